@@ -1,0 +1,159 @@
+"""Rewards: numbers for (prompt, response) pairs, and the frame that carries them.
+
+A reward is anything with the three members of `Reward`: an embedded scorer, a reward model
+(`ClassifierReward`), or a class of your own. Only reward models load torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from . import embedded
+from .classifier import ClassifierReward, refuse_blank
+
+__all__ = ["ClassifierReward", "Reward", "make_reward", "score"]
+
+Scores = NDArray[np.float64]
+
+# Long enough that equal lengths meet within a chunk, short enough to show progress.
+_CHUNK = 1024
+
+
+class Reward(Protocol):
+    """A scorer of answers; larger is better."""
+
+    @property
+    def name(self) -> str:
+        """Name of the column that its scores get."""
+
+    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Scores:
+        """(n,) finite scores of n pairs; a pair's score does not depend on the other pairs."""
+
+    def manifest(self) -> dict[str, Any]:
+        """What to keep beside the scores: kind, model or package, versions, constants."""
+
+
+def make_reward(
+    *, name: str, scorer: str | None = None, model: str | None = None, **options: Any
+) -> Reward:
+    """Build a reward from a section of a configuration.
+
+    Args:
+        name: Column of the scores.
+        scorer: "embedded:" and a key of `embedded.SCORERS`; or
+        model: a sequence classifier, by hub name or folder.
+        options: The other settings of `ClassifierReward`, with `model` only.
+
+    Raises:
+        ValueError: Neither or both of scorer and model, an unknown scorer or setting.
+
+    Example:
+        >>> make_reward(name="helpful", scorer="embedded:relevance")
+        Relevance(name='helpful')
+    """
+    if (scorer is None) == (model is None):
+        raise ValueError(f"reward {name!r} needs either scorer: or model:, and not both")
+    if model is not None:
+        known = [f.name for f in fields(ClassifierReward) if f.init]
+        for option in options:
+            if option not in known:
+                raise embedded.unknown(f"reward {name!r} has no setting", option, known)
+        return ClassifierReward(name=name, model=model, **options)
+    if options:
+        raise ValueError(f"reward {name!r}: {', '.join(options)} go with model:, not with scorer:")
+    origin, _, kind = str(scorer).partition(":")
+    if origin != "embedded":
+        raise ValueError(
+            f"reward {name!r}: scorer must be embedded:<kind>, not {scorer!r}; kinds: "
+            f"{', '.join(embedded.SCORERS)}"
+        )
+    return embedded.scorer(kind, name=name)
+
+
+def score(
+    frame: pl.DataFrame,
+    rewards: Sequence[Reward],
+    *,
+    prompt: str = "prompt",
+    response: str = "response",
+    progress: Callable[[int, int], None] | None = None,
+) -> pl.DataFrame:
+    """Add a column of scores for each reward.
+
+    The frame that comes back has the schema that selection takes, so answers of a fine-tuned model
+    go round the same loop.
+
+    Args:
+        frame: One row per answer.
+        rewards: What to score by; each names its column.
+        prompt: Column of the prompts, strings; they may be empty but not null.
+        response: Column of the answers, strings, neither null nor blank.
+        progress: Called with the number of scores done and the number in all.
+
+    Returns:
+        The frame with one Float64 column per reward after its own.
+
+    Raises:
+        ValueError: A text column is missing or not of strings, a null or empty text, no rewards,
+            a name used twice or taken by a column, a score that is not finite.
+
+    Example:
+        >>> frame = pl.DataFrame({"prompt": ["How was it?"], "response": ["I loved it!"]})
+        >>> score(frame, [embedded.Positivity()])["positivity"].to_list()
+        [0.636]
+    """
+    _check(frame, [reward.name for reward in rewards], prompt, response)
+    prompts, responses = frame[prompt].to_list(), frame[response].to_list()
+    refuse_blank(prompt, prompts, empty=True)
+    refuse_blank(response, responses, empty=False)
+    columns = {reward.name: np.zeros(len(frame)) for reward in rewards}
+    done, total = 0, len(frame) * len(rewards)
+    for reward in rewards:
+        for start in range(0, len(frame), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            scores = np.asarray(reward.score(prompts[part], responses[part]), dtype=np.float64)
+            if scores.shape != (len(responses[part]),):
+                raise ValueError(
+                    f"reward {reward.name!r} returned an array of shape {scores.shape} for "
+                    f"{len(responses[part])} pairs: its score() must return one number per pair"
+                )
+            columns[reward.name][part] = scores
+            done += len(scores)
+            if progress is not None:
+                progress(done, total)
+        bad = np.flatnonzero(~np.isfinite(columns[reward.name]))
+        if bad.size:
+            raise ValueError(
+                f"reward {reward.name!r} gave {bad.size} score(s) that are not finite, the first, "
+                f"{columns[reward.name][bad[0]]}, in row {bad[0]}: look at that answer, or load "
+                "the model in float32"
+            )
+    return frame.with_columns(pl.Series(name, values) for name, values in columns.items())
+
+
+def _check(frame: pl.DataFrame, names: list[str], prompt: str, response: str) -> None:
+    for column in (prompt, response):
+        if column not in frame.columns:
+            raise ValueError(
+                f"no column {column!r} to score; the frame has {', '.join(frame.columns)}. Name "
+                "the text columns with prompt= and response="
+            )
+        if frame.schema[column] != pl.String:
+            raise ValueError(f"column {column!r} holds {frame.schema[column]}, not strings")
+    if not names:
+        raise ValueError("no rewards to score by")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"two rewards are called {', '.join(twice)}: give each its own name")
+    taken = [name for name in names if name in frame.columns]
+    if taken:
+        raise ValueError(
+            f"the frame already has the column(s) {', '.join(taken)}: drop them, or rename them or "
+            "the reward"
+        )
