@@ -1,0 +1,274 @@
+"""One self-contained HTML page about a finished run: findings, tables, charts and answers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from math import isfinite, sqrt
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from paretohqd.charts import Chart, evaluation_charts, library, palette, training_chart
+from paretohqd.fronts import selection_charts
+
+SAMPLE_PROMPTS = 6
+SAMPLE_CHARACTERS = 1_500
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageView:
+    """What the page shows of one stage's data and training."""
+
+    name: str
+    summary: Mapping[str, Any]
+    charts: Sequence[Chart]
+    drawn: Mapping[str, int]
+    training: Chart
+
+
+def write_report(run: Path, out: Path) -> Path:
+    """Write one HTML page about a finished run; it needs no network and no other file.
+
+    Args:
+        run: a run folder with `config.yaml`, `stage1/`, `evaluate/` and, for two stages, `stage2/`.
+        out: the page to write; its folder is made if need be.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ValueError: the folder is not a finished run (the message names the missing file), or two
+            models did not answer the same prompts.
+        ImportError: `vl-convert-python` is not installed.
+    """
+    run, out = Path(run), Path(out)
+    metrics = json.loads(_text(run, "evaluate/summary/metrics.json"))
+    labels = [label(weights) for weights in metrics["preferences"]]
+    models = metrics["models"]
+    last = max(model["stage"] for model in models)
+    stages = [_stage(run, f"stage{number}", labels, metrics) for number in range(1, last + 1)]
+    final = [model for model in models if model["stage"] in (0, last)]
+    answers = {model["model"]: _answers(run, model["model"], metrics) for model in final}
+    _same_prompts(answers)
+    page = _template().render(
+        run=run.resolve().name,
+        config=_text(run, "config.yaml"),
+        metrics=metrics,
+        objectives=metrics["objectives"],
+        labels=labels,
+        colours=palette(metrics["preferences"]),
+        last=last,
+        stages=stages,
+        findings=findings(final, answers, metrics["objectives"]),
+        evaluation=evaluation_charts(models, metrics["objectives"], labels),
+        samples=_samples(final, answers, metrics),
+        library=Markup(library()),  # noqa: S704 - the charts' own script, not text from the run
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # A lone surrogate, which JSON can carry, must not cost the page.
+    out.write_text(page, encoding="utf-8", errors="replace")
+    return out
+
+
+def findings(
+    models: Sequence[Mapping[str, Any]],
+    answers: Mapping[str, pl.DataFrame],
+    objectives: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Whether each corner's model is the best in its own objective, prompt by prompt.
+
+    A difference counts when it is larger than two standard errors of its mean over prompts.
+
+    Args:
+        models: the entries of metrics.json to compare, the base model among them.
+        answers: each model's answers to the same prompts in the same order.
+        objectives: their names, in order.
+
+    Returns:
+        One entry per objective that has a corner: `objective`, `corner` (its text), `verdict`
+        (`wins`, `loses` or `open`), `rivals` (`text`, `verdict`, `mean`, `se`) and `base` alike.
+    """
+    corners = {
+        model["weights"].index(max(model["weights"])): model
+        for model in models
+        if model["weights"] is not None and max(model["weights"]) > 1 - 1e-6
+    }
+    base = next(model for model in models if model["preference"] is None)
+    found = []
+    for place, own in sorted(corners.items()):
+        name = objectives[place]
+        score = answers[own["model"]][name]
+
+        def against(other: Mapping[str, Any], score: pl.Series = score, name: str = name) -> Any:
+            mean, se = paired(score, answers[other["model"]][name])
+            verdict = "open" if not abs(mean) > 2 * se else "wins" if mean > 0 else "loses"
+            text = "base" if other is base else label(other["weights"])
+            return {"text": text, "verdict": verdict, "mean": mean, "se": se}
+
+        rivals = [against(other) for other in corners.values() if other is not own]
+        verdicts = {rival["verdict"] for rival in rivals}
+        found.append(
+            {
+                "objective": name,
+                "corner": label(own["weights"]),
+                "verdict": next((v for v in ("loses", "open", "wins") if v in verdicts), "open"),
+                "rivals": rivals,
+                "base": against(base),
+            }
+        )
+    return found
+
+
+def paired(ours: pl.Series, theirs: pl.Series) -> tuple[float, float]:
+    """Mean difference over prompts and its standard error (NaN for fewer than two prompts).
+
+    Example:
+        >>> paired(pl.Series([1.0, 3.0]), pl.Series([0.0, 0.0]))
+        (2.0, 1.0)
+    """
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    n = len(differences)
+    mean = sum(differences) / n if n else float("nan")
+    if n < 2:
+        return mean, float("nan")
+    return mean, sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1) / n)
+
+
+def label(weights: Sequence[float]) -> str:
+    """Weights as they are written on the page.
+
+    Example:
+        >>> label([1 / 3, 2 / 3])
+        '(0.333, 0.667)'
+    """
+    return "(" + ", ".join(f"{weight:.3g}" for weight in weights) + ")"
+
+
+def number(value: float | None, sign: str = "-") -> str:
+    """Three significant digits or three decimals, a real minus; a dash for what is not known.
+
+    Example:
+        >>> number(0.12345, "+"), number(None)
+        ('+0.123', '–')
+    """
+    if value is None or not isfinite(value):
+        return "\N{EN DASH}"
+    text = f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person would say them.
+
+    Example:
+        >>> duration(0.5), duration(75), duration(7260)
+        ('0.50 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _template() -> Any:
+    """The page; Jinja escapes every value that it puts into it."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {
+        "number": number,
+        "label": label,
+        "duration": duration,
+        "percent": lambda share: f"{100 * share:.1f} %",
+        "script": _script,
+    }
+    return environment.from_string(files("paretohqd").joinpath("report.html").read_text("utf-8"))
+
+
+def _script(value: object) -> Markup:
+    """JSON inside a script element: without `<` it cannot close that element or open a comment."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - escaped above
+
+
+def _stage(
+    run: Path, name: str, labels: Sequence[str], metrics: Mapping[str, Any]
+) -> StageView:
+    """Read the selection and the training logs of one stage."""
+    select = f"{name}/select"
+    summary = json.loads(_text(run, f"{select}/summary.json"))
+    charts, drawn = selection_charts(
+        pl.read_parquet(_file(run, f"{select}/pool.parquet")),
+        pl.read_parquet(_file(run, f"{select}/selection.parquet")),
+        summary,
+        seed=metrics["seed"],
+    )
+    logs = [json.loads(_text(run, f"{name}/fit/{i:02}/log.json")) for i in range(len(labels))]
+    title = f"Stage {name.removeprefix('stage')}"
+    training = training_chart(logs, labels, title)
+    return StageView(name=title, summary=summary, charts=charts, drawn=drawn, training=training)
+
+
+def _answers(run: Path, model: str, metrics: Mapping[str, Any]) -> pl.DataFrame:
+    """The held-out answers of one model."""
+    flags = ["finished", "short", "repetitive", "echo"]
+    columns = ["prompt", "response", *metrics["objectives"], *flags]
+    return pl.read_parquet(_file(run, f"evaluate/{model}/answers.parquet"), columns=columns)
+
+
+def _same_prompts(answers: Mapping[str, pl.DataFrame]) -> None:
+    """Differences by prompt mean nothing unless row i is the same prompt for every model."""
+    (first, reference), *others = answers.items()
+    for model, frame in others:
+        if not frame["prompt"].equals(reference["prompt"]):
+            raise ValueError(
+                f"{model} and {first} did not answer the same prompts in the same order: "
+                "evaluate them again together"
+            )
+
+
+def _samples(
+    models: Sequence[Mapping[str, Any]],
+    answers: Mapping[str, pl.DataFrame],
+    metrics: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """A few held-out prompts, drawn with the run's seed, and what each model answered."""
+    total = answers[models[0]["model"]].height
+    rows = random.Random(metrics["seed"]).sample(range(total), min(SAMPLE_PROMPTS, total))
+    samples = []
+    for row in sorted(rows):
+        replies = [(model, answers[model["model"]].row(row, named=True)) for model in models]
+        cards = [
+            {
+                "preference": model["preference"],
+                "text": reply["response"][:SAMPLE_CHARACTERS],
+                "more": max(0, len(reply["response"]) - SAMPLE_CHARACTERS),
+                "scores": [(name, reply[name]) for name in metrics["objectives"]],
+                "flags": [flag for flag in ("short", "repetitive", "echo") if reply[flag]]
+                + ([] if reply["finished"] else ["cut off"]),
+            }
+            for model, reply in replies
+        ]
+        samples.append({"prompt": replies[0][1]["prompt"], "cards": cards})
+    return samples
+
+
+def _text(run: Path, name: str) -> str:
+    """The text of a file of the run."""
+    return _file(run, name).read_text(encoding="utf-8")
+
+
+def _file(run: Path, name: str) -> Path:
+    """A file that every finished run has."""
+    path = run / name
+    if not path.is_file():
+        raise ValueError(
+            f"{run} is not a finished run: {name} is missing; finish it with `paretohqd run`"
+        )
+    return path
