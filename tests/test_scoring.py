@@ -17,6 +17,7 @@ from tiny import sentences, tiny_causal, tiny_classifier
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+TemplateProcessing = pytest.importorskip("tokenizers.processors").TemplateProcessing
 
 TEXTS = sentences()
 # Long and short, so that any padding would be long too.
@@ -45,12 +46,14 @@ def with_pad_as_eos(folder: Path) -> Path:
     return folder
 
 
-def by_hand(folder: Path, text: str, output: int = 0) -> float:
+def by_hand(folder: Path, text: str, output: int = 0, **options: Any) -> float:
     """The score head on the last token of one text, written out with the bare parts."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     with torch.inference_mode():
-        states = model.base_model(**tokenizer(text, return_tensors="pt")).last_hidden_state
+        states = model.base_model(
+            **tokenizer(text, return_tensors="pt", **options)
+        ).last_hidden_state
         return float(model.score(states[0, -1])[output])
 
 
@@ -102,6 +105,22 @@ def test_the_chat_template_is_the_tokenizers(llama):
     text = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello!<|im_end|>\n"
     got = reward_of(llama).score(["Hi"], ["Hello!"])
     assert got == pytest.approx([by_hand(llama, text)], abs=1e-5)
+
+
+def test_the_tokenizer_adds_special_tokens_except_to_a_chat(tmp_path):
+    folder = tiny_classifier(tmp_path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    adds_eos = TemplateProcessing(single="$A <|im_end|>", special_tokens=[("<|im_end|>", 1)])
+    tokenizer.backend_tokenizer.post_processor = adds_eos
+    tokenizer.save_pretrained(folder)
+    chat = "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nHello!<|im_end|>\n"
+    plain, bare = by_hand(folder, "Hi Hello!"), by_hand(folder, chat, add_special_tokens=False)
+    assert abs(bare - by_hand(folder, chat)) > 1e-3, "the special token must matter"
+    got = [
+        reward_of(folder, template=t).score(["Hi"], ["Hello!"])[0]
+        for t in ("{prompt} {response}", "chat")
+    ]
+    assert got == pytest.approx([plain, bare], abs=1e-5)
 
 
 def test_equal_texts_get_equal_bits_and_batch_size_hardly_matters(llama):

@@ -49,8 +49,8 @@ class ClassifierReward:
 
     Rows of one token length are scored together and nothing is ever padded, so a score depends
     neither on padding nor on what else is in the batch, except for the order in which the hardware
-    adds floats: differences of about 1e-6 of the score's size in float32, 1e-2 in bfloat16. Equal
-    texts within a call get equal scores, bit for bit, and so do equal calls on one machine.
+    adds floats: about 1e-6 of the score's size in float32, more in bfloat16. Equal texts within a
+    call get equal scores, bit for bit; with `batch_size=1` so do equal texts of any two calls.
 
     Since nothing is padded, no token is taken for padding either: decoder models, which read the
     score at the last token that is not padding, read it at the text's last token even where pad and
