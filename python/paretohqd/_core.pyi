@@ -1,0 +1,44 @@
+"""Typed stubs of the Rust kernels; the public functions wrap them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: Final[str]
+DEBUG_BUILD: Final[bool]
+
+_Column = NDArray[np.float64] | NDArray[np.float32]
+
+def non_finite(column: _Column, /) -> tuple[int, int | None, int, int | None]: ...
+def pareto_layers(
+    arrays: Sequence[_Column],
+    upto: int | None,
+    at_least: int | None,
+    n_threads: int | None,
+    /,
+) -> NDArray[np.int32]: ...
+def pareto_layers_by_group(
+    arrays: Sequence[_Column],
+    ids: NDArray[np.uint32],
+    groups: int,
+    upto: int | None,
+    at_least: int | None,
+    n_threads: int | None,
+    /,
+) -> NDArray[np.int32]: ...
+def hypervolume(
+    arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
+) -> float: ...
+def hypervolume_contributions(
+    arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
+) -> NDArray[np.float64]: ...
+def nearest_to_rays(
+    arrays: Sequence[_Column],
+    origins: NDArray[np.float64],
+    through: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...

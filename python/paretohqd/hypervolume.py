@@ -1,0 +1,103 @@
+"""Hypervolume: the volume that points dominate above a reference point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from paretohqd import _core
+from paretohqd.objectives import Objectives, optional_count
+
+
+def hypervolume(
+    points: object,
+    *,
+    ref: ArrayLike,
+    maximize: bool | Sequence[bool] = True,
+    n_threads: int | None = None,
+) -> float:
+    """Compute the volume that the points dominate, bounded by a reference point; exact.
+
+    Points that are not better than the reference in every objective count nothing. Two and three
+    objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While,
+    Bradstreet, Barone 2012), exponential in m at worst.
+
+    Args:
+        points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
+        ref: The reference point, one value per objective, in the units of the points and worse
+            than the points that shall count.
+        maximize: Whether larger is better: one bool, or one per objective.
+        n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
+
+    Returns:
+        The volume, in the product of the objectives' units.
+
+    Raises:
+        ValueError: A value is null, NaN or infinite, or `ref` is not m finite numbers.
+
+    Example:
+        >>> import paretohqd as pq
+        >>> pq.hypervolume([[3, 1], [1, 2]], ref=[0, 0])
+        4.0
+        >>> pq.hypervolume([[1, 1]], ref=[2, 3], maximize=False)
+        2.0
+    """
+    threads = optional_count("n_threads", n_threads)
+    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
+    return _core.hypervolume(objectives.columns, _reference(ref, objectives), threads)
+
+
+def hypervolume_contributions(
+    points: object,
+    *,
+    ref: ArrayLike,
+    maximize: bool | Sequence[bool] = True,
+    n_threads: int | None = None,
+) -> NDArray[np.float64]:
+    """Compute what the hypervolume would lose without each point.
+
+    Dominated points lose nothing, nor do points that have an equal. Dominated points still count
+    as present: a point loses only what no other point, dominated or not, covers.
+
+    Up to three objectives this is one sweep (Emmerich, Fonseca 2011); above, the volume of each
+    point less that of the others limited to it.
+
+    Args:
+        points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
+        ref: The reference point, one value per objective.
+        maximize: Whether larger is better: one bool, or one per objective.
+        n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
+
+    Returns:
+        The contribution of each point, shape (n,), float64.
+
+    Raises:
+        ValueError: As for `hypervolume`.
+
+    Example:
+        >>> import paretohqd as pq
+        >>> pq.hypervolume_contributions([[3, 1], [1, 2], [0.5, 0.5]], ref=[0, 0])
+        array([2., 1., 0.])
+    """
+    threads = optional_count("n_threads", n_threads)
+    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
+    reference = _reference(ref, objectives)
+    return _core.hypervolume_contributions(objectives.columns, reference, threads)
+
+
+def _reference(ref: ArrayLike, objectives: Objectives) -> list[float]:
+    """The reference with larger is better, one value per objective: never broadcast."""
+    try:
+        values = np.asarray(ref, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"ref must hold {objectives.m} numbers, got {ref!r}") from error
+    if values.shape != (objectives.m,):
+        raise ValueError(
+            f"ref has shape {values.shape} but there are {objectives.m} objectives; pass one value "
+            "per objective"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"ref must be finite, got {values.tolist()}")
+    return np.where(objectives.maximize, values, -values).tolist()

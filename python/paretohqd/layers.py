@@ -1,0 +1,164 @@
+"""Pareto layers: how many times the front must be peeled off before a row is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from paretohqd import _core
+from paretohqd.objectives import Objectives, optional_count
+
+
+def pareto_layers(
+    points: object,
+    *,
+    maximize: bool | Sequence[bool] = True,
+    upto: int | None = None,
+    at_least: int | None = None,
+    groups: object = None,
+    n_threads: int | None = None,
+) -> NDArray[np.int32]:
+    """Number the Pareto layer of every row.
+
+    Layer 0 is the front: the rows that no row dominates. Layer i + 1 is the front of what is left
+    without the layers up to i. A row dominates another when it is at least as good in every
+    objective and better in one; equal rows share a layer. Infinities are ordered like numbers.
+
+    One objective is sorted; two are patience-sorted, O(n log n); three keep a staircase per front,
+    O(n log² n); more are divided and conquered (Jensen 2003; Fortin, Grenier, Parizeau 2013;
+    Buzdalov, Shalyto 2014), O(n log^(m-1) n). The result does not depend on the threads.
+
+    Args:
+        points: n points in m objectives: an (n, m) array of floats or integers, a frame, or a
+            sequence of 1-D columns; see `paretohqd.objectives.Objectives.of`.
+        maximize: Whether larger is better: one bool, or one per objective.
+        upto: Stop after this many layers.
+        at_least: Stop after the first layer with which at least this many rows are covered.
+            Layers are never cut; if there are fewer rows, all are numbered.
+        groups: A key per row (integers, strings, any hashable): layers are counted within each
+            group, and a stop acts in each group on its own.
+        n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
+
+    Returns:
+        The layer of each row, shape (n,), int32: 0 is the front, -1 is past the stop.
+
+    Raises:
+        ValueError: A value is null or NaN, a column is not numeric, `groups` has another length
+            or a null, or the stop is not one positive integer.
+
+    Example:
+        >>> import paretohqd as pq
+        >>> pq.pareto_layers([[3, 1], [1, 3], [2, 1], [0, 0]])
+        array([0, 0, 1, 2], dtype=int32)
+        >>> pq.pareto_layers([[3, 1], [1, 3], [2, 1], [0, 0]], upto=1)
+        array([ 0,  0, -1, -1], dtype=int32)
+        >>> pq.pareto_layers([[3, 1], [1, 3], [2, 1], [0, 0]], groups=["a", "a", "b", "b"])
+        array([0, 0, 0, 1], dtype=int32)
+    """
+    upto, at_least = optional_count("upto", upto), optional_count("at_least", at_least)
+    if upto is not None and at_least is not None:
+        raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
+    threads = optional_count("n_threads", n_threads)
+    objectives = Objectives.of(points, maximize=maximize)
+    # No stop lies beyond the rows; a longer count might not fit the kernels' integers.
+    upto = None if upto is None else min(upto, max(objectives.n, 1))
+    at_least = None if at_least is None else min(at_least, max(objectives.n, 1))
+    if groups is None:
+        return _core.pareto_layers(objectives.columns, upto, at_least, threads)
+    ids, size = group_ids(groups, objectives.n)
+    return _core.pareto_layers_by_group(objectives.columns, ids, size, upto, at_least, threads)
+
+
+def pareto_front(
+    points: object,
+    *,
+    maximize: bool | Sequence[bool] = True,
+    groups: object = None,
+    n_threads: int | None = None,
+) -> NDArray[np.bool_]:
+    """Mark the rows that no row dominates.
+
+    Equal rows on the front are all marked.
+
+    Args:
+        points: n points in m objectives, as for `pareto_layers`.
+        maximize: Whether larger is better: one bool, or one per objective.
+        groups: A key per row: the front of each group is marked.
+        n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
+
+    Returns:
+        Whether each row is on the front, shape (n,), bool.
+
+    Raises:
+        ValueError: As for `pareto_layers`.
+
+    Example:
+        >>> import paretohqd as pq
+        >>> pq.pareto_front([[3, 1], [1, 3], [2, 1], [0, 0]])
+        array([ True,  True, False, False])
+    """
+    layers = pareto_layers(
+        points, maximize=maximize, upto=1, groups=groups, n_threads=n_threads
+    )
+    return layers == 0
+
+
+def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
+    """Turn one key per row into small integers.
+
+    Args:
+        groups: Integers, strings or any hashable keys, in a Polars, pandas or Arrow series, a 1-D
+            array or a list.
+        n: The number of keys there must be.
+
+    Returns:
+        An id per row, shape (n,), uint32, and a number that all ids are below.
+
+    Raises:
+        ValueError: There are not n keys, or one is null or NaN.
+    """
+    keys = _series(groups)
+    if len(keys) != n:
+        raise ValueError(
+            f"groups has {len(keys)} keys but there are {n} rows; pass one key per row"
+        )
+    missing = keys.is_null()
+    if keys.dtype.is_float():
+        missing = missing | keys.is_nan().fill_null(True)
+    if found := int(missing.sum()):
+        raise ValueError(
+            f"groups holds {found} null or NaN keys (first at row {missing.arg_max()}); drop these "
+            "rows or give them a key"
+        )
+    if keys.dtype.is_integer() and n:
+        low, high = keys.min(), keys.max()
+        if isinstance(low, int) and isinstance(high, int) and low >= 0 and high < 4 * n:
+            return keys.cast(pl.UInt32).to_numpy(), high + 1
+    # The first row of each key serves as its id: found by hashing, without a sort.
+    first_rows = pl.int_range(pl.len(), dtype=pl.UInt32).first().over(pl.first())
+    return keys.to_frame("key").select(first_rows).to_series().to_numpy(), n
+
+
+def _series(groups: object) -> pl.Series:
+    if isinstance(groups, pl.Series):
+        return groups
+    if isinstance(groups, str | bytes):
+        raise ValueError(f"groups must hold one key per row, got {groups!r}")
+    try:
+        series = pl.Series(groups, strict=True)  # type: ignore[arg-type]
+        if series.dtype not in (pl.Object, pl.List):
+            return series
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        pass
+    # Keys that no column type holds, such as tuples or a mix: numbered one by one.
+    numbers: dict[object, int] = {}
+    try:
+        return pl.Series(
+            [None if key is None else numbers.setdefault(key, len(numbers)) for key in groups],  # type: ignore[attr-defined]
+            dtype=pl.Int64,
+        )
+    except TypeError as error:
+        raise ValueError(f"groups must hold one hashable key per row ({error})") from error

@@ -1,0 +1,103 @@
+//! Four objectives and more: WFG (While, Bradstreet, Barone 2012) with slicing.
+//!
+//! Points are taken from the best to the worst last objective. What a point adds is its last
+//! objective times what it adds to the points before it in the objectives that are left: its own
+//! volume less the volume of the others *limited* to it (the componentwise minimum). The limited
+//! set shrinks strongly once its dominated points are dropped, and loses an objective at each
+//! step, down to three, where a sweep takes over.
+
+use rayon::prelude::*;
+
+use super::profile::Profile;
+use super::sweep;
+
+/// From this many points on, points are shared among threads.
+const FORK: usize = 64;
+
+/// The volume that positive points (row after row, `m` objectives, m >= 3) dominate.
+pub(super) fn volume(points: &[f64], m: usize) -> f64 {
+    let mut points = points.to_vec();
+    sort_by_last(&mut points, m);
+    let points = undominated(&points, m);
+    let rows = points.len() / m;
+    let add = |row: usize| added(&points, row, m, &mut Levels::default());
+    if rows >= FORK && rayon::current_num_threads() > 1 {
+        // Collected before the sum, so that its order is fixed.
+        let parts: Vec<f64> = (0..rows).into_par_iter().map(add).collect();
+        parts.iter().sum()
+    } else {
+        let mut levels = Levels::default();
+        (0..rows)
+            .map(|row| added(&points, row, m, &mut levels))
+            .sum()
+    }
+}
+
+/// Buffers, one for each number of objectives on the way down.
+#[derive(Default)]
+pub(super) struct Levels {
+    limited: Vec<Vec<f64>>,
+    profile: Profile,
+    triples: Vec<[f64; 3]>,
+}
+
+/// What point `row` adds to the points before it, which are no worse in the last objective.
+fn added(points: &[f64], row: usize, m: usize, levels: &mut Levels) -> f64 {
+    let point = &points[row * m..(row + 1) * m];
+    let (last, others) = (point[m - 1], &point[..m - 1]);
+    let mut limited = levels.limited.pop().unwrap_or_default();
+    limit(&points[..row * m], m, others, &mut limited);
+    let covered = covered(&mut limited, m - 1, levels);
+    levels.limited.push(limited);
+    last * (others.iter().product::<f64>() - covered)
+}
+
+/// The volume that `points`, which it reorders, dominate in `m` >= 3 objectives.
+pub(super) fn covered(points: &mut [f64], m: usize, levels: &mut Levels) -> f64 {
+    if m == 3 {
+        levels.triples.clear();
+        levels.triples.extend_from_slice(points.as_chunks().0);
+        levels
+            .triples
+            .sort_unstable_by(|a, b| b[0].total_cmp(&a[0]));
+        return sweep::volume_of_sorted(levels.triples.iter().copied(), &mut levels.profile);
+    }
+    sort_by_last(points, m);
+    let points = undominated(points, m);
+    (0..points.len() / m)
+        .map(|row| added(&points, row, m, levels))
+        .sum()
+}
+
+/// The points limited to `point`, in as many objectives as it has.
+pub(super) fn limit(points: &[f64], m: usize, point: &[f64], out: &mut Vec<f64>) {
+    out.clear();
+    for other in points.chunks_exact(m) {
+        out.extend(other.iter().zip(point).map(|(a, b)| a.min(*b)));
+    }
+}
+
+fn sort_by_last(points: &mut [f64], m: usize) {
+    let mut rows: Vec<&[f64]> = points.chunks_exact(m).collect();
+    // Ties by the other objectives, so that a point comes after those that dominate it.
+    rows.sort_unstable_by(|a, b| {
+        let backwards = |row: &[f64]| row.iter().rev().copied().collect::<Vec<_>>();
+        backwards(b)
+            .partial_cmp(&backwards(a))
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let sorted: Vec<f64> = rows.concat();
+    points.copy_from_slice(&sorted);
+}
+
+/// The points that none before them covers.
+fn undominated(points: &[f64], m: usize) -> Vec<f64> {
+    let mut kept: Vec<f64> = Vec::with_capacity(points.len());
+    for point in points.chunks_exact(m) {
+        let covers = |other: &[f64]| other.iter().zip(point).all(|(a, b)| a >= b);
+        if !kept.chunks_exact(m).any(covers) {
+            kept.extend_from_slice(point);
+        }
+    }
+    kept
+}

@@ -1,0 +1,334 @@
+//! Four objectives and more: divide and conquer.
+//!
+//! Jensen (2003), generalised to ties by Fortin, Grenier and Parizeau (2013), with the running
+//! time proven by Buzdalov and Shalyto (2014). A set is split at the median of its last objective
+//! into better, equal and worse; the better part is numbered first, then raises the worse part in
+//! one objective less, and so on down to two objectives, where a sweep does it. Small sets are
+//! compared directly. O(n log^(m-1) n), and dimensions that decide nothing fall away on the way.
+//!
+//! Rows are distinct and in lexicographic order, so their index stands for the first objective.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::scan::Scan;
+use crate::threads;
+
+/// Sets up to this size are compared directly.
+const DIRECT: usize = 768;
+
+/// As many rows to raise as are compared directly whatever the size of the other side.
+const FEW: usize = 12;
+
+/// Pairs of sets from this size on are worth a second thread.
+const FORK: usize = 1 << 14;
+
+/// The layer of each row, given the second and later objectives of distinct rows in
+/// lexicographic order. Numbers at or past `cap` only say "past the stop".
+pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
+    let rows = columns.first().map_or(0, Vec::len);
+    let divide = Divide {
+        columns,
+        layers: (0..rows).map(|_| AtomicU32::new(0)).collect(),
+        cap,
+        capped: (cap as usize) < rows,
+        fork: threads::worthwhile(rows),
+    };
+    let all: Vec<u32> = (0..rows as u32).collect();
+    divide.within(&all, columns.len(), &mut Scratch::default());
+    divide
+        .layers
+        .into_iter()
+        .map(AtomicU32::into_inner)
+        .collect()
+}
+
+struct Divide<'a> {
+    columns: &'a [Vec<u32>],
+    /// Lower bounds that only rise. Concurrent halves write disjoint rows, and fork and join
+    /// order their reads, so relaxed access is enough; atomics keep it safe code.
+    layers: Vec<AtomicU32>,
+    cap: u32,
+    capped: bool,
+    fork: bool,
+}
+
+/// Buffers reused from one base case to the next.
+#[derive(Default)]
+struct Scratch {
+    scan: Scan,
+    row: Vec<i32>,
+    sweep: Sweep,
+}
+
+impl Divide<'_> {
+    #[inline]
+    fn layer(&self, row: u32) -> u32 {
+        self.layers[row as usize].load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    fn raise(&self, row: u32, layer: u32) {
+        let slot = &self.layers[row as usize];
+        if slot.load(Ordering::Relaxed) < layer {
+            slot.store(layer, Ordering::Relaxed);
+        }
+    }
+
+    fn below_cap(&self, set: &[u32]) -> Vec<u32> {
+        set.iter()
+            .copied()
+            .filter(|&row| self.layer(row) < self.cap)
+            .collect()
+    }
+
+    fn gather(&self, row: u32, k: usize, out: &mut Vec<i32>) {
+        out.clear();
+        out.extend(
+            self.columns[..k]
+                .iter()
+                .map(|column| column[row as usize] as i32),
+        );
+    }
+
+    /// Numbers `set` among itself, by its index and its first `k` objectives.
+    fn within(&self, set: &[u32], k: usize, scratch: &mut Scratch) {
+        if set.len() <= DIRECT {
+            return self.within_directly(set, k, scratch);
+        }
+        if k == 1 {
+            return self.within_by_sweep(set, &mut scratch.sweep);
+        }
+        let column = &self.columns[k - 1];
+        let [better, equal, worse] = split(set, column, pivot(&[set], column));
+        if better.is_empty() && worse.is_empty() {
+            return self.within(set, k - 1, scratch);
+        }
+        self.within(&better, k, scratch);
+        self.across(&better, &equal, k - 1, scratch);
+        self.within(&equal, k - 1, scratch);
+        let no_worse = merge(&better, &equal);
+        self.across(&no_worse, &worse, k - 1, scratch);
+        if self.capped {
+            self.within(&self.below_cap(&worse), k, scratch);
+        } else {
+            self.within(&worse, k, scratch);
+        }
+    }
+
+    /// Raises `high` by the finished `low`, by index and the first `k` objectives.
+    fn across(&self, low: &[u32], high: &[u32], k: usize, scratch: &mut Scratch) {
+        if low.is_empty() || high.is_empty() {
+            return;
+        }
+        if self.capped {
+            let (kept_low, kept_high) = (self.below_cap(low), self.below_cap(high));
+            // Copying pays only when enough falls away.
+            if kept_low.len() * 8 < low.len() * 7 || kept_high.len() * 8 < high.len() * 7 {
+                return self.across(&kept_low, &kept_high, k, scratch);
+            }
+        }
+        if k == 0 {
+            return self.across_by_index(low, high);
+        }
+        if low.len() <= DIRECT || high.len() <= FEW {
+            return self.across_directly(low, high, k, scratch);
+        }
+        if k == 1 {
+            return self.across_by_sweep(low, high, &mut scratch.sweep);
+        }
+        let column = &self.columns[k - 1];
+        let (low_best, low_worst) = range(low, column);
+        let (high_best, high_worst) = range(high, column);
+        if low_worst <= high_best {
+            return self.across(low, high, k - 1, scratch);
+        }
+        if low_best > high_worst {
+            return;
+        }
+        let value = pivot(&[low, high], column);
+        let [low_better, low_equal, low_worse] = split(low, column, value);
+        let [high_better, high_equal, high_worse] = split(high, column, value);
+        if self.fork && low.len() + high.len() >= FORK {
+            rayon::join(
+                || self.across(&low_better, &high_better, k, &mut Scratch::default()),
+                || self.across(&low_worse, &high_worse, k, &mut Scratch::default()),
+            );
+        } else {
+            self.across(&low_better, &high_better, k, scratch);
+            self.across(&low_worse, &high_worse, k, scratch);
+        }
+        let low_upper = merge(&low_better, &low_equal);
+        let high_lower = merge(&high_equal, &high_worse);
+        self.across(&low_upper, &high_lower, k - 1, scratch);
+    }
+
+    fn within_directly(&self, set: &[u32], k: usize, Scratch { scan, row, .. }: &mut Scratch) {
+        scan.reset(set.len(), k);
+        let mut placed = 0;
+        for &i in set {
+            self.gather(i, k, row);
+            let layer = self.layer(i).max(scan.least_layer(placed, row));
+            self.raise(i, layer);
+            if layer < self.cap {
+                scan.set(placed, row, layer);
+                placed += 1;
+            }
+        }
+    }
+
+    fn across_directly(
+        &self,
+        low: &[u32],
+        high: &[u32],
+        k: usize,
+        Scratch { scan, row, .. }: &mut Scratch,
+    ) {
+        scan.reset(low.len(), k);
+        let mut placed = 0;
+        for &i in high {
+            while placed < low.len() && low[placed] < i {
+                self.gather(low[placed], k, row);
+                scan.set(placed, row, self.layer(low[placed]));
+                placed += 1;
+            }
+            self.gather(i, k, row);
+            self.raise(i, scan.least_layer(placed, row));
+        }
+    }
+
+    fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
+        sweep.clear();
+        for &i in set {
+            let value = self.columns[0][i as usize];
+            self.raise(i, sweep.least_layer(value));
+            let layer = self.layer(i);
+            if layer < self.cap {
+                sweep.insert(value, layer);
+            }
+        }
+    }
+
+    fn across_by_sweep(&self, low: &[u32], high: &[u32], sweep: &mut Sweep) {
+        sweep.clear();
+        let mut low = low.iter().copied().peekable();
+        for &i in high {
+            while let Some(l) = low.next_if(|&l| l < i) {
+                sweep.insert(self.columns[0][l as usize], self.layer(l));
+            }
+            self.raise(i, sweep.least_layer(self.columns[0][i as usize]));
+        }
+    }
+
+    fn across_by_index(&self, low: &[u32], high: &[u32]) {
+        let mut low = low.iter().copied().peekable();
+        let mut least = 0;
+        for &i in high {
+            while let Some(l) = low.next_if(|&l| l < i) {
+                least = least.max(self.layer(l) + 1);
+            }
+            self.raise(i, least);
+        }
+    }
+}
+
+/// The deepest layer met so far, by the value needed to reach it: both rise along the steps.
+#[derive(Default)]
+struct Sweep {
+    values: Vec<u32>,
+    layers: Vec<u32>,
+}
+
+impl Sweep {
+    fn clear(&mut self) {
+        self.values.clear();
+        self.layers.clear();
+    }
+
+    /// One past the deepest layer among the rows that are no worse than `value`.
+    fn least_layer(&self, value: u32) -> u32 {
+        let reached = self.values.partition_point(|&v| v <= value);
+        if reached == 0 {
+            0
+        } else {
+            self.layers[reached - 1] + 1
+        }
+    }
+
+    fn insert(&mut self, value: u32, layer: u32) {
+        let reached = self.values.partition_point(|&v| v <= value);
+        if reached > 0 && self.layers[reached - 1] >= layer {
+            return;
+        }
+        let from = reached - usize::from(reached > 0 && self.values[reached - 1] == value);
+        let shadowed = self.layers[from..]
+            .iter()
+            .take_while(|&&l| l <= layer)
+            .count();
+        if shadowed == 0 {
+            self.values.insert(from, value);
+            self.layers.insert(from, layer);
+        } else {
+            (self.values[from], self.layers[from]) = (value, layer);
+            self.values.drain(from + 1..from + shadowed);
+            self.layers.drain(from + 1..from + shadowed);
+        }
+    }
+}
+
+/// The median of a sample at fixed places of the sets taken one after the other.
+fn pivot(sets: &[&[u32]], column: &[u32]) -> u32 {
+    const SAMPLE: usize = 63;
+    let total: usize = sets.iter().map(|set| set.len()).sum();
+    let size = SAMPLE.min(total);
+    let mut sample: Vec<u32> = (0..size)
+        .filter_map(|t| {
+            let mut at = (2 * t + 1) * total / (2 * size);
+            for set in sets {
+                match set.get(at) {
+                    Some(&row) => return Some(column[row as usize]),
+                    None => at -= set.len(),
+                }
+            }
+            None
+        })
+        .collect();
+    sample.sort_unstable();
+    sample.get(size / 2).copied().unwrap_or(0)
+}
+
+/// The rows better than `value` (smaller rank), equal to it and worse, each in order.
+fn split(set: &[u32], column: &[u32], value: u32) -> [Vec<u32>; 3] {
+    let mut parts = [
+        Vec::with_capacity(set.len()),
+        Vec::new(),
+        Vec::with_capacity(set.len()),
+    ];
+    for &row in set {
+        let rank = column[row as usize];
+        parts[usize::from(rank >= value) + usize::from(rank > value)].push(row);
+    }
+    parts
+}
+
+/// The best and the worst rank in a set.
+fn range(set: &[u32], column: &[u32]) -> (u32, u32) {
+    set.iter()
+        .map(|&row| column[row as usize])
+        .fold((u32::MAX, 0), |(best, worst), rank| {
+            (best.min(rank), worst.max(rank))
+        })
+}
+
+/// Two sets in order as one in order.
+fn merge(a: &[u32], b: &[u32]) -> Vec<u32> {
+    let mut merged = Vec::with_capacity(a.len() + b.len());
+    let mut rest = b;
+    for &row in a {
+        let before = rest.iter().take_while(|&&other| other < row).count();
+        merged.extend_from_slice(&rest[..before]);
+        rest = &rest[before..];
+        merged.push(row);
+    }
+    merged.extend_from_slice(rest);
+    merged
+}

@@ -1,0 +1,170 @@
+//! Pareto layers: which algorithm runs is decided here, by the objectives that matter and the stop.
+//!
+//! Columns become dense ranks; constant objectives and copies of another objective are dropped,
+//! because they decide no dominance; equal rows are merged. What is left goes to
+//!
+//! | objectives | algorithm | time |
+//! |---|---|---|
+//! | 1 | the ranks are the layers | O(n log n) |
+//! | 2 | patience: binary search over the fronts' best second objective | O(n log n) |
+//! | 3 | one staircase per front, galloping search over the fronts | O(n log² n) |
+//! | 4 and more | divide and conquer | O(n log^(m-1) n) |
+
+mod divide;
+mod lexicographic;
+mod patience;
+mod ranks;
+mod scan;
+mod staircase;
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Kind};
+use crate::points::Points;
+use crate::threads;
+use lexicographic::Distinct;
+use ranks::Ranked;
+
+/// The layer number of a row past the stop.
+pub(crate) const PAST_STOP: i32 = -1;
+
+/// Where to stop counting layers; rows past the stop get -1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Number every row.
+    Never,
+    /// After this many layers.
+    UpTo(usize),
+    /// After the first layer with which this many rows are covered; layers are never cut.
+    AtLeast(usize),
+}
+
+impl Stop {
+    pub(crate) fn check(self) -> Result<Self, Error> {
+        match self {
+            Self::UpTo(0) => Err(Kind::Zero { name: "upto" }.into()),
+            Self::AtLeast(0) => Err(Kind::Zero { name: "at_least" }.into()),
+            stop => Ok(stop),
+        }
+    }
+
+    /// How many layers can matter: a bound for the kernels, not yet the cut.
+    fn cap(self, rows: usize) -> u32 {
+        match self {
+            Self::UpTo(layers) => layers.min(rows) as u32,
+            // q layers cover at least q rows.
+            Self::AtLeast(covered) => covered.min(rows) as u32,
+            Self::Never => rows as u32,
+        }
+    }
+}
+
+/// The Pareto layer of every row: 0 for the front, -1 past the stop.
+///
+/// Equal rows share a layer; infinities are ordered like numbers; no row gives no layer.
+///
+/// # Errors
+/// The stop asks for zero layers or rows.
+///
+/// ```
+/// use paretohqd::{Column, Points, Stop, pareto_layers};
+///
+/// let column = [3.0, 1.0, 2.0, 3.0];
+/// let points = Points::new(vec![Column::F64(&column)])?;
+/// assert_eq!(pareto_layers(&points, Stop::UpTo(2))?, [0, -1, 1, 0]);
+/// # Ok::<(), paretohqd::Error>(())
+/// ```
+pub fn pareto_layers(points: &Points<'_>, stop: Stop) -> Result<Vec<i32>, Error> {
+    let stop = stop.check()?;
+    Ok(layers(points, stop))
+}
+
+/// [`pareto_layers`] with a stop that was checked before.
+pub(crate) fn layers(points: &Points<'_>, stop: Stop) -> Vec<i32> {
+    let cap = stop.cap(points.rows());
+    let mut layers = number(points, cap);
+    if let Stop::AtLeast(covered) = stop {
+        cut(&mut layers, covered);
+    }
+    layers
+}
+
+/// Layers below `cap`, -1 for the rest.
+fn number(points: &Points<'_>, cap: u32) -> Vec<i32> {
+    let mut ranked = decisive(rank_columns(points));
+    match &ranked[..] {
+        [] => vec![0; points.rows()],
+        [only] => only.ranks.iter().map(|&rank| capped(rank, cap)).collect(),
+        [_, _, ..] => {
+            let distinct = Distinct::new(&mut ranked);
+            let numbers = match &distinct.columns[..] {
+                [only] => patience::number(only, cap),
+                [second, third] => staircase::number(second, third, cap),
+                columns => divide::number(columns, cap),
+            };
+            distinct.spread(&numbers, |layer| capped(layer, cap))
+        }
+    }
+}
+
+fn capped(layer: u32, cap: u32) -> i32 {
+    if layer < cap { layer as i32 } else { PAST_STOP }
+}
+
+fn rank_columns(points: &Points<'_>) -> Vec<Ranked> {
+    let columns = points.columns();
+    if threads::worthwhile(points.rows()) {
+        columns
+            .par_iter()
+            .map(|&column| ranks::rank(column))
+            .collect()
+    } else {
+        columns.iter().map(|&column| ranks::rank(column)).collect()
+    }
+}
+
+/// The objectives that decide dominance: not constant, and no copy of an earlier one.
+fn decisive(ranked: Vec<Ranked>) -> Vec<Ranked> {
+    let mut kept: Vec<Ranked> = Vec::with_capacity(ranked.len());
+    for column in ranked {
+        let copies = |k: &Ranked| k.distinct == column.distinct && k.ranks == column.ranks;
+        if column.distinct > 1 && !kept.iter().any(copies) {
+            kept.push(column);
+        }
+    }
+    kept
+}
+
+/// Applies a stop to layers that were all numbered.
+pub(crate) fn apply(stop: Stop, layers: &mut [i32]) {
+    match stop {
+        Stop::Never => {}
+        Stop::AtLeast(covered) => cut(layers, covered),
+        Stop::UpTo(upto) => {
+            for layer in layers.iter_mut().filter(|layer| **layer as usize >= upto) {
+                *layer = PAST_STOP;
+            }
+        }
+    }
+}
+
+/// Sets the layers past the first one with which `covered` rows are covered to -1.
+fn cut(layers: &mut [i32], covered: usize) {
+    let deepest = layers.iter().copied().max().unwrap_or(PAST_STOP);
+    let mut sizes = vec![0usize; (deepest + 1) as usize];
+    for &layer in layers.iter() {
+        if layer >= 0 {
+            sizes[layer as usize] += 1;
+        }
+    }
+    let mut sum = 0;
+    let last = sizes.iter().position(|size| {
+        sum += size;
+        sum >= covered
+    });
+    if let Some(last) = last {
+        for layer in layers.iter_mut().filter(|layer| **layer > last as i32) {
+            *layer = PAST_STOP;
+        }
+    }
+}

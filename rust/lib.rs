@@ -1,0 +1,35 @@
+//! Kernels of paretohqd: Pareto layers, hypervolume and the rows nearest to preference rays.
+//!
+//! Larger is better in every objective. A point *dominates* another when it is at least as good
+//! in every objective and better in one. Layer 0 (the front) is the set of points that no point
+//! dominates; layer i + 1 is layer 0 of what is left. Equal points never dominate each other and
+//! share a layer. Every result is the same, byte for byte, for any number of threads.
+//!
+//! ```
+//! use paretohqd::{Column, Points, Stop, pareto_layers};
+//!
+//! let helpful = [0.9, 0.5, 0.4, 0.1];
+//! let harmless = [0.1, 0.8, 0.7, 0.0];
+//! let points = Points::new(vec![Column::F64(&helpful), Column::F64(&harmless)])?;
+//! assert_eq!(pareto_layers(&points, Stop::Never)?, [0, 0, 1, 2]);
+//! # Ok::<(), paretohqd::Error>(())
+//! ```
+
+mod error;
+mod groups;
+mod hypervolume;
+mod layers;
+mod points;
+mod rays;
+mod threads;
+
+#[cfg(feature = "python")]
+mod python;
+
+pub use error::Error;
+pub use groups::pareto_layers_by_group;
+pub use hypervolume::{hypervolume, hypervolume_contributions};
+pub use layers::{Stop, pareto_layers};
+pub use points::{Column, NonFinite, Points};
+pub use rays::{Neighbours, nearest_to_rays};
+pub use threads::with_threads;

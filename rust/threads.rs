@@ -1,0 +1,58 @@
+//! Which threads a call runs on. No result depends on it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::error::{Error, Kind};
+
+/// Below this many rows a thread costs more than it brings, so no pool is woken.
+const SMALL: usize = 1 << 14;
+
+/// Whether work on `rows` rows should be shared among threads.
+pub(crate) fn worthwhile(rows: usize) -> bool {
+    rows >= SMALL && rayon::current_num_threads() > 1
+}
+
+/// Runs `work` on `threads` threads, or on rayon's default pool (which obeys
+/// `RAYON_NUM_THREADS`) when none is given.
+///
+/// # Errors
+/// `threads` is zero, or the system cannot start that many.
+///
+/// ```
+/// assert_eq!(paretohqd::with_threads(Some(1), || 6 * 7).unwrap(), 42);
+/// assert!(paretohqd::with_threads(Some(0), || ()).is_err());
+/// ```
+pub fn with_threads<T: Send>(
+    threads: Option<usize>,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, Error> {
+    match threads {
+        None => Ok(work()),
+        Some(0) => Err(Kind::Zero { name: "n_threads" }.into()),
+        Some(threads) => Ok(pool(threads)?.install(work)),
+    }
+}
+
+/// The pool of one size; kept, because starting threads costs more than a small call.
+fn pool(threads: usize) -> Result<Arc<ThreadPool>, Error> {
+    static POOLS: OnceLock<Mutex<HashMap<usize, Arc<ThreadPool>>>> = OnceLock::new();
+    let mut pools = POOLS
+        .get_or_init(Mutex::default)
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(pool) = pools.get(&threads) {
+        return Ok(Arc::clone(pool));
+    }
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Kind::Threads {
+            reason: error.to_string(),
+        })?;
+    let pool = Arc::new(pool);
+    pools.insert(threads, Arc::clone(&pool));
+    Ok(pool)
+}
