@@ -6,7 +6,6 @@ import json
 import math
 import re
 from html.parser import HTMLParser
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,194 +16,233 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
+from finished_run import GRIDS, TWO, make_run
 from paretohqd.charts import palette
-from paretohqd.report import write_report
+from paretohqd.fronts import selection_charts
+from paretohqd.report import findings, write_report
 
 HOSTILE = "</script><script>alert('x')</script> \"quoted\" & *starred* [link](javascript:alert(1))"
-TWO = ["relevance", "harmless"]
-THREE = [*TWO, "humour"]
-GRIDS = {
-    "two-3": (TWO, [(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)]),
-    "two-11": (TWO, [(1 - i / 10, i / 10) for i in range(11)]),
-    "three-4": (THREE, [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0), (1 / 3, 1 / 3, 1 / 3)]),
-    "one-1": (["relevance"], [(1.0,)]),
-}
 
 
-def layers_of(points: np.ndarray, upto: int) -> np.ndarray:
-    """Pareto layers by the definition, for a few hundred rows."""
-    layer = np.full(len(points), -1, dtype=np.int32)
-    for depth in range(upto):
-        left = np.flatnonzero(layer < 0)
-        rows = points[left]
-        as_good = (rows[:, None] >= rows[None]).all(axis=2)
-        better = (rows[:, None] > rows[None]).any(axis=2)
-        layer[left[~(as_good & better).any(axis=0)]] = depth
-    return layer
+class Page(HTMLParser):
+    """What a browser would see: elements, the text outside scripts, and the charts' data."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.specs: list[dict[str, Any]] = []
+        self._inside = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._inside = dict(attrs).get("type") or "code" if tag == "script" else tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "application/json":
+            self.specs.append(json.loads(data))
+        elif self._inside not in ("code", "style"):
+            self.text += data
+
+    def count(self, tag: str) -> int:
+        return sum(name == tag for name, _ in self.elements)
 
 
-def write_selection(
-    folder: Path, objectives: list[str], preferences: list[tuple[float, ...]], k: int, shift: float
-) -> None:
-    """What one `select` leaves in a run folder."""
-    rng = np.random.default_rng(7)
-    m, n = len(objectives), 700
-    angle = np.abs(rng.normal(size=(n, m)))
-    angle /= np.linalg.norm(angle, axis=1, keepdims=True)
-    points = np.round(angle * rng.beta(5, 2, size=(n, 1)) * 3 + shift - 1, 2)
-    layer = layers_of(points, 6)
-    inside = np.flatnonzero(layer >= 0)
-    high, low = points[inside].max(axis=0), points[inside].min(axis=0)
-    folder.mkdir(parents=True)
-    scores = {name: points[:, i] for i, name in enumerate(objectives)}
-    pl.DataFrame({"row": np.arange(n, dtype=np.uint32), **scores, "layer": layer}).write_parquet(
-        folder / "pool.parquet"
-    )
-    k = min(k, len(inside))
-    parts, sets = [], []
-    for place, weights in enumerate(preferences):
-        way = -(1 - np.array(weights)) * (high - low)
-        way /= np.linalg.norm(way) or 1.0
-        off = points[inside] - high
-        along = np.clip(off @ way, 0, None)
-        distance = np.linalg.norm(off - along[:, None] * way, axis=1)
-        order = np.argsort(distance, kind="stable")[:k]
-        rows = inside[order]
-        sets.append(set(rows.tolist()))
-        parts.append(
-            pl.DataFrame(
-                {
-                    "prompt": [f"question {row}" for row in rows],
-                    "response": [f"answer {row}" for row in rows],
-                    **{name: points[rows, i] for i, name in enumerate(objectives)},
-                    "preference": [place] * k,
-                    "weights": [list(weights)] * k,
-                    "position": range(k),
-                    "distance": distance[order],
-                    "layer": layer[rows],
-                    "row": rows.astype(np.uint32),
-                }
-            )
-        )
-    pl.concat(parts).write_parquet(folder / "selection.parquet")
-    summary = {
-        "objectives": objectives,
-        "preferences": preferences,
-        "r_min": low.tolist(),
-        "r_max": high.tolist(),
-        "n": n,
-        "pool": len(inside),
-        "layers": [int((layer == depth).sum()) for depth in range(6)],
-        "overlap": [[len(a & b) / len(a | b) for b in sets] for a in sets],
-        "k": k,
-        "bounds": "pool",
-        "scale": "box",
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """A run and its page for every grid, made once."""
+    root = tmp_path_factory.mktemp("runs")
+    made = {}
+    for name, (objectives, preferences) in GRIDS.items():
+        run = make_run(root / name, objectives, preferences)
+        made[name] = (run, write_report(run, root / "pages" / f"{name}.html"))
+    return made
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_page_is_one_file_that_loads_nothing(grid, pages):
+    _, out = pages[grid]
+    page = Page(out.read_text("utf-8"))
+    assert [path.name for path in out.parent.iterdir() if path.stem == grid] == [out.name]
+    assert page.count("link") == page.count("img") == page.count("iframe") == 0
+    for tag, attributes in page.elements:
+        assert not {"src", "href", "srcset", "data", "action"} & attributes.keys(), tag
+    styles = re.findall(r"<style>(.*?)</style>", out.read_text("utf-8"), re.DOTALL)
+    assert not any("url(" in style or "@import" in style for style in styles)
+    assert all("url" not in json.dumps(spec.get("data", {})) for spec in page.specs)
+    assert out.stat().st_size < 2_500_000
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_page_has_a_chart_for_every_pair_of_objectives(grid, pages):
+    objectives, preferences = GRIDS[grid]
+    page = Page(pages[grid][1].read_text("utf-8"))
+    pairs = len(objectives) * (len(objectives) - 1) // 2
+    assert len(page.specs) == 3 * pairs + 2  # two selections, the models, two training charts
+    charts = [a for tag, a in page.elements if tag == "div" and a.get("class") == "chart"]
+    assert len(charts) == len(page.specs)
+    assert all(a["role"] == "img" and a["aria-label"] for a in charts)
+    assert all(spec["width"] == "container" for spec in page.specs)
+    picks = [a["data-pick"] for tag, a in page.elements if tag == "button"]
+    assert {int(pick or "") for pick in picks} == set(range(-1, len(preferences)))
+
+
+def test_page_shows_the_numbers_of_the_run(pages):
+    run, out = pages["two-3"]
+    page = Page(out.read_text("utf-8"))
+    metrics = json.loads((run / "evaluate/summary/metrics.json").read_text())
+    text = page.text
+    for model in metrics["models"]:
+        for objective in TWO:
+            mean = f"{model['reward'][objective]['mean']:.3f}".replace("-", "\N{MINUS SIGN}")
+            assert mean in text
+    for expected in (
+        "0.123", "0.500", "0.600", "0.346", "1.618", "0.875", "4.2 %", "95.8 %", "6 min 52 s",
+        "2 cpu cores, no GPU", "torch 2.9.0", "always gain hypervolume", "stage2-02", "note: |",
+    ):  # fmt: skip
+        assert expected in text, expected
+
+
+def test_page_has_what_a_reader_without_a_mouse_or_eyes_needs(pages):
+    page = Page(pages["two-3"][1].read_text("utf-8"))
+    attributes = {tag: a for tag, a in reversed(page.elements)}
+    assert attributes["html"]["lang"] == "en"
+    assert any(a.get("name") == "viewport" for tag, a in page.elements if tag == "meta")
+    assert page.count("h1") == page.count("main") == 1
+    assert all(a.get("scope") in ("row", "col") for tag, a in page.elements if tag == "th")
+    ids = {a["id"] for _, a in page.elements if "id" in a}
+    assert all(a["aria-labelledby"] in ids for _, a in page.elements if "aria-labelledby" in a)
+
+
+def test_corner_models_are_compared_prompt_by_prompt(pages):
+    run, out = pages["two-3"]
+    ours = pl.read_parquet(run / "evaluate/stage2-00/answers.parquet")["relevance"].to_numpy()
+    theirs = pl.read_parquet(run / "evaluate/stage2-02/answers.parquet")["relevance"].to_numpy()
+    gap = ours - theirs
+    se = gap.std(ddof=1) / math.sqrt(len(gap))
+    text = " ".join(Page(out.read_text("utf-8")).text.split())
+    assert f"relevance: (1, 0) wins It beats (0, 1) by {gap.mean():.3f} ± {se:.3f}." in text
+
+
+@pytest.mark.parametrize(
+    ("shift", "spread", "verdict"), [(1.0, 0.1, "wins"), (-1.0, 0.1, "loses"), (0.01, 1.0, "open")]
+)
+def test_a_difference_within_two_standard_errors_is_no_win(shift, spread, verdict):
+    noise = spread * np.array([-1.0, 1.0] * 10)
+    answers = {
+        "base": pl.DataFrame({"a": np.zeros(20), "b": np.zeros(20)}),
+        "x": pl.DataFrame({"a": shift + noise, "b": np.zeros(20)}),
+        "y": pl.DataFrame({"a": np.zeros(20), "b": np.ones(20)}),
     }
-    (folder / "summary.json").write_text(json.dumps(summary))
-
-
-def write_curves(folder: Path, count: int) -> None:
-    """What `fit` leaves: a log of losses per preference, with the trainer's last entry."""
-    for place in range(count):
-        rng = np.random.default_rng(place)
-        log: list[dict[str, Any]] = [
-            {
-                "step": step,
-                "loss": float(1.2 + 2.2 * math.exp(-step / 25) + 0.06 * rng.normal() + 0.02 * place),
-                "learning_rate": 1e-4 * (1 - step / 100),
-            }
-            for step in range(1, 101, 3)
-        ]
-        log.append({"step": 100, "train_runtime": 12.5})
-        (folder / f"{place:02}").mkdir(parents=True)
-        (folder / f"{place:02}" / "log.json").write_text(json.dumps(log))
-
-
-def make_run(
-    folder: Path,
-    objectives: list[str],
-    preferences: list[tuple[float, ...]],
-    *,
-    stages: int = 2,
-    text: str = "It rains today, so I would stay in and read.",
-) -> Path:
-    """A finished run with plausible numbers and no model behind them."""
-    for stage in range(1, stages + 1):
-        base = folder / f"stage{stage}"
-        write_selection(base / "select", objectives, preferences, 100 // stage, 0.2 * stage)
-        write_curves(base / "fit", len(preferences))
-    prompts = 24
-    rng = np.random.default_rng(3)
-    level = rng.normal(scale=0.4, size=(prompts, len(objectives)))
-    models: list[dict[str, Any]] = []
-    base_rewards = level
-    names = ["base"] + [
-        f"stage{stage}-{place:02}" for stage, place in product(range(1, stages + 1), range(len(preferences)))
+    models = [
+        {"model": "base", "preference": None, "weights": None},
+        {"model": "x", "preference": 0, "weights": [1.0, 0.0]},
+        {"model": "y", "preference": 1, "weights": [0.0, 1.0]},
     ]
-    for at, name in enumerate(names):
-        stage = 0 if name == "base" else int(name[5])
-        place = None if name == "base" else int(name[-2:])
-        weights = None if place is None else list(preferences[place])
-        pull = 0 if weights is None else (0.2 + 0.5 * stage) * np.sqrt(np.array(weights))
-        rewards = level + pull + rng.normal(scale=0.3 if stage else 0, size=level.shape)
-        answers = pl.DataFrame(
-            {
-                "prompt": [f"Prompt {i}: what shall we do? {text}" for i in range(prompts)],
-                "response": [f"{name} says {i}. {text}" for i in range(prompts)],
-                **{o: rewards[:, i] for i, o in enumerate(objectives)},
-                "tokens": [30] * prompts,
-                "finished": [True] * (prompts - 1) + [False],
-                "words": [12 + at] * prompts,
-                "short": [False] * prompts,
-                "repetitive": [i == 1 for i in range(prompts)],
-                "echo": [i == 2 for i in range(prompts)],
-            }
-        )
-        (folder / "evaluate" / name).mkdir(parents=True)
-        answers.write_parquet(folder / "evaluate" / name / "answers.parquet")
-        models.append(
-            {
-                "model": name,
-                "stage": stage,
-                "preference": place,
-                "weights": weights,
-                "n": prompts,
-                "reward": measured(objectives, rewards),
-                "gain": measured(objectives, rewards - base_rewards) if stage else None,
-                "collapse": {"short": 0.0, "repetitive": 1 / 24, "any": 1 / 24},
-                "echo": 1 / 24,
-                "words": 12.0 + at,
-                "tokens": 30.0,
-                "finished": 23 / 24,
-            }
-        )
-    sets = {"base": 0.1234, **{f"stage{s}": 0.4 + 0.1 * s for s in range(1, stages + 1)}}
-    metrics = {
-        "objectives": objectives,
-        "preferences": preferences,
-        "models": models,
-        "hypervolume": {
-            "bounds": {o: [-0.25, 1.75] for o in objectives},
-            "reference": [0] * len(objectives),
-            "sets": {**sets, "best_single": 0.3456},
-            "best_single_model": names[-1],
-            "raw": {"reference": [-0.25] * len(objectives), "sets": {**sets, "best_single": 1.618}},
-        },
-        "rank_correlation": {f"stage{s}": dict.fromkeys(objectives, 0.875) for s in range(1, stages + 1)},
-        "seconds": {"stage1/score": 31.5, "stage1/select": 0.04, "stage1/fit": 412.0, "evaluate": 95.0},
-        "versions": {"torch": "2.9.0", "polars": "2.1.0"},
-        "machine": "2 cpu cores, no GPU",
-        "seed": 0,
-    }
-    (folder / "evaluate" / "summary").mkdir()
-    (folder / "evaluate" / "summary" / "metrics.json").write_text(json.dumps(metrics))
-    (folder / "config.yaml").write_text(f"name: demo\nobjectives: {objectives}\nnote: |\n  {text}\n")
-    return folder
+    first, second = findings(models, answers, ["a", "b"])
+    assert (first["verdict"], second["verdict"]) == (verdict, "wins")
+    assert first["rivals"][0]["mean"] == pytest.approx(shift)
 
 
-def measured(objectives: list[str], values: np.ndarray) -> dict[str, dict[str, float]]:
-    """Mean and standard error of each column."""
-    se = values.std(axis=0, ddof=1) / math.sqrt(len(values))
-    return {
-        o: {"mean": float(values[:, i].mean()), "se": float(se[i])} for i, o in enumerate(objectives)
-    }
+def test_hostile_text_stays_text(tmp_path):
+    objectives = ["<script>alert(1)</script>", "a.b[0]'\"", "**bold** `x`"]
+    run = make_run(tmp_path / "<b>run", objectives, GRIDS["three-4"][1], stages=1, text=HOSTILE)
+    raw = write_report(run, tmp_path / "page.html").read_text("utf-8")
+    page = Page(raw)
+    # One script per chart, the library and the page's own: none came from the run.
+    assert page.count("script") == len(page.specs) + 2
+    assert page.count("b") == len(objectives)  # the findings' titles, not the run's name
+    assert page.count("a") == page.count("em") == 0
+    assert HOSTILE in page.text
+    assert objectives[0] in page.text
+    assert "alert('x')" not in raw
+    assert page.specs[0]["layer"][0]["encoding"]["x"]["title"] == objectives[0]
+
+
+def test_a_run_of_one_stage_leaves_the_other_out(tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"], stages=1)
+    text = Page(write_report(run, tmp_path / "page.html").read_text("utf-8")).text
+    assert "in one stage" in text
+    assert "Stage 1: the data" in text
+    assert "tage 2" not in text
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "config.yaml",
+        "evaluate/summary/metrics.json",
+        "evaluate/stage2-01/answers.parquet",
+        "stage1/select/pool.parquet",
+        "stage2/select/summary.json",
+        "stage2/fit/02/log.json",
+    ],
+)
+def test_an_unfinished_run_is_refused_by_name(missing, tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"])
+    (run / missing).unlink()
+    with pytest.raises(ValueError, match=f"not a finished run: {re.escape(missing)} is missing"):
+        write_report(run, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_answers_to_other_prompts_are_refused(tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"])
+    path = run / "evaluate/stage2-01/answers.parquet"
+    pl.read_parquet(path).reverse().write_parquet(path)
+    with pytest.raises(ValueError, match="stage2-01 and base did not answer the same prompts"):
+        write_report(run, tmp_path / "page.html")
+
+
+def test_front_is_whole_and_bulk_is_a_sample(tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"])
+    select = run / "stage1/select"
+    pool = pl.read_parquet(select / "pool.parquet")
+    bulk = pl.DataFrame(
+        {
+            "row": np.arange(700, 9_700, dtype=np.uint32),
+            **dict.fromkeys(TWO, np.linspace(-3, -2, 9_000)),
+            "layer": np.full(9_000, -1, dtype=np.int32),
+        }
+    )
+    summary = json.loads((select / "summary.json").read_text())
+    parts = pl.concat([pool, bulk]), pl.read_parquet(select / "selection.parquet"), summary
+    labels = ["(1, 0)", "(0.5, 0.5)", "(0, 1)"]
+    (chart,), drawn = selection_charts(*parts, labels, seed=0)
+    front = pool.filter(pl.col("layer") == 0).select(TWO).unique()
+    assert drawn["front"] == front.height
+    assert drawn["other"] == 4_000
+    line = next(layer for layer in chart.spec["layer"] if layer["mark"]["type"] == "line")
+    steps = chart.spec["datasets"][line["data"]["name"]]
+    assert {(s["x"], s["y"]) for s in steps} == set(front.iter_rows())
+    # A true front only ever goes down to the right.
+    assert [s["y"] for s in steps] == sorted((s["y"] for s in steps), reverse=True)
+    again, _ = selection_charts(*parts, labels, seed=0)
+    assert again[0].spec == chart.spec
+
+
+def test_rays_run_from_the_ideal_through_the_compromise_point(pages):
+    run, out = pages["two-11"]
+    summary = json.loads((run / "stage1/select/summary.json").read_text())
+    spec = Page(out.read_text("utf-8")).specs[0]
+    rule = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "rule")
+    high, low = np.array(summary["r_max"]), np.array(summary["r_min"])
+    for ray in spec["datasets"][rule["data"]["name"]]:
+        through = low + np.array(summary["preferences"][ray["p"]]) * (high - low)
+        start, end = np.array([ray["x"], ray["y"]]), np.array([ray["x2"], ray["y2"]])
+        way, wanted = end - start, through - start
+        assert start == pytest.approx(high)
+        assert way[0] * wanted[1] == pytest.approx(way[1] * wanted[0], abs=1e-9)
+        assert way @ wanted > 0
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_each_preference_has_a_colour_of_its_own(grid):
+    for colours in palette(GRIDS[grid][1]).values():
+        assert len(set(colours)) == len(GRIDS[grid][1])
+        assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)

@@ -24,9 +24,10 @@ _RAMP = {
     "light": ["#0b5fa5", "#7b4fb5", "#c43c7c", "#d4580f"],
     "dark": ["#5aa9f0", "#a98bf0", "#f07ab0", "#f7a94d"],
 }
-_CORNERS = {
-    "light": ["#0072b2", "#d55e00", "#00865f", "#b3538b", "#7a6a00", "#3d3d9e"],
-    "dark": ["#56b4e9", "#f5904a", "#2fcf9f", "#e79cc8", "#e5d34a", "#9d9df5"],
+# Okabe and Ito's colours, made darker or lighter for enough contrast on either page.
+_DISTINCT = {
+    "light": ["#0072b2", "#d55e00", "#00865f", "#b3538b", "#8a6d00", "#2b8cc4", "#5c5c5c"],
+    "dark": ["#56b4e9", "#f5904a", "#2fcf9f", "#e79cc8", "#e5d34a", "#9ad6ff", "#b8b8b8"],
 }
 
 
@@ -54,7 +55,7 @@ def library() -> str:
             "pip install 'paretohqd[train]'"
         ) from error
     version = ".".join(alt.VEGALITE_VERSION.split(".")[:2])
-    script: str = vl_convert.javascript_bundle(vl_version=version)
+    script: str = vl_convert.javascript_bundle(None, vl_version=version)
     return script
 
 
@@ -62,7 +63,8 @@ def palette(preferences: Sequence[Sequence[float]]) -> dict[str, list[str]]:
     """One colour per preference, for light and for dark pages.
 
     Two objectives have an order, so their colours run along a blue-to-orange ramp that keeps its
-    order with any colour vision; more objectives mix the colours of their corners.
+    order with any colour vision. For more objectives a few preferences get colours that are easy
+    to tell apart, and many get mixtures of their corners' colours.
 
     Example:
         >>> palette([(1, 0), (0, 1)])["light"]
@@ -70,13 +72,16 @@ def palette(preferences: Sequence[Sequence[float]]) -> dict[str, list[str]]:
     """
     colours: dict[str, list[str]] = {"light": [], "dark": []}
     for scheme, row in colours.items():
-        ramp, corners = _RAMP[scheme], _CORNERS[scheme]
-        for weights in preferences:
+        ramp, distinct = _RAMP[scheme], _DISTINCT[scheme]
+        for at, weights in enumerate(preferences):
             if len(weights) <= 2:
                 place = (1 - weights[0]) * (len(ramp) - 1)
                 row.append(_mix(ramp, [max(0.0, 1 - abs(place - i)) for i in range(len(ramp))]))
+            elif len(preferences) <= len(distinct):
+                row.append(distinct[at])
             else:
-                row.append(_mix([corners[i % len(corners)] for i in range(len(weights))], weights))
+                corners = [distinct[i % len(distinct)] for i in range(len(weights))]
+                row.append(_mix(corners, weights))
     return colours
 
 
@@ -160,7 +165,9 @@ def finish(layers: Sequence[Any], title: str, description: str, *, height: int) 
         .add_params(alt.param(name="pick", value=-1))
         .properties(width="container", height=height)
         .configure(background="transparent", font="system-ui, sans-serif", aria=False)
-        .configure_axis(titleFontWeight="normal", titleFontSize=13, labelFontSize=12, **text, **lines)
+        .configure_axis(
+            titleFontWeight="normal", titleFontSize=13, labelFontSize=12, **text, **lines
+        )
         .configure_view(stroke="var(--grid)")
     )
     spec: dict[str, Any] = chart.to_dict()
@@ -178,7 +185,7 @@ def colour(count: int) -> Any:
     return alt.Color("p:N", scale=scale, legend=None)
 
 
-def domain(values: Iterable[float], *, pad: float = 0.04) -> tuple[float, float]:
+def domain(values: Iterable[float], *, pad: float = 0.06) -> tuple[float, float]:
     """The range of an axis: that of the values and a little more on either side."""
     known = list(values)
     low, high = min(known), max(known)
@@ -189,7 +196,12 @@ def domain(values: Iterable[float], *, pad: float = 0.04) -> tuple[float, float]
 def axes(names: Sequence[str], reach: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """Both axes of a plane with these titles and ranges."""
     return {
-        axis: channel(f"{axis}:Q", title=name, scale=alt.Scale(domain=list(ends), nice=False))
+        axis: channel(
+            f"{axis}:Q",
+            title=name,
+            scale=alt.Scale(domain=list(ends), nice=False),
+            axis=alt.Axis(tickCount=6),
+        )
         for axis, channel, name, ends in zip("xy", (alt.X, alt.Y), names, reach, strict=True)
     }
 
@@ -236,26 +248,31 @@ def _model_layers(points: Sequence[dict[str, Any]], across: str, up: str, count:
         solid.mark_circle(size=110, opacity=1).encode(
             **plane, color=colour(count), tooltip=tooltip
         ),
-        base.mark_point(shape="diamond", filled=True, size=130, color="var(--ink)", opacity=1).encode(
-            **plane, tooltip=tooltip
-        ),
+        base.mark_point(
+            shape="diamond", filled=True, size=130, color="var(--ink)", opacity=1
+        ).encode(**plane, tooltip=tooltip),
     ]
     middle = sum(reach[0]) / 2
-    for side, align in (("<", "left"), (">=", "right")):
-        away = 9 if align == "left" else -9
+    # A label points inwards, and that of the base hangs below, where few models go.
+    for condition, align, dx, dy in (
+        (f"datum.told && datum.x < {middle}", "left", 9, -10),
+        (f"datum.told && datum.x >= {middle}", "right", -9, -10),
+        ("datum.p < 0", "left", 9, 12),
+    ):
         layers.append(
-            shown.transform_filter(f"datum.told && datum.x {side} {middle}")
-            .mark_text(align=align, dx=away, dy=-10, color="var(--ink)", fontSize=12)
+            shown.transform_filter(condition)
+            .mark_text(align=align, dx=dx, dy=dy, color="var(--ink)", fontSize=12)
             .encode(**plane, text="label:N")
         )
     return layers
 
 
 def _told(model: Mapping[str, Any], last: int, count: int) -> bool:
-    """Whether a model's weights are written beside its mark: all of a few, or else the corners."""
-    if model["preference"] is None:
-        return True
-    return bool(model["stage"] == last and (count <= 5 or max(model["weights"]) == 1))
+    """Whether a model's weights are written beside its mark: short ones of a few, or a corner's."""
+    if model["preference"] is None or model["stage"] != last:
+        return False
+    short = count <= 5 and len(model["weights"]) == 2
+    return short or max(model["weights"]) > 1 - 1e-6
 
 
 def _span(axis: str, reward: Mapping[str, float]) -> dict[str, float]:

@@ -170,7 +170,7 @@ class ClassifierReward:
         import torch
 
         refuse_blank("prompt", prompts, empty=True)
-        refuse_blank("response", responses, empty=False)
+        refuse_blank("response", responses, empty=True)
         if not len(responses):
             return np.zeros(0)
         loaded = self.load()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -15,10 +16,16 @@ FRONT_ROWS = 2_000
 LAYER_ROWS = 2_000
 OTHER_ROWS = 4_000
 CHOSEN_ROWS = 3_000
+RINGS = 3
 
 
 def selection_charts(
-    pool: pl.DataFrame, selection: pl.DataFrame, summary: Mapping[str, Any], *, seed: int
+    pool: pl.DataFrame,
+    selection: pl.DataFrame,
+    summary: Mapping[str, Any],
+    labels: Sequence[str],
+    *,
+    seed: int,
 ) -> tuple[list[Chart], dict[str, int]]:
     """One panel per pair of objectives: all rows, the layers, the rays and the chosen rows.
 
@@ -27,6 +34,7 @@ def selection_charts(
         selection: the chosen rows, with `preference`, `position`, `distance`, `layer` and `row`.
         summary: what the selection wrote about itself: `objectives`, `preferences`, `r_min`,
             `r_max` and `layers`.
+        labels: one short text per preference.
         seed: for the sample of rows that are drawn where there are too many.
 
     Returns:
@@ -34,7 +42,6 @@ def selection_charts(
         layers), `other` and `chosen`.
     """
     names = list(summary["objectives"])
-    count = len(summary["preferences"])
     columns = {name: f"v{i}" for i, name in enumerate(names)}
     values = list(columns.values())
     panels = max(1, len(names) * (len(names) - 1) // 2)
@@ -53,10 +60,10 @@ def selection_charts(
         "chosen": _rings(
             selection.select("preference", "position", "distance", "layer", "row", *names)
             .rename(columns)
-            .filter(pl.col("position") < max(1, CHOSEN_ROWS // count))
+            .filter(pl.col("position") < max(1, CHOSEN_ROWS // len(labels)))
         ),
     }
-    charts = [_panel(parts, summary, pair) for pair in combinations(range(len(names)), 2)]
+    charts = [_panel(parts, summary, labels, pair) for pair in combinations(range(len(names)), 2)]
     return charts, {kind: part.height for kind, part in parts.items()}
 
 
@@ -70,22 +77,28 @@ def _thin(frame: pl.DataFrame, limit: int, seed: int) -> pl.DataFrame:
 def _rings(chosen: pl.DataFrame) -> pl.DataFrame:
     """The chosen rows with `ring`, so that a row that serves several preferences is a target.
 
-    The last preference of a row is its centre (0) and the others are wider discs below it.
+    Its centre (0) is the preference whose ray is nearest; the next are wider discs below it. All
+    are kept, hidden or not: the reader may pick any preference.
     """
-    behind = pl.len().over("row") - pl.col("preference").rank("ordinal").over("row")
-    return chosen.with_columns(ring=behind.cast(pl.Int32).clip(0, 4)).sort(
-        "ring", descending=True, maintain_order=True
+    ring = pl.col("distance").rank("ordinal").over("row").cast(pl.Int32) - 1
+    return (
+        chosen.with_columns(ring=ring)
+        .sort("ring", descending=True, maintain_order=True)
+        .with_columns(pl.col("ring").clip(upper_bound=RINGS - 1))
     )
 
 
 def _panel(
-    parts: Mapping[str, pl.DataFrame], summary: Mapping[str, Any], pair: tuple[int, int]
+    parts: Mapping[str, pl.DataFrame],
+    summary: Mapping[str, Any],
+    labels: Sequence[str],
+    pair: tuple[int, int],
 ) -> Chart:
     """The chart of one pair of objectives."""
     names = [summary["objectives"][k] for k in pair]
     ideal = [summary["r_max"][k] for k in pair]
     nadir = [summary["r_min"][k] for k in pair]
-    count = len(summary["preferences"])
+    count = len(labels)
     xy = [pl.col(f"v{k}").cast(pl.Float64).round_sig_figs(5) for k in pair]
     dots = {
         kind: part.rename({"layer": "l", "preference": "p", "distance": "d"}, strict=False)
@@ -111,6 +124,7 @@ def _panel(
         # A front is a staircase only in its own plane: more objectives project to a cloud.
         line = front.mark_line(interpolate="step-before", color="var(--ink)", strokeWidth=1.25)
         layers.append(line.encode(**plane))
+    rings = alt.Size("ring:Q", scale=alt.Scale(domain=[0, RINGS - 1], range=[34, 130]), legend=None)
     rays = _rays(summary["preferences"], pair, ideal, nadir, [low for low, _ in reach])
     layers += [
         front.mark_circle(size=26, color="var(--ink)", opacity=1).encode(
@@ -122,39 +136,36 @@ def _panel(
         .encode(**plane, x2="x2:Q", y2="y2:Q", color=colour(count)),
         inline(dots["chosen"].to_dicts())
         .transform_filter(PICKED)
+        .transform_calculate(label=f"{json.dumps(list(labels))}[datum.p]")
         .mark_circle(opacity=1, stroke="var(--paper)", strokeWidth=0.5)
         .encode(
             **plane,
             color=colour(count),
-            size=alt.Size(
-                "ring:Q", scale=alt.Scale(domain=[0, 4], range=[36, 260]), legend=None
-            ),
+            size=alt.condition("pick < 0", rings, alt.value(34)),
             tooltip=[
-                alt.Tooltip("p:Q", title="preference"),
+                alt.Tooltip("label:N", title="preference"),
                 *scores,
                 layer,
                 alt.Tooltip("d:Q", title="distance to the ray", format=".4~g"),
                 alt.Tooltip("row:Q", title="row"),
             ],
         ),
-        *_landmark("ideal", ideal, "cross", -12, plane),
-        *_landmark("nadir", nadir, "square", 14, plane),
+        *_landmark("ideal", ideal, plane, align="right", dx=4, dy=-13),
+        *_landmark("nadir", nadir, plane, align="left", dx=8, dy=6),
     ]
     about = (
-        f"Scored rows in {names[0]} (across) and {names[1]} (up): the front, the rows of the next "
-        f"layers, the rays of {count} preferences from the ideal point and the rows chosen for each."
+        f"Scored rows in {names[0]} (across) and {names[1]} (up): the front, the next layers, the "
+        f"rays of {count} preferences from the ideal point and the rows chosen for each."
     )
     return finish(layers, f"{names[0]} and {names[1]}", about, height=400)
 
 
-def _landmark(
-    text: str, at: Sequence[float], shape: str, down: int, plane: Mapping[str, Any]
-) -> list[Any]:
+def _landmark(text: str, at: Sequence[float], plane: Mapping[str, Any], **place: Any) -> list[Any]:
     """A named point of the plane."""
     spot = inline([{"x": at[0], "y": at[1]}]).encode(**plane)
     return [
-        spot.mark_point(shape=shape, size=60, color="var(--ink)", strokeWidth=1.5, opacity=1),
-        spot.mark_text(text=text, dy=down, align="center", color="var(--ink)", fontSize=12),
+        spot.mark_point(shape="cross", filled=True, size=70, color="var(--ink)", opacity=1),
+        spot.mark_text(text=text, color="var(--ink)", fontSize=12, **place),
     ]
 
 

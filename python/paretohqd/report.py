@@ -19,7 +19,6 @@ from paretohqd.charts import Chart, evaluation_charts, library, palette, trainin
 from paretohqd.fronts import selection_charts
 
 SAMPLE_PROMPTS = 6
-SAMPLE_CHARACTERS = 1_500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +68,7 @@ def write_report(run: Path, out: Path) -> Path:
         findings=findings(final, answers, metrics["objectives"]),
         evaluation=evaluation_charts(models, metrics["objectives"], labels),
         samples=_samples(final, answers, metrics),
-        library=Markup(library()),  # noqa: S704 - the charts' own script, not text from the run
+        library=Markup(library()),  # not text from the run: the charts' own script
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     # A lone surrogate, which JSON can carry, must not cost the page.
@@ -152,7 +151,7 @@ def label(weights: Sequence[float]) -> str:
 
 
 def number(value: float | None, sign: str = "-") -> str:
-    """Three significant digits or three decimals, a real minus; a dash for what is not known.
+    """Three decimals (one from 100 on) and a real minus sign; a dash for what is not known.
 
     Example:
         >>> number(0.12345, "+"), number(None)
@@ -160,7 +159,8 @@ def number(value: float | None, sign: str = "-") -> str:
     """
     if value is None or not isfinite(value):
         return "\N{EN DASH}"
-    text = f"{value:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
+    # Adding zero turns the -0.0 that rounding may leave into a plain zero.
+    text = f"{round(value, 3) + 0.0:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
 
@@ -194,12 +194,10 @@ def _template() -> Any:
 def _script(value: object) -> Markup:
     """JSON inside a script element: without `<` it cannot close that element or open a comment."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - escaped above
+    return Markup(text.replace("<", "\\u003c"))
 
 
-def _stage(
-    run: Path, name: str, labels: Sequence[str], metrics: Mapping[str, Any]
-) -> StageView:
+def _stage(run: Path, name: str, labels: Sequence[str], metrics: Mapping[str, Any]) -> StageView:
     """Read the selection and the training logs of one stage."""
     select = f"{name}/select"
     summary = json.loads(_text(run, f"{select}/summary.json"))
@@ -207,6 +205,7 @@ def _stage(
         pl.read_parquet(_file(run, f"{select}/pool.parquet")),
         pl.read_parquet(_file(run, f"{select}/selection.parquet")),
         summary,
+        labels,
         seed=metrics["seed"],
     )
     logs = [json.loads(_text(run, f"{name}/fit/{i:02}/log.json")) for i in range(len(labels))]
@@ -247,8 +246,7 @@ def _samples(
         cards = [
             {
                 "preference": model["preference"],
-                "text": reply["response"][:SAMPLE_CHARACTERS],
-                "more": max(0, len(reply["response"]) - SAMPLE_CHARACTERS),
+                "text": reply["response"],
                 "scores": [(name, reply[name]) for name in metrics["objectives"]],
                 "flags": [flag for flag in ("short", "repetitive", "echo") if reply[flag]]
                 + ([] if reply["finished"] else ["cut off"]),

@@ -82,6 +82,7 @@ def score(
     *,
     prompt: str = "prompt",
     response: str = "response",
+    allow_empty: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> pl.DataFrame:
     """Add a column of scores for each reward.
@@ -93,7 +94,9 @@ def score(
         frame: One row per answer.
         rewards: What to score by; each names its column.
         prompt: Column of the prompts, strings; they may be empty but not null.
-        response: Column of the answers, strings, neither null nor blank.
+        response: Column of the answers, strings, not null, and blank only with `allow_empty`.
+        allow_empty: Score blank answers too, as a model's evaluation must; by default they are
+            refused, for they are no training data.
         progress: Called with the number of scores done and the number in all.
 
     Returns:
@@ -111,7 +114,7 @@ def score(
     _check(frame, [reward.name for reward in rewards], prompt, response)
     prompts, responses = frame[prompt].to_list(), frame[response].to_list()
     refuse_blank(prompt, prompts, empty=True)
-    refuse_blank(response, responses, empty=False)
+    refuse_blank(response, responses, empty=allow_empty)
     columns = {reward.name: np.zeros(len(frame)) for reward in rewards}
     done, total = 0, len(frame) * len(rewards)
     for reward in rewards:

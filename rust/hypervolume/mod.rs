@@ -67,14 +67,14 @@ pub fn hypervolume_contributions(
         1 => {
             // A line is a slab of unit width and height.
             let slab: Vec<_> = above.coordinates.iter().map(|&x| [1.0, 1.0, x]).collect();
-            exclusive::of_triples(&slab)
+            exclusive::contributions(&slab)
         }
         2 => {
             let slab: Vec<_> = above.pairs().iter().map(|&[x, y]| [1.0, x, y]).collect();
-            exclusive::of_triples(&slab)
+            exclusive::contributions(&slab)
         }
-        3 => exclusive::of_triples(&above.triples()),
-        _ => exclusive::of_many(&above.coordinates, above.objectives),
+        3 => exclusive::contributions(&above.triples()),
+        _ => wfg::contributions(&above.coordinates, above.objectives),
     };
     let mut contributions = vec![0.0; points.rows()];
     for (row, contribution) in above.rows.into_iter().zip(found) {

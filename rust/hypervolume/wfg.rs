@@ -33,9 +33,40 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
     }
 }
 
+/// Contributions of positive points (row after row, `m` objectives, m >= 3): the volume of each
+/// less that of the others limited to it.
+pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
+    let rows = points.len() / m;
+    let exclusive = |levels: &mut Levels, row: usize| {
+        let (point, others) = (
+            &points[row * m..][..m],
+            [&points[..row * m], &points[(row + 1) * m..]],
+        );
+        let mut limited = Vec::with_capacity(points.len());
+        for others in others {
+            limit(others, m, point, &mut limited);
+        }
+        // Then another point is at least as good everywhere.
+        if limited.chunks_exact(m).any(|other| other == point) {
+            return 0.0;
+        }
+        let covered = covered(&mut limited, m, levels);
+        (point.iter().product::<f64>() - covered).max(0.0)
+    };
+    if rows >= FORK && rayon::current_num_threads() > 1 {
+        (0..rows)
+            .into_par_iter()
+            .map_init(Levels::default, exclusive)
+            .collect()
+    } else {
+        let mut levels = Levels::default();
+        (0..rows).map(|row| exclusive(&mut levels, row)).collect()
+    }
+}
+
 /// Buffers, one for each number of objectives on the way down.
 #[derive(Default)]
-pub(super) struct Levels {
+struct Levels {
     limited: Vec<Vec<f64>>,
     profile: Profile,
     triples: Vec<[f64; 3]>,
@@ -46,6 +77,7 @@ fn added(points: &[f64], row: usize, m: usize, levels: &mut Levels) -> f64 {
     let point = &points[row * m..(row + 1) * m];
     let (last, others) = (point[m - 1], &point[..m - 1]);
     let mut limited = levels.limited.pop().unwrap_or_default();
+    limited.clear();
     limit(&points[..row * m], m, others, &mut limited);
     let covered = covered(&mut limited, m - 1, levels);
     levels.limited.push(limited);
@@ -53,7 +85,7 @@ fn added(points: &[f64], row: usize, m: usize, levels: &mut Levels) -> f64 {
 }
 
 /// The volume that `points`, which it reorders, dominate in `m` >= 3 objectives.
-pub(super) fn covered(points: &mut [f64], m: usize, levels: &mut Levels) -> f64 {
+fn covered(points: &mut [f64], m: usize, levels: &mut Levels) -> f64 {
     if m == 3 {
         levels.triples.clear();
         levels.triples.extend_from_slice(points.as_chunks().0);
@@ -69,9 +101,8 @@ pub(super) fn covered(points: &mut [f64], m: usize, levels: &mut Levels) -> f64 
         .sum()
 }
 
-/// The points limited to `point`, in as many objectives as it has.
-pub(super) fn limit(points: &[f64], m: usize, point: &[f64], out: &mut Vec<f64>) {
-    out.clear();
+/// Appends the points limited to `point`, in as many objectives as it has.
+fn limit(points: &[f64], m: usize, point: &[f64], out: &mut Vec<f64>) {
     for other in points.chunks_exact(m) {
         out.extend(other.iter().zip(point).map(|(a, b)| a.min(*b)));
     }

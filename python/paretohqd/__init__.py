@@ -1,0 +1,32 @@
+"""Select the scored answers to fine-tune on, for the trade-off that you want.
+
+Answers scored by several reward models go in as a Polars frame; a training set for each preference
+comes out: the rows of the best Pareto layers nearest to the preference's ray (ParetoHqD,
+arXiv 2504.16628). Importing this loads NumPy and Polars only; scoring, training, generation and
+evaluation live in modules of their own and load torch when they are imported.
+"""
+
+from importlib.metadata import version as _version
+
+from paretohqd import namespace as _namespace  # noqa: F401 - registers frame.pareto
+from paretohqd.hypervolume import hypervolume, hypervolume_contributions
+from paretohqd.layers import pareto_front, pareto_layers
+from paretohqd.metrics import selection_overlap
+from paretohqd.rays import nearest_to_rays, preference_grid
+from paretohqd.selection import Selection, choose, select
+
+__version__ = _version("paretohqd")
+
+__all__ = [
+    "Selection",
+    "__version__",
+    "choose",
+    "hypervolume",
+    "hypervolume_contributions",
+    "nearest_to_rays",
+    "pareto_front",
+    "pareto_layers",
+    "preference_grid",
+    "select",
+    "selection_overlap",
+]

@@ -1,0 +1,223 @@
+"""What the tuned models achieve on held-out prompts, and the table that says so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from paretohqd import metrics
+from paretohqd.config import Evaluation
+from paretohqd.hypervolume import hypervolume
+
+BASE = "base"
+
+
+def model_name(stage: int, preference: int) -> str:
+    """Name of a preference's model, as its folder is called.
+
+    >>> model_name(2, 0)
+    'stage2-00'
+    """
+    return f"stage{stage}-{preference:02d}"
+
+
+def measure(answers: pl.DataFrame, spec: Evaluation) -> pl.DataFrame:
+    """Add what can be told from the text alone: words, short, repetitive, echo (per answer)."""
+    responses = answers["response"].to_list()
+    collapsed = metrics.collapse(
+        responses,
+        min_words=spec.min_words,
+        max_ngram=spec.max_ngram,
+        repeats=spec.repeats,
+        distinct=spec.distinct,
+    )
+    echo = metrics.echo(answers["prompt"].to_list(), responses, threshold=spec.echo)
+    return answers.with_columns(
+        words=pl.Series([len(metrics.words(text)) for text in responses], dtype=pl.Int32),
+        short=pl.Series(collapsed.short),
+        repetitive=pl.Series(collapsed.repetitive),
+        echo=pl.Series(echo),
+    )
+
+
+def summarise(
+    answers: Mapping[str, pl.DataFrame],
+    *,
+    objectives: Sequence[str],
+    preferences: Sequence[Sequence[float]],
+    raw_reference: Sequence[float],
+) -> dict[str, Any]:
+    """Everything that the report and the table need, from every model's measured answers.
+
+    Args:
+        answers: model name (`base`, `stage1-00`, ...) to its answers, the same prompts in the same
+            order, with one column per objective and those of `measure`.
+        objectives: their names.
+        preferences: weights of each preference.
+        raw_reference: reference point of the hypervolume in the rewards' own units.
+    """
+    names = list(objectives)
+    base = answers[BASE]
+    models = []
+    for model, frame in answers.items():
+        stage, preference = (0, None) if model == BASE else (int(model[5]), int(model[7:]))
+        models.append(
+            {
+                "model": model,
+                "stage": stage,
+                "preference": preference,
+                "weights": None if preference is None else list(preferences[preference]),
+                "n": len(frame),
+                "reward": {name: mean_and_error(frame[name]) for name in names},
+                "gain": None
+                if model == BASE
+                else {name: mean_and_error(frame[name] - base[name]) for name in names},
+                "collapse": {
+                    "short": _share(frame["short"]),
+                    "repetitive": _share(frame["repetitive"]),
+                    "any": _share(frame["short"] | frame["repetitive"]),
+                },
+                "echo": _share(frame["echo"]),
+                "words": float(frame["words"].mean()),  # type: ignore[arg-type]
+                "tokens": float(frame["tokens"].mean()),  # type: ignore[arg-type]
+                "finished": _share(frame["finished"]),
+            }
+        )
+    stages = sorted({m["stage"] for m in models if m["stage"]})
+    return {
+        "objectives": names,
+        "preferences": [list(w) for w in preferences],
+        "models": models,
+        "hypervolume": _hypervolumes(models, names, raw_reference),
+        "rank_correlation": {f"stage{s}": _agreement(models, names, s) for s in stages},
+    }
+
+
+def mean_and_error(values: pl.Series) -> dict[str, float | None]:
+    """Mean and its standard error; no error is known from one value."""
+    array = values.to_numpy()
+    error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None
+    return {"mean": float(array.mean()), "se": error}
+
+
+def _share(flags: pl.Series) -> float:
+    return float(flags.to_numpy().mean())
+
+
+def _points(models: Sequence[Mapping[str, Any]], names: Sequence[str]) -> np.ndarray:
+    return np.array([[m["reward"][name]["mean"] for name in names] for m in models])
+
+
+def _hypervolumes(
+    models: Sequence[dict[str, Any]], names: list[str], raw_reference: Sequence[float]
+) -> dict[str, Any]:
+    """Hypervolume of each set of mean-reward points, normalised and raw.
+
+    Normalised: all models' points together are scaled to [0, 1] per objective, reference 0, as
+    the paper's comparison does. Several models cover more than one does whatever they are, so the
+    best single model stands beside the sets.
+    """
+    points = _points(models, names)
+    low, high = points.min(axis=0), points.max(axis=0)
+    scaled = (points - low) / np.where(high > low, high - low, 1.0)
+    zero, raw_ref = [0.0] * len(names), list(raw_reference)
+    alone = [hypervolume(scaled[i : i + 1], ref=zero) for i in range(len(models))]
+    best = int(np.argmax(alone))
+    sets = {BASE: [0]}
+    for stage in sorted({m["stage"] for m in models if m["stage"]}):
+        sets[f"stage{stage}"] = [i for i, m in enumerate(models) if m["stage"] == stage]
+    sets["best_single"] = [best]
+    return {
+        "bounds": {n: [float(a), float(b)] for n, a, b in zip(names, low, high, strict=True)},
+        "reference": zero,
+        "sets": {name: hypervolume(scaled[rows], ref=zero) for name, rows in sets.items()},
+        "best_single_model": models[best]["model"],
+        "raw": {
+            "reference": raw_ref,
+            "sets": {name: hypervolume(points[rows], ref=raw_ref) for name, rows in sets.items()},
+        },
+    }
+
+
+def _agreement(
+    models: Sequence[dict[str, Any]], names: list[str], stage: int
+) -> dict[str, float | None]:
+    """Rank correlation of what was asked for and what was achieved, per objective."""
+    chosen = [m for m in models if m["stage"] == stage]
+    found = {}
+    for i, name in enumerate(names):
+        asked = [m["weights"][i] for m in chosen]
+        value = metrics.rank_correlation(asked, [m["reward"][name]["mean"] for m in chosen])
+        found[name] = None if math.isnan(value) else value
+    return found
+
+
+def table(summary: Mapping[str, Any]) -> pl.DataFrame:
+    """One row per model: weights, rewards with their errors, gains over the base, text measures."""
+    rows = []
+    for m in summary["models"]:
+        row: dict[str, Any] = {"model": m["model"]}
+        row["weights"] = "-" if m["weights"] is None else _weights(m["weights"])
+        for name in summary["objectives"]:
+            row[name] = m["reward"][name]["mean"]
+            row[f"{name} se"] = m["reward"][name]["se"]
+            row[f"{name} gain"] = m["gain"][name]["mean"] if m["gain"] else None
+            row[f"{name} gain se"] = m["gain"][name]["se"] if m["gain"] else None
+        row |= {f"collapse {cause}": rate for cause, rate in m["collapse"].items()}
+        row |= {key: m[key] for key in ("echo", "words", "tokens", "finished", "n")}
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def render(summary: Mapping[str, Any]) -> str:
+    """The table and what stands below it, as plain text for a terminal or a log."""
+    names = summary["objectives"]
+    head = ["model", "w", *(f"{n} (se)" for n in names), *(f"vs base (se): {n}" for n in names)]
+    head += ["short", "loops", "echo", "words", "ended"]
+    rows = [head]
+    for m in summary["models"]:
+        row = [m["model"], "" if m["weights"] is None else _weights(m["weights"])]
+        row += [_pair(m["reward"][n], "") for n in names]
+        row += [_pair(m["gain"][n], "+") if m["gain"] else "" for n in names]
+        row += [f"{100 * m['collapse'][cause]:.0f} %" for cause in ("short", "repetitive")]
+        row += [f"{100 * m['echo']:.0f} %", f"{m['words']:.0f}", f"{100 * m['finished']:.0f} %"]
+        rows.append(row)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join([*lines, "", *_below(summary)])
+
+
+def _below(summary: Mapping[str, Any]) -> list[str]:
+    volume = summary["hypervolume"]
+    bounds = ", ".join(f"{n} [{a:.3g}, {b:.3g}]" for n, (a, b) in volume["bounds"].items())
+    lines = [f"hypervolume of the mean rewards, scaled from {bounds} to [0, 1], reference 0:"]
+    lines.append("  " + _sets(volume["sets"], volume["best_single_model"]))
+    reference = ", ".join(f"{x:.3g}" for x in volume["raw"]["reference"])
+    lines.append(f"raw hypervolume, reference ({reference}):")
+    lines.append("  " + _sets(volume["raw"]["sets"], volume["best_single_model"]))
+    lines.append("  (several models always cover more than one: compare with the best single one)")
+    for stage, found in summary["rank_correlation"].items():
+        text = ", ".join(f"{n} {'-' if v is None else f'{v:+.2f}'}" for n, v in found.items())
+        lines.append(f"rank correlation of weight and reward, {stage}: {text}")
+    return lines
+
+
+def _sets(sets: Mapping[str, float], best: str) -> str:
+    return "   ".join(
+        f"{f'best single ({best})' if name == 'best_single' else name} {value:.4g}"
+        for name, value in sets.items()
+    )
+
+
+def _weights(weights: Sequence[float]) -> str:
+    return "(" + ", ".join(f"{w:.3g}" for w in weights) + ")"
+
+
+def _pair(value: Mapping[str, float | None], sign: str) -> str:
+    error = "-" if value["se"] is None else f"{value['se']:.3f}"
+    return f"{value['mean']:{sign}.3f} ({error})"

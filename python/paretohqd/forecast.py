@@ -1,0 +1,69 @@
+"""How long a run will take, told once the first training steps have shown this machine's speed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import polars as pl
+
+from paretohqd import config
+from paretohqd.progress import Advance, Screen, duration
+from paretohqd.training import DEFAULTS
+
+PASSES_PER_SAMPLED_TOKEN = 1.1
+"""What a sampled token costs in trained tokens: measured on two CPU cores with SmolLM2."""
+
+TOKENS_PER_CHARACTER = 0.25
+
+
+class Forecast:
+    """Counts the work of a run in tokens and turns it into minutes."""
+
+    def __init__(self, settings: config.Config, preferences: int, screen: Screen) -> None:
+        """Take the settings and the number of preferences."""
+        self._settings, self._preferences, self._screen = settings, preferences, screen
+        self._told = False
+        self._finished: set[str] = set()
+
+    def finished(self, stage: str) -> None:
+        """A stage of the run folder is done, now or before."""
+        self._finished.add(stage)
+
+    def watch(self, rows: pl.DataFrame, advance: Advance) -> Callable[[int, int], None]:
+        """Pass a trainer's progress on, and tell the forecast after its second step."""
+        marks: list[float] = []
+
+        def on_step(done: int, total: int) -> None:
+            advance(done, total)
+            marks.append(time.monotonic())
+            if not self._told and len(marks) == 2:
+                self._told = True
+                self._tell(marks[1] - marks[0], rows)
+
+        return on_step
+
+    def _tell(self, seconds_per_step: float, rows: pl.DataFrame) -> None:
+        settings = self._settings
+        texts = pl.col("prompt").str.len_chars() + pl.col("response").str.len_chars()
+        per_row = float(rows.select(texts.mean()).item()) * TOKENS_PER_CHARACTER + 30
+        batch = {**DEFAULTS, **settings.train}["per_device_train_batch_size"]
+        per_token = seconds_per_step / (batch * per_row)
+        spec, P = settings.generation, self._preferences
+        corners = min(P, len(settings.objectives) + 1)
+        held_out = settings.evaluation.prompts or settings.data.held_out
+        answers = held_out * (1 + settings.stages * P)
+        steps = 0
+        for stage in range(1, settings.stages + 1):
+            train = {**DEFAULTS, **settings.train, **(settings.train_stage2 if stage == 2 else {})}
+            left = sum(f"stage{stage}/fit/{i:02d}" not in self._finished for i in range(P))
+            steps += left * train["max_steps"]
+        if settings.stages == 2:
+            answers += spec.prompts * corners
+        training = steps * seconds_per_step
+        sampling = answers * spec.max_new_tokens * PASSES_PER_SAMPLED_TOKEN * per_token
+        self._screen.line(
+            f"estimate: about {duration(training + sampling)} to go ({duration(training)} for "
+            f"{steps} training steps at {seconds_per_step:.1f} s, {duration(sampling)} for "
+            f"{answers} sampled answers)"
+        )

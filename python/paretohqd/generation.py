@@ -1,0 +1,247 @@
+"""Sampling answers: one base model, many adapters, batched, left padded, seeded per row.
+
+The search itself is transformers' `generate`. Only the draw of the next token is ours, because
+the library's top-p sorts the whole vocabulary and its multinomial draws one random number per
+vocabulary entry: together more than the model's own matrix products on a CPU (DESIGN.md has the
+figures).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from peft import PeftModel
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+Progress = Callable[[int, int], None]
+
+NUCLEUS_GUESS = 1024
+"""Tokens looked at before falling back to a full sort; the result does not depend on it."""
+
+
+class NucleusSampler(LogitsProcessor):  # type: ignore[misc]
+    """Top-p sampling (Holtzman et al. 2020) that spends one uniform number per row and step.
+
+    It leaves only the drawn token finite, so that transformers' greedy search takes it. Row i's
+    numbers come from its own stream: what a row gets does not depend on its neighbours.
+    """
+
+    def __init__(self, uniforms: np.ndarray, *, temperature: float, top_p: float) -> None:
+        """Take the (rows, steps) numbers in [0, 1) to draw with."""
+        self.uniforms = torch.from_numpy(uniforms)
+        self.temperature = temperature
+        self.top_p = top_p
+        self.step = 0
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores that are 0 at the drawn token and minus infinity elsewhere."""
+        logits = scores.float() / self.temperature
+        log_total = torch.logsumexp(logits, dim=-1, keepdim=True)
+        count = min(NUCLEUS_GUESS, logits.shape[-1])
+        while True:
+            top, token = torch.topk(logits, count, dim=-1)
+            probability = torch.exp(top - log_total).double()
+            cumulative = probability.cumsum(dim=-1)
+            if count == logits.shape[-1] or bool((cumulative[:, -1] >= self.top_p).all()):
+                break
+            count = logits.shape[-1]
+        # The nucleus: the fewest tokens whose probability reaches top_p; never empty.
+        size = (cumulative - probability < self.top_p).sum(dim=-1, keepdim=True)
+        mass = cumulative.gather(-1, size - 1)
+        draw = self.uniforms[:, self.step, None].to(mass.device) * mass
+        place = torch.searchsorted(cumulative, draw, right=True).minimum(size - 1)
+        self.step += 1
+        return torch.full_like(scores, -torch.inf).scatter_(-1, token.gather(-1, place), 0.0)
+
+
+def load_adapter(base: Any, folder: Path) -> PeftModel:
+    """Put the LoRA adapter in `folder` on a base model, ready for generation.
+
+    A base that already carries adapters gets one more and switches to it; the base's weights
+    are shared and never changed.
+    """
+    name = "-".join(folder.absolute().parts[-3:]).replace(".", "_")
+    if isinstance(base, PeftModel):
+        if name not in base.peft_config:
+            base.load_adapter(str(folder.absolute()), adapter_name=name)
+        base.set_adapter(name)
+        model = base
+    else:
+        model = PeftModel.from_pretrained(base, str(folder.absolute()), adapter_name=name)
+    return model.to(base.dtype).eval()
+
+
+def generate(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    *,
+    seed: int = 0,
+    samples: int = 1,
+    max_new_tokens: int = 128,
+    temperature: float = 0.7,
+    top_p: float = 0.9,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Sample `samples` answers to every prompt.
+
+    Args:
+        model: a causal language model, with or without adapters, in eval mode.
+        tokenizer: its tokenizer, with a chat template.
+        prompts: n user messages.
+        seed: together with the row's number it fixes the row's random numbers, so an answer
+            depends neither on the batch size nor on the other prompts (up to the rounding of
+            the model's own arithmetic).
+        samples: answers per prompt; the prompt is read once for all of them.
+        max_new_tokens: an answer stops here at the latest.
+        temperature: 0 takes the likeliest token; larger is more random.
+        top_p: the share of probability that may be drawn from.
+        batch_size: answers decoded side by side.
+        progress: called with (answers done, answers in all).
+
+    Returns:
+        Frame of n * samples rows, in the prompts' order: prompt, response, sample (0-based),
+        tokens (generated, with the end token), finished (it ended by itself).
+
+    Raises:
+        ValueError: a prompt leaves no room for an answer within the model's context.
+    """
+    ids = encode_prompts(tokenizer, prompts)
+    room = getattr(model.config, "max_position_embeddings", None) or 2**31
+    long = [i for i, row in enumerate(ids) if len(row) + max_new_tokens > room]
+    if long:
+        raise ValueError(
+            f"{len(long)} of {len(ids)} prompts leave no room for {max_new_tokens} new tokens "
+            f"within the model's context of {room} tokens (first: row {long[0]} with "
+            f"{len(ids[long[0]])} tokens): drop them or lower max_new_tokens"
+        )
+    per_batch = max(1, batch_size // samples)
+    # Neighbours of like length waste no padding; results go back to the prompts' order.
+    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
+    rows: list[list[dict[str, Any]]] = [[] for _ in ids]
+    for start in range(0, len(order), per_batch):
+        batch = order[start : start + per_batch]
+        answers = _decode_batch(
+            model, tokenizer, [ids[i] for i in batch], batch,
+            seed=seed, samples=samples, max_new_tokens=max_new_tokens,
+            temperature=temperature, top_p=top_p,
+        )  # fmt: skip
+        for place, i in enumerate(batch):
+            for sample in range(samples):
+                answer = answers[place * samples + sample]
+                rows[i].append({"prompt": prompts[i], "sample": sample, **answer})
+        if progress:
+            progress(min(start + per_batch, len(order)) * samples, len(order) * samples)
+    schema = {"prompt": pl.String, "response": pl.String, "sample": pl.Int32}
+    schema |= {"tokens": pl.Int32, "finished": pl.Boolean}
+    return pl.DataFrame([row for group in rows for row in group], schema=schema, orient="row")
+
+
+def trim_unfinished(answers: pl.DataFrame) -> pl.DataFrame:
+    """Cut answers that did not finish after their last whole sentence, if they have one.
+
+    An answer that stops in the middle of a sentence, trained on with an end token, teaches the
+    model to stop there.
+
+    >>> frame = pl.DataFrame({"response": ["One. Two. Thr", "On"], "finished": [False, False]})
+    >>> trim_unfinished(frame)["response"].to_list()
+    ['One. Two.', 'On']
+    """
+    whole = pl.col("response").str.extract(r"(?s)^(.*[.!?…])", 1).fill_null(pl.col("response"))
+    return answers.with_columns(
+        pl.when(pl.col("finished")).then(pl.col("response")).otherwise(whole).alias("response")
+    )
+
+
+def encode_prompts(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
+    """Token ids of each user message in the chat template, up to where the answer starts."""
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+        )
+        for prompt in prompts
+    ]
+    # The template writes the special tokens itself; a second beginning-of-text token would hurt.
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return ids
+
+
+@torch.inference_mode()  # type: ignore[untyped-decorator]
+def _decode_batch(
+    model: Any,
+    tokenizer: Any,
+    ids: list[list[int]],
+    row_numbers: list[int],
+    *,
+    seed: int,
+    samples: int,
+    max_new_tokens: int,
+    temperature: float,
+    top_p: float,
+) -> list[dict[str, Any]]:
+    """Answers to one batch, `samples` per prompt, prompt by prompt."""
+    width = max(map(len, ids))
+    pad = tokenizer.pad_token_id
+    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=model.device)
+    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
+    mask = mask.to(model.device)
+    inputs: dict[str, Any] = {}
+    if samples > 1:
+        if width > 1:
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)
+            inputs["past_key_values"] = model(
+                input_ids=tokens[:, :-1],
+                attention_mask=mask[:, :-1],
+                position_ids=positions[:, :-1],
+                use_cache=True,
+                logits_to_keep=1,
+            ).past_key_values
+            inputs["past_key_values"].batch_repeat_interleave(samples)
+        tokens = tokens.repeat_interleave(samples, dim=0)
+        mask = mask.repeat_interleave(samples, dim=0)
+    stop = stop_tokens(model, tokenizer)
+    processors = LogitsProcessorList()
+    if temperature > 0:
+        uniforms = np.stack(
+            [
+                np.random.default_rng([seed, row]).random((samples, max_new_tokens))
+                for row in row_numbers
+            ]
+        ).reshape(len(ids) * samples, max_new_tokens)
+        processors.append(NucleusSampler(uniforms, temperature=temperature, top_p=top_p))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        out = model.generate(
+            input_ids=tokens,
+            attention_mask=mask,
+            generation_config=GenerationConfig(
+                do_sample=False,
+                max_new_tokens=max_new_tokens,
+                eos_token_id=stop,
+                pad_token_id=pad,
+                bos_token_id=tokenizer.bos_token_id,
+            ),
+            logits_processor=processors,
+            **inputs,
+        )
+    answers = []
+    for row in out[:, width:].tolist():
+        end = next((j for j, token in enumerate(row) if token in stop), None)
+        text = tokenizer.decode(row[:end], skip_special_tokens=True).strip()
+        count = len(row) if end is None else end + 1
+        answers.append({"response": text, "tokens": count, "finished": end is not None})
+    return answers
+
+
+def stop_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Ids that end an answer: the tokenizer's end token and those the model declares."""
+    declared = model.generation_config.eos_token_id
+    listed = declared if isinstance(declared, list) else [declared]
+    return sorted({t for t in [tokenizer.eos_token_id, *listed] if t is not None})

@@ -1,0 +1,281 @@
+"""A run folder whose stages are done once: skipped when finished, redone when torn or changed.
+
+A stage is a folder. It is filled beside its final place and renamed when complete, so what
+stands under its name is whole. Its manifest holds the key (a hash of settings and inputs), the
+hash of every file, the seconds it took and the versions used. Nothing of ours is imported here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+FORMAT = 1
+"""Layout of run folders; a folder of another layout is refused, never guessed at."""
+
+MANIFEST = "manifest.json"
+PACKAGES = ("paretohqd", "numpy", "polars", "torch", "transformers", "trl", "peft", "datasets")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished stage: its folder and what its manifest says."""
+
+    path: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Hash of the stage's files: what later stages depend on."""
+        return str(self.manifest["digest"])
+
+
+class Run:
+    """A run folder, held by one command at a time.
+
+    Several processes of one launch (accelerate) share it: `rank`, `world` and `barrier` say who
+    this process is. Rank 0 keeps the books.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        barrier: Callable[[], None] = lambda: None,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        """Open or make the folder.
+
+        Raises:
+            ValueError: it holds something that is not a run, a run of another layout, or a run
+                that another command is working on.
+        """
+        self.folder = folder.absolute()
+        self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
+        self._lock: Any = None
+        if rank == 0:
+            self._open()
+        barrier()
+
+    def _open(self) -> None:
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            try:
+                found = json.loads((self.folder / "run.json").read_text())["format"]
+            except (OSError, ValueError, KeyError, TypeError):
+                raise ValueError(
+                    f"{self.folder} is not empty and not a paretohqd run: choose another folder"
+                ) from None
+            if found != FORMAT:
+                raise ValueError(
+                    f"{self.folder} holds a run of another version (layout {found}, this is "
+                    f"{FORMAT}): choose another folder, or finish it with the version that made it"
+                )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self.folder)
+        if not (self.folder / "run.json").exists():
+            self.write_json("run.json", {"format": FORMAT, "versions": versions()})
+
+    def read_json(self, name: str) -> Any:
+        """A small file of the run folder, or None where there is none."""
+        try:
+            return json.loads((self.folder / name).read_text())
+        except FileNotFoundError:
+            return None
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write a small file of the run folder, whole or not at all."""
+        path = self.folder / name
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(json.dumps(content, indent=1, default=str))
+        _sync(beside)
+        beside.replace(path)
+
+    def stage(
+        self,
+        name: str,
+        work: Callable[[Path], Mapping[str, Any] | None],
+        *,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str] | None = None,
+        owner: int | None = 0,
+    ) -> Result | None:
+        """Return the stage's result, doing the work only if it is not there.
+
+        Args:
+            name: folder of the stage below the run folder, such as "stage1/score".
+            work: fills the folder that it is given; what it returns goes into the manifest under
+                "notes". A later attempt with the same key is given the same folder with whatever
+                an attempt that was killed had left there.
+            settings: everything but the inputs that the result depends on.
+            inputs: name and hash of each input.
+            owner: the process that works (taken modulo their number); None means all together,
+                with rank 0 finishing. The others get None, and wait at the next barrier.
+
+        Raises:
+            OSError: the folder cannot be written, or the disk is full; finished stages stay.
+        """
+        if owner is not None and owner % self.world != self.rank:
+            return None
+        final = self.folder / name
+        key = _hash_json({"stage": name, "settings": settings, "inputs": inputs or {}})
+        done = self._finished(final, key)
+        if owner is None:
+            self.barrier()  # every process has looked before one of them changes anything
+        if done:
+            self.report(f"{name}: done before")
+            return done
+        beside = final.with_name(f"{final.name}.work")
+        if self.rank == 0 or owner is not None:
+            _prepare(beside, key)
+        if owner is None:
+            self.barrier()
+        start = time.perf_counter()
+        notes = dict(work(beside) or {})
+        seconds = time.perf_counter() - start
+        if owner is None:
+            self.barrier()
+        if self.rank == 0 or owner is not None:
+            (beside / "key").unlink()
+            files = _hash_files(beside)
+            manifest = {
+                "stage": name,
+                "key": key,
+                "digest": _hash_json(files),
+                "settings": settings,
+                "inputs": inputs or {},
+                "notes": notes,
+                "seconds": round(seconds, 3),
+                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "versions": versions(),
+                "files": files,
+            }
+            text = json.dumps(manifest, indent=1, default=str)
+            (beside / MANIFEST).write_text(text)
+            _sync(beside / MANIFEST)
+            self._set_aside(final, name)
+            beside.replace(final)
+            _sync(final.parent)
+        if owner is None:
+            self.barrier()
+        self.report(f"{name}: {seconds:.1f} s")
+        return self.result(name)
+
+    def result(self, name: str) -> Result:
+        """A stage that is known to be finished."""
+        path = self.folder / name
+        return Result(path, json.loads((path / MANIFEST).read_text()))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds that each finished stage took, in the order in which they were finished."""
+        found = []
+        for path in self.folder.rglob(MANIFEST):
+            inside = path.relative_to(self.folder).parts
+            if inside[0] != "superseded" and not any(part.endswith(".work") for part in inside):
+                manifest = json.loads(path.read_text())
+                found.append((manifest["finished"], manifest["stage"], manifest["seconds"]))
+        return {stage: seconds for _, stage, seconds in sorted(found)}
+
+    def _finished(self, final: Path, key: str) -> Result | None:
+        try:
+            manifest = json.loads((final / MANIFEST).read_text())
+            whole = manifest["key"] == key and manifest["files"] == _hash_files(final)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return Result(final, manifest) if whole else None
+
+    def _set_aside(self, final: Path, name: str) -> None:
+        """Keep a result that changed settings replace: hours of work are not thrown away."""
+        if not final.exists():
+            return
+        number = 0
+        while (place := self.folder / "superseded" / f"{name}.{number}").exists():
+            number += 1
+        place.parent.mkdir(parents=True, exist_ok=True)
+        final.replace(place)
+
+    def close(self) -> None:
+        """Let another command use the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hash_path(path: Path) -> str:
+    """Hash of a file's content, or of all files in a folder."""
+    if path.is_dir():
+        return _hash_json(_hash_files(path))
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_frame(frame: pl.DataFrame) -> str:
+    """Hash of a small frame's content, whatever file it came from."""
+    return hashlib.sha256(frame.write_json().encode()).hexdigest()
+
+
+def _hash_json(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _hash_files(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
+    return {p.relative_to(folder).as_posix(): hash_path(p) for p in files}
+
+
+def _prepare(beside: Path, key: str) -> None:
+    """Keep what an earlier attempt with the same key left; start empty otherwise."""
+    mark = beside / "key"
+    if not (mark.is_file() and mark.read_text() == key):
+        if beside.exists():
+            shutil.rmtree(beside)
+        beside.mkdir(parents=True)
+        mark.write_text(key)
+
+
+def _sync(path: Path) -> None:
+    """Put a file or a folder's entries on the disk, so that a power cut cannot undo a rename."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _lock(folder: Path) -> Any:
+    """Hold the folder until this process ends; the system lets go even when it is killed."""
+    try:
+        import fcntl
+    except ImportError:  # no such lock on Windows: two commands at once are the user's care there
+        return None
+    file = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise ValueError(f"{folder} is in use by another paretohqd run: wait for it") from None
+    return file

@@ -1,0 +1,203 @@
+"""Supervised fine-tuning of one LoRA adapter on the rows chosen for one preference.
+
+The trainer is TRL's SFTTrainer, the adapter PEFT's LoRA; both take the user's settings verbatim.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from datasets import Dataset
+from peft import LoraConfig, PeftModel
+from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from paretohqd.config import check_keys
+from paretohqd.generation import encode_prompts
+from paretohqd.models import Machine, quiet
+
+RESERVED = ("output_dir", "use_cpu", "seed", "data_seed", "completion_only_loss", "assistant_only_loss")
+"""SFTConfig keys that the run decides itself."""
+
+DEFAULTS: dict[str, Any] = {
+    "max_steps": 200,
+    "per_device_train_batch_size": 8,
+    "learning_rate": 1.4e-4,
+    "max_length": 512,
+    "logging_steps": 1,
+    "report_to": "none",
+    "save_strategy": "no",
+    # Recomputing activations saves memory that LoRA on a small model does not need.
+    "gradient_checkpointing": False,
+}
+"""200 steps of batch 8 are the paper's; the rest are Rewards-in-Context's public settings."""
+
+LORA_DEFAULTS: dict[str, Any] = {
+    "r": 64,
+    "lora_alpha": 128,
+    "lora_dropout": 0.05,
+    "target_modules": "all-linear",
+    "task_type": "CAUSAL_LM",
+}
+
+
+def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:
+    """Refuse keys that SFTConfig or LoraConfig does not have, before any work is done.
+
+    Raises:
+        ValueError: an unknown key (with the nearest known one) or one that the run sets itself.
+    """
+    taken = [key for key in train if key in RESERVED]
+    if taken:
+        raise ValueError(f"{where}.{taken[0]} is set by the run itself: leave it out")
+    check_keys(train, [f.name for f in fields(SFTConfig) if f.init], where)
+    check_keys(lora, [f.name for f in fields(LoraConfig) if f.init], "lora")
+
+
+def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
+    """Tokens of each row's prompt in the chat template, up to where its answer starts."""
+    unique = frame["prompt"].unique(maintain_order=True)
+    lengths = [len(ids) for ids in encode_prompts(tokenizer, unique.to_list())]
+    table = pl.DataFrame({"prompt": unique, "length": lengths}, schema_overrides={"length": pl.Int64})
+    return frame.select("prompt").join(table, on="prompt", how="left", maintain_order="left")["length"]
+
+
+def to_dataset(rows: pl.DataFrame) -> Dataset:
+    """Rows with prompt and response as the conversational prompt/completion columns TRL masks.
+
+    Only this form trains on the answer and its end token alone; a `messages` column would be
+    trained on whole.
+    """
+    return Dataset.from_list(
+        [
+            {
+                "prompt": [{"role": "user", "content": prompt}],
+                "completion": [{"role": "assistant", "content": response}],
+            }
+            for prompt, response in rows.select("prompt", "response").iter_rows()
+        ]
+    )
+
+
+def fit(
+    model: Any,
+    tokenizer: Any,
+    rows: pl.DataFrame,
+    out: Path,
+    *,
+    machine: Machine,
+    train: Mapping[str, Any],
+    lora: Mapping[str, Any],
+    seed: int = 0,
+    start_from: Path | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Train one adapter and save it.
+
+    Args:
+        model: the base model, freshly loaded in float32 on a CPU; the call wraps it.
+        tokenizer: its tokenizer, with a chat template.
+        rows: the training set, columns prompt and response.
+        out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
+            (`save_strategy: steps`) are continued from.
+        machine: device and number format.
+        train: settings for SFTConfig, over DEFAULTS.
+        lora: settings for LoraConfig, over LORA_DEFAULTS; unused with `start_from`.
+        seed: fixes the adapter's start, dropout and the order of rows.
+        start_from: an adapter to train further (stage 2) in place of a new one.
+        on_step: called with (steps done, steps in all).
+
+    Returns:
+        Facts for the manifest: rows, steps, trainable parameters, the settings in force.
+
+    Raises:
+        ValueError: no rows, a prompt that fills max_length so that no token of the answer is
+            trained on, or an adapter without trainable parameters.
+    """
+    settings = {**DEFAULTS, **train}
+    if rows.is_empty():
+        raise ValueError("no rows to train on")
+    _check_lengths(tokenizer, rows, settings["max_length"])
+    set_seed(seed)
+    tokenizer.padding_side = "right"
+    if start_from is not None:
+        # is_trainable, and no peft_config below: without the first nothing would train.
+        model = PeftModel.from_pretrained(model, str(start_from.absolute()), is_trainable=True)
+    with quiet():
+        arguments = SFTConfig(
+            **_for_machine(settings, machine),
+            output_dir=str(out / "checkpoints"),
+            seed=seed,
+            disable_tqdm=True,
+        )
+        trainer = SFTTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=to_dataset(rows),
+            processing_class=tokenizer,
+            peft_config=None if start_from else LoraConfig(**{**LORA_DEFAULTS, **lora}),
+            callbacks=[_Steps(on_step)] if on_step else None,
+        )
+        trainer.pop_callback(PrinterCallback)
+        trainable = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+        if trainable == 0:
+            raise ValueError("the adapter has no trainable parameters: check lora.target_modules")
+        checkpoints = out / "checkpoints"
+        last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+        trainer.train(resume_from_checkpoint=last)
+        if trainer.is_world_process_zero():
+            _save(trainer, out)
+        trainer.accelerator.wait_for_everyone()
+    return {
+        "rows": len(rows),
+        "steps": trainer.state.global_step,
+        "trainable_parameters": trainable,
+        "train": settings,
+        "lora": trainer.model.peft_config[trainer.model.active_adapter].to_dict(),
+    }
+
+
+def _for_machine(settings: dict[str, Any], machine: Machine) -> dict[str, Any]:
+    """Add what SFTConfig must be told where there is no GPU (it turns bf16 on by itself)."""
+    return {"bf16": machine.bfloat16, **settings, "use_cpu": machine.device == "cpu"}
+
+
+def _check_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> None:
+    """TRL drops rows whose answer is cut off whole without a word; here that is an error."""
+    if max_length is None:
+        return
+    cut = prompt_lengths(tokenizer, rows) >= max_length
+    if cut.any():
+        what = "all" if cut.all() else str(cut.sum())
+        raise ValueError(
+            f"{what} of {len(rows)} answers would be cut off whole: their prompts have "
+            f"max_length={max_length} tokens or more (first: row {cut.arg_max()}): raise "
+            "train.max_length or leave these rows out"
+        )
+
+
+def _save(trainer: Any, out: Path) -> None:
+    trainer.model.save_pretrained(out / "adapter")
+    # The model card names the base by its path on this machine and tells nothing else.
+    (out / "adapter" / "README.md").unlink(missing_ok=True)
+    kept = ("step", "loss", "learning_rate", "grad_norm", "mean_token_accuracy", "num_tokens")
+    log = [{k: e[k] for k in kept if k in e} for e in trainer.state.log_history if "loss" in e]
+    (out / "log.json").write_text(json.dumps(log, indent=1))
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)
+
+
+class _Steps(TrainerCallback):  # type: ignore[misc]
+    """Passes the trainer's progress on."""
+
+    def __init__(self, on_step: Callable[[int, int], None]) -> None:
+        self.on_step = on_step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.on_step(state.global_step, state.max_steps)
