@@ -1,4 +1,4 @@
-"""A finished run folder without any model behind it: plausible numbers, made in a third of a second."""
+"""A finished run folder with plausible numbers and no model behind it, quickly made."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def library() -> str:
             "pip install 'paretohqd[train]'"
         ) from error
     version = ".".join(alt.VEGALITE_VERSION.split(".")[:2])
-    script: str = vl_convert.javascript_bundle(None, vl_version=version)
+    script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", version)
     return script
 
 
