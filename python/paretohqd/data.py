@@ -10,14 +10,8 @@ import numpy as np
 import polars as pl
 
 from paretohqd import config, embedded
+from paretohqd.files import read_frame
 from paretohqd.metrics import word_overlap
-
-READERS: dict[str, Callable[..., pl.DataFrame]] = {
-    ".parquet": pl.read_parquet,
-    ".csv": pl.read_csv,
-    ".jsonl": pl.read_ndjson,
-    ".ndjson": pl.read_ndjson,
-}
 
 TURN = "\n\nAssistant:"
 """Where the last answer of an hh-rlhf dialogue starts."""
@@ -35,23 +29,6 @@ class Split:
     """Columns prompt, conversation: one prompt of each conversation set aside."""
     dropped: dict[str, int]
     """Rows left out, by reason."""
-
-
-def read_frame(path: Path) -> pl.DataFrame:
-    """Read a Parquet, CSV or JSONL file by its ending.
-
-    Raises:
-        ValueError: another ending, no such file, or a file that cannot be parsed.
-    """
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(f"{path}: expected one of {', '.join(READERS)}")
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    try:
-        return reader(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def load_source(spec: config.Data, source: str) -> pl.DataFrame:
@@ -199,8 +176,8 @@ def _without(
     count = int(bad.sum())
     if count and (invalid == "raise" or count == len(frame)):
         number = "all" if count == len(frame) else str(count)
-        advice = "look at the data" if count == len(frame) else "fix them, or set data.invalid: drop"
-        raise ValueError(
-            f"{number} of {len(frame)} {what} (first: row {bad.arg_max()}): {advice}"
+        advice = (
+            "look at the data" if count == len(frame) else "fix them, or set data.invalid: drop"
         )
+        raise ValueError(f"{number} of {len(frame)} {what} (first: row {bad.arg_max()}): {advice}")
     return (frame.filter(~bad) if count else frame), count

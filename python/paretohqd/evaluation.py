@@ -192,6 +192,21 @@ def render(summary: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", *_below(summary)])
 
 
+def render_seconds(seconds: Mapping[str, float]) -> str:
+    """Seconds per phase: stages of one kind added up.
+
+    >>> render_seconds({"stage1/fit/00": 2.0, "stage1/fit/01": 3.0, "answers/base": 1.0})
+    'seconds: stage1/fit 5.0   answers 1.0   in all 6.0'
+    """
+    phases: dict[str, float] = {}
+    for stage, value in seconds.items():
+        parts = stage.split("/")
+        phase = "/".join(parts[:2]) if parts[0].startswith("stage") else parts[0]
+        phases[phase] = phases.get(phase, 0.0) + value
+    text = "   ".join(f"{phase} {value:.1f}" for phase, value in phases.items())
+    return f"seconds: {text}   in all {sum(phases.values()):.1f}"
+
+
 def _below(summary: Mapping[str, Any]) -> list[str]:
     volume = summary["hypervolume"]
     bounds = ", ".join(f"{n} [{a:.3g}, {b:.3g}]" for n, (a, b) in volume["bounds"].items())

@@ -8,7 +8,6 @@ figures).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ import polars as pl
 import torch
 from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+
+from paretohqd.models import quiet
 
 Progress = Callable[[int, int], None]
 
@@ -67,13 +68,14 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
     are shared and never changed.
     """
     name = "-".join(folder.absolute().parts[-3:]).replace(".", "_")
-    if isinstance(base, PeftModel):
-        if name not in base.peft_config:
-            base.load_adapter(str(folder.absolute()), adapter_name=name)
-        base.set_adapter(name)
-        model = base
-    else:
-        model = PeftModel.from_pretrained(base, str(folder.absolute()), adapter_name=name)
+    with quiet():
+        if isinstance(base, PeftModel):
+            if name not in base.peft_config:
+                base.load_adapter(str(folder.absolute()), adapter_name=name)
+            base.set_adapter(name)
+            model = base
+        else:
+            model = PeftModel.from_pretrained(base, str(folder.absolute()), adapter_name=name)
     return model.to(base.dtype).eval()
 
 
@@ -216,8 +218,7 @@ def _decode_batch(
             ]
         ).reshape(len(ids) * samples, max_new_tokens)
         processors.append(NucleusSampler(uniforms, temperature=temperature, top_p=top_p))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         out = model.generate(
             input_ids=tokens,
             attention_mask=mask,

@@ -49,7 +49,9 @@ class Machine:
         return f"{where}, {'bfloat16' if self.bfloat16 else 'float32'}"
 
 
-def find_machine(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Machine:
+def find_machine(
+    device: str = "auto", precision: str = "auto", threads: int | None = None
+) -> Machine:
     """Decide where to run, and probe rather than assume bfloat16.
 
     Args:

@@ -60,7 +60,9 @@ class Pipeline:
         self.settings = settings
         self.names = [objective.name for objective in settings.objectives]
         wish = settings.preferences
-        self.weights = preference_weights(wish if isinstance(wish, int) else list(wish), len(self.names))
+        self.weights = preference_weights(
+            wish if isinstance(wish, int) else list(wish), len(self.names)
+        )
         stage2 = {**settings.train, **settings.train_stage2}
         training.check_settings(settings.train, settings.lora)
         training.check_settings(stage2, settings.lora, "train_stage2")

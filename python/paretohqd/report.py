@@ -36,7 +36,8 @@ def write_report(run: Path, out: Path) -> Path:
     """Write one HTML page about a finished run; it needs no network and no other file.
 
     Args:
-        run: a run folder with `config.yaml`, `stage1/`, `evaluate/` and, for two stages, `stage2/`.
+        run: a run folder with `config.yaml`, `facts.json` (seconds, versions, machine, seed; they
+            may stand in metrics.json instead), `stage1/`, `evaluate/` and, for two stages, `stage2/`.
         out: the page to write; its folder is made if need be.
 
     Returns:
@@ -49,6 +50,9 @@ def write_report(run: Path, out: Path) -> Path:
     """
     run, out = Path(run), Path(out)
     metrics = json.loads(_text(run, "evaluate/summary/metrics.json"))
+    if "seconds" not in metrics:
+        # What the run as a whole took changes when it is resumed; its results do not.
+        metrics |= json.loads(_text(run, "facts.json"))
     labels = [label(weights) for weights in metrics["preferences"]]
     models = metrics["models"]
     last = max(model["stage"] for model in models)
@@ -67,6 +71,7 @@ def write_report(run: Path, out: Path) -> Path:
         stages=stages,
         findings=findings(final, answers, metrics["objectives"]),
         evaluation=evaluation_charts(models, metrics["objectives"], labels),
+        phases=phases(metrics["seconds"]),
         samples=_samples(final, answers, metrics),
         library=Markup(library()),  # not text from the run: the charts' own script
     )
@@ -138,6 +143,22 @@ def paired(ours: pl.Series, theirs: pl.Series) -> tuple[float, float]:
     if n < 2:
         return mean, float("nan")
     return mean, sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1) / n)
+
+
+def phases(seconds: Mapping[str, float]) -> dict[str, tuple[float, int]]:
+    """Seconds and number of the parts of each phase, in the order of their first parts.
+
+    Example:
+        >>> phases({"data": 1, "stage1/fit/00": 2, "stage1/fit/01": 3, "answers/base": 4})
+        {'data': (1, 1), 'stage1/fit': (5, 2), 'answers': (4, 1)}
+    """
+    found: dict[str, tuple[float, int]] = {}
+    for name, value in seconds.items():
+        parts = name.split("/")
+        phase = "/".join(parts[:2]) if parts[0].startswith("stage") else parts[0]
+        total, count = found.get(phase, (0, 0))
+        found[phase] = total + value, count + 1
+    return found
 
 
 def label(weights: Sequence[float]) -> str:

@@ -150,7 +150,10 @@ def choose(
     r_min, r_max = _box(points, pool if bounds == "pool" else slice(None), bounds)
     sizes = _units(scale, r_min, r_max)
     rows, distances = nearest_to_rays(
-        [(column[pool] - low) / size for column, low, size in zip(points.columns, r_min, sizes, strict=True)],
+        [
+            (column[pool] - low) / size
+            for column, low, size in zip(points.columns, r_min, sizes, strict=True)
+        ],
         (r_max - r_min) / sizes,
         weights * (r_max - r_min) / sizes,
         k=k if values is None else len(pool),
@@ -240,7 +243,9 @@ def columns_of(
 
 
 def _objectives(
-    frame: pl.DataFrame, objectives: Sequence[str] | Mapping[str, str], nan: Literal["raise", "drop"]
+    frame: pl.DataFrame,
+    objectives: Sequence[str] | Mapping[str, str],
+    nan: Literal["raise", "drop"],
 ) -> Objectives:
     scores, larger = columns_of(frame, objectives)
     names = scores.columns
@@ -279,10 +284,14 @@ def _box(points: Objectives, rows: Any, bounds: str) -> tuple[NDArray[np.float64
     return r_min, r_max
 
 
-def _units(scale: Any, r_min: NDArray[np.float64], r_max: NDArray[np.float64]) -> NDArray[np.float64]:
+def _units(
+    scale: Any, r_min: NDArray[np.float64], r_max: NDArray[np.float64]
+) -> NDArray[np.float64]:
     if isinstance(scale, str):
         if scale not in ("box", "none"):
-            raise ValueError(f"scale: expected 'box', 'none' or {len(r_min)} numbers, got {scale!r}")
+            raise ValueError(
+                f"scale: expected 'box', 'none' or {len(r_min)} numbers, got {scale!r}"
+            )
         return r_max - r_min if scale == "box" else np.ones(len(r_min))
     sizes = np.asarray(scale, dtype=np.float64)
     if sizes.shape != r_min.shape or not (np.isfinite(sizes) & (sizes > 0)).all():

@@ -23,7 +23,14 @@ from paretohqd.config import check_keys
 from paretohqd.generation import encode_prompts
 from paretohqd.models import Machine, quiet
 
-RESERVED = ("output_dir", "use_cpu", "seed", "data_seed", "completion_only_loss", "assistant_only_loss")
+RESERVED = (
+    "output_dir",
+    "use_cpu",
+    "seed",
+    "data_seed",
+    "completion_only_loss",
+    "assistant_only_loss",
+)
 """SFTConfig keys that the run decides itself."""
 
 DEFAULTS: dict[str, Any] = {
@@ -65,8 +72,12 @@ def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
     """Tokens of each row's prompt in the chat template, up to where its answer starts."""
     unique = frame["prompt"].unique(maintain_order=True)
     lengths = [len(ids) for ids in encode_prompts(tokenizer, unique.to_list())]
-    table = pl.DataFrame({"prompt": unique, "length": lengths}, schema_overrides={"length": pl.Int64})
-    return frame.select("prompt").join(table, on="prompt", how="left", maintain_order="left")["length"]
+    table = pl.DataFrame(
+        {"prompt": unique, "length": lengths}, schema_overrides={"length": pl.Int64}
+    )
+    return frame.select("prompt").join(table, on="prompt", how="left", maintain_order="left")[
+        "length"
+    ]
 
 
 def to_dataset(rows: pl.DataFrame) -> Dataset:
@@ -129,7 +140,8 @@ def fit(
     tokenizer.padding_side = "right"
     if start_from is not None:
         # is_trainable, and no peft_config below: without the first nothing would train.
-        model = PeftModel.from_pretrained(model, str(start_from.absolute()), is_trainable=True)
+        with quiet():
+            model = PeftModel.from_pretrained(model, str(start_from.absolute()), is_trainable=True)
     with quiet():
         arguments = SFTConfig(
             **_for_machine(settings, machine),
