@@ -186,16 +186,20 @@ def make_run(
         "rank_correlation": {
             f"stage{s}": dict.fromkeys(objectives, 0.875) for s in range(1, stages + 1)
         },
+    }
+    facts = {
         "seconds": {
             "stage1/score": 31.5,
             "stage1/select": 0.04,
-            "stage1/fit": 412.0,
-            "evaluate": 95.0,
+            "stage1/fit/00": 212.0,
+            "stage1/fit/01": 200.0,
+            "evaluate/base": 95.0,
         },
         "versions": {"torch": "2.9.0", "polars": "2.1.0"},
         "machine": "2 cpu cores, no GPU",
         "seed": 0,
     }
+    (folder / "facts.json").write_text(json.dumps(facts))
     (folder / "evaluate" / "summary").mkdir()
     (folder / "evaluate" / "summary" / "metrics.json").write_text(json.dumps(metrics))
     (folder / "config.yaml").write_text(

@@ -176,6 +176,7 @@ def test_a_run_of_one_stage_leaves_the_other_out(tmp_path):
     "missing",
     [
         "config.yaml",
+        "facts.json",
         "evaluate/summary/metrics.json",
         "evaluate/stage2-01/answers.parquet",
         "stage1/select/pool.parquet",
@@ -189,6 +190,16 @@ def test_an_unfinished_run_is_refused_by_name(missing, tmp_path):
     with pytest.raises(ValueError, match=f"not a finished run: {re.escape(missing)} is missing"):
         write_report(run, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_facts_may_stand_among_the_metrics(tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"], stages=1)
+    before = write_report(run, tmp_path / "page.html").read_bytes()
+    path = run / "evaluate/summary/metrics.json"
+    metrics = json.loads(path.read_text()) | json.loads((run / "facts.json").read_text())
+    path.write_text(json.dumps(metrics))
+    (run / "facts.json").unlink()
+    assert write_report(run, tmp_path / "page.html").read_bytes() == before
 
 
 def test_answers_to_other_prompts_are_refused(tmp_path):
