@@ -138,7 +138,7 @@ def training_chart(
             rows.append({"p": place, "label": labels[place], "x": entry["step"], "y": loss})
     lines = inline(rows).transform_filter(PICKED)
     encoding = {
-        "x": alt.X("x:Q", title="step"),
+        "x": alt.X("x:Q", title="step", axis=alt.Axis(tickMinStep=1)),
         "y": alt.Y("y:Q", title="training loss", scale=alt.Scale(zero=False)),
         "color": colour(len(labels)),
         "tooltip": [

@@ -36,8 +36,8 @@ def write_report(run: Path, out: Path) -> Path:
     """Write one HTML page about a finished run; it needs no network and no other file.
 
     Args:
-        run: a run folder with `config.yaml`, `facts.json` (seconds, versions, machine and seed, which
-            may stand in metrics.json too), `stage1/`, `evaluate/` and, for two stages, `stage2/`.
+        run: a run folder with `config.yaml`, `stage1/`, `evaluate/`, for two stages `stage2/`, and
+            `facts.json`: seconds, versions, machine and seed, which may stand in metrics.json too.
         out: the page to write; its folder is made if need be.
 
     Returns:
