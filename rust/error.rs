@@ -15,35 +15,19 @@ pub(crate) enum Kind {
     /// No objective at all.
     NoColumns,
     /// Objectives of different lengths.
-    Ragged {
-        column: usize,
-        expected: usize,
-        found: usize,
-    },
+    Ragged { column: usize, expected: usize, found: usize },
     /// More rows than a 32-bit layer number can count.
     TooManyRows { rows: usize },
     /// NaN cannot be ordered.
-    Nan {
-        column: usize,
-        count: usize,
-        first: usize,
-    },
+    Nan { column: usize, count: usize, first: usize },
     /// Infinity where arithmetic needs a range.
-    Infinite {
-        column: usize,
-        count: usize,
-        first: usize,
-    },
+    Infinite { column: usize, count: usize, first: usize },
     /// A count that must be at least one.
     Zero { name: &'static str },
     /// More neighbours asked for than there are rows.
     TooFewRows { k: usize, rows: usize },
     /// A vector that must have one entry per objective.
-    WrongLength {
-        name: &'static str,
-        expected: usize,
-        found: usize,
-    },
+    WrongLength { name: &'static str, expected: usize, found: usize },
     /// A vector that must be finite.
     NotFinite { name: &'static str, position: usize },
     /// A ray from a point through itself.
@@ -66,11 +50,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::NoColumns => write!(f, "points have no objective; pass at least one column"),
-            Kind::Ragged {
-                column,
-                expected,
-                found,
-            } => write!(
+            Kind::Ragged { column, expected, found } => write!(
                 f,
                 "column {column} has {found} rows but column 0 has {expected}; \
                  pass columns of one length"
@@ -81,42 +61,28 @@ impl fmt::Display for Error {
                  split them and merge the layers of the parts",
                 i32::MAX
             ),
-            Kind::Nan {
-                column,
-                count,
-                first,
-            } => write!(
+            Kind::Nan { column, count, first } => write!(
                 f,
                 "column {column} holds {count} NaN (first at row {first}), which cannot be \
                  ordered; drop or fill these rows first"
             ),
-            Kind::Infinite {
-                column,
-                count,
-                first,
-            } => write!(
+            Kind::Infinite { column, count, first } => write!(
                 f,
                 "column {column} holds {count} infinite values (first at row {first}), which \
                  have no distance or volume; drop or clip these rows first"
             ),
             Kind::Zero { name } => write!(f, "{name} must be at least 1, got 0"),
-            Kind::TooFewRows { k, rows } => write!(
-                f,
-                "k = {k} is more than the {rows} rows there are; ask for at most {rows}"
-            ),
-            Kind::WrongLength {
-                name,
-                expected,
-                found,
-            } => write!(
+            Kind::TooFewRows { k, rows } => {
+                write!(f, "k = {k} is more than the {rows} rows there are; ask for at most {rows}")
+            }
+            Kind::WrongLength { name, expected, found } => write!(
                 f,
                 "{name} has length {found} but there are {expected} objectives; \
                  pass one value per objective"
             ),
-            Kind::NotFinite { name, position } => write!(
-                f,
-                "{name} is not finite at position {position}; pass finite numbers"
-            ),
+            Kind::NotFinite { name, position } => {
+                write!(f, "{name} is not finite at position {position}; pass finite numbers")
+            }
             Kind::NoDirection { ray } => write!(
                 f,
                 "ray {ray} has no direction: it starts at the point it should go through; \
@@ -126,10 +92,9 @@ impl fmt::Display for Error {
                 f,
                 "groups has {found} keys but there are {expected} rows; pass one key per row"
             ),
-            Kind::BadGroup { row, id, groups } => write!(
-                f,
-                "group id {id} at row {row} is not below the number of groups, {groups}"
-            ),
+            Kind::BadGroup { row, id, groups } => {
+                write!(f, "group id {id} at row {row} is not below the number of groups, {groups}")
+            }
             Kind::Threads { reason } => write!(
                 f,
                 "no thread pool of that size could be started ({reason}); ask for fewer threads"

@@ -36,30 +36,14 @@ pub fn pareto_layers_by_group(
     let stop = stop.check()?;
     let rows = points.rows();
     if ids.len() != rows {
-        return Err(Kind::WrongGroups {
-            expected: rows,
-            found: ids.len(),
-        }
-        .into());
+        return Err(Kind::WrongGroups { expected: rows, found: ids.len() }.into());
     }
     if let Some(row) = ids.iter().position(|&id| id as usize >= groups) {
-        return Err(Kind::BadGroup {
-            row,
-            id: ids[row],
-            groups,
-        }
-        .into());
+        return Err(Kind::BadGroup { row, id: ids[row], groups }.into());
     }
     let (order, ends) = by_group(ids, groups);
     // Runs of whole groups of about equal size, so that tiny groups do not each cost a task.
-    let runs = runs(
-        &ends,
-        if threads::worthwhile(rows) {
-            1 << 12
-        } else {
-            usize::MAX
-        },
-    );
+    let runs = runs(&ends, if threads::worthwhile(rows) { 1 << 12 } else { usize::MAX });
     let number_run = |run: &std::ops::Range<usize>| {
         let mut layers = Vec::new();
         let mut small = Small::default();
@@ -123,12 +107,7 @@ fn number_large(points: &Points<'_>, members: &[u32], stop: Stop) -> Vec<i32> {
     let columns: Vec<Vec<f64>> = points
         .columns()
         .iter()
-        .map(|column| {
-            members
-                .iter()
-                .map(|&row| column.get(row as usize))
-                .collect()
-        })
+        .map(|column| members.iter().map(|&row| column.get(row as usize)).collect())
         .collect();
     // Already validated as part of the whole; failing that, nothing is numbered.
     match Points::new(columns.iter().map(|column| Column::F64(column)).collect()) {
@@ -151,21 +130,14 @@ impl Small {
         let m = points.objectives();
         self.rows.clear();
         for &row in members {
-            self.rows.extend(
-                points
-                    .columns()
-                    .iter()
-                    .map(|column| column.get(row as usize)),
-            );
+            self.rows.extend(points.columns().iter().map(|column| column.get(row as usize)));
         }
         let row = |i: usize| &self.rows[i * m..(i + 1) * m];
         self.order.clear();
         self.order.extend(0..members.len());
         // Best first, so that only earlier rows dominate later ones.
         self.order.sort_unstable_by(|&a, &b| {
-            row(b)
-                .partial_cmp(row(a))
-                .unwrap_or(std::cmp::Ordering::Equal)
+            row(b).partial_cmp(row(a)).unwrap_or(std::cmp::Ordering::Equal)
         });
         self.layers.clear();
         self.layers.resize(members.len(), 0);

@@ -74,12 +74,20 @@ impl Column<'_> {
         }
     }
 
+    /// The largest absolute value; 0 of no row.
+    fn largest(&self) -> f64 {
+        match self {
+            Self::F32(v) => f64::from(fold(v, 0.0, |a, x| a.max(x.abs()), f32::max)),
+            Self::F64(v) => fold(v, 0.0, |a, x| a.max(x.abs()), f64::max),
+        }
+    }
+
     /// Counts NaN and infinities.
     pub fn non_finite(&self) -> NonFinite {
         // Finite columns are the rule: one vectorised pass decides, a second counts.
         let finite = match self {
-            Self::F32(v) => all_finite(v, |x| x.is_finite()),
-            Self::F64(v) => all_finite(v, |x| x.is_finite()),
+            Self::F32(v) => fold(v, true, |ok, x| ok & x.is_finite(), |a, b| a & b),
+            Self::F64(v) => fold(v, true, |ok, x| ok & x.is_finite(), |a, b| a & b),
         };
         let mut found = NonFinite::default();
         if finite {
@@ -99,13 +107,29 @@ impl Column<'_> {
     }
 }
 
-fn all_finite<T: Copy + Sync>(values: &[T], finite: impl Fn(T) -> bool + Sync) -> bool {
-    // No early exit inside a block, so that the loop vectorises.
-    let block_finite = |block: &[T]| block.iter().fold(true, |ok, &x| ok & finite(x));
+/// Folds a column in lanes, without an early exit, so that the loop vectorises.
+fn fold<T: Copy + Sync, A: Copy + Send + Sync>(
+    values: &[T],
+    start: A,
+    step: impl Fn(A, T) -> A + Sync,
+    join: impl Fn(A, A) -> A + Sync,
+) -> A {
+    const LANES: usize = 16;
+    let block = |block: &[T]| {
+        let (chunks, rest) = block.as_chunks::<LANES>();
+        let mut lanes = [start; LANES];
+        for chunk in chunks {
+            for (lane, &value) in lanes.iter_mut().zip(chunk) {
+                *lane = step(*lane, value);
+            }
+        }
+        let rest = rest.iter().fold(start, |a, &value| step(a, value));
+        lanes.into_iter().fold(rest, &join)
+    };
     if threads::worthwhile(values.len()) {
-        values.par_chunks(1 << 16).all(block_finite)
+        values.par_chunks(1 << 16).map(block).reduce(|| start, &join)
     } else {
-        values.chunks(1 << 12).all(block_finite)
+        block(values)
     }
 }
 
@@ -125,12 +149,7 @@ impl<'a> Points<'a> {
         let rows = columns.first().ok_or(Kind::NoColumns)?.len();
         for (column, values) in columns.iter().enumerate() {
             if values.len() != rows {
-                return Err(Kind::Ragged {
-                    column,
-                    expected: rows,
-                    found: values.len(),
-                }
-                .into());
+                return Err(Kind::Ragged { column, expected: rows, found: values.len() }.into());
             }
         }
         if rows > i32::MAX as usize {
@@ -139,31 +158,24 @@ impl<'a> Points<'a> {
         for (column, values) in columns.iter().enumerate() {
             let found = values.non_finite();
             if let Some(first) = found.first_nan {
-                return Err(Kind::Nan {
-                    column,
-                    count: found.nan,
-                    first,
-                }
-                .into());
+                return Err(Kind::Nan { column, count: found.nan, first }.into());
             }
         }
         Ok(Self { columns, rows })
     }
 
-    /// Refuses infinities, for kernels that subtract.
-    pub(crate) fn require_finite(&self) -> Result<(), Error> {
+    /// The largest absolute value; refuses infinities, for kernels that subtract.
+    pub(crate) fn require_finite(&self) -> Result<f64, Error> {
+        let mut largest = 0.0f64;
         for (column, values) in self.columns.iter().enumerate() {
-            let found = values.non_finite();
-            if let Some(first) = found.first_infinite {
-                return Err(Kind::Infinite {
-                    column,
-                    count: found.infinite,
-                    first,
-                }
-                .into());
+            largest = largest.max(values.largest());
+            if largest.is_infinite() {
+                let found = values.non_finite();
+                let first = found.first_infinite.unwrap_or(0);
+                return Err(Kind::Infinite { column, count: found.infinite, first }.into());
             }
         }
-        Ok(())
+        Ok(largest)
     }
 
     /// Number of points.
@@ -190,13 +202,8 @@ mod tests {
     fn messages_name_the_place() {
         let (a, b) = ([1.0, f64::NAN, f64::NAN], [1.0f32, 2.0]);
         let error = Points::new(vec![Column::F64(&a)]).unwrap_err().to_string();
-        assert!(
-            error.contains("column 0 holds 2 NaN (first at row 1)"),
-            "{error}"
-        );
-        let error = Points::new(vec![Column::F64(&a), Column::F32(&b)])
-            .unwrap_err()
-            .to_string();
+        assert!(error.contains("column 0 holds 2 NaN (first at row 1)"), "{error}");
+        let error = Points::new(vec![Column::F64(&a), Column::F32(&b)]).unwrap_err().to_string();
         assert!(error.contains("column 1 has 2 rows"), "{error}");
         let error = Points::new(vec![]).unwrap_err().to_string();
         assert!(error.contains("no objective"), "{error}");
@@ -207,9 +214,6 @@ mod tests {
         let a = [0.0, f64::INFINITY, f64::NEG_INFINITY];
         let points = Points::new(vec![Column::F64(&a)]).unwrap();
         let error = points.require_finite().unwrap_err().to_string();
-        assert!(
-            error.contains("column 0 holds 2 infinite values (first at row 1)"),
-            "{error}"
-        );
+        assert!(error.contains("column 0 holds 2 infinite values (first at row 1)"), "{error}");
     }
 }

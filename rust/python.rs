@@ -72,12 +72,7 @@ mod _core {
     ) -> PyResult<(usize, Option<usize>, usize, Option<usize>)> {
         let column = column.column()?;
         let found = py.detach(|| column.non_finite());
-        Ok((
-            found.nan,
-            found.first_nan,
-            found.infinite,
-            found.first_infinite,
-        ))
+        Ok((found.nan, found.first_nan, found.infinite, found.first_infinite))
     }
 
     /// Number the Pareto layers.
@@ -122,9 +117,7 @@ mod _core {
         n_threads: Option<usize>,
     ) -> PyResult<f64> {
         let columns = columns(&arrays)?;
-        run(py, n_threads, || {
-            crate::hypervolume(&Points::new(columns)?, &reference)
-        })
+        run(py, n_threads, || crate::hypervolume(&Points::new(columns)?, &reference))
     }
 
     /// What the hypervolume loses without each point.
@@ -144,10 +137,7 @@ mod _core {
     /// The k rows nearest to each ray: rows and distances, ray after ray.
     #[pyfunction]
     #[pyo3(signature = (arrays, origins, through, k, n_threads, /))]
-    #[expect(
-        clippy::type_complexity,
-        reason = "two arrays, as Python receives them"
-    )]
+    #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
     fn nearest_to_rays<'py>(
         py: Python<'py>,
         arrays: Vec<Array<'py>>,
@@ -160,9 +150,6 @@ mod _core {
         let (origins, through) = (origins.as_slice()?, through.as_slice()?);
         let kernel = || crate::nearest_to_rays(&Points::new(columns)?, origins, through, k);
         let found = run(py, n_threads, kernel)?;
-        Ok((
-            found.rows.into_pyarray(py),
-            found.distances.into_pyarray(py),
-        ))
+        Ok((found.rows.into_pyarray(py), found.distances.into_pyarray(py)))
     }
 }

@@ -23,9 +23,15 @@ pub struct Neighbours {
 }
 
 /// A ray: where it starts and its unit direction.
-struct Ray<'a> {
-    origin: &'a [f64],
+struct Ray {
+    origin: Vec<f64>,
     direction: Vec<f64>,
+}
+
+/// All rays, and the power of two that keeps squares of such numbers in range.
+struct Rays {
+    rays: Vec<Ray>,
+    scale: f64,
 }
 
 /// The `k` rows nearest to each ray; equal distances go to the earlier row.
@@ -52,98 +58,81 @@ pub fn nearest_to_rays(
     through: &[f64],
     k: usize,
 ) -> Result<Neighbours, Error> {
-    let rays = rays(points, origins, through, k)?;
+    let rays = Rays::new(points, origins, through, k)?;
     let rows = points.rows();
-    let parts = if threads::worthwhile(rows) {
-        rayon::current_num_threads()
-    } else {
-        1
-    };
+    let parts = if threads::worthwhile(rows) { rayon::current_num_threads() } else { 1 };
     let size = rows.div_ceil(parts).next_multiple_of(BLOCK);
-    let parts: Vec<usize> = (0..rows).step_by(size).collect();
+    let starts: Vec<usize> = (0..rows).step_by(size).collect();
     let search = |&start: &usize| search(points, &rays, k, start, rows.min(start + size));
-    let found: Vec<Vec<Nearest>> = if parts.len() > 1 {
-        parts.par_iter().map(search).collect()
+    let found: Vec<Vec<Nearest>> = if starts.len() > 1 {
+        starts.par_iter().map(search).collect()
     } else {
-        parts.iter().map(search).collect()
+        starts.iter().map(search).collect()
     };
-    let mut neighbours = Neighbours {
-        rows: Vec::new(),
-        distances: Vec::new(),
-    };
-    for ray in 0..rays.len() {
-        let mut all: Vec<(f64, usize)> = found
-            .iter()
-            .flat_map(|part| part[ray].found.iter().copied())
-            .collect();
+    let mut neighbours = Neighbours { rows: Vec::new(), distances: Vec::new() };
+    for ray in 0..rays.rays.len() {
+        let mut all: Vec<(f64, usize)> =
+            found.iter().flat_map(|part| part[ray].found.iter().copied()).collect();
         all.sort_unstable_by(nearer);
-        neighbours
-            .rows
-            .extend(all[..k].iter().map(|&(_, row)| row as i64));
-        neighbours
-            .distances
-            .extend(all[..k].iter().map(|&(squared, _)| squared.sqrt()));
+        all.truncate(k);
+        neighbours.rows.extend(all.iter().map(|&(_, row)| row as i64));
+        neighbours.distances.extend(all.iter().map(|&(distance, _)| distance / rays.scale));
     }
     Ok(neighbours)
 }
 
-fn rays<'a>(
-    points: &Points<'_>,
-    origins: &'a [f64],
-    through: &[f64],
-    k: usize,
-) -> Result<Vec<Ray<'a>>, Error> {
-    let m = points.objectives();
-    points.require_finite()?;
-    if k == 0 {
-        return Err(Kind::Zero { name: "k" }.into());
-    }
-    if k > points.rows() {
-        return Err(Kind::TooFewRows {
-            k,
-            rows: points.rows(),
+impl Rays {
+    fn new(points: &Points<'_>, origins: &[f64], through: &[f64], k: usize) -> Result<Self, Error> {
+        let m = points.objectives();
+        let magnitude = points.require_finite()?;
+        if k == 0 {
+            return Err(Kind::Zero { name: "k" }.into());
         }
-        .into());
-    }
-    if !through.len().is_multiple_of(m) {
-        return Err(Kind::WrongLength {
-            name: "through",
-            expected: m,
-            found: through.len(),
+        if k > points.rows() {
+            return Err(Kind::TooFewRows { k, rows: points.rows() }.into());
         }
-        .into());
-    }
-    if origins.len() != m && origins.len() != through.len() {
-        return Err(Kind::WrongLength {
-            name: "origin",
-            expected: m,
-            found: origins.len(),
+        if !through.len().is_multiple_of(m) {
+            let found = through.len();
+            return Err(Kind::WrongLength { name: "through", expected: m, found }.into());
         }
-        .into());
-    }
-    for (name, values) in [("origin", origins), ("through", through)] {
-        if let Some(position) = values.iter().position(|x| !x.is_finite()) {
-            return Err(Kind::NotFinite { name, position }.into());
+        if origins.len() != m && origins.len() != through.len() {
+            let found = origins.len();
+            return Err(Kind::WrongLength { name: "origin", expected: m, found }.into());
         }
+        for (name, values) in [("origin", origins), ("through", through)] {
+            if let Some(position) = values.iter().position(|x| !x.is_finite()) {
+                return Err(Kind::NotFinite { name, position }.into());
+            }
+        }
+        let largest = |values: &[f64]| values.iter().fold(0.0f64, |a, x| a.max(x.abs()));
+        let scale = scale(magnitude.max(largest(origins)).max(largest(through)));
+        let rays = through
+            .chunks_exact(m)
+            .enumerate()
+            .map(|(ray, through)| {
+                let origin = &origins[if origins.len() == m { 0 } else { ray * m }..][..m];
+                let origin: Vec<f64> = origin.iter().map(|x| x * scale).collect();
+                let through: Vec<f64> = through.iter().map(|x| x * scale).collect();
+                let direction = unit(&origin, &through).ok_or(Kind::NoDirection { ray })?;
+                Ok(Ray { origin, direction })
+            })
+            .collect::<Result<_, Error>>()?;
+        Ok(Self { rays, scale })
     }
-    through
-        .chunks_exact(m)
-        .enumerate()
-        .map(|(ray, through)| {
-            let origin = &origins[if origins.len() == m { 0 } else { ray * m }..][..m];
-            let direction = unit(origin, through).ok_or(Kind::NoDirection { ray })?;
-            Ok(Ray { origin, direction })
-        })
-        .collect()
+}
+
+/// A power of two that brings numbers up to `largest` near one, if their squares need it.
+fn scale(largest: f64) -> f64 {
+    if largest == 0.0 || (1e-100..1e150).contains(&largest) {
+        1.0
+    } else {
+        (-largest.log2().floor()).clamp(-1000.0, 1000.0).exp2()
+    }
 }
 
 /// The unit vector from `origin` to `through`; scaled first, so that no square overflows.
 fn unit(origin: &[f64], through: &[f64]) -> Option<Vec<f64>> {
-    let mut d: Vec<f64> = through
-        .iter()
-        .zip(origin)
-        .map(|(t, o)| t / 2.0 - o / 2.0)
-        .collect();
+    let mut d: Vec<f64> = through.iter().zip(origin).map(|(t, o)| t / 2.0 - o / 2.0).collect();
     let largest = d.iter().fold(0.0f64, |a, x| a.max(x.abs()));
     if largest == 0.0 {
         return None;
@@ -154,17 +143,20 @@ fn unit(origin: &[f64], through: &[f64]) -> Option<Vec<f64>> {
     Some(d)
 }
 
-/// The nearest rows met so far, by squared distance.
+/// The nearest rows met so far, by distance and then row.
 struct Nearest {
     k: usize,
-    /// No row farther than this can be among the k nearest.
+    /// No row with a larger square can be among the k nearest.
     limit: f64,
     found: Vec<(f64, usize)>,
 }
 
 impl Nearest {
+    /// Takes a row whose squared distance is within the limit.
+    ///
+    /// Ties are ties of the distance: different squares may round to one root.
     fn push(&mut self, squared: f64, row: usize) {
-        self.found.push((squared, row));
+        self.found.push((squared.sqrt(), row));
         if self.found.len() >= 4 * self.k.max(64) {
             self.shrink();
         }
@@ -172,8 +164,10 @@ impl Nearest {
 
     fn shrink(&mut self) {
         if self.found.len() > self.k {
-            let (_, &mut (limit, _), _) = self.found.select_nth_unstable_by(self.k - 1, nearer);
-            self.limit = limit;
+            let (_, &mut (distance, _), _) = self.found.select_nth_unstable_by(self.k - 1, nearer);
+            // A row at this distance loses to the earlier ones kept, so only what lies closer
+            // need come in; squaring the root rounds, hence the allowance.
+            self.limit = distance * distance * (1.0 + 4.0 * f64::EPSILON);
             self.found.truncate(self.k);
         }
     }
@@ -184,22 +178,10 @@ fn nearer(a: &(f64, usize), b: &(f64, usize)) -> std::cmp::Ordering {
 }
 
 /// The nearest rows of `start..end` to each ray.
-fn search(
-    points: &Points<'_>,
-    rays: &[Ray<'_>],
-    k: usize,
-    start: usize,
-    end: usize,
-) -> Vec<Nearest> {
+fn search(points: &Points<'_>, rays: &Rays, k: usize, start: usize, end: usize) -> Vec<Nearest> {
     let m = points.objectives();
-    let mut nearest: Vec<Nearest> = rays
-        .iter()
-        .map(|_| Nearest {
-            k,
-            limit: f64::INFINITY,
-            found: Vec::new(),
-        })
-        .collect();
+    let mut nearest: Vec<Nearest> =
+        rays.rays.iter().map(|_| Nearest { k, limit: f64::INFINITY, found: Vec::new() }).collect();
     let mut block = vec![[0.0; BLOCK]; m];
     let mut squared = [0.0; BLOCK];
     for first in (start..end).step_by(BLOCK) {
@@ -207,11 +189,13 @@ fn search(
         for (column, values) in points.columns().iter().zip(&mut block) {
             column.copy_to(first, &mut values[..rows]);
         }
-        for (ray, nearest) in rays.iter().zip(&mut nearest) {
+        if rays.scale != 1.0 {
+            block.iter_mut().flatten().for_each(|value| *value *= rays.scale);
+        }
+        for (ray, nearest) in rays.rays.iter().zip(&mut nearest) {
             squared_distances(&block, ray, &mut squared);
             for (t, &squared) in squared[..rows].iter().enumerate() {
-                // At the limit itself a row still loses to the earlier ones already kept.
-                if squared < nearest.limit || nearest.found.len() < k {
+                if squared <= nearest.limit {
                     nearest.push(squared, first + t);
                 }
             }
@@ -222,15 +206,15 @@ fn search(
 }
 
 /// The squared distance of every row of a block to a ray, each by the same operations.
-fn squared_distances(block: &[[f64; BLOCK]], ray: &Ray<'_>, out: &mut [f64; BLOCK]) {
+fn squared_distances(block: &[[f64; BLOCK]], ray: &Ray, out: &mut [f64; BLOCK]) {
     let mut along = [0.0; BLOCK];
-    for ((values, o), u) in block.iter().zip(ray.origin).zip(&ray.direction) {
+    for ((values, o), u) in block.iter().zip(&ray.origin).zip(&ray.direction) {
         for (along, v) in along.iter_mut().zip(values) {
             *along += (v - o) * u;
         }
     }
     out.fill(0.0);
-    for ((values, o), u) in block.iter().zip(ray.origin).zip(&ray.direction) {
+    for ((values, o), u) in block.iter().zip(&ray.origin).zip(&ray.direction) {
         for ((out, v), along) in out.iter_mut().zip(values).zip(&along) {
             let residual = (v - o) - along.max(0.0) * u;
             *out += residual * residual;

@@ -39,19 +39,15 @@ pub fn with_threads<T: Send>(
 /// The pool of one size; kept, because starting threads costs more than a small call.
 fn pool(threads: usize) -> Result<Arc<ThreadPool>, Error> {
     static POOLS: OnceLock<Mutex<HashMap<usize, Arc<ThreadPool>>>> = OnceLock::new();
-    let mut pools = POOLS
-        .get_or_init(Mutex::default)
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut pools =
+        POOLS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(pool) = pools.get(&threads) {
         return Ok(Arc::clone(pool));
     }
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
-        .map_err(|error| Kind::Threads {
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| Kind::Threads { reason: error.to_string() })?;
     let pool = Arc::new(pool);
     pools.insert(threads, Arc::clone(&pool));
     Ok(pool)

@@ -138,8 +138,8 @@ def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
         if isinstance(low, int) and isinstance(high, int) and low >= 0 and high < 4 * n:
             return keys.cast(pl.UInt32).to_numpy(), high + 1
     # The first row of each key serves as its id: found by hashing, without a sort.
-    first_rows = pl.int_range(pl.len(), dtype=pl.UInt32).first().over(pl.first())
-    return keys.to_frame("key").select(first_rows).to_series().to_numpy(), n
+    rows = keys.to_frame("key").with_row_index("row")
+    return rows.select(pl.col("row").first().over("key")).to_series().to_numpy(), n
 
 
 def _series(groups: object) -> pl.Series:

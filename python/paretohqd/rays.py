@@ -81,7 +81,7 @@ def nearest_to_rays(
 
 def _vectors(name: str, values: ArrayLike, m: int) -> NDArray[np.float64]:
     try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
+        array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} must hold rows of {m} numbers ({error})") from error
     if array.ndim not in (1, 2) or array.shape[-1] != m:
@@ -124,7 +124,8 @@ def preference_grid(m: int, divisions: int) -> NDArray[np.float64]:
     m, divisions = count("m", m), count("divisions", divisions)
     # Stars and bars: m - 1 bars among the stars; the stars between them are the integers.
     places = divisions + m - 1
-    bars = np.array(list(combinations(range(places), m - 1)), dtype=np.int64).reshape(-1, m - 1)
+    chosen = list(combinations(range(places), m - 1))
+    bars = np.array(chosen, dtype=np.int64).reshape(len(chosen), m - 1)
     edges = np.hstack([np.full((len(bars), 1), -1), bars, np.full((len(bars), 1), places)])
     stars = np.diff(edges, axis=1) - 1
     return stars[::-1] / divisions

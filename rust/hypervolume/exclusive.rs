@@ -23,11 +23,7 @@ pub(super) fn contributions(points: &[[f64; 3]]) -> Vec<f64> {
     for region in &mut sweep.regions {
         region.advance(0.0);
     }
-    sweep
-        .regions
-        .into_iter()
-        .map(|region| region.volume)
-        .collect()
+    sweep.regions.into_iter().map(|region| region.volume).collect()
 }
 
 struct Sweep<'a> {
@@ -73,14 +69,7 @@ impl Sweep<'_> {
             start = end;
         }
         let bottom = right.map_or(0.0, |step| self.points[step][2]);
-        region.push(
-            Strip {
-                start,
-                end: y,
-                bottom,
-            },
-            z,
-        );
+        region.push(Strip { start, end: y, bottom }, z);
         for step in below {
             self.regions[step].advance(x);
             self.regions[step].clear();
@@ -140,16 +129,10 @@ impl Region {
             self.area -= (strip.end.min(y) - strip.start) * (z - strip.bottom);
         }
         let (first, last) = (self.strips[from], self.strips[to - 1]);
-        let raised = Strip {
-            start: first.start,
-            end: last.end.min(y),
-            bottom: z,
-        };
+        let raised = Strip { start: first.start, end: last.end.min(y), bottom: z };
         let rest = Strip { start: y, ..last };
         let kept = [(raised, z < top), (rest, last.end > y)];
-        let kept = kept
-            .into_iter()
-            .filter_map(|(strip, kept)| kept.then_some(strip));
+        let kept = kept.into_iter().filter_map(|(strip, kept)| kept.then_some(strip));
         self.strips.splice(from..to, kept);
         if self.strips.is_empty() {
             // Nothing is left, whatever rounding says.

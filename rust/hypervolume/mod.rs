@@ -95,26 +95,13 @@ impl Above {
         let objectives = points.objectives();
         if reference.len() != objectives {
             let found = reference.len();
-            return Err(Kind::WrongLength {
-                name: "ref",
-                expected: objectives,
-                found,
-            }
-            .into());
+            return Err(Kind::WrongLength { name: "ref", expected: objectives, found }.into());
         }
         if let Some(position) = reference.iter().position(|x| !x.is_finite()) {
-            return Err(Kind::NotFinite {
-                name: "ref",
-                position,
-            }
-            .into());
+            return Err(Kind::NotFinite { name: "ref", position }.into());
         }
         points.require_finite()?;
-        let mut above = Self {
-            objectives,
-            rows: Vec::new(),
-            coordinates: Vec::new(),
-        };
+        let mut above = Self { objectives, rows: Vec::new(), coordinates: Vec::new() };
         let mut shifted = vec![0.0; objectives];
         for row in 0..points.rows() {
             for ((out, column), origin) in shifted.iter_mut().zip(points.columns()).zip(reference) {

@@ -70,10 +70,7 @@ impl Profile {
     fn replace(&mut self, from: (usize, usize), to: (usize, usize), corner: Corner) {
         let (block, mut first) = from;
         if self.blocks.is_empty() {
-            let run = self
-                .spare
-                .pop()
-                .unwrap_or_else(|| Vec::with_capacity(BLOCK));
+            let run = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
             self.blocks.push(run);
             self.ends.push(corner.0);
         }
@@ -115,10 +112,7 @@ impl Profile {
         self.ends[block] = run[run.len() - 1].0;
         if run.len() > BLOCK {
             let half = run.len() / 2;
-            let mut upper = self
-                .spare
-                .pop()
-                .unwrap_or_else(|| Vec::with_capacity(BLOCK));
+            let mut upper = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
             upper.extend(run.drain(half..));
             let end = run[half - 1].0;
             self.ends.insert(block, end);

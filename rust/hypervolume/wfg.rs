@@ -27,9 +27,7 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
         parts.iter().sum()
     } else {
         let mut levels = Levels::default();
-        (0..rows)
-            .map(|row| added(&points, row, m, &mut levels))
-            .sum()
+        (0..rows).map(|row| added(&points, row, m, &mut levels)).sum()
     }
 }
 
@@ -38,10 +36,8 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
 pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     let rows = points.len() / m;
     let exclusive = |levels: &mut Levels, row: usize| {
-        let (point, others) = (
-            &points[row * m..][..m],
-            [&points[..row * m], &points[(row + 1) * m..]],
-        );
+        let (point, others) =
+            (&points[row * m..][..m], [&points[..row * m], &points[(row + 1) * m..]]);
         let mut limited = Vec::with_capacity(points.len());
         for others in others {
             limit(others, m, point, &mut limited);
@@ -54,10 +50,7 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
         (point.iter().product::<f64>() - covered).max(0.0)
     };
     if rows >= FORK && rayon::current_num_threads() > 1 {
-        (0..rows)
-            .into_par_iter()
-            .map_init(Levels::default, exclusive)
-            .collect()
+        (0..rows).into_par_iter().map_init(Levels::default, exclusive).collect()
     } else {
         let mut levels = Levels::default();
         (0..rows).map(|row| exclusive(&mut levels, row)).collect()
@@ -89,16 +82,12 @@ fn covered(points: &mut [f64], m: usize, levels: &mut Levels) -> f64 {
     if m == 3 {
         levels.triples.clear();
         levels.triples.extend_from_slice(points.as_chunks().0);
-        levels
-            .triples
-            .sort_unstable_by(|a, b| b[0].total_cmp(&a[0]));
+        levels.triples.sort_unstable_by(|a, b| b[0].total_cmp(&a[0]));
         return sweep::volume_of_sorted(levels.triples.iter().copied(), &mut levels.profile);
     }
     sort_by_last(points, m);
     let points = undominated(points, m);
-    (0..points.len() / m)
-        .map(|row| added(&points, row, m, levels))
-        .sum()
+    (0..points.len() / m).map(|row| added(&points, row, m, levels)).sum()
 }
 
 /// Appends the points limited to `point`, in as many objectives as it has.
@@ -113,9 +102,7 @@ fn sort_by_last(points: &mut [f64], m: usize) {
     // Ties by the other objectives, so that a point comes after those that dominate it.
     rows.sort_unstable_by(|a, b| {
         let backwards = |row: &[f64]| row.iter().rev().copied().collect::<Vec<_>>();
-        backwards(b)
-            .partial_cmp(&backwards(a))
-            .unwrap_or(std::cmp::Ordering::Equal)
+        backwards(b).partial_cmp(&backwards(a)).unwrap_or(std::cmp::Ordering::Equal)
     });
     let sorted: Vec<f64> = rows.concat();
     points.copy_from_slice(&sorted);

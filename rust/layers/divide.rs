@@ -35,11 +35,7 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     };
     let all: Vec<u32> = (0..rows as u32).collect();
     divide.within(&all, columns.len(), &mut Scratch::default());
-    divide
-        .layers
-        .into_iter()
-        .map(AtomicU32::into_inner)
-        .collect()
+    divide.layers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
 struct Divide<'a> {
@@ -75,19 +71,12 @@ impl Divide<'_> {
     }
 
     fn below_cap(&self, set: &[u32]) -> Vec<u32> {
-        set.iter()
-            .copied()
-            .filter(|&row| self.layer(row) < self.cap)
-            .collect()
+        set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
     }
 
     fn gather(&self, row: u32, k: usize, out: &mut Vec<i32>) {
         out.clear();
-        out.extend(
-            self.columns[..k]
-                .iter()
-                .map(|column| column[row as usize] as i32),
-        );
+        out.extend(self.columns[..k].iter().map(|column| column[row as usize] as i32));
     }
 
     /// Numbers `set` among itself, by its index and its first `k` objectives.
@@ -247,11 +236,7 @@ impl Sweep {
     /// One past the deepest layer among the rows that are no worse than `value`.
     fn least_layer(&self, value: u32) -> u32 {
         let reached = self.values.partition_point(|&v| v <= value);
-        if reached == 0 {
-            0
-        } else {
-            self.layers[reached - 1] + 1
-        }
+        if reached == 0 { 0 } else { self.layers[reached - 1] + 1 }
     }
 
     fn insert(&mut self, value: u32, layer: u32) {
@@ -260,10 +245,7 @@ impl Sweep {
             return;
         }
         let from = reached - usize::from(reached > 0 && self.values[reached - 1] == value);
-        let shadowed = self.layers[from..]
-            .iter()
-            .take_while(|&&l| l <= layer)
-            .count();
+        let shadowed = self.layers[from..].iter().take_while(|&&l| l <= layer).count();
         if shadowed == 0 {
             self.values.insert(from, value);
             self.layers.insert(from, layer);
@@ -298,11 +280,7 @@ fn pivot(sets: &[&[u32]], column: &[u32]) -> u32 {
 
 /// The rows better than `value` (smaller rank), equal to it and worse, each in order.
 fn split(set: &[u32], column: &[u32], value: u32) -> [Vec<u32>; 3] {
-    let mut parts = [
-        Vec::with_capacity(set.len()),
-        Vec::new(),
-        Vec::with_capacity(set.len()),
-    ];
+    let mut parts = [Vec::with_capacity(set.len()), Vec::new(), Vec::with_capacity(set.len())];
     for &row in set {
         let rank = column[row as usize];
         parts[usize::from(rank >= value) + usize::from(rank > value)].push(row);
@@ -314,9 +292,7 @@ fn split(set: &[u32], column: &[u32], value: u32) -> [Vec<u32>; 3] {
 fn range(set: &[u32], column: &[u32]) -> (u32, u32) {
     set.iter()
         .map(|&row| column[row as usize])
-        .fold((u32::MAX, 0), |(best, worst), rank| {
-            (best.min(rank), worst.max(rank))
-        })
+        .fold((u32::MAX, 0), |(best, worst), rank| (best.min(rank), worst.max(rank)))
 }
 
 /// Two sets in order as one in order.

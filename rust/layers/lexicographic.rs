@@ -24,10 +24,7 @@ impl Distinct {
             ranked.swap(0, finest);
         }
         let Some((first, rest)) = ranked.split_first_mut() else {
-            return Self {
-                columns: Vec::new(),
-                place: Vec::new(),
-            };
+            return Self { columns: Vec::new(), place: Vec::new() };
         };
         let mut order = std::mem::take(&mut first.order);
         for ties in order.chunk_by_mut(|&a, &b| first.ranks[a as usize] == first.ranks[b as usize])
@@ -39,10 +36,8 @@ impl Distinct {
                 });
             }
         }
-        let mut columns: Vec<Vec<u32>> = rest
-            .iter()
-            .map(|_| Vec::with_capacity(order.len()))
-            .collect();
+        let mut columns: Vec<Vec<u32>> =
+            rest.iter().map(|_| Vec::with_capacity(order.len())).collect();
         let mut place = vec![0; order.len()];
         let mut distinct = 0u32;
         let mut last: Option<usize> = None;
@@ -50,9 +45,7 @@ impl Distinct {
             let row = row as usize;
             let new = last.is_none_or(|last| {
                 first.ranks[last] != first.ranks[row]
-                    || rest
-                        .iter()
-                        .any(|column| column.ranks[last] != column.ranks[row])
+                    || rest.iter().any(|column| column.ranks[last] != column.ranks[row])
             });
             if new {
                 for (out, column) in columns.iter_mut().zip(rest.iter()) {
@@ -68,9 +61,6 @@ impl Distinct {
 
     /// Numbers of the distinct rows, handed to the rows they stand for.
     pub fn spread<T>(&self, numbers: &[u32], f: impl Fn(u32) -> T) -> Vec<T> {
-        self.place
-            .iter()
-            .map(|&place| f(numbers[place as usize]))
-            .collect()
+        self.place.iter().map(|&place| f(numbers[place as usize])).collect()
     }
 }

@@ -114,10 +114,7 @@ fn capped(layer: u32, cap: u32) -> i32 {
 fn rank_columns(points: &Points<'_>) -> Vec<Ranked> {
     let columns = points.columns();
     if threads::worthwhile(points.rows()) {
-        columns
-            .par_iter()
-            .map(|&column| ranks::rank(column))
-            .collect()
+        columns.par_iter().map(|&column| ranks::rank(column)).collect()
     } else {
         columns.iter().map(|&column| ranks::rank(column)).collect()
     }

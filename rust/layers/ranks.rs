@@ -27,11 +27,7 @@ pub(super) struct Ranked {
 #[inline]
 pub(super) fn descending_key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
-    if bits >> 63 == 1 {
-        bits
-    } else {
-        !bits & (u64::MAX >> 1)
-    }
+    if bits >> 63 == 1 { bits } else { !bits & (u64::MAX >> 1) }
 }
 
 /// The keys of a column, in row order.
@@ -44,11 +40,7 @@ pub(super) fn keys(column: Column<'_>) -> Vec<u64> {
 
 fn map<T: Copy + Sync, U: Send>(values: &[T], f: impl Fn(T) -> U + Sync + Send) -> Vec<U> {
     if threads::worthwhile(values.len()) {
-        values
-            .par_iter()
-            .with_min_len(1 << 14)
-            .map(|&x| f(x))
-            .collect()
+        values.par_iter().with_min_len(1 << 14).map(|&x| f(x)).collect()
     } else {
         values.iter().map(|&x| f(x)).collect()
     }
@@ -69,11 +61,7 @@ pub(super) fn rank(column: Column<'_>) -> Ranked {
         ranks[row as usize] = distinct - 1;
         order.push(row);
     }
-    Ranked {
-        ranks,
-        order,
-        distinct: distinct as usize,
-    }
+    Ranked { ranks, order, distinct: distinct as usize }
 }
 
 /// Keys with their rows, best first; among equal keys the earlier row first.

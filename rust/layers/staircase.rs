@@ -20,11 +20,7 @@ type Step = (u32, u32);
 /// Numbers at or past `cap` only say "past the stop".
 pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
     let mut fronts = Fronts::new(cap as usize, Grid::over(second, third));
-    second
-        .iter()
-        .zip(third)
-        .map(|(&y, &z)| fronts.place((y, z)) as u32)
-        .collect()
+    second.iter().zip(third).map(|(&y, &z)| fronts.place((y, z)) as u32).collect()
 }
 
 struct Fronts {
@@ -36,12 +32,7 @@ struct Fronts {
 
 impl Fronts {
     fn new(cap: usize, grid: Grid) -> Self {
-        Self {
-            fronts: Vec::new(),
-            cap,
-            grid,
-            hints: vec![0; GRID * GRID],
-        }
+        Self { fronts: Vec::new(), cap, grid, hints: vec![0; GRID * GRID] }
     }
 
     /// Puts a row into the first front that does not dominate it and returns that front.
@@ -114,9 +105,7 @@ struct Grid {
 impl Grid {
     fn over(second: &[u32], third: &[u32]) -> Self {
         let width = |ranks: &[u32]| ranks.iter().copied().max().unwrap_or(0) / GRID as u32 + 1;
-        Self {
-            widths: [width(second), width(third)],
-        }
+        Self { widths: [width(second), width(third)] }
     }
 
     fn cell(&self, (y, z): Step) -> usize {
@@ -174,10 +163,7 @@ impl Staircase {
 
 impl Tall {
     fn insert(&mut self, step: Step) {
-        let at = self
-            .heads
-            .partition_point(|&head| head <= step.0)
-            .saturating_sub(1);
+        let at = self.heads.partition_point(|&head| head <= step.0).saturating_sub(1);
         insert_into_run(&mut self.blocks[at], step);
         self.heads[at] = self.blocks[at][0].0;
         self.drop_dominated_after(at, step);
@@ -194,10 +180,7 @@ impl Tall {
             return;
         }
         let dominated = |block: &Vec<Step>| block.last().is_some_and(|last| last.1 >= step.1);
-        let whole = self.blocks[at + 1..]
-            .iter()
-            .take_while(|block| dominated(block))
-            .count();
+        let whole = self.blocks[at + 1..].iter().take_while(|block| dominated(block)).count();
         self.blocks.drain(at + 1..=at + whole);
         self.heads.drain(at + 1..=at + whole);
         if let Some(next) = self.blocks.get_mut(at + 1) {
@@ -216,10 +199,7 @@ fn run_dominates(run: &[Step], step: Step) -> bool {
 
 fn insert_into_run(run: &mut Vec<Step>, step: Step) {
     let from = run.partition_point(|other| other.0 < step.0);
-    let dominated = run[from..]
-        .iter()
-        .take_while(|other| other.1 >= step.1)
-        .count();
+    let dominated = run[from..].iter().take_while(|other| other.1 >= step.1).count();
     if dominated == 0 {
         run.insert(from, step);
     } else {

@@ -1,0 +1,163 @@
+from math import comb
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from paretohqd.rays import nearest_to_rays, preference_grid
+
+
+@st.composite
+def problems(draw):
+    n, m, rays = draw(st.integers(1, 30)), draw(st.integers(1, 5)), draw(st.integers(1, 6))
+    values = draw(st.sampled_from([st.integers(-3, 3).map(float), st.floats(-9, 9, width=32)]))
+    points = draw(hnp.arrays(np.float64, (n, m), elements=values))
+    through = draw(hnp.arrays(np.float64, (rays, m), elements=values))
+    shape = draw(st.sampled_from([(m,), (rays, m)]))
+    origin = draw(hnp.arrays(np.float64, shape, elements=values))
+    assume(not (through == origin).all(axis=1).any())
+    return points, origin, through, draw(st.integers(1, n))
+
+
+@given(problems())
+def test_distances_are_those_of_the_definition(problem):
+    points, origin, through, k = problem
+    rows, distances = nearest_to_rays(points, origin, through, k=k)
+    assert rows.shape == distances.shape == (len(through), k)
+    assert rows.dtype == np.int64
+    starts = np.broadcast_to(origin, through.shape)
+    for ray in range(len(through)):
+        every = np.array([oracle.distance(p, starts[ray], through[ray]) for p in points])
+        np.testing.assert_allclose(distances[ray], np.sort(every)[:k], atol=1e-9, rtol=1e-9)
+        np.testing.assert_allclose(distances[ray], every[rows[ray]], atol=1e-9, rtol=1e-9)
+        assert len(set(rows[ray])) == k
+
+
+@given(problems())
+def test_equal_distances_go_to_the_earlier_row(problem):
+    points, origin, through, _ = problem
+    n = len(points)
+    rows, distances = nearest_to_rays(np.vstack([points, points]), origin, through, k=2 * n)
+    for found, far in zip(rows, distances, strict=True):
+        # Equal rows are equally far, to the bit.
+        np.testing.assert_array_equal(far, far[np.argsort(far, kind="stable")])
+        place = np.argsort(found)
+        np.testing.assert_array_equal(far[place[:n]], far[place[n:]])
+        ties = np.flatnonzero(np.diff(far) == 0)
+        assert (found[ties] < found[ties + 1]).all()
+
+
+def brute(points, origin, through, k):
+    d = through - origin
+    u = d / np.linalg.norm(d, axis=1, keepdims=True)
+    every = []
+    for start, direction in zip(np.broadcast_to(origin, through.shape), u, strict=True):
+        q = points - start
+        t = np.maximum(q @ direction, 0)
+        every.append(np.linalg.norm(q - t[:, None] * direction, axis=1))
+    return np.sort(np.array(every), axis=1)[:, :k], np.array(every)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("n", "m", "k", "rays"), [(50_000, 3, 100, 11), (20_000, 2, 1, 3)])
+def test_large_clouds_and_threads(dtype, n, m, k, rays):
+    rng = np.random.default_rng(0)
+    points = rng.random((n, m)).astype(dtype)
+    origin, through = points.max(axis=0).astype(float), rng.random((rays, m)) * 0.5
+    rows, distances = nearest_to_rays(points, origin, through, k=k, n_threads=1)
+    expected, every = brute(points.astype(float), origin, through, k)
+    np.testing.assert_allclose(distances, expected, atol=1e-12)
+    np.testing.assert_allclose(np.take_along_axis(every, rows, axis=1), distances, atol=1e-12)
+    for threads in (2, 3):
+        again = nearest_to_rays(points, origin, through, k=k, n_threads=threads)
+        np.testing.assert_array_equal(again[0], rows)
+        np.testing.assert_array_equal(again[1], distances)
+
+
+def test_no_cancellation_far_from_the_origin():
+    rng = np.random.default_rng(1)
+    along = rng.random(2000) * 1e6
+    off = rng.random(2000) * 1e-3
+    points = np.column_stack([-along, off, np.zeros(2000)])
+    rows, distances = nearest_to_rays(points, [0, 0, 0], [[-1, 0, 0]], k=50)
+    np.testing.assert_array_equal(rows[0], np.argsort(off)[:50])
+    np.testing.assert_allclose(distances[0], np.sort(off)[:50], rtol=1e-12)
+
+
+def test_many_ties_over_many_blocks():
+    points = np.tile([[0.0, 1.0], [1.0, 0.0]], (30_000, 1))
+    for threads in (1, 2):
+        rows, distances = nearest_to_rays(
+            points, [1, 1], [[0, 0]], k=70, n_threads=threads
+        )
+        np.testing.assert_array_equal(rows[0], np.arange(70))
+        assert len(set(distances[0])) == 1
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-200, 1e200, 1e307])
+def test_extreme_scales(scale):
+    points = np.array([[0.5, 0.1], [0.3, 0.3], [-1, 1], [1, 1]])
+    rows, distances = nearest_to_rays(points * scale, np.ones(2) * scale, [[0, 0]], k=4)
+    expected = nearest_to_rays(points, np.ones(2), [[0, 0]], k=4)
+    np.testing.assert_array_equal(rows, expected[0])
+    np.testing.assert_allclose(distances, expected[1] * scale, rtol=1e-12, atol=1e-15 * scale)
+
+
+def test_rows_behind_the_origin_are_as_far_as_the_origin():
+    _, distances = nearest_to_rays([[3.0, 4.0]], [0, 0], [[-1, 0]], k=1)
+    assert distances.item() == 5
+
+
+def test_no_ray():
+    rows, distances = nearest_to_rays([[1.0, 2.0]], [0, 0], np.zeros((0, 2)), k=1)
+    assert rows.shape == distances.shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("points", "origin", "through", "k", "message"),
+    [
+        ([[1, 2]], [0, 0], [[1, 1]], 2, "k = 2 is more than the 1 rows"),
+        ([[1, 2]], [0, 0], [[1, 1]], 0, "k must be an integer of at least 1"),
+        ([[1, 2]], [0, 0], [[1, 1], [0, 0]], 1, "ray 1 has no direction"),
+        ([[1, 2]], [[0, 0], [1, 2]], [[1, 1], [1, 2]], 1, "ray 1 has no direction"),
+        ([[1, 2]], [0, 0, 0], [[1, 1]], 1, r"origin has shape \(3,\) but there are 2"),
+        ([[1, 2]], 0, [[1, 1]], 1, r"origin has shape \(\)"),
+        ([[1, 2]], [0, 0], [1, 1], 1, r"through has shape \(2,\); pass \(P, 2\)"),
+        ([[1, 2]], [0, 0], [[1, 1, 1]], 1, r"through has shape \(1, 3\)"),
+        ([[1, 2]], [[0, 0]] * 3, [[1, 1]] * 2, 1, "origin has 3 rows but through has 2"),
+        ([[1, 2]], [0, np.nan], [[1, 1]], 1, "origin must be finite"),
+        ([[1, 2]], [0, 0], [[1, np.inf]], 1, "through must be finite"),
+        ([[1, 2]], [0, "a"], [[1, 1]], 1, "origin must hold rows of 2 numbers"),
+        ([[1, np.inf]], [0, 0], [[1, 1]], 1, r"column 1 holds 1 infinite values"),
+        ([[1, np.nan]], [0, 0], [[1, 1]], 1, r"column 1 holds 1 NaN"),
+    ],
+)
+def test_errors(points, origin, through, k, message):
+    with pytest.raises(ValueError, match=message):
+        nearest_to_rays(points, origin, through, k=k)
+
+
+@pytest.mark.parametrize(("m", "divisions"), [(1, 3), (2, 10), (3, 12), (4, 5), (5, 1)])
+def test_grid_covers_the_simplex_in_order(m, divisions):
+    grid = preference_grid(m, divisions)
+    assert grid.shape == (comb(divisions + m - 1, m - 1), m)
+    np.testing.assert_allclose(grid.sum(axis=1), 1, rtol=1e-15)
+    assert (grid >= 0).all()
+    assert grid.tolist() == sorted(grid.tolist(), reverse=True)
+    assert len(np.unique(grid, axis=0)) == len(grid)
+    np.testing.assert_array_equal(grid, np.round(grid * divisions) / divisions)
+
+
+def test_grid_of_two_objectives():
+    grid = preference_grid(2, 10)
+    np.testing.assert_array_equal(grid[:, 0], np.arange(10, -1, -1) / 10)
+    np.testing.assert_array_equal(grid[:, 1], np.arange(11) / 10)
+
+
+@pytest.mark.parametrize(("m", "divisions"), [(0, 3), (2, 0), (2, 1.5), (-1, 2)])
+def test_grid_errors(m, divisions):
+    with pytest.raises(ValueError, match="must be an integer of at least 1"):
+        preference_grid(m, divisions)
