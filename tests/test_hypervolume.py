@@ -1,11 +1,11 @@
 import moocore
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import oracle
 from paretohqd.hypervolume import hypervolume, hypervolume_contributions
 
 

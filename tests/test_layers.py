@@ -3,13 +3,13 @@ import sys
 
 import moocore
 import numpy as np
-import oracle
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import oracle
 from paretohqd.layers import group_ids, pareto_front, pareto_layers
 
 few_values = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, 1e300, np.inf])
@@ -21,7 +21,9 @@ def clouds(values, *, max_rows=40, max_objectives=6):
     return shapes.flatmap(lambda shape: hnp.arrays(np.float64, shape, elements=values))
 
 
-points_of_all_kinds = clouds(few_values) | clouds(many_values) | clouds(st.integers(0, 3).map(float))
+points_of_all_kinds = (
+    clouds(few_values) | clouds(many_values) | clouds(st.integers(0, 3).map(float))
+)
 
 
 def cloud(kind, n, m, seed=0):
@@ -87,9 +89,10 @@ class TestDefinition:
         random.shuffle(order)
         np.testing.assert_array_equal(pareto_layers(points[order]), found[order])
         with np.errstate(over="ignore"):
-            np.testing.assert_array_equal(pareto_layers(np.arctan(points / 1e3)), pareto_layers(
-                np.arctan(points / 1e3)[:, ::-1]
-            ))
+            np.testing.assert_array_equal(
+                pareto_layers(np.arctan(points / 1e3)),
+                pareto_layers(np.arctan(points / 1e3)[:, ::-1]),
+            )
         np.testing.assert_array_equal(pareto_layers(-points, maximize=False), found)
 
     @given(points_of_all_kinds)

@@ -1,12 +1,12 @@
 from math import comb
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import oracle
 from paretohqd.rays import nearest_to_rays, preference_grid
 
 
@@ -90,9 +90,7 @@ def test_no_cancellation_far_from_the_origin():
 def test_many_ties_over_many_blocks():
     points = np.tile([[0.0, 1.0], [1.0, 0.0]], (30_000, 1))
     for threads in (1, 2):
-        rows, distances = nearest_to_rays(
-            points, [1, 1], [[0, 0]], k=70, n_threads=threads
-        )
+        rows, distances = nearest_to_rays(points, [1, 1], [[0, 0]], k=70, n_threads=threads)
         np.testing.assert_array_equal(rows[0], np.arange(70))
         assert len(set(distances[0])) == 1
 

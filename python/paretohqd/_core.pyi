@@ -6,6 +6,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "DEBUG_BUILD",
+    "__version__",
+    "hypervolume",
+    "hypervolume_contributions",
+    "nearest_to_rays",
+    "non_finite",
+    "pareto_layers",
+    "pareto_layers_by_group",
+]
+
 __version__: Final[str]
 DEBUG_BUILD: Final[bool]
 

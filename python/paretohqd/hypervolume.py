@@ -100,4 +100,5 @@ def _reference(ref: ArrayLike, objectives: Objectives) -> list[float]:
         )
     if not np.isfinite(values).all():
         raise ValueError(f"ref must be finite, got {values.tolist()}")
-    return np.where(objectives.maximize, values, -values).tolist()
+    signed: list[float] = np.where(objectives.maximize, values, -values).tolist()
+    return signed

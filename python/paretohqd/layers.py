@@ -100,10 +100,8 @@ def pareto_front(
         >>> pq.pareto_front([[3, 1], [1, 3], [2, 1], [0, 0]])
         array([ True,  True, False, False])
     """
-    layers = pareto_layers(
-        points, maximize=maximize, upto=1, groups=groups, n_threads=n_threads
-    )
-    return layers == 0
+    layers = pareto_layers(points, maximize=maximize, upto=1, groups=groups, n_threads=n_threads)
+    return np.equal(layers, 0)
 
 
 def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:

@@ -158,7 +158,9 @@ def _directions(maximize: object, m: int) -> tuple[bool, ...]:
         raise ValueError(f"maximize must be a bool or one bool per objective, got {maximize!r}")
     each = list(maximize)
     if wrong := [x for x in each if not isinstance(x, bool | np.bool_)]:
-        raise ValueError(f"maximize must hold bools, got {wrong[0]!r}; use True for larger is better")
+        raise ValueError(
+            f"maximize must hold bools, got {wrong[0]!r}; use True for larger is better"
+        )
     if len(each) != m:
         raise ValueError(
             f"maximize has length {len(each)} but there are {m} objectives; pass one bool for all "
@@ -226,9 +228,9 @@ def _pandas_values(series: Any) -> object:
 def _is_column(value: object) -> bool:
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):
         return getattr(value, "ndim", 0) == 1
-    return isinstance(value, pl.Series) or hasattr(value, "__arrow_c_array__") or (
-        hasattr(value, "iloc") and getattr(value, "ndim", 0) == 1
-    ) or hasattr(value, "__arrow_c_stream__")
+    if hasattr(value, "iloc"):
+        return getattr(value, "ndim", 0) == 1
+    return hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__")
 
 
 def _as_column(value: object) -> object:
@@ -237,7 +239,7 @@ def _as_column(value: object) -> object:
     if hasattr(value, "iloc"):
         return _pandas_values(value)
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
-        return pl.Series(pl.from_arrow(value))  # type: ignore[arg-type]
+        return pl.Series(pl.from_arrow(value))
     return _as_array(value)
 
 
@@ -288,10 +290,10 @@ def _convert(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_]
         mask = np.ma.getmaskarray(array)
         return _floats(name, np.where(mask, 0, array.data)), mask
     if array.dtype == object:
+        # Plain numbers, perhaps with None among them: NumPy finds their type once None is out.
         missing = np.array([value is None for value in array], dtype=bool)
-        if missing.any():
-            filled = np.array([0 if value is None else value for value in array.tolist()])
-            return _floats(name, filled), missing
+        filled = np.array([0 if value is None else value for value in array])
+        return _floats(name, filled), missing if missing.any() else None
     return _floats(name, array), None
 
 
@@ -305,12 +307,12 @@ def _convert_series(name: str | int, series: pl.Series) -> tuple[Column, NDArray
     if missing is not None:
         series = series.fill_null(0)
     if dtype.is_integer():
-        if len(series) and dtype.is_integer():
-            low, high = series.min(), series.max()
-            assert isinstance(low, int) and isinstance(high, int)
-            if low < -_EXACT or high > _EXACT:
-                outside = (series < -_EXACT) | (series > _EXACT)
-                raise _too_large(name, int(outside.sum()), outside.arg_max())
+        if dtype not in (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32):
+            outside = series > _EXACT
+            if dtype.is_signed_integer():
+                outside |= series < -_EXACT
+            if found := int(outside.sum()):
+                raise _too_large(name, found, outside.arg_max())
         series = series.cast(pl.Float64)
     elif dtype not in (pl.Float32, pl.Float64):
         series = series.cast(pl.Float64 if isinstance(dtype, pl.Decimal) else pl.Float32)
@@ -329,21 +331,19 @@ def _floats(name: str | int, array: NDArray[Any]) -> Column:
             outside = (array < -_EXACT) | (array > _EXACT)
             raise _too_large(name, int(outside.sum()), int(outside.argmax()))
         return np.ascontiguousarray(array, dtype=np.float64)
-    if array.size == 0 and array.dtype == object:
-        return np.zeros(0)
     raise _refused(name, str(array.dtype))
 
 
 def _refused(name: str | int, dtype: str) -> ValueError:
     return ValueError(
-        f"column {name!r} has dtype {dtype}, which is no score; leave it out or convert it to floats"
+        f"column {name!r} has dtype {dtype}, which is no score; leave it out or convert it"
     )
 
 
 def _too_large(name: str | int, found: int, first: int | None) -> ValueError:
     return ValueError(
-        f"column {name!r} holds {found} integers beyond 2**53 (first at row {first}), which doubles "
-        "cannot tell apart; subtract an offset or rank them first"
+        f"column {name!r} holds {found} integers beyond 2**53 (first at row {first}), which "
+        "doubles cannot tell apart; subtract an offset or rank them first"
     )
 
 
