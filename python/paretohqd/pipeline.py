@@ -337,11 +337,12 @@ class Pipeline:
 
         def work(out: Path) -> None:
             offline = pl.read_parquet(scored.path / "scored.parquet", columns=self.names)
+            low = offline.select(pl.all().quantile(POOL_QUANTILE)).row(0)
             summary = evaluation.summarise(
                 {m: pl.read_parquet(r.path / "answers.parquet") for m, r in results.items()},
                 objectives=self.names,
                 preferences=self.weights.tolist(),
-                raw_reference=[offline[name].quantile(POOL_QUANTILE) for name in self.names],
+                raw_reference=low,
             )
             (out / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
             evaluation.table(summary).write_csv(out / "table.csv")
