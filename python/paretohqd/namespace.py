@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 from numpy.typing import ArrayLike
 
+from paretohqd.columns import columns_of, refuse_missing, refuse_taken
 from paretohqd.hypervolume import hypervolume
 from paretohqd.layers import pareto_front, pareto_layers
-from paretohqd.selection import columns_of, select
+from paretohqd.selection import select
 
 
 @pl.api.register_dataframe_namespace("pareto")
@@ -42,12 +43,17 @@ class ParetoFrame:
         *,
         by: str | None = None,
         name: str = "layer",
-        **options: Any,
+        upto: int | None = None,
+        at_least: int | None = None,
+        n_threads: int | None = None,
     ) -> pl.DataFrame:
         """The frame with each row's Pareto layer in column `name`, within groups of `by`."""
         points, larger = columns_of(self._frame, objectives)
-        groups = None if by is None else self._frame[by]
-        layers = pareto_layers(points, maximize=larger, groups=groups, **options)
+        refuse_taken(self._frame, [name])
+        layers = pareto_layers(
+            points, maximize=larger, upto=upto, at_least=at_least, groups=self._groups(by),
+            n_threads=n_threads,
+        )  # fmt: skip
         return self._frame.with_columns(pl.Series(name, layers))
 
     def front(
@@ -55,12 +61,12 @@ class ParetoFrame:
         objectives: Sequence[str] | Mapping[str, str],
         *,
         by: str | None = None,
-        **options: Any,
+        n_threads: int | None = None,
     ) -> pl.DataFrame:
         """The rows that no row dominates, within groups of `by`."""
         points, larger = columns_of(self._frame, objectives)
-        groups = None if by is None else self._frame[by]
-        mask = pareto_front(points, maximize=larger, groups=groups, **options)
+        groups = self._groups(by)
+        mask = pareto_front(points, maximize=larger, groups=groups, n_threads=n_threads)
         return self._frame.filter(pl.Series(mask))
 
     def select(
@@ -69,12 +75,22 @@ class ParetoFrame:
         preferences: int | ArrayLike = 11,
         **options: Any,
     ) -> pl.DataFrame:
-        """The training set of each preference: `paretohqd.select`."""
+        """The training set of each preference; options are those of `paretohqd.select`."""
         return select(self._frame, objectives, preferences, **options)
 
     def hypervolume(
-        self, objectives: Sequence[str] | Mapping[str, str], *, ref: ArrayLike, **options: Any
+        self,
+        objectives: Sequence[str] | Mapping[str, str],
+        *,
+        ref: ArrayLike,
+        n_threads: int | None = None,
     ) -> float:
-        """The volume that the rows dominate above the reference point."""
+        """The volume that the rows dominate above the reference point, in objectives' order."""
         points, larger = columns_of(self._frame, objectives)
-        return hypervolume(points, ref=ref, maximize=larger, **options)
+        return hypervolume(points, ref=ref, maximize=larger, n_threads=n_threads)
+
+    def _groups(self, by: str | None) -> pl.Series | None:
+        if by is None:
+            return None
+        refuse_missing(self._frame, by, "by")
+        return self._frame[by]

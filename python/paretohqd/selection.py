@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,10 +10,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.layers import pareto_layers
+from paretohqd.columns import refuse_missing, refuse_taken, tradeable
+from paretohqd.layers import group_ids, pareto_layers
 from paretohqd.metrics import selection_overlap
 from paretohqd.objectives import Objectives, count
-from paretohqd.rays import nearest_to_rays, preference_grid
+from paretohqd.preferences import preference_weights as preference_weights
+from paretohqd.rays import nearest_to_rays
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 ADDED = ("preference", "weights", "position", "distance", "layer", "row")
 """Columns that a selection adds to the input's own."""
@@ -26,20 +30,20 @@ class Selection:
 
     rows: pl.DataFrame
     """Long frame: k rows per preference, see `select`."""
-    weights: NDArray[np.float64]
+    weights: Floats
     """(P, M) preferences."""
     layer: NDArray[np.int32]
     """(n,) Pareto layer of every input row; -1 beyond the pool."""
-    r_min: NDArray[np.float64]
+    r_min: Floats
     """(M,) nadir, in the input's units: the worst of the reference set per objective."""
-    r_max: NDArray[np.float64]
+    r_max: Floats
     """(M,) ideal, in the input's units: the best of the reference set per objective."""
 
     def layer_sizes(self) -> list[int]:
         """Rows in each layer of the pool, best first."""
         return [int(size) for size in np.bincount(self.layer[self.layer >= 0])]
 
-    def overlap(self) -> NDArray[np.float64]:
+    def overlap(self) -> Floats:
         """(P, P) Jaccard index of the preferences' sets of rows; 1 on the diagonal."""
         return selection_overlap(self.rows)
 
@@ -123,201 +127,147 @@ def choose(
 ) -> Selection:
     """As `select`, but return the layers, bounds and overlap with the rows."""
     k = count("k", k)
-    points = _objectives(frame, objectives, nan)
-    weights = preference_weights(preferences, points.m)
-    if points.n < k:
-        raise ValueError(f"k={k}, but there are only {points.n} rows to choose from: lower k")
-    _refuse_taken(frame)
-    if distinct is not None and distinct not in frame.columns:
-        raise ValueError(f"distinct: no column {distinct!r}: it has {', '.join(frame.columns)}")
     if bounds not in ("pool", "all"):
         raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
+    points = tradeable(frame, objectives, nan=nan)
+    weights = preference_weights(preferences, points.m)
+    refuse_taken(frame, ADDED)
+    if points.n < k:
+        raise ValueError(f"k={k}, but there are only {points.n} rows to choose from: lower k")
     kept = np.arange(len(frame)) if points.kept is None else points.kept
-    values = None if distinct is None else frame[distinct].rank("dense").to_numpy()[kept]
-    grow = upto is None and at_least is None
-    wanted = len(weights) * k if grow else at_least
-    while True:
-        layer = pareto_layers(points.columns, upto=upto, at_least=wanted, n_threads=n_threads)
-        pool = np.flatnonzero(layer >= 0)
-        found = len(pool) if values is None else len(np.unique(values[pool]))
-        if found >= k or not grow or len(pool) == points.n:
-            break
-        wanted = 2 * len(pool)
-    if found < k:
-        what = "rows" if distinct is None else f"rows with different {distinct!r}"
-        advice = "lower k" if len(pool) == points.n else "raise upto or at_least, or lower k"
-        raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
-    r_min, r_max = _box(points, pool if bounds == "pool" else slice(None), bounds)
+    groups = None if distinct is None else _groups(frame, distinct)[kept]
+    layer = _layers(points, groups, len(weights), k, upto, at_least, n_threads)
+    pool = np.flatnonzero(layer >= 0)
+    r_min, r_max = _box(points, pool if bounds == "pool" else None)
     sizes = _units(scale, r_min, r_max)
-    rows, distances = nearest_to_rays(
+    rows, distances = _nearest(
+        # In double precision whatever the scores' is, and whichever NumPy promotes.
         [
-            (column[pool] - low) / size
+            (column[pool].astype(np.float64) - low) / size
             for column, low, size in zip(points.columns, r_min, sizes, strict=True)
         ],
         (r_max - r_min) / sizes,
         weights * (r_max - r_min) / sizes,
-        k=k if values is None else len(pool),
-        n_threads=n_threads,
+        None if groups is None else groups[pool],
+        k,
+        n_threads,
     )
-    if values is not None:
-        rows, distances = _first_of_each(rows, distances, values[pool], k)
-    layers_of_frame = np.full(len(frame), -1, dtype=np.int32)
-    layers_of_frame[kept] = layer
-    chosen = kept[pool[rows]]
+    layer_of_input = np.full(len(frame), -1, dtype=np.int32)
+    layer_of_input[kept] = layer
     sign = np.where(points.maximize, 1.0, -1.0)
     return Selection(
-        rows=_long(frame, weights, chosen, distances, layers_of_frame),
+        rows=_long(frame, weights, kept[pool[rows]], distances, layer_of_input),
         weights=weights,
-        layer=layers_of_frame,
+        layer=layer_of_input,
         r_min=sign * r_min,
         r_max=sign * r_max,
     )
 
 
-def preference_weights(preferences: int | ArrayLike, m: int) -> NDArray[np.float64]:
-    """The (P, m) weights that `preferences` stands for, checked.
-
-    Raises:
-        ValueError: weights that are negative, NaN or do not sum to 1 within 1e-6, of another number
-            of objectives, or a number of preferences that no even lattice on the simplex has.
-
-    Example:
-        >>> preference_weights(3, 2).tolist()
-        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
-    """
-    if isinstance(preferences, int | np.integer) and not isinstance(preferences, bool):
-        number = count("preferences", preferences)
-        sizes = {math.comb(d + m - 1, m - 1): d for d in range(1, max(number, 8))}
-        if number in sizes:
-            return preference_grid(m, sizes[number])
-        nearest = sorted(sizes, key=lambda size: abs(size - number))[:3]
+def _groups(frame: pl.DataFrame, distinct: str) -> NDArray[np.uint32]:
+    """A number for each row, the same for rows with the same value."""
+    refuse_missing(frame, distinct, "distinct")
+    missing = frame[distinct].is_null()
+    if missing.any():
         raise ValueError(
-            f"preferences={number}: {m} objectives have no even lattice of that size; take "
-            f"{', '.join(map(str, sorted(nearest)))} or pass the weights themselves"
+            f"distinct: column {distinct!r} is null in {missing.sum()} of {len(frame)} rows "
+            f"(first: row {missing.arg_max()}): fill or drop them"
         )
-    try:
-        weights = np.array(preferences, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"preferences: expected a number or rows of weights ({error})") from None
-    if weights.ndim != 2 or weights.shape[1] != m or not len(weights):
-        raise ValueError(
-            f"preferences: expected one weight per objective in each row, shape (P, {m}), "
-            f"got shape {weights.shape}"
-        )
-    off = ~((weights >= 0).all(axis=1) & (np.abs(weights.sum(axis=1) - 1) <= 1e-6))
-    if off.any():
-        first = int(off.argmax())
-        raise ValueError(
-            f"preferences: {int(off.sum())} of {len(weights)} are off the simplex (first: number "
-            f"{first}, {weights[first].tolist()}): weights are at least 0 and sum to 1"
-        )
-    return weights
+    return group_ids(frame[distinct], len(frame))[0]
 
 
-def columns_of(
-    frame: pl.DataFrame, objectives: Sequence[str] | Mapping[str, str]
-) -> tuple[pl.DataFrame, list[bool]]:
-    """The objectives' columns of a frame, and whether larger is better in each.
-
-    Raises:
-        ValueError: no such column, one named twice, or a direction that is not "max" or "min".
-    """
-    if not isinstance(frame, pl.DataFrame):
-        raise ValueError(f"frame: expected a polars.DataFrame, got {type(frame).__name__}")
-    if isinstance(objectives, str):
-        raise ValueError("objectives: expected a list of column names, got one string")
-    names = list(objectives)
-    if len(set(names)) < len(names):
-        raise ValueError(f"objectives: a column is named twice: {', '.join(names)}")
-    missing = [name for name in names if name not in frame.columns]
-    if missing:
-        raise ValueError(
-            f"objectives: no column {missing[0]!r}: the frame has {', '.join(frame.columns)}"
-        )
-    if not isinstance(objectives, Mapping):
-        return frame.select(names), [True] * len(names)
-    for name, direction in objectives.items():
-        if direction not in ("max", "min"):
-            raise ValueError(f"objectives: {name}: expected 'max' or 'min', got {direction!r}")
-    return frame.select(names), [direction == "max" for direction in objectives.values()]
+def _layers(
+    points: Objectives,
+    groups: NDArray[np.uint32] | None,
+    preferences: int,
+    k: int,
+    upto: int | None,
+    at_least: int | None,
+    n_threads: int | None,
+) -> NDArray[np.int32]:
+    """The layer of every row, -1 beyond the pool; the pool has k rows to choose, or it raises."""
+    grow = upto is None and at_least is None
+    wanted = preferences * k if grow else at_least
+    while True:
+        layer = pareto_layers(points.columns, upto=upto, at_least=wanted, n_threads=n_threads)
+        pool = np.flatnonzero(layer >= 0)
+        found = len(pool) if groups is None else len(np.unique(groups[pool]))
+        whole = len(pool) == points.n
+        if found >= k:
+            return layer
+        if whole or not grow:
+            what = "rows" if groups is None else "different values of the column `distinct`"
+            advice = "lower k" if whole else "raise upto or at_least, or lower k"
+            raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
+        wanted = 2 * len(pool)
 
 
-def _objectives(
-    frame: pl.DataFrame,
-    objectives: Sequence[str] | Mapping[str, str],
-    nan: Literal["raise", "drop"],
-) -> Objectives:
-    scores, larger = columns_of(frame, objectives)
-    names = scores.columns
-    if len(names) < 2:
-        raise ValueError("objectives: a trade-off needs two or more columns; for one, sort by it")
-    points = Objectives.of(scores, maximize=larger, nan=nan)
-    points.require_finite("a preference's ray")
-    for name, column in zip(names, points.columns, strict=True):
-        if points.n > 1 and column.min() == column.max():
+def _box(points: Objectives, pool: Rows | None) -> tuple[Floats, Floats]:
+    """Worst and best of every objective in the pool, or in all rows."""
+    columns = [column if pool is None else column[pool] for column in points.columns]
+    r_min = np.array([column.min() for column in columns], dtype=np.float64)
+    r_max = np.array([column.max() for column in columns], dtype=np.float64)
+    with np.errstate(over="ignore"):
+        spans = r_max - r_min
+    for name, span in zip(points.names, spans, strict=True):
+        if span == 0:
             raise ValueError(
-                f"column {name!r} is constant ({points.n} rows of {frame[name].drop_nulls()[0]}): it "
-                "cannot be traded off; leave it out of the objectives"
+                f"column {name!r} has one value in the whole pool, so a ray may have no "
+                "direction: take more layers (upto, at_least), or bounds='all'"
             )
-    return points
-
-
-def _refuse_taken(frame: pl.DataFrame) -> None:
-    taken = [name for name in ADDED if name in frame.columns]
-    if taken:
-        raise ValueError(
-            f"the frame already has a column {taken[0]!r}, which the result adds: rename it"
-        )
-
-
-def _box(points: Objectives, rows: Any, bounds: str) -> tuple[NDArray[np.float64], ...]:
-    r_min = np.array([column[rows].min() for column in points.columns], dtype=np.float64)
-    r_max = np.array([column[rows].max() for column in points.columns], dtype=np.float64)
-    flat = np.flatnonzero(r_min == r_max)
-    if len(flat):
-        raise ValueError(
-            f"column {points.names[flat[0]]!r} has one value in the whole pool, so no ray has a "
-            "direction: take more layers (upto, at_least) or bounds='all'"
-            if bounds == "pool"
-            else f"column {points.names[flat[0]]!r} is constant: leave it out of the objectives"
-        )
+        if not np.isfinite(span):
+            raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
     return r_min, r_max
 
 
-def _units(
-    scale: Any, r_min: NDArray[np.float64], r_max: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    if isinstance(scale, str):
-        if scale not in ("box", "none"):
-            raise ValueError(
-                f"scale: expected 'box', 'none' or {len(r_min)} numbers, got {scale!r}"
-            )
-        return r_max - r_min if scale == "box" else np.ones(len(r_min))
-    sizes = np.asarray(scale, dtype=np.float64)
+def _units(scale: Any, r_min: Floats, r_max: Floats) -> Floats:
+    """What one unit of the distance is, in each objective's own."""
+    if isinstance(scale, str) and scale == "box":
+        return r_max - r_min
+    if isinstance(scale, str) and scale == "none":
+        return np.ones(len(r_min))
+    try:
+        sizes = np.asarray(scale, dtype=np.float64)
+    except (TypeError, ValueError):
+        sizes = np.zeros(0)
     if sizes.shape != r_min.shape or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise ValueError(f"scale: expected {len(r_min)} numbers above 0, got {scale!r}")
+        raise ValueError(
+            f"scale: expected 'box', 'none' or {len(r_min)} numbers above 0, got {scale!r}"
+        )
     return sizes
 
 
-def _first_of_each(
-    rows: NDArray[np.int64], distances: NDArray[np.float64], values: NDArray[Any], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of each ray's rows, nearest first, keep the first of every value, k in all."""
-    kept = []
-    for ray in rows:
-        _, first = np.unique(values[ray], return_index=True)
-        kept.append(np.sort(first)[:k])
-    places = np.array(kept)
+def _nearest(
+    columns: list[Floats],
+    origin: Floats,
+    through: Floats,
+    groups: NDArray[np.uint32] | None,
+    k: int,
+    n_threads: int | None,
+) -> tuple[Rows, Floats]:
+    """The k rows nearest to each ray; of each group at most one."""
+    if groups is None:
+        return nearest_to_rays(columns, origin, through, k=k, n_threads=n_threads)
+    asked = min(2 * k, len(groups))
+    while True:
+        rows, distances = nearest_to_rays(columns, origin, through, k=asked, n_threads=n_threads)
+        # Rows come nearest first, so the first place of a group is that of its nearest row.
+        first = [np.unique(groups[ray], return_index=True)[1] for ray in rows]
+        if asked == len(groups) or min(map(len, first)) >= k:
+            break
+        asked = min(4 * asked, len(groups))
+    places = np.array([np.sort(of_ray)[:k] for of_ray in first])
     return np.take_along_axis(rows, places, 1), np.take_along_axis(distances, places, 1)
 
 
 def _long(
     frame: pl.DataFrame,
-    weights: NDArray[np.float64],
-    chosen: NDArray[np.int64],
-    distances: NDArray[np.float64],
+    weights: Floats,
+    chosen: Rows,
+    distances: Floats,
     layer: NDArray[np.int32],
 ) -> pl.DataFrame:
+    """The chosen rows of the frame, preference by preference, and what a selection adds."""
     number, k = chosen.shape
     flat = chosen.ravel()
     preference = np.repeat(np.arange(number, dtype=np.int32), k)

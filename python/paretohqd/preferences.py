@@ -1,0 +1,67 @@
+"""Preferences: how much each objective weighs, as points of the simplex."""
+
+from __future__ import annotations
+
+from math import comb
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from paretohqd.objectives import count
+from paretohqd.rays import preference_grid
+
+TOLERANCE = 1e-6
+"""How far from 1 the weights of a preference may sum."""
+
+
+def preference_weights(preferences: int | ArrayLike, m: int) -> NDArray[np.float64]:
+    """The (P, m) weights that `preferences` stands for, checked.
+
+    Args:
+        preferences: how many, spread evenly on the simplex (see `preference_grid`), or the weights
+            themselves, shape (P, m).
+        m: number of objectives, at least 2.
+
+    Raises:
+        ValueError: weights that are negative, NaN or do not sum to 1 within 1e-6, of another number
+            of objectives, or a number of preferences that no even lattice on the simplex has.
+
+    Example:
+        >>> preference_weights(3, 2).tolist()
+        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+    """
+    if isinstance(preferences, int | np.integer) and not isinstance(preferences, bool):
+        return preference_grid(m, _divisions(count("preferences", preferences), m))
+    try:
+        weights = np.array(preferences, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"preferences: expected a number or rows of weights ({error})") from None
+    if weights.ndim != 2 or weights.shape[1] != m or not len(weights):
+        raise ValueError(
+            f"preferences: expected one weight per objective in each row, shape (P, {m}), "
+            f"got shape {weights.shape}"
+        )
+    # A comparison with NaN is false, so NaN is off the simplex too.
+    off = ~((weights >= 0).all(axis=1) & (np.abs(weights.sum(axis=1) - 1) <= TOLERANCE))
+    if off.any():
+        first = int(off.argmax())
+        raise ValueError(
+            f"preferences: {int(off.sum())} of {len(weights)} are off the simplex (first: number "
+            f"{first}, {weights[first].tolist()}): weights are at least 0 and sum to 1"
+        )
+    return weights
+
+
+def _divisions(number: int, m: int) -> int:
+    """Steps from 0 to 1 of the lattice with that many points."""
+    sizes: list[int] = []
+    while len(sizes) < 3 or sizes[-1] < number:
+        divisions = len(sizes) + 1
+        sizes.append(comb(divisions + m - 1, m - 1))
+    if number in sizes:
+        return sizes.index(number) + 1
+    nearest = sorted(sorted(sizes, key=lambda size: abs(size - number))[:3])
+    raise ValueError(
+        f"preferences={number}: {m} objectives have no even lattice of that size; take "
+        f"{', '.join(map(str, nearest))} or pass the weights themselves"
+    )
