@@ -167,13 +167,14 @@ class Pipeline:
             sizes = summary["layers"]
             self.screen.line(
                 f"  pool: {summary['pool']} of {len(frame)} rows in {len(sizes)} layers; "
-                f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of their rows"
+                f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of theirs"
             )
             return {"k": k, "pool": summary["pool"], "layers": len(sizes)}
 
         return self._alone(
             f"stage{stage}/select", work,
-            settings={**_plain(spec), "k": k, "weights": self.weights.tolist(), "names": self.names},
+            settings=_plain(dataclasses.replace(spec, k=k, k_stage2=None))
+            | {"weights": self.weights.tolist(), "names": self.names},
             inputs={"scored": scored.digest},
         )  # fmt: skip
 
@@ -209,7 +210,8 @@ class Pipeline:
 
         self.folder.stage(
             name, work,
-            settings={"train": train, "lora": self.settings.lora, "seed": self.settings.seed},
+            settings={"train": train, "lora": self.settings.lora, "seed": self.settings.seed}
+            | {"bfloat16": self.machine.bfloat16},
             inputs={"rows": hash_frame(rows), "model": json.dumps(self.model_id, sort_keys=True)}
             | ({"adapter": before.digest} if before else {}),
             owner=None,
@@ -320,7 +322,7 @@ class Pipeline:
 
         self.folder.stage(
             name, work,
-            settings={**_sampling(spec), "seed": seed},
+            settings={**_sampling(spec), "seed": seed, "bfloat16": self.machine.bfloat16},
             inputs={
                 "prompts": hash_frame(prompts),
                 "model": json.dumps(self.model_id, sort_keys=True),
@@ -458,7 +460,7 @@ class Pipeline:
             for line in _changes(before, now):
                 self.screen.line(f"  {line}")
             self.screen.line("what they touch is redone; what it replaces is kept in superseded/")
-        path.write_text(text)
+        self.folder.write_text("config.yaml", text)
 
 
 def representatives(weights: np.ndarray) -> list[int]:

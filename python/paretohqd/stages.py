@@ -25,6 +25,9 @@ FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
 
 MANIFEST = "manifest.json"
+KEY = "key"
+"""Marks the folder of an unfinished attempt with what it is an attempt at."""
+
 PACKAGES = ("paretohqd", "numpy", "polars", "torch", "transformers", "trl", "peft", "datasets")
 
 
@@ -71,7 +74,8 @@ class Run:
         barrier()
 
     def _open(self) -> None:
-        if self.folder.is_dir() and any(self.folder.iterdir()):
+        # A folder of hidden files alone is one whose first command was killed at once.
+        if self.folder.is_dir() and any(p.name[0] != "." for p in self.folder.iterdir()):
             try:
                 found = json.loads((self.folder / "run.json").read_text())["format"]
             except (OSError, ValueError, KeyError, TypeError):
@@ -97,9 +101,13 @@ class Run:
 
     def write_json(self, name: str, content: Any) -> None:
         """Write a small file of the run folder, whole or not at all."""
+        self.write_text(name, json.dumps(content, indent=1, default=str))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a small file of the run folder, whole or not at all."""
         path = self.folder / name
         beside = path.with_name(f".{path.name}.new")
-        beside.write_text(json.dumps(content, indent=1, default=str))
+        beside.write_text(text, encoding="utf-8")
         _sync(beside)
         beside.replace(path)
 
@@ -148,8 +156,8 @@ class Run:
         if owner is None:
             self.barrier()
         if self.rank == 0 or owner is not None:
-            (beside / "key").unlink()
             files = _hash_files(beside)
+            del files[KEY]
             manifest = {
                 "stage": name,
                 "key": key,
@@ -165,6 +173,7 @@ class Run:
             text = json.dumps(manifest, indent=1, default=str)
             (beside / MANIFEST).write_text(text)
             _sync(beside / MANIFEST)
+            (beside / KEY).unlink()  # last: on a full disk the next attempt finds its work again
             self._set_aside(final, name)
             beside.replace(final)
             _sync(final.parent)
@@ -249,7 +258,7 @@ def _hash_files(folder: Path) -> dict[str, str]:
 
 def _prepare(beside: Path, key: str) -> None:
     """Keep what an earlier attempt with the same key left; start empty otherwise."""
-    mark = beside / "key"
+    mark = beside / KEY
     if not (mark.is_file() and mark.read_text() == key):
         if beside.exists():
             shutil.rmtree(beside)
@@ -278,4 +287,7 @@ def _lock(folder: Path) -> Any:
     except BlockingIOError:
         file.close()
         raise ValueError(f"{folder} is in use by another paretohqd run: wait for it") from None
+    except OSError:  # a file system without locks, as some clusters have
+        file.close()
+        return None
     return file
