@@ -11,6 +11,7 @@ import polars as pl
 
 from paretohqd import metrics
 from paretohqd.config import Evaluation
+from paretohqd.findings import findings, label, sentence
 from paretohqd.hypervolume import hypervolume
 
 BASE = "base"
@@ -62,7 +63,7 @@ def summarise(
     """
     names = list(objectives)
     base = answers[BASE]
-    models = []
+    models: list[dict[str, Any]] = []
     for model, frame in answers.items():
         stage, preference = (0, None) if model == BASE else (int(model[5]), int(model[7:]))
         models.append(
@@ -93,6 +94,7 @@ def summarise(
         "preferences": [list(w) for w in preferences],
         "models": models,
         "hypervolume": _hypervolumes(models, names, raw_reference),
+        "findings": findings([m for m in models if m["stage"] in (0, stages[-1])], answers, names),
         "rank_correlation": {f"stage{s}": _agreement(models, names, s) for s in stages},
     }
 
@@ -161,7 +163,7 @@ def table(summary: Mapping[str, Any]) -> pl.DataFrame:
     rows = []
     for m in summary["models"]:
         row: dict[str, Any] = {"model": m["model"]}
-        row["weights"] = "-" if m["weights"] is None else _weights(m["weights"])
+        row["weights"] = "-" if m["weights"] is None else label(m["weights"])
         for name in summary["objectives"]:
             row[name] = m["reward"][name]["mean"]
             row[f"{name} se"] = m["reward"][name]["se"]
@@ -180,7 +182,7 @@ def render(summary: Mapping[str, Any]) -> str:
     head += ["short", "loops", "echo", "words", "ended"]
     rows = [head]
     for m in summary["models"]:
-        row = [m["model"], "" if m["weights"] is None else _weights(m["weights"])]
+        row = [m["model"], "" if m["weights"] is None else label(m["weights"])]
         row += [_pair(m["reward"][n], "") for n in names]
         row += [_pair(m["gain"][n], "+") if m["gain"] else "" for n in names]
         row += [f"{100 * m['collapse'][cause]:.0f} %" for cause in ("short", "repetitive")]
@@ -198,19 +200,32 @@ def render_seconds(seconds: Mapping[str, float]) -> str:
     >>> render_seconds({"stage1/fit/00": 2.0, "stage1/fit/01": 3.0, "answers/base": 1.0})
     'seconds: stage1/fit 5.0   answers 1.0   in all 6.0'
     """
-    phases: dict[str, float] = {}
-    for stage, value in seconds.items():
-        parts = stage.split("/")
+    found = phases(seconds)
+    text = "   ".join(f"{phase} {total:.1f}" for phase, (total, _) in found.items())
+    return f"seconds: {text}   in all {sum(seconds.values()):.1f}"
+
+
+def phases(seconds: Mapping[str, float]) -> dict[str, tuple[float, int]]:
+    """Seconds and number of the parts of each phase, in the order of their first parts.
+
+    Example:
+        >>> phases({"data": 1, "stage1/fit/00": 2, "stage1/fit/01": 3, "answers/base": 4})
+        {'data': (1, 1), 'stage1/fit': (5, 2), 'answers': (4, 1)}
+    """
+    found: dict[str, tuple[float, int]] = {}
+    for name, value in seconds.items():
+        parts = name.split("/")
         phase = "/".join(parts[:2]) if parts[0].startswith("stage") else parts[0]
-        phases[phase] = phases.get(phase, 0.0) + value
-    text = "   ".join(f"{phase} {value:.1f}" for phase, value in phases.items())
-    return f"seconds: {text}   in all {sum(phases.values()):.1f}"
+        total, count = found.get(phase, (0, 0))
+        found[phase] = total + value, count + 1
+    return found
 
 
 def _below(summary: Mapping[str, Any]) -> list[str]:
+    lines = [sentence(finding) for finding in summary["findings"]]
     volume = summary["hypervolume"]
     bounds = ", ".join(f"{n} [{a:.3g}, {b:.3g}]" for n, (a, b) in volume["bounds"].items())
-    lines = [f"hypervolume of the mean rewards, scaled from {bounds} to [0, 1], reference 0:"]
+    lines.append(f"hypervolume of the mean rewards, scaled from {bounds} to [0, 1], reference 0:")
     lines.append("  " + _sets(volume["sets"], volume["best_single_model"]))
     reference = ", ".join(f"{x:.3g}" for x in volume["raw"]["reference"])
     lines.append(f"raw hypervolume, reference ({reference}):")
@@ -227,10 +242,6 @@ def _sets(sets: Mapping[str, float], best: str) -> str:
         f"{f'best single ({best})' if name == 'best_single' else name} {value:.4g}"
         for name, value in sets.items()
     )
-
-
-def _weights(weights: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{w:.3g}" for w in weights) + ")"
 
 
 def _pair(value: Mapping[str, float | None], sign: str) -> str:

@@ -19,6 +19,7 @@ from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from paretohqd.models import quiet
+from paretohqd.stages import hash_path
 
 Progress = Callable[[int, int], None]
 
@@ -45,34 +46,47 @@ class NucleusSampler(LogitsProcessor):  # type: ignore[misc]
         logits = scores.float() / self.temperature
         log_total = torch.logsumexp(logits, dim=-1, keepdim=True)
         count = min(NUCLEUS_GUESS, logits.shape[-1])
-        while True:
-            top, token = torch.topk(logits, count, dim=-1)
-            probability = torch.exp(top - log_total).double()
-            cumulative = probability.cumsum(dim=-1)
-            if count == logits.shape[-1] or bool((cumulative[:, -1] >= self.top_p).all()):
-                break
-            count = logits.shape[-1]
-        # The nucleus: the fewest tokens whose probability reaches top_p; never empty.
-        size = (cumulative - probability < self.top_p).sum(dim=-1, keepdim=True)
-        mass = cumulative.gather(-1, size - 1)
-        draw = self.uniforms[:, self.step, None].to(mass.device) * mass
-        place = torch.searchsorted(cumulative, draw, right=True).minimum(size - 1)
+        uniform = self.uniforms[:, self.step, None].to(logits.device)
         self.step += 1
-        return torch.full_like(scores, -torch.inf).scatter_(-1, token.gather(-1, place), 0.0)
+        drawn, reached = self._draw(logits, log_total, uniform, count)
+        if count < logits.shape[-1] and not bool(reached.all()):
+            # Flat rows only: what the others draw must not depend on who is in the batch.
+            flat = ~reached
+            drawn[flat], _ = self._draw(
+                logits[flat], log_total[flat], uniform[flat], logits.shape[-1]
+            )
+        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
+
+    def _draw(
+        self, logits: torch.Tensor, log_total: torch.Tensor, uniform: torch.Tensor, count: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(rows, 1) tokens drawn, and for each row whether `count` tokens hold its nucleus."""
+        top, token = torch.topk(logits, count, dim=-1)
+        probability = torch.exp(top - log_total).double()
+        cumulative = probability.cumsum(dim=-1)
+        # The nucleus: the fewest tokens whose probability reaches top_p; never empty.
+        size = (cumulative - probability < self.top_p).sum(dim=-1, keepdim=True).clamp(min=1)
+        mass = cumulative.gather(-1, size - 1)
+        place = torch.searchsorted(cumulative, uniform * mass, right=True).minimum(size - 1)
+        return token.gather(-1, place), cumulative[:, -1] >= self.top_p
 
 
 def load_adapter(base: Any, folder: Path) -> PeftModel:
     """Put the LoRA adapter in `folder` on a base model, ready for generation.
 
-    A base that already carries adapters gets one more and switches to it; the base's weights
-    are shared and never changed.
+    A base that already carries an adapter switches to this one and lets the other go, so memory
+    does not grow with the number of adapters; the base's weights are shared and never changed.
     """
-    name = "-".join(folder.absolute().parts[-3:]).replace(".", "_")
+    # Named by content: folders of two stages have the same names, and one may be written anew.
+    name = f"adapter-{hash_path(folder)[:16]}"
     with quiet():
         if isinstance(base, PeftModel):
+            others = [other for other in base.peft_config if other != name]
             if name not in base.peft_config:
                 base.load_adapter(str(folder.absolute()), adapter_name=name)
             base.set_adapter(name)
+            for other in others:
+                base.delete_adapter(other)
             model = base
         else:
             model = PeftModel.from_pretrained(base, str(folder.absolute()), adapter_name=name)
@@ -175,7 +189,7 @@ def encode_prompts(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
     return ids
 
 
-@torch.inference_mode()  # type: ignore[untyped-decorator]
+@torch.inference_mode()
 def _decode_batch(
     model: Any,
     tokenizer: Any,

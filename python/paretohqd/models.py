@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -76,7 +77,7 @@ def find_machine(
 
 
 def _cpu_likes_bfloat16() -> bool:
-    """Time one product both ways: without hardware support bfloat16 is two to three times slower."""
+    """Time one product both ways: without hardware for it, bfloat16 is two or three times slower."""
     best = {}
     for dtype in (torch.float32, torch.bfloat16):
         left, right = torch.ones(256, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
@@ -99,24 +100,21 @@ def load_base(spec: config.Model, *, device: str, dtype: torch.dtype) -> tuple[A
     Raises:
         ValueError: no such model, or a tokenizer without a chat template when none is given.
     """
-    tokenizer = load_tokenizer(spec)
-    with _told(spec), quiet():
+    tokenizer, folder = load_tokenizer(spec), base_folder(spec)
+    with _told(spec.name), quiet():
         model = AutoModelForCausalLM.from_pretrained(
-            base_folder(spec), revision=spec.revision or "main", dtype=dtype
+            folder, revision=spec.revision or "main", dtype=dtype
         )
     return model.to(device).eval(), tokenizer
 
 
 def load_tokenizer(spec: config.Model) -> Any:
     """Load the tokenizer alone; see `load_base`."""
-    with _told(spec), quiet():
-        tokenizer = AutoTokenizer.from_pretrained(
-            base_folder(spec), revision=spec.revision or "main"
-        )
+    folder = base_folder(spec)
+    with _told(spec.name), quiet():
+        tokenizer = AutoTokenizer.from_pretrained(folder, revision=spec.revision or "main")
     if spec.chat_template is not None:
-        file = Path(spec.chat_template)
-        text = file.read_text() if file.is_absolute() and file.is_file() else spec.chat_template
-        tokenizer.chat_template = text
+        tokenizer.chat_template = _template(spec)
     if tokenizer.chat_template is None:
         raise ValueError(
             f"model {spec.name}: its tokenizer has no chat template: set model.chat_template"
@@ -126,17 +124,24 @@ def load_tokenizer(spec: config.Model) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    try:
+        tokenizer.apply_chat_template(chat, tokenize=False)
+    except Exception as error:  # jinja's own, or whatever the template raises
+        raise ValueError(f"model {spec.name}: its chat template fails: {error}") from error
     return tokenizer
 
 
 @contextlib.contextmanager
-def _told(spec: config.Model) -> Iterator[None]:
+def _told(name: str | Path) -> Iterator[None]:
     """Say in one line which model could not be loaded."""
     try:
         yield
-    except OSError as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"model {spec.name}: cannot be loaded: {reason}") from error
+    except Exception as error:  # a damaged file fails in whatever library reads it
+        reason = (str(error).splitlines() or [""])[0].strip()
+        raise ValueError(
+            f"model {name}: cannot be loaded: {reason or type(error).__name__}"
+        ) from error
 
 
 def base_folder(spec: config.Model) -> str:
@@ -163,7 +168,8 @@ def unpack_gguf(file: Path) -> Path:
     beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=root))
     try:
         source = {"gguf_file": file.name}
-        with quiet():
+        # The conversion draws a bar that no setting of transformers turns off.
+        with _told(file), quiet(), contextlib.redirect_stderr(io.StringIO()):
             model = AutoModelForCausalLM.from_pretrained(
                 str(file.parent),
                 quantization_config=GgufConfig(dequantize=True),
@@ -181,12 +187,24 @@ def unpack_gguf(file: Path) -> Path:
 
 def identity(spec: config.Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
+    found = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
     folder = Path(base_folder(spec))
-    found = {"name": spec.name, "revision": spec.revision, "chat_template": spec.chat_template}
-    if folder.is_dir():
+    if spec.name == "embedded" or spec.name.endswith(".gguf"):
+        found["name"] = folder.name  # has the file's hash; unpacking it anew changes nothing
+    elif folder.is_dir():
         found["name"] = "local"
         found["content"] = _fingerprint(folder)
     return found
+
+
+def _template(spec: config.Model) -> str | None:
+    """The chat template that the configuration gives, as text or as the name of a file."""
+    if spec.chat_template is None:
+        return None
+    file = Path(spec.chat_template)
+    if file.is_absolute() and file.is_file():
+        return file.read_text(encoding="utf-8")
+    return spec.chat_template
 
 
 def _fingerprint(folder: Path) -> str:
@@ -205,6 +223,7 @@ def quiet() -> Iterator[None]:
     """Keep libraries' loading bars and warnings off the screen; ours say what goes on."""
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
+    no_data_bars = datasets.are_progress_bars_disabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     datasets.disable_progress_bars()
@@ -214,6 +233,7 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         transformers_logging.set_verbosity(verbosity)
-        datasets.enable_progress_bars()
+        if not no_data_bars:
+            datasets.enable_progress_bars()
         if bars:
             transformers_logging.enable_progress_bar()

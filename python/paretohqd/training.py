@@ -16,11 +16,12 @@ import polars as pl
 from datasets import Dataset
 from peft import LoraConfig, PeftModel
 from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from paretohqd.config import check_keys
-from paretohqd.generation import encode_prompts
+from paretohqd.generation import encode_prompts, stop_tokens
 from paretohqd.models import Machine, quiet
 
 RESERVED = (
@@ -55,6 +56,10 @@ LORA_DEFAULTS: dict[str, Any] = {
 }
 
 
+IGNORED = -100
+"""The label that torch's cross entropy leaves out."""
+
+
 def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:
     """Refuse keys that SFTConfig or LoraConfig does not have, before any work is done.
 
@@ -83,8 +88,7 @@ def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
 def to_dataset(rows: pl.DataFrame) -> Dataset:
     """Rows with prompt and response as the conversational prompt/completion columns TRL masks.
 
-    Only this form trains on the answer and its end token alone; a `messages` column would be
-    trained on whole.
+    Only this form trains on the completion alone; a `messages` column would be trained on whole.
     """
     return Dataset.from_list(
         [
@@ -126,16 +130,20 @@ def fit(
         on_step: called with (steps done, steps in all).
 
     Returns:
-        Facts for the manifest: rows, steps, trainable parameters, the settings in force.
+        Facts for the manifest: rows, answers cut by max_length (they have no end token),
+        processes, steps, trainable parameters, the settings in force.
 
     Raises:
         ValueError: no rows, a prompt that fills max_length so that no token of the answer is
-            trained on, or an adapter without trainable parameters.
+            trained on, a chat template that does not end answers, or an adapter without trainable
+            parameters.
     """
     settings = {**DEFAULTS, **train}
     if rows.is_empty():
         raise ValueError("no rows to train on")
     _check_lengths(tokenizer, rows, settings["max_length"])
+    stop = stop_tokens(model, tokenizer)
+    _check_end(tokenizer, stop)
     set_seed(seed)
     tokenizer.padding_side = "right"
     if start_from is not None:
@@ -158,17 +166,18 @@ def fit(
             callbacks=[_Steps(on_step)] if on_step else None,
         )
         trainer.pop_callback(PrinterCallback)
+        trainer.train_dataset, cut = end_at_stop(trainer.train_dataset, stop)
         trainable = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
         if trainable == 0:
             raise ValueError("the adapter has no trainable parameters: check lora.target_modules")
-        checkpoints = out / "checkpoints"
-        last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-        trainer.train(resume_from_checkpoint=last)
+        trainer.train(resume_from_checkpoint=_last_checkpoint(out / "checkpoints"))
         if trainer.is_world_process_zero():
             _save(trainer, out)
         trainer.accelerator.wait_for_everyone()
     return {
         "rows": len(rows),
+        "cut_answers": cut,
+        "processes": trainer.args.world_size,
         "steps": trainer.state.global_step,
         "trainable_parameters": trainable,
         "train": settings,
@@ -193,6 +202,60 @@ def _check_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -
             f"max_length={max_length} tokens or more (first: row {cut.arg_max()}): raise "
             "train.max_length or leave these rows out"
         )
+
+
+def _check_end(tokenizer: Any, stop: list[int]) -> None:
+    """A model that is never shown how an answer ends never stops."""
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False)
+    last = tokenizer(text, add_special_tokens=False)["input_ids"]
+    prompt = encode_prompts(tokenizer, ["?"])[0]
+    if not set(last[len(prompt) :]) & set(stop):
+        names = " or ".join(tokenizer.convert_ids_to_tokens(stop))
+        raise ValueError(
+            f"the chat template ends an answer without {names}, so a model trained with it would "
+            "never stop: add the token to model.chat_template"
+        )
+
+
+def end_at_stop(dataset: Dataset, stop: list[int]) -> tuple[Dataset, int]:
+    """Take what follows an answer's end token out of the loss.
+
+    Templates write a newline or more there, which a sampled answer never gets to.
+
+    Returns:
+        The dataset, and the number of its rows without an end token: cut off by max_length.
+    """
+    labels = [_until_stop(row, set(stop)) for row in dataset["labels"]]
+    cut = sum(not set(row) & set(stop) for row in labels)
+    return dataset.remove_columns("labels").add_column("labels", labels), cut
+
+
+def _until_stop(labels: list[int], stop: set[int]) -> list[int]:
+    """Mask what follows the last stop token of each stretch of labels; -100 is no label."""
+    kept = list(labels)
+    ended, after = False, list[int]()
+    for place, label in enumerate([*labels, IGNORED]):
+        if label == IGNORED:
+            for tail in after if ended else ():
+                kept[tail] = IGNORED
+            ended, after = False, []
+        elif label in stop:
+            ended, after = True, []
+        else:
+            after.append(place)
+    return kept
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint; what a kill left half written is removed."""
+    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):
+        try:
+            json.loads((Path(last) / TRAINER_STATE_NAME).read_text())  # written last
+            return str(last)
+        except (OSError, ValueError):
+            shutil.rmtree(last)
+    return None
 
 
 def _save(trainer: Any, out: Path) -> None:
