@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from math import isfinite, sqrt
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from paretohqd.charts import Chart, evaluation_charts, library, palette, training_chart
+from paretohqd.evaluation import phases
+from paretohqd.findings import findings, label
 from paretohqd.fronts import selection_charts
 
 SAMPLE_PROMPTS = 6
@@ -79,96 +81,6 @@ def write_report(run: Path, out: Path) -> Path:
     # A lone surrogate, which JSON can carry, must not cost the page.
     out.write_text(page, encoding="utf-8", errors="replace")
     return out
-
-
-def findings(
-    models: Sequence[Mapping[str, Any]],
-    answers: Mapping[str, pl.DataFrame],
-    objectives: Sequence[str],
-) -> list[dict[str, Any]]:
-    """Whether each corner's model is the best in its own objective, prompt by prompt.
-
-    A difference counts when it is larger than two standard errors of its mean over prompts.
-
-    Args:
-        models: the entries of metrics.json to compare, the base model among them.
-        answers: each model's answers to the same prompts in the same order.
-        objectives: their names, in order.
-
-    Returns:
-        One entry per objective that has a corner: `objective`, `corner` (its text), `verdict`
-        (`wins`, `loses` or `open`), `rivals` (`text`, `verdict`, `mean`, `se`) and `base` alike.
-    """
-    corners = {
-        model["weights"].index(max(model["weights"])): model
-        for model in models
-        if model["weights"] is not None and max(model["weights"]) > 1 - 1e-6
-    }
-    base = next(model for model in models if model["preference"] is None)
-    found = []
-    for place, own in sorted(corners.items()):
-        name = objectives[place]
-        score = answers[own["model"]][name]
-
-        def against(other: Mapping[str, Any], score: pl.Series = score, name: str = name) -> Any:
-            mean, se = paired(score, answers[other["model"]][name])
-            verdict = "open" if not abs(mean) > 2 * se else "wins" if mean > 0 else "loses"
-            text = "base" if other is base else label(other["weights"])
-            return {"text": text, "verdict": verdict, "mean": mean, "se": se}
-
-        rivals = [against(other) for other in corners.values() if other is not own]
-        verdicts = {rival["verdict"] for rival in rivals}
-        found.append(
-            {
-                "objective": name,
-                "corner": label(own["weights"]),
-                "verdict": next((v for v in ("loses", "open", "wins") if v in verdicts), "open"),
-                "rivals": rivals,
-                "base": against(base),
-            }
-        )
-    return found
-
-
-def paired(ours: pl.Series, theirs: pl.Series) -> tuple[float, float]:
-    """Mean difference over prompts and its standard error (NaN for fewer than two prompts).
-
-    Example:
-        >>> paired(pl.Series([1.0, 3.0]), pl.Series([0.0, 0.0]))
-        (2.0, 1.0)
-    """
-    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-    n = len(differences)
-    mean = sum(differences) / n if n else float("nan")
-    if n < 2:
-        return mean, float("nan")
-    return mean, sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1) / n)
-
-
-def phases(seconds: Mapping[str, float]) -> dict[str, tuple[float, int]]:
-    """Seconds and number of the parts of each phase, in the order of their first parts.
-
-    Example:
-        >>> phases({"data": 1, "stage1/fit/00": 2, "stage1/fit/01": 3, "answers/base": 4})
-        {'data': (1, 1), 'stage1/fit': (5, 2), 'answers': (4, 1)}
-    """
-    found: dict[str, tuple[float, int]] = {}
-    for name, value in seconds.items():
-        parts = name.split("/")
-        phase = "/".join(parts[:2]) if parts[0].startswith("stage") else parts[0]
-        total, count = found.get(phase, (0, 0))
-        found[phase] = total + value, count + 1
-    return found
-
-
-def label(weights: Sequence[float]) -> str:
-    """Weights as they are written on the page.
-
-    Example:
-        >>> label([1 / 3, 2 / 3])
-        '(0.333, 0.667)'
-    """
-    return "(" + ", ".join(f"{weight:.3g}" for weight in weights) + ")"
 
 
 def number(value: float | None, sign: str = "-") -> str:
