@@ -24,13 +24,13 @@ class ParetoFrame:
     Example:
         >>> import polars as pl
         >>> import paretohqd as pq
-        >>> frame = pl.DataFrame({"help": [1.0, 0.8, 0.2], "safe": [0.0, 0.7, 0.1]})
+        >>> frame = pl.DataFrame({"help": [1.0, 0.75, 0.25], "safe": [0.0, 0.5, 0.25]})
         >>> frame.pareto.front(["help", "safe"]).rows()
-        [(1.0, 0.0), (0.8, 0.7)]
+        [(1.0, 0.0), (0.75, 0.5)]
         >>> frame.pareto.layers(["help", "safe"])["layer"].to_list()
         [0, 0, 1]
         >>> frame.pareto.hypervolume(["help", "safe"], ref=[0, 0])
-        0.56
+        0.375
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:

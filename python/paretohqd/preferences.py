@@ -54,14 +54,12 @@ def preference_weights(preferences: int | ArrayLike, m: int) -> NDArray[np.float
 
 def _divisions(number: int, m: int) -> int:
     """Steps from 0 to 1 of the lattice with that many points."""
-    sizes: list[int] = []
-    while len(sizes) < 3 or sizes[-1] < number:
-        divisions = len(sizes) + 1
-        sizes.append(comb(divisions + m - 1, m - 1))
-    if number in sizes:
-        return sizes.index(number) + 1
-    nearest = sorted(sorted(sizes, key=lambda size: abs(size - number))[:3])
+    sizes = [comb(m, m - 1)]
+    while sizes[-1] < number:
+        sizes.append(comb(len(sizes) + m, m - 1))
+    if sizes[-1] == number:
+        return len(sizes)
     raise ValueError(
         f"preferences={number}: {m} objectives have no even lattice of that size; take "
-        f"{', '.join(map(str, nearest))} or pass the weights themselves"
+        f"{' or '.join(map(str, sizes[-2:]))}, or pass the weights themselves"
     )

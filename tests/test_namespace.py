@@ -1,0 +1,86 @@
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import oracle
+import paretohqd as pq
+
+FRAME = pl.DataFrame(
+    {
+        "helpful": [0.5, 1.0, 0.0, 0.25, 0.5],
+        "length": [10, 30, 5, 30, 10],
+        "prompt": ["x", "y", "x", "y", "y"],
+    }
+)
+OBJECTIVES = {"helpful": "max", "length": "min"}
+
+
+def signed(frame):
+    return np.column_stack([frame["helpful"].to_numpy(), -frame["length"].to_numpy()])
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from("xyz"))),
+)
+def test_layers_and_front_within_groups(rows):
+    frame = pl.DataFrame(
+        rows,
+        schema={"helpful": pl.Float64, "length": pl.Int64, "prompt": pl.String},
+        orient="row",
+    )
+    whole = frame.pareto.layers(OBJECTIVES)
+    np.testing.assert_array_equal(whole["layer"], oracle.layers(signed(frame)))
+    parted = frame.with_row_index("id").pareto.layers(OBJECTIVES, by="prompt")
+    for part in parted.partition_by("prompt"):
+        np.testing.assert_array_equal(part["layer"], oracle.layers(signed(part)))
+    assert_frame_equal(frame.pareto.front(OBJECTIVES), whole.filter(layer=0).drop("layer"))
+    assert_frame_equal(
+        frame.with_row_index("id").pareto.front(OBJECTIVES, by="prompt"),
+        parted.filter(layer=0).drop("layer"),
+    )
+
+
+def test_layers_keep_the_frame_and_take_options():
+    found = FRAME.pareto.layers(OBJECTIVES, name="rank", upto=1, n_threads=1)
+    assert found.columns == [*FRAME.columns, "rank"]
+    assert found["rank"].to_list() == [0, 0, 0, -1, 0]
+    assert found["rank"].dtype == pl.Int32
+    assert_frame_equal(found.drop("rank"), FRAME)
+    for at_least, expected in ((2, [0, 0, 0, -1, 0]), (3, [0, 0, 0, 1, 0])):
+        stopped = FRAME.pareto.layers(OBJECTIVES, by="prompt", at_least=at_least)
+        assert stopped["layer"].to_list() == expected
+
+
+def test_select_is_paretohqd_select():
+    options = {"k": 2, "at_least": 5, "scale": "none", "distinct": "prompt"}
+    expected = pq.select(FRAME, OBJECTIVES, [[1, 0], [0.25, 0.75]], **options)
+    assert_frame_equal(FRAME.pareto.select(OBJECTIVES, [[1, 0], [0.25, 0.75]], **options), expected)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'kk'"):
+        FRAME.pareto.select(OBJECTIVES, kk=2)
+
+
+def test_hypervolume_reads_the_reference_in_the_columns_units():
+    assert FRAME.pareto.hypervolume(OBJECTIVES, ref=[0, 40]) == pytest.approx(
+        oracle.hypervolume(signed(FRAME), np.array([0, -40.0]))
+    )
+    with pytest.raises(ValueError, match="2 objectives"):
+        FRAME.pareto.hypervolume(OBJECTIVES, ref=[0])
+
+
+@pytest.mark.parametrize("method", ["layers", "front"])
+def test_wrong_calls_are_value_errors(method):
+    call = getattr(FRAME.pareto, method)
+    with pytest.raises(ValueError, match="by: no column 'promt': the frame has helpful, length"):
+        call(OBJECTIVES, by="promt")
+    with pytest.raises(ValueError, match="objectives: no column 'x'"):
+        call(["helpful", "x"])
+    with pytest.raises(ValueError, match="null"):
+        getattr(FRAME.with_columns(prompt=None).pareto, method)(OBJECTIVES, by="prompt")
+
+
+def test_a_column_is_not_overwritten():
+    with pytest.raises(ValueError, match="already has a column 'prompt'"):
+        FRAME.pareto.layers(OBJECTIVES, name="prompt")

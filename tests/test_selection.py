@@ -1,0 +1,454 @@
+"""Selection against its definition in method.md, and the laws that follow from it."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import oracle
+import paretohqd as pq
+from paretohqd.selection import ADDED
+
+NAMES = ["a", "b", "c"]
+
+
+def frame_of(points):
+    return pl.DataFrame({name: points[:, j] for j, name in enumerate(NAMES[: points.shape[1]])})
+
+
+def by_definition(points, enough, *, upto=None, at_least=None, bounds="pool", **_):
+    """Layers, nadir and ideal."""
+    if upto is None and at_least is None:
+        at_least = enough
+    layer = oracle.stopped(oracle.layers(points), upto=upto, at_least=at_least)
+    reference = points[layer >= 0] if bounds == "pool" else points
+    return layer, reference.min(axis=0), reference.max(axis=0)
+
+
+def distance_by_definition(point, w, r_min, r_max, scale):
+    units = {"box": r_max - r_min, "none": np.ones(len(w))}
+    size = units[scale] if isinstance(scale, str) else np.array(scale)
+    return oracle.distance(point / size, r_max / size, (r_min + w * (r_max - r_min)) / size)
+
+
+@st.composite
+def problems(draw):
+    m = draw(st.sampled_from([2, 3]))
+    n = draw(st.integers(2, 24))
+    value = draw(st.sampled_from([st.integers(-3, 3), st.integers(-1000, 1000)]))
+    rows = draw(st.lists(st.tuples(*[value] * m), min_size=n, max_size=n))
+    points = np.array(rows, dtype=np.float64) / 4
+    larger = draw(st.lists(st.booleans(), min_size=m, max_size=m))
+    divisions = draw(st.integers(1, 4) if m == 2 else st.integers(1, 2))
+    options = {
+        **draw(st.sampled_from([{}, {"upto": 1}, {"upto": 2}, {"at_least": 3}, {"at_least": 99}])),
+        "bounds": draw(st.sampled_from(["pool", "all"])),
+        "scale": draw(st.sampled_from(["box", "none", [0.5, 3.0, 2.0][:m]])),
+    }
+    return points, larger, divisions, draw(st.integers(1, n)), options
+
+
+@settings(max_examples=300)
+@given(problems())
+def test_selection_is_that_of_the_definition(problem):
+    points, larger, divisions, k, options = problem
+    names = NAMES[: points.shape[1]]
+    signed = np.where(larger, points, -points)
+    weights = pq.preference_grid(len(names), divisions)
+    layer, r_min, r_max = by_definition(signed, len(weights) * k, **options)
+    pool = np.flatnonzero(layer >= 0)
+    directions = {n: "max" if up else "min" for n, up in zip(names, larger, strict=True)}
+
+    def choose():
+        return pq.choose(frame_of(points), directions, len(weights), k=k, **options)
+
+    if (np.ptp(points, axis=0) == 0).any():
+        with pytest.raises(ValueError, match="is constant"):
+            choose()
+        return
+    if len(pool) < k:
+        with pytest.raises(ValueError, match=f"k={k}, but the pool has only {len(pool)} rows"):
+            choose()
+        return
+    if (r_min == r_max).any():
+        with pytest.raises(ValueError, match="one value in the whole pool"):
+            choose()
+        return
+    found = choose()
+    np.testing.assert_array_equal(found.layer, layer)
+    np.testing.assert_array_equal(found.weights, weights)
+    np.testing.assert_array_equal(found.r_min, np.where(larger, r_min, -r_min))
+    np.testing.assert_array_equal(found.r_max, np.where(larger, r_max, -r_max))
+    rows = found.rows
+    assert rows["preference"].to_list() == [i for i in range(len(weights)) for _ in range(k)]
+    assert rows["position"].to_list() == list(range(k)) * len(weights)
+    assert rows["weights"].to_list() == [w for w in weights.tolist() for _ in range(k)]
+    np.testing.assert_array_equal(rows["layer"], layer[rows["row"]])
+    np.testing.assert_array_equal(rows.select(names), points[rows["row"]])
+    for number, w in enumerate(weights):
+        every = {
+            int(row): distance_by_definition(signed[row], w, r_min, r_max, options["scale"])
+            for row in pool
+        }
+        part = rows.filter(preference=number)
+        chosen, far = part["row"].to_list(), part["distance"].to_numpy()
+        assert len(set(chosen)) == k
+        np.testing.assert_allclose(far, [every[row] for row in chosen], atol=1e-9)
+        np.testing.assert_allclose(far, sorted(every.values())[:k], atol=1e-9)
+        # Stable: of equal distances, and so of equal rows, the earlier row comes first.
+        assert list(zip(far, chosen, strict=True)) == sorted(zip(far, chosen, strict=True))
+        for row in chosen:
+            twins = pool[(points[pool] == points[row]).all(axis=1) & (pool < row)]
+            assert set(twins) <= set(chosen)
+
+
+@given(
+    points=st.lists(st.tuples(*[st.integers(0, 5)] * 2), min_size=4, max_size=30),
+    k=st.integers(1, 4),
+)
+def test_the_corners_rank_by_one_objective_and_then_by_row(points, k):
+    """Distances along an axis are exact, so ties are ties and order is known to the row."""
+    points = np.array([*points, (0, 6), (6, 0)], dtype=np.float64)
+    found = pq.select(frame_of(points), ["a", "b"], 2, k=k, at_least=len(points), scale="none")
+    for number in range(2):
+        expected = np.argsort(-points[:, number], kind="stable")[:k]
+        assert found.filter(preference=number)["row"].to_list() == expected.tolist()
+
+
+@given(
+    points=st.lists(st.tuples(*[st.integers(-50, 50)] * 2), min_size=5, max_size=40),
+    shift=st.tuples(st.integers(-64, 64), st.integers(-64, 64)),
+    power=st.tuples(st.integers(-6, 6), st.integers(-6, 6)),
+)
+def test_two_objectives_need_no_scale(points, shift, power):
+    points = np.array([*points, (-51, 50), (51, -49)], dtype=np.float64)
+    k = 3
+    before = pq.select(frame_of(points), ["a", "b"], 5, k=k)
+    # Sums and products with these are exact, so the boxes hold the very same numbers.
+    moved = (points + shift) * np.exp2(power)
+    after = pq.select(frame_of(moved), ["a", "b"], 5, k=k)
+    assert_frame_equal(before.select(ADDED), after.select(ADDED), check_exact=True)
+    # Without a box, the distances to a ray all change by one factor: the ranking stays.
+    raw = pq.select(frame_of(moved), ["a", "b"], 5, k=k, scale="none")
+    for number in range(5):
+        one, other = (f.filter(preference=number)["distance"].to_numpy() for f in (before, raw))
+        np.testing.assert_allclose(one * other.max(), other * one.max(), rtol=1e-6, atol=1e-9)
+
+
+def test_three_objectives_do():
+    points = np.random.default_rng(0).random((200, 3))
+    box = pq.select(frame_of(points), NAMES, 6, k=10)
+    raw = pq.select(frame_of(points * [1, 1, 100]), NAMES, 6, k=10, scale="none")
+    again = pq.select(frame_of(points * [1, 1, 128]), NAMES, 6, k=10)
+    assert box["row"].to_list() != raw["row"].to_list()
+    assert_frame_equal(box.select(ADDED), again.select(ADDED), check_exact=True)
+
+
+def test_scale_by_numbers_divides_by_them():
+    points = np.random.default_rng(1).random((80, 3))
+    sizes = [0.5, 4.0, 0.25]
+    scaled = pq.select(frame_of(points), NAMES, 6, k=9, scale=sizes)
+    divided = pq.select(frame_of(points / sizes), NAMES, 6, k=9, scale="none")
+    assert_frame_equal(scaled.select(ADDED), divided.select(ADDED), check_exact=True)
+
+
+def test_the_reference_set_matters():
+    front = np.column_stack([np.linspace(0, 1, 30), np.linspace(1, 0, 30) ** 2])
+    points = np.vstack([front, front - [3.0, 0.5]])
+    pool = pq.choose(frame_of(points), ["a", "b"], 3, k=5, upto=1)
+    every = pq.choose(frame_of(points), ["a", "b"], 3, k=5, upto=1, bounds="all")
+    assert pool.r_min.tolist() == [0, 0]
+    assert every.r_min.tolist() == [-3, -0.5]
+    assert pool.r_max.tolist() == every.r_max.tolist() == [1, 1]
+    assert pool.rows["row"].to_list() != every.rows["row"].to_list()
+
+
+def test_the_default_pool_is_the_fewest_layers_that_hold_p_times_k():
+    points = np.random.default_rng(2).random((500, 2))
+    found = pq.choose(frame_of(points), ["a", "b"], 5, k=7)
+    sizes = found.layer_sizes()
+    assert sum(sizes) >= 35 > sum(sizes[:-1])
+    assert sizes == np.bincount(oracle.layers(points))[: len(sizes)].tolist()
+
+
+def test_overlap_is_that_of_the_rows():
+    points = np.random.default_rng(3).random((300, 2))
+    found = pq.choose(frame_of(points), ["a", "b"], 3, k=20, upto=4)
+    sets = [set(part["row"]) for part in found.rows.partition_by("preference")]
+    expected = [[len(a & b) / len(a | b) for b in sets] for a in sets]
+    np.testing.assert_allclose(found.overlap(), expected)
+
+
+def test_k_may_be_all_rows_but_not_more():
+    points = np.random.default_rng(4).random((12, 2))
+    found = pq.select(frame_of(points), ["a", "b"], 2, k=12)
+    assert found["row"].sort().to_list() == sorted([*range(12)] * 2)
+    with pytest.raises(ValueError, match="k=13, but there are only 12 rows to choose from: lower"):
+        pq.select(frame_of(points), ["a", "b"], 2, k=13)
+    with pytest.raises(ValueError, match=r"k=12, but the pool has only \d rows: raise upto"):
+        pq.select(frame_of(points), ["a", "b"], 2, k=12, upto=1)
+
+
+# ── one value once ───────────────────────────────────────────────────────────────────────────
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1), n=st.integers(6, 120), groups=st.integers(1, 40),
+    k=st.integers(1, 8),
+)  # fmt: skip
+def test_distinct_takes_the_nearest_of_each_value(seed, n, groups, k):
+    rng = np.random.default_rng(seed)
+    prompt = rng.integers(0, groups, n)
+    frame = frame_of(rng.random((n, 2))).with_columns(prompt=pl.Series(prompt).cast(pl.String))
+    if len(np.unique(prompt)) < k or n < k:
+        with pytest.raises(ValueError, match=f"k={k}, but the"):
+            pq.select(frame, ["a", "b"], 3, k=k, distinct="prompt")
+        return
+    found = pq.choose(frame, ["a", "b"], 3, k=k, distinct="prompt")
+    size = int((found.layer >= 0).sum())
+    whole = pq.select(frame, ["a", "b"], 3, k=size, at_least=size)
+    expected = (
+        whole.unique(["preference", "prompt"], keep="first", maintain_order=True)
+        .group_by("preference", maintain_order=True)
+        .head(k)
+    )
+    columns = ["preference", "a", "b", "prompt", "weights", "distance", "layer", "row"]
+    assert_frame_equal(found.rows.select(columns), expected.select(columns))
+    assert found.rows["position"].to_list() == [*range(k)] * 3
+
+
+def test_distinct_grows_the_pool_unless_its_size_is_given():
+    # One prompt has all the best answers.
+    rng = np.random.default_rng(5)
+    frame = frame_of(np.vstack([rng.random((300, 2)) + 2, rng.random((50, 2))])).with_columns(
+        prompt=pl.Series([0] * 300 + list(range(1, 51)))
+    )
+    assert pq.select(frame, ["a", "b"], 2, k=5, distinct="prompt")["prompt"].n_unique() >= 5
+    message = "pool has only 1 different values of the column `distinct`: raise upto or at_least"
+    with pytest.raises(ValueError, match=message):
+        pq.select(frame, ["a", "b"], 2, k=5, distinct="prompt", upto=3)
+    with pytest.raises(ValueError, match=r"has only 51 different .*: lower k"):
+        pq.select(frame, ["a", "b"], 2, k=52, distinct="prompt")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series([1, 1, 2, 3]),
+        pl.Series(["x", "x", "y", "z"]),
+        pl.Series(["x", "x", "y", "z"], dtype=pl.Categorical),
+        pl.Series([[1, 2], [1, 2], [2], []]),
+        pl.Series([{"q": 1}, {"q": 1}, {"q": 2}, {"q": 3}]),
+        pl.Series([0.5, 0.5, -1.0, 2.0]),
+        pl.Series([None, None, None, None], dtype=pl.Int8).fill_null(3).extend_constant(3, 0),
+    ],
+)
+def test_distinct_values_of_any_type(values):
+    frame = pl.DataFrame({"a": [3.0, 2, 1, 0], "b": [0.0, 1, 2, 3], "prompt": values})
+    k = values.n_unique()
+    found = pq.select(frame, ["a", "b"], [[1, 0]], k=k, distinct="prompt")
+    assert found["row"].to_list() == [0, 2, 3][:k]
+
+
+def test_distinct_refuses_null_and_unknown_columns():
+    frame = pl.DataFrame({"a": [1.0, 0, 0.5], "b": [0.0, 1, 0.5], "prompt": ["x", None, None]})
+    with pytest.raises(ValueError, match=r"'prompt' is null in 2 of 3 rows \(first: row 1\)"):
+        pq.select(frame, ["a", "b"], 2, k=1, distinct="prompt")
+    with pytest.raises(ValueError, match="distinct: no column 'promt': the frame has a, b, prompt"):
+        pq.select(frame, ["a", "b"], 2, k=1, distinct="promt")
+
+
+# ── frames of every kind ─────────────────────────────────────────────────────────────────────
+
+
+def random_frame(n=400, seed=6):
+    return frame_of(np.random.default_rng(seed).integers(0, 40, (n, 3)).astype(np.float64))
+
+
+def test_chunks_slices_and_number_types_do_not_matter():
+    frame = random_frame()
+    expected = pq.select(frame, NAMES, 6, k=9)
+    pieces = pl.concat([frame[:100], frame[100:101], frame[101:]], rechunk=False)
+    assert pieces.n_chunks() == 3
+    assert_frame_equal(pq.select(pieces, NAMES, 6, k=9), expected)
+    padded = pl.concat([frame[:7], frame, frame[:5]])[7:-5]
+    assert_frame_equal(pq.select(padded, NAMES, 6, k=9), expected)
+    for dtype in (pl.Float32, pl.Int16, pl.UInt8, pl.Int64):
+        found = pq.select(frame.cast(dtype), NAMES, 6, k=9)
+        assert_frame_equal(found.select(ADDED), expected.select(ADDED), check_exact=True)
+        assert found.schema["a"] == dtype
+    mixed = frame.with_columns(pl.col("a").cast(pl.Float32), pl.col("b").cast(pl.Int32))
+    assert_frame_equal(pq.select(mixed, NAMES, 6, k=9).select(ADDED), expected.select(ADDED))
+
+
+def test_single_precision_scores_are_measured_in_double():
+    single = np.random.default_rng(7).random((200, 3)).astype(np.float32)
+    found = pq.select(frame_of(single), NAMES, 6, k=9)
+    double = pq.select(frame_of(single.astype(np.float64)), NAMES, 6, k=9)
+    assert_frame_equal(found.select(ADDED), double.select(ADDED), check_exact=True)
+
+
+def test_threads_do_not_change_a_byte():
+    frame = frame_of(np.random.default_rng(8).random((60_000, 3)).round(2))
+    one, two = (pq.choose(frame, NAMES, 6, k=50, upto=30, n_threads=t) for t in (1, 2))
+    assert_frame_equal(one.rows, two.rows, check_exact=True)
+    assert one.rows["distance"].to_numpy().tobytes() == two.rows["distance"].to_numpy().tobytes()
+    assert one.layer.tobytes() == two.layer.tobytes()
+
+
+def test_other_columns_are_kept_as_they_are():
+    n = 40
+    frame = random_frame(n).with_columns(
+        prompt=pl.Series([f"prompt {i}" for i in range(n)]),
+        tokens=pl.Series([[i, i + 1] for i in range(n)]),
+        meta=pl.Series([{"id": i, "tags": ["x"] * (i % 3)} for i in range(n)]),
+        kind=pl.Series(["x", "y"] * (n // 2), dtype=pl.Categorical),
+        maybe=pl.Series([None, 1] * (n // 2)),
+        raw=pl.Series([bytes([i]) for i in range(n)]),
+        flat=pl.Series([[i, i] for i in range(n)], dtype=pl.Array(pl.Int8, 2)),
+    )
+    found = pq.select(frame, NAMES, 3, k=5)
+    assert found.columns == [*frame.columns, *ADDED]
+    assert_frame_equal(found.select(frame.columns), frame[found["row"].to_list()])
+    assert found.select(ADDED).schema == {
+        "preference": pl.Int32, "weights": pl.List(pl.Float64), "position": pl.Int32,
+        "distance": pl.Float64, "layer": pl.Int32, "row": pl.UInt32,
+    }  # fmt: skip
+
+
+def test_the_input_is_left_alone():
+    frame = random_frame(50)
+    before = frame.clone()
+    pq.select(frame, {"a": "min", "b": "max", "c": "min"}, 3, k=5)
+    assert_frame_equal(frame, before)
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_a_column_that_the_result_adds_is_refused(name):
+    frame = random_frame(50).with_columns(pl.lit(1).alias(name))
+    with pytest.raises(ValueError, match=f"already has a column '{name}', which is added: rename"):
+        pq.select(frame, NAMES, 3, k=5)
+
+
+def test_a_hundred_thousand_rows():
+    points = np.random.default_rng(9).standard_normal((100_000, 3))
+    found = pq.choose(frame_of(points), NAMES, 15, k=100)
+    assert len(found.rows) == 1500
+    assert sum(found.layer_sizes()) >= 1500
+    np.testing.assert_array_equal(found.layer == 0, pq.pareto_front(points))
+    pool = np.flatnonzero(found.layer >= 0)
+    span = found.r_max - found.r_min
+    q = (points[pool] - found.r_max) / span
+    for number, w in enumerate(found.weights):
+        u = (w - 1) / np.linalg.norm(w - 1)
+        every = np.linalg.norm(q - np.maximum(q @ u, 0)[:, None] * u, axis=1)
+        far = found.rows.filter(preference=number)["distance"].to_numpy()
+        np.testing.assert_allclose(far, np.sort(every)[:100], atol=1e-12)
+
+
+# ── what is refused ──────────────────────────────────────────────────────────────────────────
+
+SMALL = pl.DataFrame({"a": [1.0, 0.0, 0.5, 0.2], "b": [0.0, 1.0, 0.5, 0.2], "c": [7.0] * 4})
+
+
+@pytest.mark.parametrize(
+    ("objectives", "options", "message"),
+    [
+        ("a", {}, "objectives: expected a list of column names, got 'a'"),
+        (None, {}, "objectives: expected a list of column names, got None"),
+        (["a"], {}, "objectives: a trade-off needs two or more columns"),
+        ([], {}, "objectives: a trade-off needs two or more columns"),
+        (["a", "x"], {}, "objectives: no column 'x': the frame has a, b, c"),
+        (["a", 1], {}, "objectives: no column 1"),
+        (["a", "b", "a"], {}, "objectives: column 'a' is named twice"),
+        ({"a": "max", "b": "least"}, {}, "objectives: b: expected 'max' or 'min', got 'least'"),
+        ({"a": "max", "b": True}, {}, "objectives: b: expected 'max' or 'min', got True"),
+        (["a", "c"], {}, r"'c' is constant \(7 in all 4 rows\), .*: leave it out"),
+        ({"a": "max", "c": "min"}, {}, r"'c' is constant \(7 in all 4 rows\)"),
+        (["a", "b"], {"k": 0}, "k must be an integer of at least 1, got 0"),
+        (["a", "b"], {"k": 1.5}, "k must be an integer of at least 1, got 1.5"),
+        (["a", "b"], {"upto": 1, "at_least": 1}, r"choose one of upto \(1\) and at_least \(1\)"),
+        (["a", "b"], {"upto": 0}, "upto must be an integer of at least 1"),
+        (["a", "b"], {"bounds": "front"}, "bounds: expected 'pool' or 'all', got 'front'"),
+        (["a", "b"], {"scale": "z"}, "scale: expected 'box', 'none' or 2 numbers above 0, got 'z'"),
+        (["a", "b"], {"scale": [1.0]}, "scale: .* 2 numbers"),
+        (["a", "b"], {"scale": [1.0, 0.0]}, "scale: .* above 0"),
+        (["a", "b"], {"scale": [1.0, np.nan]}, "scale: .* above 0"),
+        (["a", "b"], {"scale": [[1.0], 2]}, "scale: expected"),
+        (["a", "b"], {"scale": None}, "scale: expected"),
+        (["a", "b"], {"nan": "keep"}, "nan must be 'raise' or 'drop', got 'keep'"),
+        (["a", "b"], {"n_threads": 0}, "n_threads must be an integer of at least 1"),
+    ],
+)
+def test_wrong_calls_say_what_is_wrong(objectives, options, message):
+    with pytest.raises(ValueError, match=message):
+        pq.select(SMALL, objectives, 2, **{"k": 1, **options})
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["x", "y", "z", "w"], "'b' has dtype String"),
+        ([True, False, True, True], "'b' has dtype Boolean"),
+        ([0.0, None, 1.0, None], r"'b' holds 2 nulls \(first at row 1\)"),
+        ([0.0, 1.0, float("nan"), 1.0], r"'b' holds 1 NaN \(first at row 2\)"),
+        ([0.0, 1.0, float("inf"), -float("inf")], r"'b' holds 2 infinite .*first at row 2.*ray"),
+        ([-1.7e308, 1.7e308, 0.0, 0.0], "'b' spans more than doubles can hold"),
+    ],
+)
+def test_scores_that_have_no_ray_are_refused(column, message):
+    with pytest.raises(ValueError, match=message):
+        pq.select(SMALL.with_columns(b=pl.Series(column)), ["a", "b"], 2, k=1)
+
+
+def test_an_array_column_is_refused():
+    frame = SMALL.with_columns(b=pl.Series([[1.0, 2.0]] * 4, dtype=pl.Array(pl.Float64, 2)))
+    with pytest.raises(ValueError, match="column 'b' holds arrays: make each score a column"):
+        pq.select(frame, ["a", "b"], 2, k=1)
+
+
+@pytest.mark.parametrize("frame", [SMALL.lazy(), SMALL.to_dict(), None])
+def test_what_is_no_frame_is_refused(frame):
+    hint = "LazyFrame: collect it first" if isinstance(frame, pl.LazyFrame) else "got"
+    with pytest.raises(ValueError, match=f"frame: expected a polars.DataFrame, .*{hint}"):
+        pq.select(frame, ["a", "b"], 2, k=1)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_few_rows(rows):
+    with pytest.raises(ValueError, match="constant" if rows else "only 0 rows"):
+        pq.select(SMALL[:rows], ["a", "b"], 2, k=1)
+
+
+def test_a_pool_without_a_trade_off_is_refused():
+    frame = pl.DataFrame({"a": [1.0, 0.0, 0.5], "b": [1.0, 0.5, 0.0]})
+    with pytest.raises(
+        ValueError, match=r"'a' has one value in the whole pool, .*take more layers"
+    ):
+        pq.select(frame, ["a", "b"], 2, k=1, upto=1)
+    assert pq.select(frame, ["a", "b"], 2, k=1, upto=1, bounds="all")["row"].to_list() == [0, 0]
+
+
+def test_nan_drop_leaves_rows_out_and_keeps_their_numbers():
+    frame = random_frame(60)
+    rows = [0, 5, 31]
+    holed = frame.with_row_index("id").with_columns(
+        a=pl.when(pl.col("id").is_in(rows[:2])).then(None).otherwise("a"),
+        b=pl.when(pl.col("id") == rows[2]).then(float("nan")).otherwise("b"),
+    )
+    found = pq.choose(holed, NAMES, 3, k=5, nan="drop")
+    whole = holed.filter(~pl.col("id").is_in(rows))
+    expected = pq.choose(whole, NAMES, 3, k=5)
+    assert_frame_equal(found.rows.drop("row"), expected.rows.drop("row"))
+    assert found.rows["row"].to_list() == found.rows["id"].to_list()
+    assert found.layer[rows].tolist() == [-1, -1, -1]
+    np.testing.assert_array_equal(np.delete(found.layer, rows), expected.layer)
+    distinct = pq.select(holed, NAMES, 3, k=5, nan="drop", distinct="id")
+    assert_frame_equal(distinct, found.rows)
+
+
+def test_nan_drop_may_leave_nothing():
+    with pytest.raises(ValueError, match="only 0 rows"):
+        pq.select(SMALL.with_columns(a=pl.lit(float("nan"))), ["a", "b"], 2, k=1, nan="drop")
