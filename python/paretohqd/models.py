@@ -77,7 +77,7 @@ def find_machine(
 
 
 def _cpu_likes_bfloat16() -> bool:
-    """Time one product both ways: without hardware for it, bfloat16 is two or three times slower."""
+    """Time one product both ways: without hardware for it bfloat16 is two or three times slower."""
     best = {}
     for dtype in (torch.float32, torch.bfloat16):
         left, right = torch.ones(256, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)

@@ -1,0 +1,54 @@
+"""Settings for every test, and tiny models that are made once."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported: one thread, so that sums are always added in the same order.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from tiny import sentences, tiny_causal, tiny_classifier
+
+
+@pytest.fixture(scope="session")
+def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny language model whose answers differ from prompt to prompt and often end."""
+    import torch
+
+    torch.set_num_threads(1)
+    return tiny_causal(tmp_path_factory.mktemp("models") / "causal")
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny reward model."""
+    return tiny_classifier(tmp_path_factory.mktemp("models") / "classifier")
+
+
+@pytest.fixture
+def base(causal: Path) -> Any:
+    """A fresh tiny model in float32 and its tokenizer."""
+    import torch
+
+    from paretohqd import config, models
+
+    return models.load_base(config.Model(name=str(causal)), device="cpu", dtype=torch.float32)
+
+
+@pytest.fixture(scope="session")
+def rows() -> pl.DataFrame:
+    """A small training set."""
+    texts = sentences()
+    return pl.DataFrame(
+        {
+            "prompt": [texts[37 * i % 588] for i in range(12)],
+            "response": [texts[(101 * i + 5) % 588] for i in range(12)],
+        }
+    )
