@@ -10,6 +10,8 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use pulp::{Arch, NullaryFnOnce};
+
 use super::scan::Scan;
 use crate::threads;
 
@@ -27,36 +29,44 @@ const FORK: usize = 1 << 14;
 pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     let rows = columns.first().map_or(0, Vec::len);
     let divide = Divide {
-        columns,
+        ranks: (0..rows)
+            .flat_map(|row| columns.iter().map(move |column| column[row] as i32))
+            .collect(),
+        width: columns.len(),
         layers: (0..rows).map(|_| AtomicU32::new(0)).collect(),
         cap,
         capped: (cap as usize) < rows,
         fork: threads::worthwhile(rows),
+        arch: Arch::new(),
     };
     let all: Vec<u32> = (0..rows as u32).collect();
     divide.within(&all, columns.len(), &mut Scratch::default());
     divide.layers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
-struct Divide<'a> {
-    columns: &'a [Vec<u32>],
+struct Divide {
+    /// Row after row: small sets are scattered over the rows, and a row is one cache line.
+    ranks: Vec<i32>,
+    /// Ranks per row.
+    width: usize,
     /// Lower bounds that only rise. Concurrent halves write disjoint rows, and fork and join
     /// order their reads, so relaxed access is enough; atomics keep it safe code.
     layers: Vec<AtomicU32>,
     cap: u32,
     capped: bool,
     fork: bool,
+    /// The widest instructions of this machine, for the base case.
+    arch: Arch,
 }
 
 /// Buffers reused from one base case to the next.
 #[derive(Default)]
 struct Scratch {
     scan: Scan,
-    row: Vec<i32>,
     sweep: Sweep,
 }
 
-impl Divide<'_> {
+impl Divide {
     #[inline]
     fn layer(&self, row: u32) -> u32 {
         self.layers[row as usize].load(Ordering::Relaxed)
@@ -74,21 +84,27 @@ impl Divide<'_> {
         set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
     }
 
-    fn gather(&self, row: u32, k: usize, out: &mut Vec<i32>) {
-        out.clear();
-        out.extend(self.columns[..k].iter().map(|column| column[row as usize] as i32));
+    /// The first `k` ranks of a row.
+    #[inline(always)]
+    fn row(&self, row: u32, k: usize) -> &[i32] {
+        &self.ranks[row as usize * self.width..][..k]
+    }
+
+    /// One rank of a row.
+    #[inline(always)]
+    fn rank(&self, row: u32, j: usize) -> i32 {
+        self.ranks[row as usize * self.width + j]
     }
 
     /// Numbers `set` among itself, by its index and its first `k` objectives.
     fn within(&self, set: &[u32], k: usize, scratch: &mut Scratch) {
         if set.len() <= DIRECT {
-            return self.within_directly(set, k, scratch);
+            return self.arch.dispatch(Within { divide: self, set, k, scratch });
         }
         if k == 1 {
             return self.within_by_sweep(set, &mut scratch.sweep);
         }
-        let column = &self.columns[k - 1];
-        let [better, equal, worse] = split(set, column, pivot(&[set], column));
+        let [better, equal, worse] = self.split(set, k - 1, self.pivot(&[set], k - 1));
         if better.is_empty() && worse.is_empty() {
             return self.within(set, k - 1, scratch);
         }
@@ -120,23 +136,22 @@ impl Divide<'_> {
             return self.across_by_index(low, high);
         }
         if low.len() <= DIRECT || high.len() <= FEW {
-            return self.across_directly(low, high, k, scratch);
+            return self.arch.dispatch(Across { divide: self, low, high, k, scratch });
         }
         if k == 1 {
             return self.across_by_sweep(low, high, &mut scratch.sweep);
         }
-        let column = &self.columns[k - 1];
-        let (low_best, low_worst) = range(low, column);
-        let (high_best, high_worst) = range(high, column);
+        let (low_best, low_worst) = self.range(low, k - 1);
+        let (high_best, high_worst) = self.range(high, k - 1);
         if low_worst <= high_best {
             return self.across(low, high, k - 1, scratch);
         }
         if low_best > high_worst {
             return;
         }
-        let value = pivot(&[low, high], column);
-        let [low_better, low_equal, low_worse] = split(low, column, value);
-        let [high_better, high_equal, high_worse] = split(high, column, value);
+        let value = self.pivot(&[low, high], k - 1);
+        let [low_better, low_equal, low_worse] = self.split(low, k - 1, value);
+        let [high_better, high_equal, high_worse] = self.split(high, k - 1, value);
         if self.fork && low.len() + high.len() >= FORK {
             rayon::join(
                 || self.across(&low_better, &high_better, k, &mut Scratch::default()),
@@ -151,11 +166,12 @@ impl Divide<'_> {
         self.across(&low_upper, &high_lower, k - 1, scratch);
     }
 
-    fn within_directly(&self, set: &[u32], k: usize, Scratch { scan, row, .. }: &mut Scratch) {
+    #[inline(always)]
+    fn within_directly(&self, set: &[u32], k: usize, Scratch { scan, .. }: &mut Scratch) {
         scan.reset(set.len(), k);
         let mut placed = 0;
         for &i in set {
-            self.gather(i, k, row);
+            let row = self.row(i, k);
             let layer = self.layer(i).max(scan.least_layer(placed, row));
             self.raise(i, layer);
             if layer < self.cap {
@@ -165,30 +181,29 @@ impl Divide<'_> {
         }
     }
 
+    #[inline(always)]
     fn across_directly(
         &self,
         low: &[u32],
         high: &[u32],
         k: usize,
-        Scratch { scan, row, .. }: &mut Scratch,
+        Scratch { scan, .. }: &mut Scratch,
     ) {
         scan.reset(low.len(), k);
         let mut placed = 0;
         for &i in high {
             while placed < low.len() && low[placed] < i {
-                self.gather(low[placed], k, row);
-                scan.set(placed, row, self.layer(low[placed]));
+                scan.set(placed, self.row(low[placed], k), self.layer(low[placed]));
                 placed += 1;
             }
-            self.gather(i, k, row);
-            self.raise(i, scan.least_layer(placed, row));
+            self.raise(i, scan.least_layer(placed, self.row(i, k)));
         }
     }
 
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
         sweep.clear();
         for &i in set {
-            let value = self.columns[0][i as usize];
+            let value = self.rank(i, 0);
             self.raise(i, sweep.least_layer(value));
             let layer = self.layer(i);
             if layer < self.cap {
@@ -202,9 +217,9 @@ impl Divide<'_> {
         let mut low = low.iter().copied().peekable();
         for &i in high {
             while let Some(l) = low.next_if(|&l| l < i) {
-                sweep.insert(self.columns[0][l as usize], self.layer(l));
+                sweep.insert(self.rank(l, 0), self.layer(l));
             }
-            self.raise(i, sweep.least_layer(self.columns[0][i as usize]));
+            self.raise(i, sweep.least_layer(self.rank(i, 0)));
         }
     }
 
@@ -218,12 +233,85 @@ impl Divide<'_> {
             self.raise(i, least);
         }
     }
+
+    /// The median of a sample at fixed places of the sets taken one after the other.
+    fn pivot(&self, sets: &[&[u32]], j: usize) -> i32 {
+        const SAMPLE: usize = 63;
+        let total: usize = sets.iter().map(|set| set.len()).sum();
+        let size = SAMPLE.min(total);
+        let mut sample = [0; SAMPLE];
+        for (t, slot) in sample[..size].iter_mut().enumerate() {
+            let mut at = (2 * t + 1) * total / (2 * size);
+            for set in sets {
+                if let Some(&row) = set.get(at) {
+                    *slot = self.rank(row, j);
+                    break;
+                }
+                at -= set.len();
+            }
+        }
+        sample[..size].sort_unstable();
+        sample[size / 2]
+    }
+
+    /// The rows better than `value` (smaller rank), equal to it and worse, each in order.
+    fn split(&self, set: &[u32], j: usize, value: i32) -> [Vec<u32>; 3] {
+        let mut parts = [Vec::with_capacity(set.len()), Vec::new(), Vec::with_capacity(set.len())];
+        for &row in set {
+            let rank = self.rank(row, j);
+            parts[usize::from(rank >= value) + usize::from(rank > value)].push(row);
+        }
+        parts
+    }
+
+    /// The best and the worst rank in a set.
+    fn range(&self, set: &[u32], j: usize) -> (i32, i32) {
+        set.iter()
+            .map(|&row| self.rank(row, j))
+            .fold((i32::MAX, 0), |(best, worst), rank| (best.min(rank), worst.max(rank)))
+    }
+}
+
+/// [`Divide::within_directly`] as something that can be compiled for several instruction sets.
+/// (A closure will not do: it is not inlined into the function that enables them.)
+struct Within<'a> {
+    divide: &'a Divide,
+    set: &'a [u32],
+    k: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl NullaryFnOnce for Within<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.divide.within_directly(self.set, self.k, self.scratch);
+    }
+}
+
+/// [`Divide::across_directly`] likewise.
+struct Across<'a> {
+    divide: &'a Divide,
+    low: &'a [u32],
+    high: &'a [u32],
+    k: usize,
+    scratch: &'a mut Scratch,
+}
+
+impl NullaryFnOnce for Across<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        self.divide.across_directly(self.low, self.high, self.k, self.scratch);
+    }
 }
 
 /// The deepest layer met so far, by the value needed to reach it: both rise along the steps.
 #[derive(Default)]
 struct Sweep {
-    values: Vec<u32>,
+    values: Vec<i32>,
     layers: Vec<u32>,
 }
 
@@ -234,12 +322,12 @@ impl Sweep {
     }
 
     /// One past the deepest layer among the rows that are no worse than `value`.
-    fn least_layer(&self, value: u32) -> u32 {
+    fn least_layer(&self, value: i32) -> u32 {
         let reached = self.values.partition_point(|&v| v <= value);
         if reached == 0 { 0 } else { self.layers[reached - 1] + 1 }
     }
 
-    fn insert(&mut self, value: u32, layer: u32) {
+    fn insert(&mut self, value: i32, layer: u32) {
         let reached = self.values.partition_point(|&v| v <= value);
         if reached > 0 && self.layers[reached - 1] >= layer {
             return;
@@ -255,44 +343,6 @@ impl Sweep {
             self.layers.drain(from + 1..from + shadowed);
         }
     }
-}
-
-/// The median of a sample at fixed places of the sets taken one after the other.
-fn pivot(sets: &[&[u32]], column: &[u32]) -> u32 {
-    const SAMPLE: usize = 63;
-    let total: usize = sets.iter().map(|set| set.len()).sum();
-    let size = SAMPLE.min(total);
-    let mut sample: Vec<u32> = (0..size)
-        .filter_map(|t| {
-            let mut at = (2 * t + 1) * total / (2 * size);
-            for set in sets {
-                match set.get(at) {
-                    Some(&row) => return Some(column[row as usize]),
-                    None => at -= set.len(),
-                }
-            }
-            None
-        })
-        .collect();
-    sample.sort_unstable();
-    sample.get(size / 2).copied().unwrap_or(0)
-}
-
-/// The rows better than `value` (smaller rank), equal to it and worse, each in order.
-fn split(set: &[u32], column: &[u32], value: u32) -> [Vec<u32>; 3] {
-    let mut parts = [Vec::with_capacity(set.len()), Vec::new(), Vec::with_capacity(set.len())];
-    for &row in set {
-        let rank = column[row as usize];
-        parts[usize::from(rank >= value) + usize::from(rank > value)].push(row);
-    }
-    parts
-}
-
-/// The best and the worst rank in a set.
-fn range(set: &[u32], column: &[u32]) -> (u32, u32) {
-    set.iter()
-        .map(|&row| column[row as usize])
-        .fold((u32::MAX, 0), |(best, worst), rank| (best.min(rank), worst.max(rank)))
 }
 
 /// Two sets in order as one in order.

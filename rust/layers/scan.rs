@@ -3,7 +3,8 @@
 //! The base case of divide and conquer. Rows lie in blocks of one array per objective, so that a
 //! block is compared lane by lane without a branch.
 
-const LANES: usize = 16;
+/// Rows per block: long enough that the compiler keeps the loop over lanes and vectorises it.
+const LANES: usize = 64;
 
 type Lanes = [i32; LANES];
 
@@ -29,7 +30,7 @@ impl Scan {
     }
 
     /// Puts a row at `place`.
-    #[inline]
+    #[inline(always)]
     pub fn set(&mut self, place: usize, row: &[i32], layer: u32) {
         let (block, lane) = (place / LANES, place % LANES);
         let ranks = &mut self.ranks[block * self.objectives..][..self.objectives];
@@ -41,7 +42,7 @@ impl Scan {
 
     /// The least layer that `row` can have: one past the deepest row before `end` that is at
     /// least as good everywhere. Rows of the last block past `end` must not be set yet.
-    #[inline]
+    #[inline(always)]
     pub fn least_layer(&self, end: usize, row: &[i32]) -> u32 {
         let blocks = end.div_ceil(LANES);
         match self.objectives {
@@ -56,43 +57,38 @@ impl Scan {
         }
     }
 
+    #[inline(always)]
     fn deepest<const K: usize>(&self, blocks: usize, row: &[i32]) -> u32 {
+        let Some(row) = row.first_chunk::<K>() else { return 0 };
         let mut best = [0; LANES];
         let (ranks, _) = self.ranks[..blocks * K].as_chunks::<K>();
         for (ranks, following) in ranks.iter().zip(&self.following[..blocks]) {
-            let mut mask = [-1i32; LANES];
-            for (lanes, &limit) in ranks.iter().zip(row) {
-                keep_no_worse(&mut mask, lanes, limit);
+            for lane in 0..LANES {
+                let mut no_worse = true;
+                for k in 0..K {
+                    no_worse &= ranks[k][lane] <= row[k];
+                }
+                best[lane] = best[lane].max(if no_worse { following[lane] } else { 0 });
             }
-            raise(&mut best, following, &mask);
         }
-        best.into_iter().max().unwrap_or(0) as u32
+        best.into_iter().fold(0, i32::max) as u32
     }
 
+    #[inline(always)]
     fn deepest_of_many(&self, blocks: usize, row: &[i32]) -> u32 {
         let mut best = [0; LANES];
         let ranks = self.ranks.chunks_exact(self.objectives.max(1));
         for (ranks, following) in ranks.zip(&self.following[..blocks]) {
-            let mut mask = [-1i32; LANES];
+            let mut reached = *following;
             for (lanes, &limit) in ranks.iter().zip(row) {
-                keep_no_worse(&mut mask, lanes, limit);
+                for lane in 0..LANES {
+                    reached[lane] = if lanes[lane] <= limit { reached[lane] } else { 0 };
+                }
             }
-            raise(&mut best, following, &mask);
+            for lane in 0..LANES {
+                best[lane] = best[lane].max(reached[lane]);
+            }
         }
-        best.into_iter().max().unwrap_or(0) as u32
-    }
-}
-
-#[inline(always)]
-fn keep_no_worse(mask: &mut Lanes, ranks: &Lanes, limit: i32) {
-    for (mask, &rank) in mask.iter_mut().zip(ranks) {
-        *mask &= -i32::from(rank <= limit);
-    }
-}
-
-#[inline(always)]
-fn raise(best: &mut Lanes, following: &Lanes, mask: &Lanes) {
-    for ((best, &following), &mask) in best.iter_mut().zip(following).zip(mask) {
-        *best = (*best).max(following & mask);
+        best.into_iter().fold(0, i32::max) as u32
     }
 }
