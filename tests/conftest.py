@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+
 from tiny import sentences, tiny_causal, tiny_classifier
 
 
