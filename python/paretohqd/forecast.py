@@ -39,15 +39,16 @@ class Forecast:
             marks.append(time.monotonic())
             if not self._told and len(marks) == 2:
                 self._told = True
-                self._tell(marks[1] - marks[0], rows)
+                self._tell(marks[1] - marks[0], rows, total)
 
         return on_step
 
-    def _tell(self, seconds_per_step: float, rows: pl.DataFrame) -> None:
+    def _tell(self, seconds_per_step: float, rows: pl.DataFrame, total: int) -> None:
         settings = self._settings
         texts = pl.col("prompt").str.len_chars() + pl.col("response").str.len_chars()
         per_row = float(rows.select(texts.mean()).item()) * TOKENS_PER_CHARACTER + 30
-        batch = {**DEFAULTS, **settings.train}["per_device_train_batch_size"]
+        train = {**DEFAULTS, **settings.train}
+        batch = train["per_device_train_batch_size"] * train.get("gradient_accumulation_steps", 1)
         per_token = seconds_per_step / (batch * per_row)
         spec, P = settings.generation, self._preferences
         corners = min(P, len(settings.objectives) + 1)
@@ -57,9 +58,11 @@ class Forecast:
         for stage in range(1, settings.stages + 1):
             train = {**DEFAULTS, **settings.train, **(settings.train_stage2 if stage == 2 else {})}
             left = sum(f"stage{stage}/fit/{i:02d}" not in self._finished for i in range(P))
-            steps += left * train["max_steps"]
+            # Without max_steps the data decide; then as many as here is the best guess.
+            steps += left * (train["max_steps"] if train["max_steps"] > 0 else total)
         if settings.stages == 2:
-            answers += spec.prompts * corners
+            made = sum(stage.startswith("stage2/generate/") for stage in self._finished)
+            answers += spec.prompts * max(0, corners - made)
         training = steps * seconds_per_step
         sampling = answers * spec.max_new_tokens * PASSES_PER_SAMPLED_TOKEN * per_token
         self._screen.line(
