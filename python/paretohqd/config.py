@@ -9,13 +9,22 @@ starts.
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import types
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from sys import float_info
 from typing import Any, Literal
+
+from paretohqd.strict import check_keys as check_keys
+from paretohqd.strict import from_mapping, read_yaml
+from paretohqd.strict import to_mapping as to_mapping
+
+TAKEN = (
+    "prompt", "response", "conversation", "model", "sample", "tokens", "finished",
+    "words", "short", "repetitive", "echo",
+    "preference", "weights", "position", "distance", "layer", "row",
+)  # fmt: skip
+"""Columns that a run makes, so that no objective can have these names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +54,8 @@ class Data:
     held_out: int = 64
     """Conversations set aside: one prompt of each is a candidate for evaluation."""
     prompts: str | None = None
-    """Another source of prompts for stage 2; the pool's own prompts where there is none."""
+    """Another source of prompts for stage 2, which needs no answers; the pool's own prompts where
+    there is none. `subset` and `revision` are those of `source` alone."""
     max_rows: int | None = None
     max_word_overlap: float | None = None
     """Leave out answers that share more of their words than this with the prompt."""
@@ -143,6 +153,25 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse what no later stage could make sense of."""
+        self._check_objectives()
+        if self.selection.upto is not None and self.selection.at_least is not None:
+            raise ValueError("selection: give upto or at_least, not both")
+        if isinstance(self.preferences, int):
+            _within(self, "", 1, None, "preferences")
+        _within(self, "", 0, 2**31 - 1, "seed")
+        _within(self, "", 1, None, "threads")
+        _within(self.data, "data", 1, None, "held_out", "max_rows")
+        _within(self.data, "data", 0, 1, "max_word_overlap")
+        _within(self.selection, "selection", 1, None, "k", "k_stage2", "upto", "at_least")
+        sizes = ("prompts", "max_new_tokens", "batch_size")
+        _within(self.generation, "generation", 1, None, *sizes)
+        _within(self.generation, "generation", 0, None, "temperature")
+        _within(self.generation, "generation", 0, 1, "top_p")
+        _within(self.evaluation, "evaluation", 1, None, "prompts", "max_ngram", "repeats")
+        _within(self.evaluation, "evaluation", 0, None, "min_words")
+        _within(self.evaluation, "evaluation", 0, 1, "distinct", "echo")
+
+    def _check_objectives(self) -> None:
         names = [objective.name for objective in self.objectives]
         if len(names) < 2:
             raise ValueError(
@@ -150,7 +179,12 @@ class Config:
             )
         if len(set(names)) < len(names):
             raise ValueError(f"objectives: names must differ, got {', '.join(names)}")
-        for objective in self.objectives:
+        for i, objective in enumerate(self.objectives):
+            if not objective.name or objective.name in TAKEN:
+                raise ValueError(
+                    f"objectives[{i}].name: {objective.name!r} is empty or a column of the run's "
+                    "own: choose another name"
+                )
             if objective.scorer is not None and objective.model is not None:
                 raise ValueError(f"objectives: {objective.name} has both a scorer and a model")
             if objective.scorer is None and objective.model is None:
@@ -158,12 +192,8 @@ class Config:
                     f"objectives: {objective.name} has neither a scorer nor a model: a run scores "
                     "answers that do not exist yet; for scores in columns use `paretohqd select`"
                 )
-        _positive(self.data, "data", "held_out", "max_rows")
-        _positive(self.selection, "selection", "k", "k_stage2", "upto", "at_least")
-        _positive(self.generation, "generation", "prompts", "max_new_tokens", "batch_size")
-        _positive(self.evaluation, "evaluation", "prompts")
-        if self.selection.upto is not None and self.selection.at_least is not None:
-            raise ValueError("selection: give upto or at_least, not both")
+            _within(objective, f"objectives[{i}]", 1, None, "max_length", "batch_size")
+            _within(objective, f"objectives[{i}]", 0, None, "output")
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -181,122 +211,49 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
             message names the key.
         FileNotFoundError: no such file.
     """
-    import yaml
-
     path = Path(path)
     try:
-        mapping = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+        mapping = read_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     if not isinstance(mapping, dict):
         raise ValueError(f"{path}: expected a mapping of settings, got {type(mapping).__name__}")
     for dotted, value in (overrides or {}).items():
         *sections, last = dotted.split(".")
         inner = mapping
         for section in sections:
-            inner = inner.setdefault(section, {})
+            if inner.get(section) is None:
+                inner[section] = {}
+            inner = inner[section]
             if not isinstance(inner, dict):
                 raise ValueError(f"{dotted}: {section} is not a section")
         inner[last] = value
     return _with_paths(from_mapping(Config, mapping), path.absolute().parent)
 
 
-def from_mapping(kind: Any, value: Any, where: str = "") -> Any:
-    """Build dataclass `kind` from plain YAML values, strictly.
-
-    >>> from_mapping(Model, {"nam": "x"})
-    Traceback (most recent call last):
-    ValueError: unknown key nam: did you mean name?
-    """
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where or 'configuration'}: expected a section, got {value!r}")
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    check_keys(value, fields, where)
-    hints = typing.get_type_hints(kind)
-    missing = [
-        name
-        for name, f in fields.items()
-        if name not in value
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise ValueError(f"missing key {_dotted(where, missing[0])}")
-    return kind(**{k: _convert(hints[k], v, _dotted(where, k)) for k, v in value.items()})
-
-
-def check_keys(given: Iterable[str], known: Iterable[str], where: str) -> None:
-    """Raise a ValueError for the first key that is not known, with the nearest one that is."""
-    known = list(known)
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-            raise ValueError(f"unknown key {_dotted(where, key)}: {hint}")
-
-
-def to_mapping(config: Any) -> dict[str, Any]:
-    """The configuration as plain values that YAML and JSON can hold."""
-    plain: dict[str, Any] = dataclasses.asdict(config)
-    return plain
-
-
-def _dotted(where: str, key: Any) -> str:
-    return f"{where}.{key}" if where else str(key)
-
-
-def _positive(section: Any, where: str, *names: str) -> None:
+def _within(section: Any, where: str, low: float, high: float | None, *names: str) -> None:
+    """Refuse numbers outside [low, high]; None stands for a setting that is not given."""
     for name in names:
         value = getattr(section, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{where}.{name}: must be at least 1, got {value}")
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """Fit one YAML value to a type hint, or say what was expected."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
-        return from_mapping(hint, value, where)
-    if origin is Literal:
-        if value in args and not (isinstance(value, bool) and True not in args):
-            return value
-        raise ValueError(f"{where}: expected one of {', '.join(map(str, args))}, got {value!r}")
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in args:
-            return None
-        kinds = [a for a in args if a is not type(None)]
-        listed = [a for a in kinds if typing.get_origin(a) is tuple]
-        return _convert(
-            listed[0] if listed and isinstance(value, list | tuple) else kinds[0], value, where
-        )
-    if origin is tuple:
-        if not isinstance(value, list | tuple):
-            raise ValueError(f"{where}: expected a list, got {value!r}")
-        return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if hint is int and isinstance(value, bool):
-        raise ValueError(f"{where}: expected a whole number, got {value!r}")
-    plain = {int: "a whole number", str: "text", bool: "true or false", float: "a number"}
-    if hint in plain:
-        if not isinstance(value, hint):
-            raise ValueError(f"{where}: expected {plain[hint]}, got {value!r}")
-        return value
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected a section, got {value!r}")
-    return dict(value)
+        if value is not None and not low <= value <= (float_info.max if high is None else high):
+            wanted = f"at least {low}" if high is None else f"from {low} to {high}"
+            key = f"{where}.{name}" if where else name
+            raise ValueError(f"{key}: must be {wanted}, got {value}")
 
 
 def _with_paths(config: Config, folder: Path) -> Config:
     """Turn names of existing files and folders into absolute paths, the file's folder first."""
 
     def resolve(name: str | None) -> str | None:
-        # "\n" or "{" is template text; a name too long for the file system is no path either.
-        if name is None or len(name) > 255 or "\n" in name or "{" in name:
+        if not name or name == "embedded":
             return name
         for base in (folder, Path.cwd()):
-            if (base / name).exists():
-                return str((base / name).absolute())
+            try:
+                place = base / Path(name).expanduser()
+                if place.exists():
+                    return str(place.absolute())
+            except (OSError, RuntimeError):  # too long for a name, or of no user: a template, say
+                continue
         return name
 
     replace = dataclasses.replace

@@ -1,0 +1,142 @@
+"""Plain YAML values into dataclasses, strictly: what is misspelt or of the wrong kind is refused.
+
+Nothing heavy is imported here, and PyYAML only when a text is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+PLAIN = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def read_yaml(text: str) -> Any:
+    """Read YAML; unlike in PyYAML, 1e-5 is a number and a key that is given twice an error.
+
+    PyYAML takes 1e-5 for text (YAML 1.1 wants 1.0e-5) and the last of two equal keys.
+
+    Raises:
+        ValueError: not YAML, or a key given twice.
+
+    >>> read_yaml("{a: 1e-5, b: [no, 2]}")
+    {'a': 1e-05, 'b': [False, 2]}
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            seen = set()
+            for key, _ in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                    if key.value in seen:
+                        line = key.start_mark.line + 1
+                        raise ValueError(f"{key.value} is given a second time in line {line}")
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep=deep)
+
+    exponent = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+.0123456789"))
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def from_mapping(kind: Any, value: Any, where: str = "") -> Any:
+    """Build dataclass `kind` from plain YAML values.
+
+    Args:
+        kind: a dataclass whose fields are plain values, mappings, tuples or dataclasses.
+        value: a mapping of field names to values; fields with defaults may be left out.
+        where: the dotted key under which the mapping stands, for messages.
+
+    Raises:
+        ValueError: an unknown or a missing key, or a value of the wrong kind.
+
+    >>> @dataclasses.dataclass
+    ... class Model:
+    ...     name: str
+    >>> from_mapping(Model, {"nam": "x"}, "model")
+    Traceback (most recent call last):
+    ValueError: unknown key model.nam: did you mean name?
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where or 'configuration'}: expected a section, got {value!r}")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    check_keys(value, fields, where)
+    hints = typing.get_type_hints(kind)
+    for name, field in fields.items():
+        optional = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
+        if name not in value and not optional:
+            raise ValueError(f"missing key {_dotted(where, name)}")
+    return kind(**{k: _convert(hints[k], v, _dotted(where, k)) for k, v in value.items()})
+
+
+def to_mapping(value: Any) -> Any:
+    """What `from_mapping` reads: dicts, lists and plain values, which YAML and JSON can hold."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: to_mapping(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: to_mapping(each) for key, each in value.items()}
+    return [to_mapping(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def check_keys(given: Iterable[Any], known: Iterable[str], where: str) -> None:
+    """Raise a ValueError for the first key that is not known, with the nearest one that is."""
+    known = list(known)
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
+            raise ValueError(f"unknown key {_dotted(where, key)}: {hint}")
+
+
+def _dotted(where: str, key: Any) -> str:
+    return f"{where}.{key}" if where else str(key)
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Fit one YAML value to a type hint, or say what was expected."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        return from_mapping(hint, value, where)
+    if origin is Literal:
+        # True == 1, but it is not what `stages: 1` means.
+        if not any(value == arg and type(value) is type(arg) for arg in args):
+            raise ValueError(f"{where}: expected one of {', '.join(map(str, args))}, got {value!r}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in args:
+            return None
+        kinds = [arg for arg in args if arg is not type(None)]
+        lists = [arg for arg in kinds if typing.get_origin(arg) is tuple]
+        if lists and isinstance(value, list | tuple):
+            return _convert(lists[0], value, where)
+        if lists and not _is_plain(kinds[0], value):
+            raise ValueError(f"{where}: expected {PLAIN[kinds[0]]} or a list, got {value!r}")
+        return _convert(kinds[0], value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{where}: expected a list, got {value!r}")
+        return tuple(_convert(args[0], each, f"{where}[{i}]") for i, each in enumerate(value))
+    if hint in PLAIN:
+        if not _is_plain(hint, value):
+            advice = ": put it in quotes" if hint is str and isinstance(value, int | float) else ""
+            raise ValueError(f"{where}: expected {PLAIN[hint]}, got {value!r}{advice}")
+        return hint(value)
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{where}: expected a section, got {value!r}")
+    return dict(value)
+
+
+def _is_plain(kind: type, value: Any) -> bool:
+    """Whether a value is of the kind; a whole number is a number, but true and false are not."""
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, int | float if kind is float else kind)
