@@ -2,32 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 
-READERS: dict[str, Callable[..., pl.DataFrame]] = {
-    ".parquet": pl.read_parquet,
-    ".csv": pl.read_csv,
-    ".jsonl": pl.read_ndjson,
-    ".ndjson": pl.read_ndjson,
-}
+ENDINGS = (".parquet", ".csv", ".jsonl", ".ndjson")
 
 
 def read_frame(path: Path) -> pl.DataFrame:
     """Read a Parquet, CSV or JSONL file.
 
+    Column types of CSV and JSONL follow from all rows, not from the first hundred.
+
     Raises:
         ValueError: another ending, no such file, or a file that cannot be parsed.
     """
-    reader = READERS[_ending(path)]
+    ending = _ending(path)
     if not path.is_file():
-        raise ValueError(f"{path}: no such file")
+        raise ValueError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
     try:
-        return reader(path)
+        # A name may hold brackets or a star: it is this file, not a pattern.
+        if ending == ".parquet":
+            return pl.read_parquet(path, glob=False)
+        if ending == ".csv":
+            return pl.read_csv(path, glob=False, infer_schema_length=None)
+        with path.open("rb") as file:
+            return pl.read_ndjson(file, infer_schema_length=None)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ValueError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise ValueError(f"{path}: cannot be read: {_first_line(error)}") from error
+
+
+def check_output(path: Path) -> None:
+    """Find out before the work begins whether a file could be written there.
+
+    Raises:
+        ValueError: another ending than `write_frame` knows.
+        OSError: no such folder, or a folder of that name.
+    """
+    _ending(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: is a folder, not a file")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: no such folder: {path.parent}")
 
 
 def write_frame(frame: pl.DataFrame, path: Path) -> None:
@@ -36,28 +53,62 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
     CSV has no lists: they become text with semicolons.
 
     Raises:
-        ValueError: another ending.
+        ValueError: another ending, or a column that such a file cannot hold.
         OSError: the folder is missing or cannot be written, or the disk is full.
     """
     ending = _ending(path)
+    check_output(path)
     beside = path.with_name(f".{path.name}.new")
     try:
         if ending == ".parquet":
             frame.write_parquet(beside)
         elif ending == ".csv":
-            lists = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
-            joined = [pl.col(name).cast(pl.List(pl.String)).list.join(";") for name in lists]
-            frame.with_columns(joined).write_csv(beside)
+            _for_csv(frame, path).write_csv(beside)
         else:
-            frame.write_ndjson(beside)
+            _for_json(frame, path).write_ndjson(beside)
         beside.replace(path)
-    except BaseException:
+    except (pl.exceptions.PolarsError, OSError) as error:
+        # Polars reports a full disk as an error of its own or of the system, by format.
+        raise OSError(f"{path}: cannot be written: {_first_line(error)}") from error
+    finally:
         beside.unlink(missing_ok=True)
-        raise
+
+
+def _for_csv(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Lists of plain values as text."""
+    texts = []
+    for name, dtype in frame.schema.items():
+        _, *inner = _types(dtype)
+        if isinstance(dtype, pl.List | pl.Array) and len(inner) == 1:
+            texts.append(pl.col(name).cast(pl.List(pl.String)).list.join(";"))
+        elif inner or dtype in (pl.Binary, pl.Object):
+            raise ValueError(f"{path}: CSV cannot hold column {name!r} ({dtype}): write Parquet")
+    return frame.with_columns(texts)
+
+
+def _for_json(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+    for name, dtype in frame.schema.items():
+        if any(each in (pl.Binary, pl.Object) for each in _types(dtype)):
+            raise ValueError(f"{path}: JSON cannot hold column {name!r} ({dtype}): write Parquet")
+    return frame
+
+
+def _types(dtype: pl.DataType) -> Iterator[pl.DataType]:
+    """A column's type and the types inside it."""
+    yield dtype
+    if isinstance(dtype, pl.Struct):
+        for field in dtype.fields:
+            yield from _types(field.dtype)  # type: ignore[arg-type]
+    elif isinstance(dtype, pl.List | pl.Array):
+        yield from _types(dtype.inner)  # type: ignore[arg-type]
 
 
 def _ending(path: Path) -> str:
     ending = path.suffix.lower()
-    if ending not in READERS:
-        raise ValueError(f"{path}: expected a name that ends in {', '.join(READERS)}")
+    if ending not in ENDINGS:
+        raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}")
     return ending
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
