@@ -18,6 +18,8 @@
 mod error;
 mod groups;
 mod hypervolume;
+#[cfg(test)]
+mod laws;
 mod layers;
 mod points;
 mod rays;

@@ -24,6 +24,9 @@ const FEW: usize = 12;
 /// Pairs of sets from this size on are worth a second thread.
 const FORK: usize = 1 << 14;
 
+/// Problems up to this size are copied together first: they fit into the second-level cache.
+const NEAR: usize = 1 << 14;
+
 /// The layer of each row, given the second and later objectives of distinct rows in
 /// lexicographic order. Numbers at or past `cap` only say "past the stop".
 pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
@@ -37,6 +40,7 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
         cap,
         capped: (cap as usize) < rows,
         fork: threads::worthwhile(rows),
+        near: rows <= NEAR,
         arch: Arch::new(),
     };
     let all: Vec<u32> = (0..rows as u32).collect();
@@ -55,6 +59,8 @@ struct Divide {
     cap: u32,
     capped: bool,
     fork: bool,
+    /// Whether all rows lie close together in memory.
+    near: bool,
     /// The widest instructions of this machine, for the base case.
     arch: Arch,
 }
@@ -101,6 +107,12 @@ impl Divide {
         if set.len() <= DIRECT {
             return self.arch.dispatch(Within { divide: self, set, k, scratch });
         }
+        if !self.near && set.len() <= NEAR {
+            let near = self.near(set, k);
+            let all: Vec<u32> = (0..set.len() as u32).collect();
+            near.within(&all, k, scratch);
+            return self.take_over(set, &near);
+        }
         if k == 1 {
             return self.within_by_sweep(set, &mut scratch.sweep);
         }
@@ -137,6 +149,16 @@ impl Divide {
         }
         if low.len() <= DIRECT || high.len() <= FEW {
             return self.arch.dispatch(Across { divide: self, low, high, k, scratch });
+        }
+        if !self.near && low.len() + high.len() <= NEAR {
+            let both = merge(low, high);
+            let near = self.near(&both, k);
+            let places = |set: &[u32]| -> Vec<u32> {
+                let mut rest = set.iter().peekable();
+                (0..).zip(&both).filter_map(|(at, row)| rest.next_if_eq(&row).map(|_| at)).collect()
+            };
+            near.across(&places(low), &places(high), k, scratch);
+            return self.take_over(&both, &near);
         }
         if k == 1 {
             return self.across_by_sweep(low, high, &mut scratch.sweep);
@@ -231,6 +253,23 @@ impl Divide {
                 least = least.max(self.layer(l) + 1);
             }
             self.raise(i, least);
+        }
+    }
+
+    /// A copy of the first `k` ranks and the layers of some rows, close together.
+    fn near(&self, set: &[u32], k: usize) -> Self {
+        let mut ranks = Vec::with_capacity(set.len() * k);
+        for &row in set {
+            ranks.extend_from_slice(self.row(row, k));
+        }
+        let layers = set.iter().map(|&row| AtomicU32::new(self.layer(row))).collect();
+        Self { ranks, width: k, layers, fork: false, near: true, ..*self }
+    }
+
+    /// Takes the layers over from a copy of some rows.
+    fn take_over(&self, set: &[u32], near: &Self) {
+        for (&row, layer) in set.iter().zip(&near.layers) {
+            self.raise(row, layer.load(Ordering::Relaxed));
         }
     }
 

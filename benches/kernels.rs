@@ -1,0 +1,77 @@
+//! Criterion benches of the kernels on small clouds: `cargo bench`.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use paretohqd::{Column, Points, Stop, hypervolume, nearest_to_rays, pareto_layers};
+
+const ROWS: usize = 10_000;
+
+/// Uniform numbers in 0..1, the same in every run.
+fn uniform(rows: usize, m: usize) -> Vec<Vec<f64>> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..m).map(|_| (0..rows).map(|_| next()).collect()).collect()
+}
+
+/// Positive points on the unit simplex: one large front.
+fn simplex(rows: usize, m: usize) -> Vec<Vec<f64>> {
+    let mut columns = uniform(rows, m);
+    for row in 0..rows {
+        let sum: f64 = columns.iter().map(|column| -column[row].max(1e-9).ln()).sum();
+        for column in &mut columns {
+            column[row] = -column[row].max(1e-9).ln() / sum;
+        }
+    }
+    columns
+}
+
+fn points(columns: &[Vec<f64>]) -> Points<'_> {
+    Points::new(columns.iter().map(|column| Column::F64(column)).collect()).expect("finite")
+}
+
+fn layers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("layers");
+    for m in [2, 3, 5] {
+        let columns = uniform(ROWS, m);
+        let points = points(&columns);
+        for (name, stop) in [("all", Stop::Never), ("first 5", Stop::UpTo(5))] {
+            group.bench_function(BenchmarkId::new(name, m), |bencher| {
+                bencher.iter(|| pareto_layers(black_box(&points), stop));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn volume(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hypervolume");
+    for (m, rows) in [(2, ROWS), (3, ROWS), (4, 300), (5, 100)] {
+        let columns = simplex(rows, m);
+        let points = points(&columns);
+        group.bench_function(BenchmarkId::from_parameter(m), |bencher| {
+            bencher.iter(|| hypervolume(black_box(&points), &vec![0.0; m]));
+        });
+    }
+    group.finish();
+}
+
+fn rays(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("nearest to rays");
+    let columns = uniform(ROWS, 3);
+    let points = points(&columns);
+    for rays in [1, 11] {
+        let through: Vec<f64> =
+            (0..rays).flat_map(|ray| [0.9 * f64::from(ray) / 11.0, 0.5, 0.1]).collect();
+        group.bench_function(BenchmarkId::from_parameter(rays), |bencher| {
+            bencher.iter(|| nearest_to_rays(black_box(&points), &[1.0; 3], &through, 100));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, layers, volume, rays);
+criterion_main!(benches);

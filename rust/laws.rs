@@ -1,0 +1,247 @@
+//! Property tests: every kernel against its definition, and laws that need no second program.
+
+use proptest::prelude::*;
+
+use crate::{
+    Column, Points, Stop, hypervolume, hypervolume_contributions, nearest_to_rays, pareto_layers,
+    pareto_layers_by_group, with_threads,
+};
+
+type Rows = Vec<Vec<f64>>;
+
+fn columns(rows: &Rows, m: usize) -> Vec<Vec<f64>> {
+    (0..m).map(|j| rows.iter().map(|row| row[j]).collect()).collect()
+}
+
+fn points(columns: &[Vec<f64>]) -> Points<'_> {
+    Points::new(columns.iter().map(|c| Column::F64(c)).collect()).expect("valid points")
+}
+
+fn dominates(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).all(|(x, y)| x >= y) && a.iter().zip(b).any(|(x, y)| x > y)
+}
+
+/// Layers by peeling, as defined.
+fn peel(rows: &Rows) -> Vec<i32> {
+    let mut layers = vec![-1; rows.len()];
+    for layer in 0.. {
+        let left: Vec<usize> = (0..rows.len()).filter(|&i| layers[i] < 0).collect();
+        if left.is_empty() {
+            break;
+        }
+        for &i in &left {
+            if !left.iter().any(|&j| dominates(&rows[j], &rows[i])) {
+                layers[i] = layer;
+            }
+        }
+    }
+    layers
+}
+
+fn cut(layers: &[i32], upto: i32) -> Vec<i32> {
+    layers.iter().map(|&layer| if layer < upto { layer } else { -1 }).collect()
+}
+
+/// Hypervolume of integer points in 0..=side: count the covered unit cells.
+fn count_cells(rows: &Rows, m: usize, side: usize) -> f64 {
+    (0..side.pow(m as u32))
+        .filter(|cell| {
+            let corner: Vec<f64> =
+                (0..m).map(|j| (cell / side.pow(j as u32) % side) as f64 + 1.0).collect();
+            rows.iter().any(|row| row.iter().zip(&corner).all(|(x, c)| x >= c))
+        })
+        .count() as f64
+}
+
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => (-3i32..4).prop_map(f64::from),
+        2 => -1.0..1.0f64,
+        1 => prop::sample::select(vec![-0.0, f64::INFINITY, f64::NEG_INFINITY, 1e308, 5e-324]),
+    ]
+}
+
+fn cloud(
+    value: impl Strategy<Value = f64> + Clone + 'static,
+    rows: usize,
+    most: usize,
+) -> impl Strategy<Value = (usize, Rows)> {
+    (1..=most).prop_flat_map(move |m| {
+        let row = prop::collection::vec(value.clone(), m);
+        (Just(m), prop::collection::vec(row, 0..rows))
+    })
+}
+
+fn plain(rows: usize, most: usize) -> impl Strategy<Value = (usize, Rows)> {
+    cloud((-3i32..4).prop_map(f64::from), rows, most)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn layers_are_the_peeled_fronts((m, rows) in cloud(value().boxed(), 60, 7)) {
+        let columns = columns(&rows, m);
+        let expected = peel(&rows);
+        prop_assert_eq!(pareto_layers(&points(&columns), Stop::Never).unwrap(), &expected[..]);
+        for upto in [1, 2, 5] {
+            let found = pareto_layers(&points(&columns), Stop::UpTo(upto)).unwrap();
+            prop_assert_eq!(found, cut(&expected, upto as i32));
+        }
+        for covered in [1, 7, 100] {
+            let found = pareto_layers(&points(&columns), Stop::AtLeast(covered)).unwrap();
+            let enough = |layers: i32| {
+                expected.iter().filter(|&&layer| layer < layers).count() >= covered.min(rows.len())
+            };
+            let upto = (0..).find(|&layers| enough(layers)).unwrap();
+            prop_assert_eq!(found, cut(&expected, upto));
+        }
+    }
+
+    #[test]
+    fn groups_are_numbered_apart((m, rows) in plain(60, 4), groups in 1u32..4) {
+        let columns = columns(&rows, m);
+        let ids: Vec<u32> = (0..rows.len() as u32).map(|row| row * row % groups).collect();
+        let found =
+            pareto_layers_by_group(&points(&columns), &ids, groups as usize, Stop::Never).unwrap();
+        for group in 0..groups {
+            let members: Vec<usize> = (0..rows.len()).filter(|&i| ids[i] == group).collect();
+            let expected = peel(&members.iter().map(|&i| rows[i].clone()).collect());
+            let here: Vec<i32> = members.iter().map(|&i| found[i]).collect();
+            prop_assert_eq!(here, expected);
+        }
+    }
+
+    #[test]
+    fn volume_is_the_number_of_covered_cells((m, rows) in plain(12, 5)) {
+        let columns = columns(&rows, m);
+        let volume = hypervolume(&points(&columns), &vec![0.0; m]).unwrap();
+        prop_assert_eq!(volume, count_cells(&rows, m, 3));
+    }
+
+    #[test]
+    fn contributions_are_what_is_lost((m, rows) in plain(12, 5)) {
+        let all = columns(&rows, m);
+        let found = hypervolume_contributions(&points(&all), &vec![0.0; m]).unwrap();
+        let whole = count_cells(&rows, m, 3);
+        for (i, contribution) in found.into_iter().enumerate() {
+            let mut others = rows.clone();
+            others.remove(i);
+            prop_assert_eq!(contribution, whole - count_cells(&others, m, 3));
+        }
+    }
+
+    #[test]
+    fn nearest_rows_are_the_head_of_all_rows((m, rows) in plain(40, 4), k in 1usize..50) {
+        prop_assume!(k <= rows.len());
+        let columns = columns(&rows, m);
+        let (origin, through) = (vec![3.0; m], vec![-1.5; m]);
+        let found = nearest_to_rays(&points(&columns), &origin, &through, k).unwrap();
+        let every = nearest_to_rays(&points(&columns), &origin, &through, rows.len()).unwrap();
+        prop_assert_eq!(&found.rows, &every.rows[..k]);
+        prop_assert_eq!(&found.distances, &every.distances[..k]);
+        let pairs: Vec<_> = every.distances.iter().zip(&every.rows).collect();
+        prop_assert!(pairs.is_sorted());
+        for (distance, row) in pairs {
+            // The ray runs along the diagonal: what is left is the spread about the mean.
+            let row = &rows[*row as usize];
+            let mean = row.iter().sum::<f64>() / m as f64;
+            let spread = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>().sqrt();
+            prop_assert!((distance - spread).abs() < 1e-9, "{} {}", distance, spread);
+        }
+    }
+}
+
+/// Numbers without a pattern, from a linear congruence.
+fn noise(rows: usize, m: usize, levels: u64) -> Vec<Vec<f64>> {
+    let mut state = 1u64;
+    let mut next = || {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % levels
+    };
+    (0..m).map(|_| (0..rows).map(|_| next() as f64).collect()).collect()
+}
+
+#[test]
+fn threads_do_not_matter() {
+    for (m, levels) in [(1, 50), (2, 1 << 30), (3, 1 << 30), (3, 9), (4, 1 << 30), (5, 4)] {
+        let columns = noise(40_000, m, levels);
+        let run = |threads, stop| {
+            with_threads(Some(threads), || pareto_layers(&points(&columns), stop).unwrap()).unwrap()
+        };
+        let expected = run(1, Stop::Never);
+        assert_eq!(run(3, Stop::Never), expected);
+        for threads in [1, 3] {
+            assert_eq!(run(threads, Stop::UpTo(4)), cut(&expected, 4));
+        }
+    }
+}
+
+#[test]
+fn tall_staircases_split_and_shrink() {
+    // One front of many steps, then better and better third objectives that swallow it.
+    let n = 3000;
+    let mut columns = vec![Vec::new(), Vec::new(), Vec::new()];
+    for i in 0..n {
+        let (a, b) = (f64::from(i * 7919 % n), f64::from(n - i * 7919 % n));
+        for (column, x) in columns.iter_mut().zip([a + b, a, b]) {
+            column.push(x);
+        }
+    }
+    for i in 0..50 {
+        for (column, x) in columns.iter_mut().zip([-f64::from(i), f64::from(i * 60), 2999.5]) {
+            column.push(x);
+        }
+    }
+    let rows: Rows =
+        (0..columns[0].len()).map(|i| columns.iter().map(|c| c[i]).collect()).collect();
+    let found = pareto_layers(&points(&columns), Stop::Never).unwrap();
+    // Peeling thousands of rows is slow: check the two properties that define layers instead.
+    for (i, row) in rows.iter().enumerate() {
+        let above = (0..rows.len()).filter(|&j| dominates(&rows[j], row)).map(|j| found[j]).max();
+        assert_eq!(found[i], above.map_or(0, |layer| layer + 1));
+    }
+}
+
+#[test]
+fn no_row_is_no_error() {
+    let empty = [Vec::new(), Vec::new()];
+    assert_eq!(pareto_layers(&points(&empty), Stop::UpTo(3)).unwrap(), []);
+    assert_eq!(pareto_layers_by_group(&points(&empty), &[], 0, Stop::Never).unwrap(), []);
+    assert_eq!(hypervolume(&points(&empty), &[0.0, 0.0]).unwrap(), 0.0);
+    assert!(hypervolume_contributions(&points(&empty), &[0.0, 0.0]).unwrap().is_empty());
+}
+
+#[test]
+fn refusals_say_what_to_do() {
+    let columns = [vec![1.0, f64::INFINITY], vec![1.0, 2.0]];
+    let points = points(&columns);
+    let message = |result: Result<(), crate::Error>| result.unwrap_err().to_string();
+    let cases = [
+        (pareto_layers(&points, Stop::UpTo(0)).map(drop), "upto must be at least 1"),
+        (pareto_layers(&points, Stop::AtLeast(0)).map(drop), "at_least must be at least 1"),
+        (pareto_layers_by_group(&points, &[0], 1, Stop::Never).map(drop), "groups has 1 keys"),
+        (pareto_layers_by_group(&points, &[0, 5], 2, Stop::Never).map(drop), "id 5 at row 1"),
+        (hypervolume(&points, &[0.0, 0.0]).map(drop), "column 0 holds 1 infinite"),
+        (hypervolume(&points, &[0.0]).map(drop), "ref has length 1 but there are 2"),
+        (hypervolume(&points, &[0.0, f64::NAN]).map(drop), "ref is not finite at position 1"),
+        (nearest_to_rays(&points, &[0.0; 2], &[1.0; 2], 1).map(drop), "column 0 holds 1 infinite"),
+    ];
+    for (result, expected) in cases {
+        let found = message(result);
+        assert!(found.contains(expected), "{found}");
+    }
+    let finite = [vec![1.0, 0.0]];
+    let points = self::points(&finite);
+    let cases = [
+        (nearest_to_rays(&points, &[0.0], &[1.0], 3).map(drop), "k = 3 is more than the 2 rows"),
+        (nearest_to_rays(&points, &[0.0], &[1.0], 0).map(drop), "k must be at least 1"),
+        (nearest_to_rays(&points, &[0.0], &[1.0, 0.0], 1).map(drop), "ray 1 has no direction"),
+        (nearest_to_rays(&points, &[0.0; 3], &[1.0], 1).map(drop), "origin has length 3"),
+        (with_threads(Some(0), || ()), "n_threads must be at least 1"),
+    ];
+    for (result, expected) in cases {
+        let found = message(result);
+        assert!(found.contains(expected), "{found}");
+    }
+}
