@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Kind};
 use crate::layers::{self, Stop};
-use crate::points::{Column, Points};
+use crate::points::Points;
 use crate::threads;
 
 /// Groups up to this many rows are compared row by row.
@@ -109,11 +109,7 @@ fn number_large(points: &Points<'_>, members: &[u32], stop: Stop) -> Vec<i32> {
         .iter()
         .map(|column| members.iter().map(|&row| column.get(row as usize)).collect())
         .collect();
-    // Already validated as part of the whole; failing that, nothing is numbered.
-    match Points::new(columns.iter().map(|column| Column::F64(column)).collect()) {
-        Ok(group) => layers::layers(&group, stop),
-        Err(_) => vec![layers::PAST_STOP; members.len()],
-    }
+    layers::layers(&points.part(&columns), stop)
 }
 
 /// Buffers for groups small enough to compare row by row.

@@ -164,6 +164,12 @@ impl<'a> Points<'a> {
         Ok(Self { columns, rows })
     }
 
+    /// Some of these rows, gathered into columns: valid because the whole is.
+    pub(crate) fn part<'b>(&self, columns: &'b [Vec<f64>]) -> Points<'b> {
+        let rows = columns.first().map_or(0, Vec::len);
+        Points { columns: columns.iter().map(|column| Column::F64(column)).collect(), rows }
+    }
+
     /// The largest absolute value; refuses infinities, for kernels that subtract.
     pub(crate) fn require_finite(&self) -> Result<f64, Error> {
         let mut largest = 0.0f64;

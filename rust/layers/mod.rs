@@ -10,6 +10,7 @@
 //! | 3 | one staircase per front, galloping search over the fronts | O(n log² n) |
 //! | 4 and more | divide and conquer | O(n log^(m-1) n) |
 
+mod bound;
 mod divide;
 mod lexicographic;
 mod patience;
@@ -47,16 +48,6 @@ impl Stop {
             stop => Ok(stop),
         }
     }
-
-    /// How many layers can matter: a bound for the kernels, not yet the cut.
-    fn cap(self, rows: usize) -> u32 {
-        match self {
-            Self::UpTo(layers) => layers.min(rows) as u32,
-            // q layers cover at least q rows.
-            Self::AtLeast(covered) => covered.min(rows) as u32,
-            Self::Never => rows as u32,
-        }
-    }
 }
 
 /// The Pareto layer of every row: 0 for the front, -1 past the stop.
@@ -81,16 +72,53 @@ pub fn pareto_layers(points: &Points<'_>, stop: Stop) -> Result<Vec<i32>, Error>
 
 /// [`pareto_layers`] with a stop that was checked before.
 pub(crate) fn layers(points: &Points<'_>, stop: Stop) -> Vec<i32> {
-    let cap = stop.cap(points.rows());
-    let mut layers = number(points, cap);
-    if let Stop::AtLeast(covered) = stop {
-        cut(&mut layers, covered);
+    let rows = points.rows();
+    match stop {
+        Stop::Never => number(points, rows as u32),
+        Stop::UpTo(layers) => number_first(points, layers.min(rows) as u32),
+        Stop::AtLeast(covered) => number_until(points, covered),
     }
-    layers
+}
+
+/// The layers with which `covered` rows are covered.
+fn number_until(points: &Points<'_>, covered: usize) -> Vec<i32> {
+    // Few rows lie in few layers: try some first, when the rows asked for are few.
+    let tries: &[u32] = if covered < points.rows() / 8 { &[8, 64, 512] } else { &[] };
+    for &layers in tries.iter().filter(|&&layers| (layers as usize) < covered) {
+        let mut numbers = number_first(points, layers);
+        if numbers.iter().filter(|&&number| number != PAST_STOP).count() >= covered {
+            cut(&mut numbers, covered);
+            return numbers;
+        }
+    }
+    // No more than `covered` layers can be needed: each holds a row.
+    let mut numbers = number(points, covered.min(points.rows()) as u32);
+    cut(&mut numbers, covered);
+    numbers
+}
+
+/// The first `cap` layers; rows that a sample proves to be past them are not looked at again.
+fn number_first(points: &Points<'_>, cap: u32) -> Vec<i32> {
+    let Some(open) = bound::candidates(points, cap) else { return number(points, cap) };
+    let columns: Vec<Vec<f64>> = points
+        .columns()
+        .iter()
+        .map(|column| open.iter().map(|&row| column.get(row as usize)).collect())
+        .collect();
+    let mut numbers = vec![PAST_STOP; points.rows()];
+    let part = points.part(&columns);
+    for (&row, number) in open.iter().zip(number(&part, cap)) {
+        numbers[row as usize] = number;
+    }
+    numbers
 }
 
 /// Layers below `cap`, -1 for the rest.
 fn number(points: &Points<'_>, cap: u32) -> Vec<i32> {
+    if let &[first, second] = points.columns() {
+        let numbers = patience::number_columns(first, second, cap);
+        return numbers.into_iter().map(|layer| capped(layer, cap)).collect();
+    }
     let mut ranked = decisive(rank_columns(points));
     match &ranked[..] {
         [] => vec![0; points.rows()],

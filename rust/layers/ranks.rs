@@ -30,6 +30,12 @@ pub(super) fn descending_key(value: f64) -> u64 {
     if bits >> 63 == 1 { bits } else { !bits & (u64::MAX >> 1) }
 }
 
+/// The value a key stands for.
+#[inline]
+fn value_of(key: u64) -> f64 {
+    f64::from_bits(if key >> 63 == 1 { key } else { !key & (u64::MAX >> 1) })
+}
+
 /// The keys of a column, in row order.
 pub(super) fn keys(column: Column<'_>) -> Vec<u64> {
     match column {
@@ -64,13 +70,78 @@ pub(super) fn rank(column: Column<'_>) -> Ranked {
     Ranked { ranks, order, distinct: distinct as usize }
 }
 
-/// Keys with their rows, best first; among equal keys the earlier row first.
+/// Keys with their rows, best first; equal keys in an order that is fixed but not by row.
+///
+/// Values are dealt into buckets by size, which a linear map of most of their range keeps even,
+/// and the buckets, now in cache, are sorted one by one. A skewed column only makes some buckets
+/// large: O(n log n) whatever the shape.
 pub(super) fn sort(keys: &[u64]) -> Vec<Keyed> {
-    let mut sorted: Vec<Keyed> = keys.iter().zip(0..).map(|(&key, row)| (key, row)).collect();
+    const SMALL: usize = 1 << 11;
+    if keys.len() < SMALL {
+        let mut sorted: Vec<Keyed> = keys.iter().copied().zip(0..).collect();
+        sorted.sort_unstable_by_key(|keyed| keyed.0);
+        return sorted;
+    }
+    let buckets = Buckets::over(keys);
+    let mut ends = vec![0usize; buckets.count];
+    let dealt: Vec<u16> = map(keys, |key| buckets.of(key));
+    for &bucket in &dealt {
+        ends[bucket as usize] += 1;
+    }
+    let sizes = ends.clone();
+    let mut sum = 0;
+    for end in &mut ends {
+        // For now the start of the bucket; filling it moves it to its end.
+        (*end, sum) = (sum, sum + *end);
+    }
+    let mut sorted = vec![(0, 0); keys.len()];
+    for ((&key, &bucket), row) in keys.iter().zip(&dealt).zip(0..) {
+        let next = &mut ends[bucket as usize];
+        sorted[*next] = (key, row);
+        *next += 1;
+    }
+    let mut rest = &mut sorted[..];
+    let mut slices = Vec::with_capacity(sizes.len());
+    for size in sizes {
+        let (slice, after) = rest.split_at_mut(size);
+        slices.push(slice);
+        rest = after;
+    }
+    let sort = |slice: &mut [Keyed]| slice.sort_unstable_by_key(|keyed| keyed.0);
     if threads::worthwhile(keys.len()) {
-        sorted.par_sort_unstable();
+        slices.into_par_iter().with_min_len(8).for_each(sort);
     } else {
-        sorted.sort_unstable();
+        slices.into_iter().for_each(sort);
     }
     sorted
+}
+
+/// A monotone map from keys to buckets of about equal size, where values spread evenly.
+struct Buckets {
+    best: f64,
+    scale: f64,
+    count: usize,
+}
+
+impl Buckets {
+    /// Buckets of a few hundred keys, judged by a sample.
+    fn over(keys: &[u64]) -> Self {
+        let mut sample: Vec<u64> = keys.iter().step_by(keys.len() / 1024).copied().collect();
+        sample.sort_unstable();
+        // The ends of the range may be far out; what lies beyond goes to the outer buckets.
+        let trim = sample.len() / 128;
+        let best = value_of(sample[trim]);
+        let worst = value_of(sample[sample.len() - 1 - trim]);
+        let count = (keys.len() / 256).clamp(1, 1 << 13);
+        // An infinite or empty range makes the scale zero or NaN: all in one bucket.
+        let scale = count as f64 / (best - worst);
+        Self { best, scale: if scale.is_finite() { scale } else { 0.0 }, count }
+    }
+
+    #[inline]
+    fn of(&self, key: u64) -> u16 {
+        // Negative, NaN (zero times infinity) and too large are clamped by the conversion.
+        let bucket = ((self.best - value_of(key)) * self.scale) as u32;
+        bucket.min(self.count as u32 - 1) as u16
+    }
 }
