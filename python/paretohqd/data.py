@@ -12,6 +12,7 @@ import polars as pl
 from paretohqd import config, embedded
 from paretohqd.files import read_frame
 from paretohqd.metrics import word_overlap
+from paretohqd.selection import ADDED
 
 TURN = "\n\nAssistant:"
 """Where the last answer of an hh-rlhf dialogue starts."""
@@ -22,7 +23,7 @@ class Split:
     """A data source, divided by conversation."""
 
     pool: pl.DataFrame
-    """Columns prompt, response, conversation and those of the source: rows to select from."""
+    """Rows to select from: columns prompt, response, conversation and the source's others."""
     prompts: pl.DataFrame
     """Columns prompt, conversation: distinct prompts that stage 2 draws from."""
     held_out: pl.DataFrame
@@ -31,73 +32,97 @@ class Split:
     """Rows left out, by reason."""
 
 
-def load_source(spec: config.Data, source: str) -> pl.DataFrame:
-    """Rows of a source with at least the columns prompt, response and conversation."""
+def load_source(spec: config.Data, source: str, *, answers: bool = True) -> pl.DataFrame:
+    """Rows of a source with at least the columns prompt, response and conversation.
+
+    Without `answers`, a source of prompts need not have responses.
+
+    Raises:
+        ValueError: no such source, a missing column, or one that is not text or has nulls. Null
+            responses are empty answers, as CSV has them.
+    """
     if source == "embedded:conversations":
-        frame = embedded.conversations()
-        return frame.with_columns(pl.col("conversation").cast(pl.String))
+        return embedded.conversations().with_columns(pl.col("conversation").cast(pl.String))
     if source.startswith("embedded:"):
-        raise ValueError(f"data.source {source}: did you mean embedded:conversations?")
-    if source.startswith("hub:"):
-        from datasets import load_dataset
-
-        name = source.removeprefix("hub:")
-        found = load_dataset(name, spec.subset, split=spec.split, revision=spec.revision)
-        frame = found.to_polars()
-    else:
-        frame = read_frame(Path(source))
+        raise ValueError(f"{source}: did you mean embedded:conversations?")
+    frame = _from_hub(spec, source) if source.startswith("hub:") else read_frame(Path(source))
     if spec.prompt not in frame.columns and {"chosen", "rejected"} <= set(frame.columns):
-        frame = from_pairs(frame)
-    else:
-        frame = _renamed(frame, spec, source)
-    if "conversation" not in frame.columns:
-        frame = frame.with_columns(conversation=pl.col("prompt"))
-    return frame.with_columns(pl.col("conversation").cast(pl.String))
+        return from_pairs(frame)
+    return _renamed(frame, spec, source, answers=answers)
 
 
-def _renamed(frame: pl.DataFrame, spec: config.Data, source: str) -> pl.DataFrame:
-    wanted = {spec.prompt: "prompt", spec.response: "response"}
-    if spec.conversation is not None:
-        wanted[spec.conversation] = "conversation"
-    for column, name in wanted.items():
+def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
+    from datasets import load_dataset
+
+    own = source == spec.source
+    frame: pl.DataFrame = load_dataset(
+        source.removeprefix("hub:"),
+        spec.subset if own else None,
+        split=spec.split,
+        revision=spec.revision if own else None,
+    ).to_polars()
+    return frame
+
+
+def _renamed(frame: pl.DataFrame, spec: config.Data, source: str, *, answers: bool) -> pl.DataFrame:
+    """The frame with its columns called prompt, response and conversation."""
+    wanted = {"prompt": spec.prompt}
+    if answers:
+        wanted["response"] = spec.response
+    given = spec.conversation
+    if given is not None and (answers or given in frame.columns):
+        wanted["conversation"] = given
+    elif "conversation" in frame.columns:
+        wanted["conversation"] = "conversation"
+    for name, column in wanted.items():
         if column not in frame.columns:
             raise ValueError(
                 f"{source}: no column {column!r} (it has {', '.join(frame.columns)}): "
                 f"set data.{name}"
             )
-        if name != "conversation" and frame.schema[column] != pl.String:
-            raise ValueError(f"{source}: column {column!r} is {frame.schema[column]}, not text")
-        if frame[column].null_count():
-            nulls = frame[column].is_null()
+        kind = frame.schema[column]
+        number = name == "conversation" and kind.is_integer()
+        if kind not in (pl.String, pl.Categorical, pl.Enum) and not number:
+            raise ValueError(f"{source}: column {column!r} is {kind}, not text: set data.{name}")
+        missing = frame[column].is_null()
+        if name != "response" and missing.any():
             raise ValueError(
-                f"{source}: column {column!r} is null in {nulls.sum()} of {len(frame)} rows "
-                f"(first: row {nulls.arg_max()}): fill or drop them"
+                f"{source}: column {column!r} is null in {missing.sum()} of {len(frame)} rows "
+                f"(first: row {missing.arg_max()}): fill or drop them"
             )
-    clash = [n for c, n in wanted.items() if c != n and n in frame.columns]
-    return frame.drop(clash).rename(wanted)
+    columns = {name: frame[column].cast(pl.String) for name, column in wanted.items()}
+    columns.setdefault("conversation", columns["prompt"])
+    if answers:
+        columns["response"] = columns["response"].fill_null("")
+    others = [c for c in frame.columns if c not in wanted.values() and c not in columns]
+    return frame.with_columns(**columns).select(*columns, *others)
 
 
 def from_pairs(frame: pl.DataFrame) -> pl.DataFrame:
     """Preference pairs as single answers: both the chosen and the rejected one become a row.
 
     Columns chosen and rejected hold whole dialogues in the form of hh-rlhf, "Human: ... Assistant:
-    ...", whose last assistant turn is the answer.
+    ...", whose last assistant turn is the answer. Dialogues that begin alike are one conversation,
+    for the same one may be there several times, cut off after different turns.
 
     >>> pair = "\\n\\nHuman: Hi\\n\\nAssistant: "
     >>> pairs = pl.DataFrame({"chosen": [pair + "Hello!"], "rejected": [pair + "What?"]})
-    >>> from_pairs(pairs).select("prompt", "response").rows()
-    [('Hi', 'Hello!'), ('Hi', 'What?')]
+    >>> from_pairs(pairs).select("prompt", "response", "conversation").rows()
+    [('Hi', 'Hello!', 'Hi'), ('Hi', 'What?', 'Hi')]
     """
     rows = []
     for number, pair in enumerate(frame.select("chosen", "rejected").iter_rows()):
         for side, text in zip(("chosen", "rejected"), pair, strict=True):
             if not isinstance(text, str) or TURN not in text:
                 raise ValueError(
-                    f"column {side!r}, row {number}: expected a dialogue with '{TURN.strip()}' turns"
+                    f"column {side!r}, row {number}: expected a dialogue with "
+                    f"'{TURN.strip()}' turns"
                 )
             before, _, answer = text.rpartition(TURN)
-            rows.append((before.strip().removeprefix("Human:").strip(), answer.strip(), side))
-    return pl.DataFrame(rows, schema=["prompt", "response", "side"], orient="row")
+            prompt = before.strip().removeprefix("Human:").strip()
+            rows.append((prompt, answer.strip(), prompt.partition(TURN)[0], side))
+    schema = ["prompt", "response", "conversation", "side"]
+    return pl.DataFrame(rows, schema=dict.fromkeys(schema, pl.String), orient="row")
 
 
 def split(
@@ -112,14 +137,18 @@ def split(
         limit: train.max_length.
 
     Raises:
-        ValueError: empty answers or over-long prompts (unless invalid is "drop"), too few
-            conversations, or no rows left.
+        ValueError: as `load_source`; empty answers or over-long prompts (unless invalid is "drop"),
+            too few conversations, no rows left, or a column that a selection adds.
     """
     frame = load_source(spec, spec.source)
-    if spec.max_rows is not None and len(frame) > spec.max_rows:
-        frame = frame.sample(spec.max_rows, seed=seed, shuffle=False)
     if frame.is_empty():
         raise ValueError(f"{spec.source}: no rows")
+    for name in ADDED:
+        if name in frame.columns:
+            raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
+    if spec.max_rows is not None and len(frame) > spec.max_rows:
+        order = np.random.default_rng([seed, 1]).permutation(len(frame))
+        frame = frame[np.sort(order[: spec.max_rows])]
     dropped = {}
     empty = frame["response"].str.strip_chars() == ""
     frame, dropped["empty answer"] = _without(frame, empty, "answers are empty", spec.invalid)
@@ -130,20 +159,26 @@ def split(
     aside = frame["conversation"].is_in(held.implode())
     held_out = frame.filter(aside).unique("conversation", keep="first", maintain_order=True)
     pool = frame.filter(~aside)
+    # Held-out prompts must not be trained on under another conversation's name either.
+    same = pool["prompt"].is_in(held_out["prompt"].implode())
+    pool, dropped["prompt is held out"] = pool.filter(~same), int(same.sum())
     if spec.max_word_overlap is not None:
         before = len(pool)
         pool = without_echoes(pool, spec.max_word_overlap)
         dropped["repeats the prompt"] = before - len(pool)
-    # Held-out prompts must not be trained on under another conversation's name either.
-    pool = pool.filter(~pl.col("prompt").is_in(held_out["prompt"].implode()))
+    if pool.is_empty():
+        found = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
+        raise ValueError(f"{spec.source}: no rows are left to select from ({found})")
     others = pool
     if spec.prompts is not None:
-        others = load_source(spec, spec.prompts)
+        others = load_source(spec, spec.prompts, answers=False)
         others = others.filter(
-            ~pl.col("conversation").is_in(held.implode())
-            & ~pl.col("prompt").is_in(held_out["prompt"].implode())
+            ~pl.col("conversation").is_in(held.implode()),
+            ~pl.col("prompt").is_in(held_out["prompt"].implode()),
         )
         others = others.filter(prompt_lengths(others) < limit)
+        if others.is_empty():
+            raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
     prompts = others.unique("prompt", keep="first", maintain_order=True)
     names = ["prompt", "conversation"]
     return Split(pool, prompts.select(names), held_out.select(names), dropped)
@@ -173,11 +208,15 @@ def _choose(conversations: pl.Series, count: int, seed: int) -> pl.Series:
 def _without(
     frame: pl.DataFrame, bad: pl.Series, what: str, invalid: str
 ) -> tuple[pl.DataFrame, int]:
+    """The frame without its bad rows, and how many they were."""
     count = int(bad.sum())
     if count and (invalid == "raise" or count == len(frame)):
-        number = "all" if count == len(frame) else str(count)
-        advice = (
-            "look at the data" if count == len(frame) else "fix them, or set data.invalid: drop"
+        number, advice = str(count), "fix them, or set data.invalid: drop"
+        if count == len(frame):
+            number, advice = "all", "look at the data"
+        # Not the row's number: the frame may be a sample of the source.
+        first = frame["prompt"].filter(bad)[0]
+        raise ValueError(
+            f"{number} of {len(frame)} {what} (the first prompt: {first[:60]!r}): {advice}"
         )
-        raise ValueError(f"{number} of {len(frame)} {what} (first: row {bad.arg_max()}): {advice}")
     return (frame.filter(~bad) if count else frame), count
