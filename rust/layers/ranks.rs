@@ -8,8 +8,8 @@ use rayon::prelude::*;
 use crate::points::Column;
 use crate::threads;
 
-/// A value as an integer that orders the other way round (best first), beside its row.
-pub(super) type Keyed = (u64, u32);
+/// A value as an integer that orders the other way round (best first), and what goes with it.
+pub(super) type Keyed<T> = (u64, T);
 
 /// A column as dense ranks.
 pub(super) struct Ranked {
@@ -54,7 +54,7 @@ fn map<T: Copy + Sync, U: Send>(values: &[T], f: impl Fn(T) -> U + Sync + Send) 
 
 /// Dense ranks of a column.
 pub(super) fn rank(column: Column<'_>) -> Ranked {
-    let sorted = sort(&keys(column));
+    let sorted = sort(&keys(column), |row| row);
     let mut ranks = vec![0; sorted.len()];
     let mut order = Vec::with_capacity(sorted.len());
     let mut distinct = 0;
@@ -70,15 +70,19 @@ pub(super) fn rank(column: Column<'_>) -> Ranked {
     Ranked { ranks, order, distinct: distinct as usize }
 }
 
-/// Keys with their rows, best first; equal keys in an order that is fixed but not by row.
+/// Keys with what goes with each row, best first; equal keys in an order that is fixed but not by
+/// row.
 ///
 /// Values are dealt into buckets by size, which a linear map of most of their range keeps even,
 /// and the buckets, now in cache, are sorted one by one. A skewed column only makes some buckets
 /// large: O(n log n) whatever the shape.
-pub(super) fn sort(keys: &[u64]) -> Vec<Keyed> {
+pub(super) fn sort<T: Copy + Default + Send>(
+    keys: &[u64],
+    with: impl Fn(u32) -> T,
+) -> Vec<Keyed<T>> {
     const SMALL: usize = 1 << 11;
     if keys.len() < SMALL {
-        let mut sorted: Vec<Keyed> = keys.iter().copied().zip(0..).collect();
+        let mut sorted: Vec<Keyed<T>> = keys.iter().copied().zip((0..).map(with)).collect();
         sorted.sort_unstable_by_key(|keyed| keyed.0);
         return sorted;
     }
@@ -94,10 +98,10 @@ pub(super) fn sort(keys: &[u64]) -> Vec<Keyed> {
         // For now the start of the bucket; filling it moves it to its end.
         (*end, sum) = (sum, sum + *end);
     }
-    let mut sorted = vec![(0, 0); keys.len()];
+    let mut sorted = vec![(0, T::default()); keys.len()];
     for ((&key, &bucket), row) in keys.iter().zip(&dealt).zip(0..) {
         let next = &mut ends[bucket as usize];
-        sorted[*next] = (key, row);
+        sorted[*next] = (key, with(row));
         *next += 1;
     }
     let mut rest = &mut sorted[..];
@@ -107,7 +111,7 @@ pub(super) fn sort(keys: &[u64]) -> Vec<Keyed> {
         slices.push(slice);
         rest = after;
     }
-    let sort = |slice: &mut [Keyed]| slice.sort_unstable_by_key(|keyed| keyed.0);
+    let sort = |slice: &mut [Keyed<T>]| slice.sort_unstable_by_key(|keyed| keyed.0);
     if threads::worthwhile(keys.len()) {
         slices.into_par_iter().with_min_len(8).for_each(sort);
     } else {
