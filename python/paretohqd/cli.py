@@ -13,10 +13,12 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import polars as pl
 
 import paretohqd as pq
-from paretohqd.files import read_frame, write_frame
+from paretohqd.files import check_output, read_frame, write_frame
+from paretohqd.namespace import ParetoFrame
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,13 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"paretohqd: stopped{hint}", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
-        if isinstance(error, ValueError):
+        if isinstance(error, ValueError):  # one of ours, which says what to install
             return _fail(str(error))
         return _fail(f"{error.name} is not installed: pip install 'paretohqd[train]'")
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         return _fail(str(error))
     return 0
 
@@ -79,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser("score", help="add a column of scores per reward")
     _file_arguments(score)
     score.add_argument(
-        "--reward", action="append", required=True, metavar="NAME=WHAT",
+        "--reward", action="append", required=True, type=_pair, dest="rewards",
+        metavar="NAME=WHAT",
         help="embedded:harmless, or a sequence-classification model (hub name or folder); "
         "give it again for more",
     )  # fmt: skip
@@ -91,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="do a whole run, or go on with it")
     run.add_argument("config", type=Path, metavar="CONFIG.yaml")
     run.add_argument(
-        "--set", action="append", default=[], dest="overrides", metavar="KEY=VALUE",
+        "--set", action="append", default=[], type=_pair, dest="overrides", metavar="KEY=VALUE",
         help="replace a setting, such as selection.k=50",
     )  # fmt: skip
     run.set_defaults(work=_run)
@@ -156,7 +159,16 @@ def _preferences(text: str) -> int | list[list[float]]:
         ) from None
 
 
-def _read(parsed: argparse.Namespace) -> Any:
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"expected a name, =, and a value, got {text!r}")
+    return name, value
+
+
+def _read(parsed: argparse.Namespace) -> pl.DataFrame:
+    """The input; that the output could be written is known before the work begins."""
+    check_output(parsed.output)
     frame = read_frame(parsed.input)
     if parsed.output.exists() and parsed.output.samefile(parsed.input):
         raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
@@ -180,33 +192,33 @@ def _select(parsed: argparse.Namespace) -> None:
 
 def _layers(parsed: argparse.Namespace) -> None:
     frame = _read(parsed)
-    if parsed.by is not None and parsed.by not in frame.columns:
-        raise ValueError(f"no column {parsed.by!r}: the file has {', '.join(frame.columns)}")
-    if "layer" in frame.columns:
-        raise ValueError("the file already has a column 'layer': rename it")
-    result = frame.pareto.layers(
+    result = ParetoFrame(frame).layers(
         parsed.objectives, by=parsed.by, upto=parsed.upto, at_least=parsed.at_least,
         n_threads=parsed.threads,
     )  # fmt: skip
     write_frame(result, parsed.output)
-    layer = result["layer"]
-    print(f"{int((layer == 0).sum())} of {len(frame)} rows on the front, {layer.n_unique()} layers")
+    layer = result["layer"].to_numpy()
+    number = layer.max(initial=-1) + 1
+    print(
+        f"{(layer == 0).sum()} of {len(frame)} rows on the front; "
+        f"{(layer >= 0).sum()} in {number} layers"
+    )
 
 
 def _score(parsed: argparse.Namespace) -> None:
     from paretohqd import scoring
 
     frame = _read(parsed)
-    rewards = []
-    for text in parsed.reward:
-        name, equals, what = text.partition("=")
-        if not equals or not name or not what:
-            raise ValueError(f"--reward: expected NAME=WHAT, got {text!r}")
-        if what.startswith("embedded:"):
-            rewards.append(scoring.make_reward(name=name, scorer=what))
-        else:
-            options = {"template": parsed.template} if parsed.template else {}
-            rewards.append(scoring.make_reward(name=name, model=what, **options))
+    embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
+    if parsed.template and all(embedded):
+        raise ValueError("--template is for reward models: the embedded scorers take none")
+    options = {"template": parsed.template} if parsed.template else {}
+    rewards = [
+        scoring.make_reward(name=name, scorer=what)
+        if inside
+        else scoring.make_reward(name=name, model=what, **options)
+        for (name, what), inside in zip(parsed.rewards, embedded, strict=True)
+    ]
     scored = scoring.score(frame, rewards, prompt=parsed.prompt, response=parsed.response)
     write_frame(scored, parsed.output)
     manifest = {"rewards": [reward.manifest() for reward in rewards], "rows": len(scored)}
@@ -217,8 +229,15 @@ def _score(parsed: argparse.Namespace) -> None:
 
 def _run(parsed: argparse.Namespace) -> None:
     from paretohqd.config import load_config
+    from paretohqd.strict import read_yaml
 
-    settings = load_config(parsed.config, dict(map(_override, parsed.overrides)))
+    overrides = {}
+    for key, value in parsed.overrides:
+        try:
+            overrides[key] = read_yaml(value)
+        except ValueError as error:
+            raise ValueError(f"--set {key}: {error}") from None
+    settings = load_config(parsed.config, overrides)
     # Tokenizers warn about forking, and hub look-ups of local folders only cost time.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from paretohqd import evaluation
@@ -231,15 +250,6 @@ def _run(parsed: argparse.Namespace) -> None:
         print(evaluation.render(summary))
         print(evaluation.render_seconds(seconds))
         print(f"report: {folder / 'report.html'}")
-
-
-def _override(text: str) -> tuple[str, Any]:
-    import yaml
-
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ValueError(f"--set: expected KEY=VALUE, got {text!r}")
-    return key, yaml.safe_load(value)
 
 
 def _report(parsed: argparse.Namespace) -> None:
