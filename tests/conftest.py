@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from small_run import write_data
 from tiny import sentences, tiny_causal, tiny_classifier
 
 
@@ -53,3 +54,14 @@ def rows() -> pl.DataFrame:
             "response": [texts[(101 * i + 5) % 588] for i in range(12)],
         }
     )
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with a model, two reward models and data: what `small_run.settings` names."""
+    folder = tmp_path_factory.mktemp("parts")
+    tiny_causal(folder / "model")
+    tiny_classifier(folder / "kind", seed=1)
+    tiny_classifier(folder / "brief", seed=2, kind="gpt2")
+    write_data(folder / "data.parquet")
+    return folder

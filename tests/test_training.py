@@ -361,16 +361,14 @@ def test_bfloat16_trains(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None
     assert weights(tmp_path / "bf16") != weights(tmp_path / "fp32")
 
 
+SAVING = {"max_steps": 8, "save_strategy": "steps", "lr_scheduler_type": "constant"}
+
+
 @pytest.mark.parametrize("torn", [False, True], ids=["whole", "torn"])
 def test_going_on_from_a_checkpoint_changes_nothing(
     load: Load, rows: pl.DataFrame, tmp_path: Path, torn: bool
 ) -> None:
-    saving = {
-        "max_steps": 8,
-        "save_strategy": "steps",
-        "save_steps": 3,
-        "lr_scheduler_type": "linear",
-    }
+    saving = {**SAVING, "save_steps": 3}
     fit(load, rows, tmp_path / "whole", train={**saving, "save_strategy": "no"})
 
     def die(done: int, total: int) -> None:
@@ -380,19 +378,39 @@ def test_going_on_from_a_checkpoint_changes_nothing(
     out = tmp_path / "killed"
     with pytest.raises(Killed):
         fit(load, rows, out, train=saving, on_step=die)
-    assert sorted(p.name for p in (out / "checkpoints").glob("*-*")) == [
-        "checkpoint-3",
-        "checkpoint-6",
-    ]
+    checkpoints = sorted((out / "checkpoints").glob("checkpoint-*"))
+    assert [p.name for p in checkpoints] == ["checkpoint-3", "checkpoint-6"]
     if torn:
-        (out / "checkpoints" / "checkpoint-6" / "trainer_state.json").unlink()
-        (out / "checkpoints" / "checkpoint-6" / "adapter_model.safetensors").write_bytes(b"half")
+        (checkpoints[1] / "trainer_state.json").write_text('{"epoch": ')
+        (checkpoints[1] / "adapter_model.safetensors").write_bytes(b"half")
     steps: list[tuple[int, int]] = []
     facts = fit(load, rows, out, train=saving, on_step=lambda *at: steps.append(at))
     start = 4 if torn else 7
     assert steps == [(step, 8) for step in range(start, 9)], "what was done is not done again"
     assert facts["steps"] == 8
     assert weights(out) == weights(tmp_path / "whole")
-    first, second = ((p / "log.json").read_text() for p in (out, tmp_path / "whole"))
-    assert [e["loss"] for e in json.loads(first)] == [e["loss"] for e in json.loads(second)]
+    assert (out / "log.json").read_text() == (tmp_path / "whole" / "log.json").read_text()
     assert not (out / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("length", [{}, {"max_steps": -1, "num_train_epochs": 2}], ids=str)
+def test_a_fit_that_died_after_its_last_step_takes_no_further_one(
+    load: Load, rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: Any
+) -> None:
+    saving = {**SAVING, "save_steps": 4, **length}
+    fit(load, rows, tmp_path / "whole", train=saving)
+
+    def die(trainer: Any, out: Path) -> None:
+        raise Killed
+
+    out = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_save", die)
+        with pytest.raises(Killed):
+            fit(load, rows, out, train=saving)
+    steps: list[tuple[int, int]] = []
+    again = fit(load, rows, out, train=saving, on_step=lambda *at: steps.append(at))
+    assert steps == []
+    assert again["steps"] == (12 if length else 8)
+    assert weights(out) == weights(tmp_path / "whole")
+    assert (out / "log.json").read_text() == (tmp_path / "whole" / "log.json").read_text()

@@ -14,10 +14,9 @@ from typing import Any
 
 import polars as pl
 from datasets import Dataset
-from peft import LoraConfig, PeftModel
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from peft import LoraConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
+from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from paretohqd.config import check_keys
@@ -44,6 +43,8 @@ DEFAULTS: dict[str, Any] = {
     "save_strategy": "no",
     # Recomputing activations saves memory that LoRA on a small model does not need.
     "gradient_checkpointing": False,
+    # Every adapter takes part in every step, so several processes need not look for idle ones.
+    "ddp_find_unused_parameters": False,
 }
 """200 steps of batch 8 are the paper's; the rest are Rewards-in-Context's public settings."""
 
@@ -170,7 +171,7 @@ def fit(
         trainable = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
         if trainable == 0:
             raise ValueError("the adapter has no trainable parameters: check lora.target_modules")
-        trainer.train(resume_from_checkpoint=_last_checkpoint(out / "checkpoints"))
+        _train(trainer, out / "checkpoints")
         if trainer.is_world_process_zero():
             _save(trainer, out)
         trainer.accelerator.wait_for_everyone()
@@ -247,22 +248,34 @@ def _until_stop(labels: list[int], stop: set[int]) -> list[int]:
     return kept
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint; what a kill left half written is removed."""
-    while folder.is_dir() and (last := get_last_checkpoint(str(folder))):
+def _train(trainer: Any, checkpoints: Path) -> None:
+    """Train, going on from the newest whole checkpoint."""
+    for last in _newest_first(checkpoints):
         try:
-            json.loads((Path(last) / TRAINER_STATE_NAME).read_text())  # written last
-            return str(last)
-        except (OSError, ValueError):
-            shutil.rmtree(last)
-    return None
+            state = TrainerState.load_from_json(str(last / TRAINER_STATE_NAME))  # written last
+        except (OSError, ValueError, TypeError):
+            continue  # half written by an attempt that was killed
+        if state.global_step < state.max_steps:
+            trainer.train(resume_from_checkpoint=str(last))
+        else:  # the trainer would take a step too many
+            weights = load_peft_weights(str(last), device=str(trainer.args.device))
+            set_peft_model_state_dict(trainer.model, weights)
+            trainer.state = state
+        return
+    trainer.train()
+
+
+def _newest_first(checkpoints: Path) -> list[Path]:
+    found = [p for p in checkpoints.glob("checkpoint-*") if p.name.split("-")[-1].isdecimal()]
+    return sorted(found, key=lambda p: int(p.name.split("-")[-1]), reverse=True)
 
 
 def _save(trainer: Any, out: Path) -> None:
     trainer.model.save_pretrained(out / "adapter")
     # The model card names the base by its path on this machine and tells nothing else.
     (out / "adapter" / "README.md").unlink(missing_ok=True)
-    kept = ("step", "loss", "learning_rate", "grad_norm", "mean_token_accuracy", "num_tokens")
+    # Not num_tokens: it starts at zero again where a run goes on from a checkpoint.
+    kept = ("step", "loss", "learning_rate", "grad_norm", "mean_token_accuracy")
     log = [{k: e[k] for k in kept if k in e} for e in trainer.state.log_history if "loss" in e]
     (out / "log.json").write_text(json.dumps(log, indent=1))
     shutil.rmtree(out / "checkpoints", ignore_errors=True)

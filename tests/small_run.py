@@ -1,0 +1,60 @@
+"""A whole run on a tiny model with tiny reward models: settings and data for the tests."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from paretohqd import config
+from tiny import sentences
+
+
+def write_data(path: Path) -> None:
+    """Four answers to each of thirty prompts."""
+    texts = sentences()
+    pl.DataFrame(
+        {
+            "prompt": [texts[i // 4 * 7 % 588] for i in range(120)],
+            "response": [texts[(i * 31 + 3) % 588] for i in range(120)],
+        }
+    ).write_parquet(path)
+
+
+def settings(folder: Path, run: str = "run", **more: Any) -> config.Config:
+    """Settings of a run in `folder`, which the fixture `parts` has filled."""
+    mapping: dict[str, Any] = {
+        "run": str(folder / run),
+        "model": {"name": str(folder / "model")},
+        "data": {"source": str(folder / "data.parquet"), "held_out": 5},
+        "objectives": [
+            {"name": "kind", "model": str(folder / "kind")},
+            {"name": "brief", "model": str(folder / "brief")},
+        ],
+        "preferences": 3,
+        "selection": {"k": 6},
+        "train": {"max_steps": 3, "per_device_train_batch_size": 2, "learning_rate": 1e-2},
+        "lora": {"r": 4},
+        "generation": {"prompts": 8, "max_new_tokens": 8},
+        "device": "cpu",
+        "precision": "float32",
+        "threads": 1,
+    }
+    for dotted, value in more.items():
+        inner, (*sections, last) = mapping, dotted.split("__")
+        for section in sections:
+            inner = inner.setdefault(section, {})
+        inner[last] = value
+    return config.from_mapping(config.Config, mapping)
+
+
+def do(chosen: config.Config) -> list[str]:
+    """Run it; returns the lines that a person would see."""
+    from paretohqd.pipeline import run
+    from paretohqd.progress import Screen
+
+    file = io.StringIO()
+    run(chosen, screen=Screen(file=file))
+    return file.getvalue().splitlines()
