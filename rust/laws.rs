@@ -206,8 +206,9 @@ fn tall_staircases_split_and_shrink() {
 #[test]
 fn no_row_is_no_error() {
     let empty = [Vec::new(), Vec::new()];
-    assert_eq!(pareto_layers(&points(&empty), Stop::UpTo(3)).unwrap(), []);
-    assert_eq!(pareto_layers_by_group(&points(&empty), &[], 0, Stop::Never).unwrap(), []);
+    assert!(pareto_layers(&points(&empty), Stop::UpTo(3)).unwrap().is_empty());
+    let grouped = pareto_layers_by_group(&points(&empty), &[], 0, Stop::Never);
+    assert!(grouped.unwrap().is_empty());
     assert_eq!(hypervolume(&points(&empty), &[0.0, 0.0]).unwrap(), 0.0);
     assert!(hypervolume_contributions(&points(&empty), &[0.0, 0.0]).unwrap().is_empty());
 }

@@ -10,6 +10,9 @@ use crate::error::{Error, Kind};
 /// Below this many rows a thread costs more than it brings, so no pool is woken.
 const SMALL: usize = 1 << 14;
 
+/// More threads than any machine has cores for; a larger wish is cut to this.
+const MOST: usize = 256;
+
 /// Whether work on `rows` rows should be shared among threads.
 pub(crate) fn worthwhile(rows: usize) -> bool {
     rows >= SMALL && rayon::current_num_threads() > 1
@@ -32,7 +35,7 @@ pub fn with_threads<T: Send>(
     match threads {
         None => Ok(work()),
         Some(0) => Err(Kind::Zero { name: "n_threads" }.into()),
-        Some(threads) => Ok(pool(threads)?.install(work)),
+        Some(threads) => Ok(pool(threads.min(MOST))?.install(work)),
     }
 }
 

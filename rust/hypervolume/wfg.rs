@@ -101,8 +101,7 @@ fn sort_by_last(points: &mut [f64], m: usize) {
     let mut rows: Vec<&[f64]> = points.chunks_exact(m).collect();
     // Ties by the other objectives, so that a point comes after those that dominate it.
     rows.sort_unstable_by(|a, b| {
-        let backwards = |row: &[f64]| row.iter().rev().copied().collect::<Vec<_>>();
-        backwards(b).partial_cmp(&backwards(a)).unwrap_or(std::cmp::Ordering::Equal)
+        b.iter().rev().partial_cmp(a.iter().rev()).unwrap_or(std::cmp::Ordering::Equal)
     });
     let sorted: Vec<f64> = rows.concat();
     points.copy_from_slice(&sorted);

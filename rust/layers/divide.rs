@@ -10,9 +10,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::Arch;
 
+use super::direct::{Across, Within};
 use super::scan::Scan;
+use super::sweep::Sweep;
 use crate::threads;
 
 /// Sets up to this size are compared directly.
@@ -48,7 +50,7 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     divide.layers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
-struct Divide {
+pub(super) struct Divide {
     /// Row after row: small sets are scattered over the rows, and a row is one cache line.
     ranks: Vec<i32>,
     /// Ranks per row.
@@ -56,7 +58,7 @@ struct Divide {
     /// Lower bounds that only rise. Concurrent halves write disjoint rows, and fork and join
     /// order their reads, so relaxed access is enough; atomics keep it safe code.
     layers: Vec<AtomicU32>,
-    cap: u32,
+    pub cap: u32,
     capped: bool,
     fork: bool,
     /// Whether all rows lie close together in memory.
@@ -67,19 +69,19 @@ struct Divide {
 
 /// Buffers reused from one base case to the next.
 #[derive(Default)]
-struct Scratch {
-    scan: Scan,
+pub(super) struct Scratch {
+    pub scan: Scan,
     sweep: Sweep,
 }
 
 impl Divide {
     #[inline]
-    fn layer(&self, row: u32) -> u32 {
+    pub fn layer(&self, row: u32) -> u32 {
         self.layers[row as usize].load(Ordering::Relaxed)
     }
 
     #[inline]
-    fn raise(&self, row: u32, layer: u32) {
+    pub fn raise(&self, row: u32, layer: u32) {
         let slot = &self.layers[row as usize];
         if slot.load(Ordering::Relaxed) < layer {
             slot.store(layer, Ordering::Relaxed);
@@ -92,7 +94,7 @@ impl Divide {
 
     /// The first `k` ranks of a row.
     #[inline(always)]
-    fn row(&self, row: u32, k: usize) -> &[i32] {
+    pub fn row(&self, row: u32, k: usize) -> &[i32] {
         &self.ranks[row as usize * self.width..][..k]
     }
 
@@ -102,7 +104,7 @@ impl Divide {
         self.ranks[row as usize * self.width + j]
     }
 
-    /// Numbers `set` among itself, by its index and its first `k` objectives.
+    /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives.
     fn within(&self, set: &[u32], k: usize, scratch: &mut Scratch) {
         if set.len() <= DIRECT {
             return self.arch.dispatch(Within { divide: self, set, k, scratch });
@@ -132,7 +134,7 @@ impl Divide {
         }
     }
 
-    /// Raises `high` by the finished `low`, by index and the first `k` objectives.
+    /// Raises `high` by the finished `low`, by index and the first `k` >= 1 objectives.
     fn across(&self, low: &[u32], high: &[u32], k: usize, scratch: &mut Scratch) {
         if low.is_empty() || high.is_empty() {
             return;
@@ -143,9 +145,6 @@ impl Divide {
             if kept_low.len() * 8 < low.len() * 7 || kept_high.len() * 8 < high.len() * 7 {
                 return self.across(&kept_low, &kept_high, k, scratch);
             }
-        }
-        if k == 0 {
-            return self.across_by_index(low, high);
         }
         if low.len() <= DIRECT || high.len() <= FEW {
             return self.arch.dispatch(Across { divide: self, low, high, k, scratch });
@@ -188,40 +187,6 @@ impl Divide {
         self.across(&low_upper, &high_lower, k - 1, scratch);
     }
 
-    #[inline(always)]
-    fn within_directly(&self, set: &[u32], k: usize, Scratch { scan, .. }: &mut Scratch) {
-        scan.reset(set.len(), k);
-        let mut placed = 0;
-        for &i in set {
-            let row = self.row(i, k);
-            let layer = self.layer(i).max(scan.least_layer(placed, row));
-            self.raise(i, layer);
-            if layer < self.cap {
-                scan.set(placed, row, layer);
-                placed += 1;
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn across_directly(
-        &self,
-        low: &[u32],
-        high: &[u32],
-        k: usize,
-        Scratch { scan, .. }: &mut Scratch,
-    ) {
-        scan.reset(low.len(), k);
-        let mut placed = 0;
-        for &i in high {
-            while placed < low.len() && low[placed] < i {
-                scan.set(placed, self.row(low[placed], k), self.layer(low[placed]));
-                placed += 1;
-            }
-            self.raise(i, scan.least_layer(placed, self.row(i, k)));
-        }
-    }
-
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
         sweep.clear();
         for &i in set {
@@ -242,17 +207,6 @@ impl Divide {
                 sweep.insert(self.rank(l, 0), self.layer(l));
             }
             self.raise(i, sweep.least_layer(self.rank(i, 0)));
-        }
-    }
-
-    fn across_by_index(&self, low: &[u32], high: &[u32]) {
-        let mut low = low.iter().copied().peekable();
-        let mut least = 0;
-        for &i in high {
-            while let Some(l) = low.next_if(|&l| l < i) {
-                least = least.max(self.layer(l) + 1);
-            }
-            self.raise(i, least);
         }
     }
 
@@ -308,79 +262,6 @@ impl Divide {
         set.iter()
             .map(|&row| self.rank(row, j))
             .fold((i32::MAX, 0), |(best, worst), rank| (best.min(rank), worst.max(rank)))
-    }
-}
-
-/// [`Divide::within_directly`] as something that can be compiled for several instruction sets.
-/// (A closure will not do: it is not inlined into the function that enables them.)
-struct Within<'a> {
-    divide: &'a Divide,
-    set: &'a [u32],
-    k: usize,
-    scratch: &'a mut Scratch,
-}
-
-impl NullaryFnOnce for Within<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.divide.within_directly(self.set, self.k, self.scratch);
-    }
-}
-
-/// [`Divide::across_directly`] likewise.
-struct Across<'a> {
-    divide: &'a Divide,
-    low: &'a [u32],
-    high: &'a [u32],
-    k: usize,
-    scratch: &'a mut Scratch,
-}
-
-impl NullaryFnOnce for Across<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn call(self) {
-        self.divide.across_directly(self.low, self.high, self.k, self.scratch);
-    }
-}
-
-/// The deepest layer met so far, by the value needed to reach it: both rise along the steps.
-#[derive(Default)]
-struct Sweep {
-    values: Vec<i32>,
-    layers: Vec<u32>,
-}
-
-impl Sweep {
-    fn clear(&mut self) {
-        self.values.clear();
-        self.layers.clear();
-    }
-
-    /// One past the deepest layer among the rows that are no worse than `value`.
-    fn least_layer(&self, value: i32) -> u32 {
-        let reached = self.values.partition_point(|&v| v <= value);
-        if reached == 0 { 0 } else { self.layers[reached - 1] + 1 }
-    }
-
-    fn insert(&mut self, value: i32, layer: u32) {
-        let reached = self.values.partition_point(|&v| v <= value);
-        if reached > 0 && self.layers[reached - 1] >= layer {
-            return;
-        }
-        let from = reached - usize::from(reached > 0 && self.values[reached - 1] == value);
-        let shadowed = self.layers[from..].iter().take_while(|&&l| l <= layer).count();
-        if shadowed == 0 {
-            self.values.insert(from, value);
-            self.layers.insert(from, layer);
-        } else {
-            (self.values[from], self.layers[from]) = (value, layer);
-            self.values.drain(from + 1..from + shadowed);
-            self.layers.drain(from + 1..from + shadowed);
-        }
     }
 }
 

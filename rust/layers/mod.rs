@@ -11,12 +11,14 @@
 //! | 4 and more | divide and conquer | O(n log^(m-1) n) |
 
 mod bound;
+mod direct;
 mod divide;
 mod lexicographic;
 mod patience;
 mod ranks;
 mod scan;
 mod staircase;
+mod sweep;
 
 use rayon::prelude::*;
 
