@@ -89,11 +89,11 @@ def sentence(finding: Mapping[str, Any]) -> str:
     Example:
         >>> base = {"text": "base", "verdict": "wins", "mean": 0.25, "se": 0.1}
         >>> sentence({"objective": "help", "corner": "(1, 0)", "rivals": [], "base": base})
-        'help: (1, 0) beats base by +0.250 (se 0.100)'
+        'help: (1, 0) beats base: +0.250 (se 0.100)'
     """
     words = {"wins": "beats", "loses": "loses to", "open": "cannot be told from"}
     parts = [
-        f"{words[other['verdict']]} {other['text']} by {other['mean']:+.3f} (se {other['se']:.3f})"
+        f"{words[other['verdict']]} {other['text']}: {other['mean']:+.3f} (se {other['se']:.3f})"
         for other in [*finding["rivals"], finding["base"]]
     ]
-    return f"{finding['objective']}: {finding['corner']} {', '.join(parts)}"
+    return f"{finding['objective']}: {finding['corner']} {'; '.join(parts)}"

@@ -1,0 +1,143 @@
+"""What a run works with: its settings, folder, machine, rewards, and the model in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from paretohqd import config, models, scoring, training
+from paretohqd.forecast import Forecast
+from paretohqd.generation import load_adapter
+from paretohqd.preferences import preference_weights
+from paretohqd.progress import Screen
+from paretohqd.stages import Result, Run, hash_path
+
+
+class Session:
+    """One run under way. Opening it checks what can be checked before any work is done."""
+
+    def __init__(self, settings: config.Config, *, screen: Screen | None = None) -> None:
+        """Check the settings, open the folder and find the machine.
+
+        Raises:
+            ValueError: settings that no stage could work with, or a folder that is not this run's.
+        """
+        self.settings = settings
+        self.names = [objective.name for objective in settings.objectives]
+        wish = settings.preferences
+        self.weights = preference_weights(
+            wish if isinstance(wish, int) else list(wish), len(self.names)
+        )
+        stage2 = {**settings.train, **settings.train_stage2}
+        training.check_settings(settings.train, settings.lora)
+        training.check_settings(stage2, settings.lora, "train_stage2")
+        self.train = {1: dict(settings.train), 2: stage2}
+        self.rewards = [_reward(o, settings.device) for o in settings.objectives]
+        rank, world, barrier = _processes(settings.device)
+        self.screen = screen or Screen(silent=rank > 0)
+        self.folder = Run(
+            Path(settings.run), rank=rank, world=world, barrier=barrier, report=self.screen.line
+        )
+        self.machine = self._find_machine()
+        self.model_id = json.dumps(models.identity(settings.model), sort_keys=True)
+        self.objective_settings = {o.name: _identity(o) for o in settings.objectives}
+        """What scores depend on."""
+        self.forecast = Forecast(settings, len(self.weights), self.screen)
+        self._sampler: tuple[Any, Any] | None = None
+        if rank == 0:
+            self._write_config()
+
+    def alone(self, name: str, work: Callable[[Path], Any], **key: Any) -> Result:
+        """A stage that the first process does while the others wait."""
+        self.folder.stage(name, work, **key)
+        self.folder.barrier()
+        self.forecast.finished(name)
+        return self.folder.result(name)
+
+    def sampler(self, adapter: Result | None) -> tuple[Any, Any]:
+        """The base for sampling, kept in memory between models, with an adapter put on."""
+        if self._sampler is None or adapter is None:
+            self._sampler = models.load_base(
+                self.settings.model, device=self.machine.device, dtype=self.machine.dtype
+            )
+        model, tokenizer = self._sampler
+        if adapter is not None:
+            model = load_adapter(model, adapter.path / "adapter")
+            self._sampler = (model, tokenizer)
+        return model, tokenizer
+
+    def free_sampler(self) -> None:
+        """Make room for training or for reward models."""
+        self._sampler = None
+
+    def _find_machine(self) -> models.Machine:
+        """Find the machine; a resumed run keeps the number format that it began with."""
+        settings = self.settings
+        known = self.folder.read_json("machine.json") or {}
+        precision = settings.precision
+        if precision == "auto" and known.get("wish") == settings.device:
+            precision = known["precision"]
+        machine = models.find_machine(settings.device, precision, settings.threads)
+        if self.folder.rank == 0:
+            precision = "bfloat16" if machine.bfloat16 else "float32"
+            self.folder.write_json(
+                "machine.json", {"wish": settings.device, "precision": precision}
+            )
+        self.folder.barrier()
+        return machine
+
+    def _write_config(self) -> None:
+        import yaml
+
+        plain = json.loads(json.dumps(config.to_mapping(self.settings)))
+        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+        path = self.folder.folder / "config.yaml"
+        if path.exists() and path.read_text() != text:
+            self.screen.line("settings changed since this folder was last used:")
+            for line in _changes(yaml.safe_load(path.read_text()), plain):
+                self.screen.line(f"  {line}")
+            self.screen.line("what they touch is redone; what it replaces is kept in superseded/")
+        self.folder.write_text("config.yaml", text)
+
+
+def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
+    """Rank and number of the processes that accelerate launched, and how they wait."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return 0, 1, lambda: None
+    from accelerate import PartialState
+
+    # One process may sample for hours while the others wait for it.
+    state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
+    return state.process_index, state.num_processes, state.wait_for_everyone
+
+
+def _reward(objective: config.Objective, device: str) -> scoring.Reward:
+    given = {k: v for k, v in dataclasses.asdict(objective).items() if v is not None}
+    given.pop("column", None)
+    if objective.model is not None:
+        given["device"] = device
+    return scoring.make_reward(**given)
+
+
+def _identity(objective: config.Objective) -> dict[str, Any]:
+    """An objective's settings, and the content of a reward model that is a folder here."""
+    local = objective.model is not None and Path(objective.model).is_dir()
+    content = {"content": hash_path(Path(str(objective.model)))} if local else {}
+    return dataclasses.asdict(objective) | content
+
+
+def _changes(before: Any, now: Any, where: str = "") -> list[str]:
+    """One line per setting that differs."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*before, *(key for key in now if key not in before)]
+        return [
+            line
+            for key in keys
+            for line in _changes(before.get(key), now.get(key), f"{where}.{key}" if where else key)
+        ]
+    return [] if before == now else [f"{where}: {before} -> {now}"]
