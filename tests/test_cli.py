@@ -315,6 +315,12 @@ def test_errors_of_select(fails, answers, tmp_path, arguments, message):
     assert os.listdir(tmp_path) == ["answers.parquet"]
 
 
+def test_an_output_that_cannot_be_written_costs_no_work(fails, answers, tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "read_frame", lambda path: pytest.fail("read before it was checked"))
+    for name in ("out.xlsx", "none/out.csv"):
+        fails("score", answers, "-o", tmp_path / name, "--reward", "x=embedded:harmless")
+
+
 def test_errors_of_layers(fails, answers, tmp_path):
     command = ["layers", answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     assert "by: no column 'promt': the frame has prompt" in fails(*command, "--by", "promt")

@@ -83,7 +83,8 @@ def select(
             the rewards as they are, numbers divide by those (for z-scores: the standard
             deviations). With two objectives the ranking is the same for all.
         distinct: a column, such as the prompt, of which each preference gets no value twice. Unless
-            `upto` or `at_least` is given, the pool grows until that is possible.
+            `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows
+            and k different values.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
         n_threads: threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
 
@@ -187,19 +188,38 @@ def _layers(
 ) -> NDArray[np.int32]:
     """The layer of every row, -1 beyond the pool; the pool has k rows to choose, or it raises."""
     grow = upto is None and at_least is None
-    wanted = preferences * k if grow else at_least
+    at_least = preferences * k if grow else at_least
+    layer = pareto_layers(points.columns, upto=upto, at_least=at_least, n_threads=n_threads)
+    if groups is not None and grow:
+        layer = _until_distinct(points, layer, groups, k, n_threads)
+    pool = layer >= 0
+    found = int(pool.sum()) if groups is None else len(np.unique(groups[pool]))
+    if found < k:
+        what = "rows" if groups is None else "different values of the column `distinct`"
+        advice = "lower k" if pool.all() else "raise upto or at_least, or lower k"
+        raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
+    return layer
+
+
+def _until_distinct(
+    points: Objectives,
+    layer: NDArray[np.int32],
+    groups: NDArray[np.uint32],
+    k: int,
+    n_threads: int | None,
+) -> NDArray[np.int32]:
+    """These layers and the fewest further ones that bring k groups, or else all."""
+    last = layer.max()
     while True:
-        layer = pareto_layers(points.columns, upto=upto, at_least=wanted, n_threads=n_threads)
         pool = np.flatnonzero(layer >= 0)
-        found = len(pool) if groups is None else len(np.unique(groups[pool]))
-        whole = len(pool) == points.n
-        if found >= k:
+        by_layer = pool[np.argsort(layer[pool], kind="stable")]
+        first = np.sort(np.unique(groups[by_layer], return_index=True)[1])
+        if len(first) >= k:
+            last = max(last, layer[by_layer[first[k - 1]]])
+            return np.where(layer <= last, layer, np.int32(-1))
+        if len(pool) == points.n:
             return layer
-        if whole or not grow:
-            what = "rows" if groups is None else "different values of the column `distinct`"
-            advice = "lower k" if whole else "raise upto or at_least, or lower k"
-            raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
-        wanted = 2 * len(pool)
+        layer = pareto_layers(points.columns, at_least=2 * len(pool), n_threads=n_threads)
 
 
 def _box(points: Objectives, pool: Rows | None) -> tuple[Floats, Floats]:
