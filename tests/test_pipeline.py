@@ -211,7 +211,8 @@ def test_a_change_redoes_what_it_touches(
 def test_changed_data_redo_everything(parts: Path, run: str, tmp_path: Path) -> None:
     source = tmp_path / "data.parquet"
     pl.read_parquet(parts / "data.parquet").reverse().write_parquet(source)
-    assert done_now(do(settings(parts, run, data__source=str(source)))) == STAGES
+    now = done_now(do(settings(parts, run, data__source=str(source))))
+    assert sorted(now) == sorted(STAGES)
 
 
 def test_one_stage(parts: Path, run: str) -> None:
