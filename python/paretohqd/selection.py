@@ -140,15 +140,15 @@ def choose(
     layer = _layers(points, groups, len(weights), k, upto, at_least, n_threads)
     pool = np.flatnonzero(layer >= 0)
     r_min, r_max = _box(points, pool if bounds == "pool" else None)
-    sizes = _units(scale, r_min, r_max)
+    units = _units(scale, r_min, r_max)
     rows, distances = _nearest(
         # In double precision whatever the scores' is, and whichever NumPy promotes.
         [
-            (column[pool].astype(np.float64) - low) / size
-            for column, low, size in zip(points.columns, r_min, sizes, strict=True)
+            (column[pool].astype(np.float64) - low) / unit
+            for column, low, unit in zip(points.columns, r_min, units, strict=True)
         ],
-        (r_max - r_min) / sizes,
-        weights * (r_max - r_min) / sizes,
+        (r_max - r_min) / units,
+        weights * (r_max - r_min) / units,
         None if groups is None else groups[pool],
         k,
         n_threads,
