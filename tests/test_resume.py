@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from paretohqd import config
+from paretohqd import config, strict
 from small_run import settings
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the attempts are forked")
@@ -78,7 +78,7 @@ class Attempts:
         """Exit code (negative: the signal) and what was printed."""
         self.count += 1
         log, file = self.folder / f"{self.count}.log", self.folder / f"{self.count}.yaml"
-        file.write_text(yaml.safe_dump(json.loads(json.dumps(config.to_mapping(chosen)))))
+        file.write_text(yaml.safe_dump(json.loads(json.dumps(strict.to_mapping(chosen)))))
         order = {"config": str(file), "die": die, "log": str(log), "env": env}
         assert self.process.stdin is not None
         assert self.process.stdout is not None

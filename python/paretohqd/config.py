@@ -15,9 +15,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any, Literal
 
-from paretohqd.strict import check_keys as check_keys
 from paretohqd.strict import from_mapping, read_yaml
-from paretohqd.strict import to_mapping as to_mapping
 
 TAKEN = (
     "prompt", "response", "conversation", "model", "sample", "tokens", "finished",

@@ -14,7 +14,7 @@ from paretohqd.columns import refuse_missing, refuse_taken, tradeable
 from paretohqd.layers import group_ids, pareto_layers
 from paretohqd.metrics import selection_overlap
 from paretohqd.objectives import Objectives, count
-from paretohqd.preferences import preference_weights as preference_weights
+from paretohqd.preferences import preference_weights
 from paretohqd.rays import nearest_to_rays
 
 Floats = NDArray[np.float64]

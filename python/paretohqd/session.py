@@ -16,6 +16,7 @@ from paretohqd.generation import load_adapter
 from paretohqd.preferences import preference_weights
 from paretohqd.progress import Screen
 from paretohqd.stages import Result, Run, hash_path
+from paretohqd.strict import to_mapping
 
 
 class Session:
@@ -94,7 +95,7 @@ class Session:
     def _write_config(self) -> None:
         import yaml
 
-        plain = json.loads(json.dumps(config.to_mapping(self.settings)))
+        plain = json.loads(json.dumps(to_mapping(self.settings)))
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
         path = self.folder.folder / "config.yaml"
         if path.exists() and path.read_text() != text:

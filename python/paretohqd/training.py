@@ -19,9 +19,9 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
-from paretohqd.config import check_keys
 from paretohqd.generation import encode_prompts, stop_tokens
 from paretohqd.models import Machine, quiet
+from paretohqd.strict import check_keys
 
 RESERVED = (
     "output_dir",
