@@ -277,7 +277,7 @@ def test_empty_answers(source):
 def test_long_prompts(source):
     frame = answers()
     # "question 7" has 10 characters and "question 17" has 11.
-    with pytest.raises(ValueError, match=r"^30 of 40 prompts have train.max_length=11 tokens or"):
+    with pytest.raises(ValueError, match=r"^30 of 40 prompts have 11 tokens or"):
         split(source(frame), limit=11)
     found = split(source(frame, invalid="drop", held_out=1), limit=11)
     assert found.dropped["prompt too long"] == 30

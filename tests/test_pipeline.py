@@ -309,7 +309,7 @@ def test_the_number_format_is_kept_when_a_run_goes_on(
         ({"lora__rank_pattern_": {}}, r"lora\.rank_pattern_: did you mean rank_pattern\?"),
         ({"model__name": "/nowhere/model"}, "model /nowhere/model: cannot be loaded"),
         ({"data__held_out": 1000}, "data.held_out: 1000 conversations"),
-        ({"train__max_length": 8}, "all of 120 prompts have train.max_length=8"),
+        ({"train__max_length": 8}, "all of 120 prompts have 8 tokens"),
     ],
     ids=str,
 )

@@ -153,7 +153,10 @@ def split(
     empty = frame["response"].str.strip_chars() == ""
     frame, dropped["empty answer"] = _without(frame, empty, "answers are empty", spec.invalid)
     long = prompt_lengths(frame) >= limit
-    reason = f"prompts have train.max_length={limit} tokens or more, so that no answer fits"
+    reason = (
+        f"prompts have {limit} tokens or more, so that no answer fits into train.max_length "
+        "and the model's context"
+    )
     frame, dropped["prompt too long"] = _without(frame, long, reason, spec.invalid)
     held = _choose(frame["conversation"], spec.held_out, seed)
     aside = frame["conversation"].is_in(held.implode())

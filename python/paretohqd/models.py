@@ -20,7 +20,7 @@ from typing import Any
 
 import datasets
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from transformers.utils import logging as transformers_logging
 
 from paretohqd import config, embedded
@@ -130,6 +130,13 @@ def load_tokenizer(spec: config.Model) -> Any:
     except Exception as error:  # jinja's own, or whatever the template raises
         raise ValueError(f"model {spec.name}: its chat template fails: {error}") from error
     return tokenizer
+
+
+def context_length(spec: config.Model) -> int:
+    """Tokens that the model can attend to; very many where its configuration sets no limit."""
+    with _told(spec.name), quiet():
+        found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
+    return int(getattr(found, "max_position_embeddings", None) or 2**31)
 
 
 @contextlib.contextmanager

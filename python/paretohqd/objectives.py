@@ -1,27 +1,20 @@
 """Frames and arrays as objective columns: one contiguous float array each, larger is better.
 
-What is refused, and why: null and NaN have no place in an order; booleans, strings and lists are
-no scores; integers beyond 2**53 would silently tie as doubles. Every message names the column,
-the count and the first row.
+Null and NaN have no place in an order: they are refused or their rows dropped.
 """
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd import _core
-
-Column = NDArray[np.float64] | NDArray[np.float32]
-
-# Doubles hold every integer up to here and then begin to skip.
-_EXACT = 2**53
+from paretohqd.inputs import Column, floats, named_columns
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,10 +70,10 @@ class Objectives:
         """
         if nan not in ("raise", "drop"):
             raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
-        named = _named_columns(points)
+        named = named_columns(points)
         if not named:
             raise ValueError("points have no objective; pass at least one column")
-        converted = [_convert(name, column) for name, column in named]
+        converted = [floats(name, column) for name, column in named]
         names = tuple(name for name, _ in named)
         _check_lengths(names, converted)
         kept = _kept_rows(names, converted, drop=nan == "drop")
@@ -167,184 +160,6 @@ def _directions(maximize: object, m: int) -> tuple[bool, ...]:
             "or one per objective"
         )
     return tuple(bool(x) for x in each)
-
-
-# ── from whatever holds the points to named columns ──────────────────────────────────────────
-
-
-def _named_columns(points: object) -> list[tuple[str | int, object]]:
-    if isinstance(points, pl.LazyFrame):
-        raise ValueError("points is a LazyFrame; collect it first, or use the streaming functions")
-    if isinstance(points, pl.DataFrame):
-        return _expanded((series.name, series) for series in points.iter_columns())
-    if isinstance(points, pl.Series):
-        return _expanded([(points.name or 0, points)])
-    if isinstance(points, Mapping):
-        return [(str(name), _as_column(column)) for name, column in points.items()]
-    if hasattr(points, "iloc"):
-        return _from_pandas(points)
-    if hasattr(points, "__arrow_c_stream__") or hasattr(points, "__arrow_c_array__"):
-        return _named_columns(pl.from_arrow(points))
-    if isinstance(points, list | tuple) and points and all(map(_is_column, points)):
-        return [(index, _as_column(column)) for index, column in enumerate(points)]
-    return _from_array(_as_array(points))
-
-
-def _expanded(
-    columns: Iterable[tuple[str | int, pl.Series]],
-) -> list[tuple[str | int, object]]:
-    """Replace columns of fixed-size arrays by their components."""
-    named: list[tuple[str | int, object]] = []
-    for name, series in columns:
-        if isinstance(series.dtype, pl.Array) and len(series.dtype.shape) == 1:
-            named += [(f"{name}[{j}]", series.arr.get(j)) for j in range(series.dtype.shape[0])]
-        else:
-            named.append((name, series))
-    return named
-
-
-def _from_pandas(frame: Any) -> list[tuple[str | int, object]]:
-    if frame.ndim == 1:
-        return [(0 if frame.name is None else str(frame.name), _pandas_values(frame))]
-    return [
-        (str(name), _pandas_values(frame.iloc[:, index]))
-        for index, name in enumerate(frame.columns)
-    ]
-
-
-def _pandas_values(series: Any) -> object:
-    """A pandas series as a NumPy array; as a Polars series where it has a mask of its own."""
-    if isinstance(series.dtype, np.dtype):
-        return series.to_numpy()
-    missing = np.asarray(series.isna())
-    if not missing.any():
-        return np.asarray(series.to_numpy())
-    if getattr(series.dtype, "kind", "O") not in "iuf":
-        return np.asarray(series.to_numpy())
-    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.ma.MaskedArray(values, mask=missing)
-
-
-def _is_column(value: object) -> bool:
-    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
-        return getattr(value, "ndim", 0) == 1
-    if hasattr(value, "iloc"):
-        return getattr(value, "ndim", 0) == 1
-    return hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__")
-
-
-def _as_column(value: object) -> object:
-    if isinstance(value, pl.Series | np.ndarray):
-        return value
-    if hasattr(value, "iloc"):
-        return _pandas_values(value)
-    if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
-        return pl.Series(pl.from_arrow(value))
-    return _as_array(value)
-
-
-def _as_array(points: object) -> NDArray[Any]:
-    if isinstance(points, np.ndarray):
-        return points
-    # A torch tensor, recognised without importing torch: off the graph, and off bfloat16, which
-    # NumPy does not have.
-    tensor: Any = points
-    if hasattr(tensor, "detach") and hasattr(tensor, "numpy"):
-        if str(tensor.device) != "cpu":
-            raise ValueError(f"points is a tensor on {tensor.device}; move it with .cpu() first")
-        tensor = tensor.detach()
-        if str(tensor.dtype) == "torch.bfloat16":
-            tensor = tensor.float()
-        return np.asarray(tensor.numpy())
-    try:
-        return np.asarray(points)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"points of type {type(points).__name__} are no table of numbers ({error}); pass an "
-            "(n, m) array, a frame, or a sequence of 1-D columns"
-        ) from error
-
-
-def _from_array(array: NDArray[Any]) -> list[tuple[str | int, object]]:
-    if array.dtype.names is not None and array.ndim == 1:
-        return [(name, array[name]) for name in array.dtype.names]
-    if array.ndim != 2:
-        hint = "; for one objective pass points.reshape(-1, 1)" if array.ndim == 1 else ""
-        raise ValueError(
-            f"points have shape {array.shape}, but one row per point and one column per objective "
-            f"are needed{hint}"
-        )
-    return [(index, array[:, index]) for index in range(array.shape[1])]
-
-
-# ── from one column of any dtype to contiguous floats and a mask of what is missing ───────────
-
-
-def _convert(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] | None]:
-    if isinstance(column, pl.Series):
-        return _convert_series(name, column)
-    array = np.asanyarray(column)
-    if array.ndim != 1:
-        raise ValueError(f"column {name!r} has shape {array.shape}; pass one number per row")
-    if isinstance(array, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(array)
-        return _floats(name, np.where(mask, 0, array.data)), mask
-    if array.dtype == object:
-        # Plain numbers, perhaps with None among them: NumPy finds their type once None is out.
-        missing = np.array([value is None for value in array], dtype=bool)
-        filled = np.array([0 if value is None else value for value in array])
-        return _floats(name, filled), missing if missing.any() else None
-    return _floats(name, array), None
-
-
-def _convert_series(name: str | int, series: pl.Series) -> tuple[Column, NDArray[np.bool_] | None]:
-    dtype = series.dtype
-    if dtype == pl.Null:
-        return np.zeros(len(series)), np.ones(len(series), dtype=bool)
-    if not dtype.is_numeric():
-        raise _refused(name, str(dtype))
-    missing = series.is_null().to_numpy() if series.null_count() else None
-    if missing is not None:
-        series = series.fill_null(0)
-    if dtype.is_integer():
-        if dtype not in (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32):
-            outside = series > _EXACT
-            if dtype.is_signed_integer():
-                outside |= series < -_EXACT
-            if found := int(outside.sum()):
-                raise _too_large(name, found, outside.arg_max())
-        series = series.cast(pl.Float64)
-    elif dtype not in (pl.Float32, pl.Float64):
-        series = series.cast(pl.Float64 if isinstance(dtype, pl.Decimal) else pl.Float32)
-    return _floats(name, series.to_numpy()), missing
-
-
-def _floats(name: str | int, array: NDArray[Any]) -> Column:
-    kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind == "f" and size in (4, 8):
-        # Zero copy when contiguous and in native byte order.
-        return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
-    if kind == "f" and size == 2:
-        return np.ascontiguousarray(array, dtype=np.float32)
-    if kind in "iu":
-        if size == 8 and array.size and (array.min() < -_EXACT or array.max() > _EXACT):
-            outside = (array < -_EXACT) | (array > _EXACT)
-            raise _too_large(name, int(outside.sum()), int(outside.argmax()))
-        return np.ascontiguousarray(array, dtype=np.float64)
-    raise _refused(name, str(array.dtype))
-
-
-def _refused(name: str | int, dtype: str) -> ValueError:
-    return ValueError(
-        f"column {name!r} has dtype {dtype}, which is no score; leave it out or convert it"
-    )
-
-
-def _too_large(name: str | int, found: int, first: int | None) -> ValueError:
-    return ValueError(
-        f"column {name!r} holds {found} integers beyond 2**53 (first at row {first}), which "
-        "doubles cannot tell apart; subtract an offset or rank them first"
-    )
 
 
 def _check_lengths(

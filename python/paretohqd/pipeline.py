@@ -63,6 +63,9 @@ def split(s: Session) -> Result:
     """Pool to select from, prompts for stage 2, and held-out prompts, in three files."""
     spec = s.settings.data
     limit = {**training.DEFAULTS, **s.settings.train}["max_length"] or 2**31
+    # A prompt must also leave room for what is sampled.
+    room = models.context_length(s.settings.model) - s.settings.generation.max_new_tokens
+    limit = min(limit, room + 1)
     sources = [name for name in (spec.source, spec.prompts) if name is not None]
 
     def work(out: Path) -> Mapping[str, Any]:

@@ -69,6 +69,7 @@ class Run:
         self.folder = folder.absolute()
         self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
         self._lock: Any = None
+        self._stages: list[str] = []
         if rank == 0:
             self._open()
         barrier()
@@ -135,6 +136,7 @@ class Run:
         Raises:
             OSError: the folder cannot be written, or the disk is full; finished stages stay.
         """
+        self._stages.append(name)
         if owner is not None and owner % self.world != self.rank:
             return None
         final = self.folder / name
@@ -188,14 +190,8 @@ class Run:
         return Result(path, json.loads((path / MANIFEST).read_text()))
 
     def seconds(self) -> dict[str, float]:
-        """Seconds that each finished stage took, in the order in which they were finished."""
-        found = []
-        for path in self.folder.rglob(MANIFEST):
-            inside = path.relative_to(self.folder).parts
-            if inside[0] != "superseded" and not any(part.endswith(".work") for part in inside):
-                manifest = json.loads(path.read_text())
-                found.append((manifest["finished"], manifest["stage"], manifest["seconds"]))
-        return {stage: seconds for _, stage, seconds in sorted(found)}
+        """Seconds that each of this run's stages took, when they were done, in their order."""
+        return {name: self.result(name).manifest["seconds"] for name in self._stages}
 
     def _finished(self, final: Path, key: str) -> Result | None:
         try:
