@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up what they need: Python 3.11 or newer and a Rust toolchain are enough.
+# `make demo` and `make test` set up what they need, given Python 3.11 and Rust 1.88 or newer.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,8 +26,9 @@ lint: $(VENV)/dev  ## formatters, linters, types, import order
 	$(BIN)/python -m mypy.stubtest paretohqd._core
 	$(BIN)/lint-imports
 
-bench:  ## criterion benchmarks of the kernels
+bench: $(VENV)/dev  ## our kernels alone (criterion), then beside moocore
 	cargo bench --bench kernels
+	$(BIN)/python benches/peers.py --large
 
 wheel: $(VENV)/dev  ## build the abi3 wheel into dist/
 	$(BIN)/maturin build --release --out dist

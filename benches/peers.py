@@ -2,9 +2,10 @@
 
     python benches/peers.py [--large] [--out benches/results]
 
-Each figure is the minimum of three repeats of the wall time through the public Python call; the ratio
-is the rival's time over ours. moocore runs on one thread. Data: `uni` uniform cube, `corr` Gaussian
-with correlation .5, `anti` Dirichlet with noise of .01 (large fronts), `disc` integers 0..10 (ties).
+Each figure is the minimum of three repeats of the wall time through the public Python call; the
+ratio is the rival's time over ours. moocore runs on one thread. Data: `uni` uniform cube, `corr`
+Gaussian with correlation .5, `anti` Dirichlet with noise of .01 (large fronts), `disc` integers
+0..10 (ties).
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from rich.progress import track
 import paretohqd as pq
 
 REPEATS = 3
-Task = tuple[str, str, int, int, Callable[[int | None], Any], Callable[[], Any], Callable[..., bool]]
+Task = tuple[
+    str, str, int, int, Callable[[int | None], Any], Callable[[], Any], Callable[..., bool]
+]
 
 
 def points(kind: str, n: int, m: int) -> np.ndarray:

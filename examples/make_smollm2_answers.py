@@ -9,6 +9,7 @@ core that has bfloat16 instructions.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def choose_prompts(count: int = PROMPTS, seed: int = SEED) -> pl.DataFrame:
     for number, conversation in enumerate(Dataset().values()):
         joined = (" ".join(m["text"] for m in turn) for turn in conversation["messages"])
         turns = [" ".join(text.split()) for text in joined]
-        answered = [a for a, b in zip(turns, turns[1:], strict=False) if a and b]
+        answered = [a for a, b in pairwise(turns) if a and b]
         rows += [(number, place, text) for place, text in enumerate(answered)]
     turns = pl.DataFrame(rows, schema=["conversation", "turn", "prompt"], orient="row").filter(
         pl.col("prompt").str.split(" ").list.len().is_between(4, 40)

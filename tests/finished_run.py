@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paretohqd.findings import findings
+
 TWO = ["relevance", "harmless"]
 THREE = [*TWO, "humour"]
 GRIDS = {
@@ -181,12 +183,22 @@ def make_run(
             "reference": [0] * len(objectives),
             "sets": {**sets, "best_single": 0.3456},
             "best_single_model": names[-1],
-            "raw": {"reference": [-0.25] * len(objectives), "sets": {**sets, "best_single": 1.618}},
+            "raw": {
+                "reference": [-0.25] * len(objectives),
+                "sets": {**sets, "best_single": 1.618},
+                "best_single_model": names[-1],
+            },
         },
         "rank_correlation": {
             f"stage{s}": dict.fromkeys(objectives, 0.875) for s in range(1, stages + 1)
         },
     }
+    last = [m for m in models if m["stage"] in (0, stages)]
+    written = {
+        m["model"]: pl.read_parquet(folder / "evaluate" / m["model"] / "answers.parquet")
+        for m in last
+    }
+    metrics["findings"] = findings(last, written, objectives)
     facts = {
         "seconds": {
             "stage1/score": 31.5,

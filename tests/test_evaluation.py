@@ -121,6 +121,34 @@ def test_one_held_out_prompt_has_no_error() -> None:
     assert evaluation.table(found)["a se"].to_list() == [None, None]
 
 
+def test_one_held_out_prompt_decides_nothing() -> None:
+    one = {
+        "base": answers([1.0], [1.0]),
+        "stage1-00": answers([2.0], [0.0]),
+        "stage1-01": answers([0.0], [2.0]),
+    }
+    found = summarise(
+        one, objectives=["a", "b"], preferences=[[1.0, 0.0], [0.0, 1.0]], raw_reference=[0.0, 0.0]
+    )
+    json.dumps(found, allow_nan=False)
+    assert [finding["verdict"] for finding in found["findings"]] == ["open", "open"]
+    assert "a: (1, 0) cannot be told from (0, 1): +2.000 (se unknown)" in evaluation.render(found)
+
+
+def test_each_hypervolume_has_its_own_best_model() -> None:
+    several = {
+        "base": answers([0.0], [0.0]),
+        "stage1-00": answers([1.0], [0.5]),
+        "stage1-01": answers([0.6], [1.0]),
+    }
+    found = summarise(
+        several, objectives=["a", "b"], preferences=[[1, 0], [0, 1]], raw_reference=[0.0, -100.0]
+    )["hypervolume"]
+    assert (found["best_single_model"], found["sets"]["best_single"]) == ("stage1-01", 0.6)
+    assert found["raw"]["best_single_model"] == "stage1-00"
+    assert found["raw"]["sets"]["best_single"] == pytest.approx(100.5)
+
+
 def test_json_holds_the_summary_without_nan(summary: dict[str, Any]) -> None:
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
 

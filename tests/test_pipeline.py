@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from paretohqd import config, pipeline, strict
+from paretohqd import pipeline, strict
 from paretohqd.config import load_config
 from small_run import do, settings
 
@@ -307,6 +307,12 @@ def test_the_number_format_is_kept_when_a_run_goes_on(
         ({"train__learning_rat": 1}, r"train\.learning_rat: did you mean learning_rate\?"),
         ({"train_stage2__seed": 1}, r"train_stage2\.seed is set by the run itself"),
         ({"lora__rank_pattern_": {}}, r"lora\.rank_pattern_: did you mean rank_pattern\?"),
+        ({"train__max_steps": "many"}, r"train\.max_steps: expected a whole number.*'many'"),
+        ({"train__max_steps": None}, r"train\.max_steps: expected a whole number.*None"),
+        ({"train__learning_rate": "high"}, r"train\.learning_rate: expected .*number, got 'high'"),
+        ({"lora__r": 1.5}, r"lora\.r: expected a whole number.*1\.5"),
+        ({"train_stage2__max_length": 8}, "all of 120 prompts have 8 tokens"),
+        ({"generation__max_new_tokens": 100_000}, "max_new_tokens fills the model's context"),
         ({"model__name": "/nowhere/model"}, "model /nowhere/model: cannot be loaded"),
         ({"data__held_out": 1000}, "data.held_out: 1000 conversations"),
         ({"train__max_length": 8}, "all of 120 prompts have 8 tokens"),
@@ -320,6 +326,20 @@ def test_bad_settings_are_refused_before_any_training(
         do(settings(parts, str(tmp_path / "run"), **change))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run" / "stage1").exists()
+
+
+def test_a_run_that_cannot_begin_lets_go_of_its_folder(parts: Path, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    with pytest.raises(ValueError, match="cuda") as held:
+        do(settings(parts, run, device="cuda"))
+    do(settings(parts, run, stages=1, preferences=2, train__max_steps=1))
+    assert held is not None
+
+
+def test_one_held_out_prompt_is_enough_to_finish(parts: Path, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    do(settings(parts, run, stages=1, preferences=2, train__max_steps=1, evaluation__prompts=1))
+    assert (tmp_path / "run" / "report.html").is_file()
 
 
 def test_a_failed_run_lets_go_of_its_folder(parts: Path, tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ pytest.importorskip("vl_convert")
 
 from finished_run import GRIDS, TWO, make_run
 from paretohqd.charts import palette
+from paretohqd.findings import findings
 from paretohqd.fronts import selection_charts
-from paretohqd.report import findings, write_report
+from paretohqd.report import write_report
 
 HOSTILE = "</script><script>alert('x')</script> \"quoted\" & *starred* [link](javascript:alert(1))"
 
@@ -190,16 +191,6 @@ def test_an_unfinished_run_is_refused_by_name(missing, tmp_path):
     with pytest.raises(ValueError, match=f"not a finished run: {re.escape(missing)} is missing"):
         write_report(run, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
-
-
-def test_facts_may_stand_among_the_metrics(tmp_path):
-    run = make_run(tmp_path / "run", *GRIDS["two-3"], stages=1)
-    before = write_report(run, tmp_path / "page.html").read_bytes()
-    path = run / "evaluate/summary/metrics.json"
-    metrics = json.loads(path.read_text()) | json.loads((run / "facts.json").read_text())
-    path.write_text(json.dumps(metrics))
-    (run / "facts.json").unlink()
-    assert write_report(run, tmp_path / "page.html").read_bytes() == before
 
 
 def test_answers_to_other_prompts_are_refused(tmp_path):

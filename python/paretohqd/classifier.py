@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.loading import quiet, told
+
 Scores = NDArray[np.float64]
 
 
@@ -119,15 +121,21 @@ class ClassifierReward:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         model, revision = str(self.model), self.revision
-        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, truncation_side="left")
+        with told(model), quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                model, revision=revision, truncation_side="left"
+            )
+            network, report = AutoModelForSequenceClassification.from_pretrained(
+                model,
+                revision=revision,
+                dtype=getattr(torch, self.dtype),
+                output_loading_info=True,
+            )
         if self.template == "chat" and not tokenizer.chat_template:
             raise ValueError(
                 f"{model} has no chat template: pass template= as a format string with "
                 "{prompt} and {response}, as its model card shows it"
             )
-        network, report = AutoModelForSequenceClassification.from_pretrained(
-            model, revision=revision, dtype=getattr(torch, self.dtype), output_loading_info=True
-        )
         if report["missing_keys"]:
             raise ValueError(
                 f"{model} is no trained classifier: its checkpoint lacks "
@@ -151,6 +159,10 @@ class ClassifierReward:
             commit=_commit(model, revision),
         )
         return self._loaded
+
+    def unload(self) -> None:
+        """Give the model's memory back; scoring again loads it again."""
+        self._loaded = None
 
     def _choose_output(self, config: Any) -> int:
         labels = ", ".join(f"{i} ({label})" for i, label in sorted(config.id2label.items()))
@@ -236,8 +248,8 @@ class ClassifierReward:
     def manifest(self) -> dict[str, Any]:
         """Where the scores come from; complete once the reward has scored.
 
-        `commit`, `device` and `limit` (the length in force) are None before, and `truncated` counts
-        the over-long rows of all calls so far.
+        `commit`, `device` and `limit` (the length in force) are None while no model is loaded;
+        `truncated` counts the over-long rows of all calls so far.
         """
         keys = ("name", "model", "revision", "template", "output", "max_length", "dtype")
         loaded = self._loaded

@@ -37,8 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}")
-    except (ValueError, ImportError) as error:
+    except (ValueError, ImportError, pl.exceptions.PolarsError) as error:
         return _fail(str(error))
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        return _fail(
+            "the GPU's memory is full: lower train.per_device_train_batch_size or "
+            "generation.batch_size, or set train.gradient_checkpointing: true"
+        )
     return 0
 
 
@@ -238,8 +245,9 @@ def _run(parsed: argparse.Namespace) -> None:
         except ValueError as error:
             raise ValueError(f"--set {key}: {error}") from None
     settings = load_config(parsed.config, overrides)
-    # Tokenizers warn about forking, and hub look-ups of local folders only cost time.
+    # Tokenizers warn about forking; a run tells nobody that it runs.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from paretohqd import evaluation
     from paretohqd.pipeline import run
 

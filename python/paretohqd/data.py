@@ -179,7 +179,9 @@ def split(
             ~pl.col("conversation").is_in(held.implode()),
             ~pl.col("prompt").is_in(held_out["prompt"].implode()),
         )
-        others = others.filter(prompt_lengths(others) < limit)
+        short = prompt_lengths(others) < limit
+        dropped["prompt for stage 2 too long"] = int((~short).sum())
+        others = others.filter(short)
         if others.is_empty():
             raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
     prompts = others.unique("prompt", keep="first", maintain_order=True)

@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from .metrics import words
+from paretohqd.metrics import words
 
 Scores = NDArray[np.float64]
 Manifest = dict[str, Any]

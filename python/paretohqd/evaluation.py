@@ -11,7 +11,7 @@ import polars as pl
 
 from paretohqd import metrics
 from paretohqd.config import Evaluation
-from paretohqd.findings import findings, label, sentence
+from paretohqd.findings import findings, label, mean_and_error, sentence
 from paretohqd.hypervolume import hypervolume
 
 BASE = "base"
@@ -99,13 +99,6 @@ def summarise(
     }
 
 
-def mean_and_error(values: pl.Series) -> dict[str, float | None]:
-    """Mean and its standard error; no error is known from one value."""
-    array = values.to_numpy()
-    error = float(array.std(ddof=1) / math.sqrt(len(array))) if len(array) > 1 else None
-    return {"mean": float(array.mean()), "se": error}
-
-
 def _share(flags: pl.Series) -> float:
     return float(flags.to_numpy().mean())
 
@@ -126,23 +119,23 @@ def _hypervolumes(
     points = _points(models, names)
     low, high = points.min(axis=0), points.max(axis=0)
     scaled = (points - low) / np.where(high > low, high - low, 1.0)
-    zero, raw_ref = [0.0] * len(names), list(raw_reference)
-    alone = [hypervolume(scaled[i : i + 1], ref=zero) for i in range(len(models))]
-    best = int(np.argmax(alone))
     sets = {BASE: [0]}
     for stage in sorted({m["stage"] for m in models if m["stage"]}):
         sets[f"stage{stage}"] = [i for i, m in enumerate(models) if m["stage"] == stage]
-    sets["best_single"] = [best]
-    return {
-        "bounds": {n: [float(a), float(b)] for n, a, b in zip(names, low, high, strict=True)},
-        "reference": zero,
-        "sets": {name: hypervolume(scaled[rows], ref=zero) for name, rows in sets.items()},
-        "best_single_model": models[best]["model"],
-        "raw": {
-            "reference": raw_ref,
-            "sets": {name: hypervolume(points[rows], ref=raw_ref) for name, rows in sets.items()},
-        },
-    }
+
+    def measured(points: np.ndarray, ref: list[float]) -> dict[str, Any]:
+        alone = [hypervolume(points[i : i + 1], ref=ref) for i in range(len(models))]
+        best = int(np.argmax(alone))
+        found = {name: hypervolume(points[rows], ref=ref) for name, rows in sets.items()}
+        return {
+            "reference": ref,
+            "sets": {**found, "best_single": alone[best]},
+            "best_single_model": models[best]["model"],
+        }
+
+    bounds = {n: [float(a), float(b)] for n, a, b in zip(names, low, high, strict=True)}
+    scaled_volumes = measured(scaled, [0.0] * len(names))
+    return {"bounds": bounds, **scaled_volumes, "raw": measured(points, list(raw_reference))}
 
 
 def _agreement(
@@ -229,7 +222,7 @@ def _below(summary: Mapping[str, Any]) -> list[str]:
     lines.append("  " + _sets(volume["sets"], volume["best_single_model"]))
     reference = ", ".join(f"{x:.3g}" for x in volume["raw"]["reference"])
     lines.append(f"raw hypervolume, reference ({reference}):")
-    lines.append("  " + _sets(volume["raw"]["sets"], volume["best_single_model"]))
+    lines.append("  " + _sets(volume["raw"]["sets"], volume["raw"]["best_single_model"]))
     lines.append("  (several models always cover more than one: compare with the best single one)")
     for stage, found in summary["rank_correlation"].items():
         text = ", ".join(f"{n} {'-' if v is None else f'{v:+.2f}'}" for n, v in found.items())

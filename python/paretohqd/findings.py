@@ -39,10 +39,12 @@ def findings(
         score = answers[own["model"]][name]
 
         def against(other: Mapping[str, Any], score: pl.Series = score, name: str = name) -> Any:
-            mean, se = paired(score, answers[other["model"]][name])
-            verdict = "open" if not abs(mean) > 2 * se else "wins" if mean > 0 else "loses"
+            difference = mean_and_error(score - answers[other["model"]][name])
+            mean, se = difference["mean"], difference["se"]
+            told = mean is not None and se is not None and abs(mean) > 2 * se
+            verdict = "open" if not told or mean is None else "wins" if mean > 0 else "loses"
             text = "base" if other is base else label(other["weights"])
-            return {"text": text, "verdict": verdict, "mean": mean, "se": se}
+            return {"text": text, "verdict": verdict, **difference}
 
         rivals = [against(other) for other in corners.values() if other is not own]
         verdicts = {rival["verdict"] for rival in rivals}
@@ -58,19 +60,16 @@ def findings(
     return found
 
 
-def paired(ours: pl.Series, theirs: pl.Series) -> tuple[float, float]:
-    """Mean difference over prompts and its standard error (NaN for fewer than two prompts).
+def mean_and_error(values: pl.Series) -> dict[str, float | None]:
+    """Mean and its standard error; one value tells no error.
 
     Example:
-        >>> paired(pl.Series([1.0, 3.0]), pl.Series([0.0, 0.0]))
-        (2.0, 1.0)
+        >>> mean_and_error(pl.Series([1.0, 3.0]))
+        {'mean': 2.0, 'se': 1.0}
     """
-    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-    n = len(differences)
-    mean = sum(differences) / n if n else float("nan")
-    if n < 2:
-        return mean, float("nan")
-    return mean, sqrt(sum((d - mean) ** 2 for d in differences) / (n - 1) / n)
+    array = values.to_numpy()
+    error = float(array.std(ddof=1) / sqrt(len(array))) if len(array) > 1 else None
+    return {"mean": float(array.mean()), "se": error}
 
 
 def label(weights: Sequence[float]) -> str:
@@ -92,8 +91,9 @@ def sentence(finding: Mapping[str, Any]) -> str:
         'help: (1, 0) beats base: +0.250 (se 0.100)'
     """
     words = {"wins": "beats", "loses": "loses to", "open": "cannot be told from"}
-    parts = [
-        f"{words[other['verdict']]} {other['text']}: {other['mean']:+.3f} (se {other['se']:.3f})"
-        for other in [*finding["rivals"], finding["base"]]
-    ]
+    parts = []
+    for other in [*finding["rivals"], finding["base"]]:
+        error = "unknown" if other["se"] is None else f"{other['se']:.3f}"
+        verdict = words[other["verdict"]]
+        parts.append(f"{verdict} {other['text']}: {other['mean']:+.3f} (se {error})")
     return f"{finding['objective']}: {finding['corner']} {'; '.join(parts)}"

@@ -53,7 +53,8 @@ class Forecast:
         spec, P = settings.generation, self._preferences
         corners = min(P, len(settings.objectives) + 1)
         held_out = settings.evaluation.prompts or settings.data.held_out
-        answers = held_out * (1 + settings.stages * P)
+        answered = sum(stage.startswith("answers/") for stage in self._finished)
+        answers = held_out * max(0, 1 + settings.stages * P - answered)
         steps = 0
         for stage in range(1, settings.stages + 1):
             train = {**DEFAULTS, **settings.train, **(settings.train_stage2 if stage == 2 else {})}

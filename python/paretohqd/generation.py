@@ -18,7 +18,7 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from paretohqd.models import quiet
+from paretohqd.loading import quiet
 from paretohqd.stages import hash_path
 
 Progress = Callable[[int, int], None]

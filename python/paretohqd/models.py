@@ -12,18 +12,21 @@ import os
 import shutil
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import datasets
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
-from transformers.utils import logging as transformers_logging
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    GgufConfig,
+)
 
 from paretohqd import config, embedded
+from paretohqd.loading import quiet, told
 from paretohqd.stages import hash_path
 
 
@@ -70,7 +73,11 @@ def find_machine(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if precision == "auto":
-        bfloat16 = torch.cuda.is_bf16_supported() if device == "cuda" else _cpu_likes_bfloat16()
+        bfloat16 = (
+            torch.cuda.is_bf16_supported(including_emulation=False)
+            if device == "cuda"
+            else _cpu_likes_bfloat16()
+        )
     else:
         bfloat16 = precision == "bfloat16"
     return Machine(device=device, bfloat16=bfloat16, threads=torch.get_num_threads())
@@ -101,17 +108,23 @@ def load_base(spec: config.Model, *, device: str, dtype: torch.dtype) -> tuple[A
         ValueError: no such model, or a tokenizer without a chat template when none is given.
     """
     tokenizer, folder = load_tokenizer(spec), base_folder(spec)
-    with _told(spec.name), quiet():
+    with told(spec.name), quiet():
         model = AutoModelForCausalLM.from_pretrained(
             folder, revision=spec.revision or "main", dtype=dtype
         )
+    # Penalties and the like that a checkpoint ships would act on what is sampled here, unsaid.
+    model.generation_config = GenerationConfig(
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=model.generation_config.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     return model.to(device).eval(), tokenizer
 
 
 def load_tokenizer(spec: config.Model) -> Any:
     """Load the tokenizer alone; see `load_base`."""
     folder = base_folder(spec)
-    with _told(spec.name), quiet():
+    with told(spec.name), quiet():
         tokenizer = AutoTokenizer.from_pretrained(folder, revision=spec.revision or "main")
     if spec.chat_template is not None:
         tokenizer.chat_template = _template(spec)
@@ -134,21 +147,9 @@ def load_tokenizer(spec: config.Model) -> Any:
 
 def context_length(spec: config.Model) -> int:
     """Tokens that the model can attend to; very many where its configuration sets no limit."""
-    with _told(spec.name), quiet():
+    with told(spec.name), quiet():
         found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
     return int(getattr(found, "max_position_embeddings", None) or 2**31)
-
-
-@contextlib.contextmanager
-def _told(name: str | Path) -> Iterator[None]:
-    """Say in one line which model could not be loaded."""
-    try:
-        yield
-    except Exception as error:  # a damaged file fails in whatever library reads it
-        reason = (str(error).splitlines() or [""])[0].strip()
-        raise ValueError(
-            f"model {name}: cannot be loaded: {reason or type(error).__name__}"
-        ) from error
 
 
 def base_folder(spec: config.Model) -> str:
@@ -172,11 +173,14 @@ def unpack_gguf(file: Path) -> Path:
     if folder.is_dir():
         return folder
     root.mkdir(parents=True, exist_ok=True)
+    for torn in root.glob(f"{folder.name}.*"):  # an attempt that was killed, and not just now
+        if time.time() - torn.stat().st_mtime > 3600:
+            shutil.rmtree(torn, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=root))
     try:
         source = {"gguf_file": file.name}
         # The conversion draws a bar that no setting of transformers turns off.
-        with _told(file), quiet(), contextlib.redirect_stderr(io.StringIO()):
+        with told(file), quiet(), contextlib.redirect_stderr(io.StringIO()):
             model = AutoModelForCausalLM.from_pretrained(
                 str(file.parent),
                 quantization_config=GgufConfig(dequantize=True),
@@ -200,7 +204,7 @@ def identity(spec: config.Model) -> dict[str, Any]:
         found["name"] = folder.name  # has the file's hash; unpacking it anew changes nothing
     elif folder.is_dir():
         found["name"] = "local"
-        found["content"] = _fingerprint(folder)
+        found["content"] = fingerprint(folder)
     return found
 
 
@@ -214,7 +218,7 @@ def _template(spec: config.Model) -> str | None:
     return spec.chat_template
 
 
-def _fingerprint(folder: Path) -> str:
+def fingerprint(folder: Path) -> str:
     """Hash of a folder: the content of small files, size and time of large ones."""
     marks = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
@@ -223,24 +227,3 @@ def _fingerprint(folder: Path) -> str:
         mark = f"{facts.st_size}:{facts.st_mtime_ns}" if large else hash_path(path)
         marks.append(f"{path.relative_to(folder)}:{mark}")
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep libraries' loading bars and warnings off the screen; ours say what goes on."""
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    no_data_bars = datasets.are_progress_bars_disabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    datasets.disable_progress_bars()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if not no_data_bars:
-            datasets.enable_progress_bars()
-        if bars:
-            transformers_logging.enable_progress_bar()

@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import torch
 
 from paretohqd import config, data, evaluation, models, scoring, training
-from paretohqd.generation import generate, trim_unfinished
+from paretohqd.answers import answer, sample
 from paretohqd.progress import Screen
 from paretohqd.report import write_report
 from paretohqd.selection import Selection, choose
@@ -62,10 +61,14 @@ def run(settings: config.Config, *, screen: Screen | None = None) -> Path:
 def split(s: Session) -> Result:
     """Pool to select from, prompts for stage 2, and held-out prompts, in three files."""
     spec = s.settings.data
-    limit = {**training.DEFAULTS, **s.settings.train}["max_length"] or 2**31
+    stages = range(1, s.settings.stages + 1)
+    limits = [{**training.DEFAULTS, **s.train[i]}["max_length"] or 2**31 for i in stages]
     # A prompt must also leave room for what is sampled.
-    room = models.context_length(s.settings.model) - s.settings.generation.max_new_tokens
-    limit = min(limit, room + 1)
+    context = models.context_length(s.settings.model)
+    room = context - s.settings.generation.max_new_tokens
+    if room < 1:
+        raise ValueError(f"generation.max_new_tokens fills the model's context of {context} tokens")
+    limit = min(*limits, room + 1)
     sources = [name for name in (spec.source, spec.prompts) if name is not None]
 
     def work(out: Path) -> Mapping[str, Any]:
@@ -94,22 +97,24 @@ def split(s: Session) -> Result:
 
 def score(s: Session, stage: int, answers: Result) -> Result:
     """Add one column per objective to the answers."""
+    columns = {o.name: o.column for o in s.settings.objectives if o.column is not None}
 
     def work(out: Path) -> Mapping[str, Any]:
         name = "pool.parquet" if stage == 1 else "answers.parquet"
         frame = pl.read_parquet(answers.path / name)
         if stage == 1:
-            frame = given_columns(s, frame)
+            frame = given_columns(frame, s.names, columns)
         wanted = [reward for reward in s.rewards if reward.name not in frame.columns]
         if wanted:
-            with s.screen.bar(f"score {len(frame)} answers") as progress, models.quiet():
+            with s.screen.bar(f"score {len(frame)} answers") as progress:
                 frame = scoring.score(frame, wanted, progress=progress)
         frame.write_parquet(out / "scored.parquet")
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 
     return s.alone(
         f"stage{stage}/score", work,
-        settings=s.objective_settings, inputs={"answers": answers.digest},
+        settings=s.objective_settings | ({"columns": columns} if stage == 1 else {}),
+        inputs={"answers": answers.digest},
     )  # fmt: skip
 
 
@@ -147,7 +152,6 @@ def select(s: Session, stage: int, scored: Result) -> Result:
 
 def fit(s: Session, stage: int, selected: Result) -> None:
     """Train one adapter per preference; stage 2 goes on from the stage-1 adapter."""
-    s.free_sampler()
     rows = pl.read_parquet(selected.path / "selection.parquet")
     for number in range(len(s.weights)):
         own = rows.filter(pl.col("preference") == number).select("prompt", "response")
@@ -159,6 +163,7 @@ def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Res
     """Train the adapter of one preference."""
     train = s.train[stage]
     name = f"stage{stage}/fit/{number:02d}"
+    s.free()
 
     def work(out: Path) -> Mapping[str, Any]:
         gpu = s.machine.device == "cuda" and s.machine.bfloat16
@@ -185,51 +190,14 @@ def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Res
         | ({"adapter": before.digest} if before else {}),
         owner=None,
     )  # fmt: skip
-    s.forecast.finished(name)
-
-
-def sample(s: Session, offline: Result) -> Result:
-    """Answers of the representative stage-1 models, as one frame without scores."""
-    spec = s.settings.generation
-    prompts = pl.read_parquet(offline.path / "prompts.parquet")
-    count = min(spec.prompts, len(prompts))
-    rng = np.random.default_rng([s.settings.seed, 2])
-    chosen = prompts[np.sort(rng.permutation(len(prompts))[:count])]
-    if count < spec.prompts:
-        s.screen.line(f"  generation.prompts: {spec.prompts} asked for, {count} there are")
-    who = representatives(s.weights)
-    for place, number in enumerate(who):
-        answer(
-            s, f"stage2/generate/{number:02d}", chosen, stage=1, number=number,
-            seed=s.settings.seed + 101 + number, owner=place,
-        )  # fmt: skip
-    s.folder.barrier()
-    made = [s.folder.result(f"stage2/generate/{number:02d}") for number in who]
-
-    def work(out: Path) -> Mapping[str, Any]:
-        frames = [pl.read_parquet(one.path / "answers.parquet") for one in made]
-        frame = pl.concat(
-            f.with_columns(model=pl.lit(evaluation.model_name(1, number)))
-            for number, f in zip(who, frames, strict=True)
+    notes = s.folder.result(name).manifest["notes"]
+    if notes["cut_answers"]:
+        s.screen.line(
+            f"  {notes['cut_answers']} of {notes['rows']} answers cut by train.max_length"
         )
-        if spec.trim:
-            frame = trim_unfinished(frame)
-        total = len(frame)
-        frame = frame.filter(pl.col("response").str.strip_chars() != "")
-        dropped = {"empty answer": total - len(frame)}
-        limit = s.settings.data.max_word_overlap
-        if limit is not None:
-            before = len(frame)
-            frame = data.without_echoes(frame, limit)
-            dropped["repeats the prompt"] = before - len(frame)
-        frame.write_parquet(out / "answers.parquet")
-        return {"rows": len(frame), "dropped": dropped}
-
-    return s.alone(
-        "stage2/answers", work,
-        settings={"trim": spec.trim, "max_word_overlap": s.settings.data.max_word_overlap},
-        inputs={f"{n:02d}": one.digest for n, one in zip(who, made, strict=True)},
-    )  # fmt: skip
+    if notes["processes"] != s.folder.world:
+        s.screen.line(f"  trained by {notes['processes']} processes, not by {s.folder.world}")
+    s.forecast.finished(name)
 
 
 def model_names(s: Session) -> list[tuple[str, int, int | None]]:
@@ -251,15 +219,14 @@ def evaluate(s: Session, offline: Result) -> None:
     for place, (model, stage, number) in enumerate(model_names(s)):
         seed = s.settings.seed + 1
         answer(s, f"answers/{model}", prompts, stage=stage, number=number, seed=seed, owner=place)
-    s.free_sampler()
+    s.free()
     s.folder.barrier()
     for model, _, _ in model_names(s):
         made = s.folder.result(f"answers/{model}")
 
         def work(out: Path, made: Result = made) -> Mapping[str, Any]:
             frame = pl.read_parquet(made.path / "answers.parquet")
-            with models.quiet():
-                frame = scoring.score(frame, s.rewards, allow_empty=True)
+            frame = scoring.score(frame, s.rewards, allow_empty=True)
             evaluation.measure(frame, spec).write_parquet(out / "answers.parquet")
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 
@@ -268,39 +235,6 @@ def evaluate(s: Session, offline: Result) -> None:
             settings={"objectives": s.objective_settings, **_plain(spec)},
             inputs={"answers": made.digest},
         )  # fmt: skip
-
-
-def answer(
-    s: Session, name: str, prompts: pl.DataFrame, *,
-    stage: int, number: int | None, seed: int, owner: int,
-) -> None:  # fmt: skip
-    """One model's answers to some prompts."""
-    spec = s.settings.generation
-    adapter = None if number is None else s.folder.result(f"stage{stage}/fit/{number:02d}")
-
-    def work(out: Path) -> Mapping[str, Any]:
-        model, tokenizer = s.sampler(adapter)
-        label = f"sample {len(prompts)} answers of {Path(name).name}"
-        with s.screen.bar(label) as progress:
-            frame = generate(
-                model, tokenizer, prompts["prompt"].to_list(),
-                seed=seed, max_new_tokens=spec.max_new_tokens, temperature=spec.temperature,
-                top_p=spec.top_p, batch_size=spec.batch_size, progress=progress,
-            )  # fmt: skip
-        frame.drop("sample").write_parquet(out / "answers.parquet")
-        return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
-
-    s.folder.stage(
-        name, work,
-        settings={**_sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16},
-        inputs={
-            "prompts": hash_frame(prompts),
-            "model": s.model_id,
-            "adapter": adapter.digest if adapter else "",
-        },
-        owner=owner,
-    )  # fmt: skip
-    s.forecast.finished(name)
 
 
 def summarise(s: Session) -> Result:
@@ -341,19 +275,23 @@ def report(s: Session, summary: Result) -> None:
     s.folder.barrier()
 
 
-def given_columns(s: Session, frame: pl.DataFrame) -> pl.DataFrame:
-    """Scores that the data already have, under their objectives' names."""
-    for objective in s.settings.objectives:
-        if objective.column is None:
-            frame = frame.drop(objective.name, strict=False)
-            continue
-        if objective.column not in frame.columns:
+def given_columns(
+    frame: pl.DataFrame, objectives: Sequence[str], columns: Mapping[str, str]
+) -> pl.DataFrame:
+    """Scores that the data already have, under their objectives' names; no others of these names.
+
+    >>> frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
+    >>> given_columns(frame, ["a", "b"], {"a": "b", "b": "a"}).row(0)
+    (2.0, 1.0)
+    """
+    for name, column in columns.items():
+        if column not in frame.columns:
             raise ValueError(
-                f"objectives.{objective.name}: no column {objective.column!r} in "
-                f"{s.settings.data.source}: it has {', '.join(frame.columns)}"
+                f"objectives: {name}: no column {column!r} in the data: it has "
+                f"{', '.join(frame.columns)}"
             )
-        frame = frame.with_columns(pl.col(objective.column).alias(objective.name))
-    return frame
+    scores = frame.select(pl.col(column).alias(name) for name, column in columns.items())
+    return pl.concat([frame.drop(objectives, strict=False), scores], how="horizontal")
 
 
 def selection_summary(s: Session, chosen: Selection, k: int) -> dict[str, Any]:
@@ -374,27 +312,8 @@ def selection_summary(s: Session, chosen: Selection, k: int) -> dict[str, Any]:
     }
 
 
-def representatives(weights: np.ndarray) -> list[int]:
-    """Numbers of the M + 1 preferences whose models answer for stage 2.
-
-    The corner of each objective (the preference that weighs it most) and the most balanced one;
-    fewer where these coincide.
-
-    >>> representatives(np.array([[1, 0], [0.5, 0.5], [0, 1]]))
-    [0, 1, 2]
-    """
-    corners = weights.argmax(axis=0)
-    balanced = np.square(weights - 1 / weights.shape[1]).sum(axis=1).argmin()
-    return sorted({int(i) for i in [*corners, balanced]})
-
-
 def _plain(section: Any) -> dict[str, Any]:
     return dataclasses.asdict(section)
-
-
-def _sampling(spec: config.Generation) -> dict[str, Any]:
-    """What an answer depends on: not how many prompts there are, nor what follows."""
-    return {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
 
 
 def _neighbours(overlap: Sequence[Sequence[float]]) -> float:

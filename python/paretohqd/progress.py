@@ -75,12 +75,12 @@ class Screen:
 def duration(seconds: float) -> str:
     """A length of time as people say it.
 
-    >>> duration(8.2), duration(75), duration(8000)
-    ('8 s', '1 min 15 s', '2 h 13 min')
+    >>> duration(0.5), duration(8.2), duration(75), duration(8000)
+    ('0.50 s', '8.2 s', '1 min 15 s', '2 h 13 min')
     """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if seconds < 60:
+        decimals = 2 if seconds < 1 else 1 if seconds < 10 else 0
+        return f"{seconds:.{decimals}f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

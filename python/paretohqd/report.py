@@ -17,8 +17,9 @@ from markupsafe import Markup
 
 from paretohqd.charts import Chart, evaluation_charts, library, palette, training_chart
 from paretohqd.evaluation import phases
-from paretohqd.findings import findings, label
+from paretohqd.findings import label
 from paretohqd.fronts import selection_charts
+from paretohqd.progress import duration
 
 SAMPLE_PROMPTS = 6
 
@@ -39,7 +40,7 @@ def write_report(run: Path, out: Path) -> Path:
 
     Args:
         run: a run folder with `config.yaml`, `stage1/`, `evaluate/`, for two stages `stage2/`, and
-            `facts.json`: seconds, versions, machine and seed, which may stand in metrics.json too.
+            `facts.json`: seconds, versions, machine and seed.
         out: the page to write; its folder is made if need be.
 
     Returns:
@@ -52,9 +53,8 @@ def write_report(run: Path, out: Path) -> Path:
     """
     run, out = Path(run), Path(out)
     metrics = json.loads(_text(run, "evaluate/summary/metrics.json"))
-    if "seconds" not in metrics:
-        # What the run as a whole took changes when it is resumed; its results do not.
-        metrics |= json.loads(_text(run, "facts.json"))
+    # What the run as a whole took changes when it is resumed; its results do not.
+    metrics |= json.loads(_text(run, "facts.json"))
     labels = [label(weights) for weights in metrics["preferences"]]
     models = metrics["models"]
     last = max(model["stage"] for model in models)
@@ -71,7 +71,7 @@ def write_report(run: Path, out: Path) -> Path:
         colours=palette(metrics["preferences"]),
         last=last,
         stages=stages,
-        findings=findings(final, answers, metrics["objectives"]),
+        findings=metrics["findings"],
         evaluation=evaluation_charts(models, metrics["objectives"], labels),
         phases=phases(metrics["seconds"]),
         samples=_samples(final, answers, metrics),
@@ -79,7 +79,9 @@ def write_report(run: Path, out: Path) -> Path:
     )
     out.parent.mkdir(parents=True, exist_ok=True)
     # A lone surrogate, which JSON can carry, must not cost the page.
-    out.write_text(page, encoding="utf-8", errors="replace")
+    beside = out.with_name(f".{out.name}.new")
+    beside.write_text(page, encoding="utf-8", errors="replace")
+    beside.replace(out)
     return out
 
 
@@ -95,20 +97,6 @@ def number(value: float | None, sign: str = "-") -> str:
     # Adding zero turns the -0.0 that rounding may leave into a plain zero.
     text = f"{round(value, 3) + 0.0:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
     return text.replace("-", "\N{MINUS SIGN}")
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them.
-
-    Example:
-        >>> duration(0.5), duration(75), duration(7260)
-        ('0.50 s', '1 min 15 s', '2 h 1 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
 
 
 def _template() -> Any:

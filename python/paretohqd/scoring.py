@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from . import embedded
-from .classifier import ClassifierReward, refuse_blank
+from paretohqd import embedded
+from paretohqd.classifier import ClassifierReward, refuse_blank
 
 __all__ = ["ClassifierReward", "Reward", "make_reward", "score"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import os
 from collections.abc import Callable
@@ -10,12 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from paretohqd import config, models, scoring, training
 from paretohqd.forecast import Forecast
 from paretohqd.generation import load_adapter
 from paretohqd.preferences import preference_weights
 from paretohqd.progress import Screen
-from paretohqd.stages import Result, Run, hash_path
+from paretohqd.stages import Result, Run
 from paretohqd.strict import to_mapping
 
 
@@ -44,14 +47,20 @@ class Session:
         self.folder = Run(
             Path(settings.run), rank=rank, world=world, barrier=barrier, report=self.screen.line
         )
-        self.machine = self._find_machine()
-        self.model_id = json.dumps(models.identity(settings.model), sort_keys=True)
-        self.objective_settings = {o.name: _identity(o) for o in settings.objectives}
-        """What scores depend on."""
-        self.forecast = Forecast(settings, len(self.weights), self.screen)
         self._sampler: tuple[Any, Any] | None = None
-        if rank == 0:
-            self._write_config()
+        self.forecast = Forecast(settings, len(self.weights), self.screen)
+        try:
+            self.machine = self._find_machine()
+            self.model_id = json.dumps(models.identity(settings.model), sort_keys=True)
+            self.objective_settings = dict(
+                zip(self.names, map(_identity, settings.objectives, self.rewards), strict=True)
+            )
+            """What scores depend on."""
+            if rank == 0:
+                self._write_config()
+        except BaseException:
+            self.folder.close()  # or a caller that goes on would find the folder in use
+            raise
 
     def alone(self, name: str, work: Callable[[Path], Any], **key: Any) -> Result:
         """A stage that the first process does while the others wait."""
@@ -72,9 +81,15 @@ class Session:
             self._sampler = (model, tokenizer)
         return model, tokenizer
 
-    def free_sampler(self) -> None:
-        """Make room for training or for reward models."""
+    def free(self) -> None:
+        """Give back the memory of the sampler and of the reward models."""
         self._sampler = None
+        for reward in self.rewards:
+            if isinstance(reward, scoring.ClassifierReward):
+                reward.unload()
+        gc.collect()  # a trainer and its model refer to each other
+        if self.machine.device == "cuda":
+            torch.cuda.empty_cache()
 
     def _find_machine(self) -> models.Machine:
         """Find the machine; a resumed run keeps the number format that it began with."""
@@ -83,14 +98,16 @@ class Session:
         precision = settings.precision
         if precision == "auto" and known.get("wish") == settings.device:
             precision = known["precision"]
-        machine = models.find_machine(settings.device, precision, settings.threads)
-        if self.folder.rank == 0:
-            precision = "bfloat16" if machine.bfloat16 else "float32"
-            self.folder.write_json(
-                "machine.json", {"wish": settings.device, "precision": precision}
-            )
         self.folder.barrier()
-        return machine
+        if self.folder.rank == 0:
+            machine = models.find_machine(settings.device, precision, settings.threads)
+            precision = "bfloat16" if machine.bfloat16 else "float32"
+            found = {"wish": settings.device, "precision": precision}
+            self.folder.write_json("machine.json", found)
+        self.folder.barrier()
+        # What the first process found holds for all: timings may differ.
+        precision = self.folder.read_json("machine.json")["precision"]
+        return models.find_machine(settings.device, precision, settings.threads)
 
     def _write_config(self) -> None:
         import yaml
@@ -125,11 +142,15 @@ def _reward(objective: config.Objective, device: str) -> scoring.Reward:
     return scoring.make_reward(**given)
 
 
-def _identity(objective: config.Objective) -> dict[str, Any]:
-    """An objective's settings, and the content of a reward model that is a folder here."""
-    local = objective.model is not None and Path(objective.model).is_dir()
-    content = {"content": hash_path(Path(str(objective.model)))} if local else {}
-    return dataclasses.asdict(objective) | content
+def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, Any]:
+    """What an objective's scores depend on: content where it is local, else names and versions."""
+    given = dataclasses.asdict(objective)
+    del given["batch_size"], given["column"]
+    if objective.model is None:
+        given["packages"] = reward.manifest()["packages"]
+    elif Path(objective.model).is_dir():
+        given["model"] = models.fingerprint(Path(objective.model))
+    return given
 
 
 def _changes(before: Any, now: Any, where: str = "") -> list[str]:

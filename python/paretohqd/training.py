@@ -20,8 +20,9 @@ from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
 from paretohqd.generation import encode_prompts, stop_tokens
-from paretohqd.models import Machine, quiet
-from paretohqd.strict import check_keys
+from paretohqd.loading import quiet
+from paretohqd.models import Machine
+from paretohqd.strict import check_keys, check_values
 
 RESERVED = (
     "output_dir",
@@ -70,8 +71,9 @@ def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str
     taken = [key for key in train if key in RESERVED]
     if taken:
         raise ValueError(f"{where}.{taken[0]} is set by the run itself: leave it out")
-    check_keys(train, [f.name for f in fields(SFTConfig) if f.init], where)
-    check_keys(lora, [f.name for f in fields(LoraConfig) if f.init], "lora")
+    for given, kind, section in ((train, SFTConfig, where), (lora, LoraConfig, "lora")):
+        check_keys(given, [f.name for f in fields(kind) if f.init], section)
+        check_values(given, kind, section)
 
 
 def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
@@ -118,7 +120,7 @@ def fit(
     """Train one adapter and save it.
 
     Args:
-        model: the base model, freshly loaded in float32 on a CPU; the call wraps it.
+        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
         tokenizer: its tokenizer, with a chat template.
         rows: the training set, columns prompt and response.
         out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
@@ -158,6 +160,8 @@ def fit(
             seed=seed,
             disable_tqdm=True,
         )
+        if arguments.world_size == 1:
+            arguments._n_gpu = min(arguments.n_gpu, 1)  # else several GPUs multiply the batch
         trainer = SFTTrainer(
             model=model,
             args=arguments,
@@ -168,6 +172,11 @@ def fit(
         )
         trainer.pop_callback(PrinterCallback)
         trainer.train_dataset, cut = end_at_stop(trainer.train_dataset, stop)
+        if cut == len(trainer.train_dataset):
+            raise ValueError(
+                f"max_length={settings['max_length']} cuts all {cut} answers short: no end token "
+                "would be trained, and the model would never stop: raise train.max_length"
+            )
         trainable = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
         if trainable == 0:
             raise ValueError("the adapter has no trainable parameters: check lora.target_modules")

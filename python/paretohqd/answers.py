@@ -1,0 +1,113 @@
+"""Stages that sample: stage-2 candidates by the representative models, and held-out answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from paretohqd import config, data, evaluation
+from paretohqd.generation import generate, trim_unfinished
+from paretohqd.session import Session
+from paretohqd.stages import Result, hash_frame
+
+
+def sample(s: Session, offline: Result) -> Result:
+    """Answers of the representative stage-1 models, as one frame without scores."""
+    spec = s.settings.generation
+    prompts = pl.read_parquet(offline.path / "prompts.parquet")
+    count = min(spec.prompts, len(prompts))
+    rng = np.random.default_rng([s.settings.seed, 2])
+    chosen = prompts[np.sort(rng.permutation(len(prompts))[:count])]
+    if count < spec.prompts:
+        s.screen.line(f"  generation.prompts: {spec.prompts} asked for, {count} there are")
+    who = representatives(s.weights)
+    s.free()
+    for place, number in enumerate(who):
+        answer(
+            s, f"stage2/generate/{number:02d}", chosen, stage=1, number=number,
+            seed=s.settings.seed + 101 + number, owner=place,
+        )  # fmt: skip
+    s.free()
+    s.folder.barrier()
+    made = [s.folder.result(f"stage2/generate/{number:02d}") for number in who]
+
+    def work(out: Path) -> Mapping[str, Any]:
+        frames = [pl.read_parquet(one.path / "answers.parquet") for one in made]
+        frame = pl.concat(
+            f.with_columns(model=pl.lit(evaluation.model_name(1, number)))
+            for number, f in zip(who, frames, strict=True)
+        )
+        if spec.trim:
+            frame = trim_unfinished(frame)
+        total = len(frame)
+        frame = frame.filter(pl.col("response").str.strip_chars() != "")
+        dropped = {"empty answer": total - len(frame)}
+        limit = s.settings.data.max_word_overlap
+        if limit is not None:
+            before = len(frame)
+            frame = data.without_echoes(frame, limit)
+            dropped["repeats the prompt"] = before - len(frame)
+        frame.write_parquet(out / "answers.parquet")
+        return {"rows": len(frame), "dropped": dropped}
+
+    return s.alone(
+        "stage2/answers", work,
+        settings={"trim": spec.trim, "max_word_overlap": s.settings.data.max_word_overlap},
+        inputs={f"{n:02d}": one.digest for n, one in zip(who, made, strict=True)},
+    )  # fmt: skip
+
+
+def answer(
+    s: Session, name: str, prompts: pl.DataFrame, *,
+    stage: int, number: int | None, seed: int, owner: int,
+) -> None:  # fmt: skip
+    """One model's answers to some prompts."""
+    spec = s.settings.generation
+    adapter = None if number is None else s.folder.result(f"stage{stage}/fit/{number:02d}")
+
+    def work(out: Path) -> Mapping[str, Any]:
+        model, tokenizer = s.sampler(adapter)
+        label = f"sample {len(prompts)} answers of {Path(name).name}"
+        with s.screen.bar(label) as progress:
+            frame = generate(
+                model, tokenizer, prompts["prompt"].to_list(),
+                seed=seed, max_new_tokens=spec.max_new_tokens, temperature=spec.temperature,
+                top_p=spec.top_p, batch_size=spec.batch_size, progress=progress,
+            )  # fmt: skip
+        frame.drop("sample").write_parquet(out / "answers.parquet")
+        return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
+
+    s.folder.stage(
+        name, work,
+        settings={**_sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16},
+        inputs={
+            "prompts": hash_frame(prompts),
+            "model": s.model_id,
+            "adapter": adapter.digest if adapter else "",
+        },
+        owner=owner,
+    )  # fmt: skip
+    s.forecast.finished(name)
+
+
+def representatives(weights: np.ndarray) -> list[int]:
+    """Numbers of the M + 1 preferences whose models answer for stage 2.
+
+    The corner of each objective (the preference that weighs it most) and the most balanced one;
+    fewer where these coincide.
+
+    >>> representatives(np.array([[1, 0], [0.5, 0.5], [0, 1]]))
+    [0, 1, 2]
+    """
+    corners = weights.argmax(axis=0)
+    balanced = np.square(weights - 1 / weights.shape[1]).sum(axis=1).argmin()
+    return sorted({int(i) for i in [*corners, balanced]})
+
+
+def _sampling(spec: config.Generation) -> dict[str, Any]:
+    """What an answer depends on: not how many prompts there are, nor what follows."""
+    return {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
