@@ -370,6 +370,25 @@ def test_ctrl_c(run, answers, tmp_path, monkeypatch, command, hint):
     assert found == (130, "", f"paretohqd: stopped{hint}\n")
 
 
+class OutOfMemoryError(RuntimeError):
+    """Stands in for torch's."""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (pl.exceptions.ComputeError("No space left on device (os error 28)"), "No space left"),
+        (OutOfMemoryError("CUDA out of memory"), "the GPU's memory is full: lower train"),
+    ],
+)
+def test_what_libraries_raise_in_a_run_is_one_line(fails, monkeypatch, error, message):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr("paretohqd.config.load_config", broken)
+    assert fails("run", "x.yaml").startswith(message)
+
+
 def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise ImportError("cannot import name 'x' from 'y'")

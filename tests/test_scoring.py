@@ -1,5 +1,6 @@
 import doctest
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -209,11 +210,32 @@ def test_the_manifest_is_plain_data_and_complete_after_scoring(llama):
     assert next(reward.load().network.parameters()).dtype == torch.bfloat16
 
 
-def test_a_classifier_refuses_blank_answers(llama):
+def test_blank_answers_are_scored_only_where_they_are_allowed(llama):
     reward = reward_of(llama)
+    frame = pl.DataFrame({"prompt": ["a"] * 3, "response": ["x", " \n", ""]})
     with pytest.raises(ValueError, match=r"2 null or empty text\(s\) in 'response'.* row 1"):
-        reward.score(["a"] * 3, ["x", " \n", ""])
+        score(frame, [reward])
+    assert np.isfinite(score(frame, [reward], allow_empty=True)[reward.name].to_numpy()).all()
+    with pytest.raises(ValueError, match=r"1 null text\(s\) in 'response'.* row 1"):
+        reward.score(["a"] * 2, ["x", None])
     assert reward.score([], []).shape == (0,)
+
+
+def test_a_damaged_reward_model_is_one_line(llama, tmp_path):
+    folder = shutil.copytree(llama, tmp_path / "cut")
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"model .*cut: cannot be loaded: ") as caught:
+        reward_of(folder).load()
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unloaded_reward_scores_the_same_again(llama):
+    reward = reward_of(llama)
+    before = reward.score(["a"], ["b c"])
+    reward.unload()
+    assert reward.manifest()["commit"] is None
+    assert (reward.score(["a"], ["b c"]) == before).all()
 
 
 @dataclass

@@ -105,6 +105,17 @@ def test_loss_on_the_answer_and_its_end_token_only(
     assert facts["rows"] == len(ANSWERS)
 
 
+def test_all_answers_cut_short_are_refused(load: Load, tmp_path: Path) -> None:
+    model, tokenizer = load()
+    long = pl.DataFrame({"prompt": ["Hi"] * 3, "response": ["on and on " * 30] * 3})
+    limit = int(training.prompt_lengths(tokenizer, long)[0]) + 5
+    with pytest.raises(ValueError, match=f"max_length={limit} cuts all 3 answers short"):
+        training.fit(
+            model, tokenizer, long, tmp_path,
+            machine=CPU, train={**TRAIN, "max_length": limit}, lora={"r": 1},
+        )  # fmt: skip
+
+
 def test_labels_reach_the_loss_as_they_are(
     load: Load, trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:

@@ -177,7 +177,7 @@ class ClassifierReward:
         """Score n pairs.
 
         Raises:
-            ValueError: Null texts or empty responses, or a model that `load` refuses.
+            ValueError: Null texts, or a model that `load` refuses.
         """
         import torch
 
