@@ -123,7 +123,8 @@ def main() -> None:
         console.print(
             f"{row['task']:12} {row['data']:5} n={row['n']:>8,} M={row['m']}  "
             f"{float(row['ours_all_threads_s']):.4f} s  moocore {float(row['moocore_s']):.4f} s  "
-            f"{row['ratio_all_threads']}x ({row['ratio_1_thread']}x on one thread)"
+            f"{row['ratio_all_threads']}x ({row['ratio_1_thread']}x on one thread)",
+            soft_wrap=True,
         )
     console.print(f"written: {path}")
 
