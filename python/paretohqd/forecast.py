@@ -12,8 +12,8 @@ from paretohqd.progress import Advance, Screen, duration
 from paretohqd.training import DEFAULTS
 
 PASSES_PER_SAMPLED_TOKEN = 0.65
-"""What a sampled token costs in trained tokens: .55 in bfloat16 and .7 in float32, measured with
-SmolLM2 on two Zen 4 cores."""
+"""What a sampled token costs in trained tokens, roughly: .55 in the quickstart in bfloat16 on two
+Zen 4 cores; more in float32."""
 
 TOKENS_PER_CHARACTER = 0.25
 
