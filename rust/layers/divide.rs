@@ -1,10 +1,10 @@
 //! Four objectives and more: divide and conquer.
 //!
 //! Jensen (2003), generalised to ties by Fortin, Grenier and Parizeau (2013), with the running
-//! time proven by Buzdalov and Shalyto (2014). A set is split at the median of its last objective
-//! into better, equal and worse; the better part is numbered first, then raises the worse part in
-//! one objective less, and so on down to two objectives, where a sweep does it. Small sets are
-//! compared directly. O(n log^(m-1) n), and dimensions that decide nothing fall away on the way.
+//! time proven by Buzdalov and Shalyto (2014). A set is split near the median of its last objective;
+//! the better half is numbered first, then raises the worse half in one objective less, and so on
+//! down to two objectives, where a sweep does it. Small sets are compared directly.
+//! O(n log^(m-1) n), and objectives that decide nothing fall away on the way.
 //!
 //! Rows are distinct and in lexicographic order, so their index stands for the first objective.
 
@@ -12,8 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pulp::Arch;
 
-use super::direct::{Across, Within};
-use super::scan::Scan;
+use super::direct::{Across, Rows, Within};
 use super::sweep::Sweep;
 use crate::threads;
 
@@ -24,7 +23,7 @@ const DIRECT: usize = 768;
 const FEW: usize = 12;
 
 /// Pairs of sets from this size on are worth a second thread.
-const FORK: usize = 1 << 14;
+const FORK: usize = 1 << 12;
 
 /// Problems up to this size are copied together first: they fit into the second-level cache.
 const NEAR: usize = 1 << 14;
@@ -33,12 +32,10 @@ const NEAR: usize = 1 << 14;
 /// lexicographic order. Numbers at or past `cap` only say "past the stop".
 pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     let rows = columns.first().map_or(0, Vec::len);
+    let layers: Vec<AtomicU32> = (0..rows).map(|_| AtomicU32::new(0)).collect();
     let divide = Divide {
-        ranks: (0..rows)
-            .flat_map(|row| columns.iter().map(move |column| column[row] as i32))
-            .collect(),
-        width: columns.len(),
-        layers: (0..rows).map(|_| AtomicU32::new(0)).collect(),
+        columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+        layers: &layers,
         cap,
         capped: (cap as usize) < rows,
         fork: threads::worthwhile(rows),
@@ -47,17 +44,15 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     };
     let all: Vec<u32> = (0..rows as u32).collect();
     divide.within(&all, columns.len(), &mut Scratch::default());
-    divide.layers.into_iter().map(AtomicU32::into_inner).collect()
+    layers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
-pub(super) struct Divide {
-    /// Row after row: small sets are scattered over the rows, and a row is one cache line.
-    ranks: Vec<i32>,
-    /// Ranks per row.
-    width: usize,
+pub(super) struct Divide<'a> {
+    /// The ranks of all rows, objective by objective.
+    pub columns: &'a [&'a [u32]],
     /// Lower bounds that only rise. Concurrent halves write disjoint rows, and fork and join
     /// order their reads, so relaxed access is enough; atomics keep it safe code.
-    layers: Vec<AtomicU32>,
+    layers: &'a [AtomicU32],
     pub cap: u32,
     capped: bool,
     fork: bool,
@@ -67,71 +62,60 @@ pub(super) struct Divide {
     arch: Arch,
 }
 
-/// Buffers reused from one base case to the next.
+/// Buffers reused from one call to the next.
 #[derive(Default)]
-pub(super) struct Scratch {
-    pub scan: Scan,
+struct Scratch {
+    rows: Rows,
     sweep: Sweep,
+    /// Sets that are done with, kept for their memory.
+    spare: Vec<Vec<u32>>,
 }
 
-impl Divide {
-    #[inline]
+impl Divide<'_> {
+    #[inline(always)]
     pub fn layer(&self, row: u32) -> u32 {
         self.layers[row as usize].load(Ordering::Relaxed)
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn raise(&self, row: u32, layer: u32) {
         let slot = &self.layers[row as usize];
         if slot.load(Ordering::Relaxed) < layer {
-            slot.store(layer, Ordering::Relaxed);
+            slot.fetch_max(layer, Ordering::Relaxed);
         }
-    }
-
-    fn below_cap(&self, set: &[u32]) -> Vec<u32> {
-        set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
-    }
-
-    /// The first `k` ranks of a row.
-    #[inline(always)]
-    pub fn row(&self, row: u32, k: usize) -> &[i32] {
-        &self.ranks[row as usize * self.width..][..k]
-    }
-
-    /// One rank of a row.
-    #[inline(always)]
-    fn rank(&self, row: u32, j: usize) -> i32 {
-        self.ranks[row as usize * self.width + j]
     }
 
     /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives.
     fn within(&self, set: &[u32], k: usize, scratch: &mut Scratch) {
         if set.len() <= DIRECT {
-            return self.arch.dispatch(Within { divide: self, set, k, scratch });
+            let rows = &mut scratch.rows;
+            return self.arch.dispatch(Within { divide: self, set, k, rows });
         }
         if !self.near && set.len() <= NEAR {
-            let near = self.near(set, k);
             let all: Vec<u32> = (0..set.len() as u32).collect();
-            near.within(&all, k, scratch);
-            return self.take_over(set, &near);
+            self.nearby(set, k, |near| near.within(&all, k, scratch));
+            return;
         }
         if k == 1 {
             return self.within_by_sweep(set, &mut scratch.sweep);
         }
-        let [better, equal, worse] = self.split(set, k - 1, self.pivot(&[set], k - 1));
-        if better.is_empty() && worse.is_empty() {
-            return self.within(set, k - 1, scratch);
+        let mut halves = None;
+        for cut in self.cuts([set, &[]], k - 1) {
+            let [better, worse] = self.split(set, k - 1, cut, scratch);
+            if !better.is_empty() && !worse.is_empty() {
+                halves = Some([better, worse]);
+                break;
+            }
+            scratch.spare.extend([better, worse]);
         }
+        let Some([better, mut worse]) = halves else { return self.within(set, k - 1, scratch) };
         self.within(&better, k, scratch);
-        self.across(&better, &equal, k - 1, scratch);
-        self.within(&equal, k - 1, scratch);
-        let no_worse = merge(&better, &equal);
-        self.across(&no_worse, &worse, k - 1, scratch);
+        self.across(&better, &worse, k - 1, scratch);
         if self.capped {
-            self.within(&self.below_cap(&worse), k, scratch);
-        } else {
-            self.within(&worse, k, scratch);
+            worse.retain(|&row| self.layer(row) < self.cap);
         }
+        self.within(&worse, k, scratch);
+        scratch.spare.extend([better, worse]);
     }
 
     /// Raises `high` by the finished `low`, by index and the first `k` >= 1 objectives.
@@ -140,59 +124,68 @@ impl Divide {
             return;
         }
         if self.capped {
-            let (kept_low, kept_high) = (self.below_cap(low), self.below_cap(high));
+            let open = |set: &[u32]| set.iter().filter(|&&row| self.layer(row) < self.cap).count();
             // Copying pays only when enough falls away.
-            if kept_low.len() * 8 < low.len() * 7 || kept_high.len() * 8 < high.len() * 7 {
-                return self.across(&kept_low, &kept_high, k, scratch);
+            if open(low) * 8 < low.len() * 7 || open(high) * 8 < high.len() * 7 {
+                let below_cap = |set: &[u32]| -> Vec<u32> {
+                    set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
+                };
+                return self.across(&below_cap(low), &below_cap(high), k, scratch);
             }
         }
         if low.len() <= DIRECT || high.len() <= FEW {
-            return self.arch.dispatch(Across { divide: self, low, high, k, scratch });
+            let rows = &mut scratch.rows;
+            return self.arch.dispatch(Across { divide: self, low, high, k, rows });
         }
         if !self.near && low.len() + high.len() <= NEAR {
-            let both = merge(low, high);
-            let near = self.near(&both, k);
-            let places = |set: &[u32]| -> Vec<u32> {
-                let mut rest = set.iter().peekable();
-                (0..).zip(&both).filter_map(|(at, row)| rest.next_if_eq(&row).map(|_| at)).collect()
-            };
-            near.across(&places(low), &places(high), k, scratch);
-            return self.take_over(&both, &near);
+            let [both, near_low, near_high] = merge(low, high);
+            self.nearby(&both, k, |near| near.across(&near_low, &near_high, k, scratch));
+            return;
         }
         if k == 1 {
             return self.across_by_sweep(low, high, &mut scratch.sweep);
         }
-        let (low_best, low_worst) = self.range(low, k - 1);
-        let (high_best, high_worst) = self.range(high, k - 1);
-        if low_worst <= high_best {
-            return self.across(low, high, k - 1, scratch);
+        match self.order(low, high, k - 1) {
+            Some(true) => return self.across(low, high, k - 1, scratch),
+            Some(false) => return,
+            None => {}
         }
-        if low_best > high_worst {
-            return;
+        let mut halves = None;
+        for cut in self.cuts([low, high], k - 1) {
+            let low = self.split(low, k - 1, cut, scratch);
+            let high = self.split(high, k - 1, cut, scratch);
+            if [0, 1].iter().all(|&side: &usize| !(low[side].is_empty() && high[side].is_empty())) {
+                halves = Some((low, high));
+                break;
+            }
+            scratch.spare.extend(low.into_iter().chain(high));
         }
-        let value = self.pivot(&[low, high], k - 1);
-        let [low_better, low_equal, low_worse] = self.split(low, k - 1, value);
-        let [high_better, high_equal, high_worse] = self.split(high, k - 1, value);
-        if self.fork && low.len() + high.len() >= FORK {
+        let Some((low, high)) = halves else { return self.across(low, high, k - 1, scratch) };
+        let rows = low.iter().chain(&high).map(Vec::len).sum::<usize>();
+        if self.fork && rows >= FORK {
             rayon::join(
-                || self.across(&low_better, &high_better, k, &mut Scratch::default()),
-                || self.across(&low_worse, &high_worse, k, &mut Scratch::default()),
+                || self.across(&low[0], &high[1], k - 1, scratch),
+                || {
+                    rayon::join(
+                        || self.across(&low[0], &high[0], k, &mut Scratch::default()),
+                        || self.across(&low[1], &high[1], k, &mut Scratch::default()),
+                    )
+                },
             );
         } else {
-            self.across(&low_better, &high_better, k, scratch);
-            self.across(&low_worse, &high_worse, k, scratch);
+            self.across(&low[0], &high[1], k - 1, scratch);
+            self.across(&low[0], &high[0], k, scratch);
+            self.across(&low[1], &high[1], k, scratch);
         }
-        let low_upper = merge(&low_better, &low_equal);
-        let high_lower = merge(&high_equal, &high_worse);
-        self.across(&low_upper, &high_lower, k - 1, scratch);
+        scratch.spare.extend(low.into_iter().chain(high));
     }
 
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
         sweep.clear();
-        for &i in set {
-            let value = self.rank(i, 0);
-            self.raise(i, sweep.least_layer(value));
-            let layer = self.layer(i);
+        for &row in set {
+            let value = self.columns[0][row as usize];
+            self.raise(row, sweep.least_layer(value));
+            let layer = self.layer(row);
             if layer < self.cap {
                 sweep.insert(value, layer);
             }
@@ -201,80 +194,110 @@ impl Divide {
 
     fn across_by_sweep(&self, low: &[u32], high: &[u32], sweep: &mut Sweep) {
         sweep.clear();
+        let values = self.columns[0];
         let mut low = low.iter().copied().peekable();
-        for &i in high {
-            while let Some(l) = low.next_if(|&l| l < i) {
-                sweep.insert(self.rank(l, 0), self.layer(l));
+        for &row in high {
+            while let Some(l) = low.next_if(|&l| l < row) {
+                sweep.insert(values[l as usize], self.layer(l));
             }
-            self.raise(i, sweep.least_layer(self.rank(i, 0)));
+            self.raise(row, sweep.least_layer(values[row as usize]));
         }
     }
 
-    /// A copy of the first `k` ranks and the layers of some rows, close together.
-    fn near(&self, set: &[u32], k: usize) -> Self {
-        let mut ranks = Vec::with_capacity(set.len() * k);
-        for &row in set {
-            ranks.extend_from_slice(self.row(row, k));
+    /// Works on a copy of the first `k` objectives and the layers of some rows, close together,
+    /// and takes the layers over from it.
+    fn nearby(&self, set: &[u32], k: usize, work: impl FnOnce(&Divide<'_>)) {
+        let gather = |column: &&[u32]| set.iter().map(|&row| column[row as usize]).collect();
+        let columns: Vec<Vec<u32>> = self.columns[..k].iter().map(gather).collect();
+        let layers: Vec<_> = set.iter().map(|&row| AtomicU32::new(self.layer(row))).collect();
+        work(&Divide {
+            columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+            layers: &layers,
+            near: true,
+            ..*self
+        });
+        for (&row, layer) in set.iter().zip(layers) {
+            self.raise(row, layer.into_inner());
         }
-        let layers = set.iter().map(|&row| AtomicU32::new(self.layer(row))).collect();
-        Self { ranks, width: k, layers, fork: false, near: true, ..*self }
     }
 
-    /// Takes the layers over from a copy of some rows.
-    fn take_over(&self, set: &[u32], near: &Self) {
-        for (&row, layer) in set.iter().zip(&near.layers) {
-            self.raise(row, layer.load(Ordering::Relaxed));
-        }
-    }
-
-    /// The median of a sample at fixed places of the sets taken one after the other.
-    fn pivot(&self, sets: &[&[u32]], j: usize) -> i32 {
+    /// Two ranks next to each other at which to split, the one that halves a sample best first:
+    /// where neither splits, all rows have one rank.
+    fn cuts(&self, sets: [&[u32]; 2], j: usize) -> [u32; 2] {
         const SAMPLE: usize = 63;
-        let total: usize = sets.iter().map(|set| set.len()).sum();
+        let total = sets[0].len() + sets[1].len();
         let size = SAMPLE.min(total);
         let mut sample = [0; SAMPLE];
         for (t, slot) in sample[..size].iter_mut().enumerate() {
-            let mut at = (2 * t + 1) * total / (2 * size);
-            for set in sets {
-                if let Some(&row) = set.get(at) {
-                    *slot = self.rank(row, j);
-                    break;
-                }
-                at -= set.len();
-            }
+            let at = (2 * t + 1) * total / (2 * size);
+            let row = sets[0].get(at).or_else(|| sets[1].get(at - sets[0].len()));
+            *slot = row.map_or(0, |&row| self.columns[j][row as usize]);
         }
-        sample[..size].sort_unstable();
-        sample[size / 2]
+        let sample = &mut sample[..size];
+        sample.sort_unstable();
+        let median = sample[size / 2];
+        let below = sample.partition_point(|&rank| rank < median);
+        let upto = sample.partition_point(|&rank| rank <= median);
+        if size - below <= upto { [median, median + 1] } else { [median + 1, median] }
     }
 
-    /// The rows better than `value` (smaller rank), equal to it and worse, each in order.
-    fn split(&self, set: &[u32], j: usize, value: i32) -> [Vec<u32>; 3] {
-        let mut parts = [Vec::with_capacity(set.len()), Vec::new(), Vec::with_capacity(set.len())];
-        for &row in set {
-            let rank = self.rank(row, j);
-            parts[usize::from(rank >= value) + usize::from(rank > value)].push(row);
+    /// The rows of rank below `cut` and the others, each in order.
+    fn split(&self, set: &[u32], j: usize, cut: u32, scratch: &mut Scratch) -> [Vec<u32>; 2] {
+        let column = self.columns[j];
+        let mut parts: [Vec<u32>; 2] = std::array::from_fn(|_| {
+            let mut part = scratch.spare.pop().unwrap_or_default();
+            part.clear();
+            part.resize(set.len(), 0);
+            part
+        });
+        let mut better = 0;
+        // Written to both, advanced in one: no branch that depends on the data.
+        for (at, &row) in set.iter().enumerate() {
+            parts[0][better] = row;
+            parts[1][at - better] = row;
+            better += usize::from(column[row as usize] < cut);
         }
+        parts[0].truncate(better);
+        parts[1].truncate(set.len() - better);
         parts
     }
 
-    /// The best and the worst rank in a set.
-    fn range(&self, set: &[u32], j: usize) -> (i32, i32) {
-        set.iter()
-            .map(|&row| self.rank(row, j))
-            .fold((i32::MAX, 0), |(best, worst), rank| (best.min(rank), worst.max(rank)))
+    /// Whether all of `low` is no worse than all of `high`, or all of it worse, in one objective.
+    fn order(&self, low: &[u32], high: &[u32], j: usize) -> Option<bool> {
+        let column = self.columns[j];
+        let (first_low, first_high) = (column[low[0] as usize], column[high[0] as usize]);
+        let no_worse = first_low <= first_high;
+        // A few rows settle that there is no order; only if they do not, all are looked at.
+        let differs = |low: u32, high: u32| (low <= high) != no_worse;
+        let few = low.iter().zip(high).step_by(low.len().min(high.len()) / 16 + 1);
+        if few.into_iter().any(|(&l, &h)| differs(column[l as usize], column[h as usize])) {
+            return None;
+        }
+        let ends = |set: &[u32]| {
+            let ranks = set.iter().map(|&row| column[row as usize]);
+            ranks.fold((u32::MAX, 0), |(a, b), rank| (a.min(rank), b.max(rank)))
+        };
+        let ((low_best, low_worst), (high_best, high_worst)) = (ends(low), ends(high));
+        let ordered = if no_worse { low_worst <= high_best } else { low_best > high_worst };
+        ordered.then_some(no_worse)
     }
 }
 
-/// Two sets in order as one in order.
-fn merge(a: &[u32], b: &[u32]) -> Vec<u32> {
+/// Two sets in order as one in order, and the places of each in it.
+fn merge(a: &[u32], b: &[u32]) -> [Vec<u32>; 3] {
     let mut merged = Vec::with_capacity(a.len() + b.len());
-    let mut rest = b;
-    for &row in a {
-        let before = rest.iter().take_while(|&&other| other < row).count();
-        merged.extend_from_slice(&rest[..before]);
-        rest = &rest[before..];
-        merged.push(row);
+    let mut places = [Vec::with_capacity(a.len()), Vec::with_capacity(b.len())];
+    let mut rest = [a, b];
+    while let [Some(&x), Some(&y)] = rest.map(<[u32]>::first) {
+        let from = usize::from(y < x);
+        places[from].push(merged.len() as u32);
+        merged.push(x.min(y));
+        rest[from] = &rest[from][1..];
     }
-    merged.extend_from_slice(rest);
-    merged
+    for (places, rest) in places.iter_mut().zip(rest) {
+        places.extend((merged.len() as u32..).take(rest.len()));
+        merged.extend_from_slice(rest);
+    }
+    let [a, b] = places;
+    [merged, a, b]
 }

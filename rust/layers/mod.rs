@@ -16,7 +16,6 @@ mod divide;
 mod lexicographic;
 mod patience;
 mod ranks;
-mod scan;
 mod staircase;
 mod sweep;
 

@@ -3,7 +3,7 @@
 /// The deepest layer met so far, by the value needed to reach it: both rise along the steps.
 #[derive(Default)]
 pub(super) struct Sweep {
-    values: Vec<i32>,
+    values: Vec<u32>,
     layers: Vec<u32>,
 }
 
@@ -15,13 +15,13 @@ impl Sweep {
     }
 
     /// One past the deepest layer among the rows that are no worse than `value`.
-    pub fn least_layer(&self, value: i32) -> u32 {
+    pub fn least_layer(&self, value: u32) -> u32 {
         let reached = self.values.partition_point(|&v| v <= value);
         if reached == 0 { 0 } else { self.layers[reached - 1] + 1 }
     }
 
     /// Adds a row of `layer`, and drops the steps that it makes needless.
-    pub fn insert(&mut self, value: i32, layer: u32) {
+    pub fn insert(&mut self, value: u32, layer: u32) {
         let reached = self.values.partition_point(|&v| v <= value);
         if reached > 0 && self.layers[reached - 1] >= layer {
             return;
