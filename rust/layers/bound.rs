@@ -6,6 +6,7 @@
 //! the cell that is no better in the last is dominated by one of them. One pass over the rows
 //! then leaves few of them, unless the front is nearly everything.
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use super::Stop;
@@ -62,91 +63,149 @@ fn sample(points: &Points<'_>) -> Vec<Vec<f64>> {
 /// The bound on the last objective, cell by cell of the others.
 struct Grid {
     axes: Vec<Axis>,
-    side: usize,
+    side: u32,
     /// Rows of the cell whose last objective is no larger are past the stop.
     bounds: Vec<f64>,
 }
 
-/// A monotone map from values to cells, finer where the sample lies.
+/// A monotone map from values to cells: the outer ones for what lies beyond most of a sample.
 struct Axis {
     low: f64,
+    high: f64,
+    /// Cells per unit, of halved values: the difference of two doubles may overflow.
     scale: f64,
 }
 
 impl Axis {
-    fn over(values: &[f64], side: usize) -> Self {
-        let mut sorted: Vec<f64> = values.iter().copied().filter(|x| x.is_finite()).collect();
+    fn over(values: &[f64], side: u32) -> Self {
+        // A thousand values tell the range well enough.
+        let some = values.iter().step_by(values.len() / 1000 + 1);
+        let mut sorted: Vec<f64> = some.copied().filter(|x| x.is_finite()).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         let trim = sorted.len() / 256;
         let (low, high) = match (sorted.get(trim), sorted.iter().nth_back(trim)) {
             (Some(&low), Some(&high)) => (low, high),
             _ => (0.0, 0.0),
         };
-        let scale = (side - 2) as f64 / (high - low);
-        Self { low, scale: if scale.is_finite() { scale } else { 0.0 } }
+        let scale = f64::from(side - 3) / (high / 2.0 - low / 2.0);
+        Self { low, high, scale: if scale.is_finite() { scale } else { 0.0 } }
     }
 
-    /// Larger values never get a smaller cell; the conversion clamps what is out of range.
-    #[inline]
-    fn cell(&self, value: f64, side: usize) -> usize {
-        (((value - self.low) * self.scale + 1.0) as u32).min(side as u32 - 1) as usize
+    /// Larger values never get a smaller cell.
+    #[inline(always)]
+    fn cell(&self, value: f64) -> u32 {
+        let (under, over) = (value < self.low, value > self.high);
+        let inside = if under { self.low } else { value };
+        let inside = if over { self.high } else { inside };
+        let cell = (inside / 2.0 - self.low / 2.0) * self.scale;
+        cell as u32 + 1 + u32::from(over) - u32::from(under)
     }
 }
 
 impl Grid {
     fn new(sample: &[Vec<f64>], layers: u32) -> Option<Self> {
         let (last, others) = sample.split_last()?;
-        let side = (CELLS as f64).powf(1.0 / others.len() as f64) as usize;
+        let side = (CELLS as f64).powf(1.0 / others.len() as f64) as u32;
         if side < 4 {
             return None;
         }
         let points = Points::new(sample.iter().map(|column| Column::F64(column)).collect()).ok()?;
         let numbers = super::layers(&points, Stop::UpTo(layers as usize));
         let axes: Vec<Axis> = others.iter().map(|column| Axis::over(column, side)).collect();
-        let mut bounds = vec![f64::NEG_INFINITY; side.pow(others.len() as u32)];
+        let mut bounds = vec![f64::NEG_INFINITY; side.pow(others.len() as u32) as usize];
         let mut found = false;
         for row in (0..last.len()).filter(|&row| numbers[row] == layers as i32 - 1) {
             // One cell lower in each objective: strictly worse there than the row itself.
             let cell = axes.iter().zip(others).try_fold(0, |index, (axis, column)| {
-                Some(index * side + axis.cell(column[row], side).checked_sub(1)?)
+                Some(index * side + axis.cell(column[row]).checked_sub(1)?)
             });
             if let Some(cell) = cell {
-                bounds[cell] = bounds[cell].max(last[row]);
+                let bound = &mut bounds[cell as usize];
+                *bound = bound.max(last[row]);
                 found = true;
             }
         }
         // Along each axis in turn, what bounds a better cell bounds the worse ones.
+        let side_length = side as usize;
         let mut stride = 1;
         for _ in &axes {
-            for cell in (0..bounds.len() - stride).rev() {
-                if cell / stride % side < side - 1 {
-                    bounds[cell] = bounds[cell].max(bounds[cell + stride]);
+            for block in bounds.chunks_exact_mut(stride * side_length) {
+                for cell in (0..block.len() - stride).rev() {
+                    block[cell] = block[cell].max(block[cell + stride]);
                 }
             }
-            stride *= side;
+            stride *= side_length;
         }
         found.then_some(Self { axes, side, bounds })
     }
 
     /// The rows of a block that are not ruled out.
     fn open_rows(&self, points: &Points<'_>, first: usize, rows: usize) -> Vec<u32> {
+        Arch::new().dispatch(OpenRows { grid: self, points, first, rows })
+    }
+}
+
+/// [`Grid::open_rows`] as something that can be compiled for several instruction sets.
+struct OpenRows<'a> {
+    grid: &'a Grid,
+    points: &'a Points<'a>,
+    first: usize,
+    rows: usize,
+}
+
+impl NullaryFnOnce for OpenRows<'_> {
+    type Output = Vec<u32>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<u32> {
+        let Self { grid, points, first, rows } = self;
         let Some((last, others)) = points.columns().split_last() else { return Vec::new() };
-        let (mut values, mut cells) = ([0.0; BLOCK], [0usize; BLOCK]);
-        for (axis, column) in self.axes.iter().zip(others) {
+        let (mut values, mut cells) = ([0.0; BLOCK], [0u32; BLOCK]);
+        for (axis, column) in grid.axes.iter().zip(others) {
             column.copy_to(first, &mut values[..rows]);
             for (cell, &value) in cells.iter_mut().zip(&values) {
-                *cell = *cell * self.side + axis.cell(value, self.side);
+                *cell = *cell * grid.side + axis.cell(value);
             }
         }
         last.copy_to(first, &mut values[..rows]);
         let mut open = Vec::new();
         for (row, (&value, &cell)) in values[..rows].iter().zip(&cells).enumerate() {
             // An untouched bound of -inf rules nothing out, not even -inf.
-            let bound = self.bounds[cell];
+            let bound = grid.bounds[cell as usize];
             if value > bound || bound == f64::NEG_INFINITY {
                 open.push((first + row) as u32);
             }
         }
         open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Column;
+
+    #[test]
+    fn infinities_beside_a_constant_are_not_ruled_out() {
+        // The axis has no width, and the rows beyond it are many.
+        let rows = 2 * FEW_ROWS;
+        let first: Vec<f64> =
+            (0..rows).map(|row| if row % 3 == 0 { f64::INFINITY } else { 0.0 }).collect();
+        let second: Vec<f64> =
+            (0..rows).map(|row| (row * 7919 % rows) as f64 / (1 + row % 3) as f64).collect();
+        let points = Points::new(vec![Column::F64(&first), Column::F64(&second)]).unwrap();
+        let all = super::super::layers(&points, Stop::Never);
+        let front = super::super::layers(&points, Stop::UpTo(1));
+        assert!(all.iter().zip(&front).all(|(&all, &front)| (all == 0) == (front == 0)));
+    }
+
+    #[test]
+    fn cells_rise_with_values() {
+        let extremes = [f64::NEG_INFINITY, f64::MIN, -1.0, -0.0, 0.0, 1.0, f64::MAX, f64::INFINITY];
+        for values in [&extremes[..], &[0.0; 5], &[f64::MIN, f64::MAX], &[f64::INFINITY], &[]] {
+            let axis = Axis::over(values, 8);
+            let cells: Vec<u32> = extremes.iter().map(|&x| axis.cell(x)).collect();
+            assert!(cells.is_sorted() && cells[7] < 8, "{cells:?} over {values:?}");
+        }
     }
 }
