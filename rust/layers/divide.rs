@@ -26,7 +26,7 @@ const FEW: usize = 12;
 const FORK: usize = 1 << 12;
 
 /// Problems up to this size are copied together first: they fit into the second-level cache.
-const NEAR: usize = 1 << 14;
+const NEAR: usize = 1 << 16;
 
 /// The layer of each row, given the second and later objectives of distinct rows in
 /// lexicographic order. Numbers at or past `cap` only say "past the stop".
@@ -67,8 +67,21 @@ pub(super) struct Divide<'a> {
 struct Scratch {
     rows: Rows,
     sweep: Sweep,
-    /// Sets that are done with, kept for their memory.
+    /// Buffers that are done with, kept for their memory.
     spare: Vec<Vec<u32>>,
+}
+
+/// A set in two halves, one after the other in one buffer.
+struct Split {
+    rows: Vec<u32>,
+    better: usize,
+}
+
+impl Split {
+    fn halves(&self) -> [&[u32]; 2] {
+        let (better, worse) = self.rows.split_at(self.better);
+        [better, worse]
+    }
 }
 
 impl Divide<'_> {
@@ -85,6 +98,10 @@ impl Divide<'_> {
         }
     }
 
+    fn below_cap(&self, set: &[u32]) -> Vec<u32> {
+        set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
+    }
+
     /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives.
     fn within(&self, set: &[u32], k: usize, scratch: &mut Scratch) {
         if set.len() <= DIRECT {
@@ -99,23 +116,25 @@ impl Divide<'_> {
         if k == 1 {
             return self.within_by_sweep(set, &mut scratch.sweep);
         }
-        let mut halves = None;
-        for cut in self.cuts([set, &[]], k - 1) {
-            let [better, worse] = self.split(set, k - 1, cut, scratch);
-            if !better.is_empty() && !worse.is_empty() {
-                halves = Some([better, worse]);
-                break;
+        let cuts = self.cuts([set, &[]], k - 1);
+        let split = cuts.into_iter().find_map(|cut| {
+            let split = self.split(set, k - 1, cut, scratch);
+            if split.halves().iter().any(|half| half.is_empty()) {
+                scratch.spare.push(split.rows);
+                return None;
             }
-            scratch.spare.extend([better, worse]);
-        }
-        let Some([better, mut worse]) = halves else { return self.within(set, k - 1, scratch) };
-        self.within(&better, k, scratch);
-        self.across(&better, &worse, k - 1, scratch);
+            Some(split)
+        });
+        let Some(split) = split else { return self.within(set, k - 1, scratch) };
+        let [better, worse] = split.halves();
+        self.within(better, k, scratch);
+        self.across(better, worse, k - 1, scratch);
         if self.capped {
-            worse.retain(|&row| self.layer(row) < self.cap);
+            self.within(&self.below_cap(worse), k, scratch);
+        } else {
+            self.within(worse, k, scratch);
         }
-        self.within(&worse, k, scratch);
-        scratch.spare.extend([better, worse]);
+        scratch.spare.push(split.rows);
     }
 
     /// Raises `high` by the finished `low`, by index and the first `k` >= 1 objectives.
@@ -127,10 +146,7 @@ impl Divide<'_> {
             let open = |set: &[u32]| set.iter().filter(|&&row| self.layer(row) < self.cap).count();
             // Copying pays only when enough falls away.
             if open(low) * 8 < low.len() * 7 || open(high) * 8 < high.len() * 7 {
-                let below_cap = |set: &[u32]| -> Vec<u32> {
-                    set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
-                };
-                return self.across(&below_cap(low), &below_cap(high), k, scratch);
+                return self.across(&self.below_cap(low), &self.below_cap(high), k, scratch);
             }
         }
         if low.len() <= DIRECT || high.len() <= FEW {
@@ -150,34 +166,34 @@ impl Divide<'_> {
             Some(false) => return,
             None => {}
         }
-        let mut halves = None;
-        for cut in self.cuts([low, high], k - 1) {
-            let low = self.split(low, k - 1, cut, scratch);
-            let high = self.split(high, k - 1, cut, scratch);
-            if [0, 1].iter().all(|&side: &usize| !(low[side].is_empty() && high[side].is_empty())) {
-                halves = Some((low, high));
-                break;
+        let cuts = self.cuts([low, high], k - 1);
+        let split = cuts.into_iter().find_map(|cut| {
+            let splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
+            let [low, high] = splits.each_ref().map(Split::halves);
+            if (0..2).any(|side| low[side].is_empty() && high[side].is_empty()) {
+                scratch.spare.extend(splits.map(|split| split.rows));
+                return None;
             }
-            scratch.spare.extend(low.into_iter().chain(high));
-        }
-        let Some((low, high)) = halves else { return self.across(low, high, k - 1, scratch) };
-        let rows = low.iter().chain(&high).map(Vec::len).sum::<usize>();
-        if self.fork && rows >= FORK {
+            Some(splits)
+        });
+        let Some(splits) = split else { return self.across(low, high, k - 1, scratch) };
+        let [low, high] = splits.each_ref().map(Split::halves);
+        if self.fork && splits[0].rows.len() + splits[1].rows.len() >= FORK {
             rayon::join(
-                || self.across(&low[0], &high[1], k - 1, scratch),
+                || self.across(low[0], high[1], k - 1, scratch),
                 || {
                     rayon::join(
-                        || self.across(&low[0], &high[0], k, &mut Scratch::default()),
-                        || self.across(&low[1], &high[1], k, &mut Scratch::default()),
+                        || self.across(low[0], high[0], k, &mut Scratch::default()),
+                        || self.across(low[1], high[1], k, &mut Scratch::default()),
                     )
                 },
             );
         } else {
-            self.across(&low[0], &high[1], k - 1, scratch);
-            self.across(&low[0], &high[0], k, scratch);
-            self.across(&low[1], &high[1], k, scratch);
+            self.across(low[0], high[1], k - 1, scratch);
+            self.across(low[0], high[0], k, scratch);
+            self.across(low[1], high[1], k, scratch);
         }
-        scratch.spare.extend(low.into_iter().chain(high));
+        scratch.spare.extend(splits.map(|split| split.rows));
     }
 
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
@@ -242,24 +258,22 @@ impl Divide<'_> {
     }
 
     /// The rows of rank below `cut` and the others, each in order.
-    fn split(&self, set: &[u32], j: usize, cut: u32, scratch: &mut Scratch) -> [Vec<u32>; 2] {
+    fn split(&self, set: &[u32], j: usize, cut: u32, scratch: &mut Scratch) -> Split {
         let column = self.columns[j];
-        let mut parts: [Vec<u32>; 2] = std::array::from_fn(|_| {
-            let mut part = scratch.spare.pop().unwrap_or_default();
-            part.clear();
-            part.resize(set.len(), 0);
-            part
-        });
-        let mut better = 0;
-        // Written to both, advanced in one: no branch that depends on the data.
-        for (at, &row) in set.iter().enumerate() {
-            parts[0][better] = row;
-            parts[1][at - better] = row;
-            better += usize::from(column[row as usize] < cut);
+        let mut rows = scratch.spare.pop().unwrap_or_default();
+        rows.clear();
+        rows.resize(set.len(), 0);
+        // The better fill it from the front, the others from the back and so in reverse; there is
+        // no branch that depends on the data.
+        let (mut front, mut back) = (0, set.len());
+        for &row in set {
+            let better = usize::from(column[row as usize] < cut);
+            back -= 1 - better;
+            rows[if better == 1 { front } else { back }] = row;
+            front += better;
         }
-        parts[0].truncate(better);
-        parts[1].truncate(set.len() - better);
-        parts
+        rows[front..].reverse();
+        Split { rows, better: front }
     }
 
     /// Whether all of `low` is no worse than all of `high`, or all of it worse, in one objective.
