@@ -1,0 +1,36 @@
+#![no_main]
+//! Contributions against the volume with and without each point.
+
+use libfuzzer_sys::fuzz_target;
+use paretohqd::{hypervolume_contributions, with_threads};
+use paretohqd_fuzz::{Bytes, Cloud, volume};
+
+fuzz_target!(|data: &[u8]| {
+    let mut bytes = Bytes(data);
+    let reference = f64::from(bytes.byte() as i8) / 16.0;
+    let cloud = Cloud::new(&mut bytes, 6, 2000);
+    cloud.with_points(|points| {
+        let m = points.objectives();
+        let reference = vec![reference; m];
+        let found = hypervolume_contributions(points, &reference);
+        assert_eq!(found.is_err(), cloud.oddities().1, "infinities are refused, and only they");
+        let Ok(found) = found else { return };
+        let again = with_threads(Some(3), || hypervolume_contributions(points, &reference));
+        assert_eq!(again.unwrap().unwrap(), found);
+        if cloud.rows() <= [60, 60, 40, 20, 12, 8][m - 1] {
+            let rows: Vec<Vec<f64>> = (0..cloud.rows())
+                .map(|row| cloud.row(row).iter().zip(&reference).map(|(x, r)| x - r).collect())
+                .collect();
+            let whole = volume(&rows, m);
+            if !(whole.is_normal() && (1e-290..1e300).contains(&whole)) {
+                return;
+            }
+            for (row, &found) in found.iter().enumerate() {
+                let mut others = rows.clone();
+                others.remove(row);
+                let expected = whole - volume(&others, m);
+                assert!((found - expected).abs() <= 1e-9 * whole, "{row}: {found}, not {expected}");
+            }
+        }
+    });
+});

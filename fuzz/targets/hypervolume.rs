@@ -1,0 +1,32 @@
+#![no_main]
+//! Hypervolume against slices; infinities are refused.
+
+use libfuzzer_sys::fuzz_target;
+use paretohqd::{hypervolume, with_threads};
+use paretohqd_fuzz::{Bytes, Cloud, volume};
+
+fuzz_target!(|data: &[u8]| {
+    let mut bytes = Bytes(data);
+    let reference = f64::from(bytes.byte() as i8) / 16.0;
+    let cloud = Cloud::new(&mut bytes, 7, 4000);
+    cloud.with_points(|points| {
+        let m = points.objectives();
+        let reference = vec![reference; m];
+        let found = hypervolume(points, &reference);
+        assert_eq!(found.is_err(), cloud.oddities().1, "infinities are refused, and only they");
+        let Ok(found) = found else { return };
+        let again = with_threads(Some(3), || hypervolume(points, &reference)).unwrap().unwrap();
+        assert_eq!(found.to_bits(), again.to_bits());
+        let most = [4000, 4000, 1000, 60, 24, 12, 9][m - 1];
+        if cloud.rows() <= most {
+            let rows: Vec<Vec<f64>> = (0..cloud.rows())
+                .map(|row| cloud.row(row).iter().zip(&reference).map(|(x, r)| x - r).collect())
+                .collect();
+            let expected = volume(&rows, m);
+            // Beyond the range of doubles the definition itself is no guide.
+            if expected.is_normal() && expected < 1e300 && expected > 1e-290 {
+                assert!((found - expected).abs() <= 1e-9 * expected, "{found} is not {expected}");
+            }
+        }
+    });
+});
