@@ -83,9 +83,10 @@ def past_the_stop(
     """
     low, high = sample[:, :-1].min(axis=0), sample[:, :-1].max(axis=0)
     width = np.where(high > low, (high - low) / (side - 3), 1)
-    cells = lambda rows: np.clip(
-        np.floor((rows[:, :-1] - low) / width).astype(int) + 1, 0, side - 1
-    )
+
+    def cells(rows: NDArray) -> NDArray[np.int64]:
+        return np.clip(((rows[:, :-1] - low) // width).astype(int) + 1, 0, side - 1)
+
     bounds = np.full((side,) * (points.shape[1] - 1), -np.inf)
     for row, cell in zip(sample, cells(sample), strict=True):
         if sample_layers[(sample == row).all(axis=1)][0] == upto - 1 and (cell > 0).all():
