@@ -22,7 +22,7 @@ pub(crate) fn worthwhile(rows: usize) -> bool {
 /// `f` of 0, 1, .. below `parts`, shared among threads where the `rows` behind them are worth it.
 pub(crate) fn map<T: Send>(rows: usize, parts: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
     if parts > 1 && worthwhile(rows) {
-        (0..parts).into_par_iter().map(|part| f(part)).collect()
+        (0..parts).into_par_iter().map(&f).collect()
     } else {
         (0..parts).map(f).collect()
     }

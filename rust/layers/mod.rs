@@ -14,6 +14,7 @@ mod bound;
 mod dictionary;
 mod direct;
 mod divide;
+mod fronts;
 mod keys;
 mod lexicographic;
 mod order;
@@ -22,6 +23,7 @@ mod ranks;
 mod scan;
 mod staircase;
 mod sweep;
+mod wavefront;
 
 use crate::error::{Error, Kind};
 use crate::points::Points;
@@ -131,7 +133,7 @@ fn number(points: &Points<'_>, cap: u32) -> Vec<i32> {
             let distinct = Distinct::new(ranked);
             let numbers = match &distinct.columns[..] {
                 [only] => patience::number(only, cap),
-                [second, third] => staircase::number(second, third, cap),
+                [second, third] => wavefront::number(second, third, cap),
                 columns => divide::number(columns, cap),
             };
             distinct.spread(&numbers, |layer| capped(layer, cap))
