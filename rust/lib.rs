@@ -32,6 +32,6 @@ pub use error::Error;
 pub use groups::pareto_layers_by_group;
 pub use hypervolume::{hypervolume, hypervolume_contributions};
 pub use layers::{Stop, pareto_layers};
-pub use points::{Column, NonFinite, Points};
+pub use points::{Column, NonFinite, Points, Strided};
 pub use rays::{Neighbours, nearest_to_rays};
 pub use threads::with_threads;

@@ -1,17 +1,66 @@
-//! Points as one slice per objective: borrowed, validated once, larger is better.
+//! Points as one column per objective: borrowed, validated once, larger is better.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::error::{Error, Kind};
 use crate::threads;
 
-/// One objective of every row, in the width the caller holds it in.
+/// One objective of every row, in the width and the layout the caller holds it in.
 #[derive(Clone, Copy, Debug)]
 pub enum Column<'a> {
     /// Single precision; widened exactly where arithmetic is done.
     F32(&'a [f32]),
     /// Double precision.
     F64(&'a [f64]),
+    /// A column of a row-major table in single precision.
+    F32Strided(Strided<'a, f32>),
+    /// A column of a row-major table in double precision.
+    F64Strided(Strided<'a, f64>),
+}
+
+/// Evenly spaced values of a slice, such as a column of a row-major table.
+#[derive(Clone, Copy, Debug)]
+pub struct Strided<'a, T> {
+    /// From the first of the values to the last.
+    values: &'a [T],
+    step: usize,
+}
+
+impl<'a, T: Copy> Strided<'a, T> {
+    /// `len` values of `table`, the one at `first` and every `step`-th after it; `None` if they
+    /// are not all in the table.
+    ///
+    /// ```
+    /// use paretohqd::{Column, Points, Stop, Strided, pareto_layers};
+    ///
+    /// let table = [0.9, 0.1, 0.5, 0.8, 0.4, 0.7];
+    /// let column = |j| Strided::new(&table, j, 2, 3).map(Column::F64Strided);
+    /// let points = Points::new([0, 1].into_iter().filter_map(column).collect())?;
+    /// assert_eq!(pareto_layers(&points, Stop::Never)?, [0, 0, 1]);
+    /// # Ok::<(), paretohqd::Error>(())
+    /// ```
+    pub fn new(table: &'a [T], first: usize, step: usize, len: usize) -> Option<Self> {
+        let span = match len.checked_sub(1) {
+            Some(steps) => steps.checked_mul(step)?.checked_add(1)?,
+            None => 0,
+        };
+        let values = table.get(first..first.checked_add(span)?)?;
+        (step > 0).then_some(Self { values, step })
+    }
+
+    fn len(&self) -> usize {
+        self.values.len().div_ceil(self.step)
+    }
+
+    #[inline]
+    fn get(&self, row: usize) -> T {
+        self.values[row * self.step]
+    }
+
+    #[inline]
+    fn from(&self, row: usize) -> impl Iterator<Item = T> {
+        self.values[(row * self.step).min(self.values.len())..].chunks(self.step).map(|row| row[0])
+    }
 }
 
 impl<'a> From<&'a [f32]> for Column<'a> {
@@ -45,6 +94,8 @@ impl Column<'_> {
         match self {
             Self::F32(v) => v.len(),
             Self::F64(v) => v.len(),
+            Self::F32Strided(v) => v.len(),
+            Self::F64Strided(v) => v.len(),
         }
     }
 
@@ -59,38 +110,80 @@ impl Column<'_> {
         match self {
             Self::F32(v) => f64::from(v[row]),
             Self::F64(v) => v[row],
+            Self::F32Strided(v) => f64::from(v.get(row)),
+            Self::F64Strided(v) => v.get(row),
+        }
+    }
+
+    /// What `f` makes of the values at `rows`, widened.
+    pub(crate) fn gather<T>(
+        &self,
+        rows: impl Iterator<Item = usize>,
+        f: impl Fn(f64) -> T,
+    ) -> Vec<T> {
+        match self {
+            Self::F32(v) => rows.map(|row| f(f64::from(v[row]))).collect(),
+            Self::F64(v) => rows.map(|row| f(v[row])).collect(),
+            Self::F32Strided(v) => rows.map(|row| f(f64::from(v.get(row)))).collect(),
+            Self::F64Strided(v) => rows.map(|row| f(v.get(row))).collect(),
         }
     }
 
     /// Writes the values from `start` on into `out`, widened.
     pub(crate) fn copy_to(&self, start: usize, out: &mut [f64]) {
+        fn fill(out: &mut [f64], values: impl Iterator<Item = f64>) {
+            for (o, x) in out.iter_mut().zip(values) {
+                *o = x;
+            }
+        }
         match self {
-            Self::F32(v) => {
-                for (o, &x) in out.iter_mut().zip(&v[start..]) {
-                    *o = f64::from(x);
+            Self::F32(v) => fill(out, v[start..].iter().map(|&x| f64::from(x))),
+            Self::F64(v) => out.copy_from_slice(&v[start..start + out.len()]),
+            Self::F32Strided(v) => fill(out, v.from(start).map(f64::from)),
+            Self::F64Strided(v) => fill(out, v.from(start)),
+        }
+    }
+
+    /// Hands the values of `rows` to `f`, block after block, widened; where each block starts too.
+    pub(crate) fn for_blocks(&self, rows: Range<usize>, mut f: impl FnMut(usize, &[f64])) {
+        const BLOCK: usize = 512;
+        let mut buffer = [0.0; BLOCK];
+        for start in rows.clone().step_by(BLOCK) {
+            let end = rows.end.min(start + BLOCK);
+            match self {
+                Self::F64(v) => f(start, &v[start..end]),
+                _ => {
+                    let block = &mut buffer[..end - start];
+                    self.copy_to(start, block);
+                    f(start, block);
                 }
             }
-            Self::F64(v) => out.copy_from_slice(&v[start..start + out.len()]),
         }
     }
 
     /// The largest absolute value; 0 of no row.
     fn largest(&self) -> f64 {
-        match self {
-            Self::F32(v) => f64::from(fold(v, 0.0, |a, x| a.max(x.abs()), f32::max)),
-            Self::F64(v) => fold(v, 0.0, |a, x| a.max(x.abs()), f64::max),
-        }
+        self.fold(0.0, |a, x| a.max(x.abs()), f64::max)
+    }
+
+    /// The smallest and the largest value of a column without NaN.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        let start = (f64::INFINITY, f64::NEG_INFINITY);
+        // Not f64::min, which minds NaN and costs three instructions for one.
+        let least = |a: f64, b: f64| if b < a { b } else { a };
+        let most = |a: f64, b: f64| if b > a { b } else { a };
+        self.fold(
+            start,
+            |a, x| (least(a.0, x), most(a.1, x)),
+            |a, b| (least(a.0, b.0), most(a.1, b.1)),
+        )
     }
 
     /// Counts NaN and infinities.
     pub fn non_finite(&self) -> NonFinite {
         // Finite columns are the rule: one vectorised pass decides, a second counts.
-        let finite = match self {
-            Self::F32(v) => fold(v, true, |ok, x| ok & x.is_finite(), |a, b| a & b),
-            Self::F64(v) => fold(v, true, |ok, x| ok & x.is_finite(), |a, b| a & b),
-        };
         let mut found = NonFinite::default();
-        if finite {
+        if self.fold(true, |ok, x| ok & x.is_finite(), |a, b| a & b) {
             return found;
         }
         for row in 0..self.len() {
@@ -105,31 +198,31 @@ impl Column<'_> {
         }
         found
     }
-}
 
-/// Folds a column in lanes, without an early exit, so that the loop vectorises.
-fn fold<T: Copy + Sync, A: Copy + Send + Sync>(
-    values: &[T],
-    start: A,
-    step: impl Fn(A, T) -> A + Sync,
-    join: impl Fn(A, A) -> A + Sync,
-) -> A {
-    const LANES: usize = 16;
-    let block = |block: &[T]| {
-        let (chunks, rest) = block.as_chunks::<LANES>();
-        let mut lanes = [start; LANES];
-        for chunk in chunks {
-            for (lane, &value) in lanes.iter_mut().zip(chunk) {
-                *lane = step(*lane, value);
-            }
-        }
-        let rest = rest.iter().fold(start, |a, &value| step(a, value));
-        lanes.into_iter().fold(rest, &join)
-    };
-    if threads::worthwhile(values.len()) {
-        values.par_chunks(1 << 16).map(block).reduce(|| start, &join)
-    } else {
-        block(values)
+    /// Folds the values in lanes, without an early exit, so that the loop vectorises.
+    fn fold<A: Copy + Send + Sync>(
+        &self,
+        start: A,
+        step: impl Fn(A, f64) -> A + Sync,
+        join: impl Fn(A, A) -> A + Sync,
+    ) -> A {
+        const LANES: usize = 16;
+        const PART: usize = 1 << 16;
+        let parts = threads::map(self.len(), self.len().div_ceil(PART), |part| {
+            let mut lanes = [start; LANES];
+            let mut rest = start;
+            self.for_blocks(part * PART..self.len().min((part + 1) * PART), |_, block| {
+                let (chunks, last) = block.as_chunks::<LANES>();
+                for chunk in chunks {
+                    for (lane, &value) in lanes.iter_mut().zip(chunk) {
+                        *lane = step(*lane, value);
+                    }
+                }
+                rest = last.iter().fold(rest, |a, &value| step(a, value));
+            });
+            lanes.into_iter().fold(rest, &join)
+        });
+        parts.into_iter().fold(start, &join)
     }
 }
 

@@ -1,10 +1,11 @@
 //! The Python module `paretohqd._core`: slices in, the interpreter let go, arrays out.
 
-use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
+use numpy::prelude::*;
+use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::{Column, Error, Points, Stop};
+use crate::{Column, Error, Points, Stop, Strided};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
@@ -12,19 +13,63 @@ impl From<Error> for PyErr {
     }
 }
 
-/// A contiguous column as NumPy holds it; other dtypes and layouts are converted in Python.
+/// A column as NumPy holds it, of any layout that needs no copy; Python converts other ones.
 #[derive(FromPyObject)]
 enum Array<'py> {
-    F64(PyReadonlyArray1<'py, f64>),
-    F32(PyReadonlyArray1<'py, f32>),
+    F64(Values<'py, f64>),
+    F32(Values<'py, f32>),
 }
 
 impl Array<'_> {
     fn column(&self) -> PyResult<Column<'_>> {
         Ok(match self {
-            Self::F64(values) => Column::F64(values.as_slice()?),
-            Self::F32(values) => Column::F32(values.as_slice()?),
+            Self::F64(Values::Contiguous(values)) => Column::F64(values.as_slice()?),
+            Self::F32(Values::Contiguous(values)) => Column::F32(values.as_slice()?),
+            Self::F64(Values::OfTable(table)) => Column::F64Strided(table.column()?),
+            Self::F32(Values::OfTable(table)) => Column::F32Strided(table.column()?),
         })
+    }
+}
+
+/// One array of numbers: all of a block of memory, or evenly spaced in it.
+enum Values<'py, T: Element> {
+    Contiguous(PyReadonlyArray1<'py, T>),
+    OfTable(OfTable<'py, T>),
+}
+
+/// A view of a contiguous array, such as a column of a row-major table.
+struct OfTable<'py, T: Element> {
+    table: PyReadonlyArrayDyn<'py, T>,
+    first: usize,
+    step: usize,
+    len: usize,
+}
+
+impl<'py, T: Element> FromPyObject<'_, 'py> for Values<'py, T> {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let view = object.cast::<PyArray1<T>>()?;
+        if view.is_contiguous() {
+            return Ok(Self::Contiguous(view.readonly()));
+        }
+        let table: PyReadonlyArrayDyn<'py, T> = object.getattr("base")?.extract()?;
+        // Where the view lies in the table; a place outside of it is refused on use.
+        let offset = (view.data() as usize).wrapping_sub(table.as_slice()?.as_ptr() as usize);
+        let step = usize::try_from(view.strides()[0])?;
+        let size = size_of::<T>();
+        if !offset.is_multiple_of(size) || !step.is_multiple_of(size) {
+            return Err(PyValueError::new_err("a column is not aligned with its base array"));
+        }
+        let (first, step) = (offset / size, step / size);
+        Ok(Self::OfTable(OfTable { table, first, step, len: view.len() }))
+    }
+}
+
+impl<T: Element + Copy> OfTable<'_, T> {
+    fn column(&self) -> PyResult<Strided<'_, T>> {
+        Strided::new(self.table.as_slice()?, self.first, self.step, self.len)
+            .ok_or_else(|| PyValueError::new_err("a column lies outside its base array"))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Kind};
@@ -16,6 +17,24 @@ const MOST: usize = 256;
 /// Whether work on `rows` rows should be shared among threads.
 pub(crate) fn worthwhile(rows: usize) -> bool {
     rows >= SMALL && rayon::current_num_threads() > 1
+}
+
+/// `f` of 0, 1, .. below `parts`, shared among threads where the `rows` behind them are worth it.
+pub(crate) fn map<T: Send>(rows: usize, parts: usize, f: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    if parts > 1 && worthwhile(rows) {
+        (0..parts).into_par_iter().map(&f).collect()
+    } else {
+        (0..parts).map(f).collect()
+    }
+}
+
+/// Both results, one of them on another thread where the `rows` behind them are worth it.
+pub(crate) fn join<A: Send, B: Send>(
+    rows: usize,
+    a: impl FnOnce() -> A + Send,
+    b: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if worthwhile(rows) { rayon::join(a, b) } else { (a(), b()) }
 }
 
 /// Runs `work` on `threads` threads, or on rayon's default pool (which obeys

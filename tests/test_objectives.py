@@ -77,7 +77,7 @@ def test_points_in_anything(points):
     objectives = Objectives.of(points)
     assert (objectives.n, objectives.m) == (4, 2)
     for column in objectives.columns:
-        assert column.flags.c_contiguous
+        assert column.flags.aligned
         assert column.dtype in (np.float32, np.float64)
         assert column.dtype.isnative
 
@@ -88,6 +88,33 @@ def test_polars_floats_are_not_copied():
     assert columns[1].dtype == np.float32
     for name, column in zip("ab", columns, strict=True):
         assert np.shares_memory(column, frame[name].to_numpy())
+
+
+def test_rows_are_not_copied():
+    for dtype in (np.float64, np.float32):
+        table = np.array(ROWS, dtype=dtype)
+        views = [table, np.asfortranarray(table), table[1:], table[::2], table[:, ::-1]]
+        views.append(np.array([ROWS, ROWS], dtype=dtype)[1])
+        views.append(np.frombuffer(table.tobytes(), dtype=dtype).reshape(4, 2))
+        for points in views:
+            for column in Objectives.of(points).columns:
+                assert np.shares_memory(column, points)
+            expected = pareto_layers([list(row) for row in points.tolist()])
+            np.testing.assert_array_equal(pareto_layers(points), expected)
+
+
+def test_views_of_other_memory_are_copied():
+    packed = np.zeros(4, dtype=[("skip", "i1"), ("a", "f8"), ("b", "f8")])
+    packed["a"], packed["b"] = np.transpose(ROWS)
+    wide = np.zeros((4, 6))
+    wide[:, ::3] = ROWS
+    backwards = np.array(ROWS)[::-1]
+    shifted = np.ndarray((4, 2), buffer=bytearray(b"...." + np.array(ROWS).tobytes()), offset=4)
+    for points in (packed, wide[:, ::3], backwards[::-1], shifted, np.broadcast_to(3.0, (4, 2))):
+        found = Objectives.of(points)
+        assert pareto_layers(points).tolist() in (LAYERS, [0] * 4)
+        assert all(column.flags.aligned for column in found.columns)
+    assert pareto_layers(backwards).tolist() == LAYERS[::-1]
 
 
 def test_names():

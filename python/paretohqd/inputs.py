@@ -1,4 +1,4 @@
-"""Points in any form, frames, arrays, tensors or lists, as columns of contiguous floats.
+"""Points in any form, frames, arrays, tensors or lists, as columns of floats.
 
 What is refused, and why: booleans, strings and lists are no scores; integers beyond 2**53 would
 silently tie as doubles. Every message names the column, the count and the first row.
@@ -126,7 +126,7 @@ def _from_array(array: NDArray[Any]) -> list[tuple[str | int, object]]:
 
 
 def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] | None]:
-    """A column as contiguous floats, and where it is missing values (None: nowhere)."""
+    """A column as floats the kernels can read, and where it is missing values (None: nowhere)."""
     if isinstance(column, pl.Series):
         return _series_of_floats(name, column)
     array = np.asanyarray(column)
@@ -170,6 +170,8 @@ def _series_of_floats(
 def _array_of_floats(name: str | int, array: NDArray[Any]) -> Column:
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind == "f" and size in (4, 8):
+        if _is_column_of_table(array):
+            return array
         # Zero copy when contiguous and in native byte order.
         return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     if kind == "f" and size == 2:
@@ -180,6 +182,20 @@ def _array_of_floats(name: str | int, array: NDArray[Any]) -> Column:
             raise _too_large(name, int(outside.sum()), int(outside.argmax()))
         return np.ascontiguousarray(array, dtype=np.float64)
     raise _refused(name, str(array.dtype))
+
+
+def _is_column_of_table(array: NDArray[Any]) -> bool:
+    """Whether the kernels read this view in place: its base is contiguous, such as (n, m) rows."""
+    base, step, size = array.base, array.strides[0], array.dtype.itemsize
+    return (
+        isinstance(base, np.ndarray)
+        and base.dtype == array.dtype
+        and array.dtype.isnative
+        and base.flags.c_contiguous
+        and array.flags.aligned
+        and step > 0
+        and step % size == 0
+    )
 
 
 def _refused(name: str | int, dtype: str) -> ValueError:

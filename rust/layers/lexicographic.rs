@@ -4,7 +4,11 @@
 //! further look: an earlier row dominates a later one exactly when it is at least as good in all
 //! the other objectives.
 
-use super::ranks::Ranked;
+use rayon::prelude::*;
+
+use super::keys::Keys;
+use super::ranks::{Ranked, rank_keys};
+use crate::threads;
 
 /// The distinct rows and where each input row went.
 pub(super) struct Distinct {
@@ -16,51 +20,197 @@ pub(super) struct Distinct {
 
 impl Distinct {
     /// Merges equal rows of two or more ranked columns and sorts the rest.
-    pub fn new(ranked: &mut [Ranked]) -> Self {
-        // The finest column leaves the shortest ties to sort.
+    pub fn new(mut ranked: Vec<Ranked>) -> Self {
+        // The finest column leaves the shortest ties to sort, often none.
         if let Some(finest) =
             (0..ranked.len()).max_by_key(|&j| (ranked[j].distinct, usize::MAX - j))
         {
             ranked.swap(0, finest);
         }
-        let Some((first, rest)) = ranked.split_first_mut() else {
+        let mut rest = ranked.into_iter();
+        let Some(mut first) = rest.next() else {
             return Self { columns: Vec::new(), place: Vec::new() };
         };
-        let mut order = std::mem::take(&mut first.order);
-        for ties in order.chunk_by_mut(|&a, &b| first.ranks[a as usize] == first.ranks[b as usize])
-        {
-            if ties.len() > 1 {
-                ties.sort_unstable_by(|&a, &b| {
-                    let at = |row: u32| rest.iter().map(move |column| column.ranks[row as usize]);
-                    at(a).cmp(at(b))
-                });
-            }
+        let rest: Vec<Ranked> = rest.collect();
+        let rows = first.ranks.len();
+        let mut next = &rest[..];
+        while first.distinct < rows && !next.is_empty() {
+            let fits = Packed::fits(&first, next).max(1);
+            first = rank_together(&first, &next[..fits]);
+            next = &next[fits..];
         }
-        let mut columns: Vec<Vec<u32>> =
-            rest.iter().map(|_| Vec::with_capacity(order.len())).collect();
-        let mut place = vec![0; order.len()];
-        let mut distinct = 0u32;
-        let mut last: Option<usize> = None;
-        for &row in &order {
-            let row = row as usize;
-            let new = last.is_none_or(|last| {
-                first.ranks[last] != first.ranks[row]
-                    || rest.iter().any(|column| column.ranks[last] != column.ranks[row])
-            });
-            if new {
-                for (out, column) in columns.iter_mut().zip(rest.iter()) {
-                    out.push(column.ranks[row]);
-                }
-                distinct += 1;
-                last = Some(row);
-            }
-            place[row] = distinct - 1;
-        }
-        Self { columns, place }
+        let columns = rest.into_iter().map(|column| first.pick(&column)).collect();
+        Self { columns, place: first.ranks }
     }
 
     /// Numbers of the distinct rows, handed to the rows they stand for.
-    pub fn spread<T>(&self, numbers: &[u32], f: impl Fn(u32) -> T) -> Vec<T> {
-        self.place.iter().map(|&place| f(numbers[place as usize])).collect()
+    pub fn spread<T: Send>(&self, numbers: &[u32], f: impl Fn(u32) -> T + Sync + Send) -> Vec<T> {
+        let spread = |&place: &u32| f(numbers[place as usize]);
+        if threads::worthwhile(self.place.len()) {
+            self.place.par_iter().with_min_len(1 << 14).map(spread).collect()
+        } else {
+            self.place.iter().map(spread).collect()
+        }
+    }
+}
+
+impl Ranked {
+    /// For each rank of this column the rank that its rows have in another.
+    fn pick(&self, other: &Self) -> Vec<u32> {
+        let mut picked = vec![0; self.distinct];
+        for (&place, &rank) in self.ranks.iter().zip(&other.ranks) {
+            picked[place as usize] = rank;
+        }
+        picked
+    }
+
+    /// Bits that a rank takes.
+    fn bits(&self) -> u32 {
+        usize::BITS - self.distinct.saturating_sub(1).leading_zeros()
+    }
+}
+
+/// Dense ranks of rows that are compared by one column, then by the next, and so on.
+fn rank_together(first: &Ranked, next: &[Ranked]) -> Ranked {
+    let rows = first.ranks.len();
+    let cells = next.iter().try_fold(first.distinct, |cells, c| cells.checked_mul(c.distinct));
+    match cells {
+        Some(cells) if cells <= 2 * rows => rank_cells(first, next, cells),
+        _ => rank_keys(Packed::new(first, next)),
+    }
+}
+
+/// The same where all combinations of ranks can be counted.
+fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
+    const BLOCK: usize = 1 << 12;
+    let rows = first.ranks.len();
+    let mut ranks = vec![0; rows];
+    let cell_of = |(block, out): (usize, &mut [u32])| {
+        let start = block * BLOCK;
+        out.copy_from_slice(&first.ranks[start..start + out.len()]);
+        for column in next {
+            for (cell, rank) in out.iter_mut().zip(&column.ranks[start..]) {
+                *cell = *cell * column.distinct as u32 + rank;
+            }
+        }
+    };
+    let mut rank_of = vec![0; cells];
+    if threads::worthwhile(rows) {
+        ranks.par_chunks_mut(BLOCK).enumerate().for_each(cell_of);
+    } else {
+        ranks.chunks_mut(BLOCK).enumerate().for_each(cell_of);
+    }
+    for &cell in &ranks {
+        rank_of[cell as usize] = 1;
+    }
+    let mut distinct = 0;
+    for rank in &mut rank_of {
+        (*rank, distinct) = (distinct, distinct + *rank);
+    }
+    let dense = |cell: &mut u32| *cell = rank_of[*cell as usize];
+    if threads::worthwhile(rows) {
+        ranks.par_iter_mut().with_min_len(BLOCK).for_each(dense);
+    } else {
+        ranks.iter_mut().for_each(dense);
+    }
+    Ranked { ranks, distinct: distinct as usize }
+}
+
+/// Columns of ranks side by side in one integer.
+struct Packed<'a> {
+    first: &'a Ranked,
+    next: &'a [Ranked],
+    bits: u32,
+}
+
+impl<'a> Packed<'a> {
+    fn new(first: &'a Ranked, next: &'a [Ranked]) -> Self {
+        let bits = first.bits() + next.iter().map(Ranked::bits).sum::<u32>();
+        Self { first, next, bits }
+    }
+
+    /// How many of the next columns an integer takes beside the first; ranks have 31 bits at most,
+    /// so one always fits.
+    fn fits(first: &Ranked, next: &[Ranked]) -> usize {
+        let mut bits = first.bits();
+        next.iter()
+            .take_while(|column| {
+                bits += column.bits();
+                bits <= u64::BITS
+            })
+            .count()
+    }
+}
+
+impl Keys for Packed<'_> {
+    fn rows(&self) -> usize {
+        self.first.ranks.len()
+    }
+
+    fn prefixes(&self, start: usize, out: &mut [u32]) {
+        for (out, row) in out.iter_mut().zip(start as u32..) {
+            *out = ((self.key(row) << (u64::BITS - self.bits)) >> 32) as u32;
+        }
+    }
+
+    fn exact(&self) -> bool {
+        self.bits <= 32
+    }
+
+    fn key(&self, row: u32) -> u64 {
+        let row = row as usize;
+        self.next.iter().fold(u64::from(self.first.ranks[row]), |key, column| {
+            key << column.bits() | u64::from(column.ranks[row])
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ranked(ranks: Vec<u32>) -> Ranked {
+        let mut values = ranks.clone();
+        values.sort_unstable();
+        values.dedup();
+        let ranks = ranks.iter().map(|rank| values.binary_search(rank).unwrap() as u32).collect();
+        Ranked { ranks, distinct: values.len() }
+    }
+
+    #[test]
+    fn rows_are_merged_and_sorted() {
+        let mut state = 3u32;
+        let mut column = |rows: usize, levels: u32| {
+            let mut next = || {
+                state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+                (state >> 8) % levels
+            };
+            ranked((0..rows).map(|_| next()).collect())
+        };
+        // Cells that can be counted, keys of one integer, keys of several, no ties at all.
+        for (rows, levels) in [
+            (500, vec![4, 3, 5]),
+            (60, vec![9, 9, 9]),
+            (30_000, vec![900; 8]),
+            (9, vec![1 << 24; 2]),
+        ] {
+            let columns: Vec<Ranked> = levels.iter().map(|&l| column(rows, l)).collect();
+            let finest = (0..columns.len()).rev().max_by_key(|&j| columns[j].distinct).unwrap();
+            let mut order: Vec<usize> = (0..columns.len()).collect();
+            order.swap(0, finest);
+            let row =
+                |i: usize| -> Vec<u32> { order.iter().map(|&j| columns[j].ranks[i]).collect() };
+            let mut expected: Vec<Vec<u32>> = (0..rows).map(row).collect();
+            expected.sort_unstable();
+            expected.dedup();
+            let rows: Vec<Vec<u32>> = (0..rows).map(row).collect();
+            let distinct = Distinct::new(columns);
+            for (j, column) in distinct.columns.iter().enumerate() {
+                assert!(column.iter().copied().eq(expected.iter().map(|row| row[j + 1])));
+            }
+            for (row, place) in rows.iter().zip(&distinct.place) {
+                assert_eq!(row, &expected[*place as usize]);
+            }
+        }
     }
 }

@@ -11,19 +11,21 @@
 //! | 4 and more | divide and conquer | O(n log^(m-1) n) |
 
 mod bound;
+mod dictionary;
 mod direct;
 mod divide;
+mod fronts;
+mod keys;
 mod lexicographic;
+mod order;
 mod patience;
 mod ranks;
 mod staircase;
 mod sweep;
-
-use rayon::prelude::*;
+mod wavefront;
 
 use crate::error::{Error, Kind};
 use crate::points::Points;
-use crate::threads;
 use lexicographic::Distinct;
 use ranks::Ranked;
 
@@ -116,19 +118,21 @@ fn number_first(points: &Points<'_>, cap: u32) -> Vec<i32> {
 
 /// Layers below `cap`, -1 for the rest.
 fn number(points: &Points<'_>, cap: u32) -> Vec<i32> {
-    if let &[first, second] = points.columns() {
-        let numbers = patience::number_columns(first, second, cap);
-        return numbers.into_iter().map(|layer| capped(layer, cap)).collect();
+    if let &[first, second] = points.columns()
+        && let Some(numbers) = patience::number_columns(first, second, cap)
+    {
+        return numbers;
     }
-    let mut ranked = decisive(rank_columns(points));
+    // One after the other, each on all threads: less memory than side by side.
+    let ranked = decisive(points.columns().iter().map(|&column| ranks::rank(column)));
     match &ranked[..] {
         [] => vec![0; points.rows()],
         [only] => only.ranks.iter().map(|&rank| capped(rank, cap)).collect(),
         [_, _, ..] => {
-            let distinct = Distinct::new(&mut ranked);
+            let distinct = Distinct::new(ranked);
             let numbers = match &distinct.columns[..] {
                 [only] => patience::number(only, cap),
-                [second, third] => staircase::number(second, third, cap),
+                [second, third] => wavefront::number(second, third, cap),
                 columns => divide::number(columns, cap),
             };
             distinct.spread(&numbers, |layer| capped(layer, cap))
@@ -140,18 +144,9 @@ fn capped(layer: u32, cap: u32) -> i32 {
     if layer < cap { layer as i32 } else { PAST_STOP }
 }
 
-fn rank_columns(points: &Points<'_>) -> Vec<Ranked> {
-    let columns = points.columns();
-    if threads::worthwhile(points.rows()) {
-        columns.par_iter().map(|&column| ranks::rank(column)).collect()
-    } else {
-        columns.iter().map(|&column| ranks::rank(column)).collect()
-    }
-}
-
 /// The objectives that decide dominance: not constant, and no copy of an earlier one.
-fn decisive(ranked: Vec<Ranked>) -> Vec<Ranked> {
-    let mut kept: Vec<Ranked> = Vec::with_capacity(ranked.len());
+fn decisive(ranked: impl Iterator<Item = Ranked>) -> Vec<Ranked> {
+    let mut kept: Vec<Ranked> = Vec::new();
     for column in ranked {
         let copies = |k: &Ranked| k.distinct == column.distinct && k.ranks == column.ranks;
         if column.distinct > 1 && !kept.iter().any(copies) {

@@ -6,44 +6,83 @@
 
 use std::hint::select_unpredictable;
 
-use super::ranks;
+use super::keys::{ColumnKeys, descending_key};
+use super::order::{FIRST, Slabs};
+use super::{capped, dictionary};
 use crate::points::Column;
+use crate::threads;
 
 /// Searches done side by side, so that the memory and the processor overlap them.
 const BATCH: usize = 16;
 
-/// The front of each row of two columns: no ranks are needed, one sort is enough.
-///
-/// Numbers at or past `cap` only say "past the stop".
-pub(super) fn number_columns(first: Column<'_>, second: Column<'_>, cap: u32) -> Vec<u32> {
-    let second = ranks::keys(second);
-    let mut sorted = ranks::sort(&ranks::keys(first), |row| (second[row as usize], row));
-    drop(second);
-    for ties in sorted.chunk_by_mut(|a, b| a.0 == b.0) {
-        if ties.len() > 1 {
-            ties.sort_unstable_by_key(|&(_, (value, _))| value);
-        }
-    }
+/// About as many rows are sorted on one thread while as many before them are numbered on another.
+const STEP: usize = 1 << 15;
+
+/// The layer of each row of two columns: no ranks are needed, one sort is enough. `None` if both
+/// columns hold so few distinct values that merging equal rows first is faster.
+pub(super) fn number_columns(a: Column<'_>, b: Column<'_>, cap: u32) -> Option<Vec<i32>> {
+    // Objectives can change places; ties in the one sorted by would cost a second sort.
+    let (first, second) = match (dictionary::is_likely(a), dictionary::is_likely(b)) {
+        (true, true) => return None,
+        (true, false) => (b, a),
+        (false, _) => (a, b),
+    };
+    let rows = first.len();
+    let slabs = Slabs::new(ColumnKeys::new(first));
+    let slabs_per_step = (slabs.count() * STEP).div_ceil(rows.max(1)).max(1);
+    let steps = slabs.count().div_ceil(slabs_per_step);
+    let sorted = |step: usize| {
+        let end = slabs.count().min((step + 1) * slabs_per_step);
+        let range = step * slabs_per_step..end;
+        threads::map(rows, range.len(), |i| Run::new(slabs.sorted(range.start + i), second))
+    };
     let mut fronts = Fronts::new(cap);
-    let mut numbers = vec![0; sorted.len()];
-    let mut last: Option<(u64, u64, u32)> = None;
-    for batch in sorted.chunks(BATCH) {
-        let mut values = [0; BATCH];
-        for (value, row) in values.iter_mut().zip(batch) {
-            *value = row.1.0;
-        }
-        let hints = fronts.search(&values);
-        for (&(key, (value, row)), hint) in batch.iter().zip(hints) {
-            let front = match last {
-                // Equal rows share a front.
-                Some((k, v, front)) if k == key && v == value => front,
-                _ => fronts.place(value, hint),
-            };
-            numbers[row as usize] = front;
-            last = Some((key, value, front));
-        }
+    let mut numbers = vec![0; rows];
+    let mut next = sorted(0);
+    for step in 1..=steps {
+        let number = || {
+            for run in std::mem::take(&mut next) {
+                fronts.number(&run, &mut numbers);
+            }
+        };
+        ((), next) = threads::join(rows, number, || sorted(step));
     }
-    numbers
+    Some(numbers)
+}
+
+/// Rows in lexicographic order, marked `FIRST` where a row differs from the one before.
+struct Run {
+    rows: Vec<u32>,
+    /// The keys of the second objective.
+    values: Vec<u64>,
+}
+
+impl Run {
+    /// Takes rows ordered and marked by their first objective.
+    fn new(mut rows: Vec<u32>, second: Column<'_>) -> Self {
+        let at = |&row: &u32| (row & !FIRST) as usize;
+        let mut values = second.gather(rows.iter().map(at), descending_key);
+        let mut start = 0;
+        while start < rows.len() {
+            let ties = rows[start + 1..].iter().take_while(|&&row| row & FIRST == 0).count();
+            if ties > 0 {
+                let range = start..start + 1 + ties;
+                let mut keyed: Vec<(u64, u32)> = values[range.clone()]
+                    .iter()
+                    .zip(&rows[range.clone()])
+                    .map(|(&value, &row)| (value, row & !FIRST))
+                    .collect();
+                keyed.sort_unstable();
+                let mut last = None;
+                for (i, (value, row)) in range.zip(keyed) {
+                    let new = last.replace(value) != Some(value);
+                    (values[i], rows[i]) = (value, row | if new { FIRST } else { 0 });
+                }
+            }
+            start += 1 + ties;
+        }
+        Self { rows, values }
+    }
 }
 
 /// The front of each row, given the second objective of distinct rows in lexicographic order.
@@ -59,6 +98,25 @@ pub(super) fn number(second: &[u32], cap: u32) -> Vec<u32> {
         numbers.extend(batch.iter().zip(hints).map(|(&value, hint)| fronts.place(value, hint)));
     }
     numbers
+}
+
+impl Fronts<u64> {
+    /// Numbers rows that come after all rows numbered before.
+    fn number(&mut self, run: &Run, numbers: &mut [i32]) {
+        let mut front = 0;
+        for (rows, values) in run.rows.chunks(BATCH).zip(run.values.chunks(BATCH)) {
+            let mut batch = [0; BATCH];
+            batch[..values.len()].copy_from_slice(values);
+            let hints = self.search(&batch);
+            for ((&row, &value), hint) in rows.iter().zip(values).zip(hints) {
+                // Equal rows share a front.
+                if row & FIRST != 0 {
+                    front = self.place(value, hint);
+                }
+                numbers[(row & !FIRST) as usize] = capped(front, self.cap);
+            }
+        }
+    }
 }
 
 /// The best second objective of each front, as a number that is smaller when better.

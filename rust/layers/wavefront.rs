@@ -1,0 +1,144 @@
+//! Three objectives: a staircase per front, the fronts shared among threads.
+//!
+//! Rows come best first in the first objective and go to the first front that does not dominate
+//! them (see `fronts`), which depends on no later row. So ranges of fronts work as stages of a
+//! pipeline: while one stage places a block of rows, the next places those of the block before
+//! that all fronts of the first dominate. Which range a front is in changes no result; from time
+//! to time the ranges are chosen anew, so that all stages have about as much to do.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rayon::prelude::*;
+
+use super::fronts::{Fronts, Grid};
+use crate::threads;
+
+/// Rows per block: long enough to be worth a handover.
+const BLOCK: usize = 1 << 12;
+
+/// Blocks from one choice of ranges to the next.
+const BLOCKS: usize = 16;
+
+/// With fewer rows the handovers cost more than they bring.
+const FEW: usize = 1 << 16;
+
+/// What it takes to place a row, in units of what it takes to hand it on.
+const PLACING: f64 = 4.0;
+
+/// The front of each row, given the other objectives of distinct rows in lexicographic order.
+///
+/// Numbers at or past `cap` only say "past the stop".
+pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
+    let rows = second.len();
+    let grid = Grid::over(second, third);
+    let step = |row: u32| (second[row as usize], third[row as usize]);
+    if rows < FEW || !threads::worthwhile(rows) {
+        let mut fronts = Fronts::new(cap, grid);
+        return (0..rows as u32).map(|row| fronts.place(step(row))).collect();
+    }
+    let numbers: Vec<AtomicU32> = (0..rows).map(|_| AtomicU32::new(0)).collect();
+    // Places rows and returns those to hand on.
+    let place = |fronts: &mut Fronts, rows: &[u32]| -> Vec<u32> {
+        let mut passed = Vec::new();
+        for &row in rows {
+            let layer = fronts.place(step(row));
+            if layer < fronts.end || fronts.end == cap {
+                numbers[row as usize].store(layer, Ordering::Relaxed);
+            } else {
+                passed.push(row);
+            }
+        }
+        passed
+    };
+    let count = rayon::current_num_threads();
+    let mut stages: Vec<Fronts> = (0..count).map(|_| Fronts::new(cap, grid)).collect();
+    share(&mut stages, Vec::new(), cap);
+    let (mut start, mut blocks) = (0, 1);
+    while start < rows {
+        let end = rows.min(start + blocks * BLOCK);
+        let mut waiting = vec![Vec::new(); count];
+        // As many steps as there are blocks, and some until the last block is through.
+        for block in 0..blocks + count - 1 {
+            let first = start + block * BLOCK;
+            waiting[0] = (first.min(end) as u32..end.min(first + BLOCK) as u32).collect();
+            waiting = stages
+                .par_iter_mut()
+                .zip(&waiting)
+                .map(
+                    |(fronts, rows)| if rows.is_empty() { Vec::new() } else { place(fronts, rows) },
+                )
+                .collect();
+            waiting.rotate_right(1);
+        }
+        let sample = numbers[start..end].iter().step_by(blocks).map(|n| n.load(Ordering::Relaxed));
+        share(&mut stages, sample.collect(), cap);
+        (start, blocks) = (end, BLOCKS.min(blocks * 2));
+    }
+    numbers.into_iter().map(AtomicU32::into_inner).collect()
+}
+
+/// Chooses ranges of fronts anew, given the layers of rows that were placed of late.
+fn share(stages: &mut [Fronts], mut layers: Vec<u32>, cap: u32) {
+    layers.sort_unstable();
+    let hints = Fronts::hints_of(stages);
+    let mut fronts: Vec<_> = stages.iter_mut().flat_map(|stage| stage.fronts.drain(..)).collect();
+    let count = stages.len();
+    for (k, stage) in stages.iter_mut().enumerate().rev() {
+        let first = if k > 0 { first_layer(&layers, k, count).min(fronts.len()) } else { 0 };
+        stage.first = first as u32;
+        stage.end = if k + 1 < count { fronts.len() as u32 } else { cap };
+        stage.fronts = fronts.split_off(first);
+        stage.hints.clone_from(&hints);
+    }
+}
+
+/// The layer that stage `k` > 0 of `count` should begin with.
+///
+/// Say that placing a row takes c and handing it on 1, and that stages k and later place the part
+/// r(k) of all rows. Equal work means c (r(k) - r(k + 1)) + r(k + 1) = c r(count - 1), so that
+/// 1 - r(k) shrinks by 1 - 1 / c from stage to stage, but for a common factor.
+fn first_layer(sorted: &[u32], k: usize, count: usize) -> usize {
+    let later = |k: usize| 1.0 - (1.0 - 1.0 / PLACING).powi((count - k) as i32);
+    let place = ((1.0 - later(k) / later(0)) * sorted.len() as f64) as usize;
+    let Some(&layer) = sorted.get(place) else { return 0 };
+    let before = sorted.partition_point(|&other| other < layer);
+    let after = sorted.partition_point(|&other| other <= layer);
+    layer as usize + usize::from(place - before > after - place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::staircase::Step;
+    use super::*;
+    use crate::with_threads;
+
+    #[test]
+    fn stages_place_rows_as_one_would() {
+        let rows = 3 * FEW;
+        let mut state = 5u64;
+        let mut next = |below: u64| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            ((state >> 33) % below) as u32
+        };
+        let cloud: Vec<Step> = (0..rows).map(|_| (next(1 << 20), next(1 << 20))).collect();
+        let front: Vec<Step> = (0..rows as u32).map(|row| (row, u32::MAX / 2 - row)).collect();
+        let chain: Vec<Step> = (0..rows as u32).map(|row| (row, row)).collect();
+        let late: Vec<Step> = (0..rows as u32)
+            .map(|row| if row < 1 << 17 { (row, row) } else { (row, next(1 << 17)) })
+            .collect();
+        for steps in [cloud, front, chain, late] {
+            let (second, third): (Vec<u32>, Vec<u32>) = steps.into_iter().unzip();
+            for cap in [rows as u32, 70, 1] {
+                let run = |threads| {
+                    let number = || number(&second, &third, cap);
+                    let found = with_threads(Some(threads), number).unwrap();
+                    found.into_iter().map(|layer| layer.min(cap)).collect::<Vec<u32>>()
+                };
+                let expected = run(1);
+                for threads in [2, 5] {
+                    assert_eq!(run(threads), expected);
+                }
+            }
+        }
+    }
+}
