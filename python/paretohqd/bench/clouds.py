@@ -75,7 +75,7 @@ def _draw(kind: str, n: int, m: int) -> Floats:
     if kind == "simplex":
         return rng.dirichlet(np.ones(m), n)
     if kind == "sphere":
-        away = np.abs(rng.standard_normal((n, m)))
+        away: Floats = np.abs(rng.standard_normal((n, m)))
         away /= np.sqrt((away * away).sum(axis=1, keepdims=True))
         return away
     raise ValueError(f"no data is called {kind!r}")

@@ -42,7 +42,7 @@ def row_by_row() -> Callable[..., Any]:
     numba: Any = importlib.import_module("numba")
     push = _push()
 
-    @numba.njit(parallel=True)
+    @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
     def part(points: Any, origin: Any, units: Any, k: int, threads: int) -> Any:
         n, m = points.shape
         far = np.full((threads, len(units), k), np.inf)
@@ -71,7 +71,7 @@ def in_blocks() -> Callable[..., Any]:
     numba: Any = importlib.import_module("numba")
     push = _push()
 
-    @numba.njit(parallel=True)
+    @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
     def part(points: Any, origin: Any, units: Any, k: int, threads: int) -> Any:
         n, m = points.shape
         far = np.full((threads, len(units), k), np.inf)
@@ -110,7 +110,7 @@ def in_blocks() -> Callable[..., Any]:
 def _push() -> Callable[..., Any]:
     numba: Any = importlib.import_module("numba")
 
-    @numba.njit
+    @numba.njit  # type: ignore[untyped-decorator]
     def push(far: Any, row: Any, new: float, at: int) -> None:
         """Replace the farthest of a heap; of equal distances the later row is the farther."""
         k, i = len(far), 0

@@ -131,11 +131,10 @@ def _layers() -> Iterator[Task]:
 def _first_layers(data: str, n: int, m: int, target: float | None, upto: int) -> Task:
     against = [] if (data, n, m) == ("uni", 10_000_000, 3) else [rivals.pareto_rank(upto)]
     # Peeling takes minutes where fronts are large, so it is compared where it is the faster way.
-    if (
-        n <= 10_000
-        or (data in ("uni", "corr") and m <= 3)
-        or (upto == 5 and (data, m) in {("uni", 4), ("corr", 5)})
-    ):
+    peels_fast = {("uni", 2), ("uni", 3), ("corr", 3)} | (
+        {("uni", 4), ("corr", 5)} if upto == 5 else set()
+    )
+    if n <= 10_000 or (data, m) in peels_fast:
         against.append(rivals.peeled(upto, "paretoset"))
     if m >= 4 and n > 10_000 and (upto == 5 or (data, m) in {("uni", 4), ("disc", 5)}):
         against.append(rivals.peeled(upto, "moocore"))
@@ -234,25 +233,26 @@ def _rays() -> Iterator[Task]:
     sizes = [("uni", 10_000), ("uni", 100_000), ("uni", 1_000_000), ("uni", 10_000_000)]
     for data, n in [*sizes, ("uni columns", 1_000_000), ("uni columns", 10_000_000)]:
         for rays, large in ((1, 0.5), (11, 4), (100, 10)):
-            # One ray is bound by memory: the aim is half the speed of reading what no cache holds.
-            reads = rays == 1 and n >= 1_000_000
-            judged = not reads or n >= 10_000_000
-            target = {10_000: 2, 100_000: None}.get(n, large) if judged else None
-            k = NEAREST
-            against = [
-                rivals.nearest("row_by_row", rays, k, judged=not reads),
-                rivals.nearest("in_blocks", rays, k, judged=not reads),
-            ]
-            if reads:
-                against.append(rivals.reading(judged=judged))
-            yield Task(
-                name=f"{k} nearest to {rays} {'ray' if rays == 1 else 'rays'}",
-                data=data, n=n, m=3, target=target,
-                ours=lambda cloud, threads, rays=rays: pq.nearest_to_rays(
-                    cloud.points, cloud.ideal, cloud.through(rays),
-                    k=min(NEAREST, cloud.n), n_threads=threads,
-                ),
-                rivals=tuple(against),
-                same=answers.nearest, quick=(data, n) == ("uni", 1_000_000),
-                seconds=3 if n == 10_000_000 else 1,
-            )  # fmt: skip
+            yield _nearest(data, n, rays, large)
+
+
+def _nearest(data: str, n: int, rays: int, large: float) -> Task:
+    k = NEAREST
+    # One ray is bound by memory: the aim is half the speed of reading what no cache holds.
+    reads = rays == 1 and n >= 1_000_000
+    judged = not reads or n >= 10_000_000
+    against = [
+        rivals.nearest("row_by_row", rays, k, judged=not reads),
+        rivals.nearest("in_blocks", rays, k, judged=not reads),
+    ]
+    if reads:
+        against.append(rivals.reading(judged=judged))
+    return Task(
+        name=f"{k} nearest to {rays} {'ray' if rays == 1 else 'rays'}", data=data, n=n, m=3,
+        ours=lambda cloud, threads: pq.nearest_to_rays(
+            cloud.points, cloud.ideal, cloud.through(rays), k=k, n_threads=threads
+        ),
+        rivals=tuple(against), same=answers.nearest, seconds=3 if n == 10_000_000 else 1,
+        target={10_000: 2, 100_000: None}.get(n, large) if judged else None,
+        quick=(data, n) == ("uni", 1_000_000),
+    )  # fmt: skip
