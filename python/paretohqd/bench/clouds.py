@@ -67,7 +67,7 @@ def _draw(kind: str, n: int, m: int) -> Floats:
         return rng.random((n, m))
     if kind == "corr":
         shared = rng.standard_normal((n, 1))
-        return np.sqrt(0.5) * shared + np.sqrt(0.5) * rng.standard_normal((n, m))
+        return np.asarray(np.sqrt(0.5) * (shared + rng.standard_normal((n, m))))
     if kind == "anti":
         return rng.dirichlet(np.ones(m), n) + rng.normal(0, 0.01, (n, m))
     if kind == "disc":

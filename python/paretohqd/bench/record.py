@@ -30,10 +30,15 @@ def record(rows: Iterable[Row], path: Path) -> None:
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise ValueError(f"{path} holds something else than a benchmark: name another file")
             old = [row for row in reader if tuple(row[name] for name in _KEY[:4]) not in tasks]
+    write([*old, *new], path, COLUMNS)
+
+
+def write(rows: Iterable[Row], path: Path, columns: Sequence[str]) -> None:
+    """Write a CSV file."""
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows([*old, *new])
+        writer.writerows(rows)
 
 
 def _written(value: object) -> str:
@@ -105,6 +110,7 @@ def machine() -> str:
     return f"{os.cpu_count()}x-{'-'.join(filter(None, kept))}"
 
 
-def file_name(what: str = "") -> str:
-    """`[WHAT-]DATE-MACHINE.csv`."""
-    return "-".join(filter(None, (what, str(date.today()), machine()))) + ".csv"
+def place(out: Path, what: str = "") -> Path:
+    """A file to write to: in a folder it is called `[WHAT-]DATE-MACHINE.csv`."""
+    name = "-".join(filter(None, (what, str(date.today()), machine())))
+    return out / f"{name}.csv" if out.is_dir() else out

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from paretohqd.bench import rivals
 from paretohqd.bench.measure import Bench, Row
-from paretohqd.bench.record import file_name, record, table
+from paretohqd.bench.record import place, record, table
 from paretohqd.bench.tasks import Task, tasks
 
 
@@ -31,7 +31,7 @@ def run(
     """
     chosen = chosen_tasks(quick=quick, huge=huge, only=only)
     if out is not None:
-        out = out / file_name() if out.is_dir() else out
+        out = place(out)
         record([], out)
     bench, rows = Bench(), []
     with _bar(sum(task.seconds for task in chosen)) as advance:
