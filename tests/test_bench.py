@@ -1,5 +1,8 @@
 import csv
+import runpy
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +215,58 @@ def test_the_command_says_what_was_wrong(tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit) as stop:
         cli.main(["bench", "--quick", "--huge"])
     assert stop.value.code == 2
+
+
+# ── shapes, memory, picture and table ────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Runs a file of benches/ with arguments."""
+
+    def call(name, *arguments):
+        path = Path(__file__).parents[1] / "benches" / name
+        monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
+        runpy.run_path(str(path), run_name="__main__")
+
+    return call
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_answers_are_right_on_every_shape(script, tmp_path, capsys):
+    script("shapes.py", "--rows", 600, "--out", tmp_path / "shapes.csv")
+    rows = read(tmp_path / "shapes.csv")
+    assert len({row["shape"] for row in rows}) == 16
+    assert {row["m"] for row in rows if row["call"] == "all layers"} == {"2", "3", "4", "5"}
+    assert f"of {len(rows)} within" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="needs Linux's /proc")
+def test_peak_memory_is_taken_in_a_process_of_its_own(script, tmp_path):
+    arguments = ("--shrink", 50, "--only", "all layers uni * 2", "--out", tmp_path / "memory.csv")
+    script("memory.py", *arguments)
+    [row] = read(tmp_path / "memory.csv")
+    assert (row["input_mb"], row["answer_mb"]) == ("3.2", "0.8")
+    assert float(row["peak_mb"]) > 3.2
+
+
+def test_picture_and_table_come_from_the_record(script, tmp_path, capsys):
+    pytest.importorskip("altair")
+    bench, path = Bench(), tmp_path / "bench.csv"
+    rival = fake(None)
+    for n in (100, 200):
+        for name in ("all layers*m=2", "all layers*m=5", "hypervolume sphere*m=3"):
+            task = first(name, n=n, rivals=(replace(rival, package="polars"),), target=9)
+            record(bench.measure(replace(task, same=lambda *_: "")), path)
+    script("plot.py", path, tmp_path / "speed")
+    assert (tmp_path / "speed.png").stat().st_size > 10_000
+    assert "All layers, 5 objectives" in (tmp_path / "speed.svg").read_text()
+    capsys.readouterr()
+    script("readme_table.py", path)
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == 2 + 3
+    assert table[2].startswith("| all layers | uni | 200 | 2 |")
