@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock pyproject.toml constraints.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint bench wheel docs clean
+.PHONY: help demo test lint bench bounds wheel docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,9 +26,14 @@ lint: $(VENV)/dev  ## formatters, linters, types, import order
 	$(BIN)/python -m mypy.stubtest paretohqd._core
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev  ## our kernels alone (criterion), then beside moocore
+bench: $(VENV)/bench  ## our kernels alone (criterion), then beside other packages: 15 minutes
 	cargo bench --bench kernels
-	$(BIN)/python benches/peers.py --large
+	$(BIN)/paretohqd bench --out benches/results
+	$(BIN)/python benches/plot.py $$(ls -t benches/results/2*.csv | head -1) docs/speed
+
+bounds: $(VENV)/bench  ## shapes of data that break fast code, and peak memory
+	$(BIN)/python benches/shapes.py
+	$(BIN)/python benches/memory.py
 
 wheel: $(VENV)/dev  ## build the abi3 wheel into dist/
 	$(BIN)/maturin build --release --out dist
@@ -54,4 +59,9 @@ $(VENV)/demo: $(VENV)/python $(SOURCES)
 
 $(VENV)/dev: $(VENV)/demo
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+# The packages to compare with; none of them brings torch.
+$(VENV)/bench: $(VENV)/python $(SOURCES)
+	$(PIP) --editable '.[bench]'
 	touch $@

@@ -1,9 +1,13 @@
-//! Criterion benches of the kernels on small clouds: `cargo bench`.
+//! Criterion benches of every kernel on small clouds: `cargo bench`, about three minutes.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use paretohqd::{Column, Points, Stop, hypervolume, nearest_to_rays, pareto_layers};
+use paretohqd::{
+    Column, Points, Stop, hypervolume, hypervolume_contributions, nearest_to_rays, pareto_layers,
+    pareto_layers_by_group,
+};
 
 const ROWS: usize = 10_000;
 
@@ -35,7 +39,7 @@ fn points(columns: &[Vec<f64>]) -> Points<'_> {
 
 fn layers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("layers");
-    for m in [2, 3, 5] {
+    for m in [2, 3, 4, 5, 8] {
         let columns = uniform(ROWS, m);
         let points = points(&columns);
         for (name, stop) in [("all", Stop::Never), ("first 5", Stop::UpTo(5))] {
@@ -47,9 +51,22 @@ fn layers(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn groups(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("layers in groups of 8");
+    let columns = uniform(ROWS, 3);
+    let points = points(&columns);
+    let ids: Vec<u32> = (0..ROWS as u32).map(|row| row / 8).collect();
+    group.bench_function(BenchmarkId::from_parameter(3), |bencher| {
+        bencher.iter(|| {
+            pareto_layers_by_group(black_box(&points), &ids, ROWS.div_ceil(8), Stop::Never)
+        });
+    });
+    group.finish();
+}
+
 fn volume(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("hypervolume");
-    for (m, rows) in [(2, ROWS), (3, ROWS), (4, 300), (5, 100)] {
+    for (m, rows) in [(2, ROWS), (3, ROWS), (4, 300), (5, 100), (6, 100)] {
         let columns = simplex(rows, m);
         let points = points(&columns);
         group.bench_function(BenchmarkId::from_parameter(m), |bencher| {
@@ -59,13 +76,25 @@ fn volume(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn contributions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("contributions");
+    for (m, rows) in [(2, ROWS), (3, ROWS), (4, 300), (5, 100), (6, 100)] {
+        let columns = simplex(rows, m);
+        let points = points(&columns);
+        group.bench_function(BenchmarkId::from_parameter(m), |bencher| {
+            bencher.iter(|| hypervolume_contributions(black_box(&points), &vec![0.0; m]));
+        });
+    }
+    group.finish();
+}
+
 fn rays(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("nearest to rays");
+    let mut group = criterion.benchmark_group("100 nearest to rays");
     let columns = uniform(ROWS, 3);
     let points = points(&columns);
-    for rays in [1, 11] {
+    for rays in [1, 11, 100] {
         let through: Vec<f64> =
-            (0..rays).flat_map(|ray| [0.9 * f64::from(ray) / 11.0, 0.5, 0.1]).collect();
+            (0..rays).flat_map(|ray| [0.9 * f64::from(ray) / f64::from(rays), 0.5, 0.1]).collect();
         group.bench_function(BenchmarkId::from_parameter(rays), |bencher| {
             bencher.iter(|| nearest_to_rays(black_box(&points), &[1.0; 3], &through, 100));
         });
@@ -73,5 +102,12 @@ fn rays(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, layers, volume, rays);
+criterion_group! {
+    name = benches;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_secs(1))
+        .measurement_time(Duration::from_secs(3));
+    targets = layers, groups, volume, contributions, rays
+}
 criterion_main!(benches);

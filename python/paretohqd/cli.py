@@ -1,4 +1,4 @@
-"""The command `paretohqd`: select, layers, score, run, report.
+"""The command `paretohqd`: select, layers, score, run, report, bench.
 
 Only argparse and what a command itself needs are imported, so `select` and `layers` work in an
 installation without torch. Exit codes: 0 done, 1 an error (one line on standard error), 2 a wrong
@@ -110,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     report.add_argument("-o", "--output", type=Path, help="the page (RUN/report.html)")
     report.set_defaults(work=_report)
+
+    bench = commands.add_parser("bench", help="compare with other packages on this machine")
+    size = bench.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="about a minute instead of fifteen")
+    size.add_argument("--huge", action="store_true", help="tasks of minutes each, too")
+    bench.add_argument("--only", metavar="PATTERN", help="some tasks, such as 'hypervolume*'")
+    bench.add_argument(
+        "--out", type=Path, metavar="FILE.csv",
+        help="record the times; in a folder, as DATE-MACHINE.csv",
+    )  # fmt: skip
+    bench.set_defaults(work=_bench)
     return parser
 
 
@@ -264,6 +275,15 @@ def _report(parsed: argparse.Namespace) -> None:
     from paretohqd.report import write_report
 
     print(write_report(parsed.run, parsed.output or parsed.run / "report.html"))
+
+
+def _bench(parsed: argparse.Namespace) -> None:
+    from paretohqd.bench.run import run
+
+    try:
+        run(quick=parsed.quick, huge=parsed.huge, only=parsed.only, out=parsed.out)
+    except AssertionError as error:
+        raise ValueError(f"the answers differ: {error}") from error
 
 
 if __name__ == "__main__":

@@ -1,0 +1,31 @@
+"""Print the README's table from a recorded benchmark: `python benches/readme_table.py FILE.csv`."""
+
+from __future__ import annotations
+
+import sys
+
+import polars as pl
+
+from paretohqd.bench.record import seconds
+
+
+def main() -> None:
+    rows = pl.read_csv(sys.argv[1], infer_schema_length=None).filter(
+        pl.col("rival") != "numpy", pl.col("rival_s").is_not_null()
+    )
+    fastest = rows.sort("rival_s").unique(["task", "data", "n", "m"], keep="first")
+    largest = fastest.filter(pl.col("n") == pl.col("n").max().over("task", "data", "m"))
+    print("| task | data | points | M | all threads | 1 thread | fastest other | ratio | target |")
+    print("|---|---|---:|---:|---:|---:|---|---:|---|")
+    for row in largest.sort("task", "m", "data").iter_rows(named=True):
+        aim = f"{row['target']:g}x, {'met' if row['met'] == 'yes' else 'short'}"
+        print(
+            f"| {row['task']} | {row['data']} | {row['n']:,} | {row['m']} "
+            f"| {seconds(row['ours_all_threads_s'])} | {seconds(row['ours_1_thread_s'])} "
+            f"| {row['rival']} {row['version']}, {seconds(row['rival_s'])} "
+            f"| {row['ratio_all_threads']:.1f}x | {aim if row['target'] else ''} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

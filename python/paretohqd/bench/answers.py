@@ -1,0 +1,69 @@
+"""When two answers to a task count as the same; AssertionError where they do not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import paretohqd as pq
+from paretohqd.bench.clouds import Cloud
+
+EXACT_ROWS = 1_000
+"""Up to this many points in eight objectives the exact hypervolume takes seconds."""
+
+
+def equal(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """Every layer or mark is the same."""
+    _hold(np.shape(ours) == np.shape(theirs), "answers of different shapes")
+    different = np.flatnonzero(np.asarray(ours) != np.asarray(theirs))
+    _hold(not len(different), f"{len(different)} rows differ, the first is {different[:1]}")
+    return ""
+
+
+def equal_where_compared(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """The same, on the rows that the other answer covers."""
+    return equal(ours[: len(theirs)], theirs, cloud)
+
+
+def close(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """Volumes agree to nine digits; contributions to that share of the largest."""
+    _hold(np.shape(ours) == np.shape(theirs), "answers of different shapes")
+    limit = 1e-9 * np.abs(theirs).max(initial=0)
+    apart = np.abs(np.asarray(ours) - np.asarray(theirs)).max(initial=0)
+    _hold(bool(apart <= limit), f"volumes are {apart:g} apart")
+    return ""
+
+
+def nearest(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """The same rows in the same order, and their distances to nine digits."""
+    if theirs is None:  # reading gives no answer
+        return ""
+    equal(ours[0].ravel(), theirs[0].ravel(), cloud)
+    # Distances are the roots of rounded squares: next to a ray they lose digits.
+    _hold(np.allclose(ours[1], theirs[1], rtol=1e-9, atol=1e-14), "distances differ")
+    return ""
+
+
+def estimates(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """Our estimate is within five standard errors, and 1 % for the other, which states none."""
+    value, error = ours
+    limit = 5 * error + 0.01 * abs(theirs)
+    _hold(abs(value - theirs) <= limit, f"estimates {value:g} and {theirs:g} are {limit:g} apart")
+    remark = f"standard error {error / value:.1e}"
+    if cloud.n <= EXACT_ROWS:
+        exact = pq.hypervolume(cloud.points, ref=cloud.reference)
+        remark += f"; off by {value / exact - 1:+.1e}, the other by {theirs / exact - 1:+.1e}"
+    return remark
+
+
+def identical(one: Any, other: Any) -> None:
+    """Our answer has the same bytes on one thread as on all."""
+    one, other = (x if isinstance(x, tuple) else (x,) for x in (one, other))
+    for a, b in zip(one, other, strict=True):
+        _hold(np.array_equal(a, b), "our answer depends on the number of threads")
+
+
+def _hold(true: bool, otherwise: str) -> None:
+    if not true:
+        raise AssertionError(otherwise)

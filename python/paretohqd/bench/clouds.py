@@ -1,0 +1,81 @@
+"""Data to measure on: clouds of points, fronts, and what each kernel needs beside them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class Cloud:
+    """n points in m objectives, larger is better, the same for the same name and size.
+
+    Of the names, `uni` is a uniform cube, `corr` a Gaussian with correlation .5, `anti` a
+    Dirichlet with noise of .01 (large fronts), `disc` integers 0..10 (ties everywhere); `sphere`
+    and `simplex` are fronts of n points that do not dominate each other, concave and flat.
+    A name that ends in " columns" is laid out column by column.
+    """
+
+    def __init__(self, name: str, n: int, m: int) -> None:
+        """Describe the cloud; points are drawn when they are first needed."""
+        self.name, self.n, self.m = name, n, m
+        self._through: dict[int, Floats] = {}
+
+    @cached_property
+    def points(self) -> Floats:
+        """The points, shape (n, m)."""
+        kind, _, layout = self.name.partition(" ")
+        drawn = _draw(kind, self.n, self.m)
+        return np.asfortranarray(drawn) if layout == "columns" else drawn
+
+    @cached_property
+    def costs(self) -> Floats:
+        """The points for packages where smaller is better."""
+        return -self.points
+
+    @property
+    def reference(self) -> Floats:
+        """A reference point a little below every front."""
+        return np.full(self.m, -0.1)
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """Groups of eight rows, one after the other."""
+        return np.arange(self.n) // 8
+
+    @cached_property
+    def ideal(self) -> Floats:
+        """The largest value of each objective, where preference rays start."""
+        high: Floats = self.points.max(axis=0)
+        return high
+
+    def through(self, rays: int) -> Floats:
+        """A point of each ray, from random preferences, as `paretohqd.select` makes them."""
+        if rays not in self._through:
+            low = self.points.min(axis=0)
+            weights = np.random.default_rng(rays).dirichlet(np.ones(self.m), rays)
+            self._through[rays] = np.asarray(low + weights * (self.ideal - low))
+        return self._through[rays]
+
+
+def _draw(kind: str, n: int, m: int) -> Floats:
+    rng = np.random.default_rng(n + m)
+    if kind == "uni":
+        return rng.random((n, m))
+    if kind == "corr":
+        shared = rng.standard_normal((n, 1))
+        return np.asarray(np.sqrt(0.5) * (shared + rng.standard_normal((n, m))))
+    if kind == "anti":
+        return rng.dirichlet(np.ones(m), n) + rng.normal(0, 0.01, (n, m))
+    if kind == "disc":
+        return rng.integers(0, 11, (n, m)).astype(float)
+    if kind == "simplex":
+        return rng.dirichlet(np.ones(m), n)
+    if kind == "sphere":
+        away: Floats = np.abs(rng.standard_normal((n, m)))
+        away /= np.sqrt((away * away).sum(axis=1, keepdims=True))
+        return away
+    raise ValueError(f"no data is called {kind!r}")

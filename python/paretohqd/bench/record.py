@@ -1,0 +1,116 @@
+"""The measured rows as a CSV file that later runs add to, and as a table to read."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import platform
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+from paretohqd.bench.measure import Row
+
+COLUMNS = (
+    "task", "data", "n", "m", "ours_1_thread_s", "ours_all_threads_s", "rival", "call", "version",
+    "rival_s", "ratio_1_thread", "ratio_all_threads", "target", "met", "note",
+)  # fmt: skip
+_KEY = ("task", "data", "n", "m", "rival", "call")
+
+
+def record(rows: Iterable[Row], path: Path) -> None:
+    """Write rows to a CSV file; those of the same task that it holds are replaced."""
+    new = [{name: _written(row.get(name)) for name in COLUMNS} for row in rows]
+    tasks = {tuple(row[name] for name in _KEY[:4]) for row in new}
+    old = []
+    if path.exists():
+        with path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"{path} holds something else than a benchmark: name another file")
+            old = [row for row in reader if tuple(row[name] for name in _KEY[:4]) not in tasks]
+    write([*old, *new], path, COLUMNS)
+
+
+def write(rows: Iterable[Row], path: Path, columns: Sequence[str]) -> None:
+    """Write a CSV file."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return "" if value is None else str(value)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A line per comparison, by task and size; of several packages the fastest comes first."""
+    lines = [
+        f"{'task':24} {'data':11} {'n':>10} {'M':>2} {'1 thread':>9} {'all':>9}  "
+        f"{'compared with':34} {'time':>9} {'ratio':>7} {'1 thr.':>7} {'target':>7}"
+    ]
+    names = list(dict.fromkeys(row["task"] for row in rows))
+    last = ""
+    for row in sorted(
+        rows,
+        key=lambda row: (
+            names.index(row["task"]), row["m"], row["n"], row["data"], row.get("rival_s", math.inf)
+        ),
+    ):  # fmt: skip
+        ours = (
+            f"{row['task']:24} {row['data']:11} {row['n']:>10,} {row['m']:>2} "
+            f"{seconds(row['ours_1_thread_s']):>9} {seconds(row['ours_all_threads_s']):>9}"
+        )
+        line = ours if ours != last else " " * len(ours)
+        last = ours
+        if "rival" in row:
+            line += f"  {row['rival'] + ' ' + row['call']:34.34} "
+            line += _ratios(row) if "rival_s" in row else row["note"]
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
+def _ratios(row: Row) -> str:
+    text = (
+        f"{seconds(row['rival_s']):>9} {row['ratio_all_threads']:>6.1f}x "
+        f"{row['ratio_1_thread']:>6.1f}x"
+    )
+    if "target" in row:
+        text += f" {row['target']:>6g}x {'met' if row['met'] else 'SHORT'}"
+    return text + (f"  ({row['note']})" if row["note"] else "")
+
+
+def seconds(value: float) -> str:
+    """A time as people read it.
+
+    >>> seconds(0.000012), seconds(0.0341), seconds(12.3)
+    ('12 us', '34.1 ms', '12.3 s')
+    """
+    for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "us")):
+        if value * factor >= 1 or unit == "us":
+            return f"{value * factor:.3g} {unit}"
+    raise AssertionError
+
+
+def machine() -> str:
+    """Cores and processor, fit for a file's name: `2x-AMD-EPYC`."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].split() for line in lines if line.startswith("model name")]
+    words = names[0] if names else (platform.processor() or platform.machine()).split()
+    kept = ["".join(c for c in word if c.isalnum()) for word in words[:3]]
+    return f"{os.cpu_count()}x-{'-'.join(filter(None, kept))}"
+
+
+def place(out: Path, what: str = "") -> Path:
+    """A file to write to: in a folder it is called `[WHAT-]DATE-MACHINE.csv`."""
+    name = "-".join(filter(None, (what, str(date.today()), machine())))
+    return out / f"{name}.csv" if out.is_dir() else out
