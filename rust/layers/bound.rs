@@ -17,7 +17,7 @@ use crate::threads;
 const FEW_ROWS: usize = 1 << 14;
 
 /// Cells of the grid, which must stay in cache.
-const CELLS: usize = 1 << 17;
+const CELLS: usize = 1 << 15;
 
 /// Rows per block of the pass.
 const BLOCK: usize = 1024;

@@ -24,8 +24,11 @@ mod staircase;
 mod sweep;
 mod wavefront;
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Kind};
-use crate::points::Points;
+use crate::points::{Column, Points};
+use crate::threads;
 use lexicographic::Distinct;
 use ranks::Ranked;
 
@@ -103,11 +106,12 @@ fn number_until(points: &Points<'_>, covered: usize) -> Vec<i32> {
 /// The first `cap` layers; rows that a sample proves to be past them are not looked at again.
 fn number_first(points: &Points<'_>, cap: u32) -> Vec<i32> {
     let Some(open) = bound::candidates(points, cap) else { return number(points, cap) };
-    let columns: Vec<Vec<f64>> = points
-        .columns()
-        .iter()
-        .map(|column| open.iter().map(|&row| column.get(row as usize)).collect())
-        .collect();
+    let gather = |column: &Column<'_>| open.iter().map(|&row| column.get(row as usize)).collect();
+    let columns: Vec<Vec<f64>> = if threads::worthwhile(open.len()) {
+        points.columns().par_iter().map(gather).collect()
+    } else {
+        points.columns().iter().map(gather).collect()
+    };
     let mut numbers = vec![PAST_STOP; points.rows()];
     let part = points.part(&columns);
     for (&row, number) in open.iter().zip(number(&part, cap)) {
