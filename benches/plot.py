@@ -13,8 +13,10 @@ import altair as alt
 import polars as pl
 
 ALL, ONE, RIVAL = "paretohqd, all threads", "paretohqd, 1 thread", "fastest other package"
+# Okabe and Ito's colours, told apart with any colour vision; the dashes and marks differ too.
 COLOURS = {ALL: "#0072b2", ONE: "#56b4e9", RIVAL: "#d55e00"}
 SHAPES = {ALL: "circle", ONE: "triangle-up", RIVAL: "square"}
+DASHES = {ALL: [1, 0], ONE: [5, 3], RIVAL: [1, 0]}
 
 # Title, task, data, objectives.
 PANELS = [
@@ -44,14 +46,14 @@ def panel(rows: pl.DataFrame, title: str, task: str, data: str, m: int) -> Any:
     others = rows.filter(task=task, data=data, m=m).filter(pl.col("rival") != "numpy")
     names = others.sort("rival_s").unique("n", keep="first", maintain_order=True)["rival"].unique()
     n = alt.X(
-        "n:Q", title=None, scale=alt.Scale(type="log"),
+        "n:Q", title="points", scale=alt.Scale(type="log", nice=False, padding=14),
         axis=alt.Axis(values=[10**e for e in range(2, 8)], labelExpr=(
             "{'100':'100','1000':'1k','10000':'10k','100000':'100k','1000000':'1M',"
             "'10000000':'10M'}[format(datum.value, 'd')]"
         )),
     )  # fmt: skip
     time = alt.Y(
-        "seconds:Q", title=None, scale=alt.Scale(type="log", nice=False, padding=8),
+        "seconds:Q", title=None, scale=alt.Scale(type="log", nice=False, padding=20),
         axis=alt.Axis(values=[10.0**e for e in range(-6, 3)], labelExpr=(
             "datum.value < 9e-4 ? format(datum.value * 1e6, 'd') + ' µs' : datum.value < 0.9 ? "
             "format(datum.value * 1e3, 'd') + ' ms' : format(datum.value, 'd') + ' s'"
@@ -68,12 +70,30 @@ def panel(rows: pl.DataFrame, title: str, task: str, data: str, m: int) -> Any:
             "who:N", title=None, scale=alt.Scale(domain=who, range=list(SHAPES.values()))
         ),
     )
-    return alt.layer(
-        base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=55, opacity=1)
-    ).properties(
-        width=250,
-        height=170,
-        title=alt.Title(title, subtitle=f"other: {', '.join(sorted(names))}"),
+    return (
+        alt.layer(
+            base.mark_line(strokeWidth=2).encode(
+                strokeDash=alt.StrokeDash(
+                    "who:N", title=None, scale=alt.Scale(domain=who, range=list(DASHES.values()))
+                )
+            ),
+            base.mark_point(filled=True, size=42, opacity=1),
+            told(shown, n, time),
+        )
+        .properties(width=250, height=180)
+        .properties(title=alt.Title(title, subtitle=f"other: {', '.join(sorted(names))}"))
+    )
+
+
+def told(shown: pl.DataFrame, n: Any, time: Any) -> Any:
+    """The ratio on all threads, written over the other's mark at the largest size."""
+    wide = shown.pivot("who", index="n", values="seconds").sort("n").tail(1)
+    ratio = f"{wide[RIVAL][0] / wide[ALL][0]:.2g}x" if RIVAL in wide.columns else ""
+    place = {"n": wide["n"][0], "seconds": wide[RIVAL if ratio else ALL][0], "told": ratio}
+    return (
+        alt.Chart(alt.InlineData(values=[place]))
+        .mark_text(align="right", dx=-8, dy=-5, fontSize=13, fontWeight="bold", color=INK)
+        .encode(x=n, y=time, text="told:N")
     )
 
 
@@ -86,12 +106,20 @@ def main() -> None:
         .resolve_scale(x="independent", y="independent")
         .properties(
             title=alt.Title(
-                "Time against the number of points; both axes logarithmic, lower is better"
+                "Time against the number of points, both axes logarithmic: lower is better"
             )
         )
         .configure(background="white", font="Helvetica, Arial, sans-serif")
         .configure_axis(
-            gridColor=GRID, domainColor=GRID, tickColor=GRID, labelColor=SOFT, labelFontSize=12
+            gridColor=GRID,
+            domainColor=GRID,
+            tickColor=GRID,
+            labelColor=SOFT,
+            labelFontSize=12,
+            titleColor=SOFT,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            titlePadding=2,
         )
         .configure_view(stroke=None)
         .configure_title(
