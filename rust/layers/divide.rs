@@ -42,8 +42,8 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
         near: rows <= NEAR,
         arch: Arch::new(),
     };
-    let all: Vec<u32> = (0..rows as u32).collect();
-    divide.within(&all, columns.len(), &mut Scratch::default());
+    let mut all: Vec<u32> = (0..rows as u32).collect();
+    divide.within(&mut all, columns.len(), &mut Scratch::default());
     layers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
@@ -69,6 +69,15 @@ struct Scratch {
     sweep: Sweep,
     /// Buffers that are done with, kept for their memory.
     spare: Vec<Vec<u32>>,
+}
+
+impl Scratch {
+    fn buffer(&mut self, rows: usize) -> Vec<u32> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.clear();
+        buffer.resize(rows, 0);
+        buffer
+    }
 }
 
 /// A set in two halves, one after the other in one buffer.
@@ -102,15 +111,16 @@ impl Divide<'_> {
         set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
     }
 
-    /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives.
-    fn within(&self, set: &[u32], k: usize, scratch: &mut Scratch) {
+    /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives. Leaves the set
+    /// in another order.
+    fn within(&self, set: &mut [u32], k: usize, scratch: &mut Scratch) {
         if set.len() <= DIRECT {
             let rows = &mut scratch.rows;
             return self.arch.dispatch(Within { divide: self, set, k, rows });
         }
         if !self.near && set.len() <= NEAR {
-            let all: Vec<u32> = (0..set.len() as u32).collect();
-            self.nearby(set, k, |near| near.within(&all, k, scratch));
+            let mut all: Vec<u32> = (0..set.len() as u32).collect();
+            self.nearby(set, k, |near| near.within(&mut all, k, scratch));
             return;
         }
         if k == 1 {
@@ -118,23 +128,21 @@ impl Divide<'_> {
         }
         let cuts = self.cuts([set, &[]], k - 1);
         let split = cuts.into_iter().find_map(|cut| {
-            let split = self.split(set, k - 1, cut, scratch);
-            if split.halves().iter().any(|half| half.is_empty()) {
-                scratch.spare.push(split.rows);
-                return None;
-            }
-            Some(split)
+            let better = self.partition(set, k - 1, cut, scratch);
+            (better > 0 && better < set.len()).then_some(better)
         });
-        let Some(split) = split else { return self.within(set, k - 1, scratch) };
-        let [better, worse] = split.halves();
-        self.within(better, k, scratch);
+        let Some(better) = split else { return self.within(set, k - 1, scratch) };
+        let (better, worse) = set.split_at_mut(better);
+        let mut copy = scratch.buffer(better.len());
+        copy.copy_from_slice(better);
+        self.within(&mut copy, k, scratch);
+        scratch.spare.push(copy);
         self.across(better, worse, k - 1, scratch);
         if self.capped {
-            self.within(&self.below_cap(worse), k, scratch);
+            self.within(&mut self.below_cap(worse), k, scratch);
         } else {
             self.within(worse, k, scratch);
         }
-        scratch.spare.push(split.rows);
     }
 
     /// Raises `high` by the finished `low`, by index and the first `k` >= 1 objectives.
@@ -260,9 +268,7 @@ impl Divide<'_> {
     /// The rows of rank below `cut` and the others, each in order.
     fn split(&self, set: &[u32], j: usize, cut: u32, scratch: &mut Scratch) -> Split {
         let column = self.columns[j];
-        let mut rows = scratch.spare.pop().unwrap_or_default();
-        rows.clear();
-        rows.resize(set.len(), 0);
+        let mut rows = scratch.buffer(set.len());
         // The better fill it from the front, the others from the back and so in reverse; there is
         // no branch that depends on the data.
         let (mut front, mut back) = (0, set.len());
@@ -274,6 +280,24 @@ impl Divide<'_> {
         }
         rows[front..].reverse();
         Split { rows, better: front }
+    }
+
+    /// Moves the rows of rank below `cut` to the front, each side in order, and counts them.
+    fn partition(&self, set: &mut [u32], j: usize, cut: u32, scratch: &mut Scratch) -> usize {
+        let column = self.columns[j];
+        let mut others = scratch.buffer(set.len());
+        let mut better = 0;
+        // Written to both, advanced in one: no branch that depends on the data.
+        for at in 0..set.len() {
+            let row = set[at];
+            set[better] = row;
+            others[at - better] = row;
+            better += usize::from(column[row as usize] < cut);
+        }
+        let worse = set.len() - better;
+        set[better..].copy_from_slice(&others[..worse]);
+        scratch.spare.push(others);
+        better
     }
 
     /// Whether all of `low` is no worse than all of `high`, or all of it worse, in one objective.
