@@ -86,12 +86,12 @@ def panel(rows: pl.DataFrame, title: str, task: str, data: str, m: int) -> Any:
 
 
 def told(shown: pl.DataFrame, n: Any, time: Any) -> Any:
-    """The ratio on all threads, written over the other's mark at the largest size."""
+    """The ratio on all threads, written over the highest mark at the largest size."""
     wide = shown.pivot("who", index="n", values="seconds").sort("n").tail(1)
     ratio = f"{wide[RIVAL][0] / wide[ALL][0]:.2g}x" if RIVAL in wide.columns else ""
-    place = {"n": wide["n"][0], "seconds": wide[RIVAL if ratio else ALL][0], "told": ratio}
+    place = {"n": wide["n"][0], "seconds": shown.filter(n=wide["n"][0])["seconds"].max()}
     return (
-        alt.Chart(alt.InlineData(values=[place]))
+        alt.Chart(alt.InlineData(values=[place | {"told": ratio}]))
         .mark_text(align="right", dx=-8, dy=-5, fontSize=13, fontWeight="bold", color=INK)
         .encode(x=n, y=time, text="told:N")
     )

@@ -211,7 +211,7 @@ def _contributions() -> Iterator[Task]:
             ours=lambda cloud, threads: pq.hypervolume_contributions(
                 cloud.points, ref=cloud.reference, n_threads=threads
             ),
-            rivals=tuple(map(rivals.contributions, against)), same=answers.close,
+            rivals=tuple(map(rivals.contributions, against)), same=answers.contributions,
             quick=m in (3, 5), seconds=2 if m > 3 else 1,
         )  # fmt: skip
 
