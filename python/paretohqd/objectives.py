@@ -1,4 +1,4 @@
-"""Frames and arrays as objective columns: one contiguous float array each, larger is better.
+"""Frames and arrays as objective columns: one float array each, larger is better.
 
 Null and NaN have no place in an order: they are refused or their rows dropped.
 """
@@ -23,8 +23,9 @@ class Objectives:
 
     Attributes:
         names: The name of each objective where the input has names, else its index.
-        columns: One contiguous float32 or float64 array of length n per objective; zero copy from
-            a maximised single-chunk Polars float column. Do not write to them.
+        columns: One float32 or float64 array of length n per objective. Maximised columns of
+            arrays of such floats, in either order, and of single-chunk Polars frames are views of
+            the input; a column of a row-major array is not contiguous. Do not write to them.
         maximize: Whether larger was better in the input, per objective; where it was not, the
             column holds the negated values.
         kept: The input rows that the columns hold, in order, when rows were dropped; else None.

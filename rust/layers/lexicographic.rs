@@ -39,7 +39,7 @@ impl Distinct {
             first = rank_together(&first, &next[..fits]);
             next = &next[fits..];
         }
-        let columns = rest.into_iter().map(|column| first.pick(&column)).collect();
+        let columns = threads::map(rows, rest.len(), |j| first.pick(&rest[j]));
         Self { columns, place: first.ranks }
     }
 

@@ -16,6 +16,9 @@ pub(super) const FIRST: u32 = 1 << 31;
 /// About as many rows per slab as the first-level cache holds.
 const SLAB: usize = 1 << 12;
 
+/// Fewer rows are one slab.
+const FEW: usize = 1 << 14;
+
 /// Slabs are numbered by up to so many bits: more places to write to at once than the cache has
 /// lines would be slow.
 const MOST_BITS: u32 = 10;
@@ -40,7 +43,7 @@ struct Chunk {
 impl<K: Keys> Slabs<K> {
     pub fn new(keys: K) -> Self {
         let rows = keys.rows();
-        let bits = (rows / SLAB).max(1).ilog2().min(MOST_BITS);
+        let bits = if rows < FEW { 0 } else { (rows / SLAB).ilog2().min(MOST_BITS) };
         let size = (rows / 64).clamp(1 << 14, 1 << 17);
         let chunks = threads::map(rows, rows.div_ceil(size), |chunk| {
             Chunk::new(&keys, chunk * size, size.min(rows - chunk * size), bits)
@@ -156,7 +159,7 @@ fn sort(mut items: Vec<u64>) -> Vec<u64> {
     let (low, high) = items
         .iter()
         .fold((u32::MAX, 0), |(low, high), &item| (low.min(prefix(item)), high.max(prefix(item))));
-    let buckets = (items.len() / 2).next_power_of_two();
+    let buckets = items.len().next_power_of_two();
     let shift = (32 - (high - low).leading_zeros()).saturating_sub(buckets.ilog2());
     let bucket = |item: u64| ((prefix(item) - low) >> shift) as usize;
     let (starts, mut dealt) = deal(items.len(), buckets, || items.iter().copied(), bucket);
