@@ -11,6 +11,7 @@
 //! | 4 and more | WFG with limit sets (While, Bradstreet, Barone 2012) | exponential in m at worst |
 
 mod exclusive;
+mod front;
 mod profile;
 mod sweep;
 mod wfg;
