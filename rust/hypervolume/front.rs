@@ -11,6 +11,8 @@ use pulp::Simd;
 /// Columns are padded to whole vectors of the widest kind; padding is zero, which covers nothing.
 const LANES: usize = 8;
 
+const BITS: [f64; LANES] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
 /// Points with positive coordinates, column after column.
 #[derive(Clone, Default)]
 pub(super) struct Columns {
@@ -72,47 +74,47 @@ impl Columns {
         self.len += 1;
     }
 
-    /// Inserts a point so that the last objective keeps falling.
+    /// Inserts a point so that the last objective keeps falling, in place of the points at
+    /// `dropped`, rising, which come no earlier.
     #[inline(always)]
-    pub fn insert(&mut self, point: &[f64]) {
+    pub fn replace(&mut self, dropped: &[usize], point: &[f64]) {
         let last = point.len() - 1;
-        let at = self.column(last).partition_point(|&value| value >= point[last]);
+        let mut at = self.column(last).partition_point(|&value| value > point[last]);
+        // Ties by the other objectives: the order depends on the points alone.
+        let before = |i: usize| {
+            self.get(i, last) == point[last]
+                && (0..last).map(|j| self.get(i, j)).gt(point[..last].iter().copied())
+        };
+        while at < self.len && before(at) {
+            at += 1;
+        }
         for (j, &value) in point.iter().enumerate() {
-            let column = &mut self.data[j * self.stride..][..self.len + 1];
-            column.copy_within(at..self.len, at + 1);
+            let column = &mut self.data[j * self.stride..][..self.stride];
+            let end = dropped.first().copied().unwrap_or(self.len);
+            column.copy_within(at..end, at + 1);
             column[at] = value;
-        }
-        self.len += 1;
-    }
-
-    /// Drops the points that `point` is at least as good as everywhere.
-    #[inline(always)]
-    pub fn drop_covered(&mut self, point: &[f64]) {
-        let mut kept = 0;
-        for i in 0..self.len {
-            let covered = point.iter().enumerate().all(|(j, &value)| self.get(i, j) <= value);
-            if !covered {
-                if kept < i {
-                    for j in 0..point.len() {
-                        self.data[j * self.stride + kept] = self.data[j * self.stride + i];
-                    }
-                }
-                kept += 1;
+            // The first gap is filled; from the second on, what follows moves up.
+            let mut kept = dropped.get(1).copied().unwrap_or(self.len);
+            for (i, &gap) in dropped.iter().enumerate().skip(1) {
+                let next = dropped.get(i + 1).copied().unwrap_or(self.len);
+                column.copy_within(gap + 1..next, kept);
+                kept += next - gap - 1;
             }
+            column[kept..self.len.max(kept)].fill(0.0);
         }
-        for j in 0..point.len() {
-            self.data[j * self.stride..][kept..self.len].fill(0.0);
-        }
-        self.len = kept;
+        self.len = self.len + 1 - dropped.len();
     }
 }
 
 /// How a front stands to a new point.
+#[derive(Default)]
 pub(super) struct Standing {
-    /// Some point of the front is at least as good everywhere.
+    /// Some point of the front is at least as good everywhere; the rest is then unknown.
     pub covered: bool,
-    /// The new point is at least as good as some point of the front everywhere.
-    pub covers: bool,
+    /// The points of the front that the new point is at least as good as everywhere.
+    pub drops: Vec<usize>,
+    /// What is at most covered below in each objective.
+    pub floors: Vec<f64>,
 }
 
 /// Compares `point` with the front and writes its floors.
@@ -121,15 +123,15 @@ pub(super) fn compare<S: Simd>(
     simd: S,
     front: &Columns,
     point: &[f64],
-    floors: &mut [f64],
-) -> Standing {
+    standing: &mut Standing,
+) {
     match point.len() {
-        3 => compare_with(simd, front, point, floors, &mut [simd.splat_f64s(0.0); 3]),
-        4 => compare_with(simd, front, point, floors, &mut [simd.splat_f64s(0.0); 4]),
-        5 => compare_with(simd, front, point, floors, &mut [simd.splat_f64s(0.0); 5]),
-        6 => compare_with(simd, front, point, floors, &mut [simd.splat_f64s(0.0); 6]),
-        7 => compare_with(simd, front, point, floors, &mut [simd.splat_f64s(0.0); 7]),
-        k => compare_with(simd, front, point, floors, &mut vec![simd.splat_f64s(0.0); k]),
+        3 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 3]),
+        4 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 4]),
+        5 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 5]),
+        6 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 6]),
+        7 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 7]),
+        k => compare_with(simd, front, point, standing, &mut vec![simd.splat_f64s(0.0); k]),
     }
 }
 
@@ -138,48 +140,83 @@ fn compare_with<S: Simd>(
     simd: S,
     front: &Columns,
     point: &[f64],
-    floors: &mut [f64],
+    standing: &mut Standing,
     best: &mut [S::f64s],
-) -> Standing {
-    let k = best.len();
-    let zero = simd.splat_f64s(0.0);
+) {
+    let last = best.len() - 1;
+    standing.covered = false;
+    standing.drops.clear();
+    // The front's order says who is better in the last objective, but for ties.
+    let better = front.column(last).partition_point(|&q| q > point[last]);
+    let ties = front.column(last)[better..].iter().take_while(|&&q| q == point[last]).count();
+    let (zero, lanes) = (simd.splat_f64s(0.0), S::F64_LANES);
     let never = simd.less_than_f64s(zero, zero);
-    let none = |mask| simd.first_true_m64s(mask) == S::F64_LANES;
-    let all = |mask| none(simd.xor_m64s(mask, simd.less_than_or_equal_f64s(zero, zero)));
-    let blocks = front.len.div_ceil(S::F64_LANES);
-    let mut standing = Standing { covered: false, covers: false };
-    for block in 0..blocks {
-        let lanes = |j: usize| S::as_simd_f64s(front.padded(j)).0[block];
-        // Whether a lane is worse than the point somewhere, twice, and better somewhere.
-        // Padding is nowhere better, but nothing to drop either.
+    let always = simd.less_than_or_equal_f64s(zero, zero);
+    let all = |mask| simd.first_true_m64s(simd.xor_m64s(mask, always)) == lanes;
+    let columns = S::as_simd_f64s(&front.data).0;
+    let stride = front.stride / lanes;
+    let blocks = front.len.div_ceil(lanes);
+    let (tied, worse) = (better / lanes, (better + ties).div_ceil(lanes));
+    for block in 0..worse {
+        // Whether a lane is worse than the point somewhere, and somewhere else again.
         let (mut once, mut twice) = (never, never);
-        let mut better = simd.less_than_or_equal_f64s(lanes(0), zero);
-        for j in 0..k {
-            let (q, p) = (lanes(j), simd.splat_f64s(point[j]));
-            let worse = simd.less_than_f64s(q, p);
+        for j in 0..=last {
+            if j == last && block < tied {
+                break;
+            }
+            let worse = simd.less_than_f64s(columns[j * stride + block], simd.splat_f64s(point[j]));
             twice = simd.or_m64s(twice, simd.and_m64s(once, worse));
             once = simd.or_m64s(once, worse);
-            better = simd.or_m64s(better, simd.less_than_f64s(p, q));
         }
         if !all(once) {
             standing.covered = true;
-            return standing;
+            return;
         }
-        standing.covers |= !all(better);
         if !all(twice) {
-            for j in 0..k {
-                let (q, p) = (lanes(j), simd.splat_f64s(point[j]));
-                let worse = simd.less_than_f64s(q, p);
+            for j in 0..=last {
+                let (q, p) = (columns[j * stride + block], simd.splat_f64s(point[j]));
                 // Worse here and not twice: worse here alone.
-                let alone = simd.and_m64s(worse, simd.xor_m64s(twice, once));
+                let alone = simd.and_m64s(simd.less_than_f64s(q, p), simd.xor_m64s(twice, once));
                 best[j] = simd.max_f64s(best[j], simd.select_f64s(alone, q, zero));
             }
         }
     }
-    for (floor, best) in floors.iter_mut().zip(best) {
-        *floor = simd.reduce_max_f64s(*best);
+    for block in worse..blocks {
+        let mut twice = never;
+        for j in 0..last {
+            let (q, p) = (columns[j * stride + block], simd.splat_f64s(point[j]));
+            twice = simd.or_m64s(twice, simd.less_than_f64s(q, p));
+        }
+        if !all(twice) {
+            let alone = simd.xor_m64s(twice, always);
+            let q = columns[last * stride + block];
+            best[last] = simd.max_f64s(best[last], simd.select_f64s(alone, q, zero));
+            // The rest are worse still.
+            break;
+        }
     }
-    standing
+    for block in tied..blocks {
+        // Padding counts as better: there is nothing to drop.
+        let mut better = simd.less_than_or_equal_f64s(columns[block], zero);
+        for j in 0..=last {
+            if j == last && block >= worse {
+                break;
+            }
+            let (q, p) = (columns[j * stride + block], simd.splat_f64s(point[j]));
+            better = simd.or_m64s(better, simd.less_than_f64s(p, q));
+        }
+        if !all(better) {
+            for i in block * lanes..front.len.min((block + 1) * lanes) {
+                if (0..=last).all(|j| front.get(i, j) <= point[j]) {
+                    standing.drops.push(i);
+                }
+            }
+        }
+    }
+    standing.floors.clear();
+    for &best in &*best {
+        standing.floors.push(simd.reduce_max_f64s(best));
+    }
 }
 
 /// Appends to `limited` the part of each point of the front inside the box from `floors` to
@@ -210,35 +247,35 @@ fn limit_with<S: Simd, const K: usize>(
     floors: &[f64],
     limited: &mut Columns,
 ) {
-    let k = if K == 0 { point.len() } else { K };
-    let zero = simd.splat_f64s(0.0);
-    let blocks = front.len.div_ceil(S::F64_LANES);
-    for block in 0..blocks {
-        let mut above = simd.less_than_or_equal_f64s(zero, zero);
-        for j in 0..k {
-            let q = S::as_simd_f64s(front.padded(j)).0[block];
-            above = simd.and_m64s(above, simd.less_than_f64s(simd.splat_f64s(floors[j]), q));
+    let last = if K == 0 { point.len() } else { K } - 1;
+    let lanes = S::F64_LANES;
+    let columns = S::as_simd_f64s(&front.data).0;
+    let stride = front.stride / lanes;
+    // The front's order says who is above the floor of the last objective.
+    let above = front.column(last).partition_point(|&q| q > floors[last]);
+    // A set of lanes is a number, each lane with a bit of its own.
+    let bits = S::as_simd_f64s(&BITS[..lanes]).0[0];
+    for block in 0..above.div_ceil(lanes) {
+        let zero = simd.splat_f64s(0.0);
+        let mut inside = simd.less_than_or_equal_f64s(zero, zero);
+        for j in 0..=last {
+            let (q, floor) = (columns[j * stride + block], simd.splat_f64s(floors[j]));
+            inside = simd.and_m64s(inside, simd.less_than_f64s(floor, q));
         }
-        // (Only whether, not which: pulp 0.22 counts the lanes of AVX-512 from the wrong end.)
-        if simd.first_true_m64s(above) == S::F64_LANES {
+        // (pulp 0.22 tells whether a lane is set, but counts them from the wrong end.)
+        if simd.first_true_m64s(inside) == lanes {
             continue;
         }
-        let start = block * S::F64_LANES;
-        for i in start..start + S::F64_LANES {
-            let mut inside = true;
-            for j in 0..k {
+        let mut inside = simd.reduce_sum_f64s(simd.select_f64s(inside, bits, zero)) as u32;
+        while inside != 0 {
+            let i = block * lanes + inside.trailing_zeros() as usize;
+            for j in 0..=last {
                 let q = front.data[j * front.stride + i];
-                inside &= q > floors[j];
-                limited.put(j, q.min(point[j]) - floors[j]);
+                let limit = if q < point[j] { q } else { point[j] };
+                limited.put(j, limit - floors[j]);
             }
-            // A point that is not inside is written over.
-            limited.len += usize::from(inside);
-        }
-    }
-    // The last that was written may not count.
-    if limited.len < limited.stride {
-        for j in 0..k {
-            limited.put(j, 0.0);
+            limited.len += 1;
+            inside &= inside - 1;
         }
     }
 }

@@ -8,11 +8,15 @@
 //!
 //! [`front`]: super::front
 
+use std::cmp::Ordering;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::front::{Columns, compare, limit};
+use super::front::{Columns, Standing, compare, limit};
 use super::profile::Profile;
+use crate::layers::{self, Stop};
+use crate::points::{Column, Points};
 
 /// Buffers for one number of objectives.
 #[derive(Default)]
@@ -22,7 +26,7 @@ pub(super) struct Level {
     /// Of the points seen so far the front in all objectives but the last.
     pub front: Columns,
     point: Vec<f64>,
-    floors: Vec<f64>,
+    standing: Standing,
     profile: Profile,
 }
 
@@ -40,7 +44,7 @@ impl WithSimd for Volume<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let m = self.0.len() + 2;
-        let Some((Level { points, front, point, profile, floors }, below)) = self.0.split_last_mut() else {
+        let Some((Level { points, front, point, profile, standing }, below)) = self.0.split_last_mut() else {
             return 0.0;
         };
         let product = |i: usize| (0..m).fold(1.0, |product, j| product * points.get(i, j));
@@ -65,7 +69,7 @@ impl WithSimd for Volume<'_> {
         for i in 0..points.len {
             point.clear();
             point.extend((0..m - 1).map(|j| points.get(i, j)));
-            let added = added(simd, front, point, floors, below, true);
+            let added = added(simd, front, point, standing, below, true);
             volume += points.get(i, m - 1) * added;
         }
         volume
@@ -79,102 +83,120 @@ pub(super) fn added<S: Simd>(
     simd: S,
     front: &mut Columns,
     point: &[f64],
-    floors: &mut Vec<f64>,
+    standing: &mut Standing,
     below: &mut [Level],
     grow: bool,
 ) -> f64 {
     let k = point.len();
-    floors.resize(k, 0.0);
-    let standing = compare(simd, front, point, floors);
+    compare(simd, front, point, standing);
     if standing.covered {
         return 0.0;
     }
-    let room = point.iter().zip(&*floors).fold(1.0, |room, (p, floor)| room * (p - floor));
+    let room = point.iter().zip(&standing.floors).fold(1.0, |room, (p, floor)| room * (p - floor));
     let Some(level) = below.last_mut() else { return 0.0 };
     level.points.reset(k, front.len + 8);
-    limit(simd, front, point, floors, &mut level.points);
+    limit(simd, front, point, &standing.floors, &mut level.points);
     let taken = if level.points.len == 0 { 0.0 } else { simd.vectorize(Volume(below)) };
     if grow {
-        if standing.covers {
-            front.drop_covered(point);
-        }
-        front.insert(point);
+        front.replace(&standing.drops, point);
     }
     room - taken
 }
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
-    let sorted = sorted(points, m);
-    let rows = sorted.len() / m;
-    let chunk = rows.div_ceil(CHUNKS).max(8);
-    let mut front = Columns::default();
-    front.reset(m - 1, rows);
-    let arch = Arch::new();
-    let run = |front: &mut Columns, chunk: &[f64], measure: bool| {
-        arch.dispatch(Chunk { front, rows: chunk, m, measure })
+    let rows = if points.len() / m < FEW {
+        sorted(points, m)
+    } else {
+        sorted(&undominated(points, m), m)
     };
-    if rows < fork(m) || rayon::current_num_threads() == 1 {
-        return sorted.chunks(chunk * m).map(|rows| run(&mut front, rows, true)).sum();
-    }
-    let mut volumes = vec![0.0; rows.div_ceil(chunk)];
-    rayon::scope(|scope| {
-        for (rows, volume) in sorted.chunks(chunk * m).zip(&mut volumes) {
-            let mut start = front.clone();
-            scope.spawn(move |_| *volume = run(&mut start, rows, true));
-            run(&mut front, rows, false);
+    let chunk = (rows.len() / m).div_ceil(CHUNKS).max(8) * m;
+    let threads = rayon::current_num_threads();
+    let mut volumes = vec![0.0; rows.len().div_ceil(chunk)];
+    let measure = |first: usize, volumes: &mut [f64]| {
+        let (before, rest) = rows.split_at(first * chunk);
+        let mut front = front_of(before, m, rows.len() / m);
+        for (rows, volume) in rest.chunks(chunk).zip(volumes) {
+            *volume = Arch::new().dispatch(Stretch { front: &mut front, rows, m });
         }
-    });
+    };
+    if threads > 1 && rows.len() / m >= fork(m) {
+        // Each thread has several turns, since later chunks take longer.
+        let turn = volumes.len().div_ceil(4 * threads);
+        volumes.par_chunks_mut(turn).enumerate().for_each(|(i, part)| measure(i * turn, part));
+    } else {
+        measure(0, &mut volumes);
+    }
     volumes.iter().sum()
 }
 
-const CHUNKS: usize = 32;
+/// The front of some rows in all objectives but the last.
+fn front_of(rows: &[f64], m: usize, capacity: usize) -> Columns {
+    let others: Vec<f64> =
+        rows.chunks_exact(m).flat_map(|row| &row[..m - 1]).copied().collect();
+    let best = sorted(&undominated(&others, m - 1), m - 1);
+    let mut front = Columns::default();
+    front.reset(m - 1, capacity);
+    let mut last: &[f64] = &[];
+    for row in best.chunks_exact(m - 1) {
+        if row != last {
+            front.push(row.iter().copied());
+        }
+        last = row;
+    }
+    front
+}
+
+/// The rows that no row dominates.
+fn undominated(rows: &[f64], m: usize) -> Vec<f64> {
+    let columns: Vec<Vec<f64>> =
+        (0..m).map(|j| rows.iter().skip(j).step_by(m).copied().collect()).collect();
+    let columns = columns.iter().map(|column| Column::F64(column)).collect();
+    let Ok(points) = Points::new(columns) else { return Vec::new() };
+    let layers = layers::layers(&points, Stop::UpTo(1));
+    rows.chunks_exact(m)
+        .zip(layers)
+        .filter(|(_, layer)| *layer == 0)
+        .flat_map(|(row, _)| row)
+        .copied()
+        .collect()
+}
+
+const FEW: usize = 256;
+const CHUNKS: usize = 64;
 
 fn fork(m: usize) -> usize {
     match m { 4 => 256, 5 => 96, _ => 48 }
 }
 
-/// The rows with the best last objective first.
+/// The rows with the best last objective first, ties by the others.
 fn sorted(points: &[f64], m: usize) -> Vec<f64> {
     let mut rows: Vec<&[f64]> = points.chunks_exact(m).collect();
-    // Ties by the other objectives, so that a point comes after those that dominate it.
     rows.sort_unstable_by(|a, b| {
-        b.iter().rev().partial_cmp(a.iter().rev()).unwrap_or(std::cmp::Ordering::Equal)
+        let by_others = || b.partial_cmp(a).unwrap_or(Ordering::Equal);
+        b[m - 1].total_cmp(&a[m - 1]).then_with(by_others)
     });
     rows.concat()
 }
 
 /// A stretch of the sorted points: what it adds to the front of those before it.
-struct Chunk<'a> {
+struct Stretch<'a> {
     front: &'a mut Columns,
     rows: &'a [f64],
     m: usize,
-    /// Or only grow the front.
-    measure: bool,
 }
 
-impl WithSimd for Chunk<'_> {
+impl WithSimd for Stretch<'_> {
     type Output = f64;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
-        let Self { front, rows, m, measure } = self;
+        let Self { front, rows, m } = self;
         let mut below = levels(m - 1);
-        let mut floors = vec![0.0; m - 1];
+        let mut standing = Standing::default();
         let mut volume = 0.0;
         for row in rows.chunks_exact(m) {
-            let (point, last) = (&row[..m - 1], row[m - 1]);
-            if measure {
-                volume += last * added(simd, front, point, &mut floors, &mut below, true);
-            } else {
-                let standing = compare(simd, front, point, &mut floors);
-                if standing.covers {
-                    front.drop_covered(point);
-                }
-                if !standing.covered {
-                    front.insert(point);
-                }
-            }
+            volume += row[m - 1] * added(simd, front, &row[..m - 1], &mut standing, &mut below, true);
         }
         volume
     }
@@ -216,7 +238,7 @@ impl WithSimd for Own<'_> {
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let Self { others, i, row, levels } = self;
         others.set(i, 0.0);
-        let v = added(simd, others, row, &mut Vec::new(), levels, false);
+        let v = added(simd, others, row, &mut Standing::default(), levels, false);
         others.set(i, row[0]);
         v.max(0.0)
     }
