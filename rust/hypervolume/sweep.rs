@@ -1,32 +1,60 @@
 //! Two and three objectives: a sweep from the best to the worst first objective.
 
 use super::profile::Profile;
+use crate::layers::ranks::{descending_key, sort};
 
-/// The area that positive points dominate above the origin. Sorts the points.
-pub(super) fn area(points: &mut [[f64; 2]]) -> f64 {
-    points.sort_unstable_by(|a, b| b[0].total_cmp(&a[0]));
+/// Points per term of the sum, and per turn of a thread.
+const STRETCH: usize = 1 << 10;
+const TURN: usize = 1 << 17;
+
+/// The area that positive points dominate above the origin.
+pub(super) fn area(x: &[f64], y: &[f64]) -> f64 {
+    let sorted = best_first(x, |i| y[i]);
     let (mut area, mut height) = (0.0, 0.0);
-    for &[x, y] in points.iter() {
-        if y > height {
-            area += x * (y - height);
-            height = y;
+    for points in sorted.chunks(STRETCH) {
+        let mut part = 0.0;
+        for &(key, y) in points {
+            if y > height {
+                part += value(key) * (y - height);
+                height = y;
+            }
         }
+        area += part;
     }
     area
 }
 
-/// The volume that positive points dominate above the origin. Sorts the points.
-pub(super) fn volume(points: &mut [[f64; 3]]) -> f64 {
-    points.sort_unstable_by(|a, b| b[0].total_cmp(&a[0]));
-    volume_of_sorted(points.iter().copied(), &mut Profile::default())
+/// The volume that positive points dominate above the origin.
+///
+/// Each point adds its new area in the other two objectives times all of its depth: positive
+/// terms only, no cancellation. Threads sweep a turn each, from the outline of the points before.
+pub(super) fn volume(x: &[f64], y: &[f64], z: &[f64]) -> f64 {
+    let sorted = best_first(x, |i| (y[i], z[i]));
+    let mut profile = Profile::default();
+    let sweep = |points: &[(u64, (f64, f64))], profile: &mut Profile| {
+        let mut total = 0.0;
+        for points in points.chunks(STRETCH) {
+            let mut part = 0.0;
+            for &(key, (y, z)) in points {
+                part += value(key) * profile.insert(y, z);
+            }
+            total += part;
+        }
+        total
+    };
+    sorted.chunks(TURN).map(|points| sweep(points, &mut profile)).sum()
 }
 
-/// [`volume`] of points that come with the best first objective first. Clears the profile.
-pub(super) fn volume_of_sorted(
-    points: impl Iterator<Item = [f64; 3]>,
-    profile: &mut Profile,
-) -> f64 {
-    profile.clear();
-    // Each point adds its new area times all of its depth: positive terms only, no cancellation.
-    points.map(|[x, y, z]| x * profile.insert(y, z)).sum()
+fn best_first<T: Copy + Default + Send + Sync>(
+    x: &[f64],
+    with: impl Fn(usize) -> T,
+) -> Vec<(u64, T)> {
+    let keys: Vec<u64> = x.iter().map(|&x| descending_key(x)).collect();
+    sort(&keys, |row| with(row as usize))
+}
+
+/// The positive number that a key stands for.
+#[inline(always)]
+fn value(key: u64) -> f64 {
+    f64::from_bits(!key & (u64::MAX >> 1))
 }

@@ -15,7 +15,7 @@ mod direct;
 mod divide;
 mod lexicographic;
 mod patience;
-mod ranks;
+pub(crate) mod ranks;
 mod scan;
 mod staircase;
 mod sweep;

@@ -9,7 +9,7 @@ use crate::points::Column;
 use crate::threads;
 
 /// A value as an integer that orders the other way round (best first), and what goes with it.
-pub(super) type Keyed<T> = (u64, T);
+pub(crate) type Keyed<T> = (u64, T);
 
 /// A column as dense ranks.
 pub(super) struct Ranked {
@@ -25,7 +25,7 @@ pub(super) struct Ranked {
 ///
 /// Adding zero turns -0.0 into 0.0, which therefore share a key.
 #[inline]
-pub(super) fn descending_key(value: f64) -> u64 {
+pub(crate) fn descending_key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits >> 63 == 1 { bits } else { !bits & (u64::MAX >> 1) }
 }
@@ -76,7 +76,7 @@ pub(super) fn rank(column: Column<'_>) -> Ranked {
 /// Values are dealt into buckets by size, which a linear map of most of their range keeps even,
 /// and the buckets, now in cache, are sorted one by one. A skewed column only makes some buckets
 /// large: O(n log n) whatever the shape.
-pub(super) fn sort<T: Copy + Default + Send>(
+pub(crate) fn sort<T: Copy + Default + Send>(
     keys: &[u64],
     with: impl Fn(u32) -> T,
 ) -> Vec<Keyed<T>> {
