@@ -18,7 +18,7 @@ use crate::points::{Column, Points};
 const CHUNKS: usize = 64;
 
 /// Work is shared once it has taken so long: its cost is hard to tell from its size.
-const PATIENCE: Duration = Duration::from_micros(40);
+const PATIENCE: Duration = Duration::from_micros(500);
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
@@ -38,7 +38,7 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
         done += 1;
     }
     // Each thread has several turns, since later chunks take longer.
-    let turn = (volumes.len() - done).div_ceil(4 * rayon::current_num_threads()).max(1);
+    let turn = (volumes.len() - done).div_ceil(3 * rayon::current_num_threads()).max(1);
     volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
         let (before, rest) = rows.split_at((done + i * turn) * chunk);
         let mut front = front_of(before, m, rows.len() / m);

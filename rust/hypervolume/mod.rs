@@ -11,6 +11,8 @@
 //! | 4 and more | WFG with limit sets (While, Bradstreet, Barone 2012) | exponential in m at worst |
 
 mod above;
+mod directions;
+mod estimate;
 mod exclusive;
 mod front;
 mod many;
@@ -21,6 +23,8 @@ mod wfg;
 use crate::error::Error;
 use crate::points::Points;
 use above::Above;
+
+pub use estimate::{Estimate, hypervolume_estimate};
 
 /// The volume that the points dominate above `reference`, exact up to rounding.
 ///
