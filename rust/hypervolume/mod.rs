@@ -16,7 +16,7 @@ mod estimate;
 mod exclusive;
 mod front;
 mod many;
-mod profile;
+mod staircase;
 mod sweep;
 mod wfg;
 
@@ -71,15 +71,10 @@ pub fn hypervolume_contributions(
     reference: &[f64],
 ) -> Result<Vec<f64>, Error> {
     let above = Above::all(points, reference)?;
-    let triples = |x: &[f64], y: &[f64], z: &[f64]| -> Vec<_> {
-        x.iter().zip(y.iter().zip(z)).map(|(&x, (&y, &z))| [x, y, z]).collect()
-    };
-    let ones = vec![1.0; above.len()];
     let found = match &above.columns[..] {
-        // A line is a slab of unit width and height.
-        [x] => exclusive::contributions(&triples(&ones, &ones, x)),
-        [x, y] => exclusive::contributions(&triples(&ones, x, y)),
-        [x, y, z] => exclusive::contributions(&triples(x, y, z)),
+        [x] => sweep::own_lengths(x),
+        [x, y] => sweep::own_areas(x, y),
+        [x, y, z] => exclusive::contributions(x, y, z),
         columns => many::contributions(&above.coordinates(), columns.len()),
     };
     let mut contributions = vec![0.0; points.rows()];

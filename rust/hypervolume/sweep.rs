@@ -1,6 +1,6 @@
 //! Two and three objectives: a sweep from the best to the worst first objective.
 
-use super::profile::Profile;
+use super::staircase::Staircase;
 use crate::layers::ranks::{descending_key, sort};
 
 /// Points per term of the sum, and per turn of a thread.
@@ -24,28 +24,58 @@ pub(super) fn area(x: &[f64], y: &[f64]) -> f64 {
     area
 }
 
+/// Contributions of positive points in two objectives: from the best to the worst `x`, what lies
+/// between the highest and the second highest point so far belongs to the highest alone.
+pub(super) fn own_areas(x: &[f64], y: &[f64]) -> Vec<f64> {
+    let mut own = vec![0.0; x.len()];
+    let (mut highest, mut second, mut owner, mut since) = (0.0, 0.0, 0, 0.0);
+    for (key, (y, point)) in best_first(x, |i| (y[i], i as u32)) {
+        if y > second {
+            let x = value(key);
+            if let Some(own) = own.get_mut(owner as usize) {
+                *own += (since - x) * (highest - second);
+            }
+            since = x;
+            second = if y > highest { highest } else { y };
+        }
+        if y > highest {
+            (highest, owner) = (y, point);
+        }
+    }
+    if let Some(own) = own.get_mut(owner as usize) {
+        *own += since * (highest - second);
+    }
+    own
+}
+
+/// Contributions in one objective: the largest value, if it is one, adds what it is larger by.
+pub(super) fn own_lengths(x: &[f64]) -> Vec<f64> {
+    own_areas(x, &vec![1.0; x.len()])
+}
+
 /// The volume that positive points dominate above the origin.
 ///
 /// Each point adds its new area in the other two objectives times all of its depth: positive
 /// terms only, no cancellation. Threads sweep a turn each, from the outline of the points before.
 pub(super) fn volume(x: &[f64], y: &[f64], z: &[f64]) -> f64 {
     let sorted = best_first(x, |i| (y[i], z[i]));
-    let mut profile = Profile::default();
-    let sweep = |points: &[(u64, (f64, f64))], profile: &mut Profile| {
+    let mut outline = Staircase::default();
+    let sweep = |points: &[(u64, (f64, f64))], outline: &mut Staircase<()>| {
         let mut total = 0.0;
         for points in points.chunks(STRETCH) {
             let mut part = 0.0;
             for &(key, (y, z)) in points {
-                part += value(key) * profile.insert(y, z);
+                part += value(key) * outline.insert(y, z);
             }
             total += part;
         }
         total
     };
-    sorted.chunks(TURN).map(|points| sweep(points, &mut profile)).sum()
+    sorted.chunks(TURN).map(|points| sweep(points, &mut outline)).sum()
 }
 
-fn best_first<T: Copy + Default + Send + Sync>(
+/// Points with the largest `x` first, which a key stands for.
+pub(super) fn best_first<T: Copy + Default + Send + Sync>(
     x: &[f64],
     with: impl Fn(usize) -> T,
 ) -> Vec<(u64, T)> {
@@ -55,6 +85,6 @@ fn best_first<T: Copy + Default + Send + Sync>(
 
 /// The positive number that a key stands for.
 #[inline(always)]
-fn value(key: u64) -> f64 {
+pub(super) fn value(key: u64) -> f64 {
     f64::from_bits(!key & (u64::MAX >> 1))
 }

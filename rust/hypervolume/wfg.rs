@@ -11,7 +11,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::front::{Columns, Standing, compare, limit};
-use super::profile::Profile;
+use super::staircase::Staircase;
 
 /// Buffers for one number of objectives.
 #[derive(Default)]
@@ -22,7 +22,7 @@ pub(super) struct Level {
     pub front: Columns,
     point: Vec<f64>,
     standing: Standing,
-    profile: Profile,
+    outline: Staircase<()>,
 }
 
 /// Buffers for three objectives up to `m`.
@@ -39,7 +39,7 @@ impl WithSimd for Volume<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let m = self.0.len() + 2;
-        let Some((Level { points, front, point, profile, standing }, below)) = self.0.split_last_mut() else {
+        let Some((Level { points, front, point, outline, standing }, below)) = self.0.split_last_mut() else {
             return 0.0;
         };
         let product = |i: usize| (0..m).fold(1.0, |product, j| product * points.get(i, j));
@@ -56,8 +56,8 @@ impl WithSimd for Volume<'_> {
         }
         if m == 3 {
             let (y, z, x) = (points.column(0), points.column(1), points.column(2));
-            profile.clear();
-            return x.iter().zip(y.iter().zip(z)).map(|(x, (y, z))| x * profile.insert(*y, *z)).sum();
+            outline.clear();
+            return x.iter().zip(y.iter().zip(z)).map(|(x, (y, z))| x * outline.insert(*y, *z)).sum();
         }
         front.reset(m - 1, points.len);
         let mut volume = 0.0;
