@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd import _core
-from paretohqd.objectives import Objectives, count, optional_count
+from paretohqd.objectives import Objectives, optional_count
 
 
 def hypervolume(
@@ -22,8 +22,9 @@ def hypervolume(
     """Compute the volume that the points dominate, bounded by a reference point; exact.
 
     Points that are not better than the reference in every objective count nothing. Two and three
-    objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While,
-    Bradstreet, Barone 2012), exponential in m at worst.
+    objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While, Bradstreet,
+    Barone 2012): about O(n^2) in four, exponential in m at worst. A volume beyond the largest
+    double is infinite.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
@@ -62,8 +63,8 @@ def hypervolume_contributions(
     Dominated points lose nothing, nor do points that have an equal. Dominated points still count
     as present: a point loses only what no other point, dominated or not, covers.
 
-    Up to three objectives this is one sweep (Emmerich, Fonseca 2011); above, the volume of each
-    point less that of the others limited to it.
+    Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n); above, the volume
+    of each point less that of the others limited to it.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
@@ -108,8 +109,8 @@ def hypervolume_estimate(
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
         ref: The reference point, one value per objective, as for `hypervolume`.
         maximize: Whether larger is better: one bool, or one per objective.
-        samples: Directions, at least 256; rounded up to full blocks. Four times as many halve the
-            error or better.
+        samples: Directions, from 256 to 2**32, rounded up to full blocks; four times as many halve
+            the error or better.
         seed: A non-negative integer below 2**64; the same seed gives the same estimate.
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
@@ -126,21 +127,21 @@ def hypervolume_estimate(
         (4.0, True)
     """
     threads = optional_count("n_threads", n_threads)
-    samples = count("samples", samples)
-    seed = _seed(seed)
+    samples = _between("samples", samples, 256, 2**32)
+    seed = _between("seed", seed, 0, 2**64 - 1)
     objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
     reference = _reference(ref, objectives)
     return _core.hypervolume_estimate(objectives.columns, reference, samples, seed, threads)
 
 
-def _seed(value: object) -> int:
+def _between(name: str, value: object, low: int, high: int) -> int:
     try:
-        seed = operator.index(value)  # type: ignore[arg-type]
+        number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        seed = -1
-    if not 0 <= seed < 2**64 or isinstance(value, bool):
-        raise ValueError(f"seed must be an integer from 0 up to 2**64 - 1, got {value!r}")
-    return seed
+        number = low - 1
+    if not low <= number <= high or isinstance(value, bool):
+        raise ValueError(f"{name} must be an integer from {low} to {high}, got {value!r}")
+    return number
 
 
 def _reference(ref: ArrayLike, objectives: Objectives) -> list[float]:

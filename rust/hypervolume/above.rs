@@ -63,9 +63,8 @@ impl Above {
         } else {
             starts.into_iter().map(part).collect()
         };
-        let column = |j: usize| {
-            parts.iter().map(|part| &part.columns[j][..]).collect::<Vec<_>>().concat()
-        };
+        let column =
+            |j: usize| parts.iter().map(|part| &part.columns[j][..]).collect::<Vec<_>>().concat();
         let columns = if threads::worthwhile(rows) {
             (0..objectives).into_par_iter().map(column).collect()
         } else {

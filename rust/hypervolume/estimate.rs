@@ -24,6 +24,9 @@ const REPLICATES: usize = 16;
 /// Fewest directions: some for each replicate.
 const FEWEST: usize = 256;
 
+/// Most directions: each replicate counts its own in 32 bits.
+const MOST: usize = 1 << 32;
+
 /// Directions that are looked along at once, and per term of the sum.
 const LANES: usize = 16;
 const BLOCK: usize = 256;
@@ -44,7 +47,7 @@ pub struct Estimate {
 /// directions; the same for the same seed.
 ///
 /// # Errors
-/// As for [`hypervolume`](crate::hypervolume()); or fewer than 256 samples.
+/// As for [`hypervolume`](crate::hypervolume()); or fewer than 256 samples, or more than 2^32.
 ///
 /// ```
 /// use paretohqd::{Column, Points, hypervolume_estimate};
@@ -61,15 +64,17 @@ pub fn hypervolume_estimate(
     samples: usize,
     seed: u64,
 ) -> Result<Estimate, Error> {
-    if samples < FEWEST {
-        return Err(Kind::TooFew { name: "samples", least: FEWEST, found: samples }.into());
+    if !(FEWEST..=MOST).contains(&samples) {
+        let (least, most) = (FEWEST, MOST);
+        return Err(Kind::OutOfRange { name: "samples", least, most, found: samples }.into());
     }
     let above = Above::thinned(points, reference)?;
     let Some(cloud) = Cloud::new(&above.columns) else {
         return Ok(Estimate { value: 0.0, standard_error: 0.0 });
     };
     let blocks = samples.div_ceil(REPLICATES * BLOCK);
-    let directions = if samples < REPLICATES * BLOCK { samples.div_ceil(REPLICATES) } else { BLOCK };
+    let directions =
+        if samples < REPLICATES * BLOCK { samples.div_ceil(REPLICATES) } else { BLOCK };
     let directions = directions.next_multiple_of(LANES);
     let replicates: Vec<Directions> =
         (0..REPLICATES).map(|i| Directions::new(cloud.m, seed, i)).collect();
@@ -112,11 +117,14 @@ impl Cloud {
     fn new(columns: &[Vec<f64>]) -> Option<Self> {
         let best: Vec<f64> =
             columns.iter().map(|column| column.iter().copied().fold(0.0, f64::max)).collect();
-        let points = Points::new(columns.iter().map(|column| Column::F64(column)).collect()).ok()?;
+        let points =
+            Points::new(columns.iter().map(|column| Column::F64(column)).collect()).ok()?;
         let layers = layers::layers(&points, Stop::UpTo(1));
         let front = layers.iter().enumerate().filter(|(_, layer)| **layer == 0);
         let rows: Vec<f64> = front
-            .flat_map(|(row, _)| columns.iter().zip(&best).map(move |(column, best)| column[row] / best))
+            .flat_map(|(row, _)| {
+                columns.iter().zip(&best).map(move |(column, best)| column[row] / best)
+            })
             .collect();
         (!rows.is_empty()).then(|| Self { rows, m: columns.len(), scale: best.iter().product() })
     }

@@ -47,11 +47,6 @@ impl Columns {
     }
 
     #[inline(always)]
-    pub fn padded(&self, j: usize) -> &[f64] {
-        &self.data[j * self.stride..][..self.len.next_multiple_of(LANES)]
-    }
-
-    #[inline(always)]
     pub fn get(&self, point: usize, j: usize) -> f64 {
         self.data[j * self.stride + point]
     }
@@ -119,12 +114,7 @@ pub(super) struct Standing {
 
 /// Compares `point` with the front and writes its floors.
 #[inline(always)]
-pub(super) fn compare<S: Simd>(
-    simd: S,
-    front: &Columns,
-    point: &[f64],
-    standing: &mut Standing,
-) {
+pub(super) fn compare<S: Simd>(simd: S, front: &Columns, point: &[f64], standing: &mut Standing) {
     match point.len() {
         3 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 3]),
         4 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 4]),

@@ -139,7 +139,8 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
         }
         own_parts.push(own(&mut first, at));
     }
-    let rest = front[own_parts.len()..].par_iter().map_init(buffers, |buffers, &at| own(buffers, at));
+    let rest =
+        front[own_parts.len()..].par_iter().map_init(buffers, |buffers, &at| own(buffers, at));
     own_parts.par_extend(rest);
     for (&at, own) in front.iter().zip(own_parts) {
         found[order[at]] = own;

@@ -1,11 +1,13 @@
 //! Two and three objectives: a sweep from the best to the worst first objective.
 
+use rayon::prelude::*;
+
 use super::staircase::Staircase;
 use crate::layers::ranks::{descending_key, sort};
+use crate::threads;
 
-/// Points per term of the sum, and per turn of a thread.
+/// Points per term of a sum, so that few terms are added to a large one.
 const STRETCH: usize = 1 << 10;
-const TURN: usize = 1 << 17;
 
 /// The area that positive points dominate above the origin.
 pub(super) fn area(x: &[f64], y: &[f64]) -> f64 {
@@ -56,22 +58,31 @@ pub(super) fn own_lengths(x: &[f64]) -> Vec<f64> {
 /// The volume that positive points dominate above the origin.
 ///
 /// Each point adds its new area in the other two objectives times all of its depth: positive
-/// terms only, no cancellation. Threads sweep a turn each, from the outline of the points before.
+/// terms only, no cancellation. Each thread sweeps a part, from the outline of the points before.
 pub(super) fn volume(x: &[f64], y: &[f64], z: &[f64]) -> f64 {
     let sorted = best_first(x, |i| (y[i], z[i]));
-    let mut outline = Staircase::default();
-    let sweep = |points: &[(u64, (f64, f64))], outline: &mut Staircase<()>| {
-        let mut total = 0.0;
-        for points in points.chunks(STRETCH) {
-            let mut part = 0.0;
-            for &(key, (y, z)) in points {
-                part += value(key) * outline.insert(y, z);
-            }
-            total += part;
+    let mut volumes = vec![0.0; sorted.len().div_ceil(STRETCH)];
+    let sweep = |first: usize, volumes: &mut [f64]| {
+        let (before, rest) = sorted.split_at(first * STRETCH);
+        let mut outline = Staircase::default();
+        // The last are the outermost for the most part, so that the rest change little.
+        for &(_, (y, z)) in before.iter().rev() {
+            outline.insert(y, z);
         }
-        total
+        for (points, volume) in rest.chunks(STRETCH).zip(volumes) {
+            for &(key, (y, z)) in points {
+                *volume += value(key) * outline.insert(y, z);
+            }
+        }
     };
-    sorted.chunks(TURN).map(|points| sweep(points, &mut outline)).sum()
+    if threads::worthwhile(sorted.len()) {
+        let part = volumes.len().div_ceil(rayon::current_num_threads());
+        let parts = volumes.par_chunks_mut(part).enumerate();
+        parts.for_each(|(i, volumes)| sweep(i * part, volumes));
+    } else {
+        sweep(0, &mut volumes);
+    }
+    volumes.iter().sum()
 }
 
 /// Points with the largest `x` first, which a key stands for.

@@ -39,7 +39,9 @@ impl WithSimd for Volume<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let m = self.0.len() + 2;
-        let Some((Level { points, front, point, outline, standing }, below)) = self.0.split_last_mut() else {
+        let Some((Level { points, front, point, outline, standing }, below)) =
+            self.0.split_last_mut()
+        else {
             return 0.0;
         };
         let product = |i: usize| (0..m).fold(1.0, |product, j| product * points.get(i, j));
@@ -47,9 +49,8 @@ impl WithSimd for Volume<'_> {
             0 => return 0.0,
             1 => return product(0),
             2 => {
-                let both = (0..m).fold(1.0, |product, j| {
-                    product * points.get(0, j).min(points.get(1, j))
-                });
+                let both =
+                    (0..m).fold(1.0, |product, j| product * points.get(0, j).min(points.get(1, j)));
                 return product(0) + (product(1) - both);
             }
             _ => {}
@@ -57,7 +58,11 @@ impl WithSimd for Volume<'_> {
         if m == 3 {
             let (y, z, x) = (points.column(0), points.column(1), points.column(2));
             outline.clear();
-            return x.iter().zip(y.iter().zip(z)).map(|(x, (y, z))| x * outline.insert(*y, *z)).sum();
+            return x
+                .iter()
+                .zip(y.iter().zip(z))
+                .map(|(x, (y, z))| x * outline.insert(*y, *z))
+                .sum();
         }
         front.reset(m - 1, points.len);
         let mut volume = 0.0;
