@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 
@@ -155,7 +156,7 @@ def _reference(ref: ArrayLike, objectives: Objectives) -> list[float]:
             f"ref has shape {values.shape} but there are {objectives.m} objectives; pass one value "
             "per objective"
         )
-    if not np.isfinite(values).all():
-        raise ValueError(f"ref must be finite, got {values.tolist()}")
-    signed: list[float] = np.where(objectives.maximize, values, -values).tolist()
-    return signed
+    numbers: list[float] = values.tolist()
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError(f"ref must be finite, got {numbers}")
+    return [x if up else -x for x, up in zip(numbers, objectives.maximize, strict=True)]

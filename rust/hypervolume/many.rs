@@ -28,22 +28,23 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
     let arch = Arch::new();
     let mut front = Columns::default();
     front.reset(m - 1, rows.len() / m);
+    let mut below = levels(m - 1);
     let begin = Instant::now();
     let mut done = 0;
     for (rows, volume) in rows.chunks(chunk).zip(&mut volumes) {
         if begin.elapsed() > PATIENCE && rayon::current_num_threads() > 1 {
             break;
         }
-        *volume = arch.dispatch(Stretch { front: &mut front, rows, m });
+        *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
         done += 1;
     }
     // Each thread has several turns, since later chunks take longer.
     let turn = (volumes.len() - done).div_ceil(3 * rayon::current_num_threads()).max(1);
     volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
         let (before, rest) = rows.split_at((done + i * turn) * chunk);
-        let mut front = front_of(before, m, rows.len() / m);
+        let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
         for (rows, volume) in rest.chunks(chunk).zip(volumes) {
-            *volume = arch.dispatch(Stretch { front: &mut front, rows, m });
+            *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
         }
     });
     volumes.iter().sum()
@@ -89,7 +90,8 @@ fn sorted(points: &[f64], m: usize) -> Vec<f64> {
 struct Stretch<'a> {
     front: &'a mut Columns,
     rows: &'a [f64],
-    m: usize,
+    /// Buffers for the objectives but the last.
+    below: &'a mut [Level],
 }
 
 impl WithSimd for Stretch<'_> {
@@ -97,13 +99,13 @@ impl WithSimd for Stretch<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
-        let Self { front, rows, m } = self;
-        let mut below = levels(m - 1);
+        let Self { front, rows, below } = self;
+        let m = front.objectives + 1;
         let mut standing = Standing::default();
         let mut volume = 0.0;
         for row in rows.chunks_exact(m) {
             let (point, last) = (&row[..m - 1], row[m - 1]);
-            volume += last * added(simd, front, point, &mut standing, &mut below, true);
+            volume += last * added(simd, front, point, &mut standing, below, true);
         }
         volume
     }
@@ -168,5 +170,80 @@ impl WithSimd for Own<'_> {
         present.set(at, point[0]);
         // Rounding may take more than there is.
         own.max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Points on the simplex, from a linear congruence.
+    fn front(rows: usize, m: usize) -> Vec<f64> {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            -(((state >> 11) as f64 + 1.0) / (1u64 << 53) as f64).ln()
+        };
+        (0..rows)
+            .flat_map(|_| {
+                let row: Vec<f64> = (0..m).map(|_| next()).collect();
+                let sum: f64 = row.iter().sum();
+                row.into_iter().map(move |x| x / sum)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_start_in_the_middle_changes_no_byte() {
+        for m in 4..=7 {
+            // Copies and ties in the last objective must not matter either.
+            let mut rows = front(300, m);
+            for last in rows.iter_mut().skip(m - 1).step_by(m) {
+                *last = (*last * 8.0).ceil() / 8.0;
+            }
+            rows.extend_from_within(..20 * m);
+            let rows = sorted(&rows, m);
+            let (before, rest) = rows.split_at(rows.len() / m / 2 * m);
+            let arch = Arch::new();
+            let mut grown = Columns::default();
+            grown.reset(m - 1, 320);
+            arch.dispatch(Stretch { front: &mut grown, rows: before, below: &mut levels(m - 1) });
+            let mut started = front_of(before, m, 320);
+            let [one, other] = [&mut grown, &mut started].map(|front| {
+                arch.dispatch(Stretch { front, rows: rest, below: &mut levels(m - 1) }).to_bits()
+            });
+            assert_eq!(one, other);
+        }
+    }
+
+    #[test]
+    fn instruction_sets_do_not_matter() {
+        for m in 4..=10 {
+            let rows = sorted(&front(if m < 7 { 200 } else { 40 }, m), m);
+            let volume = |simd: &dyn Fn(Stretch<'_>) -> f64| {
+                let mut front = Columns::default();
+                front.reset(m - 1, 200);
+                simd(Stretch { front: &mut front, rows: &rows, below: &mut levels(m - 1) })
+                    .to_bits()
+            };
+            let scalar = volume(&|stretch| Simd::vectorize(pulp::Scalar::new(), stretch));
+            assert_eq!(volume(&|stretch| Arch::new().dispatch(stretch)), scalar);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                assert_eq!(volume(&|stretch| Simd::vectorize(simd, stretch)), scalar);
+            }
+        }
+    }
+
+    #[test]
+    fn contributions_are_what_is_lost() {
+        for m in 4..=9 {
+            let rows = front(40, m);
+            let whole = volume(&rows, m);
+            for (i, own) in contributions(&rows, m).into_iter().enumerate() {
+                let rest = [&rows[..i * m], &rows[(i + 1) * m..]].concat();
+                assert!((whole - volume(&rest, m) - own).abs() < 1e-13 * whole);
+            }
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! Hypervolume: the volume that a set of points dominates above a reference point.
 //!
 //! Points are shifted so that the reference is the origin; those not above it in every objective
-//! count nothing and fall away. What is left goes to
+//! count nothing and fall away, and of a cloud most dominated ones ([`above`]). What is left goes to
 //!
 //! | objectives | algorithm | time |
 //! |---|---|---|
 //! | 1 | the largest value | O(n) |
 //! | 2 | sweep | O(n log n) |
 //! | 3 | sweep with a staircase (Beume et al. 2009) | O(n log n) |
-//! | 4 and more | WFG with limit sets (While, Bradstreet, Barone 2012) | exponential in m at worst |
+//! | 4 and more | WFG with limit sets (While, Bradstreet, Barone 2012) | about O(n²) in 4, exponential in m at worst |
+//!
+//! and, for contributions, to a sweep (Emmerich, Fonseca 2011) or from four objectives on to what
+//! each point adds to the others. Many points in many objectives are estimated ([`estimate`]).
 
 mod above;
 mod directions;

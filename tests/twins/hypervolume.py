@@ -1,7 +1,6 @@
-"""The kernels of hypervolume, slow and readable: read these first.
+"""The kernels of hypervolume, slow and readable: lists where the kernels have blocks and columns.
 
-Points are relative to the reference, positive, larger is better. Each function has the order of
-its kernel but for the data structures (a sorted list where the kernel has blocks or columns).
+Points are relative to the reference, positive, larger is better.
 """
 
 from bisect import bisect_left, insort
@@ -39,10 +38,9 @@ def volume(points):
 
 
 def added(front, point):
-    """What a point adds to a front, above its floors (WFG: While, Bradstreet, Barone 2012).
+    """What a point adds to a front (WFG: While, Bradstreet, Barone 2012).
 
-    A point q that is worse in one objective alone covers the box up to there: a floor. What is
-    above every floor is limited to the box.
+    One q that is worse in one objective alone covers all up to there, a floor; the rest is limited.
     """
     floors = [0.0] * len(point)
     for q in front:
@@ -58,10 +56,7 @@ def added(front, point):
 
 
 def hypervolume(points):
-    """Any number of objectives: a point adds, times its last, what it adds in the others.
-
-    In four objectives O(n^2) comparisons and sweeps of small sets; exponential in m at worst.
-    """
+    """A point adds, times its last objective, what it adds in the others. O(n^2) for m = 4."""
     if not len(points) or len(points[0]) <= 3:
         m = len(points[0]) if len(points) else 1
         return {1: lambda p: max((x for (x,) in p), default=0.0), 2: area, 3: volume}[m](points)
@@ -83,7 +78,7 @@ def contributions(points):
 def own_areas(points):
     """Contributions in two objectives: what the highest so far has above the second. O(n log n)."""
     own, highest, second, owner, since = [0.0] * len(points), 0.0, 0.0, 0, 0.0
-    for (x, y), i in sorted(((tuple(p), i) for i, p in enumerate(points)), reverse=True):
+    for (x, y), i in sorted(((p, i) for i, p in enumerate(points)), reverse=True):
         own[owner] += (since - x) * (highest - second)
         since, second = x, max(second, min(y, highest))
         if y > highest:
@@ -95,7 +90,7 @@ def own_areas(points):
 def estimate(points, samples, seed):
     """Mean of reach^m over directions times the ball's volume (Deng, Zhang 2019). O(samples n m).
 
-    The kernel takes shifted lattices in place of random directions: nearer, for the same samples.
+    The kernel takes shifted lattices in place of random directions.
     """
     points, m = np.asarray(points), len(points[0])
     normals = np.abs(np.random.default_rng(seed).standard_normal((samples, m)))
