@@ -24,6 +24,8 @@ pub(crate) enum Kind {
     Infinite { column: usize, count: usize, first: usize },
     /// A count that must be at least one.
     Zero { name: &'static str },
+    /// A count outside the range that is possible.
+    OutOfRange { name: &'static str, least: usize, most: usize, found: usize },
     /// More neighbours asked for than there are rows.
     TooFewRows { k: usize, rows: usize },
     /// A vector that must have one entry per objective.
@@ -72,6 +74,9 @@ impl fmt::Display for Error {
                  have no distance or volume; drop or clip these rows first"
             ),
             Kind::Zero { name } => write!(f, "{name} must be at least 1, got 0"),
+            Kind::OutOfRange { name, least, most, found } => {
+                write!(f, "{name} must be an integer from {least} to {most}, got {found}")
+            }
             Kind::TooFewRows { k, rows } => {
                 write!(f, "k = {k} is more than the {rows} rows there are; ask for at most {rows}")
             }

@@ -30,7 +30,7 @@ mod python;
 
 pub use error::Error;
 pub use groups::pareto_layers_by_group;
-pub use hypervolume::{hypervolume, hypervolume_contributions};
+pub use hypervolume::{Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate};
 pub use layers::{Stop, pareto_layers};
 pub use points::{Column, NonFinite, Points, Strided};
 pub use rays::{Neighbours, nearest_to_rays};

@@ -179,6 +179,24 @@ mod _core {
         Ok(run(py, n_threads, kernel)?.into_pyarray(py))
     }
 
+    /// An estimate of the volume dominated above a reference, and its standard error.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, reference, samples, seed, n_threads, /))]
+    fn hypervolume_estimate(
+        py: Python<'_>,
+        arrays: Vec<Array<'_>>,
+        reference: Vec<f64>,
+        samples: usize,
+        seed: u64,
+        n_threads: Option<usize>,
+    ) -> PyResult<(f64, f64)> {
+        let columns = columns(&arrays)?;
+        let kernel =
+            || crate::hypervolume_estimate(&Points::new(columns)?, &reference, samples, seed);
+        let found = run(py, n_threads, kernel)?;
+        Ok((found.value, found.standard_error))
+    }
+
     /// The k rows nearest to each ray: rows and distances, ray after ray.
     #[pyfunction]
     #[pyo3(signature = (arrays, origins, through, k, n_threads, /))]

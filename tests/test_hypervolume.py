@@ -1,12 +1,15 @@
+from fractions import Fraction
+
 import moocore
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import oracle
-from paretohqd.hypervolume import hypervolume, hypervolume_contributions
+import twins.hypervolume as twin
+from paretohqd.hypervolume import hypervolume, hypervolume_contributions, hypervolume_estimate
 
 
 def clouds(values, *, max_rows=7, max_objectives=5):
@@ -51,7 +54,8 @@ def front(n, m, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("n", "m"), [(5000, 2), (5000, 3), (300, 4), (120, 5), (60, 6), (30, 8), (20, 10)]
+    ("n", "m"),
+    [(5000, 2), (40_000, 3), (2500, 4), (600, 5), (150, 6), (60, 7), (30, 8), (20, 10), (12, 17)],
 )
 @pytest.mark.parametrize("kind", ["front", "uni", "disc"])
 def test_parity_with_moocore(n, m, kind):
@@ -67,16 +71,109 @@ def test_parity_with_moocore(n, m, kind):
         assert hypervolume(points, ref=ref, n_threads=threads) == pytest.approx(expected, rel=1e-9)
 
 
-@pytest.mark.parametrize("m", [4, 5, 6])
-def test_threads_do_not_matter(m):
-    points, ref = front(150, m), np.zeros(m)
-    one = hypervolume(points, ref=ref, n_threads=1)
-    assert hypervolume(points, ref=ref, n_threads=2) == one
-    assert hypervolume(points, ref=ref, n_threads=3) == one
-    np.testing.assert_array_equal(
-        hypervolume_contributions(points, ref=ref, n_threads=1),
-        hypervolume_contributions(points, ref=ref, n_threads=2),
-    )
+@pytest.mark.parametrize("kind", ["front", "cloud", "grid"])
+@pytest.mark.parametrize(
+    ("n", "m"), [(40_000, 2), (40_000, 3), (4000, 4), (1000, 5), (400, 6), (120, 8)]
+)
+def test_threads_do_not_matter(n, m, kind):
+    rng = np.random.default_rng(3)
+    points = {
+        "front": front(n, m),
+        "cloud": rng.random((n, m)),
+        "grid": rng.integers(1, 7, (n, m)) / 7 * 10.0 ** np.arange(m),
+    }[kind]
+    ref = np.zeros(m)
+    calls = [
+        lambda threads: hypervolume(points, ref=ref, n_threads=threads),
+        lambda threads: hypervolume_contributions(points, ref=ref, n_threads=threads).tobytes(),
+        lambda threads: hypervolume_estimate(points, ref=ref, samples=9000, n_threads=threads),
+    ]
+    for call in calls:
+        one = call(1)
+        assert all(call(threads) == one for threads in (None, 2, 3, 7))
+
+
+@pytest.mark.parametrize("m", range(1, 7))
+@given(data=st.data())
+@settings(max_examples=40)
+def test_twin_kernel_and_definition_agree(m, data):
+    values = st.sampled_from([0.5, 1.0, 1.5, 2.0, 3.0, 3.25])
+    shape = st.tuples(st.integers(1, 9 if m < 5 else 5), st.just(m))
+    points = data.draw(hnp.arrays(np.float64, shape, elements=values))
+    ref = np.zeros(m)
+    expected, own = oracle.hypervolume(points, ref), oracle.contributions(points, ref)
+    assert twin.hypervolume(points.tolist()) == pytest.approx(expected, rel=1e-12)
+    assert hypervolume(points, ref=ref) == pytest.approx(expected, rel=1e-12)
+    np.testing.assert_allclose(twin.contributions(points.tolist()), own, atol=1e-12)
+    np.testing.assert_allclose(hypervolume_contributions(points, ref=ref), own, atol=1e-12)
+    if m == 2:
+        np.testing.assert_allclose(twin.own_areas(points.tolist()), own, atol=1e-12)
+
+
+@pytest.mark.parametrize("m", [3, 4, 5, 6, 7])
+def test_twin_and_kernel_agree_on_larger_sets(m):
+    points = np.vstack([front(40, m), np.random.default_rng(5).random((10, m))])
+    expected = twin.hypervolume(points.tolist())
+    assert hypervolume(points, ref=np.zeros(m)) == pytest.approx(expected, rel=1e-12)
+    found = hypervolume_contributions(points, ref=np.zeros(m))
+    np.testing.assert_allclose(found, twin.contributions(points.tolist()), atol=1e-14 * expected)
+
+
+def exact_area(points):
+    total = height = Fraction(0)
+    for x, y in sorted(points.tolist(), reverse=True):
+        total += Fraction(x) * max(Fraction(y) - height, 0)
+        height = max(Fraction(y), height)
+    return float(total)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-150, 1e150])
+def test_the_error_is_that_of_rounding(scale):
+    points = front(20_000, 2) * scale
+    found = hypervolume(points, ref=[0, 0])
+    assert found == pytest.approx(exact_area(points), rel=1e-13, abs=0)
+    # A third objective that is the same everywhere is a factor.
+    slab = np.column_stack([points, np.full(len(points), 3.0)])
+    assert hypervolume(slab, ref=[0, 0, 0]) == pytest.approx(3 * found, rel=1e-12, abs=0)
+
+
+def test_f32_is_widened_exactly():
+    for m in (2, 3, 4):
+        points = front(500, m).astype(np.float32)
+        ref = np.zeros(m)
+        assert hypervolume(points, ref=ref) == hypervolume(points.astype(np.float64), ref=ref)
+
+
+def line(n):
+    rising = np.arange(1.0, n + 1)
+    return np.column_stack([rising, rising[::-1]])
+
+
+@pytest.mark.parametrize("order", ["rising", "falling", "shuffled"])
+def test_awkward_shapes_of_many_points(order):
+    # One large front whose staircase only grows; were a step O(n), this would take minutes.
+    n = 200_000
+    points = line(n)
+    points = np.column_stack([points, points[:, 0]])
+    expected = hypervolume(points, ref=[0, 0, 0])
+    if order == "falling":
+        points = points[::-1]
+    elif order == "shuffled":
+        points = np.random.default_rng(0).permutation(points)
+    found = hypervolume(points, ref=[0, 0, 0])
+    assert found == pytest.approx(expected, rel=1e-12)
+    own = hypervolume_contributions(points, ref=[0, 0, 0])
+    assert (own > 0).all()
+    assert hypervolume_contributions(np.ones((n, 3)), ref=[0, 0, 0]).sum() == 0
+    chain = np.repeat(points[:, :1], 3, axis=1)
+    assert hypervolume(chain, ref=[0, 0, 0]) == float(n) ** 3
+
+
+def test_volumes_beyond_a_double():
+    assert hypervolume([[1e200, 1e200]], ref=[0, 0]) == np.inf
+    assert hypervolume([[1e-200, 1e-200]], ref=[0, 0]) == 0
+    assert hypervolume([[1e300, 1e-300, 2.0]], ref=[0, 0, 0]) == pytest.approx(2)
+    assert hypervolume([[-0.0, 1.0], [1.0, 1.0]], ref=[-0.0, 0.0]) == 1
 
 
 @pytest.mark.parametrize(("n", "m"), [(3000, 2), (3000, 3), (60, 4)])
@@ -103,6 +200,60 @@ def test_a_dominated_point_still_counts_as_present():
     np.testing.assert_array_equal(found, [3, 0])
 
 
+@pytest.mark.parametrize("kind", ["simplex", "cloud", "sphere"])
+@pytest.mark.parametrize("m", range(2, 9))
+def test_the_standard_error_is_honest(m, kind):
+    rng = np.random.default_rng(m)
+    points = {
+        "simplex": front(40, m),
+        "cloud": rng.random((60, m)) * 10.0 ** -np.arange(m) + 1,
+        "sphere": np.sqrt(front(40, m)),
+    }[kind]
+    ref = np.ones(m) if kind == "cloud" else np.zeros(m)
+    exact = hypervolume(points, ref=ref)
+    found = [hypervolume_estimate(points, ref=ref, samples=8192, seed=seed) for seed in range(60)]
+    errors = [(value - exact) / error for value, error in found]
+    assert 0.6 < np.sqrt(np.mean(np.square(errors))) < 1.6
+    assert np.median([error for _, error in found]) < 0.05 * exact
+
+
+def test_estimates():
+    points = front(50, 4)
+    found = hypervolume_estimate(points, ref=np.zeros(4), seed=3)
+    assert found == hypervolume_estimate(points[::-1].copy(), ref=np.zeros(4), seed=3)
+    assert found != hypervolume_estimate(points, ref=np.zeros(4), seed=4)
+    value, error = twin.estimate(points.tolist(), 20_000, 0)
+    assert abs(found[0] - value) < 5 * (error + found[1])
+    doubled = hypervolume_estimate(points * [2, 1, 4, 1], ref=np.zeros(4), seed=3)
+    assert doubled == pytest.approx((found[0] * 8, found[1] * 8))
+    flipped = hypervolume_estimate(-points, ref=np.zeros(4), maximize=False, seed=3)
+    assert flipped == found
+    assert hypervolume_estimate([[1, -1]], ref=[0, 0]) == (0, 0)
+    assert hypervolume_estimate(np.zeros((0, 2)), ref=[0, 0]) == (0, 0)
+    assert hypervolume_estimate([[3.0]], ref=[1])[0] == pytest.approx(2)
+    many, error = hypervolume_estimate(np.ones((1, 20)), ref=np.zeros(20), samples=2**14)
+    assert abs(many - 1) < 5 * error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"samples": 255}, "samples must be an integer from 256 to 4294967296, got 255"),
+        ({"samples": 0}, "samples must be an integer from 256"),
+        ({"samples": 1e4}, "samples must be an integer"),
+        ({"samples": 2**60}, "samples must be an integer from 256"),
+        ({"seed": -1}, "seed must be an integer from 0"),
+        ({"seed": 2**64}, "seed must be an integer from 0"),
+        ({"seed": 0.5}, "seed must be an integer from 0"),
+        ({"seed": True}, "seed must be an integer from 0"),
+        ({"seed": None}, "seed must be an integer from 0"),
+    ],
+)
+def test_refused_options_of_estimates(options, message):
+    with pytest.raises(ValueError, match=message):
+        hypervolume_estimate([[1, 2]], ref=[0, 0], **options)
+
+
 def test_known_values():
     assert hypervolume([[2.0]], ref=[-1]) == 3
     assert hypervolume([[1, 2], [2, 1]], ref=[0, 0]) == 3
@@ -117,7 +268,9 @@ def test_points_outside_the_reference_count_nothing():
     assert hypervolume_contributions([[1, 1], [5, -1]], ref=[0, 0]).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("function", [hypervolume, hypervolume_contributions])
+@pytest.mark.parametrize(
+    "function", [hypervolume, hypervolume_contributions, hypervolume_estimate]
+)
 @pytest.mark.parametrize(
     ("points", "ref", "message"),
     [

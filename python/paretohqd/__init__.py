@@ -9,7 +9,11 @@ evaluation live in modules of their own and load torch when they are imported.
 from importlib.metadata import version as _version
 
 from paretohqd import namespace as _namespace  # noqa: F401 - registers frame.pareto
-from paretohqd.hypervolume import hypervolume, hypervolume_contributions
+from paretohqd.hypervolume import (
+    hypervolume,
+    hypervolume_contributions,
+    hypervolume_estimate,
+)
 from paretohqd.layers import pareto_front, pareto_layers
 from paretohqd.metrics import selection_overlap
 from paretohqd.rays import nearest_to_rays, preference_grid
@@ -23,6 +27,7 @@ __all__ = [
     "choose",
     "hypervolume",
     "hypervolume_contributions",
+    "hypervolume_estimate",
     "nearest_to_rays",
     "pareto_front",
     "pareto_layers",

@@ -11,6 +11,7 @@ __all__ = [
     "__version__",
     "hypervolume",
     "hypervolume_contributions",
+    "hypervolume_estimate",
     "nearest_to_rays",
     "non_finite",
     "pareto_layers",
@@ -45,6 +46,14 @@ def hypervolume(
 def hypervolume_contributions(
     arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
 ) -> NDArray[np.float64]: ...
+def hypervolume_estimate(
+    arrays: Sequence[_Column],
+    reference: Sequence[float],
+    samples: int,
+    seed: int,
+    n_threads: int | None,
+    /,
+) -> tuple[float, float]: ...
 def nearest_to_rays(
     arrays: Sequence[_Column],
     origins: NDArray[np.float64],

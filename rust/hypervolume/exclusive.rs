@@ -6,76 +6,96 @@
 //! its region's area along the sweep. A new point takes strips from its two neighbours, or from
 //! the one step above it, and ends the steps below it, so O(n log n) strips are ever made.
 
-use std::collections::BTreeMap;
+use super::staircase::{Staircase, Step};
+use super::sweep::best_first;
 
 /// Contributions of positive points: what their hypervolume loses without each.
-pub(super) fn contributions(points: &[[f64; 3]]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_unstable_by(|&a, &b| points[b][0].total_cmp(&points[a][0]).then(a.cmp(&b)));
+pub(super) fn contributions(x: &[f64], y: &[f64], z: &[f64]) -> Vec<f64> {
     let mut sweep = Sweep {
-        points,
-        regions: points.iter().map(|_| Region::default()).collect(),
-        steps: BTreeMap::new(),
+        contributions: vec![0.0; x.len()],
+        steps: Staircase::default(),
+        regions: Vec::new(),
+        free: Vec::new(),
+        under: Vec::new(),
     };
-    for point in order {
-        sweep.add(point);
+    for (x, (y, z, point)) in best_first(x, |i| (y[i], z[i], i as u32)) {
+        sweep.add(point, x, y, z);
     }
-    for region in &mut sweep.regions {
-        region.advance(0.0);
+    let left: Vec<usize> = sweep.steps.steps().map(|step| step.of).collect();
+    for slot in left {
+        sweep.end(slot, 0.0);
     }
-    sweep.regions.into_iter().map(|region| region.volume).collect()
+    sweep.contributions
 }
 
-struct Sweep<'a> {
-    points: &'a [[f64; 3]],
+struct Sweep {
+    contributions: Vec<f64>,
+    /// The outline, each step with the slot of its region.
+    steps: Staircase<usize>,
     regions: Vec<Region>,
-    /// The staircase: points by the bits of y, which order like y because y is positive.
-    steps: BTreeMap<u64, usize>,
+    /// Slots whose step is gone.
+    free: Vec<usize>,
+    /// The steps under a new point, from high to low y.
+    under: Vec<Step<usize>>,
 }
 
-impl Sweep<'_> {
-    fn add(&mut self, point: usize) {
-        let [x, y, z] = self.points[point];
-        let height = |&step: &usize| self.points[step][2];
-        let mut above = self.steps.range(y.to_bits()..).map(|(_, &step)| step);
-        let first = above.next();
-        if let Some(step) = first.filter(|step| height(step) >= z) {
-            // Covered. Where two steps cover it, nothing in it belongs to one alone.
-            if above.next().is_none_or(|next| height(&next) < z) {
-                self.regions[step].cut(x, y, z, height(&step));
+impl Sweep {
+    fn add(&mut self, point: u32, x: f64, y: f64, z: f64) {
+        let at = self.steps.seek(y);
+        let mut to = at;
+        if let Some(&step) = self.steps.get(at) {
+            let after = self.steps.after(at);
+            if step.z >= z {
+                // Covered. Where two steps cover it, nothing in it belongs to one alone.
+                if self.steps.get(after).is_none_or(|next| next.z < z) {
+                    self.regions[step.of].cut(x, y, z, step.z);
+                }
+                return;
             }
-            return;
+            if step.y == y {
+                to = after;
+            }
         }
-        let same = first.filter(|&step| self.points[step][1] == y);
-        let right = if same.is_some() { above.next() } else { first };
-        let mut below: Vec<usize> = Vec::new();
+        let right = self.steps.get(to).copied();
+        let mut from = to;
         let mut left = None;
-        for (_, &step) in self.steps.range(..=y.to_bits()).rev() {
-            if height(&step) > z {
+        self.under.clear();
+        while let Some(place) = self.steps.before(from) {
+            let Some(&step) = self.steps.get(place) else { break };
+            if step.z > z {
                 left = Some(step);
                 break;
             }
-            below.push(step);
+            self.under.push(step);
+            from = place;
         }
-        for neighbour in [left, right].into_iter().flatten() {
-            self.regions[neighbour].cut(x, y, z, self.points[neighbour][2]);
+        for step in [left, right].into_iter().flatten() {
+            self.regions[step.of].cut(x, y, z, step.z);
         }
-        let region = &mut self.regions[point];
-        region.since = x;
-        let mut start = left.map_or(0.0, |step| self.points[step][1]);
-        for &step in below.iter().rev() {
-            let [_, end, bottom] = self.points[step];
-            region.push(Strip { start, end, bottom }, z);
-            start = end;
+        let slot = self.free.pop().unwrap_or(self.regions.len());
+        if slot == self.regions.len() {
+            self.regions.push(Region::default());
         }
-        let bottom = right.map_or(0.0, |step| self.points[step][2]);
-        region.push(Strip { start, end: y, bottom }, z);
-        for step in below {
-            self.regions[step].advance(x);
-            self.regions[step].clear();
-            self.steps.remove(&self.points[step][1].to_bits());
+        let region = &mut self.regions[slot];
+        region.begin(point, x);
+        let mut start = left.map_or(0.0, |step| step.y);
+        for step in self.under.iter().rev() {
+            region.push(Strip { start, end: step.y, bottom: step.z }, z);
+            start = step.y;
         }
-        self.steps.insert(y.to_bits(), point);
+        region.push(Strip { start, end: y, bottom: right.map_or(0.0, |step| step.z) }, z);
+        while let Some(step) = self.under.pop() {
+            self.end(step.of, x);
+        }
+        self.steps.replace(from, to, Step { y, z, of: slot });
+    }
+
+    /// A step falls behind others at depth `x`: its point's contribution is known.
+    fn end(&mut self, slot: usize, x: f64) {
+        let region = &mut self.regions[slot];
+        region.advance(x);
+        self.contributions[region.point as usize] = region.volume;
+        self.free.push(slot);
     }
 }
 
@@ -83,6 +103,7 @@ impl Sweep<'_> {
 /// their bottoms falling.
 #[derive(Default)]
 struct Region {
+    point: u32,
     strips: Vec<Strip>,
     area: f64,
     /// The depth up to which the volume is counted.
@@ -104,9 +125,10 @@ impl Region {
         self.since = x;
     }
 
-    fn clear(&mut self) {
+    /// Starts anew for another point at depth `x`; the strips' memory stays.
+    fn begin(&mut self, point: u32, x: f64) {
+        (self.point, self.since, self.area, self.volume) = (point, x, 0.0, 0.0);
         self.strips.clear();
-        self.area = 0.0;
     }
 
     fn push(&mut self, strip: Strip, top: f64) {

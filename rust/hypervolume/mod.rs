@@ -1,22 +1,33 @@
 //! Hypervolume: the volume that a set of points dominates above a reference point.
 //!
 //! Points are shifted so that the reference is the origin; those not above it in every objective
-//! count nothing and fall away. What is left goes to
+//! count nothing and fall away, and of a cloud most dominated ones ([`above`]). What is left goes to
 //!
 //! | objectives | algorithm | time |
 //! |---|---|---|
 //! | 1 | the largest value | O(n) |
 //! | 2 | sweep | O(n log n) |
 //! | 3 | sweep with a staircase (Beume et al. 2009) | O(n log n) |
-//! | 4 and more | WFG with limit sets (While, Bradstreet, Barone 2012) | exponential in m at worst |
+//! | 4 and more | WFG with limit sets (While, Bradstreet, Barone 2012) | about O(n²) in 4, exponential in m at worst |
+//!
+//! and, for contributions, to a sweep (Emmerich, Fonseca 2011) or from four objectives on to what
+//! each point adds to the others. Many points in many objectives are estimated ([`estimate`]).
 
+mod above;
+mod directions;
+mod estimate;
 mod exclusive;
-mod profile;
+mod front;
+mod many;
+mod staircase;
 mod sweep;
 mod wfg;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::points::Points;
+use above::Above;
+
+pub use estimate::{Estimate, hypervolume_estimate};
 
 /// The volume that the points dominate above `reference`, exact up to rounding.
 ///
@@ -34,12 +45,12 @@ use crate::points::Points;
 /// # Ok::<(), paretohqd::Error>(())
 /// ```
 pub fn hypervolume(points: &Points<'_>, reference: &[f64]) -> Result<f64, Error> {
-    let above = Above::new(points, reference)?;
-    Ok(match above.objectives {
-        1 => above.coordinates.iter().copied().fold(0.0, f64::max),
-        2 => sweep::area(&mut above.pairs()),
-        3 => sweep::volume(&mut above.triples()),
-        _ => wfg::volume(&above.coordinates, above.objectives),
+    let above = Above::thinned(points, reference)?;
+    Ok(match &above.columns[..] {
+        [x] => x.iter().copied().fold(0.0, f64::max),
+        [x, y] => sweep::area(x, y),
+        [x, y, z] => sweep::volume(x, y, z),
+        columns => many::volume(&above.coordinates(), columns.len()),
     })
 }
 
@@ -62,64 +73,16 @@ pub fn hypervolume_contributions(
     points: &Points<'_>,
     reference: &[f64],
 ) -> Result<Vec<f64>, Error> {
-    let above = Above::new(points, reference)?;
-    let found = match above.objectives {
-        1 => {
-            // A line is a slab of unit width and height.
-            let slab: Vec<_> = above.coordinates.iter().map(|&x| [1.0, 1.0, x]).collect();
-            exclusive::contributions(&slab)
-        }
-        2 => {
-            let slab: Vec<_> = above.pairs().iter().map(|&[x, y]| [1.0, x, y]).collect();
-            exclusive::contributions(&slab)
-        }
-        3 => exclusive::contributions(&above.triples()),
-        _ => wfg::contributions(&above.coordinates, above.objectives),
+    let above = Above::all(points, reference)?;
+    let found = match &above.columns[..] {
+        [x] => sweep::own_lengths(x),
+        [x, y] => sweep::own_areas(x, y),
+        [x, y, z] => exclusive::contributions(x, y, z),
+        columns => many::contributions(&above.coordinates(), columns.len()),
     };
     let mut contributions = vec![0.0; points.rows()];
     for (row, contribution) in above.rows.into_iter().zip(found) {
         contributions[row as usize] = contribution;
     }
     Ok(contributions)
-}
-
-/// The points above the reference in every objective, relative to it, row after row.
-struct Above {
-    objectives: usize,
-    rows: Vec<u32>,
-    coordinates: Vec<f64>,
-}
-
-impl Above {
-    fn new(points: &Points<'_>, reference: &[f64]) -> Result<Self, Error> {
-        let objectives = points.objectives();
-        if reference.len() != objectives {
-            let found = reference.len();
-            return Err(Kind::WrongLength { name: "ref", expected: objectives, found }.into());
-        }
-        if let Some(position) = reference.iter().position(|x| !x.is_finite()) {
-            return Err(Kind::NotFinite { name: "ref", position }.into());
-        }
-        points.require_finite()?;
-        let mut above = Self { objectives, rows: Vec::new(), coordinates: Vec::new() };
-        let mut shifted = vec![0.0; objectives];
-        for row in 0..points.rows() {
-            for ((out, column), origin) in shifted.iter_mut().zip(points.columns()).zip(reference) {
-                *out = column.get(row) - origin;
-            }
-            if shifted.iter().all(|&x| x > 0.0) {
-                above.rows.push(row as u32);
-                above.coordinates.extend_from_slice(&shifted);
-            }
-        }
-        Ok(above)
-    }
-
-    fn pairs(&self) -> Vec<[f64; 2]> {
-        self.coordinates.as_chunks().0.to_vec()
-    }
-
-    fn triples(&self) -> Vec<[f64; 3]> {
-        self.coordinates.as_chunks().0.to_vec()
-    }
 }

@@ -1,120 +1,104 @@
 //! Four objectives and more: WFG (While, Bradstreet, Barone 2012) with slicing.
 //!
 //! Points are taken from the best to the worst last objective. What a point adds is its last
-//! objective times what it adds to the points before it in the objectives that are left: its own
-//! volume less the volume of the others *limited* to it (the componentwise minimum). The limited
-//! set shrinks strongly once its dominated points are dropped, and loses an objective at each
-//! step, down to three, where a sweep takes over.
+//! objective times what it adds in the objectives that are left to the front of the points before
+//! it: the box above its floors less the volume of the front limited to that box ([`front`]).
+//! That volume is found likewise, one objective fewer at each step, down to three, where a sweep
+//! takes over. In four objectives this is O(n²) comparisons and sweeps of small sets.
+//!
+//! [`front`]: super::front
 
-use rayon::prelude::*;
+use pulp::{Simd, WithSimd};
 
-use super::profile::Profile;
-use super::sweep;
+use super::front::{Columns, Standing, compare, limit};
+use super::staircase::Staircase;
 
-/// From this many points on, points are shared among threads.
-const FORK: usize = 64;
-
-/// The volume that positive points (row after row, `m` objectives, m >= 3) dominate.
-pub(super) fn volume(points: &[f64], m: usize) -> f64 {
-    let mut points = points.to_vec();
-    sort_by_last(&mut points, m);
-    let points = undominated(&points, m);
-    let rows = points.len() / m;
-    let add = |row: usize| added(&points, row, m, &mut Levels::default());
-    if rows >= FORK && rayon::current_num_threads() > 1 {
-        // Collected before the sum, so that its order is fixed.
-        let parts: Vec<f64> = (0..rows).into_par_iter().map(add).collect();
-        parts.iter().sum()
-    } else {
-        let mut levels = Levels::default();
-        (0..rows).map(|row| added(&points, row, m, &mut levels)).sum()
-    }
-}
-
-/// Contributions of positive points (row after row, `m` objectives, m >= 3): the volume of each
-/// less that of the others limited to it.
-pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
-    let rows = points.len() / m;
-    let exclusive = |levels: &mut Levels, row: usize| {
-        let (point, others) =
-            (&points[row * m..][..m], [&points[..row * m], &points[(row + 1) * m..]]);
-        let mut limited = Vec::with_capacity(points.len());
-        for others in others {
-            limit(others, m, point, &mut limited);
-        }
-        // Then another point is at least as good everywhere.
-        if limited.chunks_exact(m).any(|other| other == point) {
-            return 0.0;
-        }
-        let covered = covered(&mut limited, m, levels);
-        (point.iter().product::<f64>() - covered).max(0.0)
-    };
-    if rows >= FORK && rayon::current_num_threads() > 1 {
-        (0..rows).into_par_iter().map_init(Levels::default, exclusive).collect()
-    } else {
-        let mut levels = Levels::default();
-        (0..rows).map(|row| exclusive(&mut levels, row)).collect()
-    }
-}
-
-/// Buffers, one for each number of objectives on the way down.
+/// Buffers for one number of objectives.
 #[derive(Default)]
-struct Levels {
-    limited: Vec<Vec<f64>>,
-    profile: Profile,
-    triples: Vec<[f64; 3]>,
+pub(super) struct Level {
+    /// The points to measure, the last objective falling.
+    pub points: Columns,
+    /// Of the points seen so far the front in all objectives but the last.
+    pub front: Columns,
+    point: Vec<f64>,
+    standing: Standing,
+    outline: Staircase<()>,
 }
 
-/// What point `row` adds to the points before it, which are no worse in the last objective.
-fn added(points: &[f64], row: usize, m: usize, levels: &mut Levels) -> f64 {
-    let point = &points[row * m..(row + 1) * m];
-    let (last, others) = (point[m - 1], &point[..m - 1]);
-    let mut limited = levels.limited.pop().unwrap_or_default();
-    limited.clear();
-    limit(&points[..row * m], m, others, &mut limited);
-    let covered = covered(&mut limited, m - 1, levels);
-    levels.limited.push(limited);
-    last * (others.iter().product::<f64>() - covered)
+/// Buffers for three objectives up to `m`.
+pub(super) fn levels(m: usize) -> Vec<Level> {
+    (3..=m).map(|_| Level::default()).collect()
 }
 
-/// The volume that `points`, which it reorders, dominate in `m` >= 3 objectives.
-fn covered(points: &mut [f64], m: usize, levels: &mut Levels) -> f64 {
-    if m == 3 {
-        levels.triples.clear();
-        levels.triples.extend_from_slice(points.as_chunks().0);
-        levels.triples.sort_unstable_by(|a, b| b[0].total_cmp(&a[0]));
-        return sweep::volume_of_sorted(levels.triples.iter().copied(), &mut levels.profile);
-    }
-    sort_by_last(points, m);
-    let points = undominated(points, m);
-    (0..points.len() / m).map(|row| added(&points, row, m, levels)).sum()
-}
+/// The volume of the points of the last level; their last objective falls.
+pub(super) struct Volume<'a>(pub &'a mut [Level]);
 
-/// Appends the points limited to `point`, in as many objectives as it has.
-fn limit(points: &[f64], m: usize, point: &[f64], out: &mut Vec<f64>) {
-    for other in points.chunks_exact(m) {
-        out.extend(other.iter().zip(point).map(|(a, b)| a.min(*b)));
-    }
-}
+impl WithSimd for Volume<'_> {
+    type Output = f64;
 
-fn sort_by_last(points: &mut [f64], m: usize) {
-    let mut rows: Vec<&[f64]> = points.chunks_exact(m).collect();
-    // Ties by the other objectives, so that a point comes after those that dominate it.
-    rows.sort_unstable_by(|a, b| {
-        b.iter().rev().partial_cmp(a.iter().rev()).unwrap_or(std::cmp::Ordering::Equal)
-    });
-    let sorted: Vec<f64> = rows.concat();
-    points.copy_from_slice(&sorted);
-}
-
-/// The points that none before them covers.
-fn undominated(points: &[f64], m: usize) -> Vec<f64> {
-    let mut kept: Vec<f64> = Vec::with_capacity(points.len());
-    for point in points.chunks_exact(m) {
-        let covers = |other: &[f64]| other.iter().zip(point).all(|(a, b)| a >= b);
-        if !kept.chunks_exact(m).any(covers) {
-            kept.extend_from_slice(point);
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let m = self.0.len() + 2;
+        let Some((Level { points, front, point, outline, standing }, below)) =
+            self.0.split_last_mut()
+        else {
+            return 0.0;
+        };
+        let product = |i: usize| (0..m).fold(1.0, |product, j| product * points.get(i, j));
+        match points.len {
+            0 => return 0.0,
+            1 => return product(0),
+            2 => {
+                let both =
+                    (0..m).fold(1.0, |product, j| product * points.get(0, j).min(points.get(1, j)));
+                return product(0) + (product(1) - both);
+            }
+            _ => {}
         }
+        if m == 3 {
+            let (y, z, x) = (points.column(0), points.column(1), points.column(2));
+            outline.clear();
+            return x
+                .iter()
+                .zip(y.iter().zip(z))
+                .map(|(x, (y, z))| x * outline.insert(*y, *z))
+                .sum();
+        }
+        front.reset(m - 1, points.len);
+        let mut volume = 0.0;
+        for i in 0..points.len {
+            point.clear();
+            point.extend((0..m - 1).map(|j| points.get(i, j)));
+            let added = added(simd, front, point, standing, below, true);
+            volume += points.get(i, m - 1) * added;
+        }
+        volume
     }
-    kept
+}
+
+/// What `point` adds to the volume of `front`, in the objectives that `below` is for.
+/// `grow` puts the point into the front.
+#[inline(always)]
+pub(super) fn added<S: Simd>(
+    simd: S,
+    front: &mut Columns,
+    point: &[f64],
+    standing: &mut Standing,
+    below: &mut [Level],
+    grow: bool,
+) -> f64 {
+    let k = point.len();
+    compare(simd, front, point, standing);
+    if standing.covered {
+        return 0.0;
+    }
+    let room = point.iter().zip(&standing.floors).fold(1.0, |room, (p, floor)| room * (p - floor));
+    let Some(level) = below.last_mut() else { return 0.0 };
+    level.points.reset(k, front.len + 8);
+    limit(simd, front, point, &standing.floors, &mut level.points);
+    let taken = if level.points.len == 0 { 0.0 } else { simd.vectorize(Volume(below)) };
+    if grow {
+        front.replace(&standing.drops, point);
+    }
+    room - taken
 }

@@ -3,7 +3,7 @@
 use crate::points::Column;
 
 /// What rows are ordered by, and a short prefix of it that never contradicts it.
-pub(super) trait Keys: Sync {
+pub(crate) trait Keys: Sync {
     /// Number of rows.
     fn rows(&self) -> usize;
 
@@ -27,7 +27,7 @@ pub(super) fn descending_key(value: f64) -> u64 {
 }
 
 /// A column by value, larger first.
-pub(super) struct ColumnKeys<'a> {
+pub(crate) struct ColumnKeys<'a> {
     column: Column<'a>,
     prefix: Prefix,
 }

@@ -11,7 +11,7 @@ use super::keys::Keys;
 use crate::threads;
 
 /// Set in a row whose key differs from the key of the row before it.
-pub(super) const FIRST: u32 = 1 << 31;
+pub(crate) const FIRST: u32 = 1 << 31;
 
 /// About as many rows per slab as the first-level cache holds.
 const SLAB: usize = 1 << 12;
@@ -27,7 +27,7 @@ const MOST_BITS: u32 = 10;
 const SMALL: u32 = 24;
 
 /// All rows, dealt into slabs but not yet sorted within.
-pub(super) struct Slabs<K> {
+pub(crate) struct Slabs<K> {
     keys: K,
     chunks: Vec<Chunk>,
     bits: u32,

@@ -1,0 +1,249 @@
+//! Four objectives and more: the volume and the contributions, shared among threads.
+//!
+//! How the work is shared decides no byte of the result: what a point adds depends on the front
+//! before it alone, and sums run over chunks of a fixed size, in order.
+
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::front::{Columns, Standing};
+use super::wfg::{Level, added, levels};
+use crate::layers::{self, Stop};
+use crate::points::{Column, Points};
+
+/// Chunks of a volume, the units that are shared.
+const CHUNKS: usize = 64;
+
+/// Work is shared once it has taken so long: its cost is hard to tell from its size.
+const PATIENCE: Duration = Duration::from_micros(500);
+
+/// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
+pub(super) fn volume(points: &[f64], m: usize) -> f64 {
+    let rows = sorted(points, m);
+    let chunk = (rows.len() / m).div_ceil(CHUNKS).max(8) * m;
+    let mut volumes = vec![0.0; rows.len().div_ceil(chunk)];
+    let arch = Arch::new();
+    let mut front = Columns::default();
+    front.reset(m - 1, rows.len() / m);
+    let mut below = levels(m - 1);
+    let begin = Instant::now();
+    let mut done = 0;
+    for (rows, volume) in rows.chunks(chunk).zip(&mut volumes) {
+        if begin.elapsed() > PATIENCE && rayon::current_num_threads() > 1 {
+            break;
+        }
+        *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
+        done += 1;
+    }
+    // Each thread has several turns, since later chunks take longer.
+    let turn = (volumes.len() - done).div_ceil(3 * rayon::current_num_threads()).max(1);
+    volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
+        let (before, rest) = rows.split_at((done + i * turn) * chunk);
+        let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
+        for (rows, volume) in rest.chunks(chunk).zip(volumes) {
+            *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
+        }
+    });
+    volumes.iter().sum()
+}
+
+/// The front of some rows in all objectives but the last.
+fn front_of(rows: &[f64], m: usize, capacity: usize) -> Columns {
+    let others: Vec<f64> = rows.chunks_exact(m).flat_map(|row| &row[..m - 1]).copied().collect();
+    let layers = layers_of(&others, m - 1, 1);
+    let best = others.chunks_exact(m - 1).zip(layers).filter(|(_, layer)| *layer == 0);
+    let best = sorted(&best.flat_map(|(row, _)| row).copied().collect::<Vec<_>>(), m - 1);
+    let mut front = Columns::default();
+    front.reset(m - 1, capacity);
+    let mut last: &[f64] = &[];
+    for row in best.chunks_exact(m - 1) {
+        if row != last {
+            front.push(row.iter().copied());
+        }
+        last = row;
+    }
+    front
+}
+
+/// The first `upto` layers of rows.
+fn layers_of(rows: &[f64], m: usize, upto: usize) -> Vec<i32> {
+    let column = |j: usize| rows.iter().skip(j).step_by(m).copied().collect();
+    let columns: Vec<Vec<f64>> = (0..m).map(column).collect();
+    Points::new(columns.iter().map(|column| Column::F64(column)).collect())
+        .map_or_else(|_| Vec::new(), |points| layers::layers(&points, Stop::UpTo(upto)))
+}
+
+/// The rows with the best last objective first, ties by the others.
+fn sorted(points: &[f64], m: usize) -> Vec<f64> {
+    let mut rows: Vec<&[f64]> = points.chunks_exact(m).collect();
+    rows.sort_unstable_by(|a, b| {
+        let by_others = || b.partial_cmp(a).unwrap_or(Ordering::Equal);
+        b[m - 1].total_cmp(&a[m - 1]).then_with(by_others)
+    });
+    rows.concat()
+}
+
+/// A stretch of the sorted points: what it adds to the front of those before it.
+struct Stretch<'a> {
+    front: &'a mut Columns,
+    rows: &'a [f64],
+    /// Buffers for the objectives but the last.
+    below: &'a mut [Level],
+}
+
+impl WithSimd for Stretch<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let Self { front, rows, below } = self;
+        let m = front.objectives + 1;
+        let mut standing = Standing::default();
+        let mut volume = 0.0;
+        for row in rows.chunks_exact(m) {
+            let (point, last) = (&row[..m - 1], row[m - 1]);
+            volume += last * added(simd, front, point, &mut standing, below, true);
+        }
+        volume
+    }
+}
+
+/// Contributions of positive points (row after row, `m` >= 4 objectives): what each adds to the
+/// others.
+///
+/// Points past the second layer are covered twice over, whichever point is taken away.
+pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
+    let row = |i: usize| &points[i * m..][..m];
+    let mut found = vec![0.0; points.len() / m];
+    let layers = layers_of(points, m, 2);
+    let mut order: Vec<usize> = (0..layers.len()).filter(|&i| layers[i] >= 0).collect();
+    order.sort_unstable_by(|&a, &b| row(b)[m - 1].total_cmp(&row(a)[m - 1]));
+    let mut present = Columns::default();
+    present.reset(m, order.len());
+    for &i in &order {
+        present.push(row(i).iter().copied());
+    }
+    let front: Vec<usize> = (0..order.len()).filter(|&at| layers[order[at]] == 0).collect();
+    let arch = Arch::new();
+    let buffers = || (present.clone(), levels(m));
+    let own = |(present, levels): &mut (Columns, Vec<Level>), at: usize| {
+        arch.dispatch(Own { present, at, point: row(order[at]), levels })
+    };
+    let begin = Instant::now();
+    let mut first = buffers();
+    let mut own_parts = Vec::with_capacity(front.len());
+    for &at in &front {
+        if begin.elapsed() > PATIENCE && rayon::current_num_threads() > 1 {
+            break;
+        }
+        own_parts.push(own(&mut first, at));
+    }
+    let rest =
+        front[own_parts.len()..].par_iter().map_init(buffers, |buffers, &at| own(buffers, at));
+    own_parts.par_extend(rest);
+    for (&at, own) in front.iter().zip(own_parts) {
+        found[order[at]] = own;
+    }
+    found
+}
+
+/// What the point at a place adds to the others that are present.
+struct Own<'a> {
+    present: &'a mut Columns,
+    at: usize,
+    point: &'a [f64],
+    levels: &'a mut [Level],
+}
+
+impl WithSimd for Own<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> f64 {
+        let Self { present, at, point, levels } = self;
+        // Without its first objective a point covers nothing.
+        present.set(at, 0.0);
+        let own = added(simd, present, point, &mut Standing::default(), levels, false);
+        present.set(at, point[0]);
+        // Rounding may take more than there is.
+        own.max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Points on the simplex, from a linear congruence.
+    fn front(rows: usize, m: usize) -> Vec<f64> {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            -(((state >> 11) as f64 + 1.0) / (1u64 << 53) as f64).ln()
+        };
+        (0..rows)
+            .flat_map(|_| {
+                let row: Vec<f64> = (0..m).map(|_| next()).collect();
+                let sum: f64 = row.iter().sum();
+                row.into_iter().map(move |x| x / sum)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_start_in_the_middle_changes_no_byte() {
+        for m in 4..=7 {
+            // Copies and ties in the last objective must not matter either.
+            let mut rows = front(300, m);
+            for last in rows.iter_mut().skip(m - 1).step_by(m) {
+                *last = (*last * 8.0).ceil() / 8.0;
+            }
+            rows.extend_from_within(..20 * m);
+            let rows = sorted(&rows, m);
+            let (before, rest) = rows.split_at(rows.len() / m / 2 * m);
+            let arch = Arch::new();
+            let mut grown = Columns::default();
+            grown.reset(m - 1, 320);
+            arch.dispatch(Stretch { front: &mut grown, rows: before, below: &mut levels(m - 1) });
+            let mut started = front_of(before, m, 320);
+            let [one, other] = [&mut grown, &mut started].map(|front| {
+                arch.dispatch(Stretch { front, rows: rest, below: &mut levels(m - 1) }).to_bits()
+            });
+            assert_eq!(one, other);
+        }
+    }
+
+    #[test]
+    fn instruction_sets_do_not_matter() {
+        for m in 4..=10 {
+            let rows = sorted(&front(if m < 7 { 200 } else { 40 }, m), m);
+            let volume = |simd: &dyn Fn(Stretch<'_>) -> f64| {
+                let mut front = Columns::default();
+                front.reset(m - 1, 200);
+                simd(Stretch { front: &mut front, rows: &rows, below: &mut levels(m - 1) })
+                    .to_bits()
+            };
+            let scalar = volume(&|stretch| Simd::vectorize(pulp::Scalar::new(), stretch));
+            assert_eq!(volume(&|stretch| Arch::new().dispatch(stretch)), scalar);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                assert_eq!(volume(&|stretch| Simd::vectorize(simd, stretch)), scalar);
+            }
+        }
+    }
+
+    #[test]
+    fn contributions_are_what_is_lost() {
+        for m in 4..=9 {
+            let rows = front(40, m);
+            let whole = volume(&rows, m);
+            for (i, own) in contributions(&rows, m).into_iter().enumerate() {
+                let rest = [&rows[..i * m], &rows[(i + 1) * m..]].concat();
+                assert!((whole - volume(&rest, m) - own).abs() < 1e-13 * whole);
+            }
+        }
+    }
+}
