@@ -1,5 +1,6 @@
 //! Which threads a call runs on. No result depends on it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -14,9 +15,19 @@ const SMALL: usize = 1 << 14;
 /// More threads than any machine has cores for; a larger wish is cut to this.
 const MOST: usize = 256;
 
+thread_local! {
+    /// Whether this thread was told to work alone.
+    static ALONE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How many threads the work at hand may use.
+pub(crate) fn count() -> usize {
+    if ALONE.get() { 1 } else { rayon::current_num_threads() }
+}
+
 /// Whether work on `rows` rows should be shared among threads.
 pub(crate) fn worthwhile(rows: usize) -> bool {
-    rows >= SMALL && rayon::current_num_threads() > 1
+    rows >= SMALL && count() > 1
 }
 
 /// `f` of 0, 1, .. below `parts`, shared among threads where the `rows` behind them are worth it.
@@ -54,8 +65,21 @@ pub fn with_threads<T: Send>(
     match threads {
         None => Ok(work()),
         Some(0) => Err(Kind::Zero { name: "n_threads" }.into()),
+        Some(1) => Ok(alone(work)),
         Some(threads) => Ok(pool(threads.min(MOST))?.install(work)),
     }
+}
+
+/// Runs `work` here: handing it to a pool of one thread would cost a tiny call twice its time.
+fn alone<T>(work: impl FnOnce() -> T) -> T {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ALONE.set(self.0);
+        }
+    }
+    let _restore = Restore(ALONE.replace(true));
+    work()
 }
 
 /// The pool of one size; kept, because starting threads costs more than a small call.
@@ -73,4 +97,22 @@ fn pool(threads: usize) -> Result<Arc<ThreadPool>, Error> {
     let pool = Arc::new(pool);
     pools.insert(threads, Arc::clone(&pool));
     Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thread_is_this_one_and_no_more() {
+        let here = std::thread::current().id();
+        let seen = with_threads(Some(1), || {
+            (0..3).for_each(|_| assert!(!worthwhile(usize::MAX)));
+            std::thread::current().id()
+        });
+        assert_eq!(seen, Ok(here));
+        assert_eq!(with_threads(Some(3), count), Ok(3));
+        assert!(std::panic::catch_unwind(|| with_threads(Some(1), || panic!("work"))).is_err());
+        assert!(!ALONE.get());
+    }
 }

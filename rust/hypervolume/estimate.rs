@@ -17,6 +17,7 @@ use super::directions::Directions;
 use crate::error::{Error, Kind};
 use crate::layers::{self, Stop};
 use crate::points::{Column, Points};
+use crate::threads;
 
 /// Independent estimates.
 const REPLICATES: usize = 16;
@@ -86,7 +87,7 @@ pub fn hypervolume_estimate(
     };
     let parts = REPLICATES * blocks;
     let work = parts * directions * (cloud.rows.len() / cloud.m);
-    let sums: Vec<f64> = if work >= FORK && rayon::current_num_threads() > 1 {
+    let sums: Vec<f64> = if work >= FORK && threads::count() > 1 {
         (0..parts).into_par_iter().map(sum).collect()
     } else {
         (0..parts).map(sum).collect()

@@ -13,6 +13,7 @@ use super::front::{Columns, Standing};
 use super::wfg::{Level, added, levels};
 use crate::layers::{self, Stop};
 use crate::points::{Column, Points};
+use crate::threads;
 
 /// Chunks of a volume, the units that are shared.
 const CHUNKS: usize = 64;
@@ -32,14 +33,14 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
     let begin = Instant::now();
     let mut done = 0;
     for (rows, volume) in rows.chunks(chunk).zip(&mut volumes) {
-        if begin.elapsed() > PATIENCE && rayon::current_num_threads() > 1 {
+        if begin.elapsed() > PATIENCE && threads::count() > 1 {
             break;
         }
         *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
         done += 1;
     }
     // Each thread has several turns, since later chunks take longer.
-    let turn = (volumes.len() - done).div_ceil(3 * rayon::current_num_threads()).max(1);
+    let turn = (volumes.len() - done).div_ceil(3 * threads::count()).max(1);
     volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
         let (before, rest) = rows.split_at((done + i * turn) * chunk);
         let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
@@ -136,7 +137,7 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     let mut first = buffers();
     let mut own_parts = Vec::with_capacity(front.len());
     for &at in &front {
-        if begin.elapsed() > PATIENCE && rayon::current_num_threads() > 1 {
+        if begin.elapsed() > PATIENCE && threads::count() > 1 {
             break;
         }
         own_parts.push(own(&mut first, at));

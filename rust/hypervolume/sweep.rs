@@ -77,7 +77,7 @@ pub(super) fn volume(x: &[f64], y: &[f64], z: &[f64]) -> f64 {
         }
     };
     if threads::worthwhile(sorted.len()) {
-        let part = volumes.len().div_ceil(rayon::current_num_threads());
+        let part = volumes.len().div_ceil(threads::count());
         let parts = volumes.par_chunks_mut(part).enumerate();
         parts.for_each(|(i, volumes)| sweep(i * part, volumes));
     } else {

@@ -50,7 +50,7 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
         }
         passed
     };
-    let count = rayon::current_num_threads();
+    let count = threads::count();
     let mut stages: Vec<Fronts> = (0..count).map(|_| Fronts::new(cap, grid)).collect();
     share(&mut stages, Vec::new(), cap);
     let (mut start, mut blocks) = (0, 1);
