@@ -23,6 +23,7 @@ mod laws;
 mod layers;
 mod points;
 mod rays;
+mod strided;
 mod threads;
 
 #[cfg(feature = "python")]
@@ -32,6 +33,7 @@ pub use error::Error;
 pub use groups::pareto_layers_by_group;
 pub use hypervolume::{Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate};
 pub use layers::{Stop, pareto_layers};
-pub use points::{Column, NonFinite, Points, Strided};
+pub use points::{Column, NonFinite, Points};
 pub use rays::{Neighbours, nearest_to_rays};
+pub use strided::Strided;
 pub use threads::with_threads;

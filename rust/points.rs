@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, Kind};
+use crate::strided::Strided;
 use crate::threads;
 
 /// One objective of every row, in the width and the layout the caller holds it in.
@@ -16,51 +17,6 @@ pub enum Column<'a> {
     F32Strided(Strided<'a, f32>),
     /// A column of a row-major table in double precision.
     F64Strided(Strided<'a, f64>),
-}
-
-/// Evenly spaced values of a slice, such as a column of a row-major table.
-#[derive(Clone, Copy, Debug)]
-pub struct Strided<'a, T> {
-    /// From the first of the values to the last.
-    values: &'a [T],
-    step: usize,
-}
-
-impl<'a, T: Copy> Strided<'a, T> {
-    /// `len` values of `table`, the one at `first` and every `step`-th after it; `None` if they
-    /// are not all in the table.
-    ///
-    /// ```
-    /// use paretohqd::{Column, Points, Stop, Strided, pareto_layers};
-    ///
-    /// let table = [0.9, 0.1, 0.5, 0.8, 0.4, 0.7];
-    /// let column = |j| Strided::new(&table, j, 2, 3).map(Column::F64Strided);
-    /// let points = Points::new([0, 1].into_iter().filter_map(column).collect())?;
-    /// assert_eq!(pareto_layers(&points, Stop::Never)?, [0, 0, 1]);
-    /// # Ok::<(), paretohqd::Error>(())
-    /// ```
-    pub fn new(table: &'a [T], first: usize, step: usize, len: usize) -> Option<Self> {
-        let span = match len.checked_sub(1) {
-            Some(steps) => steps.checked_mul(step)?.checked_add(1)?,
-            None => 0,
-        };
-        let values = table.get(first..first.checked_add(span)?)?;
-        (step > 0).then_some(Self { values, step })
-    }
-
-    fn len(&self) -> usize {
-        self.values.len().div_ceil(self.step)
-    }
-
-    #[inline]
-    fn get(&self, row: usize) -> T {
-        self.values[row * self.step]
-    }
-
-    #[inline]
-    fn from(&self, row: usize) -> impl Iterator<Item = T> {
-        self.values[(row * self.step).min(self.values.len())..].chunks(self.step).map(|row| row[0])
-    }
 }
 
 impl<'a> From<&'a [f32]> for Column<'a> {
