@@ -219,6 +219,22 @@ impl<'a> Points<'a> {
         Points { columns: columns.iter().map(|column| Column::F64(column)).collect(), rows }
     }
 
+    /// The objectives in which not all rows are equal; the first, if there is none.
+    pub(crate) fn varying(&self) -> Self {
+        let varies = |column: &&Column<'a>| {
+            let few = (0..self.rows).step_by(self.rows / 64 + 1);
+            few.into_iter().any(|row| column.get(row) != column.get(0)) || {
+                let (least, most) = column.range();
+                least < most
+            }
+        };
+        let mut columns: Vec<_> = self.columns.iter().filter(varies).copied().collect();
+        if columns.is_empty() {
+            columns.push(self.columns[0]);
+        }
+        Self { columns, rows: self.rows }
+    }
+
     /// The largest absolute value; refuses infinities, for kernels that subtract.
     pub(crate) fn require_finite(&self) -> Result<f64, Error> {
         let mut largest = 0.0f64;

@@ -29,7 +29,16 @@ pub(super) fn candidates(points: &Points<'_>, layers: u32) -> Option<Vec<u32>> {
     if rows < FEW_ROWS || points.objectives() < 2 {
         return None;
     }
-    let grid = Grid::new(&sample(points), layers)?;
+    let sample = sample(points);
+    let grid = Grid::new(&sample, layers)?;
+    let sampled = points.part(&sample);
+    // The sample tells what share of the rows will be ruled out, before all are looked at.
+    let some =
+        || (0..sampled.rows()).step_by(8 * BLOCK).map(|i| (i, BLOCK.min(sampled.rows() - i)));
+    let open: usize = some().map(|(first, rows)| grid.open_rows(&sampled, first, rows).len()).sum();
+    if open > some().map(|(_, rows)| rows).sum::<usize>() / 4 * 3 {
+        return None;
+    }
     let block = |first: usize| grid.open_rows(points, first, BLOCK.min(rows - first));
     let starts: Vec<usize> = (0..rows).step_by(BLOCK).collect();
     let open: Vec<u32> = if threads::worthwhile(rows) {
@@ -68,37 +77,66 @@ struct Grid {
     bounds: Vec<f64>,
 }
 
-/// A monotone map from values to cells: the outer ones for what lies beyond most of a sample.
-struct Axis {
-    low: f64,
-    high: f64,
-    /// Cells per unit, of halved values: the difference of two doubles may overflow.
-    scale: f64,
+/// A monotone map from values to cells.
+enum Axis {
+    /// Many cells of equal width; the outer two for what lies beyond most of the pivots.
+    Even {
+        low: f64,
+        high: f64,
+        /// Cells per unit, of halved values: the difference of two doubles may overflow.
+        scale: f64,
+    },
+    /// Few cells, each with about as many pivots; the value where each but the first begins.
+    Quantiles(Vec<f64>),
 }
 
+/// So many cells are counted off one by one.
+const FEW_CELLS: u32 = 32;
+
 impl Axis {
-    fn over(values: &[f64], side: u32) -> Self {
-        // A thousand values tell the range well enough.
-        let some = values.iter().step_by(values.len() / 1000 + 1);
-        let mut sorted: Vec<f64> = some.copied().filter(|x| x.is_finite()).collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let trim = sorted.len() / 256;
-        let (low, high) = match (sorted.get(trim), sorted.iter().nth_back(trim)) {
-            (Some(&low), Some(&high)) => (low, high),
-            _ => (0.0, 0.0),
+    fn over(mut pivots: Vec<f64>, side: u32) -> Self {
+        pivots.sort_unstable_by(f64::total_cmp);
+        let at = |part: u32, of: u32| {
+            let place = pivots.len() * part as usize / of as usize;
+            pivots.get(place).or(pivots.last()).copied().unwrap_or(0.0)
         };
+        if side <= FEW_CELLS {
+            return Self::Quantiles((1..side).map(|cell| at(cell, side)).collect());
+        }
+        let [low, high] = [at(1, 256), at(255, 256)].map(|x| x.clamp(f64::MIN, f64::MAX));
         let scale = f64::from(side - 3) / (high / 2.0 - low / 2.0);
-        Self { low, high, scale: if scale.is_finite() { scale } else { 0.0 } }
+        Self::Even { low, high, scale: if scale.is_finite() { scale } else { 0.0 } }
     }
 
-    /// Larger values never get a smaller cell.
+    /// Appends the cell of each value, as a digit to base `side`, to its number. Larger values
+    /// never get a smaller cell.
     #[inline(always)]
-    fn cell(&self, value: f64) -> u32 {
-        let (under, over) = (value < self.low, value > self.high);
-        let inside = if under { self.low } else { value };
-        let inside = if over { self.high } else { inside };
-        let cell = (inside / 2.0 - self.low / 2.0) * self.scale;
-        cell as u32 + 1 + u32::from(over) - u32::from(under)
+    fn append(&self, values: &[f64], numbers: &mut [u32], side: u32) {
+        numbers.iter_mut().for_each(|number| *number *= side);
+        match self {
+            &Self::Even { low, high, scale } => {
+                for (number, &value) in numbers.iter_mut().zip(values) {
+                    let (under, over) = (value < low, value > high);
+                    let inside = if under { low } else { value };
+                    let inside = if over { high } else { inside };
+                    let cell = ((inside / 2.0 - low / 2.0) * scale) as u32;
+                    *number += cell + 1 + u32::from(over) - u32::from(under);
+                }
+            }
+            Self::Quantiles(starts) => {
+                for &start in starts {
+                    for (number, &value) in numbers.iter_mut().zip(values) {
+                        *number += u32::from(value >= start);
+                    }
+                }
+            }
+        }
+    }
+
+    fn cell(&self, value: f64, side: u32) -> u32 {
+        let mut number = [0];
+        self.append(&[value], &mut number, side);
+        number[0]
     }
 }
 
@@ -111,13 +149,17 @@ impl Grid {
         }
         let points = Points::new(sample.iter().map(|column| Column::F64(column)).collect()).ok()?;
         let numbers = super::layers(&points, Stop::UpTo(layers as usize));
-        let axes: Vec<Axis> = others.iter().map(|column| Axis::over(column, side)).collect();
+        let pivots: Vec<usize> =
+            (0..last.len()).filter(|&row| numbers[row] == layers as i32 - 1).collect();
+        let axis =
+            |column: &Vec<f64>| Axis::over(pivots.iter().map(|&row| column[row]).collect(), side);
+        let axes: Vec<Axis> = others.iter().map(axis).collect();
         let mut bounds = vec![f64::NEG_INFINITY; side.pow(others.len() as u32) as usize];
         let mut found = false;
-        for row in (0..last.len()).filter(|&row| numbers[row] == layers as i32 - 1) {
+        for row in pivots {
             // One cell lower in each objective: strictly worse there than the row itself.
             let cell = axes.iter().zip(others).try_fold(0, |index, (axis, column)| {
-                Some(index * side + axis.cell(column[row]).checked_sub(1)?)
+                Some(index * side + axis.cell(column[row], side).checked_sub(1)?)
             });
             if let Some(cell) = cell {
                 let bound = &mut bounds[cell as usize];
@@ -163,9 +205,7 @@ impl NullaryFnOnce for OpenRows<'_> {
         let (mut values, mut cells) = ([0.0; BLOCK], [0u32; BLOCK]);
         for (axis, column) in grid.axes.iter().zip(others) {
             column.copy_to(first, &mut values[..rows]);
-            for (cell, &value) in cells.iter_mut().zip(&values) {
-                *cell = *cell * grid.side + axis.cell(value);
-            }
+            axis.append(&values, &mut cells, grid.side);
         }
         last.copy_to(first, &mut values[..rows]);
         let mut open = Vec::new();
@@ -203,9 +243,11 @@ mod tests {
     fn cells_rise_with_values() {
         let extremes = [f64::NEG_INFINITY, f64::MIN, -1.0, -0.0, 0.0, 1.0, f64::MAX, f64::INFINITY];
         for values in [&extremes[..], &[0.0; 5], &[f64::MIN, f64::MAX], &[f64::INFINITY], &[]] {
-            let axis = Axis::over(values, 8);
-            let cells: Vec<u32> = extremes.iter().map(|&x| axis.cell(x)).collect();
-            assert!(cells.is_sorted() && cells[7] < 8, "{cells:?} over {values:?}");
+            for side in [4, 8, 100] {
+                let axis = Axis::over(values.to_vec(), side);
+                let cells: Vec<u32> = extremes.iter().map(|&x| axis.cell(x, side)).collect();
+                assert!(cells.is_sorted() && cells[7] < side, "{cells:?} over {values:?}");
+            }
         }
     }
 }

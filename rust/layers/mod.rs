@@ -105,6 +105,8 @@ fn number_until(points: &Points<'_>, covered: usize) -> Vec<i32> {
 
 /// The first `cap` layers; rows that a sample proves to be past them are not looked at again.
 fn number_first(points: &Points<'_>, cap: u32) -> Vec<i32> {
+    // A constant objective decides nothing, and no row could be strictly worse in it.
+    let points = &points.varying();
     let Some(open) = bound::candidates(points, cap) else { return number(points, cap) };
     let gather = |column: &Column<'_>| open.iter().map(|&row| column.get(row as usize)).collect();
     let columns: Vec<Vec<f64>> = if threads::worthwhile(open.len()) {
