@@ -72,8 +72,14 @@ struct Scratch {
 }
 
 impl Scratch {
+    /// A buffer of so many rows: the tightest spare one that has room, else the roomiest.
     fn buffer(&mut self, rows: usize) -> Vec<u32> {
-        let mut buffer = self.spare.pop().unwrap_or_default();
+        let tightest = |place: &usize| {
+            let room = self.spare[*place].capacity();
+            (room < rows, if room < rows { usize::MAX - room } else { room })
+        };
+        let place = (0..self.spare.len()).min_by_key(tightest);
+        let mut buffer = place.map(|place| self.spare.swap_remove(place)).unwrap_or_default();
         buffer.clear();
         buffer.resize(rows, 0);
         buffer

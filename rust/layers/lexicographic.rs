@@ -39,7 +39,16 @@ impl Distinct {
             first = rank_together(&first, &next[..fits]);
             next = &next[fits..];
         }
-        let columns = threads::map(rows, rest.len(), |j| first.pick(&rest[j]));
+        // Two at a time: a column of ranks is given up once its values are picked.
+        let mut columns = Vec::with_capacity(rest.len());
+        let mut rest = rest.into_iter();
+        while let Some(column) = rest.next() {
+            let other = rest.next();
+            let pick_other = || other.map(|column| first.pick(&column));
+            let (one, two) = threads::join(rows, || first.pick(&column), pick_other);
+            columns.push(one);
+            columns.extend(two);
+        }
         Self { columns, place: first.ranks }
     }
 
