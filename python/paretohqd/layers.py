@@ -152,9 +152,9 @@ def _adjacent_ids(keys: pl.Series) -> NDArray[np.uint32]:
     If no key has two runs, the ids ascend, and the kernel need not move rows.
     """
     runs = keys.rle_id().to_numpy()
-    first = np.flatnonzero(np.diff(runs, prepend=np.uint32(1)))
-    ids = _hashed_ids(keys.gather(first))
-    return runs if np.array_equal(ids, np.arange(len(ids))) else ids[runs]
+    first = np.concatenate(([0], np.flatnonzero(runs[1:] != runs[:-1]) + 1))
+    heads = keys.gather(first)
+    return runs if heads.n_unique() == len(heads) else _hashed_ids(heads)[runs]
 
 
 def _series(groups: object) -> pl.Series:
