@@ -1,14 +1,25 @@
 //! Pareto layers within each group of rows, in one call for all groups.
+//!
+//! Groups up to 64 rows compare all pairs lane by lane and keep the dominators of a row as bits of
+//! a word, from which layers are peeled: O(m s²) for s rows without a branch on a value. Larger
+//! ones go to the kernels for ungrouped rows. Rows not yet group by group are sorted by counting.
 
+use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
 use crate::error::{Error, Kind};
 use crate::layers::{self, Stop};
-use crate::points::Points;
+use crate::points::{Column, Points};
 use crate::threads;
 
-/// Groups up to this many rows are compared row by row.
-const SMALL_GROUP: usize = 48;
+/// Groups up to this many rows compare all pairs: the dominators of a row fit a word.
+const SMALL: usize = u64::BITS as usize;
+
+/// Rows that are compared at once.
+const LANES: usize = 8;
+
+/// Whole groups are worked on together up to about so many rows, which stay in cache.
+const RUN: usize = 1 << 12;
 
 /// The Pareto layer of every row within its group: 0 for the front of the group, -1 past the stop.
 ///
@@ -38,119 +49,236 @@ pub fn pareto_layers_by_group(
     if ids.len() != rows {
         return Err(Kind::WrongGroups { expected: rows, found: ids.len() }.into());
     }
-    if let Some(row) = ids.iter().position(|&id| id as usize >= groups) {
+    let largest = ids.iter().fold(0, |a, &id| a.max(id));
+    if largest as usize >= groups && rows > 0 {
+        let row = ids.iter().position(|&id| id as usize >= groups).unwrap_or(0);
         return Err(Kind::BadGroup { row, id: ids[row], groups }.into());
     }
-    let (order, ends) = by_group(ids, groups);
-    // Runs of whole groups of about equal size, so that tiny groups do not each cost a task.
-    let runs = runs(&ends, if threads::worthwhile(rows) { 1 << 12 } else { usize::MAX });
-    let number_run = |run: &std::ops::Range<usize>| {
-        let mut layers = Vec::new();
-        let mut small = Small::default();
-        for group in run.clone() {
-            let start = if group == 0 { 0 } else { ends[group - 1] };
-            let members = &order[start..ends[group]];
-            if members.len() <= SMALL_GROUP {
-                small.number(points, members, stop, &mut layers);
-            } else {
-                layers.extend(number_large(points, members, stop));
+    let Grouped { ends, moved } = Grouped::new(ids, largest);
+    if ends.len() == 1 {
+        return Ok(layers::layers(points, stop));
+    }
+    let mut numbers = vec![layers::PAST_STOP; rows];
+    let (mut tasks, mut rest, mut start) = (Vec::new(), &mut numbers[..], 0);
+    for ends in runs(&ends) {
+        let end = ends[ends.len() - 1] as usize;
+        let (numbers, after) = rest.split_at_mut(end - start);
+        tasks.push(Run { points, moved: moved.as_ref(), stop, start, ends, numbers });
+        (rest, start) = (after, end);
+    }
+    let number = |run: Run<'_>| Arch::new().dispatch(run);
+    if threads::worthwhile(rows) {
+        tasks.into_par_iter().for_each(number);
+    } else {
+        tasks.into_iter().for_each(number);
+    }
+    Ok(match moved {
+        None => numbers,
+        Some(Moved { places, .. }) if threads::worthwhile(rows) => {
+            places.into_par_iter().map(|place| numbers[place as usize]).collect()
+        }
+        Some(Moved { places, .. }) => {
+            places.into_iter().map(|place| numbers[place as usize]).collect()
+        }
+    })
+}
+
+/// Rows group by group.
+struct Grouped {
+    /// Where each group ends; none is empty.
+    ends: Vec<u32>,
+    /// How rows must move for that; nowhere if equal ids are adjacent in ascending order.
+    moved: Option<Moved>,
+}
+
+/// A permutation that brings the rows of each group together, in row order.
+struct Moved {
+    /// The row at each place.
+    order: Vec<u32>,
+    /// The place of each row.
+    places: Vec<u32>,
+}
+
+impl Grouped {
+    /// Groups of rows whose ids are up to `largest`.
+    fn new(ids: &[u32], largest: u32) -> Self {
+        if ids.is_sorted() {
+            let ends = ids.chunk_by(|a, b| a == b).scan(0, |end, group| {
+                *end += group.len() as u32;
+                Some(*end)
+            });
+            return Self { ends: ends.collect(), moved: None };
+        }
+        let mut next = vec![0u32; largest as usize + 1];
+        for &id in ids {
+            next[id as usize] += 1;
+        }
+        let (mut ends, mut sum) = (Vec::new(), 0);
+        for next in &mut next {
+            let size = *next;
+            (*next, sum) = (sum, sum + size);
+            if size > 0 {
+                ends.push(sum);
             }
         }
-        layers
-    };
-    let numbered: Vec<Vec<i32>> = if runs.len() > 1 {
-        runs.par_iter().map(number_run).collect()
-    } else {
-        runs.iter().map(number_run).collect()
-    };
-    let mut layers = vec![layers::PAST_STOP; rows];
-    for (&row, layer) in order.iter().zip(numbered.into_iter().flatten()) {
-        layers[row as usize] = layer;
+        let (mut order, mut places) = (vec![0; ids.len()], Vec::with_capacity(ids.len()));
+        for (row, &id) in (0..).zip(ids) {
+            let next = &mut next[id as usize];
+            order[*next as usize] = row;
+            places.push(*next);
+            *next += 1;
+        }
+        Self { ends, moved: Some(Moved { order, places }) }
     }
-    Ok(layers)
 }
 
-/// Rows group by group, in row order within each, and where each group ends.
-fn by_group(ids: &[u32], groups: usize) -> (Vec<u32>, Vec<usize>) {
-    let mut ends = vec![0usize; groups];
-    for &id in ids {
-        ends[id as usize] += 1;
-    }
-    let mut sum = 0;
-    for end in &mut ends {
-        // For now the start of the group; filling it moves it to its end.
-        (*end, sum) = (sum, sum + *end);
-    }
-    let mut order = vec![0u32; ids.len()];
-    for (row, &id) in (0..).zip(ids) {
-        let next = &mut ends[id as usize];
-        order[*next] = row;
-        *next += 1;
-    }
-    (order, ends)
+/// The ends of whole groups, up to about [`RUN`] rows at a time.
+fn runs(ends: &[u32]) -> impl Iterator<Item = &[u32]> {
+    let (mut rest, mut start) = (ends, 0);
+    std::iter::from_fn(move || {
+        let within = rest.partition_point(|&end| end as usize <= start + RUN).max(1);
+        let (run, after) = rest.split_at_checked(within)?;
+        start = run[run.len() - 1] as usize;
+        rest = after;
+        Some(run)
+    })
 }
 
-/// Ranges of groups that hold about `size` rows each.
-fn runs(ends: &[usize], size: usize) -> Vec<std::ops::Range<usize>> {
-    let mut runs = Vec::new();
-    let (mut first, mut start) = (0, 0);
-    for (group, &end) in ends.iter().enumerate() {
-        if end - start >= size || group + 1 == ends.len() {
-            runs.push(first..group + 1);
-            (first, start) = (group + 1, end);
+/// Groups that are numbered together.
+struct Run<'a> {
+    points: &'a Points<'a>,
+    moved: Option<&'a Moved>,
+    stop: Stop,
+    /// Where the groups start and each ends.
+    start: usize,
+    ends: &'a [u32],
+    /// What to fill in, from the start.
+    numbers: &'a mut [i32],
+}
+
+impl NullaryFnOnce for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        match self.points.objectives() {
+            1 => self.number::<1>(),
+            2 => self.number::<2>(),
+            3 => self.number::<3>(),
+            4 => self.number::<4>(),
+            _ => self.number::<0>(),
         }
     }
-    runs
 }
 
-fn number_large(points: &Points<'_>, members: &[u32], stop: Stop) -> Vec<i32> {
-    let columns: Vec<Vec<f64>> = points
-        .columns()
-        .iter()
-        .map(|column| members.iter().map(|&row| column.get(row as usize)).collect())
-        .collect();
-    layers::layers(&points.part(&columns), stop)
-}
-
-/// Buffers for groups small enough to compare row by row.
-#[derive(Default)]
-struct Small {
-    rows: Vec<f64>,
-    order: Vec<usize>,
-    layers: Vec<i32>,
-}
-
-impl Small {
-    /// Appends the layers of `members` to `out`.
-    fn number(&mut self, points: &Points<'_>, members: &[u32], stop: Stop, out: &mut Vec<i32>) {
-        let m = points.objectives();
-        self.rows.clear();
-        for &row in members {
-            self.rows.extend(points.columns().iter().map(|column| column.get(row as usize)));
+impl Run<'_> {
+    /// Numbers the rows; M is the number of objectives, or 0 for any.
+    #[inline(always)]
+    fn number<const M: usize>(self) {
+        if self.ends.len() == 1 && self.numbers.len() > SMALL {
+            let columns = self.columns(0);
+            let found = layers::layers(&self.points.part(&columns), self.stop);
+            self.numbers.copy_from_slice(&found);
+            return;
         }
-        let row = |i: usize| &self.rows[i * m..(i + 1) * m];
-        self.order.clear();
-        self.order.extend(0..members.len());
-        // Best first, so that only earlier rows dominate later ones.
-        self.order.sort_unstable_by(|&a, &b| {
-            row(b).partial_cmp(row(a)).unwrap_or(std::cmp::Ordering::Equal)
-        });
-        self.layers.clear();
-        self.layers.resize(members.len(), 0);
-        for (place, &i) in self.order.iter().enumerate() {
-            let mut layer = 0;
-            for &j in &self.order[..place] {
-                if self.layers[j] >= layer && dominates(row(j), row(i)) {
-                    layer = self.layers[j] + 1;
+        let columns = self.columns(LANES);
+        let mut start = 0;
+        for &end in self.ends {
+            let end = end as usize - self.start;
+            let numbers = &mut self.numbers[start..end];
+            if numbers.len() == 1 {
+                numbers[0] = 0;
+            } else if numbers.len() <= SMALL {
+                number_small::<M>(&columns, start, self.stop, numbers);
+            } else {
+                let part: Vec<Vec<f64>> = columns.iter().map(|c| c[start..end].to_vec()).collect();
+                numbers.copy_from_slice(&layers::layers(&self.points.part(&part), self.stop));
+            }
+            start = end;
+        }
+    }
+
+    /// The rows of the run, and `spare` more values that mean nothing.
+    fn columns(&self, spare: usize) -> Vec<Vec<f64>> {
+        let rows = self.numbers.len();
+        let gather = |column: &Column<'_>| {
+            let mut values = vec![0.0; rows + spare];
+            match self.moved {
+                None => column.copy_to(self.start, &mut values[..rows]),
+                Some(Moved { order, .. }) => {
+                    for (value, &row) in values.iter_mut().zip(&order[self.start..][..rows]) {
+                        *value = column.get(row as usize);
+                    }
                 }
             }
-            self.layers[i] = layer;
+            values
+        };
+        if threads::worthwhile(rows) {
+            self.points.columns().par_iter().map(gather).collect()
+        } else {
+            self.points.columns().iter().map(gather).collect()
         }
-        layers::apply(stop, &mut self.layers);
-        out.extend_from_slice(&self.layers);
     }
 }
 
-fn dominates(a: &[f64], b: &[f64]) -> bool {
-    a.iter().zip(b).all(|(x, y)| x >= y) && a != b
+/// Numbers the few rows from `start` on; past them the columns go on for some lanes.
+#[inline(always)]
+fn number_small<const M: usize>(
+    columns: &[Vec<f64>],
+    start: usize,
+    stop: Stop,
+    numbers: &mut [i32],
+) {
+    let m = if M == 0 { columns.len() } else { M };
+    let columns = &columns[..m];
+    let rows = numbers.len();
+    // The dominators of each row, as bits.
+    let mut dominators = [[0u64; LANES]; SMALL / LANES];
+    let steps = rows.div_ceil(LANES);
+    for (step, dominators) in dominators.iter_mut().enumerate().take(steps) {
+        for other in 0..rows {
+            let mut no_worse = [true; LANES];
+            let mut better = [false; LANES];
+            for column in columns {
+                let x = column[start + other];
+                let lanes = &column[start + step * LANES..][..LANES];
+                for lane in 0..LANES {
+                    no_worse[lane] &= x >= lanes[lane];
+                    better[lane] |= x > lanes[lane];
+                }
+            }
+            for lane in 0..LANES {
+                dominators[lane] |= u64::from(no_worse[lane] & better[lane]) << other;
+            }
+        }
+    }
+    let (most_layers, enough) = match stop {
+        Stop::Never => (rows, rows),
+        Stop::UpTo(layers) => (layers, rows),
+        Stop::AtLeast(covered) => (rows, covered),
+    };
+    // What is left has layers yet to be peeled off; lanes past the rows never count as left.
+    let mut left = u64::MAX >> (SMALL - rows);
+    let mut layers = [[layers::PAST_STOP; LANES]; SMALL / LANES];
+    for layer in 0..most_layers as i32 {
+        let mut front = 0;
+        for (step, dominators) in dominators.iter().enumerate().take(steps) {
+            for lane in 0..LANES {
+                front |= u64::from(dominators[lane] & left == 0) << (step * LANES + lane);
+            }
+        }
+        front &= left;
+        for (step, layers) in layers.iter_mut().enumerate().take(steps) {
+            for lane in 0..LANES {
+                if front >> (step * LANES + lane) & 1 == 1 {
+                    layers[lane] = layer;
+                }
+            }
+        }
+        left &= !front;
+        if left == 0 || left.count_zeros() as usize + rows >= enough + SMALL {
+            break;
+        }
+    }
+    numbers.copy_from_slice(&layers.as_flattened()[..rows]);
 }

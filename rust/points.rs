@@ -195,6 +195,18 @@ impl<'a> Points<'a> {
     /// # Errors
     /// Says which column is wrong, how often and from which row on.
     pub fn new(columns: Vec<Column<'a>>) -> Result<Self, Error> {
+        let points = Self::unchecked(columns)?;
+        for (column, values) in points.columns.iter().enumerate() {
+            let found = values.non_finite();
+            if let Some(first) = found.first_nan {
+                return Err(Kind::Nan { column, count: found.nan, first }.into());
+            }
+        }
+        Ok(points)
+    }
+
+    /// The same without the look for NaN, for kernels that notice it themselves.
+    pub(crate) fn unchecked(columns: Vec<Column<'a>>) -> Result<Self, Error> {
         let rows = columns.first().ok_or(Kind::NoColumns)?.len();
         for (column, values) in columns.iter().enumerate() {
             if values.len() != rows {
@@ -203,12 +215,6 @@ impl<'a> Points<'a> {
         }
         if rows > i32::MAX as usize {
             return Err(Kind::TooManyRows { rows }.into());
-        }
-        for (column, values) in columns.iter().enumerate() {
-            let found = values.non_finite();
-            if let Some(first) = found.first_nan {
-                return Err(Kind::Nan { column, count: found.nan, first }.into());
-            }
         }
         Ok(Self { columns, rows })
     }

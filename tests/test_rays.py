@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 import oracle
 from paretohqd.rays import nearest_to_rays, preference_grid
+from twins import rays as twin
 
 
 @st.composite
@@ -159,3 +160,109 @@ def test_grid_of_two_objectives():
 def test_grid_errors(m, divisions):
     with pytest.raises(ValueError, match="must be an integer of at least 1"):
         preference_grid(m, divisions)
+
+
+def same(points, origin, through, k):
+    """The answer, when threads agree; it must be that of every distance computed."""
+    rows, distances = nearest_to_rays(points, origin, through, k=k, n_threads=1)
+    for threads in (2, 3):
+        again = nearest_to_rays(points, origin, through, k=k, n_threads=threads)
+        np.testing.assert_array_equal(again[0], rows)
+        assert again[1].tobytes() == distances.tobytes()
+    # With k = n nothing is screened out. Its first k must be the same bytes.
+    columns = np.asarray(points)
+    every = nearest_to_rays(columns, origin, through, k=len(columns), n_threads=1)
+    np.testing.assert_array_equal(every[0][:, :k], rows)
+    assert np.ascontiguousarray(every[1][:, :k]).tobytes() == distances.tobytes()
+    return rows, distances
+
+
+def clouds():
+    rng = np.random.default_rng(3)
+    n, m = 20_000, 3
+    uniform = rng.random((n, m))
+    line = np.linspace(0, 1, n)[:, None] * [3.0, 2.0, 1.0]
+    yield "uniform", uniform
+    yield "single precision", uniform.astype(np.float32)
+    yield "on one line", line
+    yield "near one line", line + rng.normal(0, 1e-9, (n, m))
+    yield "far away", uniform + 1e8
+    yield "far away along one axis", uniform + np.array([1e12, 0, 0])
+    yield "all equal", np.full((n, m), 0.3)
+    yield "few values", rng.integers(0, 3, (n, m)).astype(float)
+    yield "large", uniform * 1e150
+    yield "larger than the origin", uniform * 1e200
+    yield "small", uniform * 1e-160
+    yield "one large outlier", np.vstack([uniform[1:], [[1e30, 1e30, 1e30]]])
+    yield "heavy tails", rng.standard_cauchy((n, m)) ** 3
+    yield "many magnitudes", uniform * 10.0 ** rng.uniform(-60, 60, (n, 1))
+    yield "nearest last", uniform[np.argsort(-np.linalg.norm(uniform - 1, axis=1))]
+    yield "nearest first", uniform[np.argsort(np.linalg.norm(uniform - 1, axis=1))]
+
+
+CLOUDS = list(clouds())
+
+
+@pytest.mark.parametrize(("name", "points"), CLOUDS, ids=[name for name, _ in CLOUDS])
+def test_the_screen_loses_no_row(name, points):
+    rng = np.random.default_rng(4)
+    exact = points.astype(float)
+    low, high = exact.min(axis=0), exact.max(axis=0)
+    size = (high - low).max() or 1.0
+    towards = high - rng.random((4, 3)) * size
+    # Along the line of the points, against it, and at points themselves.
+    towards = np.vstack([towards, high - [3.0 * size, 2.0 * size, size], high + size, exact[7]])
+    towards = towards[(towards != high).any(axis=1)]
+    for k in (1, 100):
+        same(points, high, towards, k)
+    same(points, np.zeros(3), np.vstack([exact[5], -exact[5] - 1]), 10)
+    several = np.vstack([high, high, low, exact[3]])
+    same(
+        points,
+        several,
+        several + [[0, 0, -1], [1, 1, 1], [1, 2, 3], [-1, 0, 1]] * np.array(size),
+        9,
+    )
+
+
+@given(problems())
+def test_the_twin_finds_the_same_rows(problem):
+    points, origin, through, k = problem
+    points = np.vstack([points] * 9)
+    _, distances = nearest_to_rays(points, origin, through, k=k)
+    starts = np.broadcast_to(origin, through.shape)
+    for ray in range(len(through)):
+        found = twin.nearest(points, starts[ray], through[ray], k)
+        every = [oracle.distance(p, starts[ray], through[ray]) for p in points]
+        np.testing.assert_allclose([d for d, _ in found], distances[ray], atol=1e-12)
+        np.testing.assert_allclose([every[row] for _, row in found], np.sort(every)[:k], atol=1e-12)
+
+
+@pytest.mark.parametrize("m", [1, 2, 4, 5, 6, 9, 40])
+@pytest.mark.parametrize("k", [1, 500, 9_999, 10_000])
+def test_any_number_of_objectives_and_rows(m, k):
+    rng = np.random.default_rng(m)
+    points = rng.random((10_000, m))
+    through = rng.random((3, m)) - 1
+    _, distances = same(points, np.ones(m), through, k)
+    np.testing.assert_allclose(distances, brute(points, np.ones(m), through, k)[0], atol=1e-12)
+
+
+def test_a_thousand_rays():
+    rng = np.random.default_rng(5)
+    points, through = rng.random((3_000, 3)), rng.random((1000, 3)) - 1
+    rows, distances = nearest_to_rays(points, np.ones(3), through, k=20)
+    expected, every = brute(points, np.ones(3), through, 20)
+    np.testing.assert_allclose(distances, expected, atol=1e-12)
+    np.testing.assert_allclose(np.take_along_axis(every, rows, axis=1), distances, atol=1e-12)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("row", [0, 12_345, 49_999])
+def test_values_that_are_no_numbers_are_noticed_on_the_way(bad, row):
+    points = np.random.default_rng(6).random((50_000, 2))
+    points[row, 1] = bad
+    what = "NaN" if np.isnan(bad) else "infinite values"
+    for through in ([[0.0, 0.0]], np.zeros((0, 2))):
+        with pytest.raises(ValueError, match=rf"column 1 holds 1 {what} \(first at row {row}\)"):
+            nearest_to_rays(points, [1, 1], through, k=3)

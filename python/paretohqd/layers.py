@@ -135,9 +135,26 @@ def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
         low, high = keys.min(), keys.max()
         if isinstance(low, int) and isinstance(high, int) and low >= 0 and high < 4 * n:
             return keys.cast(pl.UInt32).to_numpy(), high + 1
-    # The first row of each key serves as its id: found by hashing, without a sort.
+    some = keys.head(1024)
+    adjacent = n > 0 and 2 * some.rle_id()[-1] < len(some)
+    return (_adjacent_ids(keys) if adjacent else _hashed_ids(keys)), n
+
+
+def _hashed_ids(keys: pl.Series) -> NDArray[np.uint32]:
+    """The first row of each key as its id: found by hashing, without a sort."""
     rows = keys.to_frame("key").with_row_index("row")
-    return rows.select(pl.col("row").first().over("key")).to_series().to_numpy(), n
+    return rows.select(pl.col("row").first().over("key")).to_series().to_numpy()
+
+
+def _adjacent_ids(keys: pl.Series) -> NDArray[np.uint32]:
+    """The same where equal keys tend to be adjacent: only the first of each run is hashed.
+
+    If no key has two runs, the ids ascend, and the kernel need not move rows.
+    """
+    runs = keys.rle_id().to_numpy()
+    first = np.concatenate(([0], np.flatnonzero(runs[1:] != runs[:-1]) + 1))
+    heads = keys.gather(first)
+    return runs if heads.n_unique() == len(heads) else _hashed_ids(heads)[runs]
 
 
 def _series(groups: object) -> pl.Series:

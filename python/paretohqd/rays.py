@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd import _core
+from paretohqd.inputs import Column, floats, named_columns
 from paretohqd.objectives import Objectives, count, optional_count
 
 
@@ -55,28 +56,42 @@ def nearest_to_rays(
                [0.   ]])
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points).require_finite("a distance")
-    ends = _vectors("through", through, objectives.m)
+    columns = _columns(points)
+    n, m = len(columns[0]), len(columns)
+    ends = _vectors("through", through, m)
     if ends.ndim != 2:
-        raise ValueError(f"through has shape {ends.shape}; pass (P, {objectives.m}), a row per ray")
-    starts = _vectors("origin", origin, objectives.m)
+        raise ValueError(f"through has shape {ends.shape}; pass (P, {m}), a row per ray")
+    starts = _vectors("origin", origin, m)
     if starts.ndim == 2 and len(starts) != len(ends):
         raise ValueError(
             f"origin has {len(starts)} rows but through has {len(ends)}; pass one origin for all "
             "rays or one per ray"
         )
-    if k > objectives.n:
-        raise ValueError(f"k = {k} is more than the {objectives.n} rows there are")
+    if k > n:
+        raise ValueError(f"k = {k} is more than the {n} rows there are")
     still = (ends == starts).all(axis=1)
     if still.any():
         raise ValueError(
             f"ray {int(still.argmax())} has no direction: it goes through its own origin; pass a "
             "point that differs from the origin"
         )
-    rows, distances = _core.nearest_to_rays(
-        objectives.columns, starts.ravel(), ends.ravel(), k, threads
-    )
+    try:
+        rows, distances = _core.nearest_to_rays(columns, starts.ravel(), ends.ravel(), k, threads)
+    except ValueError:
+        # The kernel noticed NaN or infinities; here the columns have names.
+        Objectives.of(points).require_finite("a distance")
+        raise
     return rows.reshape(len(ends), k), distances.reshape(len(ends), k)
+
+
+def _columns(points: object) -> tuple[Column, ...]:
+    """The columns as floats, whose values are yet to be checked if all are there."""
+    named = named_columns(points)
+    converted = [floats(name, column) for name, column in named]
+    columns = [column for column, missing in converted if missing is None]
+    if not columns or len(columns) < len(named) or len({len(column) for column in columns}) > 1:
+        return Objectives.of(points).columns
+    return tuple(columns)
 
 
 def _vectors(name: str, values: ArrayLike, m: int) -> NDArray[np.float64]:

@@ -162,19 +162,6 @@ fn decisive(ranked: impl Iterator<Item = Ranked>) -> Vec<Ranked> {
     kept
 }
 
-/// Applies a stop to layers that were all numbered.
-pub(crate) fn apply(stop: Stop, layers: &mut [i32]) {
-    match stop {
-        Stop::Never => {}
-        Stop::AtLeast(covered) => cut(layers, covered),
-        Stop::UpTo(upto) => {
-            for layer in layers.iter_mut().filter(|layer| **layer as usize >= upto) {
-                *layer = PAST_STOP;
-            }
-        }
-    }
-}
-
 /// Sets the layers past the first one with which `covered` rows are covered to -1.
 fn cut(layers: &mut [i32], covered: usize) {
     let deepest = layers.iter().copied().max().unwrap_or(PAST_STOP);

@@ -1,0 +1,274 @@
+//! The k rows nearest to each ray.
+//!
+//! A ray starts at an origin o and runs through a second point. With u the unit vector along it
+//! and q = v - o, the foot of v on the ray is at t = max(0, q.u), and the distance of v is
+//! |q - t u|. It is computed in this residual form, which does not cancel. |q|² - (q.u)² would;
+//! in single precision and with an allowance for that it only screens out the rows that cannot be
+//! near enough. A sample of the rows sets the first bounds. O(n m P) for P rays.
+
+mod block;
+mod nearest;
+mod ray;
+
+use std::iter::StepBy;
+use std::ops::Range;
+
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use crate::error::{Error, Kind};
+use crate::points::Points;
+use crate::threads;
+use block::{BLOCK, Block, LANES};
+use nearest::{Bound, Found, Nearest, nearer};
+use ray::{Ends, Ray, scale};
+
+/// The rows nearest to each ray, ray by ray, nearest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Neighbours {
+    /// Row numbers, k per ray.
+    pub rows: Vec<i64>,
+    /// The distances that go with them.
+    pub distances: Vec<f64>,
+}
+
+/// The `k` rows nearest to each ray; equal distances go to the earlier row.
+///
+/// `origins` holds one origin for all rays or one per ray, `through` one further point per ray,
+/// both row after row.
+///
+/// # Errors
+/// A value is infinite, a vector has the wrong length, a ray has no direction, or `k` is zero or
+/// more than there are rows.
+///
+/// ```
+/// use paretohqd::{Column, Points, nearest_to_rays};
+///
+/// let (x, y) = ([1.0, 0.5, 0.0], [0.0, 0.4, 1.0]);
+/// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
+/// let found = nearest_to_rays(&points, &[1.0, 1.0], &[0.0, 0.0], 1)?;
+/// assert_eq!(found.rows, [1]);
+/// # Ok::<(), paretohqd::Error>(())
+/// ```
+pub fn nearest_to_rays(
+    points: &Points<'_>,
+    origins: &[f64],
+    through: &[f64],
+    k: usize,
+) -> Result<Neighbours, Error> {
+    if k == 0 {
+        return Err(Kind::Zero { name: "k" }.into());
+    }
+    if k > points.rows() {
+        return Err(Kind::TooFewRows { k, rows: points.rows() }.into());
+    }
+    let ends = Ends::new(origins, through, points.objectives())?;
+    if ends.moderate() {
+        // The usual case, in one pass: the search notices numbers that need another look.
+        let rays = ends.rays(1.0)?;
+        let (found, moderate) = Search::new(points, &rays, 1.0, k).run();
+        if moderate {
+            return Ok(found);
+        }
+    }
+    // Points may come unchecked, so NaN is looked for as well.
+    let points = &Points::new(points.columns().to_vec())?;
+    let scale = scale(points.require_finite()?.max(ends.largest()));
+    let rays = ends.rays(scale)?;
+    Ok(Search::new(points, &rays, scale, k).run().0)
+}
+
+/// A search for the nearest rows.
+struct Search<'a> {
+    points: &'a Points<'a>,
+    rays: Vec<&'a Ray>,
+    /// Multiplies the points, as it did the rays; a power of two.
+    scale: f64,
+    k: usize,
+    threads: usize,
+    /// Blocks from one that is sampled to the next.
+    stride: usize,
+}
+
+impl<'a> Search<'a> {
+    fn new(points: &'a Points<'a>, rays: &'a [Ray], scale: f64, k: usize) -> Self {
+        let rows = points.rows();
+        let threads = if threads::worthwhile(rows) { rayon::current_num_threads() } else { 1 };
+        let stride = (rows / BLOCK / 4).clamp(1, 64);
+        Self { points, rays: rays.iter().collect(), scale, k, threads, stride }
+    }
+
+    /// The neighbours, and whether all numbers were moderate; if not, a scale may be needed.
+    fn run(&self) -> (Neighbours, bool) {
+        let sampled = self.sample().len() as f64 * BLOCK as f64;
+        let expected = self.k as f64 * sampled / self.points.rows() as f64;
+        let guess = (expected + 4.0 * expected.sqrt() + 4.0) as usize;
+        let (mut found, moderate) = self.nearest(&self.bounds(guess.min(self.k)));
+        let short: Vec<usize> =
+            (0..self.rays.len()).filter(|&ray| found[ray].len() < self.k).collect();
+        if moderate && !short.is_empty() {
+            let again = Self { rays: short.iter().map(|&ray| self.rays[ray]).collect(), ..*self };
+            let (these, _) = again.nearest(&again.bounds(self.k));
+            for (ray, these) in short.into_iter().zip(these) {
+                found[ray] = these;
+            }
+        }
+        let all = || found.iter().flatten();
+        let rows = all().map(|&(_, row)| row as i64).collect();
+        let distances = all().map(|&(distance, _)| distance / self.scale).collect();
+        (Neighbours { rows, distances }, moderate)
+    }
+
+    /// The nearest rows to each ray among those within its bound, nearest first.
+    fn nearest(&self, bounds: &[Bound]) -> (Vec<Vec<Found>>, bool) {
+        let rows = self.points.rows();
+        let size = rows.div_ceil(self.threads).next_multiple_of(BLOCK);
+        let parts: Vec<Looked> = each((0..rows).step_by(size).collect(), |start| {
+            let firsts = (start..rows.min(start + size)).step_by(BLOCK);
+            self.look(&self.rays, firsts, self.k, bounds)
+        });
+        let merge = |ray: usize| {
+            let found = parts.iter().flat_map(|(nearest, _)| &nearest[ray].found);
+            let mut found: Vec<Found> = found.copied().collect();
+            if found.len() > self.k {
+                found.select_nth_unstable_by(self.k - 1, nearer);
+                found.truncate(self.k);
+            }
+            found.sort_unstable_by(nearer);
+            found
+        };
+        let found = each((0..self.rays.len()).collect(), merge);
+        (found, parts.iter().all(|(_, moderate)| *moderate))
+    }
+
+    /// First rows of the blocks that are sampled.
+    fn sample(&self) -> StepBy<Range<usize>> {
+        (0..self.points.rows()).step_by(BLOCK * self.stride)
+    }
+
+    /// Bounds such that `count` sampled rows are within.
+    fn bounds(&self, count: usize) -> Vec<Bound> {
+        if self.stride == 1 {
+            return vec![Bound::NONE; self.rays.len()];
+        }
+        let size = self.rays.len().div_ceil(self.threads).max(1);
+        let none = vec![Bound::NONE; size];
+        let parts = each((0..self.rays.len()).step_by(size).collect(), |start| {
+            let rays = &self.rays[start..self.rays.len().min(start + size)];
+            self.look(rays, self.sample(), count, &none[..rays.len()])
+        });
+        let bound = |mut nearest: Nearest| {
+            nearest.shrink();
+            nearest.bound
+        };
+        parts.into_iter().flat_map(|(nearest, _)| nearest).map(bound).collect()
+    }
+
+    /// The `k` nearest to `rays` in the blocks that start at `firsts`.
+    fn look(
+        &self,
+        rays: &[&Ray],
+        firsts: StepBy<Range<usize>>,
+        k: usize,
+        bounds: &[Bound],
+    ) -> Looked {
+        let &Self { points, scale, .. } = self;
+        let m = points.objectives();
+        Arch::new().dispatch(Look { points, scale, k, rays, firsts, bounds, m })
+    }
+}
+
+/// The nearest rows to each of some rays, and whether all numbers met were moderate.
+type Looked = (Vec<Nearest>, bool);
+
+/// Does `work` at each start, on several threads if there are several.
+fn each<T: Send>(starts: Vec<usize>, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    if starts.len() > 1 {
+        starts.into_par_iter().map(&work).collect()
+    } else {
+        starts.into_iter().map(work).collect()
+    }
+}
+
+/// [`Search::look`], for the instruction set at hand.
+struct Look<'a> {
+    points: &'a Points<'a>,
+    scale: f64,
+    k: usize,
+    rays: &'a [&'a Ray],
+    firsts: StepBy<Range<usize>>,
+    bounds: &'a [Bound],
+    m: usize,
+}
+
+impl NullaryFnOnce for Look<'_> {
+    type Output = Looked;
+
+    #[inline(always)]
+    fn call(self) -> Looked {
+        match self.m {
+            1 => self.look::<1>(),
+            2 => self.look::<2>(),
+            3 => self.look::<3>(),
+            4 => self.look::<4>(),
+            5 => self.look::<5>(),
+            _ => self.look::<0>(),
+        }
+    }
+}
+impl Look<'_> {
+    #[inline(always)]
+    fn look<const M: usize>(self) -> Looked {
+        let mut nearest: Vec<Nearest> =
+            self.bounds.iter().map(|&bound| Nearest::new(self.k, bound)).collect();
+        let mut block = Block::new(self.points.objectives());
+        let mut moderate = true;
+        for first in self.firsts {
+            block.read(self.points, first, self.scale);
+            let mut nearest = &mut nearest[..];
+            for rays in self.rays.chunk_by(|a, b| a.origin == b.origin) {
+                moderate &= block.look_from::<M>(&rays[0].origin);
+                let (these, rest) = nearest.split_at_mut(rays.len());
+                for (ray, nearest) in rays.iter().zip(these) {
+                    look_along::<M>(ray, &block, nearest);
+                }
+                nearest = rest;
+            }
+        }
+        (nearest, moderate)
+    }
+}
+
+/// Takes in what a block has near a ray.
+#[inline(always)]
+fn look_along<const M: usize>(ray: &Ray, block: &Block, nearest: &mut Nearest) {
+    let mut chunks = block.screen::<M>(ray, nearest.bound.squared());
+    while chunks != 0 {
+        let chunk = chunks.trailing_zeros() as usize;
+        chunks &= chunks - 1;
+        let first = block.first + chunk * LANES;
+        let Some(rows) = block.rows.checked_sub(chunk * LANES) else { break };
+        let squared = block.squared_distances::<M>(chunk, ray);
+        let mut within = within(&squared, nearest.bound.squared_from(first));
+        if rows < LANES {
+            within &= (1 << rows) - 1;
+        }
+        while within != 0 {
+            let lane = within.trailing_zeros() as usize;
+            within &= within - 1;
+            nearest.push(squared[lane], first + lane);
+        }
+    }
+}
+
+/// The lanes whose value is at most `limit`, as bits.
+#[inline(always)]
+fn within(values: &[f64; LANES], limit: f64) -> u64 {
+    let mut bits = [0u64; 8];
+    for (step, values) in values.as_chunks::<8>().0.iter().enumerate() {
+        for lane in 0..8 {
+            bits[lane] |= u64::from(values[lane] <= limit) << (8 * step + lane);
+        }
+    }
+    bits.into_iter().fold(0, |a, b| a | b)
+}

@@ -1,0 +1,90 @@
+//! The k nearest rows among those met so far.
+
+use std::cmp::Ordering;
+
+/// A distance and the row that has it; equal distances go to the earlier row.
+pub(super) type Found = (f64, usize);
+
+/// Nearer first.
+pub(super) fn nearer(a: &Found, b: &Found) -> Ordering {
+    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+}
+
+/// What a row must be nearer than: some k rows are at least this near.
+#[derive(Clone, Copy)]
+pub(super) struct Bound {
+    worst: Found,
+    /// The largest square whose root is at most the distance.
+    within: f64,
+    /// The largest square whose root is less than the distance.
+    below: f64,
+}
+
+impl Bound {
+    /// Every row is nearer than this.
+    pub const NONE: Self =
+        Self { worst: (f64::INFINITY, usize::MAX), within: f64::INFINITY, below: f64::INFINITY };
+
+    fn new(worst: Found) -> Self {
+        // Different squares may round to one root, and ties are ties of the distance.
+        let (distance, _) = worst;
+        if !distance.is_finite() {
+            return Self::NONE;
+        }
+        let mut within = distance * distance;
+        while within.sqrt() > distance {
+            within = within.next_down();
+        }
+        while within.next_up().sqrt() <= distance {
+            within = within.next_up();
+        }
+        let mut below = within;
+        while below.sqrt() >= distance {
+            below = below.next_down();
+        }
+        Self { worst, within, below }
+    }
+
+    /// The largest squared distance with which a row can come in.
+    pub fn squared(&self) -> f64 {
+        self.within
+    }
+
+    /// The same for rows from `first` on, which may be too late to win a tie.
+    pub fn squared_from(&self, first: usize) -> f64 {
+        if first > self.worst.1 { self.below } else { self.within }
+    }
+}
+
+/// The nearest rows met so far.
+pub(super) struct Nearest {
+    k: usize,
+    pub bound: Bound,
+    pub found: Vec<Found>,
+}
+
+impl Nearest {
+    pub fn new(k: usize, bound: Bound) -> Self {
+        Self { k, bound, found: Vec::new() }
+    }
+
+    /// Takes a row whose squared distance is within the bound.
+    pub fn push(&mut self, squared: f64, row: usize) {
+        self.found.push((squared.sqrt(), row));
+        if self.found.len() >= self.k + self.k.max(32) {
+            self.shrink();
+        }
+    }
+
+    /// Drops all but the k nearest, and tightens the bound to them.
+    pub fn shrink(&mut self) {
+        if self.found.len() < self.k {
+            return;
+        }
+        let (_, &mut worst, _) = self.found.select_nth_unstable_by(self.k - 1, nearer);
+        self.found.truncate(self.k);
+        if nearer(&worst, &self.bound.worst).is_lt() {
+            self.bound = Bound::new(worst);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Rays: where each starts, its unit direction, and the scale in which squares stay in range.
+
+use crate::error::{Error, Kind};
+
+/// Numbers up to here need no scale: their squares stay finite.
+const LARGE: f64 = 1e140;
+
+/// Numbers from here on need no scale: their squares stay above the subnormal numbers.
+const SMALL: f64 = 1e-100;
+
+/// A ray: where it starts and its unit direction.
+pub(super) struct Ray {
+    pub origin: Vec<f64>,
+    pub direction: Vec<f64>,
+    /// The direction rounded, for the screen.
+    pub rounded: Vec<f32>,
+}
+
+/// The arguments of a search, checked.
+pub(super) struct Ends<'a> {
+    pub origins: &'a [f64],
+    pub through: &'a [f64],
+    pub m: usize,
+}
+
+impl<'a> Ends<'a> {
+    /// Checks lengths and that all numbers are finite.
+    pub fn new(origins: &'a [f64], through: &'a [f64], m: usize) -> Result<Self, Error> {
+        if !through.len().is_multiple_of(m) {
+            let found = through.len();
+            return Err(Kind::WrongLength { name: "through", expected: m, found }.into());
+        }
+        if origins.len() != m && origins.len() != through.len() {
+            let found = origins.len();
+            return Err(Kind::WrongLength { name: "origin", expected: m, found }.into());
+        }
+        for (name, values) in [("origin", origins), ("through", through)] {
+            if let Some(position) = values.iter().position(|x| !x.is_finite()) {
+                return Err(Kind::NotFinite { name, position }.into());
+            }
+        }
+        Ok(Self { origins, through, m })
+    }
+
+    /// The largest absolute value.
+    pub fn largest(&self) -> f64 {
+        self.origins.iter().chain(self.through).fold(0.0f64, |a, x| a.max(x.abs()))
+    }
+
+    /// Whether no points that are moderate seen from the origins can need a scale; without a ray
+    /// none is seen.
+    pub fn moderate(&self) -> bool {
+        !self.through.is_empty() && (SMALL..LARGE / 10.0).contains(&self.largest())
+    }
+
+    /// The rays, their numbers multiplied by `scale`.
+    pub fn rays(&self, scale: f64) -> Result<Vec<Ray>, Error> {
+        let m = self.m;
+        let ray = |(ray, through): (usize, &[f64])| {
+            let origin = &self.origins[if self.origins.len() == m { 0 } else { ray * m }..][..m];
+            let origin: Vec<f64> = origin.iter().map(|x| x * scale).collect();
+            let through: Vec<f64> = through.iter().map(|x| x * scale).collect();
+            let direction = unit(&origin, &through).ok_or(Kind::NoDirection { ray })?;
+            let rounded = direction.iter().map(|&x| x as f32).collect();
+            Ok(Ray { origin, direction, rounded })
+        };
+        self.through.chunks_exact(m).enumerate().map(ray).collect()
+    }
+}
+
+/// A power of two that brings numbers up to `largest` near one, if their squares need it.
+pub(super) fn scale(largest: f64) -> f64 {
+    if largest == 0.0 || (SMALL..LARGE).contains(&largest) {
+        1.0
+    } else {
+        (-largest.log2().floor()).clamp(-1000.0, 1000.0).exp2()
+    }
+}
+
+/// The unit vector from `origin` to `through`; scaled first, so that no square overflows.
+fn unit(origin: &[f64], through: &[f64]) -> Option<Vec<f64>> {
+    let mut d: Vec<f64> = through.iter().zip(origin).map(|(t, o)| t / 2.0 - o / 2.0).collect();
+    let largest = d.iter().fold(0.0f64, |a, x| a.max(x.abs()));
+    if largest == 0.0 {
+        return None;
+    }
+    d.iter_mut().for_each(|x| *x /= largest);
+    let norm = d.iter().map(|x| x * x).sum::<f64>().sqrt();
+    d.iter_mut().for_each(|x| *x /= norm);
+    Some(d)
+}

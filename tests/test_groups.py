@@ -1,0 +1,113 @@
+"""Groups of every size, order and kind of key, against each group on its own."""
+
+from datetime import date
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import oracle
+from paretohqd import pareto_layers
+from paretohqd.layers import group_ids
+
+
+def apart(points, keys, **stop):
+    """Each group by a call of its own."""
+    found = np.full(len(points), -9, dtype=np.int32)
+    for key in np.unique(keys):
+        members = np.flatnonzero(keys == key)
+        found[members] = pareto_layers(points[members], **stop)
+    return found
+
+
+@given(st.data())
+def test_small_groups_are_those_of_the_definition(data):
+    m = data.draw(st.integers(1, 6))
+    sizes = data.draw(st.lists(st.sampled_from([1, 2, 3, 7, 8, 9, 16, 63, 64, 65, 70]), max_size=5))
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    keys = np.repeat(np.arange(len(sizes)), sizes)
+    if data.draw(st.booleans()):
+        rng.shuffle(keys)
+    kinds = data.draw(st.sampled_from([[0.0, -0.0, 1.0], [-np.inf, 0.0, np.inf], range(9)]))
+    points = rng.choice(list(kinds), (len(keys), m))
+    stop = data.draw(
+        st.sampled_from([{}, {"upto": 1}, {"upto": 3}, {"at_least": 1}, {"at_least": 9}])
+    )
+    found = pareto_layers(points, groups=keys, **stop)
+    for key in range(len(sizes)):
+        members = keys == key
+        expected = oracle.layers(points[members])
+        expected = oracle.stopped(expected, **stop) if stop else expected
+        np.testing.assert_array_equal(found[members], expected)
+
+
+def shapes():
+    rng = np.random.default_rng(0)
+    n = 40_000
+    skewed = np.where(np.arange(n) < 0.9 * n, 0, np.arange(n))
+    yield "one group", np.zeros(n, dtype=int)
+    yield "every row alone", rng.permutation(n)
+    yield "skewed", skewed
+    yield "skewed, shuffled", rng.permutation(skewed)
+    yield "adjacent", np.repeat(np.arange(n // 8), 8)
+    yield "adjacent, descending", np.repeat(np.arange(n // 8), 8)[::-1].copy()
+    yield "sizes around the limits", np.repeat(np.arange(200), rng.integers(55, 75, 200))
+    yield "sizes around a run", np.repeat(np.arange(9), [4095, 1, 4096, 1, 4097, 5000, 64, 65, 2])
+
+
+@pytest.mark.parametrize(("name", "keys"), list(shapes()))
+def test_shapes_and_threads(name, keys):
+    rng = np.random.default_rng(1)
+    distinct = np.unique(keys)
+    for m, stop in ((2, {}), (3, {"upto": 2}), (3, {"at_least": 4}), (4, {})):
+        points = rng.integers(0, 50, (len(keys), m)).astype(np.float32 if m == 3 else np.float64)
+        one, two, three = (
+            pareto_layers(points, groups=keys, n_threads=threads, **stop) for threads in (1, 2, 3)
+        )
+        np.testing.assert_array_equal(one, two)
+        np.testing.assert_array_equal(one, three)
+        for key in distinct if len(distinct) < 50 else rng.choice(distinct, 50):
+            members = keys == key
+            np.testing.assert_array_equal(one[members], pareto_layers(points[members], **stop))
+
+
+KEYS = {
+    "strings": ["b", "b", "a", "a", "a", "b", "c"],
+    "adjacent strings": ["b", "b", "b", "a", "a", "a", "c"],
+    "far integers": [10**15, 10**15, 10**15, -7, -7, 10**15, 0],
+    "floats": [0.0, -0.0, 1.5, 1.5, 1.5, 0.0, 2.0],
+    "dates": [date(2026, 1, day) for day in (1, 1, 2, 2, 2, 1, 3)],
+    "booleans": [True, True, False, False, False, True, True],
+    "bytes": [b"b", b"b", b"a", b"a", b"a", b"b", b"c"],
+    "tuples": [(1, 2), (1, 2), (), (), (), (1, 2), (3,)],
+    "a mix": [1, 1, "a", "a", "a", 1, 2.5],
+    "categories": pl.Series(["b", "b", "a", "a", "a", "b", "c"], dtype=pl.Categorical),
+    "structs": pl.Series([{"x": x} for x in (1, 1, 2, 2, 2, 1, 3)]),
+    "pairs": pl.Series([[x, x] for x in (1, 1, 2, 2, 2, 1, 3)], dtype=pl.Array(pl.Int64, 2)),
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+@pytest.mark.parametrize("times", [1, 300])
+def test_ids_are_equal_where_keys_are(name, times):
+    keys = KEYS[name]
+    keys = pl.concat([keys] * times) if isinstance(keys, pl.Series) else keys * times
+    ids, size = group_ids(keys, len(keys))
+    assert ids.dtype == np.uint32
+    assert len(ids) == len(keys)
+    assert ids.max() < size
+    plain = keys.to_list() if isinstance(keys, pl.Series) else keys
+    numbers = np.array([plain.index(key) for key in plain])
+    np.testing.assert_array_equal(ids[:, None] == ids, numbers[:, None] == numbers)
+
+
+def test_keys_in_runs_match_keys_in_disorder():
+    rng = np.random.default_rng(2)
+    keys = np.repeat([f"prompt {i % 700}" for i in range(900)], 5)
+    points = rng.random((len(keys), 3))
+    order = rng.permutation(len(keys))
+    found = pareto_layers(points, groups=keys)
+    np.testing.assert_array_equal(found, apart(points, keys))
+    np.testing.assert_array_equal(found[order], pareto_layers(points[order], groups=keys[order]))
