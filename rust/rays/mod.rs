@@ -93,7 +93,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     fn new(points: &'a Points<'a>, rays: &'a [Ray], scale: f64, k: usize) -> Self {
         let rows = points.rows();
-        let threads = if threads::worthwhile(rows) { rayon::current_num_threads() } else { 1 };
+        let threads = if threads::worthwhile(rows) { threads::count() } else { 1 };
         let stride = (rows / BLOCK / 4).clamp(1, 64);
         Self { points, rays: rays.iter().collect(), scale, k, threads, stride }
     }
