@@ -268,9 +268,7 @@ def test_points_outside_the_reference_count_nothing():
     assert hypervolume_contributions([[1, 1], [5, -1]], ref=[0, 0]).tolist() == [1, 0]
 
 
-@pytest.mark.parametrize(
-    "function", [hypervolume, hypervolume_contributions, hypervolume_estimate]
-)
+@pytest.mark.parametrize("function", [hypervolume, hypervolume_contributions, hypervolume_estimate])
 @pytest.mark.parametrize(
     ("points", "ref", "message"),
     [

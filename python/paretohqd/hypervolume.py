@@ -23,9 +23,9 @@ def hypervolume(
     """Compute the volume that the points dominate, bounded by a reference point; exact.
 
     Points that are not better than the reference in every objective count nothing. Two and three
-    objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While, Bradstreet,
-    Barone 2012): about O(n^2) in four, exponential in m at worst. A volume beyond the largest
-    double is infinite.
+    objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While,
+    Bradstreet, Barone 2012): about O(n^2) in four, exponential in m at worst. A volume beyond the
+    largest double is infinite.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
