@@ -263,15 +263,15 @@ fn number_small<const M: usize>(
     for layer in 0..most_layers as i32 {
         let mut front = 0;
         for (step, dominators) in dominators.iter().enumerate().take(steps) {
-            for lane in 0..LANES {
-                front |= u64::from(dominators[lane] & left == 0) << (step * LANES + lane);
+            for (lane, dominators) in dominators.iter().enumerate() {
+                front |= u64::from(dominators & left == 0) << (step * LANES + lane);
             }
         }
         front &= left;
         for (step, layers) in layers.iter_mut().enumerate().take(steps) {
-            for lane in 0..LANES {
+            for (lane, number) in layers.iter_mut().enumerate() {
                 if front >> (step * LANES + lane) & 1 == 1 {
-                    layers[lane] = layer;
+                    *number = layer;
                 }
             }
         }
