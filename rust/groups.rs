@@ -263,8 +263,8 @@ fn number_small<const M: usize>(
     for layer in 0..most_layers as i32 {
         let mut front = 0;
         for (step, dominators) in dominators.iter().enumerate().take(steps) {
-            for (lane, &above) in dominators.iter().enumerate() {
-                front |= u64::from(above & left == 0) << (step * LANES + lane);
+            for (lane, dominators) in dominators.iter().enumerate() {
+                front |= u64::from(dominators & left == 0) << (step * LANES + lane);
             }
         }
         front &= left;

@@ -100,7 +100,30 @@ impl<'a> Search<'a> {
 
     /// The neighbours, and whether all numbers were moderate; if not, a scale may be needed.
     fn run(&self) -> (Neighbours, bool) {
-        let sampled = self.sample().len() as f64 * BLOCK as f64;
+        let (rows, rays) = (self.points.rows(), self.rays.len());
+        let (found, moderate) = if self.threads == 1 && threads::worthwhile(rows * rays / 16) {
+            // Few rows, but many rays: these are shared out.
+            let size = rays.div_ceil(threads::count());
+            let parts = each((0..rays).step_by(size).collect(), |start| {
+                let rays = self.rays[start..rays.min(start + size)].to_vec();
+                Self { rays, ..*self }.found()
+            });
+            let moderate = parts.iter().all(|(_, moderate)| *moderate);
+            (parts.into_iter().flat_map(|(found, _)| found).collect(), moderate)
+        } else {
+            self.found()
+        };
+        let all = || found.iter().flatten();
+        let rows = all().map(|&(_, row)| row as i64).collect();
+        let distances = all().map(|&(distance, _)| distance / self.scale).collect();
+        (Neighbours { rows, distances }, moderate)
+    }
+
+    /// The k nearest rows to each ray, nearest first, and whether all numbers were moderate.
+    fn found(&self) -> (Vec<Vec<Found>>, bool) {
+        // Of the k nearest rows so many are expected in the sample; a few more make a bound that
+        // is tight and yet rarely too low.
+        let sampled = (self.sample().len() * BLOCK) as f64;
         let expected = self.k as f64 * sampled / self.points.rows() as f64;
         let guess = (expected + 4.0 * expected.sqrt() + 4.0) as usize;
         let (mut found, moderate) = self.nearest(&self.bounds(guess.min(self.k)));
@@ -108,15 +131,13 @@ impl<'a> Search<'a> {
             (0..self.rays.len()).filter(|&ray| found[ray].len() < self.k).collect();
         if moderate && !short.is_empty() {
             let again = Self { rays: short.iter().map(|&ray| self.rays[ray]).collect(), ..*self };
+            // That k rows of the sample are within a bound is certain.
             let (these, _) = again.nearest(&again.bounds(self.k));
             for (ray, these) in short.into_iter().zip(these) {
                 found[ray] = these;
             }
         }
-        let all = || found.iter().flatten();
-        let rows = all().map(|&(_, row)| row as i64).collect();
-        let distances = all().map(|&(distance, _)| distance / self.scale).collect();
-        (Neighbours { rows, distances }, moderate)
+        (found, moderate)
     }
 
     /// The nearest rows to each ray among those within its bound, nearest first.
@@ -137,7 +158,9 @@ impl<'a> Search<'a> {
             found.sort_unstable_by(nearer);
             found
         };
-        let found = each((0..self.rays.len()).collect(), merge);
+        let rays: Vec<usize> = (0..self.rays.len()).collect();
+        let found =
+            if parts.len() > 1 { each(rays, merge) } else { rays.into_iter().map(merge).collect() };
         (found, parts.iter().all(|(_, moderate)| *moderate))
     }
 

@@ -88,3 +88,36 @@ impl Nearest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_exact() {
+        let mut distance = 1e-160;
+        while distance < 1e140 {
+            let bound = Bound::new((distance, 5));
+            assert!(bound.squared().sqrt() <= distance);
+            assert!(bound.squared().next_up().sqrt() > distance);
+            assert!(bound.squared_from(6).sqrt() < distance);
+            assert!(bound.squared_from(6).next_up().sqrt() >= distance);
+            assert_eq!(bound.squared_from(5), bound.squared());
+            distance *= 1.7;
+        }
+        let zero = Bound::new((0.0, 5));
+        assert_eq!(zero.squared(), 0.0);
+        assert!(zero.squared_from(6) < 0.0);
+    }
+
+    #[test]
+    fn ties_go_to_the_earlier_row() {
+        let mut nearest = Nearest::new(2, Bound::NONE);
+        for row in (0..1000).rev() {
+            nearest.push(4.0, row);
+        }
+        nearest.shrink();
+        nearest.found.sort_unstable_by(nearer);
+        assert_eq!(nearest.found, [(2.0, 0), (2.0, 1)]);
+    }
+}
