@@ -91,10 +91,18 @@ pub(super) fn best_first<T: Copy + Send>(
     x: &[f64],
     with: impl Fn(usize) -> T + Sync,
 ) -> Vec<(f64, T)> {
+    // A batch of slabs at a time: all of them side by side would hold every point twice.
+    const BATCH: usize = 32;
     let slabs = Slabs::new(ColumnKeys::new(Column::F64(x)));
-    let sorted = threads::map(x.len(), slabs.count(), |slab| -> Vec<(f64, T)> {
-        let points = slabs.sorted(slab).into_iter().map(|point| (point & !FIRST) as usize);
-        points.map(|point| (x[point], with(point))).collect()
-    });
-    sorted.concat()
+    let mut sorted = Vec::with_capacity(x.len());
+    for first in (0..slabs.count()).step_by(BATCH) {
+        let batch = BATCH.min(slabs.count() - first);
+        let parts = threads::map(x.len(), batch, |slab| -> Vec<(f64, T)> {
+            let points =
+                slabs.sorted(first + slab).into_iter().map(|point| (point & !FIRST) as usize);
+            points.map(|point| (x[point], with(point))).collect()
+        });
+        parts.iter().for_each(|part| sorted.extend_from_slice(part));
+    }
+    sorted
 }

@@ -90,5 +90,5 @@ def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
         print(f"measuring, about {total} s", file=sys.stderr)
         yield lambda done, total: None
         return
-    with Screen().bar("measure, about s") as advance:
+    with Screen().bar("seconds of measuring") as advance:
         yield advance
