@@ -79,7 +79,7 @@ struct Grid {
 
 /// A monotone map from values to cells.
 enum Axis {
-    /// Many cells of equal width; the outer two for what lies beyond most of the pivots.
+    /// Many cells of equal width; the outer two for what lies beyond most of the sample.
     Even {
         low: f64,
         high: f64,
@@ -94,13 +94,21 @@ enum Axis {
 const FEW_CELLS: u32 = 32;
 
 impl Axis {
-    fn over(mut pivots: Vec<f64>, side: u32) -> Self {
-        pivots.sort_unstable_by(f64::total_cmp);
-        let at = |part: u32, of: u32| {
-            let place = pivots.len() * part as usize / of as usize;
-            pivots.get(place).or(pivots.last()).copied().unwrap_or(0.0)
+    /// Cells for the values of a sample's column, of whose rows the pivots bound others.
+    fn over(column: &[f64], pivots: &[usize], side: u32) -> Self {
+        let few = side <= FEW_CELLS;
+        let mut values: Vec<f64> = if few {
+            pivots.iter().map(|&row| column[row]).collect()
+        } else {
+            // A thousand values tell the range well enough.
+            column.iter().step_by(column.len() / 1000 + 1).copied().collect()
         };
-        if side <= FEW_CELLS {
+        values.sort_unstable_by(f64::total_cmp);
+        let at = |part: usize, of: usize| {
+            values.get(values.len() * part / of).or(values.last()).copied().unwrap_or(0.0)
+        };
+        if few {
+            let side = side as usize;
             return Self::Quantiles((1..side).map(|cell| at(cell, side)).collect());
         }
         let [low, high] = [at(1, 256), at(255, 256)].map(|x| x.clamp(f64::MIN, f64::MAX));
@@ -151,9 +159,8 @@ impl Grid {
         let numbers = super::layers(&points, Stop::UpTo(layers as usize));
         let pivots: Vec<usize> =
             (0..last.len()).filter(|&row| numbers[row] == layers as i32 - 1).collect();
-        let axis =
-            |column: &Vec<f64>| Axis::over(pivots.iter().map(|&row| column[row]).collect(), side);
-        let axes: Vec<Axis> = others.iter().map(axis).collect();
+        let axes: Vec<Axis> =
+            others.iter().map(|column| Axis::over(column, &pivots, side)).collect();
         let mut bounds = vec![f64::NEG_INFINITY; side.pow(others.len() as u32) as usize];
         let mut found = false;
         for row in pivots {
@@ -244,7 +251,7 @@ mod tests {
         let extremes = [f64::NEG_INFINITY, f64::MIN, -1.0, -0.0, 0.0, 1.0, f64::MAX, f64::INFINITY];
         for values in [&extremes[..], &[0.0; 5], &[f64::MIN, f64::MAX], &[f64::INFINITY], &[]] {
             for side in [4, 8, 100] {
-                let axis = Axis::over(values.to_vec(), side);
+                let axis = Axis::over(values, &(0..values.len()).collect::<Vec<_>>(), side);
                 let cells: Vec<u32> = extremes.iter().map(|&x| axis.cell(x, side)).collect();
                 assert!(cells.is_sorted() && cells[7] < side, "{cells:?} over {values:?}");
             }
