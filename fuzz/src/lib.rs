@@ -140,7 +140,9 @@ pub fn layers(rows: &[Vec<f64>]) -> Vec<i32> {
 
 /// What a stop leaves of all layers.
 pub fn stopped(all: &[i32], last: Option<i32>) -> Vec<i32> {
-    all.iter().map(|&layer| if last.is_none_or(|last| layer <= last) { layer } else { -1 }).collect()
+    all.iter()
+        .map(|&layer| if last.is_none_or(|last| layer <= last) { layer } else { -1 })
+        .collect()
 }
 
 /// The last layer needed to cover `rows` rows.
@@ -152,7 +154,8 @@ pub fn last_layer(all: &[i32], rows: usize) -> Option<i32> {
 
 /// The volume above the origin, by slices along the last objective.
 pub fn volume(points: &[Vec<f64>], m: usize) -> f64 {
-    let inside: Vec<&Vec<f64>> = points.iter().filter(|p| p[..m].iter().all(|&x| x > 0.0)).collect();
+    let inside: Vec<&Vec<f64>> =
+        points.iter().filter(|p| p[..m].iter().all(|&x| x > 0.0)).collect();
     if m == 1 {
         return inside.iter().map(|p| p[0]).fold(0.0, f64::max);
     }

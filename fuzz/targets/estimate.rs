@@ -15,9 +15,8 @@ fuzz_target!(|data: &[u8]| {
         let exact = hypervolume(points, &reference);
         assert_eq!(found.is_err(), exact.is_err(), "infinities are refused, and only they");
         let (Ok(found), Ok(exact)) = (found, exact) else { return };
-        let again = with_threads(Some(3), || {
-            hypervolume_estimate(points, &reference, 4096, seed).unwrap()
-        });
+        let again =
+            with_threads(Some(3), || hypervolume_estimate(points, &reference, 4096, seed).unwrap());
         assert_eq!(found, again.unwrap());
         // A thin sliver is met by few directions or none: only well-shaped sets bound the error.
         let size = cloud.columns.iter().flatten().fold(0.0f64, |a, x| a.max(x.abs()));

@@ -11,7 +11,8 @@ fuzz_target!(|data: &[u8]| {
     // Enough rows for the bound by a sample.
     let cloud = Cloud::new(&mut bytes, 6, 60_000);
     cloud.with_points(|points| {
-        let on = |threads, stop| with_threads(Some(threads), || pareto_layers(points, stop)).unwrap();
+        let on =
+            |threads, stop| with_threads(Some(threads), || pareto_layers(points, stop)).unwrap();
         let all = on(1, Stop::Never).unwrap();
         assert_eq!(on(3, Stop::Never).unwrap(), all);
         match on(3, Stop::UpTo(upto)) {
