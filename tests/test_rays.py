@@ -105,6 +105,14 @@ def test_extreme_scales(scale):
     np.testing.assert_allclose(distances, expected[1] * scale, rtol=1e-12, atol=1e-15 * scale)
 
 
+def test_distances_beyond_every_float_are_ordered_all_the_same():
+    huge = np.finfo(float).max
+    points = np.array([[huge] * 3, [0, 0, 0], [huge, huge, 0]])
+    rows, distances = nearest_to_rays(points, [0, 0, 0], [[-1, 0, 0]], k=3)
+    np.testing.assert_array_equal(rows, [[1, 2, 0]])
+    np.testing.assert_array_equal(distances, [[0, np.inf, np.inf]])
+
+
 def test_rows_behind_the_origin_are_as_far_as_the_origin():
     _, distances = nearest_to_rays([[3.0, 4.0]], [0, 0], [[-1, 0]], k=1)
     assert distances.item() == 5

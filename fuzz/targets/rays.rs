@@ -33,10 +33,15 @@ fuzz_target!(|data: &[u8]| {
             };
             let rows = &found.rows[ray * k..(ray + 1) * k];
             let distances = &found.distances[ray * k..(ray + 1) * k];
+            // Distances that no f64 holds are compared before they are rounded to infinity or zero.
             let ordered = |place: usize| {
-                (distances[place], rows[place]) < (distances[place + 1], rows[place + 1])
+                let (near, next) = (distances[place], distances[place + 1]);
+                near < next || near == next && (rows[place] < rows[place + 1] || !near.is_normal())
             };
-            assert!((0..k - 1).all(ordered), "nearest first, the earlier row first, none twice");
+            assert!((0..k - 1).all(ordered), "nearest first, the earlier row first");
+            let mut once = rows.to_vec();
+            once.sort_unstable();
+            assert!(once.windows(2).all(|pair| pair[0] < pair[1]), "none twice");
             // Squares of larger numbers overflow here, and of smaller ones vanish; the kernel scales.
             let size = cloud.columns.iter().flatten().fold(1.0f64, |a, x| a.max(x.abs()));
             if size > 1e120 {

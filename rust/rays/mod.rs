@@ -34,6 +34,9 @@ pub struct Neighbours {
 
 /// The `k` rows nearest to each ray; equal distances go to the earlier row.
 ///
+/// Distances beyond the largest f64 come back infinite and the smallest come back zero, but they
+/// are compared before that: the order is that of the distances themselves.
+///
 /// `origins` holds one origin for all rays or one per ray, `through` one further point per ray,
 /// both row after row.
 ///
