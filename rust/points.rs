@@ -255,6 +255,16 @@ impl<'a> Points<'a> {
         Ok(largest)
     }
 
+    /// The rows, but for the last, where they lie one after another in double precision; else none.
+    pub(crate) fn table<const M: usize>(&self) -> &'a [[f64; M]] {
+        let Some(&Column::F64Strided(first)) = self.columns.first() else { return &[] };
+        let together = self.columns.len() == M
+            && self.columns.iter().enumerate().all(|(j, column)| {
+                matches!(column, Column::F64Strided(values) if values.follows(&first, j))
+            });
+        if together { first.rows() } else { &[] }
+    }
+
     /// Number of points.
     pub fn rows(&self) -> usize {
         self.rows

@@ -39,6 +39,17 @@ impl<'a, T: Copy> Strided<'a, T> {
         self.values[row * self.step]
     }
 
+    /// Whether this is the `j`-th column of a table that has `first` as the first.
+    pub(crate) fn follows(&self, first: &Self, j: usize) -> bool {
+        let here = self.values.first().zip(first.values.get(j));
+        self.step == first.step && here.is_some_and(|(a, b)| std::ptr::eq(a, b))
+    }
+
+    /// The rows of a table of `M` columns that has this as the first, but for the last row.
+    pub(crate) fn rows<const M: usize>(&self) -> &'a [[T; M]] {
+        if self.step == M { self.values.as_chunks().0 } else { &[] }
+    }
+
     #[inline]
     pub(crate) fn from(&self, row: usize) -> impl Iterator<Item = T> {
         self.values[(row * self.step).min(self.values.len())..].chunks(self.step).map(|row| row[0])

@@ -6,20 +6,22 @@
 //! in single precision and with an allowance for that it only screens out the rows that cannot be
 //! near enough. A sample of the rows sets the first bounds. O(n m P) for P rays.
 
-mod block;
+mod chunk;
+mod look;
 mod nearest;
 mod ray;
 
 use std::iter::StepBy;
 use std::ops::Range;
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::error::{Error, Kind};
 use crate::points::Points;
 use crate::threads;
-use block::{BLOCK, Block, LANES};
+use chunk::{LANES, Unit};
+use look::{Look, Looked};
 use nearest::{Bound, Found, Nearest, nearer};
 use ray::{Ends, Ray, scale};
 
@@ -69,16 +71,17 @@ pub fn nearest_to_rays(
     if ends.moderate() {
         // The usual case, in one pass: the search notices numbers that need another look.
         let rays = ends.rays(1.0)?;
-        let (found, moderate) = Search::new(points, &rays, 1.0, k).run();
+        let (found, moderate) = Search::new(points, &rays, 1.0, ends.largest(), k).run();
         if moderate {
             return Ok(found);
         }
     }
     // Points may come unchecked, so NaN is looked for as well.
     let points = &Points::new(points.columns().to_vec())?;
-    let scale = scale(points.require_finite()?.max(ends.largest()));
+    let largest = points.require_finite()?.max(ends.largest());
+    let scale = scale(largest);
     let rays = ends.rays(scale)?;
-    Ok(Search::new(points, &rays, scale, k).run().0)
+    Ok(Search::new(points, &rays, scale, largest * scale, k).run().0)
 }
 
 /// A search for the nearest rows.
@@ -87,18 +90,20 @@ struct Search<'a> {
     rays: Vec<&'a Ray>,
     /// Multiplies the points, as it did the rays; a power of two.
     scale: f64,
+    unit: Unit,
     k: usize,
     threads: usize,
-    /// Blocks from one that is sampled to the next.
+    /// Chunks from one that is sampled to the next.
     stride: usize,
 }
 
 impl<'a> Search<'a> {
-    fn new(points: &'a Points<'a>, rays: &'a [Ray], scale: f64, k: usize) -> Self {
+    fn new(points: &'a Points<'a>, rays: &'a [Ray], scale: f64, largest: f64, k: usize) -> Self {
         let rows = points.rows();
         let threads = if threads::worthwhile(rows) { threads::count() } else { 1 };
-        let stride = (rows / BLOCK / 4).clamp(1, 64);
-        Self { points, rays: rays.iter().collect(), scale, k, threads, stride }
+        let stride = (rows / 1000).isqrt().max(1);
+        let unit = Unit::new(largest);
+        Self { points, rays: rays.iter().collect(), scale, unit, k, threads, stride }
     }
 
     /// The neighbours, and whether all numbers were moderate; if not, a scale may be needed.
@@ -126,7 +131,7 @@ impl<'a> Search<'a> {
     fn found(&self) -> (Vec<Vec<Found>>, bool) {
         // Of the k nearest rows so many are expected in the sample; a few more make a bound that
         // is tight and yet rarely too low.
-        let sampled = (self.sample().len() * BLOCK) as f64;
+        let sampled = (self.sample().len() * LANES) as f64;
         let expected = self.k as f64 * sampled / self.points.rows() as f64;
         let guess = (expected + 4.0 * expected.sqrt() + 4.0) as usize;
         let (mut found, moderate) = self.nearest(&self.bounds(guess.min(self.k)));
@@ -146,9 +151,9 @@ impl<'a> Search<'a> {
     /// The nearest rows to each ray among those within its bound, nearest first.
     fn nearest(&self, bounds: &[Bound]) -> (Vec<Vec<Found>>, bool) {
         let rows = self.points.rows();
-        let size = rows.div_ceil(self.threads).next_multiple_of(BLOCK);
+        let size = rows.div_ceil(self.threads).next_multiple_of(LANES);
         let parts: Vec<Looked> = each((0..rows).step_by(size).collect(), |start| {
-            let firsts = (start..rows.min(start + size)).step_by(BLOCK);
+            let firsts = (start..rows.min(start + size)).step_by(LANES);
             self.look(&self.rays, firsts, self.k, bounds)
         });
         let merge = |ray: usize| {
@@ -167,9 +172,9 @@ impl<'a> Search<'a> {
         (found, parts.iter().all(|(_, moderate)| *moderate))
     }
 
-    /// First rows of the blocks that are sampled.
+    /// First rows of the chunks that are sampled.
     fn sample(&self) -> StepBy<Range<usize>> {
-        (0..self.points.rows()).step_by(BLOCK * self.stride)
+        (0..self.points.rows()).step_by(LANES * self.stride)
     }
 
     /// Bounds such that `count` sampled rows are within.
@@ -190,7 +195,7 @@ impl<'a> Search<'a> {
         parts.into_iter().flat_map(|(nearest, _)| nearest).map(bound).collect()
     }
 
-    /// The `k` nearest to `rays` in the blocks that start at `firsts`.
+    /// The `k` nearest to `rays` in the chunks that start at `firsts`.
     fn look(
         &self,
         rays: &[&Ray],
@@ -198,14 +203,10 @@ impl<'a> Search<'a> {
         k: usize,
         bounds: &[Bound],
     ) -> Looked {
-        let &Self { points, scale, .. } = self;
-        let m = points.objectives();
-        Arch::new().dispatch(Look { points, scale, k, rays, firsts, bounds, m })
+        let &Self { points, scale, unit, .. } = self;
+        Arch::new().dispatch(Look { points, scale, unit, k, rays, firsts, bounds })
     }
 }
-
-/// The nearest rows to each of some rays, and whether all numbers met were moderate.
-type Looked = (Vec<Nearest>, bool);
 
 /// Does `work` at each start, on several threads if there are several.
 fn each<T: Send>(starts: Vec<usize>, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
@@ -214,87 +215,4 @@ fn each<T: Send>(starts: Vec<usize>, work: impl Fn(usize) -> T + Sync) -> Vec<T>
     } else {
         starts.into_iter().map(work).collect()
     }
-}
-
-/// [`Search::look`], for the instruction set at hand.
-struct Look<'a> {
-    points: &'a Points<'a>,
-    scale: f64,
-    k: usize,
-    rays: &'a [&'a Ray],
-    firsts: StepBy<Range<usize>>,
-    bounds: &'a [Bound],
-    m: usize,
-}
-
-impl NullaryFnOnce for Look<'_> {
-    type Output = Looked;
-
-    #[inline(always)]
-    fn call(self) -> Looked {
-        match self.m {
-            1 => self.look::<1>(),
-            2 => self.look::<2>(),
-            3 => self.look::<3>(),
-            4 => self.look::<4>(),
-            5 => self.look::<5>(),
-            _ => self.look::<0>(),
-        }
-    }
-}
-impl Look<'_> {
-    #[inline(always)]
-    fn look<const M: usize>(self) -> Looked {
-        let mut nearest: Vec<Nearest> =
-            self.bounds.iter().map(|&bound| Nearest::new(self.k, bound)).collect();
-        let mut block = Block::new(self.points.objectives());
-        let mut moderate = true;
-        for first in self.firsts {
-            block.read(self.points, first, self.scale);
-            let mut nearest = &mut nearest[..];
-            for rays in self.rays.chunk_by(|a, b| a.origin == b.origin) {
-                moderate &= block.look_from::<M>(&rays[0].origin);
-                let (these, rest) = nearest.split_at_mut(rays.len());
-                for (ray, nearest) in rays.iter().zip(these) {
-                    look_along::<M>(ray, &block, nearest);
-                }
-                nearest = rest;
-            }
-        }
-        (nearest, moderate)
-    }
-}
-
-/// Takes in what a block has near a ray.
-#[inline(always)]
-fn look_along<const M: usize>(ray: &Ray, block: &Block, nearest: &mut Nearest) {
-    let mut chunks = block.screen::<M>(ray, nearest.bound.squared());
-    while chunks != 0 {
-        let chunk = chunks.trailing_zeros() as usize;
-        chunks &= chunks - 1;
-        let first = block.first + chunk * LANES;
-        let Some(rows) = block.rows.checked_sub(chunk * LANES) else { break };
-        let squared = block.squared_distances::<M>(chunk, ray);
-        let mut within = within(&squared, nearest.bound.squared_from(first));
-        if rows < LANES {
-            within &= (1 << rows) - 1;
-        }
-        while within != 0 {
-            let lane = within.trailing_zeros() as usize;
-            within &= within - 1;
-            nearest.push(squared[lane], first + lane);
-        }
-    }
-}
-
-/// The lanes whose value is at most `limit`, as bits.
-#[inline(always)]
-fn within(values: &[f64; LANES], limit: f64) -> u64 {
-    let mut bits = [0u64; 8];
-    for (step, values) in values.as_chunks::<8>().0.iter().enumerate() {
-        for lane in 0..8 {
-            bits[lane] |= u64::from(values[lane] <= limit) << (8 * step + lane);
-        }
-    }
-    bits.into_iter().fold(0, |a, b| a | b)
 }

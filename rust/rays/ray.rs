@@ -12,8 +12,6 @@ const SMALL: f64 = 1e-100;
 pub(super) struct Ray {
     pub origin: Vec<f64>,
     pub direction: Vec<f64>,
-    /// The direction rounded, for the screen.
-    pub rounded: Vec<f32>,
 }
 
 /// The arguments of a search, checked.
@@ -61,8 +59,7 @@ impl<'a> Ends<'a> {
             let origin: Vec<f64> = origin.iter().map(|x| x * scale).collect();
             let through: Vec<f64> = through.iter().map(|x| x * scale).collect();
             let direction = unit(&origin, &through).ok_or(Kind::NoDirection { ray })?;
-            let rounded = direction.iter().map(|&x| x as f32).collect();
-            Ok(Ray { origin, direction, rounded })
+            Ok(Ray { origin, direction })
         };
         self.through.chunks_exact(m).enumerate().map(ray).collect()
     }
