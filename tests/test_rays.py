@@ -274,3 +274,32 @@ def test_values_that_are_no_numbers_are_noticed_on_the_way(bad, row):
     for through in ([[0.0, 0.0]], np.zeros((0, 2))):
         with pytest.raises(ValueError, match=rf"column 1 holds 1 {what} \(first at row {row}\)"):
             nearest_to_rays(points, [1, 1], through, k=3)
+
+
+def test_every_layout_gives_the_same_bytes():
+    rng = np.random.default_rng(3)
+    for n, m in [(64, 2), (65, 3), (500, 4), (20_001, 5)]:
+        points, through = rng.random((n, m)), rng.random((4, m)) * 0.5
+        wide = np.zeros((n, m + 1))
+        wide[:, 1:] = points
+        layouts = [points, np.asfortranarray(points), wide[:, 1:], np.repeat(points, 2, 0)[::2]]
+        found = [nearest_to_rays(layout, np.ones(m), through, k=9) for layout in layouts]
+        for rows, distances in found[1:]:
+            np.testing.assert_array_equal(rows, found[0][0])
+            np.testing.assert_array_equal(distances, found[0][1])
+        turned = nearest_to_rays(points[:, ::-1], np.ones(m), through[:, ::-1], k=9)
+        np.testing.assert_allclose(turned[1], found[0][1], atol=1e-12)
+
+
+@pytest.mark.parametrize("far", [1e12, 1e30, 1e100])
+def test_rows_too_far_for_single_precision(far):
+    # The screen says nothing about chunks that hold such rows; their neighbours count all the same.
+    rng = np.random.default_rng(4)
+    points, through = rng.random((3_000, 3)), rng.random((3, 3)) * 0.5
+    points[rng.random(3_000) < 0.01] *= far
+    _, distances = nearest_to_rays(points, np.ones(3), through, k=20)
+    expected, _ = brute(points, np.ones(3), through, 20)
+    np.testing.assert_allclose(distances, expected, rtol=1e-9, atol=1e-12)
+    points[1234, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        nearest_to_rays(points, np.ones(3), through, k=20)

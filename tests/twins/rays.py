@@ -54,6 +54,7 @@ def look(q: NDArray, u: NDArray, rows: range, k: int, limit: Found) -> list[Foun
 
 def screened(q: NDArray, u: NDArray) -> float:
     """At most the squared distance, whatever single precision rounds."""
-    along = np.dot(q.astype(np.float32), u.astype(np.float32))
-    allowance = (4 * len(q) + 16) * 2.0**-24
-    return float(np.float32(float(q @ q) * (1 - allowance)) - along * along)
+    rounded = q.astype(np.float32)
+    along = np.dot(rounded, u.astype(np.float32))
+    less = np.float32(1 - (4 * len(q) + 16) * 2.0**-24)
+    return float(np.dot(rounded, rounded) * less - along * along)
