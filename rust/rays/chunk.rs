@@ -82,11 +82,10 @@ impl Chunk {
     pub fn read<const M: usize>(&mut self, points: &Points<'_>, first: usize, scale: f64) {
         self.first = first;
         self.rows = LANES.min(points.rows() - first);
-        let table = points.table::<M>().get(first..).and_then(<[_]>::first_chunk::<LANES>);
-        if let (Some(table), Some(values)) = (table, self.values.first_chunk_mut::<M>()) {
-            for (lane, row) in table.iter().enumerate() {
-                for j in 0..M {
-                    values[j].0[lane] = row[j];
+        if let Some(rows) = points.table::<M>().get(first..first + LANES) {
+            for (lane, row) in rows.iter().enumerate() {
+                for (j, value) in row.iter().enumerate() {
+                    self.values[j].0[lane] = *value;
                 }
             }
         } else {
