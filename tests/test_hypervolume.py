@@ -169,6 +169,28 @@ def test_awkward_shapes_of_many_points(order):
     assert hypervolume(chain, ref=[0, 0, 0]) == float(n) ** 3
 
 
+@pytest.mark.parametrize("m", [1, 2, 3])
+@pytest.mark.parametrize("share", [0.1, 0.7])
+def test_rows_outside_the_reference_in_a_large_front(m, share):
+    """Points are copied if few of them count, and else read where they lie, in any layout."""
+    n = 40_000
+    points = front(n, m) if m > 1 else np.random.default_rng(0).random((n, 1))
+    outside = np.random.default_rng(1).permutation(n) < n * (1 - share)
+    points[outside, np.arange(n)[outside] % m] -= 2
+    points, ref = points.astype(np.float32), np.full(m, -0.5)
+    inside = points[~outside].astype(float)
+    expected = moocore.hypervolume(inside, ref=ref, maximise=True) if m > 1 else inside.max() + 0.5
+    lost = np.zeros(n)
+    lost[~outside] = hypervolume_contributions(inside, ref=ref)
+    for layout in (points, np.asfortranarray(points), points.astype(float)):
+        for threads in (1, 2):
+            found = hypervolume(layout, ref=ref, n_threads=threads)
+            assert found == pytest.approx(expected, rel=1e-12)
+            found = hypervolume_contributions(layout, ref=ref, n_threads=threads)
+            np.testing.assert_allclose(found, lost, atol=1e-14)
+            assert not found[outside].any()
+
+
 def test_volumes_beyond_a_double():
     assert hypervolume([[1e200, 1e200]], ref=[0, 0]) == np.inf
     assert hypervolume([[1e-200, 1e-200]], ref=[0, 0]) == 0

@@ -1,10 +1,10 @@
-//! The points above the reference, relative to it, without most of those that count nothing.
+//! The points above the reference, relative to it: in place, or a copy without most of those that
+//! count nothing.
 
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 
 use crate::error::{Error, Kind};
-use crate::points::Points;
+use crate::points::{Column, Points};
 use crate::threads;
 
 /// Rows that are read and thinned out at a time: columns of that length stay in cache.
@@ -13,7 +13,75 @@ const PART: usize = 1 << 14;
 /// Fewer points are not worth a look for pivots.
 const FEW: usize = 32;
 
-/// Points above the reference in every objective, relative to it: positive columns.
+/// Parts after which it is asked whether few rows are kept; no matter how many threads read them.
+const BATCH: usize = 32;
+
+/// Refuses a reference that is not one finite value per objective, and infinite points.
+pub(super) fn check(points: &Points<'_>, reference: &[f64]) -> Result<(), Error> {
+    let (expected, found) = (points.objectives(), reference.len());
+    if found != expected {
+        return Err(Kind::WrongLength { name: "ref", expected, found }.into());
+    }
+    if let Some(position) = reference.iter().position(|x| !x.is_finite()) {
+        return Err(Kind::NotFinite { name: "ref", position }.into());
+    }
+    points.require_finite().map(|_| ())
+}
+
+/// Points relative to the reference, read where they lie.
+pub(super) struct Relative<'a, const M: usize> {
+    columns: [Column<'a>; M],
+    origin: [f64; M],
+}
+
+impl<'a, const M: usize> Relative<'a, M> {
+    /// The first `M` objectives, of as many or more.
+    pub fn new(points: &Points<'a>, origin: &[f64]) -> Self {
+        let columns = std::array::from_fn(|j| points.columns()[j]);
+        Self { columns, origin: std::array::from_fn(|j| origin[j]) }
+    }
+
+    /// What the points are ordered by: the first objective, not yet relative.
+    pub fn first(&self) -> Column<'a> {
+        self.columns[0]
+    }
+
+    pub fn rows(&self) -> usize {
+        self.columns[0].len()
+    }
+
+    pub fn get(&self, j: usize, row: usize) -> f64 {
+        self.columns[j].get(row) - self.origin[j]
+    }
+
+    /// An objective of some rows: one column at a time, so that many reads are under way at once.
+    pub fn column(&self, j: usize, rows: &[u32]) -> Vec<f64> {
+        let origin = self.origin[j];
+        self.columns[j].gather(rows.iter().map(|&row| row as usize), |x| x - origin)
+    }
+
+    /// What `make` makes of those of the rows that are above the reference in every objective.
+    pub fn above<T>(&self, rows: &[u32], make: impl Fn([f64; M], u32) -> T) -> Vec<T> {
+        let columns: [Vec<f64>; M] = std::array::from_fn(|j| self.column(j, rows));
+        let mut made = Vec::with_capacity(rows.len());
+        for (i, &row) in rows.iter().enumerate() {
+            let point: [f64; M] = std::array::from_fn(|j| columns[j][i]);
+            if is_above(point) {
+                made.push(make(point, row));
+            }
+        }
+        made
+    }
+}
+
+/// Whether a point is above the reference that it is relative to.
+#[inline]
+pub(super) fn is_above<const M: usize>(point: [f64; M]) -> bool {
+    point.iter().fold(true, |above, &x| above & (x > 0.0))
+}
+
+/// A copy of points above the reference in every objective, relative to it: positive columns.
+#[derive(Default)]
 pub(super) struct Above {
     pub columns: Vec<Vec<f64>>,
     /// Which rows these are; empty if points were dropped for being dominated.
@@ -21,30 +89,23 @@ pub(super) struct Above {
 }
 
 impl Above {
-    /// All points above the reference.
-    pub fn all(points: &Points<'_>, reference: &[f64]) -> Result<Self, Error> {
-        Self::new(points, reference, false)
+    /// All points above the reference; `None` if that is more than half of the rows, so that a
+    /// copy were large, and `if_few` is asked for.
+    pub fn all(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
+        Self::new(points, reference, if_few, false)
     }
 
-    /// The points above the reference, less many that another point covers.
-    pub fn thinned(points: &Points<'_>, reference: &[f64]) -> Result<Self, Error> {
-        let mut above = Self::new(points, reference, true)?;
+    /// The same, less many that another point covers.
+    pub fn thinned(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
+        let mut above = Self::new(points, reference, if_few, true)?;
         if points.rows() > PART {
             Arch::new().dispatch(Thin(&mut above.columns));
         }
-        Ok(above)
+        Some(above)
     }
 
-    fn new(points: &Points<'_>, reference: &[f64], thin: bool) -> Result<Self, Error> {
-        let (objectives, rows) = (points.objectives(), points.rows());
-        if reference.len() != objectives {
-            let found = reference.len();
-            return Err(Kind::WrongLength { name: "ref", expected: objectives, found }.into());
-        }
-        if let Some(position) = reference.iter().position(|x| !x.is_finite()) {
-            return Err(Kind::NotFinite { name: "ref", position }.into());
-        }
-        points.require_finite()?;
+    fn new(points: &Points<'_>, reference: &[f64], if_few: bool, thin: bool) -> Option<Self> {
+        let rows = points.rows();
         let arch = Arch::new();
         let part = |start: usize| {
             let rows = start..rows.min(start + PART);
@@ -55,26 +116,39 @@ impl Above {
             part
         };
         if rows <= PART {
-            return Ok(part(0));
+            return Some(part(0));
         }
-        let starts: Vec<usize> = (0..rows).step_by(PART).collect();
-        let parts: Vec<Self> = if threads::worthwhile(rows) {
-            starts.into_par_iter().map(part).collect()
-        } else {
-            starts.into_iter().map(part).collect()
-        };
-        let column =
-            |j: usize| parts.iter().map(|part| &part.columns[j][..]).collect::<Vec<_>>().concat();
-        let columns = if threads::worthwhile(rows) {
-            (0..objectives).into_par_iter().map(column).collect()
-        } else {
-            (0..objectives).map(column).collect()
-        };
-        Ok(Self { columns, rows: parts.into_iter().flat_map(|part| part.rows).collect() })
+        let count = rows.div_ceil(PART);
+        let (batches, mut parts) = (count.div_ceil(BATCH), Vec::with_capacity(count));
+        let mut kept = 0;
+        for first in 0..batches {
+            // Parts from all over, so that the first batch tells about the rest.
+            let batch = (count - first).div_ceil(batches);
+            parts.extend(threads::map(rows, batch, |i| part((first + i * batches) * PART)));
+            kept = parts.iter().map(Self::len).sum();
+            if if_few && kept * 2 > parts.len() * PART {
+                return None;
+            }
+        }
+        // One column after the other, each part's given up at once: two copies are never held.
+        let mut columns = Vec::with_capacity(points.objectives());
+        for j in 0..points.objectives() {
+            let mut column = Vec::with_capacity(kept);
+            for part in &mut parts {
+                column.append(&mut std::mem::take(&mut part.columns[j]));
+            }
+            columns.push(column);
+        }
+        Some(Self { columns, rows: parts.into_iter().flat_map(|part| part.rows).collect() })
     }
 
     pub fn len(&self) -> usize {
         self.columns.first().map_or(0, Vec::len)
+    }
+
+    /// The copy as points of its own, whose reference is zero.
+    pub fn points<'a>(&'a self, of: &Points<'_>) -> Points<'a> {
+        of.part(&self.columns)
     }
 
     /// Row after row.

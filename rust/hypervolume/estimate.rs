@@ -12,7 +12,7 @@ use std::f64::consts::PI;
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::above::Above;
+use super::above::{Above, check};
 use super::directions::Directions;
 use crate::error::{Error, Kind};
 use crate::layers::{self, Stop};
@@ -69,7 +69,8 @@ pub fn hypervolume_estimate(
         let (least, most) = (FEWEST, MOST);
         return Err(Kind::OutOfRange { name: "samples", least, most, found: samples }.into());
     }
-    let above = Above::thinned(points, reference)?;
+    check(points, reference)?;
+    let above = Above::thinned(points, reference, false).unwrap_or_default();
     let Some(cloud) = Cloud::new(&above.columns) else {
         return Ok(Estimate { value: 0.0, standard_error: 0.0 });
     };

@@ -6,21 +6,23 @@
 //! its region's area along the sweep. A new point takes strips from its two neighbours, or from
 //! the one step above it, and ends the steps below it, so O(n log n) strips are ever made.
 
+use super::above::Relative;
 use super::staircase::{Staircase, Step};
-use super::sweep::best_first;
+use super::sweep::for_slabs;
 
-/// Contributions of positive points: what their hypervolume loses without each.
-pub(super) fn contributions(x: &[f64], y: &[f64], z: &[f64]) -> Vec<f64> {
+/// Contributions of the points: what their hypervolume loses without each.
+pub(super) fn contributions(points: &Relative<'_, 3>) -> Vec<f64> {
     let mut sweep = Sweep {
-        contributions: vec![0.0; x.len()],
+        contributions: vec![0.0; points.rows()],
         steps: Staircase::default(),
         regions: Vec::new(),
         free: Vec::new(),
         under: Vec::new(),
     };
-    for (x, (y, z, point)) in best_first(x, |i| (y[i], z[i], i as u32)) {
-        sweep.add(point, x, y, z);
-    }
+    let read = |rows: Vec<u32>| points.above(&rows, |point, row| (point, row));
+    for_slabs(points.first(), read, |slab| {
+        slab.into_iter().for_each(|([x, y, z], row)| sweep.add(row, x, y, z));
+    });
     let left: Vec<usize> = sweep.steps.steps().map(|step| step.of).collect();
     for slot in left {
         sweep.end(slot, 0.0);

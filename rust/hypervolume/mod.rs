@@ -1,7 +1,8 @@
 //! Hypervolume: the volume that a set of points dominates above a reference point.
 //!
 //! Points are shifted so that the reference is the origin; those not above it in every objective
-//! count nothing and fall away, and of a cloud most dominated ones ([`above`]). What is left goes to
+//! count nothing and fall away, and of a cloud most dominated ones ([`above`]). What is left, in a
+//! copy or, where that were large, in place, goes to
 //!
 //! | objectives | algorithm | time |
 //! |---|---|---|
@@ -25,9 +26,12 @@ mod wfg;
 
 use crate::error::Error;
 use crate::points::Points;
-use above::Above;
+use above::{Above, Relative, check};
 
 pub use estimate::{Estimate, hypervolume_estimate};
+
+/// Up to so many objectives points are swept, and a sweep can read them in place.
+const SWEPT: usize = 3;
 
 /// The volume that the points dominate above `reference`, exact up to rounding.
 ///
@@ -45,12 +49,17 @@ pub use estimate::{Estimate, hypervolume_estimate};
 /// # Ok::<(), paretohqd::Error>(())
 /// ```
 pub fn hypervolume(points: &Points<'_>, reference: &[f64]) -> Result<f64, Error> {
-    let above = Above::thinned(points, reference)?;
-    Ok(match &above.columns[..] {
-        [x] => x.iter().copied().fold(0.0, f64::max),
-        [x, y] => sweep::area(x, y),
-        [x, y, z] => sweep::volume(x, y, z),
-        columns => many::volume(&above.coordinates(), columns.len()),
+    check(points, reference)?;
+    let volume = |points: &Points<'_>, origin: &[f64]| match origin.len() {
+        1 => (points.columns()[0].range().1 - origin[0]).max(0.0),
+        2 => sweep::area(&Relative::new(points, origin)),
+        _ => sweep::volume(&Relative::new(points, origin)),
+    };
+    let m = points.objectives();
+    Ok(match Above::thinned(points, reference, m <= SWEPT) {
+        Some(above) if m > SWEPT => many::volume(&above.coordinates(), m),
+        Some(above) => volume(&above.points(points), &vec![0.0; m]),
+        None => volume(points, reference),
     })
 }
 
@@ -73,12 +82,20 @@ pub fn hypervolume_contributions(
     points: &Points<'_>,
     reference: &[f64],
 ) -> Result<Vec<f64>, Error> {
-    let above = Above::all(points, reference)?;
-    let found = match &above.columns[..] {
-        [x] => sweep::own_lengths(x),
-        [x, y] => sweep::own_areas(x, y),
-        [x, y, z] => exclusive::contributions(x, y, z),
-        columns => many::contributions(&above.coordinates(), columns.len()),
+    check(points, reference)?;
+    let own = |points: &Points<'_>, origin: &[f64]| match origin.len() {
+        1 => sweep::own_lengths(&Relative::new(points, origin)),
+        2 => sweep::own_areas(&Relative::new(points, origin)),
+        _ => exclusive::contributions(&Relative::new(points, origin)),
+    };
+    let m = points.objectives();
+    let Some(above) = Above::all(points, reference, m <= SWEPT) else {
+        return Ok(own(points, reference));
+    };
+    let found = if m <= SWEPT {
+        own(&above.points(points), &vec![0.0; m])
+    } else {
+        many::contributions(&above.coordinates(), m)
     };
     let mut contributions = vec![0.0; points.rows()];
     for (row, contribution) in above.rows.into_iter().zip(found) {

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::above::{Relative, is_above};
 use super::staircase::Staircase;
 use crate::layers::keys::ColumnKeys;
 use crate::layers::order::{FIRST, Slabs};
@@ -11,40 +12,43 @@ use crate::threads;
 /// Points per term of a sum, so that few terms are added to a large one.
 const STRETCH: usize = 1 << 10;
 
-/// The area that positive points dominate above the origin.
-pub(super) fn area(x: &[f64], y: &[f64]) -> f64 {
-    let sorted = best_first(x, |i| y[i]);
+/// The area that the points dominate above the reference.
+pub(super) fn area(points: &Relative<'_, 2>) -> f64 {
     let (mut area, mut height) = (0.0, 0.0);
-    for points in sorted.chunks(STRETCH) {
-        let mut part = 0.0;
-        for &(x, y) in points {
-            if y > height {
-                part += x * (y - height);
-                height = y;
+    let read = |rows: Vec<u32>| points.above(&rows, |point, _| point);
+    for_slabs(points.first(), read, |slab| {
+        for points in slab.chunks(STRETCH) {
+            let mut part = 0.0;
+            for &[x, y] in points {
+                if y > height {
+                    part += x * (y - height);
+                    height = y;
+                }
             }
+            area += part;
         }
-        area += part;
-    }
+    });
     area
 }
 
-/// Contributions of positive points in two objectives: from the best to the worst `x`, what lies
-/// between the highest and the second highest point so far belongs to the highest alone.
-pub(super) fn own_areas(x: &[f64], y: &[f64]) -> Vec<f64> {
-    let mut own = vec![0.0; x.len()];
+/// Contributions in two objectives: from the best to the worst `x`, what lies between the highest
+/// and the second highest point so far belongs to the highest alone.
+pub(super) fn own_areas(points: &Relative<'_, 2>) -> Vec<f64> {
+    let mut own = vec![0.0; points.rows()];
     let (mut highest, mut second, mut owner, mut since) = (0.0, 0.0, 0, 0.0);
-    for (x, (y, point)) in best_first(x, |i| (y[i], i as u32)) {
-        if y > second {
-            if let Some(own) = own.get_mut(owner as usize) {
-                *own += (since - x) * (highest - second);
+    let read = |rows: Vec<u32>| points.above(&rows, |point, row| (point, row));
+    for_slabs(points.first(), read, |slab| {
+        for ([x, y], row) in slab {
+            if y > second {
+                own[owner as usize] += (since - x) * (highest - second);
+                since = x;
+                second = if y > highest { highest } else { y };
             }
-            since = x;
-            second = if y > highest { highest } else { y };
+            if y > highest {
+                (highest, owner) = (y, row);
+            }
         }
-        if y > highest {
-            (highest, owner) = (y, point);
-        }
-    }
+    });
     if let Some(own) = own.get_mut(owner as usize) {
         *own += since * (highest - second);
     }
@@ -52,30 +56,56 @@ pub(super) fn own_areas(x: &[f64], y: &[f64]) -> Vec<f64> {
 }
 
 /// Contributions in one objective: the largest value, if it is one, adds what it is larger by.
-pub(super) fn own_lengths(x: &[f64]) -> Vec<f64> {
-    own_areas(x, &vec![1.0; x.len()])
+pub(super) fn own_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
+    let mut own = vec![0.0; points.rows()];
+    let (mut largest, mut second, mut owner) = (0.0, 0.0, 0);
+    for row in 0..points.rows() {
+        let x = points.get(0, row);
+        if x > largest {
+            (largest, second, owner) = (x, largest, row);
+        } else if x > second {
+            second = x;
+        }
+    }
+    if let Some(own) = own.get_mut(owner) {
+        *own = largest - second;
+    }
+    own
 }
 
-/// The volume that positive points dominate above the origin.
+/// The volume that the points dominate above the reference.
 ///
 /// Each point adds its new area in the other two objectives times all of its depth: positive
 /// terms only, no cancellation. Each thread sweeps a part, from the outline of the points before.
-pub(super) fn volume(x: &[f64], y: &[f64], z: &[f64]) -> f64 {
-    let sorted = best_first(x, |i| (y[i], z[i]));
-    let mut volumes = vec![0.0; sorted.len().div_ceil(STRETCH)];
+pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
+    let mut sorted = Vec::with_capacity(points.rows());
+    for_slabs(points.first(), |rows| rows, |mut rows| sorted.append(&mut rows));
+    let stretches = sorted.len().div_ceil(STRETCH);
+    // The slabs are given up by now. All threads read the sides, but one alone each depth.
+    let sides = threads::map(sorted.len(), stretches, |i| {
+        let rows = &sorted[i * STRETCH..sorted.len().min((i + 1) * STRETCH)];
+        [points.column(1, rows), points.column(2, rows)]
+    });
     let sweep = |first: usize, volumes: &mut [f64]| {
-        let (before, rest) = sorted.split_at(first * STRETCH);
         let mut outline = Staircase::default();
         // The last are the outermost for the most part, so that the rest change little.
-        for &(_, (y, z)) in before.iter().rev() {
-            outline.insert(y, z);
+        for [y, z] in sides[..first].iter().rev() {
+            for (&y, &z) in y.iter().zip(z).rev() {
+                if is_above([y, z]) {
+                    outline.insert(y, z);
+                }
+            }
         }
-        for (points, volume) in rest.chunks(STRETCH).zip(volumes) {
-            for &(x, (y, z)) in points {
-                *volume += x * outline.insert(y, z);
+        let rest = sorted.chunks(STRETCH).zip(&sides).skip(first);
+        for ((rows, [y, z]), volume) in rest.zip(volumes) {
+            for (x, (&y, &z)) in points.column(0, rows).into_iter().zip(y.iter().zip(z)) {
+                if is_above([x, y, z]) {
+                    *volume += x * outline.insert(y, z);
+                }
             }
         }
     };
+    let mut volumes = vec![0.0; stretches];
     if threads::worthwhile(sorted.len()) {
         let part = volumes.len().div_ceil(threads::count());
         let parts = volumes.par_chunks_mut(part).enumerate();
@@ -86,23 +116,25 @@ pub(super) fn volume(x: &[f64], y: &[f64], z: &[f64]) -> f64 {
     volumes.iter().sum()
 }
 
-/// The values of `x`, the largest first, each with what goes with its point.
-pub(super) fn best_first<T: Copy + Send>(
-    x: &[f64],
-    with: impl Fn(usize) -> T + Sync,
-) -> Vec<(f64, T)> {
-    // A batch of slabs at a time: all of them side by side would hold every point twice.
+/// Hands what `read` makes of the rows to `take`, the largest `x` first, slab after slab.
+pub(super) fn for_slabs<T: Send>(
+    x: Column<'_>,
+    read: impl Fn(Vec<u32>) -> T + Sync,
+    take: impl FnMut(T),
+) {
+    // A batch of slabs at a time: all of them side by side would hold every point once more.
     const BATCH: usize = 32;
-    let slabs = Slabs::new(ColumnKeys::new(Column::F64(x)));
-    let mut sorted = Vec::with_capacity(x.len());
-    for first in (0..slabs.count()).step_by(BATCH) {
-        let batch = BATCH.min(slabs.count() - first);
-        let parts = threads::map(x.len(), batch, |slab| -> Vec<(f64, T)> {
-            let points =
-                slabs.sorted(first + slab).into_iter().map(|point| (point & !FIRST) as usize);
-            points.map(|point| (x[point], with(point))).collect()
-        });
-        parts.iter().for_each(|part| sorted.extend_from_slice(part));
-    }
-    sorted
+    let slabs = Slabs::new(ColumnKeys::new(x));
+    let read = |slab: usize| {
+        let mut rows = slabs.sorted(slab);
+        rows.iter_mut().for_each(|row| *row &= !FIRST);
+        read(rows)
+    };
+    let batches = (0..slabs.count()).step_by(BATCH);
+    batches
+        .flat_map(|first| {
+            let batch = BATCH.min(slabs.count() - first);
+            threads::map(x.len(), batch, |i| read(first + i))
+        })
+        .for_each(take);
 }

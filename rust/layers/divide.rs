@@ -25,6 +25,10 @@ const FEW: usize = 12;
 /// Pairs of sets from this size on are worth a second thread.
 const FORK: usize = 1 << 12;
 
+/// Pairs of more than one in so many of all rows are not forked, only their parts are, so that the
+/// buffers of all threads together stay small. Of few rows all buffers are small.
+const LARGE: usize = 4;
+
 /// Problems up to this size are copied together first: they fit into the second-level cache.
 const NEAR: usize = 1 << 16;
 
@@ -38,7 +42,7 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
         layers: &layers,
         cap,
         capped: (cap as usize) < rows,
-        fork: threads::worthwhile(rows),
+        fork: if threads::worthwhile(rows) { (NEAR * 4).max(rows / LARGE) } else { 0 },
         near: rows <= NEAR,
         arch: Arch::new(),
     };
@@ -55,7 +59,8 @@ pub(super) struct Divide<'a> {
     layers: &'a [AtomicU32],
     pub cap: u32,
     capped: bool,
-    fork: bool,
+    /// Pairs of sets up to this size are shared among threads.
+    fork: usize,
     /// Whether all rows lie close together in memory.
     near: bool,
     /// The widest instructions of this machine, for the base case.
@@ -72,6 +77,14 @@ struct Scratch {
 }
 
 impl Scratch {
+    /// Keeps a buffer for its memory, unless it is so large that a new one costs little beside the
+    /// work on it.
+    fn give(&mut self, buffer: Vec<u32>) {
+        if buffer.capacity() <= NEAR {
+            self.spare.push(buffer);
+        }
+    }
+
     /// A buffer of so many rows: the tightest spare one that has room, else the roomiest.
     fn buffer(&mut self, rows: usize) -> Vec<u32> {
         let tightest = |place: &usize| {
@@ -142,7 +155,7 @@ impl Divide<'_> {
         let mut copy = scratch.buffer(better.len());
         copy.copy_from_slice(better);
         self.within(&mut copy, k, scratch);
-        scratch.spare.push(copy);
+        scratch.give(copy);
         self.across(better, worse, k - 1, scratch);
         if self.capped {
             self.within(&mut self.below_cap(worse), k, scratch);
@@ -185,14 +198,15 @@ impl Divide<'_> {
             let splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
             let [low, high] = splits.each_ref().map(Split::halves);
             if (0..2).any(|side| low[side].is_empty() && high[side].is_empty()) {
-                scratch.spare.extend(splits.map(|split| split.rows));
+                splits.into_iter().for_each(|split| scratch.give(split.rows));
                 return None;
             }
             Some(splits)
         });
         let Some(splits) = split else { return self.across(low, high, k - 1, scratch) };
         let [low, high] = splits.each_ref().map(Split::halves);
-        if self.fork && splits[0].rows.len() + splits[1].rows.len() >= FORK {
+        let rows = splits.iter().map(|split| split.rows.len()).sum();
+        if (FORK..=self.fork).contains(&rows) {
             rayon::join(
                 || self.across(low[0], high[1], k - 1, scratch),
                 || {
@@ -207,7 +221,7 @@ impl Divide<'_> {
             self.across(low[0], high[0], k, scratch);
             self.across(low[1], high[1], k, scratch);
         }
-        scratch.spare.extend(splits.map(|split| split.rows));
+        splits.into_iter().for_each(|split| scratch.give(split.rows));
     }
 
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
@@ -302,7 +316,7 @@ impl Divide<'_> {
         }
         let worse = set.len() - better;
         set[better..].copy_from_slice(&others[..worse]);
-        scratch.spare.push(others);
+        scratch.give(others);
         better
     }
 
