@@ -36,6 +36,10 @@ pub(crate) enum Kind {
     NoDirection { ray: usize },
     /// A key per row that is missing or left over.
     WrongGroups { expected: usize, found: usize },
+    /// Starts of groups that do not cut the rows into groups.
+    BadStarts { position: usize, rows: usize },
+    /// Spans that are not one per group and objective.
+    WrongSpans { expected: usize, found: usize },
     /// A group id that is not below the number of groups.
     BadGroup { row: usize, id: u32, groups: usize },
     /// The system gave no threads.
@@ -99,6 +103,14 @@ impl fmt::Display for Error {
             ),
             Kind::BadGroup { row, id, groups } => {
                 write!(f, "group id {id} at row {row} is not below the number of groups, {groups}")
+            }
+            Kind::BadStarts { position, rows } => write!(
+                f,
+                "starts must ascend from 0 to the number of rows, {rows}, but does not at \
+                 position {position}"
+            ),
+            Kind::WrongSpans { expected, found } => {
+                write!(f, "spans has length {found}; pass {expected}, one per group and objective")
             }
             Kind::Threads { reason } => write!(
                 f,

@@ -133,7 +133,7 @@ impl Grouped {
 }
 
 /// The ends of whole groups, up to about [`RUN`] rows at a time.
-fn runs(ends: &[u32]) -> impl Iterator<Item = &[u32]> {
+pub(crate) fn runs(ends: &[u32]) -> impl Iterator<Item = &[u32]> {
     let (mut rest, mut start) = (ends, 0);
     std::iter::from_fn(move || {
         let within = rest.partition_point(|&end| end as usize <= start + RUN).max(1);

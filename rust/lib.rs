@@ -23,6 +23,7 @@ mod laws;
 mod layers;
 mod points;
 mod rays;
+mod screen;
 mod strided;
 mod threads;
 
@@ -34,6 +35,7 @@ pub use groups::pareto_layers_by_group;
 pub use hypervolume::{Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate};
 pub use layers::{Stop, pareto_layers};
 pub use points::{Column, NonFinite, Points};
-pub use rays::{Neighbours, nearest_to_rays};
+pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};
+pub use screen::{Screened, unbeaten};
 pub use strided::Strided;
 pub use threads::with_threads;

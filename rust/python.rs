@@ -152,6 +152,26 @@ mod _core {
         Ok(run(py, n_threads, kernel)?.into_pyarray(py))
     }
 
+    /// Rows that none of a few others beats in every objective; the worst and the best values.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, larger, others, n_threads, /))]
+    #[expect(clippy::type_complexity, reason = "three arrays, as Python receives them")]
+    fn unbeaten<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        larger: Vec<bool>,
+        others: PyReadonlyArray1<'py, f64>,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)>
+    {
+        let (columns, others) = (columns(&arrays)?, others.as_slice()?);
+        // NaN passes the screen, so the points are not read for that before.
+        let kernel = || crate::unbeaten(&Points::unchecked(columns)?, &larger, others);
+        let found = run(py, n_threads, kernel)?;
+        let (worst, best) = (found.worst.into_pyarray(py), found.best.into_pyarray(py));
+        Ok((found.rows.into_pyarray(py), worst, best))
+    }
+
     /// The volume dominated above a reference.
     #[pyfunction]
     #[pyo3(signature = (arrays, reference, n_threads, /))]
@@ -195,6 +215,26 @@ mod _core {
             || crate::hypervolume_estimate(&Points::new(columns)?, &reference, samples, seed);
         let found = run(py, n_threads, kernel)?;
         Ok((found.value, found.standard_error))
+    }
+
+    /// The k rows of each group nearest to each of its rays: rows and distances, ray after ray.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, starts, spans, weights, k, n_threads, /))]
+    #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
+    fn nearest_in_groups<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        starts: PyReadonlyArray1<'py, u32>,
+        spans: PyReadonlyArray1<'py, f64>,
+        weights: PyReadonlyArray1<'py, f64>,
+        k: usize,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
+        let (columns, starts) = (columns(&arrays)?, starts.as_slice()?);
+        let (spans, weights) = (spans.as_slice()?, weights.as_slice()?);
+        let kernel = || crate::nearest_in_groups(&Points::new(columns)?, starts, spans, weights, k);
+        let found = run(py, n_threads, kernel)?;
+        Ok((found.rows.into_pyarray(py), found.distances.into_pyarray(py)))
     }
 
     /// The k rows nearest to each ray: rows and distances, ray after ray.

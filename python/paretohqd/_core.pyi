@@ -12,10 +12,12 @@ __all__ = [
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
+    "nearest_in_groups",
     "nearest_to_rays",
     "non_finite",
     "pareto_layers",
     "pareto_layers_by_group",
+    "unbeaten",
 ]
 
 __version__: Final[str]
@@ -40,6 +42,13 @@ def pareto_layers_by_group(
     n_threads: int | None,
     /,
 ) -> NDArray[np.int32]: ...
+def unbeaten(
+    arrays: Sequence[_Column],
+    larger: Sequence[bool],
+    others: NDArray[np.float64],
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 def hypervolume(
     arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
 ) -> float: ...
@@ -54,6 +63,15 @@ def hypervolume_estimate(
     n_threads: int | None,
     /,
 ) -> tuple[float, float]: ...
+def nearest_in_groups(
+    arrays: Sequence[_Column],
+    starts: NDArray[np.uint32],
+    spans: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def nearest_to_rays(
     arrays: Sequence[_Column],
     origins: NDArray[np.float64],

@@ -7,9 +7,13 @@
 //! near enough. A sample of the rows sets the first bounds. O(n m P) for P rays.
 
 mod chunk;
+mod group;
+#[cfg(test)]
+mod laws;
 mod look;
 mod nearest;
 mod ray;
+mod segments;
 
 use std::iter::StepBy;
 use std::ops::Range;
@@ -24,6 +28,8 @@ use chunk::{LANES, Unit};
 use look::{Look, Looked};
 use nearest::{Bound, Found, Nearest, nearer};
 use ray::{Ends, Ray, scale};
+
+pub use segments::nearest_in_groups;
 
 /// The rows nearest to each ray, ray by ray, nearest first.
 #[derive(Clone, Debug, PartialEq)]

@@ -75,7 +75,7 @@ pub(super) fn scale(largest: f64) -> f64 {
 }
 
 /// The unit vector from `origin` to `through`; scaled first, so that no square overflows.
-fn unit(origin: &[f64], through: &[f64]) -> Option<Vec<f64>> {
+pub(super) fn unit(origin: &[f64], through: &[f64]) -> Option<Vec<f64>> {
     let mut d: Vec<f64> = through.iter().zip(origin).map(|(t, o)| t / 2.0 - o / 2.0).collect();
     let largest = d.iter().fold(0.0f64, |a, x| a.max(x.abs()));
     if largest == 0.0 {

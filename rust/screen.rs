@@ -1,0 +1,172 @@
+//! Rows that no known row beats in every objective: what is left of a batch for the layers.
+
+use std::ops::Range;
+
+use pulp::{Arch, NullaryFnOnce};
+
+use crate::error::{Error, Kind};
+use crate::points::Points;
+use crate::threads;
+
+/// Rows that are compared at once.
+const LANES: usize = 64;
+
+/// Rows of a part: results of parts are joined in order.
+const PART: usize = 1 << 14;
+
+/// What a screen leaves, and what it saw on the way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Screened {
+    /// The rows that no other one beats in every objective, ascending; all that hold NaN are here.
+    pub rows: Vec<i64>,
+    /// The worst value of each objective over all rows, negated where smaller is better; infinite
+    /// of no row. NaN is passed over.
+    pub worst: Vec<f64>,
+    /// The best.
+    pub best: Vec<f64>,
+}
+
+/// Drops the rows that one of `others` beats in every objective.
+///
+/// `larger` says per objective whether larger is better; `others` are few rows, one after another,
+/// the ones that beat most first, their values negated where smaller is better. With L layers kept
+/// and `others` of the last of these, a dropped row lies past them, whatever comes later.
+///
+/// # Errors
+/// `larger` is not one bool per objective, or `others` are not whole rows.
+///
+/// ```
+/// use paretohqd::{Column, Points, unbeaten};
+///
+/// let (x, y) = ([3.0, 1.0, 0.0], [1.0, 1.0, 5.0]);
+/// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
+/// assert_eq!(unbeaten(&points, &[true, true], &[2.0, 2.0])?.rows, [0, 2]);
+/// # Ok::<(), paretohqd::Error>(())
+/// ```
+pub fn unbeaten(points: &Points<'_>, larger: &[bool], others: &[f64]) -> Result<Screened, Error> {
+    let (m, rows) = (points.objectives(), points.rows());
+    if larger.len() != m {
+        return Err(Kind::WrongLength { name: "larger", expected: m, found: larger.len() }.into());
+    }
+    if !others.len().is_multiple_of(m) {
+        let found = others.len();
+        return Err(Kind::WrongLength { name: "others", expected: m, found }.into());
+    }
+    let arch = Arch::new();
+    let parts = threads::map(rows, rows.div_ceil(PART), |part| {
+        let rows = part * PART..rows.min((part + 1) * PART);
+        arch.dispatch(Part { points, larger, others, rows })
+    });
+    let (mut worst, mut best) = (vec![f64::INFINITY; m], vec![f64::NEG_INFINITY; m]);
+    for part in &parts {
+        for j in 0..m {
+            worst[j] = worst[j].min(part.worst[j]);
+            best[j] = best[j].max(part.best[j]);
+        }
+    }
+    Ok(Screened { rows: parts.into_iter().flat_map(|part| part.rows).collect(), worst, best })
+}
+
+/// [`unbeaten`] of some rows, larger is better.
+struct Part<'a, 'b> {
+    points: &'a Points<'b>,
+    larger: &'a [bool],
+    others: &'a [f64],
+    rows: Range<usize>,
+}
+
+impl NullaryFnOnce for Part<'_, '_> {
+    type Output = Screened;
+
+    #[inline(always)]
+    fn call(self) -> Screened {
+        match self.larger.len() {
+            2 => self.screen::<2>(),
+            3 => self.screen::<3>(),
+            4 => self.screen::<4>(),
+            5 => self.screen::<5>(),
+            _ => self.screen::<0>(),
+        }
+    }
+}
+
+impl Part<'_, '_> {
+    /// In `M` objectives, or in any number if `M` is 0.
+    #[inline(always)]
+    fn screen<const M: usize>(self) -> Screened {
+        let m = if M == 0 { self.larger.len() } else { M };
+        let mut values = vec![[0.0; LANES]; m];
+        let mut low = vec![[f64::INFINITY; LANES]; m];
+        let mut high = vec![[f64::NEG_INFINITY; LANES]; m];
+        // The first other beats most rows; only what it leaves meets the rest.
+        let (first, rest) = self.others.split_at(m.min(self.others.len()));
+        let mut left: Vec<usize> = Vec::new();
+        for start in self.rows.clone().step_by(LANES) {
+            let count = LANES.min(self.rows.end - start);
+            for (j, values) in values.iter_mut().enumerate() {
+                // Past the last row stands NaN: it is beaten by nothing and changes no range.
+                values[count..].fill(f64::NAN);
+                self.points.columns()[j].copy_to(start, &mut values[..count]);
+                if !self.larger[j] {
+                    values.iter_mut().for_each(|value| *value = -*value);
+                }
+                for lane in 0..LANES {
+                    let value = values[lane];
+                    low[j][lane] = if value < low[j][lane] { value } else { low[j][lane] };
+                    high[j][lane] = if value > high[j][lane] { value } else { high[j][lane] };
+                }
+            }
+            let mut open = if count < LANES { (1 << count) - 1 } else { u64::MAX };
+            if !first.is_empty() {
+                open &= !beaten::<M>(&values, first);
+            }
+            while open != 0 {
+                left.push(start + open.trailing_zeros() as usize);
+                open &= open - 1;
+            }
+        }
+        let mut rows = Vec::new();
+        for some in left.chunks(LANES) {
+            for (j, values) in values.iter_mut().enumerate() {
+                let column = &self.points.columns()[j];
+                let sign = if self.larger[j] { 1.0 } else { -1.0 };
+                for (value, &row) in values.iter_mut().zip(some) {
+                    *value = sign * column.get(row);
+                }
+            }
+            let mut open = u64::MAX;
+            for other in rest.chunks_exact(m) {
+                open &= !beaten::<M>(&values, other);
+            }
+            let open = |lane: &usize| open >> lane & 1 == 1;
+            rows.extend((0..some.len()).filter(open).map(|lane| some[lane] as i64));
+        }
+        let least = |lanes: &[f64; LANES]| lanes.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = |lanes: &[f64; LANES]| lanes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        Screened {
+            rows,
+            worst: low.iter().map(least).collect(),
+            best: high.iter().map(most).collect(),
+        }
+    }
+}
+
+/// The lanes that `other` beats in every objective, as bits.
+#[inline(always)]
+fn beaten<const M: usize>(values: &[[f64; LANES]], other: &[f64]) -> u64 {
+    let m = if M == 0 { other.len() } else { M };
+    let mut bits = [0u64; 8];
+    for step in (0..LANES).step_by(8) {
+        let mut beaten = [1u64 << step; 8];
+        for j in 0..m {
+            for lane in 0..8 {
+                // Numbers, not bools, are as wide as the values and so stay in their lanes.
+                beaten[lane] &= if values[j][step + lane] < other[j] { u64::MAX } else { 0 };
+            }
+        }
+        for lane in 0..8 {
+            bits[lane] |= beaten[lane] << lane;
+        }
+    }
+    bits.into_iter().fold(0, |a, b| a | b)
+}
