@@ -146,12 +146,12 @@ def test_a_write_that_stops_leaves_what_was_there(tmp_path, monkeypatch, ending,
     write_frame(FRAME, path)
     before = path.read_bytes()
 
-    def torn(frame, target):
+    def torn(frame, target, **_):
         target.write_bytes(b"half")
         raise error("stopped")
 
-    for method in ("write_parquet", "write_csv", "write_ndjson"):
-        monkeypatch.setattr(pl.DataFrame, method, torn)
+    for method in ("sink_parquet", "sink_csv", "sink_ndjson"):
+        monkeypatch.setattr(pl.LazyFrame, method, torn)
     with pytest.raises(OSError if error is pl.exceptions.ComputeError else error, match="stopped"):
         write_frame(FRAME, path)
     assert path.read_bytes() == before

@@ -418,16 +418,9 @@ def test_scores_that_have_no_ray_are_refused(column, message):
         pq.select(SMALL.with_columns(b=pl.Series(column)), ["a", "b"], 2, k=1)
 
 
-def test_an_array_column_is_refused():
-    frame = SMALL.with_columns(b=pl.Series([[1.0, 2.0]] * 4, dtype=pl.Array(pl.Float64, 2)))
-    with pytest.raises(ValueError, match="column 'b' holds arrays: make each score a column"):
-        pq.select(frame, ["a", "b"], 2, k=1)
-
-
-@pytest.mark.parametrize("frame", [SMALL.lazy(), SMALL.to_dict(), None])
+@pytest.mark.parametrize("frame", [None, 7, [], {}, b"x", [1, 2]])
 def test_what_is_no_frame_is_refused(frame):
-    hint = "LazyFrame: collect it first" if isinstance(frame, pl.LazyFrame) else "got"
-    with pytest.raises(ValueError, match=f"frame: expected a polars.DataFrame, .*{hint}"):
+    with pytest.raises(ValueError, match=r"frame: expected a Polars, .* got "):
         pq.select(frame, ["a", "b"], 2, k=1)
 
 

@@ -154,7 +154,7 @@ def test_what_follows_the_last_end_token_is_masked(labels: list[int], expected: 
 
 
 def test_the_dataset_is_conversational(rows: pl.DataFrame) -> None:
-    dataset = training.to_dataset(rows.with_columns(other=1))
+    dataset = training.sft_dataset(rows.with_columns(other=1))
     assert dataset.column_names == ["prompt", "completion"]
     assert dataset[0] == {
         "prompt": [{"role": "user", "content": rows["prompt"][0]}],

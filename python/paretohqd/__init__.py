@@ -9,6 +9,8 @@ evaluation live in modules of their own and load torch when they are imported.
 from importlib.metadata import version as _version
 
 from paretohqd import namespace as _namespace  # noqa: F401 - registers frame.pareto
+from paretohqd.first_layers import FirstLayers
+from paretohqd.frames import layers
 from paretohqd.hypervolume import (
     hypervolume,
     hypervolume_contributions,
@@ -17,17 +19,21 @@ from paretohqd.hypervolume import (
 from paretohqd.layers import pareto_front, pareto_layers
 from paretohqd.metrics import selection_overlap
 from paretohqd.rays import nearest_to_rays, preference_grid
-from paretohqd.selection import Selection, choose, select
+from paretohqd.selected import Selection
+from paretohqd.selection import choose, choose_from, select
 
 __version__ = _version("paretohqd")
 
 __all__ = [
+    "FirstLayers",
     "Selection",
     "__version__",
     "choose",
+    "choose_from",
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
+    "layers",
     "nearest_to_rays",
     "pareto_front",
     "pareto_layers",

@@ -1,85 +1,202 @@
-"""The score columns of a frame: which ones they are and whether they can be traded off."""
+"""The columns of a frame that a question is about: its scores, its groups, and what is added."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
+from polars import selectors
 
+from paretohqd.layers import group_ids
 from paretohqd.objectives import Objectives
 
+Named = Sequence[str] | Mapping[str, str | Sequence[str]]
+"""Objectives: column names, larger is better, or {name: "max" | "min"}."""
 
-def columns_of(
-    frame: pl.DataFrame, objectives: Sequence[str] | Mapping[str, str]
-) -> tuple[pl.DataFrame, list[bool]]:
-    """The objectives' columns of a frame, and whether larger is better in each.
+
+@dataclass(frozen=True)
+class Scores:
+    """The objectives among a frame's columns.
+
+    Attributes:
+        names: One name per objective; those of a column of arrays are "rewards[0]", "rewards[1]".
+        columns: The frame's columns that hold them.
+        expressions: What selects them.
+        larger: Whether larger is better in each.
+    """
+
+    names: list[str]
+    columns: list[str]
+    expressions: list[pl.Expr]
+    larger: list[bool]
+
+    @classmethod
+    def of(cls, schema: Mapping[str, pl.DataType], objectives: Named | str) -> Scores:
+        """Find the objectives.
+
+        Args:
+            schema: The frame's columns.
+            objectives: Column names, larger is better, or {name: "max" | "min"}. A column of
+                fixed-size arrays (`pl.Array`) stands for all its components; its direction is one
+                for all of them, or a list.
+
+        Raises:
+            ValueError: no such column, one named twice, or a direction that is not "max" or "min".
+
+        Example:
+            >>> schema = {"helpful": pl.Float64(), "rewards": pl.Array(pl.Float32, 2)}
+            >>> scores = Scores.of(schema, {"helpful": "min", "rewards": "max"})
+            >>> scores.names, scores.larger
+            (['helpful', 'rewards[0]', 'rewards[1]'], [False, True, True])
+        """
+        if isinstance(objectives, str) and isinstance(schema.get(objectives), pl.Array):
+            objectives = [objectives]
+        if isinstance(objectives, str) or not isinstance(objectives, Iterable):
+            raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
+        found = cls([], [], [], [])
+        for name in objectives:
+            refuse_missing(schema, name, "objectives")
+            if name in found.columns:
+                raise ValueError(f"objectives: column {name!r} is named twice")
+            direction = objectives[name] if isinstance(objectives, Mapping) else "max"
+            found._add(name, schema[name], direction)
+        if twice := {name for name in found.names if found.names.count(name) > 1}:
+            raise ValueError(f"objectives: {min(twice)!r} is both a column and part of one")
+        return found
+
+    def _add(self, name: str, dtype: pl.DataType, direction: object) -> None:
+        shape = dtype.shape if isinstance(dtype, pl.Array) else ()
+        if len(shape) > 1:
+            raise ValueError(f"objectives: column {name!r} holds arrays of arrays: flatten them")
+        size = shape[0] if shape else 1
+        whole = isinstance(direction, str) or not isinstance(direction, Iterable)
+        directions = [direction] * size if whole else list(direction)  # type: ignore[call-overload]
+        if len(directions) != size or any(each not in ("max", "min") for each in directions):
+            asked = "'max' or 'min'" if size == 1 else f"'max', 'min', or a list of {size} of these"
+            raise ValueError(f"objectives: {name}: expected {asked}, got {direction!r}")
+        self.columns.append(name)
+        self.larger.extend(each == "max" for each in directions)
+        if shape:
+            components = [f"{name}[{j}]" for j in range(size)]
+            self.names.extend(components)
+            self.expressions.extend(
+                column(name).arr.get(j).alias(component) for j, component in enumerate(components)
+            )
+        else:
+            self.names.append(name)
+            self.expressions.append(column(name))
+
+    def refuse_types(self, schema: Mapping[str, pl.DataType]) -> None:
+        """Raise a ValueError if a column is not numeric, before any row is read."""
+        empty = pl.DataFrame(schema={name: schema[name] for name in self.columns})
+        Objectives.of(empty.select(self.expressions), maximize=self.larger)
+
+    def tradeable(self, frame: pl.DataFrame, *, nan: Literal["raise", "drop"]) -> Objectives:
+        """A frame's objectives, refused where no preference could have a ray among them.
+
+        Raises:
+            ValueError: fewer than two objectives, null or NaN, an infinite or a constant column.
+        """
+        self.require_two()
+        points = Objectives.of(frame.select(self.expressions), maximize=self.larger, nan=nan)
+        points.require_finite("a preference's ray")
+        if points.n:
+            self.refuse_constant(points.worst(), points.best(), points.n)
+        return points
+
+    def require_two(self) -> None:
+        """Raise a ValueError if there is nothing to trade."""
+        if len(self.names) < 2:
+            raise ValueError(
+                "objectives: a trade-off needs two or more columns; for one, sort by it"
+            )
+
+    def refuse_constant(
+        self, low: NDArray[np.floating], high: NDArray[np.floating], rows: int
+    ) -> None:
+        """Raise a ValueError if an objective's worst and best of some rows are the same."""
+        for name, up, worst, best in zip(self.names, self.larger, low, high, strict=True):
+            if worst == best:
+                raise ValueError(
+                    f"column {name!r} is constant ({worst if up else -worst:g} in all {rows} "
+                    "rows), so that nothing can be traded for it: leave it out of the objectives"
+                )
+
+
+def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:
+    """The columns whose values tell groups apart.
 
     Raises:
-        ValueError: no such column, one named twice, one of arrays, or a direction that is not
-            "max" or "min".
+        ValueError: no such column, or none at all.
+    """
+    names = [by] if isinstance(by, str) else list(by)
+    if not names:
+        raise ValueError("by: name at least one column")
+    for name in names:
+        refuse_missing(columns, name, "by")
+    return names
+
+
+def key_ids(frame: pl.DataFrame, names: Sequence[str], where: str) -> NDArray[np.uint32]:
+    """A number for each row, the same for rows that agree in all these columns.
+
+    Raises:
+        ValueError: a value is null or NaN.
+    """
+    for name in names:
+        refuse_null_keys(frame[name], where)
+    if len(names) == 1:
+        return group_ids(frame[names[0]], len(frame))[0]
+    row = unused(names, "row")
+    rows = frame.select(map(column, names)).with_row_index(row)
+    return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
+
+
+def column(name: str) -> pl.Expr:
+    """The column of that very name: `pl.col` takes "^x.*$" for a pattern."""
+    return selectors.by_name(name).as_expr()
+
+
+def unused(columns: Iterable[str], name: str) -> str:
+    """A name like this one that no column has.
 
     Example:
-        >>> frame = pl.DataFrame({"id": [7], "helpful": [0.5], "length": [12]})
-        >>> scores, larger = columns_of(frame, {"helpful": "max", "length": "min"})
-        >>> scores.columns, larger
-        (['helpful', 'length'], [True, False])
+        >>> unused(["row", "row_"], "row")
+        'row__'
     """
-    if not isinstance(frame, pl.DataFrame):
-        hint = ": collect it first" if isinstance(frame, pl.LazyFrame) else ""
-        raise ValueError(f"frame: expected a polars.DataFrame, got {type(frame).__name__}{hint}")
-    if isinstance(objectives, str) or not isinstance(objectives, Iterable):
-        raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
-    names = list(objectives)
-    for name in names:
-        refuse_missing(frame, name, "objectives")
-        if names.count(name) > 1:
-            raise ValueError(f"objectives: column {name!r} is named twice")
-        if isinstance(frame.schema[name], pl.Array):
-            raise ValueError(f"objectives: column {name!r} holds arrays: make each score a column")
-    if not isinstance(objectives, Mapping):
-        return frame.select(names), [True] * len(names)
-    for name, direction in objectives.items():
-        if direction not in ("max", "min"):
-            raise ValueError(f"objectives: {name}: expected 'max' or 'min', got {direction!r}")
-    return frame.select(names), [direction == "max" for direction in objectives.values()]
+    columns = set(columns)
+    while name in columns:
+        name += "_"
+    return name
 
 
-def tradeable(
-    frame: pl.DataFrame,
-    objectives: Sequence[str] | Mapping[str, str],
-    *,
-    nan: Literal["raise", "drop"] = "raise",
-) -> Objectives:
-    """The objectives of a frame, refused where no preference could have a ray among them.
-
-    Raises:
-        ValueError: as `columns_of`; fewer than two objectives, null or NaN, an infinite or a
-            constant column.
-    """
-    scores, larger = columns_of(frame, objectives)
-    if len(larger) < 2:
-        raise ValueError("objectives: a trade-off needs two or more columns; for one, sort by it")
-    points = Objectives.of(scores, maximize=larger, nan=nan)
-    points.require_finite("a preference's ray")
-    for name, column, up in zip(points.names, points.columns, larger, strict=True):
-        if points.n and column.min() == column.max():
-            value = column[0] if up else -column[0]
-            raise ValueError(
-                f"column {name!r} is constant ({value:g} in all {points.n} rows), so that nothing "
-                "can be traded for it: leave it out of the objectives"
-            )
-    return points
+def refuse_null_keys(keys: pl.Series, where: str) -> None:
+    """Raise a ValueError if a key is null or NaN, which is no value to tell rows apart by."""
+    missing = keys.is_null()
+    if keys.dtype.is_float():
+        missing |= keys.is_nan().fill_null(True)
+    if missing.any():
+        what = "null" if keys.null_count() == missing.sum() else "null or NaN"
+        raise ValueError(
+            f"{where}: column {keys.name!r} is {what} in {missing.sum()} of {len(keys)} rows "
+            f"(first: row {missing.arg_max()}): fill or drop them"
+        )
 
 
-def refuse_missing(frame: pl.DataFrame, name: object, where: str) -> None:
-    """Raise a ValueError if the frame has no such column."""
-    if name not in frame.columns:
-        raise ValueError(f"{where}: no column {name!r}: the frame has {', '.join(frame.columns)}")
+def refuse_missing(columns: Iterable[str], name: object, where: str) -> None:
+    """Raise a ValueError if there is no such column."""
+    columns = list(columns)
+    if name not in columns:
+        raise ValueError(f"{where}: no column {name!r}: the frame has {', '.join(columns)}")
 
 
-def refuse_taken(frame: pl.DataFrame, added: Iterable[str]) -> None:
-    """Raise a ValueError if the frame already has a column that a result adds."""
+def refuse_taken(columns: Iterable[str], added: Iterable[str]) -> None:
+    """Raise a ValueError if there already is a column that a result adds."""
+    columns = list(columns)
     for name in added:
-        if name in frame.columns:
+        if name in columns:
             raise ValueError(f"the frame already has a column {name!r}, which is added: rename it")

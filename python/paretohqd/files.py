@@ -47,10 +47,12 @@ def check_output(path: Path) -> None:
         raise FileNotFoundError(f"{path}: no such folder: {path.parent}")
 
 
-def write_frame(frame: pl.DataFrame, path: Path) -> None:
-    """Write a Parquet, CSV or JSONL file, whole or not at all.
+def write_frame(
+    frame: pl.DataFrame | pl.LazyFrame, path: Path, *, metadata: dict[str, str] | None = None
+) -> None:
+    """Write a Parquet, CSV or JSONL file, whole or not at all; what is lazy in batches.
 
-    CSV has no lists: they become text with semicolons.
+    CSV has no lists: they become text with semicolons. Only Parquet keeps `metadata`.
 
     Raises:
         ValueError: another ending, or a column that such a file cannot hold.
@@ -59,13 +61,14 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
     ending = _ending(path)
     check_output(path)
     beside = path.with_name(f".{path.name}.new")
+    query = frame.lazy()
     try:
         if ending == ".parquet":
-            frame.write_parquet(beside)
+            query.sink_parquet(beside, metadata=metadata)
         elif ending == ".csv":
-            _for_csv(frame, path).write_csv(beside)
+            _for_csv(query, path).sink_csv(beside, check_extension=False)
         else:
-            _for_json(frame, path).write_ndjson(beside)
+            _for_json(query, path).sink_ndjson(beside, check_extension=False)
         beside.replace(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         # Polars reports a full disk as an error of its own or of the system, by format.
@@ -74,10 +77,10 @@ def write_frame(frame: pl.DataFrame, path: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _for_csv(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
+def _for_csv(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
     """Lists of plain values as text."""
     texts = []
-    for name, dtype in frame.schema.items():
+    for name, dtype in frame.collect_schema().items():
         _, *inner = _types(dtype)
         if isinstance(dtype, pl.List | pl.Array) and len(inner) == 1:
             texts.append(pl.col(name).cast(pl.List(pl.String)).list.join(";"))
@@ -86,8 +89,8 @@ def _for_csv(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
     return frame.with_columns(texts)
 
 
-def _for_json(frame: pl.DataFrame, path: Path) -> pl.DataFrame:
-    for name, dtype in frame.schema.items():
+def _for_json(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    for name, dtype in frame.collect_schema().items():
         if any(each in (pl.Binary, pl.Object) for each in _types(dtype)):
             raise ValueError(f"{path}: JSON cannot hold column {name!r} ({dtype}): write Parquet")
     return frame

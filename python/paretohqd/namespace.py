@@ -1,4 +1,4 @@
-"""`frame.pareto`: the public functions as methods of Polars frames."""
+"""`frame.pareto`: the functions on frames as methods of Polars' DataFrame and LazyFrame."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from typing import Any
 import polars as pl
 from numpy.typing import ArrayLike
 
-from paretohqd.columns import columns_of, refuse_missing, refuse_taken
-from paretohqd.hypervolume import hypervolume
-from paretohqd.layers import pareto_front, pareto_layers
-from paretohqd.selection import select
+from paretohqd import frames
+from paretohqd.columns import Named
+from paretohqd.preferences import preference_names
+from paretohqd.selection import added_types, select
 
 
+@pl.api.register_lazyframe_namespace("pareto")
 @pl.api.register_dataframe_namespace("pareto")
 class ParetoFrame:
-    """Pareto layers, fronts and selections of a DataFrame.
+    """Pareto layers, fronts, rays and selections of a DataFrame or LazyFrame.
 
     Objectives are column names (larger is better) or {name: "max" | "min"}; further arguments are
-    those of the functions of the same name.
+    those of the functions of the same name. A LazyFrame gives LazyFrames, which are computed, in
+    batches, when they are collected or sunk.
 
     Example:
         >>> import polars as pl
@@ -27,70 +29,71 @@ class ParetoFrame:
         >>> frame = pl.DataFrame({"help": [1.0, 0.75, 0.25], "safe": [0.0, 0.5, 0.25]})
         >>> frame.pareto.front(["help", "safe"]).rows()
         [(1.0, 0.0), (0.75, 0.5)]
-        >>> frame.pareto.layers(["help", "safe"])["layer"].to_list()
+        >>> frame.lazy().pareto.layers(["help", "safe"]).collect()["layer"].to_list()
         [0, 0, 1]
         >>> frame.pareto.hypervolume(["help", "safe"], ref=[0, 0])
         0.375
     """
 
-    def __init__(self, frame: pl.DataFrame) -> None:
+    def __init__(self, frame: pl.DataFrame | pl.LazyFrame) -> None:
         """Polars passes the frame."""
         self._frame = frame
 
     def layers(
         self,
-        objectives: Sequence[str] | Mapping[str, str],
+        objectives: Named | str,
         *,
-        by: str | None = None,
+        by: str | Sequence[str] | None = None,
         name: str = "layer",
         upto: int | None = None,
         at_least: int | None = None,
         n_threads: int | None = None,
-    ) -> pl.DataFrame:
+    ) -> Any:
         """The frame with each row's Pareto layer in column `name`, within groups of `by`."""
-        points, larger = columns_of(self._frame, objectives)
-        refuse_taken(self._frame, [name])
-        layers = pareto_layers(
-            points, maximize=larger, upto=upto, at_least=at_least, groups=self._groups(by),
+        return frames.layers(
+            self._frame, objectives, by=by, name=name, upto=upto, at_least=at_least,
             n_threads=n_threads,
         )  # fmt: skip
-        return self._frame.with_columns(pl.Series(name, layers))
 
     def front(
         self,
-        objectives: Sequence[str] | Mapping[str, str],
+        objectives: Named | str,
         *,
-        by: str | None = None,
+        by: str | Sequence[str] | None = None,
         n_threads: int | None = None,
-    ) -> pl.DataFrame:
+    ) -> Any:
         """The rows that no row dominates, within groups of `by`."""
-        points, larger = columns_of(self._frame, objectives)
-        groups = self._groups(by)
-        mask = pareto_front(points, maximize=larger, groups=groups, n_threads=n_threads)
-        return self._frame.filter(pl.Series(mask))
+        return frames.front(self._frame, objectives, by=by, n_threads=n_threads)
 
     def select(
         self,
-        objectives: Sequence[str] | Mapping[str, str],
-        preferences: int | ArrayLike = 11,
+        objectives: Named | str,
+        preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
         **options: Any,
-    ) -> pl.DataFrame:
+    ) -> Any:
         """The training set of each preference; options are those of `paretohqd.select`."""
-        return select(self._frame, objectives, preferences, **options)
+        if isinstance(self._frame, pl.DataFrame):
+            return select(self._frame, objectives, preferences, **options)
+        added = added_types(named=preference_names(preferences) is not None)
+        return pl.defer(
+            lambda: select(self._frame, objectives, preferences, **options),
+            schema=lambda: pl.Schema({**self._frame.collect_schema(), **added}),
+        )
 
     def hypervolume(
-        self,
-        objectives: Sequence[str] | Mapping[str, str],
-        *,
-        ref: ArrayLike,
-        n_threads: int | None = None,
+        self, objectives: Named | str, *, ref: ArrayLike, n_threads: int | None = None
     ) -> float:
         """The volume that the rows dominate above the reference point, in objectives' order."""
-        points, larger = columns_of(self._frame, objectives)
-        return hypervolume(points, ref=ref, maximize=larger, n_threads=n_threads)
+        return frames.volume(self._frame, objectives, ref=ref, n_threads=n_threads)
 
-    def _groups(self, by: str | None) -> pl.Series | None:
-        if by is None:
-            return None
-        refuse_missing(self._frame, by, "by")
-        return self._frame[by]
+    def rays(
+        self,
+        objectives: Named | str,
+        origin: ArrayLike,
+        through: ArrayLike,
+        *,
+        k: int,
+        n_threads: int | None = None,
+    ) -> Any:
+        """The k rows nearest to each ray; see `paretohqd.nearest_to_rays`."""
+        return frames.rays(self._frame, objectives, origin, through, k=k, n_threads=n_threads)

@@ -102,6 +102,14 @@ class Objectives:
         """Number of objectives."""
         return len(self.columns)
 
+    def worst(self) -> NDArray[np.float64]:
+        """The smallest value of each objective, shape (m,); +inf where there is no point."""
+        return np.array([column.min(initial=np.inf) for column in self.columns], dtype=np.float64)
+
+    def best(self) -> NDArray[np.float64]:
+        """The largest value of each objective, shape (m,); -inf where there is no point."""
+        return np.array([column.max(initial=-np.inf) for column in self.columns], dtype=np.float64)
+
     def require_finite(self, purpose: str) -> Self:
         """Return these objectives if no value is infinite.
 

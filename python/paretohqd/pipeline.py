@@ -20,7 +20,8 @@ from paretohqd import config, data, evaluation, models, scoring, training
 from paretohqd.answers import answer, sample
 from paretohqd.progress import Screen
 from paretohqd.report import write_report
-from paretohqd.selection import Selection, choose
+from paretohqd.selected import Selection
+from paretohqd.selection import choose
 from paretohqd.session import Session
 from paretohqd.stages import Result, hash_frame, hash_path
 
@@ -124,20 +125,21 @@ def select(s: Session, stage: int, scored: Result) -> Result:
     k = spec.k if stage == 1 else spec.k_stage2 or max(1, spec.k // 2)
 
     def work(out: Path) -> Mapping[str, Any]:
-        frame = pl.read_parquet(scored.path / "scored.parquet")
+        # Read in batches: offline answers may be more than memory holds.
         chosen = choose(
-            frame, s.names, s.weights, k=k, upto=spec.upto, at_least=spec.at_least,
-            bounds=spec.bounds, scale=spec.scale,
+            scored.path / "scored.parquet", s.names, s.weights, k=k, upto=spec.upto,
+            at_least=spec.at_least, bounds=spec.bounds, scale=spec.scale,
             distinct="prompt" if spec.one_per_prompt else None,
         )  # fmt: skip
         chosen.rows.write_parquet(out / "selection.parquet")
-        context = frame.select(s.names).with_row_index("row")
-        context.with_columns(layer=pl.Series(chosen.layer)).write_parquet(out / "pool.parquet")
+        context = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
+        layered = context.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
+        layered.write_parquet(out / "pool.parquet")
         summary = selection_summary(s, chosen, k)
         (out / "summary.json").write_text(json.dumps(summary, indent=1))
         sizes = summary["layers"]
         s.screen.line(
-            f"  pool: {summary['pool']} of {len(frame)} rows in {len(sizes)} layers; "
+            f"  pool: {summary['pool']} of {chosen.n} rows in {len(sizes)} layers; "
             f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of theirs"
         )
         return {"k": k, "pool": summary["pool"], "layers": len(sizes)}
@@ -302,7 +304,7 @@ def selection_summary(s: Session, chosen: Selection, k: int) -> dict[str, Any]:
         "preferences": s.weights.tolist(),
         "r_min": chosen.r_min.tolist(),
         "r_max": chosen.r_max.tolist(),
-        "n": len(chosen.layer),
+        "n": chosen.n,
         "pool": sum(sizes),
         "layers": sizes,
         "overlap": chosen.overlap().tolist(),

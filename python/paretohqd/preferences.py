@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import comb
 
 import numpy as np
@@ -14,12 +15,14 @@ TOLERANCE = 1e-6
 """How far from 1 the weights of a preference may sum."""
 
 
-def preference_weights(preferences: int | ArrayLike, m: int) -> NDArray[np.float64]:
+def preference_weights(
+    preferences: int | ArrayLike | Mapping[str, Sequence[float]], m: int
+) -> NDArray[np.float64]:
     """The (P, m) weights that `preferences` stands for, checked.
 
     Args:
         preferences: how many, spread evenly on the simplex (see `preference_grid`), or the weights
-            themselves, shape (P, m).
+            themselves, shape (P, m), or {name: weights}.
         m: number of objectives, at least 2.
 
     Raises:
@@ -30,6 +33,8 @@ def preference_weights(preferences: int | ArrayLike, m: int) -> NDArray[np.float
         >>> preference_weights(3, 2).tolist()
         [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
     """
+    if isinstance(preferences, Mapping):
+        preferences = list(preferences.values())
     if isinstance(preferences, int | np.integer) and not isinstance(preferences, bool):
         return preference_grid(m, _divisions(count("preferences", preferences), m))
     try:
@@ -50,6 +55,22 @@ def preference_weights(preferences: int | ArrayLike, m: int) -> NDArray[np.float
             f"{first}, {weights[first].tolist()}): weights are at least 0 and sum to 1"
         )
     return weights
+
+
+def preference_names(
+    preferences: int | ArrayLike | Mapping[str, Sequence[float]],
+) -> tuple[str, ...] | None:
+    """The names that preferences were given, if they were.
+
+    Example:
+        >>> preference_names({"kind": [0.2, 0.8], "frank": [0.8, 0.2]})
+        ('kind', 'frank')
+    """
+    if not isinstance(preferences, Mapping):
+        return None
+    if wrong := [name for name in preferences if not isinstance(name, str)]:
+        raise ValueError(f"preferences: names are text, got {wrong[0]!r}")
+    return tuple(preferences)
 
 
 def _divisions(number: int, m: int) -> int:

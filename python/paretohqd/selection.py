@@ -2,56 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from paretohqd.columns import refuse_missing, refuse_taken, tradeable
-from paretohqd.layers import group_ids, pareto_layers
-from paretohqd.metrics import selection_overlap
-from paretohqd.objectives import Objectives, count
-from paretohqd.preferences import preference_weights
-from paretohqd.rays import nearest_to_rays
-
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
+from paretohqd.columns import (
+    Named,
+    Scores,
+    column,
+    key_columns,
+    key_ids,
+    refuse_missing,
+    refuse_taken,
+)
+from paretohqd.first_layers import FirstLayers
+from paretohqd.grouped import choose_in_groups
+from paretohqd.objectives import count
+from paretohqd.pool import Floats, Nearest, Pool, Rows, row_numbers
+from paretohqd.pooling import Stop, pool_in_memory, pool_of, pool_streamed
+from paretohqd.preferences import preference_names, preference_weights
+from paretohqd.selected import Selection
+from paretohqd.sources import Source
+from paretohqd.streaming import Progress, bad_rows_named, gather
 
 ADDED = ("preference", "weights", "position", "distance", "layer", "row")
-"""Columns that a selection adds to the input's own."""
+"""Columns that a selection adds to the input's own, and `preference_name` if there are names."""
+
+_TYPES: dict[str, Any] = {
+    "preference": pl.Int32,
+    "preference_name": pl.String,
+    "weights": pl.List(pl.Float64),
+    "position": pl.Int32,
+    "distance": pl.Float64,
+    "layer": pl.Int32,
+    "row": pl.UInt32,
+}
 
 
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """A selection with what it was made from."""
-
-    rows: pl.DataFrame
-    """Long frame: k rows per preference, see `select`."""
-    weights: Floats
-    """(P, M) preferences."""
-    layer: NDArray[np.int32]
-    """(n,) Pareto layer of every input row; -1 beyond the pool."""
-    r_min: Floats
-    """(M,) nadir, in the input's units: the worst of the reference set per objective."""
-    r_max: Floats
-    """(M,) ideal, in the input's units: the best of the reference set per objective."""
-
-    def layer_sizes(self) -> list[int]:
-        """Rows in each layer of the pool, best first."""
-        return [int(size) for size in np.bincount(self.layer[self.layer >= 0])]
-
-    def overlap(self) -> Floats:
-        """(P, P) Jaccard index of the preferences' sets of rows; 1 on the diagonal."""
-        return selection_overlap(self.rows)
+def added_types(*, named: bool) -> dict[str, Any]:
+    """The columns that a selection adds, and their types."""
+    return {name: kind for name, kind in _TYPES.items() if named or name in ADDED}
 
 
 def select(
-    frame: pl.DataFrame,
-    objectives: Sequence[str] | Mapping[str, str],
-    preferences: int | ArrayLike = 11,
+    frame: object,
+    objectives: Named | str,
+    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
     *,
     k: int = 100,
     upto: int | None = None,
@@ -59,7 +58,10 @@ def select(
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
     distinct: str | None = None,
+    by: str | Sequence[str] | None = None,
     nan: Literal["raise", "drop"] = "raise",
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
     n_threads: int | None = None,
 ) -> pl.DataFrame:
     """Choose a training set for each preference from a frame of scored answers.
@@ -70,11 +72,17 @@ def select(
     this project's choices where the paper's are unknown.
 
     Args:
-        frame: one row per answer, with a numeric column per objective; other columns are kept.
-        objectives: column names (larger is better), or {name: "max" | "min"}.
+        frame: one row per answer, with a numeric column per objective; other columns are kept. A
+            Polars DataFrame or LazyFrame; a path, folder or pattern of Parquet, CSV or JSONL files
+            (also "s3://..", "hf://..", as Polars reads them); a pandas or Arrow table, a DuckDB
+            relation, a Hugging Face Dataset. What is lazy or in files is streamed: only scores
+            of the first layers stay in memory, other columns are read for the chosen rows alone.
+        objectives: column names (larger is better), or {name: "max" | "min"}. A column of
+            fixed-size arrays (`pl.Array`) stands for all its components.
         preferences: how many, spread evenly on the simplex from (1, 0, ..) to (.., 0, 1), or the
-            weights themselves, shape (P, M), each row at least 0 and summing to 1.
-        k: rows per preference.
+            weights themselves, shape (P, M), each row at least 0 and summing to 1, or
+            {name: weights}.
+        k: rows per preference; with `by`, at most, in each group.
         upto: the pool is this many layers.
         at_least: the pool is the fewest layers that hold this many rows. By default P * k, for with
             a small pool neighbouring preferences get nearly the same rows.
@@ -85,18 +93,28 @@ def select(
         distinct: a column, such as the prompt, of which each preference gets no value twice. Unless
             `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows
             and k different values.
+        by: one or more columns within whose values rows are chosen, such as the prompt: each group
+            has its own layers (all of them unless `upto` or `at_least` is given), bounds and rays,
+            as if it were alone. An objective with one value in a group trades nothing there, and
+            a group with fewer than k rows gives all it has. Scores and keys of all rows are held
+            in memory.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
+        memory_limit: bytes that rows may take while they are streamed; a pool that needs more is
+            refused.
+        progress: is told how many rows have been read, batch by batch, while they are streamed.
         n_threads: threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
 
     Returns:
-        P * k rows, preference by preference, nearest first: the input's columns and `preference`
-        (index), `weights`, `position` (0..k-1), `distance` (in the scaled units), `layer`, `row`
-        (index in the input). Equal distances go to the earlier row. A row may serve several
-        preferences.
+        P * k rows, preference by preference (with `by`, then group by group in the order of their
+        first rows), nearest first: the input's columns and `preference` (index), `weights`,
+        `position` (0..k-1), `distance` (in the scaled units), `layer`, `row` (index in the input);
+        also `preference_name` if they have names. Equal distances go to the earlier row. A row may
+        serve several preferences.
 
     Raises:
         ValueError: a missing, non-numeric, constant or infinite score column, null or NaN, weights
-            off the simplex, fewer rows than k, a column name that the result needs.
+            off the simplex, fewer rows than k, a column name that the result needs; files that
+            cannot be read or differ; a pool beyond the memory limit.
 
     Example:
         >>> import polars as pl
@@ -108,14 +126,15 @@ def select(
     """
     return choose(
         frame, objectives, preferences, k=k, upto=upto, at_least=at_least, bounds=bounds,
-        scale=scale, distinct=distinct, nan=nan, n_threads=n_threads,
+        scale=scale, distinct=distinct, by=by, nan=nan, memory_limit=memory_limit,
+        progress=progress, n_threads=n_threads,
     ).rows  # fmt: skip
 
 
 def choose(
-    frame: pl.DataFrame,
-    objectives: Sequence[str] | Mapping[str, str],
-    preferences: int | ArrayLike = 11,
+    frame: object,
+    objectives: Named | str,
+    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
     *,
     k: int = 100,
     upto: int | None = None,
@@ -123,179 +142,200 @@ def choose(
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
     distinct: str | None = None,
+    by: str | Sequence[str] | None = None,
     nan: Literal["raise", "drop"] = "raise",
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
     n_threads: int | None = None,
 ) -> Selection:
-    """As `select`, but return the layers, bounds and overlap with the rows."""
+    """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
     k = count("k", k)
     if bounds not in ("pool", "all"):
         raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
-    points = tradeable(frame, objectives, nan=nan)
-    weights = preference_weights(preferences, points.m)
-    refuse_taken(frame, ADDED)
-    if points.n < k:
-        raise ValueError(f"k={k}, but there are only {points.n} rows to choose from: lower k")
-    kept = np.arange(len(frame)) if points.kept is None else points.kept
-    groups = None if distinct is None else _groups(frame, distinct)[kept]
-    layer = _layers(points, groups, len(weights), k, upto, at_least, n_threads)
-    pool = np.flatnonzero(layer >= 0)
-    r_min, r_max = _box(points, pool if bounds == "pool" else None)
-    units = _units(scale, r_min, r_max)
-    rows, distances = _nearest(
-        # In double precision whatever the scores' is, and whichever NumPy promotes.
-        [
-            (column[pool].astype(np.float64) - low) / unit
-            for column, low, unit in zip(points.columns, r_min, units, strict=True)
-        ],
-        (r_max - r_min) / units,
-        weights * (r_max - r_min) / units,
-        None if groups is None else groups[pool],
-        k,
-        n_threads,
-    )
-    layer_of_input = np.full(len(frame), -1, dtype=np.int32)
-    layer_of_input[kept] = layer
-    sign = np.where(points.maximize, 1.0, -1.0)
-    return Selection(
-        rows=_long(frame, weights, kept[pool[rows]], distances, layer_of_input),
-        weights=weights,
-        layer=layer_of_input,
-        r_min=sign * r_min,
-        r_max=sign * r_max,
-    )
-
-
-def _groups(frame: pl.DataFrame, distinct: str) -> NDArray[np.uint32]:
-    """A number for each row, the same for rows with the same value."""
-    refuse_missing(frame, distinct, "distinct")
-    missing = frame[distinct].is_null()
-    if missing.any():
-        raise ValueError(
-            f"distinct: column {distinct!r} is null in {missing.sum()} of {len(frame)} rows "
-            f"(first: row {missing.arg_max()}): fill or drop them"
-        )
-    return group_ids(frame[distinct], len(frame))[0]
-
-
-def _layers(
-    points: Objectives,
-    groups: NDArray[np.uint32] | None,
-    preferences: int,
-    k: int,
-    upto: int | None,
-    at_least: int | None,
-    n_threads: int | None,
-) -> NDArray[np.int32]:
-    """The layer of every row, -1 beyond the pool; the pool has k rows to choose, or it raises."""
+    if upto is not None and at_least is not None:
+        raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
+    source = Source.of(frame)
+    scores = Scores.of(source.schema, objectives)
+    scores.require_two()
+    weights = preference_weights(preferences, len(scores.names))
+    names = preference_names(preferences)
+    refuse_taken(source.names, added_types(named=names is not None))
+    if by is not None:
+        if distinct is not None:
+            raise ValueError("distinct cannot be combined with by: each group is chosen from alone")
+        return _within(
+            source, scores, key_columns(source.names, by), weights, names, nan=nan, k=k, upto=upto,
+            at_least=at_least, bounds=bounds, scale=scale, n_threads=n_threads,
+        )  # fmt: skip
+    if distinct is not None:
+        refuse_missing(source.names, distinct, "distinct")
     grow = upto is None and at_least is None
-    at_least = preferences * k if grow else at_least
-    layer = pareto_layers(points.columns, upto=upto, at_least=at_least, n_threads=n_threads)
-    if groups is not None and grow:
-        layer = _until_distinct(points, layer, groups, k, n_threads)
-    pool = layer >= 0
-    found = int(pool.sum()) if groups is None else len(np.unique(groups[pool]))
-    if found < k:
-        what = "rows" if groups is None else "different values of the column `distinct`"
-        advice = "lower k" if pool.all() else "raise upto or at_least, or lower k"
-        raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
-    return layer
-
-
-def _until_distinct(
-    points: Objectives,
-    layer: NDArray[np.int32],
-    groups: NDArray[np.uint32],
-    k: int,
-    n_threads: int | None,
-) -> NDArray[np.int32]:
-    """These layers and the fewest further ones that bring k groups, or else all."""
-    last = layer.max()
-    while True:
-        pool = np.flatnonzero(layer >= 0)
-        by_layer = pool[np.argsort(layer[pool], kind="stable")]
-        first = np.sort(np.unique(groups[by_layer], return_index=True)[1])
-        if len(first) >= k:
-            last = max(last, layer[by_layer[first[k - 1]]])
-            return np.where(layer <= last, layer, np.int32(-1))
-        if len(pool) == points.n:
-            return layer
-        layer = pareto_layers(points.columns, at_least=2 * len(pool), n_threads=n_threads)
-
-
-def _box(points: Objectives, pool: Rows | None) -> tuple[Floats, Floats]:
-    """Worst and best of every objective in the pool, or in all rows."""
-    columns = [column if pool is None else column[pool] for column in points.columns]
-    r_min = np.array([column.min() for column in columns], dtype=np.float64)
-    r_max = np.array([column.max() for column in columns], dtype=np.float64)
-    with np.errstate(over="ignore"):
-        spans = r_max - r_min
-    for name, span in zip(points.names, spans, strict=True):
-        if span == 0:
-            raise ValueError(
-                f"column {name!r} has one value in the whole pool, so a ray may have no "
-                "direction: take more layers (upto, at_least), or bounds='all'"
-            )
-        if not np.isfinite(span):
-            raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
-    return r_min, r_max
-
-
-def _units(scale: Any, r_min: Floats, r_max: Floats) -> Floats:
-    """What one unit of the distance is, in each objective's own."""
-    if isinstance(scale, str) and scale == "box":
-        return r_max - r_min
-    if isinstance(scale, str) and scale == "none":
-        return np.ones(len(r_min))
-    try:
-        sizes = np.asarray(scale, dtype=np.float64)
-    except (TypeError, ValueError):
-        sizes = np.zeros(0)
-    if sizes.shape != r_min.shape or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise ValueError(
-            f"scale: expected 'box', 'none' or {len(r_min)} numbers above 0, got {scale!r}"
+    stop = Stop(
+        upto=upto, at_least=len(weights) * k if grow else at_least, distinct=distinct,
+        different=k if grow else None, nan=nan, n_threads=n_threads,
+    )  # fmt: skip
+    if isinstance(source.frame, pl.DataFrame):
+        pool, read = pool_in_memory(source.frame, scores, stop), None
+    else:
+        pool, read = pool_streamed(
+            source, scores, objectives, stop, memory_limit=memory_limit, progress=progress
         )
-    return sizes
+    return _selection(
+        pool, weights, names, k=k, bounds=bounds, scale=scale, n_threads=n_threads,
+        rows=lambda places: _rows(source, pool, places, read),
+        scores=source.frame.lazy().select(scores.expressions),
+    )  # fmt: skip
 
 
-def _nearest(
-    columns: list[Floats],
-    origin: Floats,
-    through: Floats,
-    groups: NDArray[np.uint32] | None,
-    k: int,
-    n_threads: int | None,
-) -> tuple[Rows, Floats]:
-    """The k rows nearest to each ray; of each group at most one."""
-    if groups is None:
-        return nearest_to_rays(columns, origin, through, k=k, n_threads=n_threads)
-    asked = min(2 * k, len(groups))
-    while True:
-        rows, distances = nearest_to_rays(columns, origin, through, k=asked, n_threads=n_threads)
-        # Rows come nearest first, so the first place of a group is that of its nearest row.
-        first = [np.unique(groups[ray], return_index=True)[1] for ray in rows]
-        if asked == len(groups) or min(map(len, first)) >= k:
-            break
-        asked = min(4 * asked, len(groups))
-    places = np.array([np.sort(of_ray)[:k] for of_ray in first])
-    return np.take_along_axis(rows, places, 1), np.take_along_axis(distances, places, 1)
+def choose_from(
+    state: FirstLayers,
+    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
+    *,
+    k: int = 100,
+    bounds: Literal["pool", "all"] = "pool",
+    scale: Literal["box", "none"] | Sequence[float] = "box",
+    distinct: str | None = None,
+    n_threads: int | None = None,
+) -> Selection:
+    """Choose as `select` does, from rows that were added in parts.
+
+    Args:
+        state: The first layers of all rows so far; its layers are the pool.
+        preferences: As for `select`, as are the further options.
+        k: Rows per preference.
+        bounds: r_min and r_max over the "pool" or over "all" rows that were ever added.
+        scale: Units of the distance.
+        distinct: A column of which each preference gets no value twice.
+        n_threads: Threads.
+
+    Returns:
+        The selection that `choose` makes from all rows with the same stop; its rows have the
+        columns that were added.
+
+    Raises:
+        ValueError: As `select`, or the state must be read again (see `FirstLayers`).
+
+    Example:
+        >>> import polars as pl
+        >>> import paretohqd as pq
+        >>> state = pq.FirstLayers(["help", "safe"], at_least=2)
+        >>> monday = pl.DataFrame({"help": [1.0, 0.8], "safe": [0.0, 0.7]})
+        >>> tuesday = pl.DataFrame({"help": [0.0, 0.1], "safe": [1.0, 0.1]})
+        >>> chosen = pq.choose_from(state.add(monday).add(tuesday), preferences=3, k=1)
+        >>> chosen.rows.select("help", "safe", "preference", "row").rows()
+        [(1.0, 0.0, 0, 0), (0.8, 0.7, 1, 1), (0.0, 1.0, 2, 2)]
+    """
+    k = count("k", k)
+    rows = state.frame
+    scores = Scores.of(rows.schema, state.objectives)
+    scores.require_two()
+    if distinct is not None:
+        refuse_missing(rows.columns, distinct, "distinct")
+    if not state.finite():
+        raise ValueError("a score is infinite, but a preference's ray needs a finite range")
+    weights = preference_weights(preferences, len(scores.names))
+    pool, kept = pool_of(state, scores, distinct, state.needed() - 1)
+    added = kept.drop("row", "layer")
+    names = preference_names(preferences)
+    refuse_taken(added.columns, added_types(named=names is not None))
+    return _selection(
+        pool, weights, names, k=k, bounds=bounds, scale=scale, n_threads=n_threads,
+        rows=lambda places: added[places], scores=None,
+    )  # fmt: skip
+
+
+def _selection(
+    pool: Pool,
+    weights: Floats,
+    names: tuple[str, ...] | None,
+    *,
+    rows: Callable[[Rows], pl.DataFrame],
+    scores: pl.LazyFrame | None,
+    bounds: Literal["pool", "all"],
+    **options: Any,
+) -> Selection:
+    """Choose from a pool; `rows` gives those at some places of it."""
+    nearest, r_min, r_max = pool.choose(weights, bounds=bounds, **options)
+    return Selection(
+        rows=_long(rows(nearest.places), pool, nearest, weights, names),
+        weights=weights,
+        objectives=pool.objectives(),
+        pool=pool.frame(),
+        r_min=pool.in_input_units(r_min),
+        r_max=pool.in_input_units(r_max),
+        n=pool.rows,
+        scores=scores,
+        names=names,
+    )
+
+
+def _within(
+    source: Source,
+    scores: Scores,
+    keys: list[str],
+    weights: Floats,
+    names: tuple[str, ...] | None,
+    *,
+    nan: Literal["raise", "drop"],
+    **options: Any,
+) -> Selection:
+    """Choose within the groups of rows that agree in the key columns."""
+    frame = source.frame
+    if isinstance(frame, pl.LazyFrame):
+        needed = dict.fromkeys([*scores.columns, *keys])
+        frame = source.collect(frame.select(map(column, needed)))
+    with bad_rows_named(source, scores, nan, finite=True):
+        points = scores.tradeable(frame, nan=nan)
+    kept = np.arange(len(frame)) if points.kept is None else points.kept
+    found = choose_in_groups(points, key_ids(frame, keys, "by")[kept], weights, **options)
+    pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame))
+    nearest = Nearest(
+        np.searchsorted(found.pool, found.rows), found.distances, found.preference, found.position
+    )
+    return Selection(
+        rows=_long(
+            _rows(source, pool, nearest.places, frame[pool.row]), pool, nearest, weights, names
+        ),
+        weights=weights,
+        objectives=pool.objectives(),
+        pool=pool.frame(),
+        r_min=pool.in_input_units(pool.low),
+        r_max=pool.in_input_units(pool.high),
+        n=len(frame),
+        scores=frame.lazy().select(scores.expressions),
+        names=names,
+        by=tuple(keys),
+    )
+
+
+def _rows(source: Source, pool: Pool, places: Rows, read: pl.DataFrame | None) -> pl.DataFrame:
+    """The rows at some places of the pool; of its rows, `read` is known already."""
+    rows = pool.row[places]
+    if isinstance(source.frame, pl.DataFrame):
+        return source.frame[rows]
+    unique, again = np.unique(rows, return_inverse=True)
+    if read is not None:
+        columns = [name for name in read.columns if name in source.names]
+        read = read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
+    return gather(source, unique, read)[again]
 
 
 def _long(
-    frame: pl.DataFrame,
+    chosen: pl.DataFrame,
+    pool: Pool,
+    nearest: Nearest,
     weights: Floats,
-    chosen: Rows,
-    distances: Floats,
-    layer: NDArray[np.int32],
+    names: tuple[str, ...] | None,
 ) -> pl.DataFrame:
-    """The chosen rows of the frame, preference by preference, and what a selection adds."""
-    number, k = chosen.shape
-    flat = chosen.ravel()
-    preference = np.repeat(np.arange(number, dtype=np.int32), k)
-    return frame[flat].with_columns(
+    """The chosen rows and what a selection adds."""
+    preference = nearest.preference
+    named = [] if names is None else [pl.Series("preference_name", names).gather(preference)]
+    return chosen.with_columns(
         pl.Series("preference", preference),
+        *named,
         pl.Series("weights", weights.tolist(), dtype=pl.List(pl.Float64)).gather(preference),
-        pl.Series("position", np.tile(np.arange(k, dtype=np.int32), number)),
-        pl.Series("distance", distances.ravel()),
-        pl.Series("layer", layer[flat]),
-        pl.Series("row", flat.astype(np.uint32)),
+        pl.Series("position", nearest.position),
+        pl.Series("distance", nearest.distances),
+        pl.Series("layer", pool.layer[nearest.places]),
+        row_numbers(pool.row[nearest.places], pool.rows),
     )

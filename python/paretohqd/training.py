@@ -19,6 +19,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
+from paretohqd.dataset import sft_dataset
 from paretohqd.generation import encode_prompts, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
@@ -88,22 +89,6 @@ def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
     ]
 
 
-def to_dataset(rows: pl.DataFrame) -> Dataset:
-    """Rows with prompt and response as the conversational prompt/completion columns TRL masks.
-
-    Only this form trains on the completion alone; a `messages` column would be trained on whole.
-    """
-    return Dataset.from_list(
-        [
-            {
-                "prompt": [{"role": "user", "content": prompt}],
-                "completion": [{"role": "assistant", "content": response}],
-            }
-            for prompt, response in rows.select("prompt", "response").iter_rows()
-        ]
-    )
-
-
 def fit(
     model: Any,
     tokenizer: Any,
@@ -165,7 +150,7 @@ def fit(
         trainer = SFTTrainer(
             model=model,
             args=arguments,
-            train_dataset=to_dataset(rows),
+            train_dataset=sft_dataset(rows, prompt="prompt", completion="response"),
             processing_class=tokenizer,
             peft_config=None if start_from else LoraConfig(**{**LORA_DEFAULTS, **lora}),
             callbacks=[_Steps(on_step)] if on_step else None,

@@ -1,0 +1,92 @@
+"""What the command line's arguments mean."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def size(text: str) -> int:
+    """Bytes, with or without a unit.
+
+    Example:
+        >>> size("1.5GB"), size("800M"), size("4096")
+        (1500000000, 800000000, 4096)
+    """
+    number = text.strip().lower().removesuffix("b").rstrip()
+    unit = number[-1:] if number[-1:] in UNITS else ""
+    try:
+        found = int(float(number.removesuffix(unit)) * UNITS[unit])
+    except (ValueError, OverflowError):
+        found = 0
+    if found < 1:
+        raise ArgumentTypeError(f"expected a size such as 1.5GB or 800MB, got {text!r}")
+    return found
+
+
+def names(text: str) -> list[str]:
+    """Names of columns: "prompt" or "prompt,source"."""
+    found = [part.strip() for part in text.split(",")]
+    if not all(found):
+        raise ArgumentTypeError(f"an empty name in {text!r}")
+    return found
+
+
+def objectives(text: str) -> dict[str, str]:
+    """Names with an optional direction.
+
+    Example:
+        >>> objectives("helpful,length:min")
+        {'helpful': 'max', 'length': 'min'}
+    """
+    found = {}
+    for part in names(text):
+        name, colon, direction = part.rpartition(":")
+        if not colon or direction not in ("min", "max"):
+            name, direction = part, "max"
+        if not name:
+            raise ArgumentTypeError(f"an empty name in {text!r}")
+        if name in found:
+            raise ArgumentTypeError(f"{name} is named twice")
+        found[name] = direction
+    return found
+
+
+def preferences(text: str) -> int | list[list[float]] | dict[str, list[float]]:
+    """How many, or weights, which may have names.
+
+    Example:
+        >>> preferences("11"), preferences("1,0;0.5,0.5"), preferences("kind=0.2,0.8")
+        (11, [[1.0, 0.0], [0.5, 0.5]], {'kind': [0.2, 0.8]})
+    """
+    if text.strip().isdecimal():
+        return positive(text.strip())
+    rows = [row.rpartition("=") for row in text.split(";")]
+    try:
+        weights = [[float(x) for x in row.split(",")] for _, _, row in rows]
+    except ValueError:
+        raise ArgumentTypeError(
+            f"expected a number or weights such as '1,0;0,1', got {text!r}"
+        ) from None
+    given = [name.strip() for name, _, _ in rows]
+    if not any(given):
+        return weights
+    if not all(given) or len(set(given)) < len(given):
+        raise ArgumentTypeError(f"name every preference, none twice, or none at all: {text!r}")
+    return dict(zip(given, weights, strict=True))
+
+
+def pair(text: str) -> tuple[str, str]:
+    """A name and a value."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise ArgumentTypeError(f"expected a name, =, and a value, got {text!r}")
+    return name, value

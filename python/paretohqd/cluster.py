@@ -1,0 +1,67 @@
+"""Ray where it is asked for: its import, blocks in their order, and errors in one line.
+
+What a task raises, Ray Data shows as a page of traceback and forgets the cause of. A ValueError,
+which is for the caller to read, therefore travels as an answer and is raised on the caller's side;
+what nobody foresaw keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from paretohqd.embedded import MissingPackageError
+
+try:
+    import pyarrow as pa
+    import ray
+    import ray.data
+except ImportError as error:
+    raise MissingPackageError(
+        "running on several machines needs Ray: pip install 'paretohqd[ray]'"
+    ) from error
+
+__all__ = ["answers", "in_order", "pa", "packed", "ray", "unpacked"]
+
+
+@contextmanager
+def in_order(dataset: Any) -> Iterator[None]:
+    """Have a dataset's blocks come in the order of its input, whichever task is done first."""
+    options = dataset.context.execution_options
+    before = options.preserve_order
+    options.preserve_order = True
+    try:
+        yield
+    finally:
+        options.preserve_order = before
+
+
+def packed(work: Callable[[], object]) -> pa.Table:
+    """The answer that some work gives, or the ValueError that it raises, as a block of one row."""
+    try:
+        answer = work()
+    except ValueError as error:
+        answer = ValueError(str(error))  # a subclass may not survive the journey
+    cell = pickle.dumps(answer, protocol=pickle.HIGHEST_PROTOCOL)
+    return pa.table({"answer": pa.array([cell], pa.large_binary())})
+
+
+def unpacked(block: pa.Table) -> Iterator[Any]:
+    """The answers in a block: Ray may put those of several tasks into one, or none.
+
+    Raises:
+        ValueError: one of them is an error.
+    """
+    for cell in block["answer"] if block.num_rows else ():
+        answer = pickle.loads(cell.as_buffer())
+        if isinstance(answer, ValueError):
+            raise answer
+        yield answer
+
+
+def answers(dataset: Any) -> list[Any]:
+    """Run a dataset whose blocks are `packed`; references to them, in the order of its input."""
+    with in_order(dataset):
+        return [ref for bundle in dataset.iter_internal_ref_bundles() for ref in bundle.block_refs]

@@ -1,0 +1,195 @@
+"""Selection within groups: what `select` would choose from each group alone, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paretohqd import _core
+from paretohqd.inputs import Column
+from paretohqd.layers import group_ids, pareto_layers
+from paretohqd.objectives import Objectives, count, optional_count
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ChosenInGroups:
+    """The pool of every group and what each preference takes from it.
+
+    Attributes:
+        pool: The rows in the pool of their group, ascending, shape (q,).
+        layer: Pareto layer of each row of the pool within its group, shape (q,).
+        rows: The chosen rows: preference by preference, then group by group in the order in which
+            groups first appear, nearest first; shape (P * T,) with T the sum over groups of k or,
+            if less, the rows in the pool.
+        distances: The distance of each chosen row to its ray, in the scaled units.
+        preference: The number of the preference that chose each row, 0..P-1.
+        position: The place of each among those chosen in its group for that preference, 0..k-1.
+    """
+
+    pool: Rows
+    layer: NDArray[np.int32]
+    rows: Rows
+    distances: Floats
+    preference: NDArray[np.int32]
+    position: NDArray[np.int32]
+
+
+def choose_in_groups(
+    points: Objectives,
+    ids: NDArray[np.uint32],
+    weights: Floats,
+    *,
+    k: int,
+    upto: int | None = None,
+    at_least: int | None = None,
+    bounds: Literal["pool", "all"] = "pool",
+    scale: Literal["box", "none"] | Sequence[float] = "box",
+    n_threads: int | None = None,
+) -> ChosenInGroups:
+    """Choose from every group, for every preference, the k rows nearest to the group's own ray.
+
+    Each group has its own layers, pool, r_min and r_max. Where `select` accepts a group alone, the
+    rows, layers and distances are the same, to the last bit. Where it does not, the choice
+    degrades: an objective with one value in all the group's reference rows trades nothing there;
+    if no objective with a weight is left, the ray is the ideal point itself and rows rank by their
+    distance to it; a pool of fewer than k rows gives all it has. Equal distances go to the earlier
+    row. O(n m P) after the layers, and a sort where the rows of a group are not adjacent.
+
+    Args:
+        points: n finite points, larger is better in each objective.
+        ids: the group of each row, shape (n,); any numbers, in any order.
+        weights: preferences on the simplex, shape (P, M).
+        k: rows per group and preference.
+        upto: the pool of a group is this many of its layers; by default all.
+        at_least: the pool of a group is its fewest layers that hold this many rows.
+        bounds: r_min and r_max of a group over its "pool" or over "all" its rows.
+        scale: units of the distance: "box" divides each objective by r_max - r_min of the group,
+            "none" leaves the rewards as they are, numbers divide by those.
+        n_threads: threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
+
+    Raises:
+        ValueError: a value is infinite, an objective spans more than doubles can hold in a group,
+            a shape does not fit, or an option has no such value.
+
+    Example:
+        >>> import numpy as np
+        >>> from paretohqd.objectives import Objectives
+        >>> answers = Objectives.of([[1.0, 0.0], [0.4, 0.5], [0.0, 1.0], [5.0, 2.0], [4.0, 1.0]])
+        >>> prompt = np.array([0, 0, 0, 1, 1], dtype=np.uint32)
+        >>> chosen = choose_in_groups(answers, prompt, np.array([[0.5, 0.5], [1.0, 0.0]]), k=1)
+        >>> chosen.rows, chosen.preference
+        (array([1, 3, 0, 3]), array([0, 0, 1, 1], dtype=int32))
+    """
+    # No group has more rows than there are; a longer count might not fit the kernel's integers.
+    k, threads = min(count("k", k), max(points.n, 1)), optional_count("n_threads", n_threads)
+    if bounds not in ("pool", "all"):
+        raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
+    if weights.ndim != 2 or weights.shape[1] != points.m:
+        raise ValueError(f"weights: expected shape (P, {points.m}), got {weights.shape}")
+    units = given_units(scale, points.m)
+    points.require_finite("a preference's ray")
+    ids, size = group_ids(ids, points.n)
+    layer = pareto_layers(
+        points.columns, upto=upto, at_least=at_least, groups=ids, n_threads=threads
+    )
+    order, starts = _group_by_group(ids, size)
+    inside = layer[order] >= 0
+    pool = order[inside]
+    pool_starts = np.concatenate(([0], np.cumsum(inside)))[starts]
+    sizes = np.diff(pool_starts)
+    spans = np.empty((len(sizes), points.m))
+    shifted = []
+    for j, (name, column) in enumerate(zip(points.names, points.columns, strict=True)):
+        values = column[pool]
+        if bounds == "pool":
+            low, span = _box(name, values, pool_starts[:-1])
+        else:
+            low, span = _box(name, column[order], starts[:-1])
+        # What has no span trades nothing: all its rows are at 0, in any unit.
+        unit = np.where(span == 0, 1, span) if units is None else np.full_like(span, units[j])
+        spans[:, j] = span / unit
+        # In double precision whatever the scores' is, as for rows without groups.
+        values = values.astype(np.float64, copy=False)
+        values -= np.repeat(low, sizes)
+        values /= np.repeat(unit, sizes)
+        shifted.append(values)
+    rows, distances = _core.nearest_in_groups(
+        shifted, pool_starts.astype(np.uint32), spans.ravel(),
+        np.asarray(weights, dtype=np.float64).ravel(), k, threads,
+    )  # fmt: skip
+    taken = np.minimum(sizes, k)
+    per_preference = int(taken.sum())
+    first = np.repeat(np.cumsum(taken) - taken, taken)
+    position = np.arange(per_preference) - first
+    members = np.flatnonzero(layer >= 0)
+    return ChosenInGroups(
+        pool=members,
+        layer=layer[members],
+        rows=pool[rows],
+        distances=distances,
+        preference=np.repeat(np.arange(len(weights), dtype=np.int32), per_preference),
+        position=np.tile(position.astype(np.int32), len(weights)),
+    )
+
+
+def given_units(scale: Any, m: int) -> Floats | None:
+    """What one unit of the distance is in each objective, shape (m,); None if it is its box.
+
+    Raises:
+        ValueError: neither "box", "none" nor m numbers above 0.
+
+    Example:
+        >>> given_units("none", 3)
+        array([1., 1., 1.])
+    """
+    if isinstance(scale, str) and scale == "box":
+        return None
+    if isinstance(scale, str) and scale == "none":
+        return np.ones(m)
+    try:
+        sizes = np.asarray(scale, dtype=np.float64)
+    except (TypeError, ValueError):
+        sizes = np.zeros(0)
+    if sizes.shape != (m,) or not (np.isfinite(sizes) & (sizes > 0)).all():
+        raise ValueError(f"scale: expected 'box', 'none' or {m} numbers above 0, got {scale!r}")
+    return sizes
+
+
+def _group_by_group(ids: NDArray[np.uint32], size: int) -> tuple[Rows, Rows]:
+    """The rows group by group, groups by their first row; where each group starts, and the end."""
+    rows = np.arange(len(ids))
+    if not _ascend(ids):
+        # By the first row instead. Of several rows written to one place, the last one stays.
+        first = np.empty(size, dtype=np.uint32)
+        first[ids[::-1]] = rows[::-1]
+        ids = first[ids]
+    if not _ascend(ids):
+        # With the row in its lower half no two keys are equal, so any fast sort is a stable one.
+        keys = ids.astype(np.uint64) << np.uint64(32) | rows.astype(np.uint64)
+        keys.sort()
+        rows = (keys & np.uint64(2**32 - 1)).astype(np.int64)
+        ids = ids[rows]
+    edges = np.ones(len(ids) + 1, dtype=np.bool_)
+    edges[1:-1] = ids[1:] != ids[:-1]
+    return rows, np.flatnonzero(edges)
+
+
+def _ascend(ids: NDArray[np.uint32]) -> bool:
+    return bool((ids[1:] >= ids[:-1]).all())
+
+
+def _box(name: str | int, column: Column, heads: Rows) -> tuple[Floats, Floats]:
+    """The worst value of each group and how far it is from the best."""
+    low = np.minimum.reduceat(column, heads).astype(np.float64)
+    with np.errstate(over="ignore"):
+        span = np.maximum.reduceat(column, heads).astype(np.float64) - low
+    if not np.isfinite(span).all():
+        raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
+    return low, span

@@ -1,0 +1,236 @@
+"""Rows that lie on many machines, in files or in a Ray Dataset, and what is done to each part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from polars.io.plugins import register_io_source
+
+from paretohqd.cluster import answers, in_order, pa, packed, ray, unpacked
+from paretohqd.first_layers import FirstLayers
+from paretohqd.merging import Want, merged
+from paretohqd.sources import Source
+
+Rows = NDArray[np.int64]
+
+Types = tuple[dict[str, pl.DataType], dict[str, pl.DataType]]
+"""Columns of a file, and columns that the names of its folders stand for."""
+
+PART = 4_000_000
+"""Rows of a file that one task reads, a batch at a time."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Files:
+    """Rows in Parquet files that every machine can read.
+
+    Attributes:
+        source: All of them.
+        sizes: Rows in each file.
+    """
+
+    source: Source
+    sizes: Rows
+
+    @classmethod
+    def of(cls, data: object) -> Self:
+        """Find the files and their sizes, which stand at their ends.
+
+        Raises:
+            ValueError: no such file, one of another kind or that cannot be read.
+        """
+        source = Source.of(data)
+        if not source.files or not source.files[0].lower().endswith(".parquet"):
+            raise ValueError(
+                f"{source.pattern}: expected Parquet files on a disk that all machines share, or a "
+                "ray.data.Dataset (ray.data.read_csv, read_json, from_arrow; read_parquet for "
+                "object stores); paretohqd.select takes other frames and files on one machine"
+            )
+        _ = source.schema
+        # A task does not run in this process's folder.
+        source = replace(source, files=tuple(os.path.abspath(file) for file in source.files))
+        with source.reading():
+            counts = [pl.scan_parquet(file, glob=False).select(pl.len()) for file in source.files]
+            sizes = [frame.item() for frame in pl.collect_all(counts)]
+        return cls(source=source, sizes=np.array(sizes, dtype=np.int64))
+
+    @cached_property
+    def _types(self) -> Types:
+        """Types of the columns in the files, and of those that the folders' names stand for."""
+        inside = pl.read_parquet_schema(self.source.files[0])
+        types = dict(self.source.schema)
+        return (
+            {name: types[name] for name in inside},
+            {name: kind for name, kind in types.items() if name not in inside},
+        )
+
+    def first_layers(self, want: Want) -> FirstLayers:
+        """The first layers of all rows; of other columns nothing is read."""
+        parts = [
+            {"file": file, "start": start, "size": min(PART, int(size) - start)}
+            for file, size in zip(self.source.files, self.sizes, strict=True)
+            for start in range(0, int(size), PART)
+        ]
+        columns = list(dict.fromkeys([*want.scores.columns, *filter(None, [want.distinct])]))
+        types = {name: self.source.schema[name] for name in columns}
+        nothing = want.of_frame(pl.DataFrame(schema=types))
+        if not parts:
+            return nothing
+        states = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
+            _of_parts, fn_args=(want, self._types), batch_size=None, batch_format="pyarrow",
+            num_cpus=1,
+        )  # fmt: skip
+        return merged(nothing, answers(states))
+
+    def gather(self, rows: Rows, _: pl.DataFrame) -> pl.DataFrame:
+        """Rows by number with all their columns, each file's by a task of its own."""
+        unique, again = np.unique(rows, return_inverse=True)
+        ends = self.sizes.cumsum()
+        task = ray.remote(_of_file)
+        found = [
+            task.remote(file, inside - (end - size), self._types)
+            for file, size, end, inside in zip(
+                self.source.files, self.sizes, ends,
+                np.split(unique, np.searchsorted(unique, ends[:-1])), strict=True,
+            )
+            if len(inside)
+        ]  # fmt: skip
+        frames = [pl.DataFrame(schema=self.source.schema)]
+        for ref in found:
+            frames += unpacked(ray.get(ref))
+        return pl.concat(frames)[again]
+
+
+def _scan(file: str, types: Types) -> Source:
+    inside, folders = types
+    hive: dict[str, Any] = {"hive_partitioning": True, "hive_schema": folders} if folders else {}
+    # A column of another type than in the first file is refused, as it is where all are scanned.
+    scan = pl.scan_parquet(file, glob=False, schema=inside, **hive)
+    return Source(scan, (file,), file)
+
+
+def _of_parts(parts: pa.Table, want: Want, types: Types) -> pa.Table:
+    """The states of some parts, a block of one row each."""
+    return pa.concat_tables(
+        packed(partial(_of_part, part, want, types)) for part in parts.to_pylist()
+    )
+
+
+def _of_part(part: dict[str, Any], want: Want, types: Types) -> FirstLayers:
+    whole = _scan(part["file"], types)
+    piece = replace(whole, frame=whole.frame.lazy().slice(part["start"], part["size"]))
+    try:
+        try:
+            return want.of_source(piece)
+        except ValueError:
+            want.of_source(whole)  # so that the message counts in the file
+            raise
+    except ValueError as error:
+        message = str(error)
+        named = message.startswith(part["file"])
+        raise ValueError(message if named else f"{part['file']}: {message}") from None
+
+
+def _of_file(file: str, rows: Rows, types: Types) -> pa.Table:
+    """Some rows of a file with all columns; a page per column is read for each, no more."""
+
+    def read() -> pl.DataFrame:
+        source = _scan(file, types)
+        scan = source.frame.lazy().select(*types[0], *types[1])
+        with source.reading():
+            return pl.concat(pl.collect_all([scan.slice(int(row), 1) for row in rows]))
+
+    return packed(read)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Blocks:
+    """The rows of a Ray Dataset, in the order of its blocks.
+
+    Attributes:
+        dataset: The dataset.
+        source: Its rows as a LazyFrame that runs it.
+    """
+
+    dataset: Any
+    source: Source
+
+    @classmethod
+    def of(cls, dataset: Any) -> Self:
+        """Look at the first rows for the types of the columns."""
+        first = next(
+            iter(dataset.limit(1).iter_batches(batch_size=None, batch_format="pyarrow")), None
+        )
+        if first is None:
+            raise ValueError("the dataset has no rows")
+        schema = _frame(first).schema
+        return cls(dataset=dataset, source=Source(_lazy(dataset, schema), pattern="the dataset"))
+
+    def first_layers(self, want: Want) -> FirstLayers:
+        """The first layers of all rows, with all their columns."""
+        schema = self.source.schema
+        states = self.dataset.map_batches(
+            _of_block, fn_args=(want, schema), batch_size=None, batch_format="pyarrow", num_cpus=1
+        )
+        try:
+            return merged(want.of_frame(pl.DataFrame(schema=schema)), answers(states))
+        except ValueError:
+            # A task knows of its own block alone: so that the message counts in all rows.
+            replace(want, upto=1).of_source(self.source)
+            raise
+
+    def gather(self, _: Rows, kept: pl.DataFrame) -> pl.DataFrame:
+        """Rows with all their columns, which came along."""
+        return kept.drop("row", "layer")
+
+
+def _of_block(block: pa.Table, want: Want, schema: pl.Schema) -> pa.Table:
+    return packed(lambda: want.of_frame(_typed(block, schema)))
+
+
+def _frame(block: pa.Table) -> pl.DataFrame:
+    return pl.from_arrow(block)  # type: ignore[return-value]
+
+
+def _typed(block: pa.Table, schema: pl.Schema) -> pl.DataFrame:
+    """A block as a frame of these types.
+
+    Raises:
+        ValueError: it has others.
+    """
+    frame = _frame(block)
+    if frame.is_empty():
+        return pl.DataFrame(schema=schema)
+    # A column without a value in a whole block may have lost its type there.
+    nulls = [name for name, kind in frame.schema.items() if kind == pl.Null]
+    frame = frame.with_columns(pl.col(name).cast(schema.get(name, pl.Null)) for name in nulls)
+    for name, kind in frame.schema.items():
+        if schema.get(name) != kind:
+            raise ValueError(
+                f"the dataset: column {name!r} is {kind} in one block and "
+                f"{schema.get(name, 'missing')} in the first: cast it before"
+            )
+    return frame
+
+
+def _lazy(dataset: Any, schema: pl.Schema) -> pl.LazyFrame:
+    """A dataset's rows in the order of its blocks; it runs each time they are read."""
+
+    def read(
+        columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
+    ) -> Iterator[pl.DataFrame]:
+        some = dataset if columns is None else dataset.select_columns(columns)
+        some = some if rows is None else some.limit(rows)
+        with in_order(some):
+            for block in some.iter_batches(batch_size=None, batch_format="pyarrow"):
+                frame = _typed(block, schema)
+                yield frame if predicate is None else frame.filter(predicate)
+
+    return register_io_source(read, schema=schema)

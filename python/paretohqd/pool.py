@@ -1,0 +1,194 @@
+"""The pool of a selection: rows of the first layers, and which of them lie nearest to rays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from paretohqd.grouped import given_units
+from paretohqd.objectives import Objectives
+from paretohqd.rays import nearest_to_rays
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+Keys = NDArray[np.uint32]
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The chosen rows of a pool, preference by preference, nearest first."""
+
+    places: Rows
+    """Where in the pool each is."""
+    distances: Floats
+    """How far from the ray, in the scaled units."""
+    preference: NDArray[np.int32]
+    position: NDArray[np.int32]
+    """0 for the nearest of its preference, and of its group where there are groups."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pool:
+    """The rows of the first layers, larger is better in each objective.
+
+    Attributes:
+        names: The objectives.
+        maximize: Whether larger was better in the input, too.
+        columns: One array of doubles per objective.
+        row: Each row's number in the input, ascending.
+        layer: Each row's Pareto layer.
+        low: (M,) the worst of each objective over all rows, in the pool or not.
+        high: (M,) the best.
+        rows: How many rows there are in all.
+        usable: How many of them were not dropped for null or NaN.
+        keys: A number for each row, of which each preference gets none twice; None: no matter.
+    """
+
+    names: tuple[str, ...]
+    maximize: tuple[bool, ...]
+    columns: tuple[Floats, ...]
+    row: Rows
+    layer: NDArray[np.int32]
+    low: Floats
+    high: Floats
+    rows: int
+    usable: int
+    keys: Keys | None = None
+
+    @classmethod
+    def of(
+        cls, points: Objectives, kept: Rows, inside: Rows, layer: NDArray[np.int32], *,
+        rows: int, keys: Keys | None = None,
+    ) -> Self:  # fmt: skip
+        """The pool of points whose rows in the input are `kept`: those `inside`, of `layer`."""
+        return cls(
+            names=tuple(str(name) for name in points.names),
+            maximize=points.maximize,
+            # In double precision whatever the scores' is, and whichever NumPy promotes.
+            columns=tuple(column[inside].astype(np.float64) for column in points.columns),
+            row=kept[inside],
+            layer=layer,
+            low=points.worst(),
+            high=points.best(),
+            rows=rows,
+            usable=points.n,
+            keys=None if keys is None else keys[inside],
+        )
+
+    def objectives(self) -> dict[str, str]:
+        """The direction of each objective."""
+        directions = ("max" if up else "min" for up in self.maximize)
+        return dict(zip(self.names, directions, strict=True))
+
+    def choices(self) -> int:
+        """How many rows a preference may get."""
+        return len(self.row) if self.keys is None else len(np.unique(self.keys))
+
+    def require(self, k: int) -> None:
+        """Raise a ValueError if there are not k rows to choose."""
+        if self.usable < k:
+            raise ValueError(
+                f"k={k}, but there are only {self.usable} rows to choose from: lower k"
+            )
+        if (found := self.choices()) < k:
+            what = "rows" if self.keys is None else "different values of the column `distinct`"
+            advice = (
+                "lower k" if len(self.row) == self.usable else "raise upto or at_least, or lower k"
+            )
+            raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
+
+    def in_input_units(self, values: Floats) -> Floats:
+        """(M,) values of the objectives as the input has them: minimised ones with their sign."""
+        return np.where(self.maximize, values, -values)
+
+    def frame(self) -> pl.DataFrame:
+        """The pool as a `Selection` shows it."""
+        scores = [
+            pl.Series(name, column if up else -column)
+            for name, up, column in zip(self.names, self.maximize, self.columns, strict=True)
+        ]
+        return pl.DataFrame(
+            [row_numbers(self.row, self.rows), pl.Series("layer", self.layer), *scores]
+        )
+
+    def box(self, bounds: Literal["pool", "all"]) -> tuple[Floats, Floats]:
+        """(M,) worst and best of every objective, in the pool or over all rows."""
+        r_min, r_max = self.low, self.high
+        if bounds == "pool":
+            r_min = np.array([column.min() for column in self.columns])
+            r_max = np.array([column.max() for column in self.columns])
+        with np.errstate(over="ignore"):
+            spans = r_max - r_min
+        for name, span in zip(self.names, spans, strict=True):
+            if span == 0:
+                raise ValueError(
+                    f"column {name!r} has one value in the whole pool, so a ray may have no "
+                    "direction: take more layers (upto, at_least), or bounds='all'"
+                )
+            if not np.isfinite(span):
+                raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
+        return r_min, r_max
+
+    def choose(
+        self,
+        weights: Floats,
+        *,
+        k: int,
+        bounds: Literal["pool", "all"],
+        scale: Any,
+        n_threads: int | None,
+    ) -> tuple[Nearest, Floats, Floats]:
+        """The k rows nearest to each preference's ray, and the box that the rays refer to.
+
+        Raises:
+            ValueError: there are not k rows to choose, or a ray would have no direction.
+        """
+        self.require(k)
+        r_min, r_max = self.box(bounds)
+        units = given_units(scale, len(r_min))
+        if units is None:
+            units = r_max - r_min
+        ideal = (r_max - r_min) / units
+        columns = [
+            (column - low) / unit
+            for column, low, unit in zip(self.columns, r_min, units, strict=True)
+        ]
+        places, distances = _nearest(
+            columns, ideal, weights * ideal, self.keys, k=k, n_threads=n_threads
+        )
+        preference = np.repeat(np.arange(len(weights), dtype=np.int32), k)
+        position = np.tile(np.arange(k, dtype=np.int32), len(weights))
+        return Nearest(places.ravel(), distances.ravel(), preference, position), r_min, r_max
+
+
+def _nearest(
+    columns: list[Floats],
+    origin: Floats,
+    through: Floats,
+    keys: Keys | None,
+    *,
+    k: int,
+    n_threads: int | None,
+) -> tuple[Rows, Floats]:
+    """The k rows nearest to each ray; of each key at most one."""
+    if keys is None:
+        return nearest_to_rays(columns, origin, through, k=k, n_threads=n_threads)
+    asked = min(2 * k, len(keys))
+    while True:
+        rows, distances = nearest_to_rays(columns, origin, through, k=asked, n_threads=n_threads)
+        # Rows come nearest first, so the first place of a key is that of its nearest row.
+        first = [np.unique(keys[ray], return_index=True)[1] for ray in rows]
+        if asked == len(keys) or min(map(len, first)) >= k:
+            break
+        asked = min(4 * asked, len(keys))
+    places = np.array([np.sort(of_ray)[:k] for of_ray in first])
+    return np.take_along_axis(rows, places, 1), np.take_along_axis(distances, places, 1)
+
+
+def row_numbers(rows: Rows, n: int) -> pl.Series:
+    """Row numbers below n in Polars' own type for them, if it holds them."""
+    return pl.Series("row", rows, dtype=pl.UInt32 if n < 2**32 else pl.UInt64)

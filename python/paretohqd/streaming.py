@@ -1,0 +1,182 @@
+"""Larger than memory: the first layers of a source that is read in batches, and rows by number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from paretohqd.columns import Scores, column
+from paretohqd.first_layers import FirstLayers
+from paretohqd.sources import BATCH, Source
+
+Progress = Callable[[int], object]
+"""Is told how many rows have been read."""
+
+
+def first_layers(
+    source: Source,
+    scores: Scores,
+    objectives: Any,
+    *,
+    upto: int | None = None,
+    at_least: int | None = None,
+    keep: Sequence[str] = (),
+    enough: Callable[[FirstLayers], bool] = FirstLayers.enough,
+    nan: Literal["raise", "drop"] = "raise",
+    memory_limit: int | None = None,
+    progress: Progress | None = None,
+    n_threads: int | None = None,
+) -> FirstLayers:
+    """The first layers of all rows of a source, in one pass over its score columns.
+
+    Args:
+        source: The rows.
+        scores: The objectives among its columns.
+        objectives: The same as they were given.
+        upto: How many layers.
+        at_least: Or the fewest that hold this many rows.
+        keep: Further columns to keep of the rows in these layers.
+        enough: Whether a state that has seen all rows suffices. If not, they are read again and
+            twice the layers are kept.
+        nan: Whether to refuse null and NaN scores or to drop their rows.
+        memory_limit: Bytes that kept rows and a batch may take together.
+        progress: Is told how many rows have been read.
+        n_threads: Threads of the kernels.
+
+    Raises:
+        ValueError: a score is null or NaN (file, column, count and first row are named), a file
+            cannot be read, or the layers need more memory than allowed.
+    """
+    columns = list(dict.fromkeys([*scores.columns, *keep]))
+    scores.refuse_types(source.schema)
+    empty = pl.DataFrame(schema={name: source.schema[name] for name in columns})
+    floor = 0
+    while True:
+        state = FirstLayers(objectives, upto=upto, at_least=at_least, nan=nan, n_threads=n_threads)
+        if floor:
+            state.limit = state.floor = floor
+        for batch in source.batches(map(column, columns), _size(memory_limit, empty)):
+            for name in keep:
+                if batch[name].null_count():
+                    row = state.rows + int(batch[name].is_null().arg_max() or 0)
+                    raise ValueError(
+                        f"column {name!r} is null (first at {source.place(row)}): fill or drop "
+                        "such rows"
+                    )
+            with bad_rows_named(source, scores, nan):
+                state.add(batch)
+            if memory_limit is not None and state.bytes() > memory_limit:
+                raise ValueError(
+                    f"{state.kept.height} rows of the first {state.limit} layers take more than "
+                    "the memory limit: ask for fewer layers (upto, at_least, k) or raise it"
+                )
+            if progress is not None:
+                progress(state.rows)
+        if not state.rows:
+            state.add(empty)
+        if upto is not None or state.whole or enough(state):
+            return state
+        floor = 2 * (state.limit or 1)
+
+
+def _size(memory_limit: int | None, batch: pl.DataFrame) -> int:
+    """Rows to read at a time: a batch, its copy and what is read ahead fit in half the limit."""
+    if memory_limit is None:
+        return BATCH
+    return max(1 << 13, min(BATCH, memory_limit // (8 * 8 * max(batch.width, 1))))
+
+
+@contextmanager
+def bad_rows_named(
+    source: Source, scores: Scores, nan: Literal["raise", "drop"], *, finite: bool = False
+) -> Iterator[None]:
+    """Where some rows are refused for their values: count these in all rows, and name the file."""
+    try:
+        yield
+    except ValueError:
+        if source.lazy and nan == "raise":
+            refuse_nan(source, scores)
+        if source.lazy and finite:
+            refuse_infinite(source, scores)
+        raise
+
+
+def refuse_nan(source: Source, scores: Scores) -> None:
+    """Raise a ValueError that counts the first column's null and NaN scores, if there are any."""
+    found = _bad(source, scores, lambda column: column.is_null() | column.is_nan().fill_null(True))
+    for name, (count, nulls, row) in found.items():
+        parts = ((nulls, "null" if nulls == 1 else "nulls"), (count - nulls, "NaN"))
+        told = " and ".join(f"{number} {word}" for number, word in parts if number)
+        raise ValueError(
+            f"column {name!r} holds {told} (first at {source.place(row)}), which cannot be "
+            "ordered; drop or fill these rows first"
+        )
+
+
+def refuse_infinite(source: Source, scores: Scores) -> None:
+    """Raise a ValueError that counts the first column's infinite scores, if there are any."""
+    found = _bad(source, scores, lambda column: column.is_infinite().fill_null(False))
+    for name, (count, _, row) in found.items():
+        raise ValueError(
+            f"column {name!r} holds {count} infinite values (first at {source.place(row)}), but a "
+            "preference's ray needs a finite range; drop or clip these rows first"
+        )
+
+
+def _bad(
+    source: Source, scores: Scores, is_bad: Callable[[pl.Series], pl.Series]
+) -> dict[str, tuple[int, int, int]]:
+    """Columns with bad values: how many there are, how many are null, and the first one's row."""
+    found: dict[str, tuple[int, int, int]] = {}
+    start = 0
+    for batch in source.batches(scores.expressions):
+        for scored in batch:
+            bad = is_bad(scored.cast(pl.Float64))
+            if bad.any():
+                count, nulls, row = found.get(scored.name, (0, 0, start + (bad.arg_max() or 0)))
+                count, nulls = count + int(bad.sum()), nulls + scored.null_count()
+                found[scored.name] = count, nulls, row
+        start += len(batch)
+    return {name: found[name] for name in scores.names if name in found}
+
+
+def gather(
+    source: Source, rows: NDArray[np.int64], expected: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Rows of a source by number, in ascending order, with all columns.
+
+    Args:
+        source: The rows.
+        rows: Ascending numbers, none twice.
+        expected: Columns that these rows had when they were chosen.
+
+    Raises:
+        ValueError: the source gives its rows in another order this time.
+    """
+    found = source.take(rows)
+    known = pl.DataFrame() if expected is None else expected
+    if len(found) != len(rows) or not found.select(map(column, known.columns)).equals(known):
+        raise ValueError(
+            f"{source.pattern}: the rows come in another order each time they are read, so that "
+            "none can be found by number: write them to a file first (sink_parquet), or keep their "
+            "order (maintain_order=True)"
+        )
+    return found
+
+
+def with_layers(
+    source: Source, name: str, rows: NDArray[np.int64], layer: NDArray[np.int32], size: int = BATCH
+) -> Iterator[pl.DataFrame]:
+    """All rows of a source in batches, with their layer; -1 for those not among `rows`."""
+    start = 0
+    for batch in source.batches([pl.all()], size):
+        inside = slice(*np.searchsorted(rows, [start, start + len(batch)]))
+        column = np.full(len(batch), -1, dtype=np.int32)
+        column[rows[inside] - start] = layer[inside]
+        yield batch.with_columns(pl.Series(name, column))
+        start += len(batch)

@@ -1,0 +1,189 @@
+"""The commands on tables: select and layers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+import paretohqd as pq
+from paretohqd import arguments
+from paretohqd.counting import RowCounter
+from paretohqd.files import check_output, write_frame
+from paretohqd.sources import Source
+
+STREAM = Path("-")
+"""Standard input or output, as JSON lines."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add `select` and `layers` to the command line."""
+    select = commands.add_parser("select", help="choose a training set for each preference")
+    _shared_arguments(select, required=False)
+    select.add_argument(
+        "--preferences", type=arguments.preferences, default=11, metavar="N",
+        help="how many, or weights such as '1,0;0.5,0.5;0,1' or 'kind=0.2,0.8' (default: 11)",
+    )  # fmt: skip
+    select.add_argument(
+        "-k", type=arguments.positive, default=100, help="rows per preference (100)"
+    )
+    select.add_argument("--bounds", choices=("pool", "all"), default="pool",
+                        help="rows that r_min and r_max are taken from")  # fmt: skip
+    select.add_argument("--scale", choices=("box", "none"), default="box",
+                        help="units of the distance")  # fmt: skip
+    select.add_argument("--distinct", metavar="COLUMN",
+                        help="no value of this column twice per preference")  # fmt: skip
+    select.add_argument("--nan", choices=("raise", "drop"), default="raise",
+                        help="refuse null and NaN scores, or leave such rows out")  # fmt: skip
+    select.add_argument("--memory-limit", type=arguments.size, metavar="SIZE",
+                        help="what rows may take in memory, such as 1.5GB")  # fmt: skip
+    select.add_argument("--explain", action="store_true",
+                        help="say what the pool is made of and how much is shared")  # fmt: skip
+    select.add_argument("--plot", type=Path, metavar="FILE",
+                        help="draw the selection: .png, .svg or .html")  # fmt: skip
+    select.set_defaults(work=_select)
+
+    layers = commands.add_parser("layers", help="add each row's Pareto layer")
+    _shared_arguments(layers, required=True)
+    layers.set_defaults(work=_layers)
+
+
+def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    parser.add_argument(
+        "input", nargs="+", type=Path,
+        help="Parquet, CSV or JSONL: files, folders, patterns; - for JSONL on standard input",
+    )  # fmt: skip
+    parser.add_argument("-o", "--output", type=Path, required=required,
+                        help="the file to write; - for JSONL on standard output")  # fmt: skip
+    parser.add_argument(
+        "--objectives", type=arguments.objectives, required=True, metavar="NAMES",
+        help="score columns, larger is better: helpful,harmless,length:min",
+    )  # fmt: skip
+    parser.add_argument("--by", type=arguments.names, metavar="COLUMN",
+                        help="each group of rows with the same value here by itself")  # fmt: skip
+    stop = parser.add_mutually_exclusive_group()
+    stop.add_argument("--upto", type=arguments.positive, metavar="L", help="this many layers")
+    stop.add_argument("--at-least", type=arguments.positive, metavar="ROWS",
+                      help="the fewest layers with this many rows")  # fmt: skip
+    parser.add_argument("--threads", type=arguments.positive, help="threads (all)")
+
+
+def _select(parsed: argparse.Namespace) -> None:
+    if parsed.output is None and not (parsed.explain or parsed.plot):
+        raise ValueError("name a file to write (-o), or ask to --explain or --plot")
+    source = _opened(parsed)
+    if parsed.plot is not None:
+        from paretohqd.plots import check_picture
+
+        check_picture(parsed.plot)
+    options = {
+        "k": parsed.k, "upto": parsed.upto, "at_least": parsed.at_least, "bounds": parsed.bounds,
+        "scale": parsed.scale, "distinct": parsed.distinct, "by": parsed.by, "nan": parsed.nan,
+    }  # fmt: skip
+    with _counted(source) as progress:
+        chosen = pq.choose(
+            source, parsed.objectives, parsed.preferences, **options, progress=progress,
+            memory_limit=parsed.memory_limit, n_threads=parsed.threads,
+        )  # fmt: skip
+    summary = chosen.summary()
+    if parsed.output is not None:
+        manifest = {"input": source.pattern, "options": options, **summary}
+        _write(chosen.rows, parsed.output, manifest)
+    if parsed.plot is not None:
+        from paretohqd.plots import save
+
+        save(chosen.plot(), parsed.plot)
+    sizes = summary["layers"]
+    where = " within groups" if parsed.by else ""
+    _say(
+        parsed,
+        f"{len(chosen.weights)} preferences x {parsed.k} rows of {chosen.n}{where}, from a pool of "
+        f"{sum(sizes)} rows in {len(sizes)} layers; {chosen.rows['row'].n_unique()} different rows",
+    )
+    if parsed.explain:
+        _say(parsed, chosen.explain())
+
+
+def _layers(parsed: argparse.Namespace) -> None:
+    source = _opened(parsed)
+    with _counted(source) as progress:
+        found = pq.layers(
+            source, parsed.objectives, by=parsed.by, upto=parsed.upto, at_least=parsed.at_least,
+            progress=progress, n_threads=parsed.threads,
+        )  # fmt: skip
+        sizes: dict[int, int] = {}
+
+        def count(batch: pl.DataFrame) -> pl.DataFrame:
+            for layer, rows in zip(*np.unique(batch["layer"], return_counts=True), strict=True):
+                sizes[int(layer)] = sizes.get(int(layer), 0) + int(rows)
+            return batch
+
+        manifest = {"input": source.pattern, "objectives": parsed.objectives, "by": parsed.by,
+                    "upto": parsed.upto, "at_least": parsed.at_least}  # fmt: skip
+        _write(found.lazy().map_batches(count, streamable=True), parsed.output, manifest)
+    inside = sum(rows for layer, rows in sizes.items() if layer >= 0)
+    _say(
+        parsed,
+        f"{sizes.get(0, 0)} of {sum(sizes.values())} rows on the front; {inside} in "
+        f"{max(sizes, default=-1) + 1} layers",
+    )
+
+
+def _opened(parsed: argparse.Namespace) -> Source:
+    """The input; that the output could be written is known before the work begins."""
+    if parsed.output not in (None, STREAM):
+        check_output(parsed.output)
+    if parsed.input == [STREAM]:
+        return Source(_from_stdin(), pattern="standard input")
+    source = Source.of(parsed.input)
+    for file in source.files:
+        if parsed.output is not None and parsed.output.exists() and parsed.output.samefile(file):
+            raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
+    return source
+
+
+def _from_stdin() -> pl.DataFrame:
+    text = sys.stdin.buffer.read()
+    if not text.strip():
+        raise ValueError("standard input: no rows")
+    try:
+        return pl.read_ndjson(text, infer_schema_length=None)
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"standard input: no JSON lines: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _counted(source: Source) -> Iterator[RowCounter | None]:
+    """Show how many rows have been read, of how many where these can be told quickly."""
+    if not source.lazy:
+        yield None
+        return
+    quick = all(Path(file).suffix.lower() in (".parquet", ".arrow") for file in source.files)
+    counter = RowCounter(source.rows() if quick else None)
+    try:
+        yield counter
+    finally:
+        counter.close()
+
+
+def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path, manifest: dict[str, Any]) -> None:
+    if path != STREAM:
+        text = json.dumps({"version": pq.__version__, **manifest}, default=str)
+        write_frame(frame, path, metadata={"paretohqd": text})
+        return
+    # A buffer of our own: that of an unbuffered Python writes what fits the pipe, and no more.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+        for batch in frame.lazy().collect_batches(maintain_order=True):
+            out.write(batch.write_ndjson().encode())
+
+
+def _say(parsed: argparse.Namespace, text: str) -> None:
+    """Tell the result where it does not mix with rows."""
+    print(text, file=sys.stderr if parsed.output == STREAM else sys.stdout)
