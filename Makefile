@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock pyproject.toml constraints.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint bench bounds wheel docs clean
+.PHONY: help demo test lint bench bounds frames wheel docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ bench: $(VENV)/bench  ## our kernels alone (criterion), then beside other packag
 bounds: $(VENV)/bench  ## shapes of data that break fast code, and peak memory
 	$(BIN)/python benches/shapes.py
 	$(BIN)/python benches/memory.py
+
+frames: $(VENV)/bench  ## 200 million rows streamed, a million groups: 6 GB under runs/, 10 minutes
+	$(BIN)/python benches/frames.py
 
 wheel: $(VENV)/dev  ## build the abi3 wheel into dist/
 	$(BIN)/maturin build --release --out dist

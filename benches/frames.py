@@ -1,0 +1,214 @@
+"""Frames of any size: memory and time of streaming beside a bare scan, groups, and entry costs.
+
+    python benches/frames.py [--rows 200000000] [--folder FOLDER] [--out benches/results]
+
+Makes a folder of Parquet files with three scores and a text column, then, each in a fresh process:
+the sums of the scores by Polars alone (the bare scan), `select` and `layers` of the folder, their
+resident memory at most and their time as a ratio to the scan. Then a million groups of eight, and
+what every kind of table costs to enter. Answers are compared with those of a frame in memory on
+what fits. Linux only (VmHWM).
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from rich.progress import track
+
+import paretohqd as pq
+from paretohqd.bench.record import place, write
+
+NAMES = ["a", "b", "c"]
+PART = 5_000_000
+"""Rows of a file."""
+FITS = 20_000_000
+"""Rows whose answer is also computed in memory."""
+
+
+def make(folder: Path, rows: int) -> None:
+    """Write the files that are not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part in track(range(rows // PART), "write files", transient=True):
+        path = folder / f"{part:04}.parquet"
+        if path.exists():
+            continue
+        scores = np.random.default_rng(part).random((PART, 3))
+        text = pl.select(pl.format("answer {} of the file", pl.int_range(PART))).to_series()
+        frame = pl.DataFrame(scores, schema=NAMES).with_columns(text=text)
+        beside = path.with_suffix(".new")
+        frame.write_parquet(beside)
+        beside.rename(path)
+
+
+def files(folder: str, rows: int) -> list[str]:
+    return [f"{folder}/{part:04}.parquet" for part in range(rows // PART)]
+
+
+def scan(folder: str, rows: int) -> Any:
+    query = pl.scan_parquet(files(folder, rows), glob=False).select(pl.col(NAMES).sum())
+    return query.collect(engine="streaming")
+
+
+def select(folder: str, rows: int) -> Any:
+    return pq.select(files(folder, rows), NAMES, 10, k=100)
+
+
+def select_again(folder: str, rows: int) -> Any:
+    """All but the reading of the chosen rows' other columns."""
+    lazy = pl.scan_parquet(files(folder, rows), glob=False).select(NAMES)
+    return pq.select(lazy, NAMES, 10, k=100)
+
+
+def first_layers(folder: str, rows: int) -> Any:
+    return (
+        pq.FirstLayers(NAMES, upto=5)
+        .add(pl.scan_parquet(files(folder, rows), glob=False).select(NAMES))
+        .frame
+    )
+
+
+def layers(folder: str, rows: int) -> Any:
+    query = pq.layers(files(folder, rows), NAMES, upto=5)
+    return query.filter(pl.col("layer") >= 0).collect(engine="streaming")
+
+
+CALLS: dict[str, Callable[[str, int], Any]] = {
+    "bare scan": scan, "select": select, "select of score columns": select_again,
+    "first 5 layers": first_layers, "layers upto 5, filtered": layers,
+}  # fmt: skip
+
+
+def child(call: str, folder: str, rows: int) -> None:
+    """Print seconds, and the resident memory at most, of one call."""
+    start = time.perf_counter()
+    CALLS[call](folder, rows)
+    seconds = time.perf_counter() - start
+    status = Path("/proc/self/status").read_text().splitlines()
+    peak = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+    print(seconds, peak * 1024)
+
+
+def fresh(call: str, folder: Path, rows: int, repeats: int) -> tuple[float, float]:
+    """The least seconds and the largest peak of some processes."""
+    found = []
+    for _ in range(repeats):
+        done = subprocess.run(
+            [sys.executable, __file__, "--child", call, str(folder), str(rows)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise SystemExit(f"{call}: {done.stderr}")
+        seconds, peak = map(float, done.stdout.split())
+        found.append((seconds, peak))
+    return min(seconds for seconds, _ in found), max(peak for _, peak in found)
+
+
+def streamed(folder: Path, rows: int) -> list[dict[str, Any]]:
+    least, _ = fresh("bare scan", folder, rows, 1)  # The files come into the cache.
+    table = []
+    for call in CALLS:
+        seconds, peak = fresh(call, folder, rows, 2)
+        least = seconds if call == "bare scan" else least
+        table.append(row(call, rows, seconds, least, peak, "bare scan"))
+    return table
+
+
+def same_answers(folder: Path, rows: int) -> None:
+    """What is streamed is what is computed in memory."""
+    held = pl.read_parquet(files(str(folder), rows))
+    assert select(str(folder), rows).equals(pq.select(held, NAMES, 10, k=100))
+    assert layers(str(folder), rows).equals(
+        held.pareto.layers(NAMES, upto=5).filter(pl.col("layer") >= 0)
+    )
+
+
+def best(call: Callable[[], Any], repeats: int = 5) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def in_groups(groups: int) -> list[dict[str, Any]]:
+    """Groups of eight, in order and shuffled, beside the same rows without groups."""
+    rng = np.random.default_rng(1)
+    frame = pl.DataFrame(rng.random((8 * groups, 3)), schema=NAMES).with_columns(
+        prompt=pl.Series(np.arange(8 * groups) // 8)
+    )
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=1)
+    texts = shuffled.with_columns(pl.format("prompt {}", "prompt").alias("prompt"))
+    whole = best(lambda: frame.pareto.layers(NAMES), 3)
+    table = [row("layers without groups", len(frame), whole, whole, 0, "itself")]
+    for told, data in (("in order", frame), ("shuffled", shuffled), ("shuffled texts", texts)):
+        layers = best(lambda data=data: data.pareto.layers(NAMES, by="prompt"), 3)
+        table.append(row(f"layers by prompt, {told}", len(frame), layers, whole, 0, "no groups"))
+        chosen = best(lambda data=data: pq.select(data, NAMES, 10, k=1, by="prompt"), 2)
+        table.append(row(f"select by prompt, {told}", len(frame), chosen, whole, 0, "no groups"))
+    return table
+
+
+def entries(n: int) -> list[dict[str, Any]]:
+    """The same layers from every kind of table, beside a Polars frame of one chunk."""
+    values = np.random.default_rng(2).random((n, 3))
+    frame = pl.DataFrame(values, schema=NAMES)
+    chunked = pl.concat([frame[i : i + n // 10] for i in range(0, n, n // 10)], rechunk=False)
+    kinds: dict[str, Any] = {
+        "Polars": frame, "Polars, 10 chunks": chunked, "Polars, lazy": frame.lazy(),
+        "Arrow": frame.to_arrow(), "pandas": frame.to_pandas(),
+        "array column": frame.select(pl.concat_arr(NAMES).alias("r")),
+    }  # fmt: skip
+    first = best(lambda: pq.layers(frame, NAMES, upto=5))
+    table = []
+    for told, data in kinds.items():
+        names = ["r"] if told == "array column" else NAMES
+
+        def call(data: Any = data, names: list[str] = names) -> Any:
+            return pq.layers(data, names, upto=5).lazy().select("layer").collect()
+
+        assert call().equals(pq.layers(frame, NAMES, upto=5).select("layer"))
+        table.append(row(f"first 5 layers of {told}", n, best(call), first, 0, "Polars"))
+    return table
+
+
+def row(call: str, n: int, seconds: float, base: float, peak: float, beside: str) -> dict[str, Any]:
+    return {
+        "call": call, "rows": n, "seconds": f"{seconds:.3g}", "beside": beside,
+        "ratio": f"{seconds / base:.2f}", "peak_mb": f"{peak / 1e6:.0f}" if peak else "",
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=200_000_000)
+    parser.add_argument("--groups", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path, default=Path("runs/frames"))
+    parser.add_argument("--out", type=Path, default=Path("benches/results"))
+    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.child:
+        child(given.child[0], given.child[1], int(given.child[2]))
+        return
+    make(given.folder, given.rows)
+    same_answers(given.folder, min(FITS, given.rows))
+    table = [*streamed(given.folder, given.rows), *in_groups(given.groups), *entries(10_000_000)]
+    path = place(given.out, "frames")
+    write(table, path, list(table[0]))
+    for line in table:
+        peak = f"  at most {line['peak_mb']} MB" if line["peak_mb"] else ""
+        size = f"{line['call']:34} {line['rows']:>12,} rows"
+        print(f"{size}  {line['seconds']:>7} s = {line['ratio']:>6} x {line['beside']}{peak}")
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()
