@@ -289,9 +289,9 @@ def _within(
     kept = np.arange(len(frame)) if points.kept is None else points.kept
     found = choose_in_groups(points, key_ids(frame, keys, "by")[kept], weights, **options)
     pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame))
-    nearest = Nearest(
-        np.searchsorted(found.pool, found.rows), found.distances, found.preference, found.position
-    )
+    place = np.empty(points.n, dtype=np.int64)
+    place[found.pool] = np.arange(len(found.pool))
+    nearest = Nearest(place[found.rows], found.distances, found.preference, found.position)
     return Selection(
         rows=_long(
             _rows(source, pool, nearest.places, frame[pool.row]), pool, nearest, weights, names
