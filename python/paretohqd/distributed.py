@@ -17,17 +17,15 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from paretohqd.actors import generate, score
+from paretohqd.asking import Asked
 from paretohqd.cluster import ray
-from paretohqd.columns import Named, Scores, column, key_ids, refuse_missing, refuse_taken
+from paretohqd.columns import Named, Scores, column, key_ids
 from paretohqd.first_layers import FirstLayers
 from paretohqd.merging import Want
-from paretohqd.objectives import count
 from paretohqd.parts import Blocks, Files
 from paretohqd.pool import Pool
 from paretohqd.pooling import Stop, pool_of
-from paretohqd.preferences import preference_names, preference_weights
 from paretohqd.selected import Selection
-from paretohqd.selection import _selection, added_types
 from paretohqd.sources import Source
 
 __all__ = ["choose", "generate", "score", "select"]
@@ -105,30 +103,17 @@ def choose(
     nan: Literal["raise", "drop"] = "raise",
 ) -> Selection:
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
-    k = count("k", k)
-    if bounds not in ("pool", "all"):
-        raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
-    if upto is not None and at_least is not None:
-        raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
     rows = Blocks.of(data) if isinstance(data, ray.data.Dataset) else Files.of(data)
-    scores = Scores.of(rows.source.schema, objectives)
-    scores.require_two()
-    weights = preference_weights(preferences, len(scores.names))
-    names = preference_names(preferences)
-    refuse_taken(rows.source.names, added_types(named=names is not None))
-    if distinct is not None:
-        refuse_missing(rows.source.names, distinct, "distinct")
-    grow = upto is None and at_least is None
-    stop = Stop(
-        upto=upto, at_least=len(weights) * k if grow else at_least, distinct=distinct,
-        different=k if grow else None, nan=nan,
-    )  # fmt: skip
-    pool, kept = _pool(rows, scores, objectives, stop)
-    return _selection(
-        pool, weights, names, k=k, bounds=bounds, scale=scale, n_threads=None,
-        rows=lambda places: rows.gather(pool.row[places], kept[places]),
-        scores=rows.source.frame.lazy().select(scores.expressions),
-    )  # fmt: skip
+    source = rows.source
+    asked = Asked.of(source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale)
+    stop = asked.stop(source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan)
+    pool, kept = _pool(rows, asked.scores, objectives, stop)
+    return asked.selection(
+        pool,
+        lambda places: rows.gather(pool.row[places], kept[places]),
+        scores=source.frame.lazy().select(asked.scores.expressions),
+        n_threads=None,
+    )
 
 
 def _pool(

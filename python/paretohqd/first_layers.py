@@ -133,7 +133,8 @@ class FirstLayers:
         self._waiting.append(frame[kept].with_columns(numbers))
         self.rows += len(frame)
         waiting = sum(map(len, self._waiting))
-        if waiting >= max(SETTLE, len(self._layer)) or self._screen is None:
+        unscreened = self._screen is None and self.limit is not None
+        if unscreened or waiting >= max(SETTLE, len(self._layer)):
             self._settle()
             self._choose_screen(points)
 

@@ -9,9 +9,10 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from paretohqd import frames
+from paretohqd.asking import added_types
 from paretohqd.columns import Named
 from paretohqd.preferences import preference_names
-from paretohqd.selection import added_types, select
+from paretohqd.selection import select
 
 
 @pl.api.register_lazyframe_namespace("pareto")

@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
-from paretohqd.columns import (
-    Named,
-    Scores,
-    column,
-    key_columns,
-    key_ids,
-    refuse_missing,
-    refuse_taken,
-)
+from paretohqd.asking import ADDED, Asked
+from paretohqd.columns import Named, column, key_columns, key_ids, refuse_missing
 from paretohqd.first_layers import FirstLayers
 from paretohqd.grouped import choose_in_groups
-from paretohqd.objectives import count
-from paretohqd.pool import Floats, Nearest, Pool, Rows, row_numbers
-from paretohqd.pooling import Stop, pool_in_memory, pool_of, pool_streamed
-from paretohqd.preferences import preference_names, preference_weights
+from paretohqd.pool import Nearest, Pool, Rows
+from paretohqd.pooling import pool_in_memory, pool_of, pool_streamed
 from paretohqd.selected import Selection
 from paretohqd.sources import Source
 from paretohqd.streaming import Progress, bad_rows_named, gather
 
-ADDED = ("preference", "weights", "position", "distance", "layer", "row")
-"""Columns that a selection adds to the input's own, and `preference_name` if there are names."""
-
-_TYPES: dict[str, Any] = {
-    "preference": pl.Int32,
-    "preference_name": pl.String,
-    "weights": pl.List(pl.Float64),
-    "position": pl.Int32,
-    "distance": pl.Float64,
-    "layer": pl.Int32,
-    "row": pl.UInt32,
-}
-
-
-def added_types(*, named: bool) -> dict[str, Any]:
-    """The columns that a selection adds, and their types."""
-    return {name: kind for name, kind in _TYPES.items() if named or name in ADDED}
+__all__ = ["ADDED", "choose", "choose_from", "select"]
 
 
 def select(
@@ -149,42 +124,30 @@ def choose(
     n_threads: int | None = None,
 ) -> Selection:
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
-    k = count("k", k)
-    if bounds not in ("pool", "all"):
-        raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
-    if upto is not None and at_least is not None:
-        raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
     source = Source.of(frame)
-    scores = Scores.of(source.schema, objectives)
-    scores.require_two()
-    weights = preference_weights(preferences, len(scores.names))
-    names = preference_names(preferences)
-    refuse_taken(source.names, added_types(named=names is not None))
+    asked = Asked.of(source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale)
+    stop = asked.stop(
+        source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan, n_threads=n_threads
+    )
     if by is not None:
         if distinct is not None:
             raise ValueError("distinct cannot be combined with by: each group is chosen from alone")
         return _within(
-            source, scores, key_columns(source.names, by), weights, names, nan=nan, k=k, upto=upto,
-            at_least=at_least, bounds=bounds, scale=scale, n_threads=n_threads,
+            source, asked, key_columns(source.names, by), nan=nan, upto=upto, at_least=at_least,
+            n_threads=n_threads,
         )  # fmt: skip
-    if distinct is not None:
-        refuse_missing(source.names, distinct, "distinct")
-    grow = upto is None and at_least is None
-    stop = Stop(
-        upto=upto, at_least=len(weights) * k if grow else at_least, distinct=distinct,
-        different=k if grow else None, nan=nan, n_threads=n_threads,
-    )  # fmt: skip
     if isinstance(source.frame, pl.DataFrame):
-        pool, read = pool_in_memory(source.frame, scores, stop), None
+        pool, read = pool_in_memory(source.frame, asked.scores, stop), None
     else:
         pool, read = pool_streamed(
-            source, scores, objectives, stop, memory_limit=memory_limit, progress=progress
+            source, asked.scores, objectives, stop, memory_limit=memory_limit, progress=progress
         )
-    return _selection(
-        pool, weights, names, k=k, bounds=bounds, scale=scale, n_threads=n_threads,
-        rows=lambda places: _rows(source, pool, places, read),
-        scores=source.frame.lazy().select(scores.expressions),
-    )  # fmt: skip
+    return asked.selection(
+        pool,
+        lambda places: _rows(source, pool, places, read),
+        scores=source.frame.lazy().select(asked.scores.expressions),
+        n_threads=n_threads,
+    )
 
 
 def choose_from(
@@ -225,85 +188,42 @@ def choose_from(
         >>> chosen.rows.select("help", "safe", "preference", "row").rows()
         [(1.0, 0.0, 0, 0), (0.8, 0.7, 1, 1), (0.0, 1.0, 2, 2)]
     """
-    k = count("k", k)
-    rows = state.frame
-    scores = Scores.of(rows.schema, state.objectives)
-    scores.require_two()
+    rows = state.frame.drop("row", "layer")
+    asked = Asked.of(rows.schema, state.objectives, preferences, k=k, bounds=bounds, scale=scale)
     if distinct is not None:
         refuse_missing(rows.columns, distinct, "distinct")
     if not state.finite():
         raise ValueError("a score is infinite, but a preference's ray needs a finite range")
-    weights = preference_weights(preferences, len(scores.names))
-    pool, kept = pool_of(state, scores, distinct, state.needed() - 1)
-    added = kept.drop("row", "layer")
-    names = preference_names(preferences)
-    refuse_taken(added.columns, added_types(named=names is not None))
-    return _selection(
-        pool, weights, names, k=k, bounds=bounds, scale=scale, n_threads=n_threads,
-        rows=lambda places: added[places], scores=None,
-    )  # fmt: skip
-
-
-def _selection(
-    pool: Pool,
-    weights: Floats,
-    names: tuple[str, ...] | None,
-    *,
-    rows: Callable[[Rows], pl.DataFrame],
-    scores: pl.LazyFrame | None,
-    bounds: Literal["pool", "all"],
-    **options: Any,
-) -> Selection:
-    """Choose from a pool; `rows` gives those at some places of it."""
-    nearest, r_min, r_max = pool.choose(weights, bounds=bounds, **options)
-    return Selection(
-        rows=_long(rows(nearest.places), pool, nearest, weights, names),
-        weights=weights,
-        objectives=pool.objectives(),
-        pool=pool.frame(),
-        r_min=pool.in_input_units(r_min),
-        r_max=pool.in_input_units(r_max),
-        n=pool.rows,
-        scores=scores,
-        names=names,
-    )
+    pool, _ = pool_of(state, asked.scores, distinct, state.needed() - 1)
+    return asked.selection(pool, lambda places: rows[places], scores=None, n_threads=n_threads)
 
 
 def _within(
-    source: Source,
-    scores: Scores,
-    keys: list[str],
-    weights: Floats,
-    names: tuple[str, ...] | None,
-    *,
-    nan: Literal["raise", "drop"],
-    **options: Any,
+    source: Source, asked: Asked, keys: list[str], *, nan: Literal["raise", "drop"], **options: Any
 ) -> Selection:
     """Choose within the groups of rows that agree in the key columns."""
-    frame = source.frame
+    frame, scores = source.frame, asked.scores
     if isinstance(frame, pl.LazyFrame):
         needed = dict.fromkeys([*scores.columns, *keys])
         frame = source.collect(frame.select(map(column, needed)))
     with bad_rows_named(source, scores, nan, finite=True):
         points = scores.tradeable(frame, nan=nan)
     kept = np.arange(len(frame)) if points.kept is None else points.kept
-    found = choose_in_groups(points, key_ids(frame, keys, "by")[kept], weights, **options)
+    found = choose_in_groups(
+        points, key_ids(frame, keys, "by")[kept], asked.weights, k=asked.k, bounds=asked.bounds,
+        scale=asked.scale, **options,
+    )  # fmt: skip
     pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame))
     place = np.empty(points.n, dtype=np.int64)
     place[found.pool] = np.arange(len(found.pool))
     nearest = Nearest(place[found.rows], found.distances, found.preference, found.position)
-    return Selection(
-        rows=_long(
-            _rows(source, pool, nearest.places, frame[pool.row]), pool, nearest, weights, names
-        ),
-        weights=weights,
-        objectives=pool.objectives(),
-        pool=pool.frame(),
-        r_min=pool.in_input_units(pool.low),
-        r_max=pool.in_input_units(pool.high),
-        n=len(frame),
+    return asked.answer(
+        pool,
+        _rows(source, pool, nearest.places, frame[pool.row]),
+        nearest,
+        pool.low,
+        pool.high,
         scores=frame.lazy().select(scores.expressions),
-        names=names,
         by=tuple(keys),
     )
 
@@ -318,24 +238,3 @@ def _rows(source: Source, pool: Pool, places: Rows, read: pl.DataFrame | None) -
         columns = [name for name in read.columns if name in source.names]
         read = read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
     return gather(source, unique, read)[again]
-
-
-def _long(
-    chosen: pl.DataFrame,
-    pool: Pool,
-    nearest: Nearest,
-    weights: Floats,
-    names: tuple[str, ...] | None,
-) -> pl.DataFrame:
-    """The chosen rows and what a selection adds."""
-    preference = nearest.preference
-    named = [] if names is None else [pl.Series("preference_name", names).gather(preference)]
-    return chosen.with_columns(
-        pl.Series("preference", preference),
-        *named,
-        pl.Series("weights", weights.tolist(), dtype=pl.List(pl.Float64)).gather(preference),
-        pl.Series("position", nearest.position),
-        pl.Series("distance", nearest.distances),
-        pl.Series("layer", pool.layer[nearest.places]),
-        row_numbers(pool.row[nearest.places], pool.rows),
-    )

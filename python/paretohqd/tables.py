@@ -57,7 +57,7 @@ def add_commands(commands: Any) -> None:
 
 def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
-        "input", nargs="+", type=Path,
+        "input", nargs="+",
         help="Parquet, CSV or JSONL: files, folders, patterns; - for JSONL on standard input",
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=required,
@@ -140,7 +140,7 @@ def _opened(parsed: argparse.Namespace) -> Source:
     """The input; that the output could be written is known before the work begins."""
     if parsed.output not in (None, STREAM):
         check_output(parsed.output)
-    if parsed.input == [STREAM]:
+    if parsed.input == [str(STREAM)]:
         return Source(_from_stdin(), pattern="standard input")
     source = Source.of(parsed.input)
     for file in source.files:
