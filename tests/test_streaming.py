@@ -149,6 +149,7 @@ def cloud(n, seed=3):
 
 def test_rows_that_push_the_pool_aside_make_it_read_again(monkeypatch):
     """Rows in ascending order: what the first batches need says little about the last."""
+    monkeypatch.setattr(first_layers, "SETTLE", 1)
     side = np.arange(60.0)
     low = pl.DataFrame({"a": side, "b": side[::-1]})
     chain = pl.DataFrame({"a": 100 + side, "b": 100 + side})
