@@ -60,15 +60,15 @@ def write_frame(
     """
     ending = _ending(path)
     check_output(path)
-    beside = path.with_name(f".{path.name}.new")
+    beside = path.with_name(f".{path.name}.new{ending}")
     query = frame.lazy()
     try:
         if ending == ".parquet":
             query.sink_parquet(beside, metadata=metadata)
         elif ending == ".csv":
-            _for_csv(query, path).sink_csv(beside, check_extension=False)
+            _for_csv(query, path).sink_csv(beside)
         else:
-            _for_json(query, path).sink_ndjson(beside, check_extension=False)
+            _for_json(query, path).sink_ndjson(beside)
         beside.replace(path)
     except (pl.exceptions.PolarsError, OSError) as error:
         # Polars reports a full disk as an error of its own or of the system, by format.
