@@ -122,7 +122,15 @@ def _from_array(array: NDArray[Any]) -> list[tuple[str | int, object]]:
             f"points have shape {array.shape}, but one row per point and one column per objective "
             f"are needed{hint}"
         )
+    if array.dtype.kind in "iu" and array.size and _exact(array):
+        # At once, for a column of a row-major table is slow to read.
+        array = array.astype(np.float64)
     return [(index, array[:, index]) for index in range(array.shape[1])]
+
+
+def _exact(array: NDArray[Any]) -> bool:
+    """Whether doubles hold all these integers."""
+    return array.dtype.itemsize < 8 or bool(array.min() >= -_EXACT and array.max() <= _EXACT)
 
 
 def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] | None]:
@@ -177,7 +185,7 @@ def _array_of_floats(name: str | int, array: NDArray[Any]) -> Column:
     if kind == "f" and size == 2:
         return np.ascontiguousarray(array, dtype=np.float32)
     if kind in "iu":
-        if size == 8 and array.size and (array.min() < -_EXACT or array.max() > _EXACT):
+        if array.size and not _exact(array):
             outside = (array < -_EXACT) | (array > _EXACT)
             raise _too_large(name, int(outside.sum()), int(outside.argmax()))
         return np.ascontiguousarray(array, dtype=np.float64)
