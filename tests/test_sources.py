@@ -211,7 +211,7 @@ def test_the_file_and_row_of_a_null_key_are_named(folder):
     part = pl.read_parquet(path)
     part.with_columns(text=pl.Series([None, *part["text"][1:]])).write_parquet(path)
     where = re.escape(f"first at row 20: row 0 of {path}")
-    with pytest.raises(ValueError, match=f"column 'text' is null .{where}"):
+    with pytest.raises(ValueError, match=f"column 'text' is null or NaN .{where}"):
         pq.select(folder, ["a", "b"], 3, k=2, distinct="text")
 
 
@@ -224,3 +224,15 @@ def test_a_source_of_a_source():
 def test_remote_patterns_are_left_to_polars():
     with pytest.raises(ValueError, match="pass one remote pattern"):
         Source.of(["s3://bucket/a.parquet", "s3://bucket/b.parquet"])
+
+
+def test_hidden_files_are_left_out_and_links_are_followed(folder, tmp_path_factory):
+    for scraps in ("_temporary", ".trash"):
+        (folder / scraps).mkdir()
+        FRAME.write_parquet(folder / scraps / "x.parquet")
+    FRAME.write_parquet(folder / ".x.parquet")
+    assert_frame_equal(chosen(folder), EXPECTED)
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "linked").symlink_to(folder)
+    (folder / "back").symlink_to(outside)
+    assert_frame_equal(chosen(outside), EXPECTED)

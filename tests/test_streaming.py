@@ -224,3 +224,75 @@ def test_bad_scores_may_be_dropped():
 def test_frames_that_cannot_be_chosen_from(frame, message):
     with pytest.raises(ValueError, match=message):
         pq.select(frame, ["a", "b"], 3, k=5)
+
+
+def shuffled(frame):
+    """A LazyFrame whose rows come in another order each time."""
+    rng = np.random.default_rng(0)
+    return pl.defer(lambda: frame[rng.permutation(len(frame))], schema=frame.schema)
+
+
+@pytest.mark.parametrize("options", [{}, {"upto": 2}, {"by": "id"}])
+def test_layers_of_rows_in_another_order_each_time_are_refused(options):
+    lazy = shuffled(cloud(60)).pareto.layers(["a", "b"], **options)
+    with pytest.raises((ValueError, pl.exceptions.ComputeError), match="another order each time"):
+        lazy.collect()
+
+
+def test_rays_of_rows_in_another_order_each_time_are_refused():
+    lazy = shuffled(cloud(60)).pareto.rays(["a", "b"], [9, 9], [[0, 0]], k=5)
+    with pytest.raises((ValueError, pl.exceptions.ComputeError), match="another order each time"):
+        lazy.collect()
+
+
+def test_conditions_that_are_no_columns():
+    lazy = cloud(40).lazy().pareto.layers(["a", "b"], upto=2)
+    assert lazy.filter(pl.lit(True)).collect().height == 40
+    assert lazy.filter(pl.lit(False)).collect().height == 0
+
+
+@pytest.mark.parametrize("names", [["row", "b"], ["layer", "row"]])
+def test_scores_may_be_called_as_what_is_added(names):
+    frame = cloud(60).rename(dict(zip(["a", "b"], names, strict=True)))
+    for options in ({"upto": 2}, {"at_least": 9}, {}):
+        expected = frame.pareto.layers(names, name="z", **options)
+        assert_frame_equal(
+            frame.lazy().pareto.layers(names, name="z", **options).collect(), expected
+        )
+    assert_frame_equal(frame.lazy().pareto.front(names).collect(), frame.pareto.front(names))
+    directions = {names[0]: "min", names[1]: "max"}
+    assert frame.lazy().pareto.hypervolume(directions, ref=[3, -3]) == pytest.approx(
+        frame.pareto.hypervolume(directions, ref=[3, -3])
+    )
+
+
+def test_keys_that_are_nan_are_refused_like_nulls():
+    frame = cloud(40).with_columns(
+        key=pl.Series([float("nan") if i == 33 else float(i) for i in range(40)])
+    )
+    for data in (frame, frame.lazy()):
+        with pytest.raises(ValueError, match=r"'key' is null or NaN.*first.*row 33"):
+            pq.select(data, ["a", "b"], 3, k=2, distinct="key")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"memory_limit": "1GB"}, "memory_limit must be an integer of at least 1"),
+        ({"memory_limit": 0}, "memory_limit must be an integer of at least 1"),
+        ({"memory_limit": 9, "by": "id"}, "memory_limit cannot be combined with by"),
+        ({"by": 5}, "by: name at least one column, got 5"),
+    ],
+)
+def test_wrong_options(options, message):
+    for data in (cloud(40), cloud(40).lazy()):
+        with pytest.raises(ValueError, match=message):
+            pq.select(data, ["a", "b"], 3, k=2, **options)
+
+
+def test_a_key_named_twice_counts_once():
+    frame = cloud(40).with_columns(key=pl.Series([i % 4 for i in range(40)]))
+    expected = pq.select(frame, ["a", "b"], 3, k=2, by="key")
+    assert_frame_equal(pq.select(frame.lazy(), ["a", "b"], 3, k=2, by=["key", "key"]), expected)
+    with pytest.raises(ValueError, match="no rows to choose from"):
+        pq.select(frame[:0], ["a", "b"], 3, k=2, by="key")

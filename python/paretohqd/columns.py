@@ -133,9 +133,9 @@ def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:
     Raises:
         ValueError: no such column, or none at all.
     """
-    names = [by] if isinstance(by, str) else list(by)
+    names = [by] if isinstance(by, str) else list(dict.fromkeys(by)) if _is_iterable(by) else []
     if not names:
-        raise ValueError("by: name at least one column")
+        raise ValueError(f"by: name at least one column, got {by!r}")
     for name in names:
         refuse_missing(columns, name, "by")
     return names
@@ -174,11 +174,19 @@ def unused(columns: Iterable[str], name: str) -> str:
     return name
 
 
-def refuse_null_keys(keys: pl.Series, where: str) -> None:
-    """Raise a ValueError if a key is null or NaN, which is no value to tell rows apart by."""
+def _is_iterable(value: object) -> bool:
+    return isinstance(value, Iterable)
+
+
+def missing_keys(keys: pl.Series) -> pl.Series:
+    """Where a key is null or NaN, which is no value to tell rows apart by."""
     missing = keys.is_null()
-    if keys.dtype.is_float():
-        missing |= keys.is_nan().fill_null(True)
+    return missing | keys.is_nan().fill_null(True) if keys.dtype.is_float() else missing
+
+
+def refuse_null_keys(keys: pl.Series, where: str) -> None:
+    """Raise a ValueError if a key is null or NaN."""
+    missing = missing_keys(keys)
     if missing.any():
         what = "null" if keys.null_count() == missing.sum() else "null or NaN"
         raise ValueError(

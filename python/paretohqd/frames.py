@@ -6,7 +6,7 @@ when it is collected or sunk, in batches: nothing that is larger than memory nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,19 @@ from paretohqd.objectives import count
 from paretohqd.pool import row_numbers
 from paretohqd.rays import nearest_to_rays
 from paretohqd.sources import Source
-from paretohqd.streaming import Progress, bad_rows_named, first_layers, gather, with_layers
+from paretohqd.streaming import (
+    Progress,
+    bad_rows_named,
+    first_layers,
+    gather,
+    out_of_order,
+    with_layers,
+)
 
 Frame = pl.DataFrame | pl.LazyFrame
+
+ADDED = ("row", "layer")
+"""Columns that `FirstLayers` adds, by which a score may be called all the same."""
 
 
 def layers(
@@ -67,6 +77,8 @@ def layers(
     """
     source = Source.of(frame)
     scores = Scores.of(source.schema, objectives)
+    if not isinstance(name, str):
+        raise ValueError(f"name: expected text, got {name!r}")
     keys = None if by is None else key_columns(source.names, by)
     refuse_taken(source.names, [name])
     if isinstance(source.frame, pl.DataFrame):
@@ -78,18 +90,19 @@ def layers(
 
     def batches() -> Iterator[pl.DataFrame]:
         if keys is None and (upto is not None or at_least is not None):
-            state = first_layers(
+            first = _first(
                 source, scores, objectives, upto=upto, at_least=at_least, progress=progress,
                 n_threads=n_threads,
             )  # fmt: skip
-            first = state.frame
             rows, layer = first["row"].to_numpy(), first["layer"].to_numpy()
+            known = first.drop("row", "layer")
+            known.columns = scores.columns
         else:
             needed = dict.fromkeys([*scores.columns, *(keys or [])])
             held = source.collect(source.frame.lazy().select(map(column, needed)))
             layer = _all_layers(source, held, scores, keys, upto, at_least, n_threads)
-            rows = np.arange(len(held))
-        yield from with_layers(source, name, rows, layer)
+            rows, known = np.arange(len(held)), held.select(map(column, scores.columns))
+        yield from with_layers(source, name, rows, layer, known)
 
     return _deferred(batches, {**source.schema, name: pl.Int32()})
 
@@ -121,8 +134,10 @@ def volume(
     if isinstance(source.frame, pl.DataFrame):
         points = source.frame.select(scores.expressions)
     else:
-        state = first_layers(source, scores, objectives, upto=1, n_threads=n_threads)
-        points = state.frame.select(scores.expressions)
+        first = _first(source, scores, objectives, upto=1, n_threads=n_threads)
+        points = first.drop("row", "layer")
+        points.columns = scores.columns
+        points = points.select(scores.expressions)
     return hypervolume(points, ref=ref, maximize=scores.larger, n_threads=n_threads)
 
 
@@ -156,10 +171,13 @@ def rays(
     refuse_taken(source.names, ["ray", "position", "distance", "row"])
 
     def found() -> pl.DataFrame:
-        rows, distances, n = _nearest(source, scores, origin, through, k, n_threads)
+        rows, distances, known, n = _nearest(source, scores, origin, through, k, n_threads)
         flat = rows.ravel()
         unique, again = np.unique(flat, return_inverse=True)
-        return gather(source, unique)[again].with_columns(
+        near = gather(source, unique)[again]
+        if not np.array_equal(_values(near, scores), known.reshape(len(flat), -1)):
+            raise out_of_order(source)
+        return near.with_columns(
             pl.Series("ray", np.repeat(np.arange(len(rows), dtype=np.int32), k)),
             pl.Series("position", np.tile(np.arange(k, dtype=np.int32), len(rows))),
             pl.Series("distance", distances.ravel()),
@@ -179,13 +197,13 @@ def _nearest(
     through: ArrayLike,
     k: int,
     n_threads: int | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
-    """The rows, their distances, and how many rows there are."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], int]:
+    """The rows, their distances, their scores (P, k, M), and how many rows there are."""
     if isinstance(source.frame, pl.DataFrame):
         points = source.frame.select(scores.expressions)
         rows, distances = nearest_to_rays(points, origin, through, k=k, n_threads=n_threads)
-        return rows, distances, len(points)
-    found: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None
+        return rows, distances, _values(source.frame, scores)[rows], len(points)
+    found: tuple[NDArray[Any], ...] | None = None
     n = 0
     for batch in source.batches(scores.expressions):
         if not len(batch):
@@ -194,19 +212,43 @@ def _nearest(
             rows, distances = nearest_to_rays(
                 batch, origin, through, k=min(k, len(batch)), n_threads=n_threads
             )
-        rows += n
+        these: tuple[NDArray[Any], ...] = (rows + n, distances, _values(batch, scores, rows))
         if found is not None:
-            rows = np.concatenate([found[0], rows], axis=1)
-            distances = np.concatenate([found[1], distances], axis=1)
+            these = tuple(np.concatenate(pair, axis=1) for pair in zip(found, these, strict=True))
             # Earlier rows come first, so a stable sort leaves ties to them.
-            nearest = np.argsort(distances, axis=1, kind="stable")[:, :k]
-            rows = np.take_along_axis(rows, nearest, 1)
-            distances = np.take_along_axis(distances, nearest, 1)
-        found = rows, distances
+            nearest = np.argsort(these[1], axis=1, kind="stable")[:, :k]
+            ray = np.arange(len(nearest))[:, None]
+            these = tuple(part[ray, nearest] for part in these)
+        found = these
         n += len(batch)
     if found is None or found[0].shape[1] < k:
         raise ValueError(f"k = {k} is more than the {n} rows there are")
-    return *found, n
+    rows, distances, values = found
+    return rows, distances, values, n
+
+
+def _values(
+    frame: pl.DataFrame, scores: Scores, rows: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """The scores of some rows, or of all, as numbers: one more axis, of M."""
+    names = [name for name in scores.names if name in frame.columns]
+    whole = len(names) == len(scores.names)
+    table = frame.select(map(column, names) if whole else scores.expressions)
+    values = table.cast(pl.Float64).to_numpy()
+    return values if rows is None else values[rows]
+
+
+def _first(source: Source, scores: Scores, objectives: Any, **options: Any) -> pl.DataFrame:
+    """The first layers' rows: the score columns in order, `row` and `layer`."""
+    other = {name: unused(source.names, name) for name in scores.columns if name in ADDED}
+    if other:
+        source = Source(source.frame.lazy().rename(other), source.files, source.pattern)
+        if isinstance(objectives, Mapping):
+            objectives = {other.get(name, name): way for name, way in objectives.items()}
+        else:
+            objectives = [other.get(name, name) for name in objectives]
+        scores = Scores.of(source.schema, objectives)
+    return first_layers(source, scores, objectives, **options).frame
 
 
 def _all_layers(
@@ -240,7 +282,9 @@ def _deferred(
             rows = None if rows is None else rows - len(batch)
             if predicate is not None:
                 # A filter would keep the memory of texts that are gone.
-                batch = batch[batch.select(predicate).to_series().arg_true()]
+                wanted = unused(batch.columns, "wanted")
+                mask = batch.with_columns(predicate.alias(wanted))[wanted]
+                batch = batch[mask.arg_true()]
             yield batch if columns is None else batch.select(map(column, columns))
             if rows == 0:
                 return

@@ -13,6 +13,7 @@ from paretohqd.asking import ADDED, Asked
 from paretohqd.columns import Named, column, key_columns, key_ids, refuse_missing
 from paretohqd.first_layers import FirstLayers
 from paretohqd.grouped import choose_in_groups
+from paretohqd.objectives import optional_count
 from paretohqd.pool import Nearest, Pool, Rows
 from paretohqd.pooling import pool_in_memory, pool_of, pool_streamed
 from paretohqd.selected import Selection
@@ -74,8 +75,9 @@ def select(
             a group with fewer than k rows gives all it has. Scores and keys of all rows are held
             in memory.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
-        memory_limit: bytes that rows may take while they are streamed; a pool that needs more is
-            refused.
+        memory_limit: bytes that score columns and the pool may take while they are streamed; a pool
+            that needs more is refused. What Polars reads ahead, and the other columns of the
+            chosen rows, come on top.
         progress: is told how many rows have been read, batch by batch, while they are streamed.
         n_threads: threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
 
@@ -124,6 +126,7 @@ def choose(
     n_threads: int | None = None,
 ) -> Selection:
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
+    memory_limit = optional_count("memory_limit", memory_limit)
     source = Source.of(frame)
     asked = Asked.of(source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale)
     stop = asked.stop(
@@ -132,6 +135,8 @@ def choose(
     if by is not None:
         if distinct is not None:
             raise ValueError("distinct cannot be combined with by: each group is chosen from alone")
+        if memory_limit is not None:
+            raise ValueError("memory_limit cannot be combined with by: all scores are held")
         return _within(
             source, asked, key_columns(source.names, by), nan=nan, upto=upto, at_least=at_least,
             n_threads=n_threads,
@@ -208,6 +213,8 @@ def _within(
         frame = source.collect(frame.select(map(column, needed)))
     with bad_rows_named(source, scores, nan, finite=True):
         points = scores.tradeable(frame, nan=nan)
+    if not points.n:
+        raise ValueError("there are no rows to choose from")
     kept = np.arange(len(frame)) if points.kept is None else points.kept
     found = choose_in_groups(
         points, key_ids(frame, keys, "by")[kept], asked.weights, k=asked.k, bounds=asked.bounds,

@@ -7,6 +7,7 @@ message about a file's contents names the file; Polars does not always.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -230,12 +231,7 @@ def _expanded(pattern: str) -> list[str]:
     if path.is_file():
         return [pattern]
     if path.is_dir():
-        inside = (file for file in sorted(path.rglob("*")) if file.is_file())
-        files = [
-            str(file)
-            for file in inside
-            if file.suffix.lower() in SCANS and not file.name.startswith((".", "_"))
-        ]
+        files = sorted(str(file) for file in _inside(path) if file.suffix.lower() in SCANS)
         if not files:
             raise ValueError(f"{pattern}: a folder without a file in {', '.join(SCANS)}")
         return files
@@ -248,6 +244,18 @@ def _expanded(pattern: str) -> list[str]:
         return files
     _kind(pattern)
     raise ValueError(f"{pattern}: no such file")
+
+
+def _inside(folder: Path) -> Iterator[Path]:
+    """The files below a folder; what is hidden, as other programs' scraps are, is left out."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        # A link may lead back to where it is.
+        here = os.path.realpath(place)
+        shown = [] if here in seen else [f for f in folders if not f.startswith((".", "_"))]
+        seen.add(here)
+        folders[:] = shown
+        yield from (Path(place) / name for name in names if not name.startswith((".", "_")))
 
 
 def _kind(file: str) -> str:

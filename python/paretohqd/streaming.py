@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.columns import Scores, column
+from paretohqd.columns import Scores, column, missing_keys
 from paretohqd.first_layers import FirstLayers
 from paretohqd.sources import BATCH, Source
 
@@ -62,11 +62,12 @@ def first_layers(
             state.limit = state.floor = floor
         for batch in source.batches(map(column, columns), _size(memory_limit, empty)):
             for name in keep:
-                if batch[name].null_count():
-                    row = state.rows + int(batch[name].is_null().arg_max() or 0)
+                missing = missing_keys(batch[name])
+                if missing.any():
+                    row = state.rows + int(missing.arg_max() or 0)
                     raise ValueError(
-                        f"column {name!r} is null (first at {source.place(row)}): fill or drop "
-                        "such rows"
+                        f"column {name!r} is null or NaN (first at {source.place(row)}): fill or "
+                        "drop such rows"
                     )
             with bad_rows_named(source, scores, nan):
                 state.add(batch)
@@ -161,22 +162,47 @@ def gather(
     found = source.take(rows)
     known = pl.DataFrame() if expected is None else expected
     if len(found) != len(rows) or not found.select(map(column, known.columns)).equals(known):
-        raise ValueError(
-            f"{source.pattern}: the rows come in another order each time they are read, so that "
-            "none can be found by number: write them to a file first (sink_parquet), or keep their "
-            "order (maintain_order=True)"
-        )
+        raise out_of_order(source)
     return found
 
 
+def out_of_order(source: Source) -> ValueError:
+    """What to say of a source that gives its rows in another order when it is read again."""
+    return ValueError(
+        f"{source.pattern}: the rows come in another order each time they are read, so that "
+        "none can be found by number: write them to a file first (sink_parquet), or keep their "
+        "order (maintain_order=True)"
+    )
+
+
 def with_layers(
-    source: Source, name: str, rows: NDArray[np.int64], layer: NDArray[np.int32], size: int = BATCH
+    source: Source,
+    name: str,
+    rows: NDArray[np.int64],
+    layer: NDArray[np.int32],
+    expected: pl.DataFrame,
 ) -> Iterator[pl.DataFrame]:
-    """All rows of a source in batches, with their layer; -1 for those not among `rows`."""
-    start = 0
-    for batch in source.batches([pl.all()], size):
-        inside = slice(*np.searchsorted(rows, [start, start + len(batch)]))
-        column = np.full(len(batch), -1, dtype=np.int32)
-        column[rows[inside] - start] = layer[inside]
-        yield batch.with_columns(pl.Series(name, column))
+    """All rows of a source in batches, with their layer; -1 for those not among `rows`.
+
+    Args:
+        source: The rows.
+        name: The column to add.
+        rows: Ascending numbers.
+        layer: Their layers.
+        expected: Columns that these rows had when their layers were found.
+
+    Raises:
+        ValueError: the source gives its rows in another order this time.
+    """
+    start, known = 0, [column(other) for other in expected.columns]
+    for batch in source.batches([pl.all()]):
+        first, last = np.searchsorted(rows, [start, start + len(batch)])
+        places = rows[first:last] - start
+        if not batch.select(known)[places].equals(expected[first:last]):
+            raise out_of_order(source)
+        layers = np.full(len(batch), -1, dtype=np.int32)
+        layers[places] = layer[first:last]
+        yield batch.with_columns(pl.Series(name, layers))
         start += len(batch)
+    if len(rows) and rows[-1] >= start:
+        raise out_of_order(source)

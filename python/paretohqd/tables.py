@@ -165,7 +165,9 @@ def _counted(source: Source) -> Iterator[RowCounter | None]:
     if not source.lazy:
         yield None
         return
-    quick = all(Path(file).suffix.lower() in (".parquet", ".arrow") for file in source.files)
+    quick = bool(source.files) and all(
+        Path(file).suffix.lower() in (".parquet", ".arrow") for file in source.files
+    )
     counter = RowCounter(source.rows() if quick else None)
     try:
         yield counter
