@@ -123,6 +123,19 @@ def test_folders_whose_names_say_something(tmp_path):
     assert_frame_equal(found.drop("week"), EXPECTED)
 
 
+def test_folders_above_and_folders_that_disagree(tmp_path):
+    inside = tmp_path / "run=3" / "scores"
+    (inside / "week=1").mkdir(parents=True)
+    FRAME.write_parquet(inside / "week=1" / "x.parquet")
+    assert chosen(inside).columns == [*FRAME.columns, "week", *EXPECTED.columns[3:]]
+    FRAME.write_parquet(inside / "y.parquet")
+    with pytest.raises(ValueError, match=r"y\.parquet: is in folders for nothing, .* for week"):
+        chosen(inside)
+    (tmp_path / "week=1").mkdir()
+    FRAME.write_csv(tmp_path / "week=1" / "x.csv")
+    assert_frame_equal(chosen(tmp_path / "week=1"), EXPECTED)
+
+
 def test_layers_of_files(folder):
     found = pq.layers(folder, ["a", "b"], upto=2)
     assert isinstance(found, pl.LazyFrame)

@@ -213,10 +213,14 @@ def _of_files(patterns: list[str]) -> Source:
     kinds = {_kind(file) for file in files}
     if len(kinds) > 1:
         raise ValueError(f"{pattern}: files of different kinds: {', '.join(sorted(kinds))}")
-    # Only a single folder says what its subfolders' names mean.
-    options = {"hive_partitioning": True} if _is_hive(patterns, files) else {}
-    seekable = kinds == {".parquet"} and not options
-    source = Source(_scan(files, **options), tuple(files), pattern, seekable)
+    keys = _hive_keys(patterns, files) if kinds == {".parquet"} else []
+    if keys:
+        frame = _scan(files, hive_partitioning=True)
+        # Names of folders above the one that was asked for say nothing of its rows.
+        above = {part.partition("=")[0] for part in Path(patterns[0]).parts if "=" in part}
+        source = Source(frame.drop(above - set(keys), strict=False), tuple(files), pattern)
+    else:
+        source = Source(_scan(files), tuple(files), pattern, seekable=kinds == {".parquet"})
     _ = source.schema
     return source
 
@@ -265,10 +269,22 @@ def _kind(file: str) -> str:
     return kind
 
 
-def _is_hive(patterns: list[str], files: list[str]) -> bool:
+def _hive_keys(patterns: list[str], files: list[str]) -> list[str]:
+    """The columns that names of subfolders stand for ("week=3"), if a single folder has any."""
     (first, *more) = patterns
-    parts = Path(files[0]).relative_to(first).parts[:-1] if Path(first).is_dir() else ()
-    return not more and bool(parts) and all("=" in part for part in parts)
+    if more or not Path(first).is_dir():
+        return []
+    keys: list[str] = []
+    for number, file in enumerate(files):
+        parts = Path(file).relative_to(first).parts[:-1]
+        here = [part.partition("=")[0] for part in parts if "=" in part]
+        if number and here != keys:
+            raise ValueError(
+                f"{file}: is in folders for {', '.join(here) or 'nothing'}, {files[0]} for "
+                f"{', '.join(keys) or 'nothing'}: move it, or name the files"
+            )
+        keys = here
+    return keys
 
 
 def _of_table(data: Any) -> object:
