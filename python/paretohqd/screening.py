@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 MOST = 8
-"""Rows that others are compared with: the ninth beats hardly any more."""
+"""Rows that others are compared with, at most: chosen by reasoning, not measured against others."""
 
 CANDIDATES, SAMPLE = 512, 2048
 """Rows of the last layer among which these are chosen, and rows on which."""
