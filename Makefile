@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock pyproject.toml constraints.txt
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo test lint bench bounds frames wheel docs clean
+.PHONY: help demo compare test lint bench bounds frames wheel docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -13,9 +13,12 @@ help:  ## list the targets
 demo: $(VENV)/demo  ## set up and run the quickstart: about 10 minutes on two idle cores
 	$(BIN)/paretohqd run examples/quickstart.yaml
 
+compare: $(VENV)/demo  ## six methods side by side with the same tokens: 22 minutes on two idle cores
+	$(BIN)/paretohqd compare examples/compare.yaml
+
 test: $(VENV)/dev  ## set up and run all tests
 	cargo test --quiet
-	$(BIN)/python -m pytest --doctest-modules --cov=paretohqd --cov-report=term --cov-fail-under=90 python tests
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile --doctest-modules --cov=paretohqd --cov-report=term --cov-fail-under=90 python tests
 
 lint: $(VENV)/dev  ## formatters, linters, types, import order
 	cargo fmt --check

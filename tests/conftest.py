@@ -14,9 +14,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import settings
 
 from small_run import write_data
 from tiny import sentences, tiny_causal, tiny_classifier
+
+# No test is timed: machines are shared.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

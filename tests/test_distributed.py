@@ -159,6 +159,13 @@ def test_parts_of_the_answer(tmp_path, of_files):
     assert_frame_equal(found.scores.collect(), frame.select("a", "b"))
 
 
+def test_directions_are_those_of_one_machine(tmp_path):
+    frame = cloud(300).with_columns(c=(pl.col("a") * 7 + pl.col("b") * 3) % 11)
+    options = {"preferences": pq.preference_grid(3, 3), "k": 5, "directions": "tchebycheff"}
+    found = distributed.select(files_of(cut(frame, [40]), tmp_path), NAMES, **options)
+    assert_frame_equal(found, pq.select(frame, NAMES, **options))
+
+
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
     scores = pq.columns.Scores.of(files.source.schema, ["a", "b"])

@@ -46,6 +46,11 @@ class Made:
     names: tuple[str, ...] | None = None
     by: tuple[str, ...] | None = None
 
+    @property
+    def through(self) -> Any:
+        """The paper's rays."""
+        return self.weights
+
 
 def made(frame: pl.DataFrame, ways: Mapping[str, str], preferences: Any, **options: Any) -> Made:
     # Chosen under plain names: these are about pictures, and some look like patterns to Polars.

@@ -13,7 +13,12 @@ from paretohqd.columns import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.objectives import count
 from paretohqd.pool import Floats, Nearest, Pool, Rows, row_numbers
 from paretohqd.pooling import Stop
-from paretohqd.preferences import preference_names, preference_weights
+from paretohqd.preferences import (
+    Directions,
+    preference_names,
+    preference_weights,
+    ray_weights,
+)
 from paretohqd.selected import Selection
 
 ADDED = ("preference", "weights", "position", "distance", "layer", "row")
@@ -46,6 +51,8 @@ class Asked:
         k: Rows per preference.
         bounds: What r_min and r_max refer to.
         scale: The units of the distance.
+        directions: Which way the rays run.
+        through: (P, M) further points of the rays, in units of the box.
     """
 
     scores: Scores
@@ -54,6 +61,8 @@ class Asked:
     k: int
     bounds: Literal["pool", "all"]
     scale: Any
+    directions: Directions
+    through: Floats
 
     @classmethod
     def of(
@@ -65,6 +74,7 @@ class Asked:
         k: int,
         bounds: Literal["pool", "all"],
         scale: Any,
+        directions: Directions,
     ) -> Self:
         """Check what is asked of rows with these columns.
 
@@ -77,9 +87,13 @@ class Asked:
         scores = Scores.of(schema, objectives)
         scores.require_two()
         weights = preference_weights(preferences, len(scores.names))
+        through = ray_weights(weights, directions)
         names = preference_names(preferences)
         refuse_taken(schema, added_types(named=names is not None))
-        return cls(scores=scores, weights=weights, names=names, k=k, bounds=bounds, scale=scale)
+        return cls(
+            scores=scores, weights=weights, names=names, k=k, bounds=bounds, scale=scale,
+            directions=directions, through=through,
+        )  # fmt: skip
 
     def stop(
         self,
@@ -126,7 +140,7 @@ class Asked:
             ValueError: there are not k rows to choose, or a ray would have no direction.
         """
         nearest, r_min, r_max = pool.choose(
-            self.weights, k=self.k, bounds=self.bounds, scale=self.scale, n_threads=n_threads
+            self.through, k=self.k, bounds=self.bounds, scale=self.scale, n_threads=n_threads
         )
         return self.answer(pool, rows(nearest.places), nearest, r_min, r_max, scores=scores)
 
@@ -153,6 +167,7 @@ class Asked:
             scores=scores,
             names=self.names,
             by=by,
+            directions=self.directions,
         )
 
 

@@ -25,6 +25,7 @@ from paretohqd.merging import Want
 from paretohqd.parts import Blocks, Files
 from paretohqd.pool import Pool
 from paretohqd.pooling import Stop, pool_of
+from paretohqd.preferences import Directions
 from paretohqd.selected import Selection
 from paretohqd.sources import Source
 
@@ -44,6 +45,7 @@ def select(
     at_least: int | None = None,
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
+    directions: Directions = "paper",
     distinct: str | None = None,
     nan: Literal["raise", "drop"] = "raise",
 ) -> pl.DataFrame:
@@ -64,6 +66,7 @@ def select(
             suffice, as in rows sorted by score, all are read again and twice the layers are kept.
         bounds: r_min and r_max over the "pool" or over "all" rows.
         scale: Units of the distance.
+        directions: Which way the rays run.
         distinct: A column of which each preference gets no value twice.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
 
@@ -85,7 +88,7 @@ def select(
     """
     return choose(
         data, objectives, preferences, k=k, upto=upto, at_least=at_least, bounds=bounds,
-        scale=scale, distinct=distinct, nan=nan,
+        scale=scale, directions=directions, distinct=distinct, nan=nan,
     ).rows  # fmt: skip
 
 
@@ -99,13 +102,17 @@ def choose(
     at_least: int | None = None,
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
+    directions: Directions = "paper",
     distinct: str | None = None,
     nan: Literal["raise", "drop"] = "raise",
 ) -> Selection:
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
     rows = Blocks.of(data) if isinstance(data, ray.data.Dataset) else Files.of(data)
     source = rows.source
-    asked = Asked.of(source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale)
+    asked = Asked.of(
+        source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
+        directions=directions,
+    )  # fmt: skip
     stop = asked.stop(source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan)
     pool, kept = _pool(rows, asked.scores, objectives, stop)
     return asked.selection(

@@ -30,6 +30,10 @@ class Chosen(Protocol):
         """(P, M) preferences."""
 
     @property
+    def through(self) -> Floats:
+        """(P, M) further points of their rays, in units of the box: r_min is 0, r_max is 1."""
+
+    @property
     def objectives(self) -> Mapping[str, str]:
         """The direction, "max" or "min", of each objective."""
 
@@ -75,6 +79,8 @@ class Picture:
     ideal: Floats
     nadir: Floats
     weights: Floats
+    through: Floats
+    """A further point of each preference's ray, in units of the box."""
     shown: list[int]
     title: str
     """What the labels are."""
@@ -148,7 +154,7 @@ def chosen_dots(
 
 
 def rays(
-    weights: Floats,
+    through: Floats,
     shown: Sequence[int],
     pair: tuple[int, int],
     ideal: Floats,
@@ -156,6 +162,8 @@ def rays(
     axes: Sequence[Span],
 ) -> list[dict[str, float]]:
     """The rays of the preferences shown in one plane, from the ideal point to the panel's edge.
+
+    `through` are further points of all rays, in units of the box from nadir to ideal.
 
     Example:
         >>> axis = Span(low=-0.5, width=1.0, cells=2)
@@ -165,8 +173,8 @@ def rays(
     """
     found = []
     for p in shown:
-        # From r_max through r_min + w (r_max - r_min): the way is their difference.
-        way = [(1 - weights[p, k]) * (nadir[k] - ideal[k]) for k in pair]
+        # From r_max through r_min + through (r_max - r_min): the way is their difference.
+        way = [(1 - through[p, k]) * (nadir[k] - ideal[k]) for k in pair]
         lengths = [
             ((axes[k].low if step < 0 else axes[k].high) - ideal[k]) / step
             for k, step in zip(pair, way, strict=True)

@@ -65,7 +65,8 @@ def choose_in_groups(
     Args:
         points: n finite points, larger is better in each objective.
         ids: the group of each row, shape (n,); any numbers, in any order.
-        weights: preferences on the simplex, shape (P, M).
+        weights: preferences on the simplex, shape (P, M), or what `ray_weights` makes of them for
+            other directions than the paper's.
         k: rows per group and preference.
         upto: the pool of a group is this many of its layers; by default all.
         at_least: the pool of a group is its fewest layers that hold this many rows.

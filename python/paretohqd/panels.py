@@ -123,7 +123,7 @@ def _pool(picture: Picture, pair: tuple[int, int]) -> list[Any]:
 
 def _rays(picture: Picture, pair: tuple[int, int]) -> Any:
     """A line for each preference, thinner where there are many."""
-    lines = rays(picture.weights, picture.shown, pair, picture.ideal, picture.nadir, picture.axes)
+    lines = rays(picture.through, picture.shown, pair, picture.ideal, picture.nadir, picture.axes)
     width = 1.25 if len(lines) <= 7 else 0.9 if len(lines) <= 21 else 0.5
     return (
         inline(lines)

@@ -103,6 +103,7 @@ def plot(
         ideal=ideal,
         nadir=nadir,
         weights=selection.weights,
+        through=selection.through,
         shown=shown,
         title=f"weights of {', '.join(selection.objectives)}" if named is None else "preferences",
         labels=[label(row) for row in selection.weights] if named is None else list(named),

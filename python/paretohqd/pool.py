@@ -135,7 +135,7 @@ class Pool:
 
     def choose(
         self,
-        weights: Floats,
+        through: Floats,
         *,
         k: int,
         bounds: Literal["pool", "all"],
@@ -143,6 +143,9 @@ class Pool:
         n_threads: int | None,
     ) -> tuple[Nearest, Floats, Floats]:
         """The k rows nearest to each preference's ray, and the box that the rays refer to.
+
+        The rays start at r_max; `through` are further points of them, shape (P, M), in units of the
+        box: 0 is r_min.
 
         Raises:
             ValueError: there are not k rows to choose, or a ray would have no direction.
@@ -158,10 +161,10 @@ class Pool:
             for column, low, unit in zip(self.columns, r_min, units, strict=True)
         ]
         places, distances = _nearest(
-            columns, ideal, weights * ideal, self.keys, k=k, n_threads=n_threads
+            columns, ideal, through * ideal, self.keys, k=k, n_threads=n_threads
         )
-        preference = np.repeat(np.arange(len(weights), dtype=np.int32), k)
-        position = np.tile(np.arange(k, dtype=np.int32), len(weights))
+        preference = np.repeat(np.arange(len(through), dtype=np.int32), k)
+        position = np.tile(np.arange(k, dtype=np.int32), len(through))
         return Nearest(places.ravel(), distances.ravel(), preference, position), r_min, r_max
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import comb
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,9 @@ from paretohqd.rays import preference_grid
 
 TOLERANCE = 1e-6
 """How far from 1 the weights of a preference may sum."""
+
+Directions = Literal["paper", "tchebycheff"]
+"""Which way a preference's ray runs from the ideal point."""
 
 
 def preference_weights(
@@ -55,6 +59,50 @@ def preference_weights(
             f"{first}, {weights[first].tolist()}): weights are at least 0 and sum to 1"
         )
     return weights
+
+
+def ray_weights(weights: NDArray[np.float64], directions: Directions) -> NDArray[np.float64]:
+    """Where the ray of each preference goes through the box, from its ideal corner.
+
+    In units of the box, r_min at 0 and r_max at 1, the paper's ray of preference w runs from 1
+    through w: the shortfall of objective i grows with 1 - w_i. The ray of the weighted Tchebycheff
+    utility min_i w_i (v_i - r_max_i) (Bowman 1976; Steuer, Choo 1983) has shortfalls in proportion
+    to 1 / w_i, so that all weighted shortfalls are equal along it. An objective of weight 0 is free
+    to fall, and in the limit only these fall, all alike. With two objectives the two rays are one;
+    with three the paper's directions are a quarter of all, Tchebycheff's are all.
+
+    Args:
+        weights: preferences on the simplex, shape (P, M).
+        directions: "paper" or "tchebycheff".
+
+    Returns:
+        A further point of each ray, shape (P, M), in units of the box.
+
+    Raises:
+        ValueError: no such directions.
+
+    Example:
+        >>> preferences = np.array([[0.5, 0.25, 0.25], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
+        >>> 1 - ray_weights(preferences, "tchebycheff")
+        array([[0.25, 0.5 , 0.5 ],
+               [1.  , 0.  , 0.  ],
+               [0.  , 1.  , 1.  ]])
+        >>> 1 - ray_weights(preferences, "paper")
+        array([[0.5 , 0.75, 0.75],
+               [1.  , 0.5 , 0.5 ],
+               [0.  , 1.  , 1.  ]])
+    """
+    if directions not in get_args(Directions):
+        raise ValueError(f"directions: expected 'paper' or 'tchebycheff', got {directions!r}")
+    # Of two objectives 1 / w_1 : 1 / w_2 is 1 - w_1 : 1 - w_2, and so even without rounding.
+    if directions == "paper" or weights.shape[1] == 2:
+        return weights
+    least = weights.min(axis=1, keepdims=True)
+    # least / w is 1 / w up to a factor, and its own limit: 0 beside a weight of 0. Half of that is
+    # as good a point of the ray, and 0 stays what it is in the paper's: an objective of weight 0.
+    short = np.ones_like(weights)
+    np.divide(least, 2 * weights, out=short, where=weights > 0)
+    return np.subtract(1, short)
 
 
 def preference_names(

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.metrics import selection_overlap
+from paretohqd.preferences import Directions, ray_weights
 
 if TYPE_CHECKING:
     import altair as alt
@@ -36,6 +37,7 @@ class Selection:
         scores: One column per objective over all rows of the input; None if it is not at hand.
         names: Names of the preferences, if they have any.
         by: Columns within whose values rows were chosen; None: all together.
+        directions: Which way the rays run, see `select`.
     """
 
     rows: pl.DataFrame
@@ -48,6 +50,12 @@ class Selection:
     scores: pl.LazyFrame | None = None
     names: tuple[str, ...] | None = None
     by: tuple[str, ...] | None = None
+    directions: Directions = "paper"
+
+    @property
+    def through(self) -> Floats:
+        """(P, M) further points of the rays, in units of the box: r_min is 0, r_max is 1."""
+        return ray_weights(self.weights, self.directions)
 
     @property
     def layer(self) -> NDArray[np.int32]:
@@ -72,6 +80,7 @@ class Selection:
             "preferences": self.weights.tolist(),
             "preference_names": self.names,
             "by": self.by,
+            "directions": self.directions,
             "layers": self.layer_sizes(),
             "r_min": self.r_min.tolist(),
             "r_max": self.r_max.tolist(),

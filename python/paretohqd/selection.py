@@ -16,6 +16,7 @@ from paretohqd.grouped import choose_in_groups
 from paretohqd.objectives import optional_count
 from paretohqd.pool import Nearest, Pool, Rows
 from paretohqd.pooling import pool_in_memory, pool_of, pool_streamed
+from paretohqd.preferences import Directions
 from paretohqd.selected import Selection
 from paretohqd.sources import Source
 from paretohqd.streaming import Progress, bad_rows_named, gather
@@ -33,6 +34,7 @@ def select(
     at_least: int | None = None,
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
+    directions: Directions = "paper",
     distinct: str | None = None,
     by: str | Sequence[str] | None = None,
     nan: Literal["raise", "drop"] = "raise",
@@ -66,6 +68,11 @@ def select(
         scale: units of the distance: "box" divides each objective by r_max - r_min, "none" leaves
             the rewards as they are, numbers divide by those (for z-scores: the standard
             deviations). With two objectives the ranking is the same for all.
+        directions: which way the ray of preference w runs from r_max. "paper": the shortfalls of
+            the objectives are as 1 - w. "tchebycheff": as 1 / w, along which the weighted
+            Tchebycheff utility is equal in all objectives; where weights are 0 only these fall.
+            With two objectives the two are the same; with three or more the paper's rays reach
+            only a part of all directions.
         distinct: a column, such as the prompt, of which each preference gets no value twice. Unless
             `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows
             and k different values.
@@ -103,8 +110,8 @@ def select(
     """
     return choose(
         frame, objectives, preferences, k=k, upto=upto, at_least=at_least, bounds=bounds,
-        scale=scale, distinct=distinct, by=by, nan=nan, memory_limit=memory_limit,
-        progress=progress, n_threads=n_threads,
+        scale=scale, directions=directions, distinct=distinct, by=by, nan=nan,
+        memory_limit=memory_limit, progress=progress, n_threads=n_threads,
     ).rows  # fmt: skip
 
 
@@ -118,6 +125,7 @@ def choose(
     at_least: int | None = None,
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
+    directions: Directions = "paper",
     distinct: str | None = None,
     by: str | Sequence[str] | None = None,
     nan: Literal["raise", "drop"] = "raise",
@@ -128,7 +136,10 @@ def choose(
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
     memory_limit = optional_count("memory_limit", memory_limit)
     source = Source.of(frame)
-    asked = Asked.of(source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale)
+    asked = Asked.of(
+        source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
+        directions=directions,
+    )  # fmt: skip
     stop = asked.stop(
         source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan, n_threads=n_threads
     )
@@ -162,6 +173,7 @@ def choose_from(
     k: int = 100,
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
+    directions: Directions = "paper",
     distinct: str | None = None,
     n_threads: int | None = None,
 ) -> Selection:
@@ -173,6 +185,7 @@ def choose_from(
         k: Rows per preference.
         bounds: r_min and r_max over the "pool" or over "all" rows that were ever added.
         scale: Units of the distance.
+        directions: Which way the rays run.
         distinct: A column of which each preference gets no value twice.
         n_threads: Threads.
 
@@ -194,7 +207,10 @@ def choose_from(
         [(1.0, 0.0, 0, 0), (0.8, 0.7, 1, 1), (0.0, 1.0, 2, 2)]
     """
     rows = state.frame.drop("row", "layer")
-    asked = Asked.of(rows.schema, state.objectives, preferences, k=k, bounds=bounds, scale=scale)
+    asked = Asked.of(
+        rows.schema, state.objectives, preferences, k=k, bounds=bounds, scale=scale,
+        directions=directions,
+    )  # fmt: skip
     if distinct is not None:
         refuse_missing(rows.columns, distinct, "distinct")
     if not state.finite():
@@ -217,7 +233,7 @@ def _within(
         raise ValueError("there are no rows to choose from")
     kept = np.arange(len(frame)) if points.kept is None else points.kept
     found = choose_in_groups(
-        points, key_ids(frame, keys, "by")[kept], asked.weights, k=asked.k, bounds=asked.bounds,
+        points, key_ids(frame, keys, "by")[kept], asked.through, k=asked.k, bounds=asked.bounds,
         scale=asked.scale, **options,
     )  # fmt: skip
     pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame))

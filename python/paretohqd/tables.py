@@ -38,6 +38,8 @@ def add_commands(commands: Any) -> None:
                         help="rows that r_min and r_max are taken from")  # fmt: skip
     select.add_argument("--scale", choices=("box", "none"), default="box",
                         help="units of the distance")  # fmt: skip
+    select.add_argument("--directions", choices=("paper", "tchebycheff"), default="paper",
+                        help="shortfalls from the ideal as 1 - w, or as 1 / w")  # fmt: skip
     select.add_argument("--distinct", metavar="COLUMN",
                         help="no value of this column twice per preference")  # fmt: skip
     select.add_argument("--nan", choices=("raise", "drop"), default="raise",
@@ -85,7 +87,8 @@ def _select(parsed: argparse.Namespace) -> None:
         check_picture(parsed.plot)
     options = {
         "k": parsed.k, "upto": parsed.upto, "at_least": parsed.at_least, "bounds": parsed.bounds,
-        "scale": parsed.scale, "distinct": parsed.distinct, "by": parsed.by, "nan": parsed.nan,
+        "scale": parsed.scale, "directions": parsed.directions, "distinct": parsed.distinct,
+        "by": parsed.by, "nan": parsed.nan,
     }  # fmt: skip
     with _counted(source) as progress:
         chosen = pq.choose(
