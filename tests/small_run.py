@@ -25,7 +25,12 @@ def write_data(path: Path) -> None:
 
 def settings(folder: Path, run: str = "run", **more: Any) -> config.Config:
     """Settings of a run in `folder`, which the fixture `parts` has filled."""
-    mapping: dict[str, Any] = {
+    return config.from_mapping(config.Config, mapping(folder, run, **more))
+
+
+def mapping(folder: Path, run: str, **more: Any) -> dict[str, Any]:
+    """What the YAML file of such a run would hold; `more` replaces keys, `__` for dots."""
+    found: dict[str, Any] = {
         "run": str(folder / run),
         "model": {"name": str(folder / "model")},
         "data": {"source": str(folder / "data.parquet"), "held_out": 5},
@@ -43,11 +48,11 @@ def settings(folder: Path, run: str = "run", **more: Any) -> config.Config:
         "threads": 1,
     }
     for dotted, value in more.items():
-        inner, (*sections, last) = mapping, dotted.split("__")
+        inner, (*sections, last) = found, dotted.split("__")
         for section in sections:
             inner = inner.setdefault(section, {})
         inner[last] = value
-    return config.from_mapping(config.Config, mapping)
+    return found
 
 
 def do(chosen: config.Config) -> list[str]:

@@ -15,7 +15,11 @@ from paretohqd import config, evaluation, generation, metrics, selection, traini
 from paretohqd.config import Config, load_config
 from paretohqd.strict import from_mapping, read_yaml, to_mapping
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.yaml"))
+EXAMPLES = sorted(
+    path
+    for path in (Path(__file__).parents[1] / "examples").glob("*.yaml")
+    if not path.name.startswith("compare")
+)
 SECTIONS = {
     "data": config.Data,
     "model": config.Model,

@@ -183,7 +183,7 @@ def test_several_samples(base: Any, batch_size: int) -> None:
 
 
 def test_a_prompt_of_one_token_with_samples(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "encode_prompts", lambda tokenizer, prompts: [[7]] * 2)
+    monkeypatch.setattr(generation, "encode_prompts", lambda *given: [[7]] * 2)
     three = sampled(base, ["a", "b"], samples=3)
     assert_frame_equal(three.filter(pl.col("sample") == 0), sampled(base, ["a", "b"]))
 

@@ -174,6 +174,45 @@ def test_prompt_lengths_are_those_of_the_training_rows(
     assert lengths.to_list() == starts
 
 
+def test_system_messages_come_before_the_prompt_and_count(
+    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+) -> None:
+    told = ["<help> 0.7", "", "Be brief.", "", "x"]
+    rows = ANSWERS.with_columns(before=pl.Series(told[: len(ANSWERS)]))
+    fit(load, rows, tmp_path)
+    tokenizer = trainers[0].processing_class
+    for first, example, prompt in zip(
+        told, trainers[0].train_dataset, rows["prompt"], strict=False
+    ):
+        text = tokenizer.decode(example["input_ids"])
+        system = f"<|im_start|>system\n{first}<|im_end|>\n" if first else ""
+        assert text.startswith(f"{system}<|im_start|>user\n{prompt}<|im_end|>")
+    starts = [
+        next(i for i, t in enumerate(e["labels"]) if t != -100) for e in trainers[0].train_dataset
+    ]
+    assert training.prompt_lengths(tokenizer, rows).to_list() == starts
+
+
+@pytest.mark.parametrize("limit", [None, 45])
+def test_row_lengths_are_the_tokens_that_are_fed(
+    load: Load, trainers: list[SFTTrainer], tmp_path: Path, limit: int | None
+) -> None:
+    rows = ANSWERS.with_columns(before=pl.Series(["", "Be kind."] * 5).head(len(ANSWERS)))
+    fit(load, rows, tmp_path, train={"max_length": limit or 512})
+    fed = [len(example["input_ids"]) for example in trainers[0].train_dataset]
+    assert training.row_lengths(load()[1], rows, limit) == fed
+
+
+def test_rows_are_trained_on_in_their_order_where_asked(
+    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+) -> None:
+    train = {"train_sampling_strategy": "sequential", "per_device_train_batch_size": 1}
+    fit(load, ANSWERS, tmp_path, train=train)
+    batches = list(trainers[0].get_train_dataloader())
+    fed = [example["input_ids"] for example in trainers[0].train_dataset]
+    assert [batch["input_ids"][0].tolist() for batch in batches] == fed
+
+
 def test_an_answer_that_is_cut_is_counted(
     load: Load, trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
@@ -416,7 +455,7 @@ def test_a_fit_that_died_after_its_last_step_takes_no_further_one(
 
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_save", die)
+        patch.setattr(training, "save_adapter", die)
         with pytest.raises(Killed):
             fit(load, rows, out, train=saving)
     steps: list[tuple[int, int]] = []

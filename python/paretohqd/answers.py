@@ -41,16 +41,7 @@ def sample(s: Session, offline: Result) -> Result:
             f.with_columns(model=pl.lit(evaluation.model_name(1, number)))
             for number, f in zip(who, frames, strict=True)
         )
-        if spec.trim:
-            frame = trim_unfinished(frame)
-        total = len(frame)
-        frame = frame.filter(pl.col("response").str.strip_chars() != "")
-        dropped = {"empty answer": total - len(frame)}
-        limit = s.settings.data.max_word_overlap
-        if limit is not None:
-            before = len(frame)
-            frame = data.without_echoes(frame, limit)
-            dropped["repeats the prompt"] = before - len(frame)
+        frame, dropped = usable(s.settings, frame)
         frame.write_parquet(out / "answers.parquet")
         return {"rows": len(frame), "dropped": dropped}
 
@@ -59,6 +50,21 @@ def sample(s: Session, offline: Result) -> Result:
         settings={"trim": spec.trim, "max_word_overlap": s.settings.data.max_word_overlap},
         inputs={f"{n:02d}": one.digest for n, one in zip(who, made, strict=True)},
     )  # fmt: skip
+
+
+def usable(settings: config.Config, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Sampled answers that may be trained on, and how many were left out for which reason."""
+    if settings.generation.trim:
+        frame = trim_unfinished(frame)
+    total = len(frame)
+    frame = frame.filter(pl.col("response").str.strip_chars() != "")
+    dropped = {"empty answer": total - len(frame)}
+    limit = settings.data.max_word_overlap
+    if limit is not None:
+        before = len(frame)
+        frame = data.without_echoes(frame, limit)
+        dropped["repeats the prompt"] = before - len(frame)
+    return frame, dropped
 
 
 def answer(
@@ -70,7 +76,7 @@ def answer(
     adapter = None if number is None else s.folder.result(f"stage{stage}/fit/{number:02d}")
 
     def work(out: Path) -> Mapping[str, Any]:
-        model, tokenizer = s.sampler(adapter)
+        model, tokenizer = s.sampler(*([(adapter.path / "adapter", 1.0)] if adapter else []))
         label = f"sample {len(prompts)} answers of {Path(name).name}"
         with s.screen.bar(label) as progress:
             frame = generate(
@@ -83,7 +89,7 @@ def answer(
 
     s.folder.stage(
         name, work,
-        settings={**_sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16},
+        settings={**sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16},
         inputs={
             "prompts": hash_frame(prompts),
             "model": s.model_id,
@@ -108,6 +114,6 @@ def representatives(weights: np.ndarray) -> list[int]:
     return sorted({int(i) for i in [*corners, balanced]})
 
 
-def _sampling(spec: config.Generation) -> dict[str, Any]:
+def sampling(spec: config.Generation) -> dict[str, Any]:
     """What an answer depends on: not how many prompts there are, nor what follows."""
     return {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}

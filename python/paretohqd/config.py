@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import float_info
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from paretohqd.strict import from_mapping, read_yaml
 
@@ -155,19 +155,19 @@ class Config:
         if self.selection.upto is not None and self.selection.at_least is not None:
             raise ValueError("selection: give upto or at_least, not both")
         if isinstance(self.preferences, int):
-            _within(self, "", 1, None, "preferences")
-        _within(self, "", 0, 2**31 - 1, "seed")
-        _within(self, "", 1, None, "threads")
-        _within(self.data, "data", 1, None, "held_out", "max_rows")
-        _within(self.data, "data", 0, 1, "max_word_overlap")
-        _within(self.selection, "selection", 1, None, "k", "k_stage2", "upto", "at_least")
+            within(self, "", 1, None, "preferences")
+        within(self, "", 0, 2**31 - 1, "seed")
+        within(self, "", 1, None, "threads")
+        within(self.data, "data", 1, None, "held_out", "max_rows")
+        within(self.data, "data", 0, 1, "max_word_overlap")
+        within(self.selection, "selection", 1, None, "k", "k_stage2", "upto", "at_least")
         sizes = ("prompts", "max_new_tokens", "batch_size")
-        _within(self.generation, "generation", 1, None, *sizes)
-        _within(self.generation, "generation", 0, None, "temperature")
-        _within(self.generation, "generation", 0, 1, "top_p")
-        _within(self.evaluation, "evaluation", 1, None, "prompts", "max_ngram", "repeats")
-        _within(self.evaluation, "evaluation", 0, None, "min_words")
-        _within(self.evaluation, "evaluation", 0, 1, "distinct", "echo")
+        within(self.generation, "generation", 1, None, *sizes)
+        within(self.generation, "generation", 0, None, "temperature")
+        within(self.generation, "generation", 0, 1, "top_p")
+        within(self.evaluation, "evaluation", 1, None, "prompts", "max_ngram", "repeats")
+        within(self.evaluation, "evaluation", 0, None, "min_words")
+        within(self.evaluation, "evaluation", 0, 1, "distinct", "echo")
 
     def _check_objectives(self) -> None:
         names = [objective.name for objective in self.objectives]
@@ -190,14 +190,25 @@ class Config:
                     f"objectives: {objective.name} has neither a scorer nor a model: a run scores "
                     "answers that do not exist yet; for scores in columns use `paretohqd select`"
                 )
-            _within(objective, f"objectives[{i}]", 1, None, "max_length", "batch_size")
-            _within(objective, f"objectives[{i}]", 0, None, "output")
+            within(objective, f"objectives[{i}]", 1, None, "max_length", "batch_size")
+            within(objective, f"objectives[{i}]", 0, None, "output")
+
+
+Settings = TypeVar("Settings", bound=Config)
 
 
 def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read a run's configuration from a YAML file.
+    """Read a run's configuration from a YAML file; see `load_settings`."""
+    return load_settings(Config, path, overrides)
+
+
+def load_settings(
+    kind: type[Settings], path: str | Path, overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Read a configuration from a YAML file.
 
     Args:
+        kind: Config, or a dataclass that extends it.
         path: the file. Files that it names are looked for beside it, then where the command runs.
         overrides: values by dotted key that replace the file's, such as {"selection.k": 50}.
 
@@ -226,10 +237,11 @@ def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
             if not isinstance(inner, dict):
                 raise ValueError(f"{dotted}: {section} is not a section")
         inner[last] = value
-    return _with_paths(from_mapping(Config, mapping), path.absolute().parent)
+    settings: Settings = from_mapping(kind, mapping)
+    return _with_paths(settings, path.absolute().parent)
 
 
-def _within(section: Any, where: str, low: float, high: float | None, *names: str) -> None:
+def within(section: Any, where: str, low: float, high: float | None, *names: str) -> None:
     """Refuse numbers outside [low, high]; None stands for a setting that is not given."""
     for name in names:
         value = getattr(section, name)
@@ -239,7 +251,7 @@ def _within(section: Any, where: str, low: float, high: float | None, *names: st
             raise ValueError(f"{key}: must be {wanted}, got {value}")
 
 
-def _with_paths(config: Config, folder: Path) -> Config:
+def _with_paths(config: Settings, folder: Path) -> Settings:
     """Turn names of existing files and folders into absolute paths, the file's folder first."""
 
     def resolve(name: str | None) -> str | None:

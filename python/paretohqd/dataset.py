@@ -21,12 +21,14 @@ def sft_dataset(
     prompt: str | None = None,
     completion: str | None = None,
     messages: str | None = None,
+    system: str | None = None,
     keep: Sequence[str] = (),
 ) -> Dataset:
     """Rows as the conversational prompt/completion columns whose completion alone TRL trains.
 
     A `messages` column would be trained on whole, so conversations are cut before their last
-    message. See `Selection.to_dataset` for the columns.
+    message. See `Selection.to_dataset` for the columns. `system` names a column of texts that come
+    before the prompts; an empty one is none.
 
     Raises:
         ValueError: no such column, or one of no such content.
@@ -50,6 +52,11 @@ def sft_dataset(
                 "(prompt=, completion=, or messages=)"
             )
         asked = [_turns(place, prompt, "user", x) for place, x in enumerate(_column(rows, prompt))]
+        if system is not None:
+            first = [
+                _turns(place, system, "system", x) for place, x in enumerate(_column(rows, system))
+            ]
+            asked = [(f if f[0]["content"] else []) + a for f, a in zip(first, asked, strict=True)]
         said = [
             _turns(place, completion, "assistant", x)
             for place, x in enumerate(_column(rows, completion))

@@ -98,6 +98,7 @@ def generate(
     tokenizer: Any,
     prompts: Sequence[str],
     *,
+    before: Sequence[str] | None = None,
     seed: int = 0,
     samples: int = 1,
     max_new_tokens: int = 128,
@@ -112,6 +113,7 @@ def generate(
         model: a causal language model, with or without adapters, in eval mode.
         tokenizer: its tokenizer, with a chat template.
         prompts: n user messages.
+        before: a system message for each of them; an empty one is none.
         seed: together with the row's number it fixes the row's random numbers, so an answer
             depends neither on the batch size nor on the other prompts (up to the rounding of
             the model's own arithmetic).
@@ -129,7 +131,7 @@ def generate(
     Raises:
         ValueError: a prompt leaves no room for an answer within the model's context.
     """
-    ids = encode_prompts(tokenizer, prompts)
+    ids = encode_prompts(tokenizer, prompts, before)
     room = getattr(model.config, "max_position_embeddings", None) or 2**31
     long = [i for i, row in enumerate(ids) if len(row) + max_new_tokens > room]
     if long:
@@ -176,17 +178,32 @@ def trim_unfinished(answers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def encode_prompts(tokenizer: Any, prompts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each user message in the chat template, up to where the answer starts."""
+def encode_prompts(
+    tokenizer: Any, prompts: Sequence[str], before: Sequence[str] | None = None
+) -> list[list[int]]:
+    """Token ids of each user message in the chat template, up to where the answer starts.
+
+    `before` holds a system message for each; an empty one is none.
+    """
     texts = [
         tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}], tokenize=False, add_generation_prompt=True
+            asked(prompt, first), tokenize=False, add_generation_prompt=True
         )
-        for prompt in prompts
+        for prompt, first in zip(prompts, before or [""] * len(prompts), strict=True)
     ]
     # The template writes the special tokens itself; a second beginning-of-text token would hurt.
     ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
     return ids
+
+
+def asked(prompt: str, before: str = "") -> list[dict[str, str]]:
+    """A question as messages.
+
+    >>> asked("Tea?", "Be brief.")
+    [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Tea?'}]
+    """
+    system = [{"role": "system", "content": before}] if before else []
+    return [*system, {"role": "user", "content": prompt}]
 
 
 @torch.inference_mode()

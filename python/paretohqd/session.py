@@ -15,7 +15,7 @@ import torch
 
 from paretohqd import config, models, scoring, training
 from paretohqd.forecast import Forecast
-from paretohqd.generation import load_adapter
+from paretohqd.mixing import Weighted, load_mixture
 from paretohqd.preferences import preference_weights
 from paretohqd.progress import Screen
 from paretohqd.stages import Result, Run
@@ -69,15 +69,15 @@ class Session:
         self.forecast.finished(name)
         return self.folder.result(name)
 
-    def sampler(self, adapter: Result | None) -> tuple[Any, Any]:
-        """The base for sampling, kept in memory between models, with an adapter put on."""
-        if self._sampler is None or adapter is None:
+    def sampler(self, *adapters: Weighted) -> tuple[Any, Any]:
+        """The base for sampling, kept in memory between models, with adapters put on."""
+        if self._sampler is None or not adapters:
             self._sampler = models.load_base(
                 self.settings.model, device=self.machine.device, dtype=self.machine.dtype
             )
         model, tokenizer = self._sampler
-        if adapter is not None:
-            model = load_adapter(model, adapter.path / "adapter")
+        if adapters:
+            model = load_mixture(model, adapters)
             self._sampler = (model, tokenizer)
         return model, tokenizer
 

@@ -152,9 +152,9 @@ class Run:
             _prepare(beside, key)
         if owner is None:
             self.barrier()
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         notes = dict(work(beside) or {})
-        seconds = time.perf_counter() - start
+        seconds, used = time.perf_counter() - start, time.process_time() - used
         if owner is None:
             self.barrier()
         if self.rank == 0 or owner is not None:
@@ -168,6 +168,7 @@ class Run:
                 "inputs": inputs or {},
                 "notes": notes,
                 "seconds": round(seconds, 3),
+                "cpu_seconds": round(used, 3),
                 "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "versions": versions(),
                 "files": files,

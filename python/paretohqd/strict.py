@@ -127,6 +127,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         if value is None and type(None) in args:
             return None
         kinds = [arg for arg in args if arg is not type(None)]
+        sections = [arg for arg in kinds if typing.get_origin(arg) is Mapping]
+        if sections and isinstance(value, Mapping):
+            return _convert(sections[0], value, where)
         lists = [arg for arg in kinds if typing.get_origin(arg) is tuple]
         if lists and isinstance(value, list | tuple):
             return _convert(lists[0], value, where)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
 from paretohqd.dataset import sft_dataset
-from paretohqd.generation import encode_prompts, stop_tokens
+from paretohqd.generation import asked, encode_prompts, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
 from paretohqd.strict import check_keys, check_values
@@ -59,34 +59,54 @@ LORA_DEFAULTS: dict[str, Any] = {
 }
 
 
+BEFORE = "before"
+"""Column of system messages, where rows have them."""
+
 IGNORED = -100
 """The label that torch's cross entropy leaves out."""
 
 
-def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:
-    """Refuse keys that SFTConfig or LoraConfig does not have, before any work is done.
+def check_settings(
+    train: Mapping[str, Any],
+    lora: Mapping[str, Any],
+    where: str = "train",
+    *,
+    kind: type = SFTConfig,
+    reserved: Sequence[str] = RESERVED,
+) -> None:
+    """Refuse keys that the trainer's `kind` of settings or LoraConfig does not have, before work.
 
     Raises:
         ValueError: an unknown key (with the nearest known one) or one that the run sets itself.
     """
-    taken = [key for key in train if key in RESERVED]
+    taken = [key for key in train if key in reserved]
     if taken:
         raise ValueError(f"{where}.{taken[0]} is set by the run itself: leave it out")
-    for given, kind, section in ((train, SFTConfig, where), (lora, LoraConfig, "lora")):
-        check_keys(given, [f.name for f in fields(kind) if f.init], section)
-        check_values(given, kind, section)
+    for given, known, section in ((train, kind, where), (lora, LoraConfig, "lora")):
+        check_keys(given, [f.name for f in fields(known) if f.init], section)
+        check_values(given, known, section)
 
 
 def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
     """Tokens of each row's prompt in the chat template, up to where its answer starts."""
-    unique = frame["prompt"].unique(maintain_order=True)
-    lengths = [len(ids) for ids in encode_prompts(tokenizer, unique.to_list())]
-    table = pl.DataFrame(
-        {"prompt": unique, "length": lengths}, schema_overrides={"length": pl.Int64}
-    )
-    return frame.select("prompt").join(table, on="prompt", how="left", maintain_order="left")[
-        "length"
+    keys = ["prompt", BEFORE] if BEFORE in frame.columns else ["prompt"]
+    unique = frame.select(keys).unique(maintain_order=True)
+    ids = encode_prompts(tokenizer, *(unique[key].to_list() for key in keys))
+    table = unique.with_columns(length=pl.Series([len(row) for row in ids], dtype=pl.Int64))
+    return frame.select(keys).join(table, on=keys, how="left", maintain_order="left")["length"]
+
+
+def row_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> list[int]:
+    """Tokens of each row as `fit` trains on it: prompt, answer and what the template adds."""
+    before = rows[BEFORE] if BEFORE in rows.columns else [""] * len(rows)
+    texts = [
+        tokenizer.apply_chat_template(
+            [*asked(prompt, first), {"role": "assistant", "content": response}], tokenize=False
+        )
+        for prompt, first, response in zip(rows["prompt"], before, rows["response"], strict=True)
     ]
+    found = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return [min(len(ids), max_length or len(ids)) for ids in found]
 
 
 def fit(
@@ -107,7 +127,7 @@ def fit(
     Args:
         model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
         tokenizer: its tokenizer, with a chat template.
-        rows: the training set, columns prompt and response.
+        rows: the training set, columns prompt and response, and perhaps before: a system message.
         out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
             (`save_strategy: steps`) are continued from.
         machine: device and number format.
@@ -129,9 +149,9 @@ def fit(
     settings = {**DEFAULTS, **train}
     if rows.is_empty():
         raise ValueError("no rows to train on")
-    _check_lengths(tokenizer, rows, settings["max_length"])
+    check_lengths(tokenizer, rows, settings["max_length"])
     stop = stop_tokens(model, tokenizer)
-    _check_end(tokenizer, stop)
+    check_end(tokenizer, stop)
     set_seed(seed)
     tokenizer.padding_side = "right"
     if start_from is not None:
@@ -140,7 +160,7 @@ def fit(
             model = PeftModel.from_pretrained(model, str(start_from.absolute()), is_trainable=True)
     with quiet():
         arguments = SFTConfig(
-            **_for_machine(settings, machine),
+            **for_machine(settings, machine),
             output_dir=str(out / "checkpoints"),
             seed=seed,
             disable_tqdm=True,
@@ -150,10 +170,15 @@ def fit(
         trainer = SFTTrainer(
             model=model,
             args=arguments,
-            train_dataset=sft_dataset(rows, prompt="prompt", completion="response"),
+            train_dataset=sft_dataset(
+                rows,
+                prompt="prompt",
+                completion="response",
+                system=BEFORE if BEFORE in rows.columns else None,
+            ),
             processing_class=tokenizer,
             peft_config=None if start_from else LoraConfig(**{**LORA_DEFAULTS, **lora}),
-            callbacks=[_Steps(on_step)] if on_step else None,
+            callbacks=[Steps(on_step)] if on_step else None,
         )
         trainer.pop_callback(PrinterCallback)
         trainer.train_dataset, cut = end_at_stop(trainer.train_dataset, stop)
@@ -165,9 +190,9 @@ def fit(
         trainable = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
         if trainable == 0:
             raise ValueError("the adapter has no trainable parameters: check lora.target_modules")
-        _train(trainer, out / "checkpoints")
+        train_on(trainer, out / "checkpoints")
         if trainer.is_world_process_zero():
-            _save(trainer, out)
+            save_adapter(trainer, out)
         trainer.accelerator.wait_for_everyone()
     return {
         "rows": len(rows),
@@ -180,12 +205,12 @@ def fit(
     }
 
 
-def _for_machine(settings: dict[str, Any], machine: Machine) -> dict[str, Any]:
+def for_machine(settings: dict[str, Any], machine: Machine) -> dict[str, Any]:
     """Add what SFTConfig must be told where there is no GPU (it turns bf16 on by itself)."""
     return {"bf16": machine.bfloat16, **settings, "use_cpu": machine.device == "cpu"}
 
 
-def _check_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> None:
+def check_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> None:
     """TRL drops rows whose answer is cut off whole without a word; here that is an error."""
     if max_length is None:
         return
@@ -199,7 +224,7 @@ def _check_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -
         )
 
 
-def _check_end(tokenizer: Any, stop: list[int]) -> None:
+def check_end(tokenizer: Any, stop: list[int]) -> None:
     """A model that is never shown how an answer ends never stops."""
     chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
     text = tokenizer.apply_chat_template(chat, tokenize=False)
@@ -242,7 +267,7 @@ def _until_stop(labels: list[int], stop: set[int]) -> list[int]:
     return kept
 
 
-def _train(trainer: Any, checkpoints: Path) -> None:
+def train_on(trainer: Any, checkpoints: Path) -> None:
     """Train, going on from the newest whole checkpoint."""
     for last in _newest_first(checkpoints):
         try:
@@ -264,22 +289,25 @@ def _newest_first(checkpoints: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name.split("-")[-1]), reverse=True)
 
 
-def _save(trainer: Any, out: Path) -> None:
+def save_adapter(trainer: Any, out: Path, *, more: Sequence[str] = ()) -> None:
+    """Save the adapter and the log, with `more` of what the trainer logs than every one has."""
     trainer.model.save_pretrained(out / "adapter")
     # The model card names the base by its path on this machine and tells nothing else.
     (out / "adapter" / "README.md").unlink(missing_ok=True)
     # Not num_tokens: it starts at zero again where a run goes on from a checkpoint.
-    kept = ("step", "loss", "learning_rate", "grad_norm", "mean_token_accuracy")
+    kept = ("step", "loss", "learning_rate", "grad_norm", "mean_token_accuracy", *more)
     log = [{k: e[k] for k in kept if k in e} for e in trainer.state.log_history if "loss" in e]
     (out / "log.json").write_text(json.dumps(log, indent=1))
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
 
 
-class _Steps(TrainerCallback):  # type: ignore[misc]
+class Steps(TrainerCallback):  # type: ignore[misc]
     """Passes the trainer's progress on."""
 
     def __init__(self, on_step: Callable[[int, int], None]) -> None:
+        """Take what is called with (steps done, steps in all)."""
         self.on_step = on_step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Tell how far it is."""
         self.on_step(state.global_step, state.max_steps)

@@ -1,0 +1,263 @@
+"""HaM: K adapters on one base, trained together so that their values cover the most hypervolume.
+
+Source: "HaM: Hypervolume Maximization for multi-objective alignment", reconstructed from its
+abstract: what is called exact below is the definition of the hypervolume, and all else is ours.
+
+The value of policy k for objective m on a mini-batch of scored answers, several to each prompt, is
+the self-normalised importance-weighted mean of the scores: the weights are a softmax, over the
+answers to one prompt, of log pi_k - log pi_base per token of the answer, and the means of the
+prompts are averaged; a prompt's scores are taken relative to their mean, so that the base's value
+is 0. The loss is minus the exact hypervolume of the K vectors of values. Nobody tells a policy a
+preference; K points come out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import get_scheduler, set_seed
+from trl import SFTConfig
+
+from paretohqd.ham_values import (
+    LEAN,
+    MOST,
+    REFERENCE,
+    Answers,
+    hypervolume,
+    leanings,
+    policy_values,
+)
+from paretohqd.likelihood import answer_logps, encode_answers, pad
+from paretohqd.loading import quiet
+from paretohqd.models import Machine
+from paretohqd.training import DEFAULTS, LORA_DEFAULTS, for_machine
+
+GROUP = "group"
+"""Column that numbers the prompts: rows of one number, one after the other, answer one prompt."""
+
+
+def fit_jointly(
+    model: Any,
+    tokenizer: Any,
+    rows: pl.DataFrame,
+    objectives: Sequence[str],
+    out: Path,
+    *,
+    count: int,
+    machine: Machine,
+    train: Mapping[str, Any],
+    lora: Mapping[str, Any],
+    seed: int = 0,
+    on_step: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Train `count` adapters together and save them.
+
+    Each step reads the answers twice under each adapter: once without gradient, for the values and
+    the derivative of the hypervolume with respect to each log-probability, and once, prompt by
+    prompt, to carry it into the weights. Memory is that of the answers to one prompt.
+
+    A training that was killed starts anew: it keeps no checkpoints.
+
+    Args:
+        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: its tokenizer, with a chat template.
+        rows: prompt, response, `group`, one column per objective (larger is better, in standard
+            deviations within a prompt), and perhaps before (a system message) and finished; in the
+            order of training, two answers or more to each prompt.
+        objectives: names of M columns.
+        out: folder for `adapter-0/`, `adapter-1/`, .. and `log.json`: hypervolume and values at
+            every step, before its update.
+        count: K adapters, 1 to 12.
+        machine: device and number format.
+        train: settings for SFTConfig, over training's DEFAULTS; of these the number of steps (each
+            takes an equal share of the prompts), max_length, and what AdamW and its schedule take.
+        lora: settings for LoraConfig, over training's LORA_DEFAULTS; dropout is always 0, because
+            both readings of a step must agree.
+        seed: adapter k starts from seed + k.
+        on_step: called with (steps done, steps in all).
+
+    Returns:
+        Facts for the manifest: steps, trained_tokens (K times the tokens of all prompts and
+        answers), generated_tokens and scored (0), adapters, reference, hypervolume at the first and
+        the last step, trainable parameters, the settings in force.
+
+    Raises:
+        ValueError: too many adapters, prompts that do not divide among the steps or have one
+            answer, scores that are not finite, or a prompt that fills max_length.
+    """
+    settings = {**DEFAULTS, **train}
+    adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
+    if not 1 <= count <= MOST:
+        raise ValueError(f"{count} adapters: joint training takes 1 to {MOST}")
+    prompts = _answers(model, tokenizer, rows, objectives, settings["max_length"])
+    steps = int(settings["max_steps"])
+    if not prompts or steps < 1 or len(prompts) % steps:
+        raise ValueError(f"{len(prompts)} prompts do not divide among {steps} steps")
+    each = len(prompts) // steps
+    tokenizer.padding_side = "right"
+    model.eval()  # no dropout: what is read twice must be the same
+    with quiet():
+        arguments = SFTConfig(
+            **for_machine(settings, machine), output_dir=str(out), seed=seed, disable_tqdm=True
+        )
+        policies = _Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
+    optimizer = torch.optim.AdamW(
+        policies.parameters(), lr=arguments.learning_rate, weight_decay=arguments.weight_decay,
+        betas=(arguments.adam_beta1, arguments.adam_beta2), eps=arguments.adam_epsilon,
+    )  # fmt: skip
+    rate = get_scheduler(
+        arguments.lr_scheduler_type, optimizer, arguments.get_warmup_steps(steps), steps
+    )
+    apart = torch.from_numpy(LEAN * leanings(count, len(objectives)))
+    log = []
+    for step in range(steps):
+        batch = prompts[step * each : (step + 1) * each]
+        base = policies.base_logps(batch)
+        logps = policies.logps(batch).requires_grad_()
+        values = policy_values(logps, base, batch)
+        volume = hypervolume(values + apart, REFERENCE)
+        (slope,) = torch.autograd.grad(-volume, logps)
+        norms = policies.backward(batch, slope, arguments.max_grad_norm)
+        log.append(
+            {
+                "step": step + 1,
+                "hypervolume": float(hypervolume(values.detach(), REFERENCE)),
+                "values": values.tolist(),
+                "learning_rate": rate.get_last_lr()[0],
+                "grad_norm": norms,
+            }
+        )
+        optimizer.step()
+        rate.step()
+        optimizer.zero_grad()
+        if on_step:
+            on_step(step + 1, steps)
+    out.mkdir(parents=True, exist_ok=True)
+    policies.save(out)
+    (out / "log.json").write_text(json.dumps(log, indent=1))
+    return {
+        "steps": steps,
+        "trained_tokens": count * sum(answers.tokens for answers in prompts),
+        "generated_tokens": 0,
+        "scored": 0,
+        "adapters": count,
+        "prompts_per_step": each,
+        "reference": REFERENCE,
+        "hypervolume": [log[0]["hypervolume"], log[-1]["hypervolume"]],
+        "trainable_parameters": sum(p.numel() for p in policies.parameters()),
+        "train": settings,
+        "lora": adapter,
+    }
+
+
+def _answers(
+    model: Any, tokenizer: Any, rows: pl.DataFrame, objectives: Sequence[str], longest: int | None
+) -> list[Answers]:
+    """The rows by prompt, in their order, cut to max_length."""
+    ids = encode_answers(
+        model, tokenizer, rows["prompt"].to_list(), rows["response"].to_list(),
+        before=rows["before"].to_list() if "before" in rows.columns else None,
+        finished=rows["finished"].to_list() if "finished" in rows.columns else None,
+    )  # fmt: skip
+    if longest is not None:
+        ids = [(prompt, answer[: max(0, longest - len(prompt))]) for prompt, answer in ids]
+    none = [i for i, (_, answer) in enumerate(ids) if not answer]
+    if none:
+        raise ValueError(
+            f"{len(none)} of {len(rows)} answers have no token to train on (first: row {none[0]}): "
+            "raise train.max_length or leave these rows out"
+        )
+    scores = rows.select(pl.col(name).cast(pl.Float64) for name in objectives).to_numpy()
+    if not np.isfinite(scores).all():
+        raise ValueError("a score is null, NaN or infinite: leave such rows out")
+    found = []
+    for group, places in groupby(range(len(rows)), key=rows[GROUP].to_list().__getitem__):
+        these = list(places)
+        if len(these) < 2:
+            raise ValueError(f"group {group} has one answer: nothing can be weighed against it")
+        # The base's own value is then 0 on every prompt, and not a matter of which prompts come.
+        centred = scores[these] - scores[these].mean(axis=0)
+        found.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(centred)))
+    return found
+
+
+class _Policies:
+    """K adapters on one base, and the base itself."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, count: int, lora: Mapping[str, Any], *,
+        machine: Machine, seed: int,
+    ) -> None:  # fmt: skip
+        """Wrap the model; the adapters' names are those of their folders."""
+        self.tokenizer, self.machine = tokenizer, machine
+        self.names = [f"adapter-{k}" for k in range(count)]
+        self.model: Any = model
+        for k, name in enumerate(self.names):
+            set_seed(seed + k)
+            # A config each: PEFT writes into it.
+            if k == 0:
+                self.model = get_peft_model(model, LoraConfig(**lora), adapter_name=name)
+            else:
+                self.model.add_adapter(name, LoraConfig(**lora))
+        self.model.eval()
+        self.own = {
+            name: [p for n, p in self.model.named_parameters() if f".{name}." in n]
+            for name in self.names
+        }
+        if not all(self.own.values()):
+            raise ValueError("the adapters have no parameters: check lora.target_modules")
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Of all adapters."""
+        return [parameter for own in self.own.values() for parameter in own]
+
+    def base_logps(self, batch: Sequence[Answers]) -> torch.Tensor:
+        """(answers,) log-probabilities under the base."""
+        with torch.no_grad(), self.model.disable_adapter():
+            return torch.cat([self._read(answers) for answers in batch])
+
+    def logps(self, batch: Sequence[Answers]) -> torch.Tensor:
+        """(K, answers) log-probabilities, without gradient."""
+        found = []
+        for name in self.names:
+            self.model.set_adapter(name)
+            with torch.no_grad():
+                found.append(torch.cat([self._read(answers) for answers in batch]))
+        return torch.stack(found)
+
+    def backward(
+        self, batch: Sequence[Answers], slope: torch.Tensor, most: float | None
+    ) -> list[float]:
+        """Carry (K, answers) derivatives into the weights; returns each adapter's gradient norm."""
+        norms = []
+        for name, row in zip(self.names, slope, strict=True):
+            self.model.set_adapter(name)
+            for answers, part in zip(
+                batch, torch.split(row, [len(a.ids) for a in batch]), strict=True
+            ):
+                torch.autograd.backward((self._read(answers) * part).sum())
+            # Each by itself: one adapter's steep slope must not hold back the others.
+            norm = torch.nn.utils.clip_grad_norm_(self.own[name], most or float("inf"))
+            norms.append(float(norm))
+        return norms
+
+    def _read(self, answers: Answers) -> torch.Tensor:
+        bfloat16 = self.machine.bfloat16
+        with torch.autocast(self.machine.device, dtype=torch.bfloat16, enabled=bfloat16):
+            teacher = pad(answers.ids, self.tokenizer, self.machine.device)
+            return answer_logps(self.model, teacher).double().cpu()
+
+    def save(self, out: Path) -> None:
+        """Write each adapter to a folder of its name."""
+        with quiet():
+            self.model.save_pretrained(out)
+        # The model card names the base by its path on this machine and tells nothing else.
+        (out / "README.md").unlink(missing_ok=True)

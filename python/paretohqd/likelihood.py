@@ -1,0 +1,222 @@
+"""How likely a model finds given answers, and how sure it is of each next token.
+
+Teacher forcing: the model reads prompt and answer at once, and its prediction at every place of the
+answer is held against the token that stands there. The entropy of these predictions is what shows a
+policy that has collapsed onto a few sentences where no reward does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import torch
+
+from paretohqd.generation import Progress, encode_prompts, stop_tokens
+
+PLACES = 2048
+"""Places of answers whose logits are held at once: 400 MB with 49,152 tokens in float32."""
+
+CHUNK = 64
+"""Places whose logits are copied to float32 at once where no gradient is asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """Prompts with their answers as token ids, right padded: what teacher forcing reads."""
+
+    tokens: torch.Tensor
+    """(rows, width) ids of prompt, answer and end token."""
+    attention: torch.Tensor
+    """(rows, width): 1 where a token stands, 0 for padding."""
+    answer: torch.Tensor
+    """(rows, width): True at the answer's tokens and its end token."""
+
+
+def likelihood(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    *,
+    before: Sequence[str] | None = None,
+    finished: Sequence[bool] | None = None,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> pl.DataFrame:
+    """Log-probability of each answer under a model, and the entropy of its predictions.
+
+    The answer's tokens are the tokenizer's encoding of the response text, followed by the token
+    that ends an answer. A sampled answer may have been made of other tokens with the same text:
+    this is the text encoded anew, the same measure for every model and answers of any source.
+
+    Args:
+        model: a causal language model, with or without adapters, in eval mode.
+        tokenizer: its tokenizer, with a chat template.
+        prompts: n user messages.
+        responses: n answers.
+        before: n system messages to put before the prompts; an empty one is none.
+        finished: n flags; an answer that did not finish has no end token. None: all finished.
+        batch_size: answers read side by side, fewer where they are long; scores do not depend on
+            it beyond rounding.
+        progress: called with (answers done, answers in all).
+
+    Returns:
+        Frame of n rows, in the order given: logp (natural logarithm of the answer's probability,
+        the sum over its tokens), answer_tokens (with the end token), entropy (nats, at temperature
+        1: mean over the answer's tokens of -sum p log p of the next-token distribution; null where
+        there is no token).
+
+    Raises:
+        ValueError: lists of unequal lengths, a model in training mode (dropout would act), or a
+            row that does not fit into the model's context.
+    """
+    if any(module.training for module in model.modules()):
+        raise ValueError("the model is in training mode, so dropout would act: call model.eval()")
+    ids = encode_answers(model, tokenizer, prompts, responses, before=before, finished=finished)
+    room = getattr(model.config, "max_position_embeddings", None) or 2**31
+    long = [i for i, (prompt, answer) in enumerate(ids) if len(prompt) + len(answer) > room]
+    if long:
+        raise ValueError(
+            f"{len(long)} of {len(ids)} prompts with their answers exceed the model's context of "
+            f"{room} tokens (first: row {long[0]} with {sum(map(len, ids[long[0]]))} tokens): "
+            "leave them out"
+        )
+    found: list[tuple[float, int, float | None]] = [(0.0, 0, None)] * len(ids)
+    done = 0
+    for batch in _batches(ids, batch_size):
+        teacher = pad([ids[i] for i in batch], tokenizer, model.device)
+        for i, one in zip(batch, _measure(model, teacher), strict=True):
+            found[i] = one
+        done += len(batch)
+        if progress:
+            progress(done, len(ids))
+    schema = {"logp": pl.Float64, "answer_tokens": pl.Int32, "entropy": pl.Float64}
+    return pl.DataFrame(found, schema=schema, orient="row")
+
+
+def answer_logps(model: Any, teacher: Teacher) -> torch.Tensor:
+    """Log-probability of each answer, with its gradient.
+
+    Args:
+        model: a causal language model, in whatever mode it is in.
+        teacher: the rows, as `pad` makes them.
+
+    Returns:
+        (rows,) float32 sums over each answer's tokens; 0 for a row without any.
+    """
+    row, label, logits = _predictions(model, teacher)
+    logits = logits.float()
+    logp = logits.gather(-1, label[:, None])[:, 0] - logits.logsumexp(dim=-1)
+    return logp.new_zeros(len(teacher.tokens)).index_add(0, row, logp)
+
+
+def encode_answers(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    *,
+    before: Sequence[str] | None = None,
+    finished: Sequence[bool] | None = None,
+) -> list[tuple[list[int], list[int]]]:
+    """Token ids of each row's chat up to where the answer starts, and those of the answer.
+
+    See `likelihood` for the arguments and for what the answer's tokens are.
+    """
+    n = len(prompts)
+    finished = [True] * n if finished is None else finished
+    given = {"responses": responses, "before": before, "finished": finished}
+    for name, values in given.items():
+        if values is not None and len(values) != n:
+            raise ValueError(
+                f"{n} prompts, but {len(values)} {name}: one for each prompt is needed"
+            )
+    if not n:
+        return []
+    starts = encode_prompts(tokenizer, prompts, before)
+    answers = tokenizer(list(responses), add_special_tokens=False)["input_ids"]
+    end = [end_token(model, tokenizer)]
+    return [
+        (start, answer + end if ended else answer)
+        for start, answer, ended in zip(starts, answers, finished, strict=True)
+    ]
+
+
+def end_token(model: Any, tokenizer: Any) -> int:
+    """The token that the chat template ends an answer with, else the tokenizer's end token."""
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    stop = stop_tokens(model, tokenizer)
+    return int(next((token for token in reversed(ids) if token in stop), tokenizer.eos_token_id))
+
+
+def pad(rows: Sequence[tuple[list[int], list[int]]], tokenizer: Any, device: Any) -> Teacher:
+    """Lay rows of `encode_answers` side by side, padded on the right."""
+    width = max(len(prompt) + len(answer) for prompt, answer in rows)
+    tokens, attention, answers = [], [], []
+    for prompt, answer in rows:
+        empty = width - len(prompt) - len(answer)
+        tokens.append(prompt + answer + [tokenizer.pad_token_id] * empty)
+        attention.append([1] * (width - empty) + [0] * empty)
+        answers.append([False] * len(prompt) + [True] * len(answer) + [False] * empty)
+    return Teacher(
+        tokens=torch.tensor(tokens, device=device),
+        attention=torch.tensor(attention, device=device),
+        answer=torch.tensor(answers, device=device),
+    )
+
+
+def _batches(ids: list[tuple[list[int], list[int]]], most: int) -> Iterator[list[int]]:
+    """Row numbers, neighbours of like lengths together: they waste the least padding."""
+    batch: list[int] = []
+    first = last = 0
+    for i in sorted(range(len(ids)), key=lambda i: (len(ids[i][0]), len(ids[i][1]), i)):
+        start, end = len(ids[i][0]), sum(map(len, ids[i]))
+        if batch and (len(batch) == most or (max(last, end) - first) * (len(batch) + 1) > PLACES):
+            yield batch
+            batch = []
+        if not batch:
+            first, last = start, end
+        batch.append(i)
+        last = max(last, end)
+    if batch:
+        yield batch
+
+
+def _predictions(model: Any, teacher: Teacher) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """For each place of an answer: its row, the token there, (places, vocabulary) logits for it."""
+    asked = teacher.answer[:, 1:]  # the prediction for column j + 1 is made at column j
+    columns = asked.any(dim=0).nonzero()[:, 0]
+    logits = model(
+        input_ids=teacher.tokens,
+        attention_mask=teacher.attention,
+        position_ids=(teacher.attention.cumsum(-1) - 1).clamp(min=0),
+        use_cache=False,
+        logits_to_keep=columns,  # the widest tensor there is: nothing of it for prompts
+    ).logits
+    asked = asked[:, columns]
+    return asked.nonzero()[:, 0], teacher.tokens[:, 1:][:, columns][asked], logits[asked]
+
+
+@torch.inference_mode()
+def _measure(model: Any, teacher: Teacher) -> list[tuple[float, int, float | None]]:
+    """(log-probability, tokens, mean entropy) of each row."""
+    row, label, logits = _predictions(model, teacher)
+    logp, entropy = (torch.zeros(len(teacher.tokens), dtype=torch.float64) for _ in range(2))
+    for start in range(0, len(row), CHUNK):
+        part = slice(start, start + CHUNK)
+        log_p = logits[part].float().log_softmax(dim=-1)
+        # p log p is 0 where p is, although log p may be minus infinity.
+        nats = torch.special.entr(log_p.exp()).sum(dim=-1)
+        chosen = log_p.gather(-1, label[part, None])[:, 0]
+        logp.index_add_(0, row[part].cpu(), chosen.double().cpu())
+        entropy.index_add_(0, row[part].cpu(), nats.double().cpu())
+    counts = teacher.answer.sum(dim=1).tolist()
+    return [
+        (float(total), count, float(nats) / count if count else None)
+        for total, nats, count in zip(logp, entropy, counts, strict=True)
+    ]

@@ -1,0 +1,79 @@
+"""How many tokens training on preference pairs takes: known before it starts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from paretohqd.generation import asked
+
+SIDES = ("chosen", "rejected")
+
+
+def pair_lengths(
+    tokenizer: Any,
+    pairs: pl.DataFrame,
+    max_length: int | None,
+    *,
+    stop: Sequence[int] | None = None,
+) -> list[int]:
+    """Tokens of each pair as `pairwise.fit_pairs` trains on it: both texts with their prompt.
+
+    The reference's log-probabilities are read off the same tokens once more, without a backward
+    pass: they are not counted.
+
+    Args:
+        tokenizer: with a chat template.
+        pairs: n rows of prompt, chosen and rejected.
+        max_length: longer texts are cut there; None cuts none.
+        stop: ids that end an answer, as `generation.stop_tokens` tells; the tokenizer's end token
+            if not given.
+    """
+    ends = [tokenizer.eos_token_id] if stop is None else stop
+    sizes = text_lengths(tokenizer, pairs, ends)
+    lengths: list[int] = np.minimum(sizes, max_length or sizes.max(initial=0)).sum(axis=1).tolist()
+    return lengths
+
+
+def text_lengths(tokenizer: Any, pairs: pl.DataFrame, stop: Sequence[int]) -> NDArray[np.int64]:
+    """(n, 2) tokens of prompt and chosen, and of prompt and rejected, to the end token."""
+    sizes = np.zeros((len(pairs), len(SIDES)), dtype=np.int64)
+    if pairs.is_empty():
+        return sizes
+    for place, side in enumerate(SIDES):
+        texts = [
+            tokenizer.apply_chat_template(
+                [*asked(prompt), {"role": "assistant", "content": answer}], tokenize=False
+            )
+            for prompt, answer in zip(pairs["prompt"], pairs[side], strict=True)
+        ]
+        # The template writes the special tokens itself.
+        ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+        sizes[:, place] = [len(until_end(row, set(stop))) for row in ids]
+    return sizes
+
+
+def until_end(ids: list[int], stop: Set[int]) -> list[int]:
+    """Leave out what a template writes behind the last end token: no sampled answer has it.
+
+    Example:
+        >>> until_end([7, 9, 8, 9, 5], {9}), until_end([7, 5], {9})
+        ([7, 9, 8, 9], [7, 5])
+    """
+    last = next((i for i in reversed(range(len(ids))) if ids[i] in stop), len(ids) - 1)
+    return ids[: last + 1]
+
+
+def trained_tokens(lengths: Sequence[int], batch: int, steps: int) -> int:
+    """Tokens of so many steps over rows of these lengths, pass by pass, in their order.
+
+    Example:
+        >>> trained_tokens([1, 10, 100], batch=2, steps=3)
+        122
+    """
+    passes, rest = divmod(steps, -(-len(lengths) // batch))
+    return passes * sum(lengths) + sum(lengths[: rest * batch])

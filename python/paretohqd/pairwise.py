@@ -1,0 +1,283 @@
+"""Training of one LoRA adapter on preference pairs: DPO, and MODPO by a margin.
+
+The trainer is TRL's DPOTrainer (Rafailov et al. 2023, "Direct Preference Optimization", arXiv
+2305.18290), the adapter PEFT's LoRA; both take the user's settings verbatim.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from datasets import Dataset
+from peft import LoraConfig
+from transformers import PrinterCallback, set_seed
+from trl import DPOConfig, DPOTrainer
+
+from paretohqd import training
+from paretohqd.generation import asked, stop_tokens
+from paretohqd.loading import quiet
+from paretohqd.models import Machine
+from paretohqd.pair_tokens import pair_lengths, text_lengths, trained_tokens, until_end
+from paretohqd.training import (
+    LORA_DEFAULTS,
+    Steps,
+    check_end,
+    check_lengths,
+    for_machine,
+    save_adapter,
+    train_on,
+)
+
+RESERVED = (
+    "output_dir",
+    "use_cpu",
+    "seed",
+    "data_seed",
+    "beta",
+    "loss_type",
+    "loss_weights",
+    "ld_alpha",
+    "f_divergence_type",
+    "use_weighting",
+    "sync_ref_model",
+    "precompute_ref_log_probs",
+    "truncation_mode",
+    "train_sampling_strategy",
+    "dataloader_drop_last",
+)
+"""DPOConfig keys that the run decides itself: what the loss is, and which tokens it is over."""
+
+DEFAULTS: dict[str, Any] = {
+    "per_device_train_batch_size": 8,
+    # DPOConfig's own 1e-6 is for whole models: an adapter hardly moves with it.
+    "learning_rate": 1e-4,
+    "max_length": 512,
+    "logging_steps": 1,
+    "report_to": "none",
+    "save_strategy": "no",
+    "gradient_checkpointing": False,
+    "ddp_find_unused_parameters": False,
+}
+"""What differs from DPOConfig; by default the steps are one pass over the pairs."""
+
+LOGGED = ("rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected", "entropy")
+"""Kept of each step besides what every training keeps. With a margin the margin is subtracted from
+the rewards: rewards/margins is then what the loss takes the sigmoid of."""
+
+MARGIN = "margin"
+
+
+def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "pairs") -> None:
+    """Refuse keys that DPOConfig or LoraConfig does not have, before any work is done.
+
+    Raises:
+        ValueError: an unknown key (with the nearest known one) or one that the run sets itself.
+    """
+    training.check_settings(train, lora, where, kind=DPOConfig, reserved=RESERVED)
+
+
+def fit_pairs(
+    model: Any,
+    tokenizer: Any,
+    pairs: pl.DataFrame,
+    out: Path,
+    *,
+    machine: Machine,
+    train: Mapping[str, Any],
+    lora: Mapping[str, Any],
+    seed: int = 0,
+    beta: float = 0.1,
+    weight: float = 1.0,
+    on_step: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Train one fresh adapter on preference pairs, in their order, and save it.
+
+    With dc and dr for log pi - log pi_ref of the chosen and the rejected answer the loss is
+
+        -log sigmoid((beta (dc - dr) - margin) / weight),
+
+    MODPO's (Zhou et al. 2023, "Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct
+    Preference Optimization", arXiv 2310.03708): weight is that of the objective whose preferences
+    the pairs are, margin = w_rest . (r_rest(chosen) - r_rest(rejected)). Margin 0 and weight 1 is
+    DPO. pi_ref is the model without the adapter. Dropout is off, unlike in `training.fit`, for the
+    reference has none.
+
+    Args:
+        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: its tokenizer, with a chat template.
+        pairs: prompt, chosen, rejected and, for MODPO, margin; n pairs in the order of training.
+        out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
+            (`save_strategy: steps`) are continued from.
+        machine: device and number format.
+        train: settings for DPOConfig, over DEFAULTS; without max_steps one pass over the pairs.
+        lora: settings for LoraConfig, over training.LORA_DEFAULTS.
+        seed: fixes the adapter's start.
+        beta: how much a difference of log-probabilities counts: larger stays nearer to the base.
+        weight: the main objective's, above 0 and at most 1.
+        on_step: called with (steps done, steps in all).
+
+    Returns:
+        Facts for the manifest: pairs, answers cut by max_length (they have no end token), steps,
+        trained tokens (`pair_lengths` of the pairs trained on), no generated or scored ones,
+        trainable parameters, the settings in force.
+
+    Raises:
+        ValueError: no pairs, missing columns or values, a pair of two equal answers, a beta or
+            weight out of range, a prompt that fills max_length, answers that are all cut short, a
+            chat template that does not end answers, or an adapter without trainable parameters.
+    """
+    settings = {**DEFAULTS, **train}
+    _check_pairs(pairs)
+    if not 0 < weight <= 1 or not 0 < beta < math.inf:
+        raise ValueError(
+            f"weight must be above 0 and at most 1, and beta above 0: {weight=}, {beta=}"
+        )
+    limit = settings["max_length"]
+    check_lengths(tokenizer, pairs, limit)
+    stop = stop_tokens(model, tokenizer)
+    check_end(tokenizer, stop)
+    sizes = text_lengths(tokenizer, pairs, stop)
+    cut = 0 if limit is None else int((sizes > limit).sum())
+    if cut == sizes.size:
+        raise ValueError(
+            f"max_length={limit} cuts all {cut} answers short: no end token would be trained, and "
+            "the model would never stop: raise pairs.max_length"
+        )
+    steps = (
+        {} if "max_steps" in settings or "num_train_epochs" in settings else {"num_train_epochs": 1}
+    )
+    dropout = {} if settings.get("disable_dropout") is False else {"lora_dropout": 0.0}
+    set_seed(seed)
+    with quiet(), _no_bars():
+        arguments = DPOConfig(
+            **for_machine(settings, machine),
+            **steps,
+            output_dir=str(out / "checkpoints"),
+            seed=seed,
+            beta=beta,
+            precompute_ref_log_probs=True,
+            train_sampling_strategy="sequential",
+            disable_tqdm=True,
+        )
+        if arguments.world_size == 1:
+            arguments._n_gpu = min(arguments.n_gpu, 1)  # else several GPUs are refused
+        trainer = PairTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=_dataset(pairs),
+            processing_class=tokenizer,
+            peft_config=LoraConfig(**{**LORA_DEFAULTS, **lora, **dropout}),
+            callbacks=[Steps(on_step)] if on_step else None,
+            stop=stop,
+            weight=weight,
+        )
+        trainer.pop_callback(PrinterCallback)
+        trainable = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
+        if trainable == 0:
+            raise ValueError("the adapter has no trainable parameters: check lora.target_modules")
+        train_on(trainer, out / "checkpoints")
+        if trainer.is_world_process_zero():
+            save_adapter(trainer, out, more=LOGGED)
+        trainer.accelerator.wait_for_everyone()
+    lengths = pair_lengths(tokenizer, pairs, limit, stop=stop)
+    batch = (
+        arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
+    )
+    return {
+        "pairs": len(pairs),
+        "cut_answers": cut,
+        "processes": arguments.world_size,
+        "steps": trainer.state.global_step,
+        "trained_tokens": trained_tokens(lengths, batch, trainer.state.global_step),
+        "generated_tokens": 0,
+        "scored": 0,
+        "trainable_parameters": trainable,
+        "beta": beta,
+        "weight": weight,
+        "train": settings,
+        "lora": trainer.model.peft_config[trainer.model.active_adapter].to_dict(),
+    }
+
+
+class PairTrainer(DPOTrainer):  # type: ignore[misc]
+    """DPOTrainer that trains nothing behind an answer's end token and knows MODPO's margin.
+
+    MODPO's loss is DPO's own with margin / beta added to the reference's log-probability of the
+    chosen answer, and beta / weight for beta: no loss of ours.
+    """
+
+    def __init__(self, *args: Any, stop: list[int], weight: float, **more: Any) -> None:
+        """Take what DPOTrainer takes, the ids that end an answer and the main weight."""
+        self.stop = stop
+        super().__init__(*args, **more)
+        # Behind the reference's computation, which divides the margin by beta itself.
+        self.beta = self.args.beta / weight
+
+    def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
+        """The one place that every data set passes, tokenized, before training or evaluation."""
+        dataset = dataset.map(_end_answers, fn_kwargs={"stop": self.stop})
+        dataset = super()._precompute_ref_logps(dataset, name, batch_size)
+        if MARGIN not in dataset.column_names:  # DPO; the trainer would ignore the column
+            return dataset
+        shift = np.array(dataset[MARGIN], dtype=np.float64) / self.args.beta
+        chosen = np.array(dataset["ref_chosen_logps"], dtype=np.float64) + shift
+        return dataset.remove_columns("ref_chosen_logps").add_column(
+            "ref_chosen_logps", chosen.tolist()
+        )
+
+
+def _end_answers(row: dict[str, Any], stop: list[int]) -> dict[str, Any]:
+    return {side: until_end(row[side], set(stop)) for side in ("chosen_ids", "rejected_ids")}
+
+
+def _dataset(pairs: pl.DataFrame) -> Dataset:
+    """The conversational prompt, chosen and rejected that DPOTrainer tokenizes."""
+    rows = []
+    for row in pairs.iter_rows(named=True):
+        said = {s: [{"role": "assistant", "content": row[s]}] for s in ("chosen", "rejected")}
+        margin = {MARGIN: float(row[MARGIN])} if MARGIN in row else {}
+        rows.append({"prompt": asked(row["prompt"]), **said, **margin})
+    return Dataset.from_list(rows)
+
+
+def _check_pairs(pairs: pl.DataFrame) -> None:
+    for name in ("prompt", "chosen", "rejected"):
+        if name not in pairs.columns or pairs[name].dtype != pl.String:
+            raise ValueError(
+                f"pairs need a text column {name!r}; the frame has {', '.join(pairs.columns)}"
+            )
+        if pairs[name].null_count():
+            raise ValueError(f"column {name!r} holds {pairs[name].null_count()} nulls")
+    if pairs.is_empty():
+        raise ValueError("no pairs to train on")
+    equal = pairs["chosen"] == pairs["rejected"]
+    if equal.any():
+        raise ValueError(
+            f"{equal.sum()} of {len(pairs)} pairs hold one text twice (first: row "
+            f"{equal.arg_max()}): nothing is learned from them; leave them out"
+        )
+    if MARGIN in pairs.columns:
+        margin = pairs[MARGIN]
+        if not margin.dtype.is_numeric() or not margin.is_finite().fill_null(False).all():
+            raise ValueError("column 'margin' must hold a finite number in every row")
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the bar of the reference's pass off the screen; no argument of the trainer does."""
+    before = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = before
