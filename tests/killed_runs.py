@@ -74,7 +74,7 @@ def at_step(fit: int, step: int, number: int = signal.SIGKILL) -> None:
     """Send a signal after a training step of the n-th fit that this process does."""
     from paretohqd import training
 
-    begin, begun = training._Steps.__init__, [0]
+    begin, begun = training.Steps.__init__, [0]
 
     def counted(self: Any, on_step: Callable[[int, int], None]) -> None:
         begun[0] += 1
@@ -87,7 +87,7 @@ def at_step(fit: int, step: int, number: int = signal.SIGKILL) -> None:
 
         begin(self, watched)
 
-    training._Steps.__init__ = counted  # type: ignore[method-assign]
+    training.Steps.__init__ = counted  # type: ignore[method-assign]
 
 
 def points() -> dict[str, Callable[[], None]]:
@@ -122,7 +122,7 @@ def points() -> dict[str, Callable[[], None]]:
         "interrupted in sampling": lambda: at_call(
             generation, "_decode_batch", 2, lambda: os.kill(os.getpid(), signal.SIGINT)
         ),
-        "full disk in a fit": lambda: at_call(training, "_save", 2, full_disk),
+        "full disk in a fit": lambda: at_call(training, "save_adapter", 2, full_disk),
     }
 
 

@@ -533,14 +533,19 @@ def test_a_run_without_its_file(fails, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("command", "hint"), [("select", ""), ("run", ": the same command goes on from here")]
+    ("command", "hint"),
+    [
+        ("select", ""),
+        ("run", ": the same command goes on from here"),
+        ("compare", ": the same command goes on from here"),
+    ],
 )
 def test_ctrl_c(run, answers, tmp_path, monkeypatch, command, hint):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pq, "choose", stop)
-    monkeypatch.setattr("paretohqd.config.load_config", stop)
+    monkeypatch.setattr("paretohqd.config.load_settings", stop)
     rest = [answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     found = run(command, *(rest if command == "select" else ["x.yaml"]))
     assert found == (130, "", f"paretohqd: stopped{hint}\n")
@@ -561,7 +566,7 @@ def test_what_libraries_raise_in_a_run_is_one_line(fails, monkeypatch, error, me
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr("paretohqd.config.load_config", broken)
+    monkeypatch.setattr("paretohqd.config.load_settings", broken)
     assert fails("run", "x.yaml").startswith(message)
 
 

@@ -1,4 +1,4 @@
-"""The command `paretohqd`: select, layers, score, run, report, bench.
+"""The command `paretohqd`: select, layers, score, run, compare, report, bench.
 
 Only argparse and what a command itself needs are imported, so `select` and `layers` work in an
 installation without torch. Exit codes: 0 done, 1 an error (one line on standard error), 2 a wrong
@@ -18,6 +18,7 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd import arguments, tables
+from paretohqd.config import Settings
 from paretohqd.files import check_output, read_frame, write_frame
 
 
@@ -27,7 +28,8 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         parsed.work(parsed)
     except KeyboardInterrupt:
-        hint = ": the same command goes on from here" if parsed.command == "run" else ""
+        going = parsed.command in ("run", "compare")
+        hint = ": the same command goes on from here" if going else ""
         print(f"paretohqd: stopped{hint}", file=sys.stderr)
         return 130
     except ModuleNotFoundError as error:
@@ -90,7 +92,15 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     run.set_defaults(work=_run)
 
-    report = commands.add_parser("report", help="write the page of a finished run")
+    compare = commands.add_parser("compare", help="run several methods on the same data, or go on")
+    compare.add_argument("config", type=Path, metavar="CONFIG.yaml")
+    compare.add_argument(
+        "--set", action="append", default=[], type=arguments.pair, dest="overrides",
+        metavar="KEY=VALUE", help="replace a setting, such as seeds=[0,1,2]",
+    )  # fmt: skip
+    compare.set_defaults(work=_compare)
+
+    report = commands.add_parser("report", help="write the page of a finished run or comparison")
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     report.add_argument("-o", "--output", type=Path, help="the page (RUN/report.html)")
     report.set_defaults(work=_report)
@@ -134,19 +144,9 @@ def _score(parsed: argparse.Namespace) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from paretohqd.config import load_config
-    from paretohqd.strict import read_yaml
+    from paretohqd.config import Config
 
-    overrides = {}
-    for key, value in parsed.overrides:
-        try:
-            overrides[key] = read_yaml(value)
-        except ValueError as error:
-            raise ValueError(f"--set {key}: {error}") from None
-    settings = load_config(parsed.config, overrides)
-    # Tokenizers warn about forking; a run tells nobody that it runs.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    settings = _settings(Config, parsed)
     from paretohqd import evaluation
     from paretohqd.pipeline import run
 
@@ -159,10 +159,45 @@ def _run(parsed: argparse.Namespace) -> None:
         print(f"report: {folder / 'report.html'}")
 
 
+def _compare(parsed: argparse.Namespace) -> None:
+    from paretohqd.compare_config import Comparison
+
+    settings = _settings(Comparison, parsed)
+    from paretohqd.compare import compare, stand_of
+    from paretohqd.standing_text import render
+
+    folder = compare(settings)
+    limits = json.loads((folder / "results.json").read_text())["limits"]
+    print(render(stand_of(folder), limits))
+    print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
+    print(f"report: {folder / 'report.html'}")
+
+
+def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
+    """Read a configuration with what --set replaces, and keep tokenizers quiet."""
+    from paretohqd.config import load_settings
+    from paretohqd.strict import read_yaml
+
+    overrides = {}
+    for key, value in parsed.overrides:
+        try:
+            overrides[key] = read_yaml(value)
+        except ValueError as error:
+            raise ValueError(f"--set {key}: {error}") from None
+    settings = load_settings(kind, parsed.config, overrides)
+    # Tokenizers warn about forking; a run tells nobody that it runs.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    return settings
+
+
 def _report(parsed: argparse.Namespace) -> None:
+    from paretohqd.compare_report import write_comparison
     from paretohqd.report import write_report
 
-    print(write_report(parsed.run, parsed.output or parsed.run / "report.html"))
+    compared = (parsed.run / "results.json").is_file()
+    write = write_comparison if compared else write_report
+    print(write(parsed.run, parsed.output or parsed.run / "report.html"))
 
 
 def _bench(parsed: argparse.Namespace) -> None:

@@ -6,20 +6,17 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from paretohqd.charts import Chart, evaluation_charts, library, palette, training_chart
 from paretohqd.evaluation import phases
 from paretohqd.findings import label
 from paretohqd.fronts import selection_charts
-from paretohqd.progress import duration
+from paretohqd.page import template, write
 
 SAMPLE_PROMPTS = 6
 
@@ -62,7 +59,7 @@ def write_report(run: Path, out: Path) -> Path:
     final = [model for model in models if model["stage"] in (0, last)]
     answers = {model["model"]: _answers(run, model["model"], metrics) for model in final}
     _same_prompts(answers)
-    page = _template().render(
+    page = template("report.html").render(
         run=run.resolve().name,
         config=_text(run, "config.yaml"),
         metrics=metrics,
@@ -77,45 +74,7 @@ def write_report(run: Path, out: Path) -> Path:
         samples=_samples(final, answers, metrics),
         library=Markup(library()),  # not text from the run: the charts' own script
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # A lone surrogate, which JSON can carry, must not cost the page.
-    beside = out.with_name(f".{out.name}.new")
-    beside.write_text(page, encoding="utf-8", errors="replace")
-    beside.replace(out)
-    return out
-
-
-def number(value: float | None, sign: str = "-") -> str:
-    """Three decimals (one from 100 on) and a real minus sign; a dash for what is not known.
-
-    Example:
-        >>> number(0.12345, "+"), number(None)
-        ('+0.123', '–')
-    """
-    if value is None or not isfinite(value):
-        return "\N{EN DASH}"
-    # Adding zero turns the -0.0 that rounding may leave into a plain zero.
-    text = f"{round(value, 3) + 0.0:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def _template() -> Any:
-    """The page; Jinja escapes every value that it puts into it."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.filters |= {
-        "number": number,
-        "label": label,
-        "duration": duration,
-        "percent": lambda share: f"{100 * share:.1f} %",
-        "script": _script,
-    }
-    return environment.from_string(files("paretohqd").joinpath("report.html").read_text("utf-8"))
-
-
-def _script(value: object) -> Markup:
-    """JSON inside a script element: without `<` it cannot close that element or open a comment."""
-    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c"))
+    return write(page, out)
 
 
 def _stage(run: Path, name: str, labels: Sequence[str], metrics: Mapping[str, Any]) -> StageView:

@@ -1,0 +1,256 @@
+"""The bench of methods: each on the same data, prompts and scorers, for some seeds and budgets.
+
+Every training, sampling and scoring is a stage of the run folder, so that an interrupted
+comparison goes on; the tables and the page are made anew from what the stages hold.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from paretohqd import (
+    evaluation,
+    pairwise,
+    pipeline,
+    reinforcement,
+    scoring,
+    standing_tables,
+)
+from paretohqd.compare_config import Comparison, Entry
+from paretohqd.compare_report import load, write_comparison
+from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
+from paretohqd.convexity import unsupported_share
+from paretohqd.likelihood import likelihood
+from paretohqd.methods import METHODS, Bench, Policy
+from paretohqd.methods.paretohqd import OPTIONS
+from paretohqd.methods.spending import Tokens
+from paretohqd.progress import Screen, duration
+from paretohqd.session import Session
+from paretohqd.stages import hash_path, versions
+from paretohqd.standing import stand
+from paretohqd.strict import check_keys
+
+REFERENCE = "paretohqd"
+"""The method whose tokens are the matched budget."""
+
+TABLES = {
+    "methods": standing_tables.methods_table,
+    "points": standing_tables.points_table,
+    "summary": standing_tables.summary_table,
+    "costs": standing_tables.cost_table,
+}
+"""The files that a comparison ends with."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method with one seed and one budget."""
+
+    entry: Entry
+    budget: str
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """Its name on the screen."""
+        return f"{self.entry.title} ({self.budget}, seed {self.seed})"
+
+
+def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
+    """Do the comparison that `settings` describes, or what is left of it.
+
+    Returns:
+        The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
+        `report.html`, and the stages.
+
+    Raises:
+        ValueError: bad settings or data. A method that fails does not end the comparison: the
+            tables say which and why.
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    jobs = list(plan(settings))
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("a comparison is one process: start it without accelerate launch")
+    reinforcement.check_settings(settings.reinforcement, settings.lora, "reinforcement")
+    pairwise.check_settings(settings.pairs, settings.lora, "pairs")
+    s = Session(settings, screen=screen)
+    try:
+        s.screen.line(f"paretohqd compare in {s.folder.folder}")
+        s.screen.line(f"machine: {s.machine.describe()}")
+        pipeline.score(s, 1, pipeline.split(s))
+        budgets: dict[int, Tokens] = {}
+        runs, start = [], time.monotonic()
+        for number, job in enumerate(jobs, 1):
+            runs.append(attempt(s, job, budgets))
+            left = (time.monotonic() - start) / number * (len(jobs) - number)
+            s.screen.line(f"{number} of {len(jobs)} done: {job.label}, about {duration(left)} left")
+        return finish(s, settings, runs)
+    finally:
+        s.folder.close()
+
+
+def plan(settings: Comparison) -> Iterator[Job]:
+    """What is to be done, seed by seed, in an order in which budgets are known when needed.
+
+    Raises:
+        ValueError: an unknown method or option, or a matched budget without the method that it is
+            measured from.
+    """
+    entries = settings.entries()
+    for place, entry in enumerate(entries):
+        check_keys([entry.method], METHODS, f"methods[{place}]")
+        known = list(inspect.signature(METHODS[entry.method]).parameters.values())[1:]
+        names = [p.name for p in known if p.kind is p.KEYWORD_ONLY]
+        if len(names) < len(known):  # the rest goes to selection
+            names += OPTIONS
+        check_keys(entry.options, names, f"methods[{place}] ({entry.method})")
+    measure = next((e for e in entries if e.title == e.method == REFERENCE and not e.options), None)
+    order = [entry for entry in (measure, *entries) if entry is not None]
+    done = set()
+    for seed in dict.fromkeys(s for e in entries for s in e.seeds or settings.seeds):
+        for entry in order:
+            for budget in entry.budgets or settings.budgets:
+                if seed not in (entry.seeds or settings.seeds):
+                    continue
+                if budget == "matched" and (
+                    measure is None or seed not in (measure.seeds or settings.seeds)
+                ):
+                    raise ValueError(
+                        f"methods: a matched budget is as many tokens as {REFERENCE} takes, so "
+                        f"name {REFERENCE} without options and with seed {seed}, or set "
+                        f"budgets: [own] for {entry.title}"
+                    )
+                job = Job(entry, budget, seed)
+                key = (entry.title, budget, seed)
+                if key not in done:
+                    done.add(key)
+                    yield job
+
+
+def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
+    """Run one method and evaluate its policies; a failure becomes a line of the table."""
+    entry = job.entry
+    found = {
+        "method": entry.title,
+        "kind": entry.method,
+        "ablation": entry.block == "ablations",
+        "options": dict(entry.options),
+        "budget": job.budget,
+        "seed": job.seed,
+        "error": None,
+        **described(entry.method),
+    }
+    measured_from = entry.method == REFERENCE and not entry.options
+    matched = job.budget == "matched" and not measured_from
+    allowed = budgets.get(job.seed) if matched else None
+    bench = Bench(s, title=entry.title, seed=job.seed, allowed=allowed)
+    try:
+        if matched and allowed is None and entry.method != "base":  # which spends nothing
+            raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
+        policies = METHODS[entry.method](bench, **entry.options)
+        keys = [evaluate(s, bench, policy, place) for place, policy in enumerate(policies)]
+    except (OSError, MemoryError):
+        raise  # a full disk or memory is not the method's fault, and would be the next one's too
+    except Exception as error:
+        s.free()
+        message = " ".join(str(error).split()) or type(error).__name__
+        s.screen.line(f"{job.label} failed: {message}")
+        policies, keys = [], []
+        found["error"] = message
+    else:
+        if measured_from:
+            budgets[job.seed] = Tokens(bench.trained, bench.generated)
+    if any(policy.before for policy in policies):
+        bench.notes["asked high against asked low"] = told = asked_high_or_low(
+            s.names, policies, [s.folder.folder / key for key in keys]
+        )
+        for name, text in told.items():
+            s.screen.line(f"  {job.label}: {name} asked high against asked low: {text}")
+    stored = {folder for policy in policies for folder, _ in policy.adapters}
+    return found | {
+        "policies": [
+            {"weights": policy.weights, "before": policy.before, "answers": key}
+            for policy, key in zip(policies, keys, strict=True)
+        ],
+        "models": len(stored),
+        "notes": bench.notes,
+        **bench.account(),
+    }
+
+
+def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
+    """Held-out answers of one policy, scored and measured; returns the stage's name."""
+    prompts = pl.read_parquet(s.folder.result("data").path / "held_out.parquet")
+    spec = s.settings.evaluation
+    if spec.prompts is not None:
+        prompts = prompts.head(spec.prompts)
+    made = bench.answered(policy, prompts, label=f"held-out {place}", seed=s.settings.seed + 1)
+
+    def work(out: Path) -> Mapping[str, Any]:
+        frame = pl.read_parquet(made.path / "answers.parquet")
+        model, tokenizer = s.sampler(*policy.adapters)
+        sure = likelihood(
+            model, tokenizer, frame["prompt"].to_list(), frame["response"].to_list(),
+            before=[policy.before] * len(frame), finished=frame["finished"].to_list(),
+        )  # fmt: skip
+        frame = scoring.score(frame, s.rewards, allow_empty=True)
+        frame = evaluation.measure(frame, spec).with_columns(sure["entropy"])
+        frame.write_parquet(out / "answers.parquet")
+        return {"rewards": [reward.manifest() for reward in s.rewards]}
+
+    # The entropy is the policy's own: equal answers of two policies are measured apart.
+    mixed = {"weights": [weight for _, weight in policy.adapters]} if policy.adapters[1:] else {}
+    told = {"before": policy.before} if policy.before else {}
+    result = bench.step(
+        "measured", work,
+        settings={"objectives": s.objective_settings, "evaluation": vars(spec), **mixed, **told},
+        inputs={"answers": made.digest, "model": s.model_id}
+        | {f"adapter{i}": hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
+    )  # fmt: skip
+    return result.path.relative_to(s.folder.folder).as_posix()
+
+
+def finish(s: Session, settings: Comparison, runs: list[dict[str, Any]]) -> Path:
+    """Write the results, the tables and the page."""
+    folder = s.folder.folder
+    offline = pl.read_parquet(
+        s.folder.result("stage1/score").path / "scored.parquet", columns=s.names
+    )
+    low = offline.select(pl.all().quantile(pipeline.POOL_QUANTILE)).row(0)
+    share = unsupported_share(offline)
+    results = {
+        "objectives": s.names,
+        "preferences": s.weights.tolist(),
+        "runs": [run | {"unreached": share} for run in runs],
+        "raw_reference": list(low),
+        "reference": settings.reference,
+        "budgets": BUDGETS,
+        "limits": limits(settings.model.name),
+        "seed": settings.seed,
+        "machine": s.machine.describe(),
+        "versions": versions(),
+    }
+    s.folder.write_json("results.json", results)
+    standing = stand_of(folder)
+    for name, table in TABLES.items():
+        s.folder.write_text(f"{name}.csv", table(standing).write_csv())
+    write_comparison(folder, folder / "report.html")
+    return folder
+
+
+def stand_of(folder: Path) -> dict[str, Any]:
+    """Where the methods of a finished comparison stand, see `standing.stand`."""
+    results, answers = load(folder)
+    return stand(
+        results["runs"], answers, objectives=results["objectives"],
+        raw_reference=results["raw_reference"], reference=results["reference"],
+        seed=results["seed"],
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""What a comparison is: a run's settings, the methods to compare, their seeds and budgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from paretohqd.config import Config, within
+from paretohqd.strict import from_mapping
+
+Budget = Literal["own", "matched"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One line of the comparison: a method with its options."""
+
+    method: str
+    """A key of `methods.METHODS`."""
+    name: str | None = None
+    """What the table calls it; the method's own name where there is none."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds of this entry, where they are not the comparison's."""
+    budgets: tuple[Budget, ...] | None = None
+    block: Literal["methods", "ablations"] = "methods"
+    """The part of the table that it stands in."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the method itself, passed to its function."""
+
+    @property
+    def title(self) -> str:
+        """Its name in tables."""
+        return self.name or self.method
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Config):
+    """A whole comparison: the settings of a run, shared by all methods, and what is compared.
+
+    `train`, `lora`, `selection` and `generation` hold for every method; `train_stage2` for those
+    with a second stage. `stages` has no meaning here.
+    """
+
+    methods: tuple[str | Mapping[str, Any], ...]
+    """Names of methods, or sections: `method`, `name`, `seeds`, `budgets`, `block` and the
+    method's own options."""
+    seeds: tuple[int, ...] = (0,)
+    budgets: tuple[Budget, ...] = ("matched",)
+    """`matched`: each method trains on and generates at most as many tokens as `paretohqd` does in
+    all; `own`: each takes its usual steps."""
+    reference: str = "paretohqd"
+    """The name of the method that the others are compared with."""
+    pairs: Mapping[str, Any] = field(default_factory=dict)
+    """DPOConfig of the methods that train on pairs."""
+    reinforcement: Mapping[str, Any] = field(default_factory=dict)
+    """GRPOConfig of the methods that train on rewards."""
+    sample_pairs: int = 4
+    """Answers per prompt sampled from the base where the data hold one per prompt and a method
+    needs several; 0 refuses instead."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no comparison could make sense of."""
+        super().__post_init__()
+        if not self.methods:
+            raise ValueError("methods: name at least one")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: must differ, and be at least one, got {list(self.seeds)}")
+        if not self.budgets or len(set(self.budgets)) < len(self.budgets):
+            raise ValueError(f"budgets: must differ, and be at least one, got {self.budgets}")
+        within(self, "", 0, None, "sample_pairs")
+        if self.sample_pairs == 1:
+            raise ValueError("sample_pairs: a pair needs 2 answers or more; 0 samples none")
+
+    def entries(self) -> list[Entry]:
+        """The methods as entries.
+
+        Raises:
+            ValueError: a section without a method, two entries of one name, or a reference that is
+                none of them.
+        """
+        own = {f.name for f in fields(Entry)} - {"options"}
+        found = []
+        for place, section in enumerate(self.methods):
+            where = f"methods[{place}]"
+            given = {"method": section} if isinstance(section, str) else section
+            options = {key: value for key, value in given.items() if key not in own}
+            named = {key: value for key, value in given.items() if key in own}
+            entry: Entry = from_mapping(Entry, {**named, "options": options}, where)
+            for name, values in (("seeds", entry.seeds), ("budgets", entry.budgets)):
+                if values is not None and len(set(values)) < max(1, len(values)):
+                    raise ValueError(f"{where}.{name}: must differ, and be at least one")
+            found.append(entry)
+        names = [entry.title for entry in found]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"methods: two are called {twice!r}: give one another name")
+        if self.reference not in (*names, type(self).reference):
+            raise ValueError(f"reference: no method is called {self.reference!r}")
+        return found

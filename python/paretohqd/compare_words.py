@@ -1,0 +1,90 @@
+"""What a comparison says in words: its limits, its budgets, its methods and who follows."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from paretohqd.findings import mean_and_error
+from paretohqd.methods import METHODS, Policy
+
+BUDGETS = {
+    "matched": "each method trains on and generates at most as many tokens as paretohqd does in "
+    "all, with the same seed; what is sampled for evaluation does not count.",
+    "own": "each method takes its usual steps: train.max_steps for each model of a preference, and "
+    "as many as all preferences' models for the one model of a method that is told what to aim at.",
+}
+"""What the budgets mean."""
+
+LIMITS = (
+    "The scorers are small proxies: a method that scores higher may only please its scorer. Look "
+    "at the echo rate, the entropy and the answers themselves.",
+    "Reinforcement learning is trained on the very scorers that evaluate it; the others only "
+    "choose or label data by them.",
+    "Times are of the CPU's work (on a GPU, of the clock), without evaluation; what two methods "
+    "share was done once and is charged to both.",
+)
+"""What no figure on the page can tell, whatever the model."""
+
+SMALL = (
+    "A model of 135 million parameters, trained for some dozens of steps on one machine, says "
+    "little about models of billions: neither the order of the methods nor their distances carry "
+    "over."
+)
+
+
+def limits(model: str) -> list[str]:
+    """What is said at the top of the page of a comparison on a base model."""
+    return [SMALL, *LIMITS] if model == "embedded" else list(LIMITS)
+
+
+def described(method: str) -> dict[str, str]:
+    """What a method's docstring says of it: its first line, its source, what is exact and ours."""
+    text = inspect.cleandoc(METHODS[method].__doc__ or "")
+    body = text.partition("\n\nArgs:")[0]
+    marks = re.compile(r"\b(Source|Exact|Ours): ")
+    found = {"about": " ".join(body.partition("\n\n")[0].split())}
+    parts = marks.split(" ".join(body.split()))
+    found |= {
+        name.lower(): said.strip() for name, said in zip(parts[1::2], parts[2::2], strict=True)
+    }
+    return found
+
+
+def asked_high_or_low(
+    names: Sequence[str], policies: Sequence[Policy], answers: Sequence[Path]
+) -> dict[str, str]:
+    """Whether a model that is told what to aim at does it: the paired test per objective.
+
+    The policy that asks for the most of an objective against the one that asks for the least, on
+    the same prompts; a difference counts beyond two standard errors.
+
+    Args:
+        names: the objectives.
+        policies: of one method.
+        answers: the folder of each policy's measured answers.
+    """
+    weights = [policy.weights for policy in policies]
+    found = {}
+    for place, name in enumerate(names):
+        asked = [w[place] if w is not None else 0.0 for w in weights]
+        high, low = asked.index(max(asked)), asked.index(min(asked))
+        if asked[high] == asked[low]:
+            continue
+        scores = [
+            pl.read_parquet(answers[number] / "answers.parquet", columns=[name])
+            for number in (high, low)
+        ]
+        told = mean_and_error(scores[0][name] - scores[1][name])
+        mean, error = told["mean"], told["se"]
+        if mean is None or error is None:
+            continue
+        verdict = "follows" if mean > 2 * error else "no difference seen"
+        if mean < -2 * error:
+            verdict = "goes the other way"
+        found[name] = f"{mean:+.3f} (se {error:.3f}): {verdict}"
+    return found

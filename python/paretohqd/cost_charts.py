@@ -1,0 +1,147 @@
+"""Vega-Lite charts for a comparison: what hypervolume costs; costs by number of preferences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from paretohqd.charts import Chart, domain, finish, inline
+from paretohqd.overlay import Look, dress, measured, short
+
+
+def trade_charts(
+    entries: Sequence[Mapping[str, Any]], known: Mapping[str, Look]
+) -> list[Chart]:  # fmt: skip
+    """Hypervolume against trained tokens and against seconds, costs on a log axis.
+
+    Methods that cost nothing of a kind, as the base trains nothing, are dashed lines across.
+    """
+    charts = []
+    for name, title in (("trained_tokens", "trained tokens"), ("seconds_all", "seconds")):
+        rows = []
+        for entry in measured(entries):
+            look = known[entry["method"]]
+            ends = {"low": entry["low"], "high": entry["high"]}
+            row = short({"x": entry[name] or 0, "y": entry["hypervolume"], **ends})
+            rows.append({"p": look.p, "name": look.name, **row})
+        dear = [row for row in rows if row["x"] > 0]
+        if not dear:
+            continue
+        reach = [row[end] for row in rows for end in ("y", "low", "high") if row[end] is not None]
+        up = alt.Y(
+            "y:Q",
+            title="hypervolume",
+            scale=alt.Scale(domain=list(domain(reach)), nice=False),
+            axis=alt.Axis(tickCount=6),
+        )
+        across = _log("x:Q", f"{title} (log scale)", [row["x"] for row in dear])
+        tooltip = [
+            alt.Tooltip("name:N", title="method"),
+            alt.Tooltip("x:Q", title=title, format=",.4~g"),
+            alt.Tooltip("y:Q", title="hypervolume"),
+        ]
+        shown = inline(dear)
+        free = inline([row for row in rows if row["x"] <= 0])
+        layers = [
+            free.mark_rule(strokeDash=[4, 4]).encode(
+                y=up, tooltip=tooltip, **dress(known, 0.8, shape=False)
+            ),
+            shown.transform_filter("datum.low !== null")
+            .mark_rule()
+            .encode(x=across, y=alt.Y("low:Q", title="hypervolume"), y2="high:Q",
+                    **dress(known, 0.35, shape=False)),
+            shown.mark_point(filled=True, size=90).encode(
+                x=across, y=up, tooltip=tooltip, **dress(known)
+            ),
+            shown.transform_filter("pick >= 0 && datum.p === pick")
+            .mark_text(dy=-12, color="var(--ink)", fontSize=12)
+            .encode(x=across, y=up, text="name:N"),
+        ]  # fmt: skip
+        about = f"Hypervolume of {len(rows)} methods against {title}; the table holds the numbers."
+        charts.append(finish(layers, f"Hypervolume against {title}", about, height=340))
+    return charts
+
+
+def cost_charts(costs: pl.DataFrame, known: Mapping[str, Look]) -> list[Chart]:
+    """Seconds and trained tokens against the number of preferences, both on log axes.
+
+    Args:
+        costs: rows of `standing_tables.cost_table` of one budget; solid marks are measured, hollow
+            ones computed.
+        known: every method's look.
+    """
+    charts = []
+    for name, title in (("trained_tokens", "trained tokens"), ("seconds", "seconds")):
+        rows = [
+            {
+                "p": known[row["method"]].p,
+                "name": row["method"],
+                "basis": row["basis"],
+                **short({"x": row["preferences"], "y": row[name]}),
+            }
+            for row in costs.iter_rows(named=True)
+            if row[name]
+        ]
+        if not rows:
+            continue
+        numbers = sorted({row["x"] for row in rows})
+        across = alt.X(
+            "x:Q",
+            title="preferences",
+            scale=alt.Scale(type="log", domain=[numbers[0] * 0.85, numbers[-1] * 1.18], nice=False),
+            axis=alt.Axis(values=numbers, format="d", grid=False),
+        )
+        up = _log("y:Q", f"{title} (log scale)", [row["y"] for row in rows], channel=alt.Y)
+        tooltip = [
+            alt.Tooltip("name:N", title="method"),
+            alt.Tooltip("x:Q", title="preferences"),
+            alt.Tooltip("y:Q", title=title, format=",.4~g"),
+            alt.Tooltip("basis:N", title="how known"),
+        ]
+        shown = inline(rows)
+        plane = {"x": across, "y": up}
+        layers = [
+            shown.mark_line(strokeWidth=1.75).encode(**plane, **dress(known, 0.8, shape=False)),
+            shown.transform_filter("datum.basis === 'computed'")
+            .mark_point(size=60, strokeWidth=1.75, fill="var(--paper)")
+            .encode(**plane, tooltip=tooltip, **dress(known)),
+            shown.transform_filter("datum.basis !== 'computed'")
+            .mark_point(filled=True, size=75)
+            .encode(**plane, tooltip=tooltip, **dress(known)),
+        ]
+        about = f"{title.capitalize()} of each method for {numbers} preferences."
+        titled = f"{title.capitalize()} by number of preferences"
+        charts.append(finish(layers, titled, about, height=340))
+    return charts
+
+
+def _log(field: str, title: str, values: Sequence[float], *, channel: Any = alt.X) -> Any:
+    """A log axis over positive values, with room beside them."""
+    low, high = min(values) / 1.3, max(values) * 1.3
+    return channel(
+        field,
+        title=title,
+        scale=alt.Scale(type="log", domain=[low, high], nice=False),
+        axis=alt.Axis(format="~s", values=ticks(low, high), labelOverlap=True),
+    )
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers for a log axis between two positive ends, at most seven or so.
+
+    Example:
+        >>> ticks(800, 60_000), ticks(9, 16)
+        ([1000.0, 2000.0, 5000.0, 10000.0, 20000.0, 50000.0], [10.0, 15.0])
+    """
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        finer = [float(f"{s}e{d}") for d in decades for s in steps if low <= s * 10.0**d <= high]
+        if len(finer) > 7 and len(found) > 1:
+            break
+        found = finer
+    return found

@@ -1,0 +1,324 @@
+"""What every method works with: the same data, prompts and scorers, and what each step costs.
+
+A step (a training, a sampling, a selection) is a stage of the run folder, named by its content: a
+step that two methods share is done once and charged to both, and an interrupted comparison goes on
+where it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from paretohqd import models, scoring, training
+from paretohqd.answers import sampling, usable
+from paretohqd.compare_config import Comparison
+from paretohqd.generation import generate
+from paretohqd.methods.policy import Policy
+from paretohqd.methods.spending import Spending, Tokens
+from paretohqd.selection import choose
+from paretohqd.session import Session
+from paretohqd.stages import Result, hash_frame, hash_path
+
+Trainer = Callable[[Any, Any, Path, Callable[[int, int], None]], Mapping[str, Any]]
+"""Trains on (base model, tokenizer, folder, on_step) and returns what to remember."""
+
+
+class Bench(Spending):
+    """One method's place at the bench, for one seed and one budget."""
+
+    def __init__(
+        self, session: Session, *, title: str, seed: int, allowed: Tokens | None = None
+    ) -> None:
+        """Take the session whose data are split and scored.
+
+        Args:
+            session: settings, folder, machine and rewards.
+            title: the method's name in what is printed.
+            seed: of everything that the method draws.
+            allowed: the budget; None lets the method take its usual steps.
+        """
+        settings = session.settings
+        assert isinstance(settings, Comparison)
+        clock = "seconds" if session.machine.device == "cuda" else "cpu_seconds"
+        super().__init__(allowed, settings.generation, seed=seed, clock=clock)
+        self.session, self.title, self.settings = session, title, settings
+        self.names, self.weights = session.names, session.weights
+        self.notes: dict[str, Any] = {}
+        """Findings of the method's own, for the page."""
+        self._charged_scores = False
+        self._tokenizer: Any = None
+
+    @property
+    def preferences(self) -> list[tuple[float, ...]]:
+        """The preferences, one after the other."""
+        return [tuple(map(float, row)) for row in self.weights]
+
+    @property
+    def echo_gate(self) -> float | None:
+        """Word overlap beyond which an answer is never trained on; one rule for all methods."""
+        return self.settings.data.max_word_overlap
+
+    def pool(self) -> pl.DataFrame:
+        """The offline rows without scores: prompt, response, conversation and the data's others."""
+        return pl.read_parquet(self.session.folder.result("data").path / "pool.parquet")
+
+    def scored(self) -> pl.DataFrame:
+        """The offline rows with one column per objective; scoring them is charged once."""
+        result = self.session.folder.result("stage1/score")
+        frame = pl.read_parquet(result.path / "scored.parquet")
+        if not self._charged_scores:
+            self._charged_scores = True
+            self.charge(result, "score", "once", scored=len(frame))
+        return frame
+
+    def answer_groups(self) -> pl.DataFrame:
+        """Scored rows of prompts with two different answers or more.
+
+        The data's own where they have such prompts; else sampled from the base, at the method's
+        cost.
+
+        Raises:
+            ValueError: the data have one answer per prompt, and sampling is turned off or the
+                budget pays for none.
+        """
+        frame = self.scored()
+        several = frame.filter(pl.col("response").n_unique().over("prompt") >= 2)
+        if len(several):
+            return several
+        count = self.settings.sample_pairs
+        if not count:
+            raise ValueError(
+                f"{self.title} needs two answers or more per prompt, and the data have one: set "
+                "sample_pairs to sample them from the base"
+            )
+        prompts = self.prompts(self.affordable_prompts(count))
+        answers = self.sample(
+            Policy(), prompts, label="answers to compare", per="once", seed=self.seed + 301,
+            samples=count,
+        )  # fmt: skip
+        self.notes["pairs"] = f"sampled from the base: {len(prompts)} prompts x {count} answers"
+        return answers.filter(pl.col("response").n_unique().over("prompt") >= 2)
+
+    def prompts(self, count: int | None = None) -> pl.DataFrame:
+        """Prompts to sample for, none of them held out: `count` at random, all otherwise."""
+        frame = pl.read_parquet(self.session.folder.result("data").path / "prompts.parquet")
+        if count is None or count >= len(frame):
+            return frame
+        rng = np.random.default_rng([self.seed, 2])
+        return frame[np.sort(rng.permutation(len(frame))[:count])]
+
+    def tokenizer(self) -> Any:
+        """The base's tokenizer."""
+        if self._tokenizer is None:
+            self._tokenizer = models.load_tokenizer(self.settings.model)
+        return self._tokenizer
+
+    def step(
+        self,
+        kind: str,
+        work: Callable[[Path], Mapping[str, Any] | None],
+        *,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str] | None = None,
+    ) -> Result:
+        """A stage named by what it depends on, done unless it is there."""
+        content = json.dumps([settings, inputs or {}], sort_keys=True, default=str)
+        name = f"{kind}/{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+        result = self.session.folder.stage(name, work, settings=settings, inputs=inputs)
+        assert result is not None, "a comparison is one process"
+        return result
+
+    def choose(self, frame: pl.DataFrame, *, k: int, **options: Any) -> pl.DataFrame:
+        """ParetoHqD's selection from scored rows, as `paretohqd.select` returns it."""
+        spec = self.settings.selection
+        asked = {
+            "upto": spec.upto, "at_least": spec.at_least, "bounds": spec.bounds,
+            "scale": spec.scale, "distinct": "prompt" if spec.one_per_prompt else None,
+        } | options  # fmt: skip
+
+        def work() -> pl.DataFrame:
+            return choose(frame, self.names, self.weights, k=k, **asked).rows
+
+        return self.table("select", work, frame, k=k, weights=self.weights.tolist(), **asked)
+
+    def table(
+        self, kind: str, work: Callable[[], pl.DataFrame], source: pl.DataFrame, **settings: Any
+    ) -> pl.DataFrame:
+        """A selection of rows as a step; `source` and `settings` are all that it depends on."""
+
+        def write(out: Path) -> None:
+            work().write_parquet(out / "rows.parquet")
+
+        made = self.step(
+            kind, write, settings=settings | {"names": self.names},
+            inputs={"rows": hash_frame(source)},
+        )  # fmt: skip
+        self.charge(made, "select", "once")
+        return pl.read_parquet(made.path / "rows.parquet")
+
+    def fit(
+        self,
+        rows: pl.DataFrame,
+        *,
+        label: str,
+        per: str,
+        share: float,
+        stage: int = 1,
+        steps: int | None = None,
+        start_from: Path | None = None,
+    ) -> Path:
+        """Supervised fine-tuning of one adapter.
+
+        Args:
+            rows: prompt, response and perhaps before; more or fewer than the steps need.
+            label: what the progress bar calls it.
+            per: what the training is repeated for: "once", "objective" or "preference".
+            share: the part of the whole budget that this training may use.
+            stage: 2 for the settings of `train_stage2`.
+            steps: the usual number of steps, where it is not the settings' own.
+            start_from: adapter to train further.
+
+        Returns:
+            Folder of the adapter.
+        """
+        train = self.train_settings(stage)
+        rows = rows.select(c for c in ("prompt", "response", training.BEFORE) if c in rows.columns)
+        lengths = training.row_lengths(self.tokenizer(), rows, train["max_length"])
+        batch = batch_size(train)
+        order = self.order(lengths, batch=batch, share=share, steps=steps or train["max_steps"])
+        ordered = rows[order]
+        train |= {"max_steps": len(order) // batch, "train_sampling_strategy": "sequential"}
+
+        def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
+            return training.fit(
+                base, tokenizer, ordered, out, machine=self.session.machine, train=train,
+                lora=self.settings.lora, seed=self.seed, start_from=start_from, on_step=on_step,
+            )  # fmt: skip
+
+        inputs = {"rows": hash_frame(ordered)}
+        if start_from is not None:
+            inputs["adapter"] = hash_path(start_from)
+        made = self.train(
+            "sft", work, label=label, settings={"train": train, "lora": self.settings.lora},
+            inputs=inputs,
+        )  # fmt: skip
+        self.charge(made, "train", per, trained=int(np.asarray(lengths)[order].sum()))
+        return made.path / "adapter"
+
+    def train_settings(self, stage: int = 1) -> dict[str, Any]:
+        """SFTConfig of a stage with the defaults."""
+        return {**training.DEFAULTS, **self.session.train[stage]}
+
+    def train(
+        self, kind: str, work: Trainer, *, label: str,
+        settings: Mapping[str, Any], inputs: Mapping[str, str],
+    ) -> Result:  # fmt: skip
+        """A step that trains on a freshly loaded base; the caller charges it."""
+        s = self.session
+
+        def run(out: Path) -> Mapping[str, Any]:
+            s.free()
+            gpu = s.machine.device == "cuda" and s.machine.bfloat16
+            base, tokenizer = models.load_base(
+                self.settings.model,
+                device=s.machine.device,
+                dtype=torch.bfloat16 if gpu else torch.float32,
+            )
+            with s.screen.bar(f"{self.title}: fit {label}") as progress:
+                return work(base, tokenizer, out, progress)
+
+        return self.step(
+            kind, run,
+            settings={**settings, "seed": self.seed, "bfloat16": s.machine.bfloat16},
+            inputs={**inputs, "model": s.model_id},
+        )  # fmt: skip
+
+    def sample(
+        self,
+        policy: Policy,
+        prompts: pl.DataFrame,
+        *,
+        label: str,
+        per: str,
+        seed: int,
+        samples: int = 1,
+    ) -> pl.DataFrame:
+        """Answers to train on: sampled, cleaned as stage 2 cleans them, and scored.
+
+        Args:
+            policy: who answers.
+            prompts: column prompt, and before where each has a system message of its own.
+            label: what the progress bar calls it.
+            per: what the sampling is repeated for.
+            seed: of the random numbers.
+            samples: answers per prompt.
+
+        Returns:
+            prompt, response, sample, tokens, finished, the prompts' own columns but prompt, and one
+            column per objective.
+        """
+        made = self.answered(policy, prompts, label=label, seed=seed, samples=samples)
+        self.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
+        frame = pl.read_parquet(made.path / "answers.parquet")
+        own = prompts.drop("prompt")[np.repeat(np.arange(len(prompts)), samples)]
+        frame, dropped = usable(self.settings, pl.concat([frame, own], how="horizontal"))
+        return self.score(frame, per=per, dropped=dropped)
+
+    def answered(
+        self, policy: Policy, prompts: pl.DataFrame, *, label: str, seed: int, samples: int = 1
+    ) -> Result:
+        """A step that samples answers; the caller charges it."""
+        s, spec = self.session, self.settings.generation
+        before = prompts[training.BEFORE].to_list() if training.BEFORE in prompts.columns else None
+        if before is None and policy.before:
+            before = [policy.before] * len(prompts)
+
+        def work(out: Path) -> Mapping[str, Any]:
+            model, tokenizer = s.sampler(*policy.adapters)
+            with s.screen.bar(f"{self.title}: sample {label}") as progress:
+                frame = generate(
+                    model, tokenizer, prompts["prompt"].to_list(), before=before, seed=seed,
+                    samples=samples, max_new_tokens=spec.max_new_tokens,
+                    temperature=spec.temperature, top_p=spec.top_p, batch_size=spec.batch_size,
+                    progress=progress,
+                )  # fmt: skip
+            frame.write_parquet(out / "answers.parquet")
+            return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
+
+        return self.step(
+            "answers", work,
+            settings={
+                **sampling(spec), "seed": seed, "samples": samples, "before": policy.before,
+                "weights": [weight for _, weight in policy.adapters],
+                "bfloat16": s.machine.bfloat16,
+            },
+            inputs={"prompts": hash_frame(prompts), "model": s.model_id}
+            | {f"adapter{i}": hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
+        )  # fmt: skip
+
+    def score(self, frame: pl.DataFrame, *, per: str, dropped: Mapping[str, int]) -> pl.DataFrame:
+        """Add one column per objective, as a step."""
+
+        def work(out: Path) -> Mapping[str, Any]:
+            scoring.score(frame, self.session.rewards).write_parquet(out / "scored.parquet")
+            return {"rows": len(frame), "dropped": dict(dropped)}
+
+        made = self.step(
+            "scored", work, settings=self.session.objective_settings,
+            inputs={"answers": hash_frame(frame)},
+        )  # fmt: skip
+        self.charge(made, "score", per, scored=len(frame))
+        return pl.read_parquet(made.path / "scored.parquet")
+
+
+def batch_size(train: Mapping[str, Any]) -> int:
+    """Rows per step."""
+    return int(train["per_device_train_batch_size"] * train.get("gradient_accumulation_steps", 1))

@@ -1,0 +1,19 @@
+"""What a method makes: for each preference the adapters to load and what precedes the prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from paretohqd.mixing import Weighted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How to answer for one preference, or for all where a method knows none."""
+
+    weights: tuple[float, ...] | None = None
+    """The preference; None where the method takes none."""
+    adapters: tuple[Weighted, ...] = ()
+    """Folders of adapters and the weights of their sum; none is the base itself."""
+    before: str = ""
+    """System message before every prompt."""

@@ -1,0 +1,61 @@
+"""Orders of rows that methods choose by: the k best by one number per row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from paretohqd.methods.bench import Bench
+
+
+def best(
+    frame: pl.DataFrame, values: ArrayLike, k: int, *, one_per_prompt: bool = False
+) -> pl.DataFrame:
+    """The k rows of the largest values, best first; equal ones in the order of the frame.
+
+    Args:
+        frame: n rows, with the column prompt if it matters.
+        values: (n,) larger is better.
+        k: rows wanted; all where there are fewer.
+        one_per_prompt: take no prompt twice.
+
+    Example:
+        >>> frame = pl.DataFrame({"prompt": ["a", "a", "b"], "x": [1, 2, 3]})
+        >>> best(frame, [3.0, 3.0, 1.0], 2, one_per_prompt=True)["x"].to_list()
+        [1, 3]
+    """
+    order = np.argsort(-np.asarray(values, dtype=np.float64), kind="stable")
+    ranked = frame[order]
+    if one_per_prompt:
+        ranked = ranked.unique("prompt", keep="first", maintain_order=True)
+    return ranked.head(k)
+
+
+def best_rows(
+    bench: Bench, frame: pl.DataFrame, values: ArrayLike, *, k: int | None, **settings: Any
+) -> pl.DataFrame:
+    """The k best rows as a step of the bench; `settings` say what the values are."""
+    k, one = k or bench.settings.selection.k, bench.settings.selection.one_per_prompt
+    return bench.table(
+        "select", lambda: best(frame, values, k, one_per_prompt=one), frame,
+        k=k, one_per_prompt=one, **settings,
+    )  # fmt: skip
+
+
+def standardised(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+    """(n, M) scores as deviations from their mean in units of their standard deviation.
+
+    A constant objective is 0 throughout: it tells no two rows apart.
+
+    Example:
+        >>> standardised(pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]}), ["a", "b"]).tolist()
+        [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    scores = frame.select(names).to_numpy().astype(np.float64)
+    deviation = scores.std(axis=0)
+    found: NDArray[np.float64] = scores - scores.mean(axis=0)
+    return found / np.where(deviation > 0, deviation, 1.0)

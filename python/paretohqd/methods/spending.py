@@ -1,0 +1,125 @@
+"""What a method spends, step by step, and what its budget allows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from paretohqd import config
+from paretohqd.schedule import schedule
+from paretohqd.stages import Result
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A budget: how many tokens a method may train on and generate in all."""
+
+    trained: int
+    generated: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What one step of a method took."""
+
+    phase: str
+    """"select", "train", "generate" or "score"."""
+    per: str
+    """What it is done again for: "preference", "objective", or "once" for none."""
+    seconds: float
+    """Of the CPU's work; on a GPU, of the clock."""
+    trained: int = 0
+    """Tokens that a loss was computed over or for: prompts and answers, without padding."""
+    generated: int = 0
+    """Tokens sampled."""
+    scored: int = 0
+    """Answers given to the scorers."""
+
+
+class Spending:
+    """The account of one method, for one seed and one budget."""
+
+    def __init__(
+        self, allowed: Tokens | None, generation: config.Generation, *, seed: int, clock: str
+    ) -> None:
+        """Open an account.
+
+        Args:
+            allowed: the budget; None lets the method take its usual steps.
+            generation: how many prompts are answered usually, and the longest answer there may be.
+            seed: shuffles what is trained on.
+            clock: key of a stage's manifest that tells its seconds. On a CPU they are those that
+                the CPU worked: other work on the machine adds none.
+        """
+        self.allowed, self.seed = allowed, seed
+        self.costs: list[Cost] = []
+        self._generation, self._clock, self._shares = generation, clock, 0.0
+
+    @property
+    def trained(self) -> int:
+        """Tokens trained on so far."""
+        return sum(cost.trained for cost in self.costs)
+
+    @property
+    def generated(self) -> int:
+        """Tokens generated so far."""
+        return sum(cost.generated for cost in self.costs)
+
+    def charge(self, result: Result, phase: str, per: str, **counts: int) -> None:
+        """Write down what a step cost, now or when it was done."""
+        seconds = float(result.manifest[self._clock])
+        self.costs.append(Cost(phase=phase, per=per, seconds=seconds, **counts))
+
+    def affordable_prompts(self, rounds: int) -> int:
+        """Prompts to answer in each of some rounds: the usual number, or what the budget pays for.
+
+        Raises:
+            ValueError: it does not pay for one.
+        """
+        usual = self._generation.prompts
+        if self.allowed is None:
+            return usual
+        # By the longest answer there may be: what is sampled must not exceed the budget.
+        longest = self._generation.max_new_tokens
+        count = (self.allowed.generated - self.generated) // rounds // longest
+        if count < 1:
+            raise ValueError(
+                f"a budget of {self.allowed.generated} generated tokens does not pay for one "
+                f"answer of up to {longest} tokens in each of {rounds} rounds"
+            )
+        return min(usual, count)
+
+    def order(self, lengths: Sequence[int], *, batch: int, share: float, steps: int) -> np.ndarray:
+        """Rows in the order of training: `steps` of them, or what `share` of the budget pays for.
+
+        Shares add up: what one training is above or below its share, the next makes good.
+        """
+        if self.allowed is None:
+            return schedule(lengths, batch=batch, seed=self.seed, steps=steps)
+        return schedule(lengths, batch=batch, seed=self.seed, tokens=self.left(share).trained)
+
+    def left(self, share: float) -> Tokens:
+        """Tokens that the next `share` of the budget leaves, less what is spent already."""
+        assert self.allowed is not None
+        self._shares += share
+        return Tokens(
+            round(self.allowed.trained * self._shares) - self.trained,
+            round(self.allowed.generated * self._shares) - self.generated,
+        )
+
+    def account(self) -> dict[str, Any]:
+        """The method's costs in plain values."""
+        seconds: dict[str, float] = {}
+        for cost in self.costs:
+            seconds[cost.phase] = seconds.get(cost.phase, 0.0) + cost.seconds
+        return {
+            "costs": [asdict(cost) for cost in self.costs],
+            "seconds": seconds,
+            "trained_tokens": self.trained,
+            "generated_tokens": self.generated,
+            "scored": sum(cost.scored for cost in self.costs),
+            "allowed": asdict(self.allowed) if self.allowed else None,
+        }

@@ -1,0 +1,213 @@
+"""A method's runs with several seeds as one entry, and what tells it from another method."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from paretohqd.resampling import Floats, interval, seed_shares, verdict
+
+AVERAGED = (
+    "best_single", "raw", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
+    "words", "tokens", "finished", "rank_mean", "models", "trained_tokens", "generated_tokens",
+    "scored", "seconds_all", "unreached",
+)  # fmt: skip
+"""What is plainly averaged over a method's runs."""
+
+Drawn = Mapping[int, Mapping[str, Floats]]
+"""Replicates of each run's hypervolumes, by its place among the runs."""
+
+
+def average(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are known; None if none is.
+
+    Example:
+        >>> average([1.0, None, 2.0]), average([None])
+        (1.5, None)
+    """
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def over_seeds(
+    runs: Sequence[Mapping[str, Any]],
+    drawn: Drawn,
+    scores: Mapping[str, Floats],
+    *,
+    objectives: Sequence[str],
+    reference: str,
+    replicates: int,
+    seed: int,
+) -> list[dict[str, Any]]:
+    """One entry per budget and method, in the order of their first runs.
+
+    Its hypervolume is the mean of its runs' (not that of mean points). In a replicate its seeds are
+    drawn with replacement as the prompts are; methods that ran with the same seeds are given the
+    same draws. Few seeds are a poor sample of all: with two or three an interval is rather too
+    short than too long.
+
+    Args:
+        runs: measured, as `standing.stand` makes them.
+        drawn: replicates of those that did not fail; empty where no interval can be drawn.
+        scores: (N, m) scores of each policy's answers.
+        objectives: names of the m.
+        reference: the method to compare with.
+        replicates: of the bootstrap.
+        seed: of the bootstrap.
+
+    Returns:
+        Entries with what is averaged over seeds, `low` and `high`, `spread` (standard deviation
+        between seeds), `failed` (seed and reason), `points` (averaged over seeds, by place) and
+        `against` the `reference`, the reference with both `echo_adjusted`, and the `base`: each
+        None where there is nothing to compare, or `name`, `mean`, `low`, `high`, `verdict` and
+        `paired` by what.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for at, run in enumerate(runs):
+        groups.setdefault((run["budget"], run["method"]), []).append(at)
+    entries = []
+    for places in groups.values():
+        fine = sorted((at for at in places if runs[at]["status"] == "ok"), key=_seed(runs))
+        first = runs[(fine or places)[0]]
+        volume = _mean_of(runs, fine, "hypervolume")
+        own = _replicates(runs, drawn, fine, "hypervolume", replicates, seed)
+        ends = (None, None) if own is None else interval(own)
+        values = [runs[at]["hypervolume"] for at in fine]
+        plain = ("budget", "method", "kind", "ablation", "about", "source", "exact", "ours")
+        entries.append(
+            {
+                **{name: first[name] for name in plain},
+                "places": places,
+                "seeds": [runs[at]["seed"] for at in fine],
+                "failed": [
+                    (runs[at]["seed"], runs[at]["error"]) for at in places if at not in fine
+                ],
+                "policies": len(first["policies"]),
+                "steered": bool(fine) and all(p["weights"] is not None for p in first["policies"]),
+                "hypervolume": volume,
+                "low": ends[0],
+                "high": ends[1],
+                "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+                "echo_adjusted": _mean_of(runs, fine, "echo_adjusted"),
+                **{name: average(runs[at].get(name) for at in places) for name in AVERAGED},
+                "rank_correlation": {
+                    name: average(runs[at]["rank_correlation"][name] for at in fine)
+                    for name in objectives
+                },
+                "seconds": _phases([runs[at]["seconds"] for at in fine]),
+                "points": _points([runs[at] for at in fine], scores, objectives),
+            }
+        )
+    for entry in entries:
+        mine = _alive(entry, runs)
+        rival = _entry(entries, entry["budget"], lambda e: e["method"] == reference, strict=True)
+        base = _entry(entries, entry["budget"], lambda e: e["kind"] == "base", strict=False)
+
+        def against(other: Any, kind: str = "hypervolume", mine: list[int] = mine) -> Any:
+            theirs = [] if other is None else _alive(other, runs)
+            if not mine or not theirs or mine == theirs:
+                return None
+            return _difference(runs, drawn, (mine, theirs), kind, replicates, seed)
+
+        entry["against"] = {
+            "reference": against(rival),
+            "echo_adjusted": against(rival, "echo_adjusted"),
+            "base": None if entry["kind"] == "base" else against(base),
+        }
+    return entries
+
+
+def _seed(runs: Sequence[Mapping[str, Any]]) -> Any:
+    return lambda at: runs[at]["seed"]
+
+
+def _alive(entry: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> list[int]:
+    places = [at for at in entry["places"] if runs[at]["status"] == "ok"]
+    return sorted(places, key=_seed(runs))
+
+
+def _entry(entries: Sequence[dict[str, Any]], budget: str, wanted: Any, *, strict: bool) -> Any:
+    """The first entry that is wanted under this budget, or else under any."""
+    found = [entry for entry in entries if wanted(entry) and entry["seeds"]]
+    same = [entry for entry in found if entry["budget"] == budget]
+    return next(iter(same if strict else [*same, *found]), None)
+
+
+def _mean_of(runs: Sequence[Mapping[str, Any]], places: Sequence[int], name: str) -> float | None:
+    return average(runs[at][name] for at in places)
+
+
+def _replicates(
+    runs: Sequence[Mapping[str, Any]],
+    drawn: Drawn,
+    places: Sequence[int],
+    kind: str,
+    replicates: int,
+    seed: int,
+) -> Floats | None:
+    """Replicates of the mean over these runs' seeds, or None where some run has none."""
+    if not places or any(kind not in drawn.get(at, {}) for at in places):
+        return None
+    shares = seed_shares([runs[at]["seed"] for at in places], replicates, seed)
+    table = np.stack([drawn[at][kind] for at in places], axis=1)
+    mean: Floats = (shares * table).sum(axis=1)
+    return mean
+
+
+def _difference(
+    runs: Sequence[Mapping[str, Any]],
+    drawn: Drawn,
+    sides: tuple[list[int], list[int]],
+    kind: str,
+    replicates: int,
+    seed: int,
+) -> dict[str, Any] | None:
+    """The first side's mean less the second's, with its interval and what that says."""
+    mine, theirs = (_mean_of(runs, places, kind) for places in sides)
+    if mine is None or theirs is None:
+        return None
+    draws = [_replicates(runs, drawn, places, kind, replicates, seed) for places in sides]
+    ends = None if draws[0] is None or draws[1] is None else interval(draws[0] - draws[1])
+    seeds = [[runs[at]["seed"] for at in places] for places in sides]
+    other = runs[sides[1][0]]
+    return {
+        "name": other["method"],
+        "budget": other["budget"],
+        "mean": mine - theirs,
+        "low": None if ends is None else ends[0],
+        "high": None if ends is None else ends[1],
+        "verdict": verdict(ends),
+        "paired": "prompts and seeds" if seeds[0] == seeds[1] else "prompts",
+    }
+
+
+def _phases(seconds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Seconds of each phase, averaged over runs; a run without a phase took none for it."""
+    names = dict.fromkeys(name for row in seconds for name in row)
+    return {name: sum(row.get(name, 0.0) for row in seconds) / len(seconds) for name in names}
+
+
+def _points(
+    runs: Sequence[Mapping[str, Any]], scores: Mapping[str, Floats], names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Each policy's mean reward over seeds; its standard error is over prompts."""
+    points = []
+    for place in range(max((len(run["policies"]) for run in runs), default=0)):
+        having = [run["policies"][place] for run in runs if len(run["policies"]) > place]
+        table = np.mean([scores[policy["answers"]] for policy in having], axis=0)
+        error = table.std(axis=0, ddof=1) / np.sqrt(len(table)) if len(table) > 1 else None
+        points.append(
+            {
+                "weights": having[0]["weights"],
+                "reward": {
+                    name: {
+                        "mean": float(table[:, i].mean()),
+                        "se": None if error is None else float(error[i]),
+                    }
+                    for i, name in enumerate(names)
+                },
+            }
+        )
+    return points

@@ -1,0 +1,85 @@
+"""What the self-contained pages share: the layout, how numbers read, and safe JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+from paretohqd.findings import label
+from paretohqd.progress import duration
+
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+
+
+def template(name: str) -> Any:
+    """The page of this name beside this file; Jinja escapes every value that it puts into it."""
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, loader=FunctionLoader(_source)
+    )
+    environment.filters |= {
+        "number": number,
+        "label": label,
+        "duration": duration,
+        "percent": percent,
+        "count": count,
+        "script": script,
+    }
+    return environment.get_template(name)
+
+
+def write(page: str, out: Path) -> Path:
+    """Write a page whole or not at all; its folder is made if need be."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # A lone surrogate, which JSON can carry, must not cost the page.
+    beside = out.with_name(f".{out.name}.new")
+    beside.write_text(page, encoding="utf-8", errors="replace")
+    beside.replace(out)
+    return out
+
+
+def number(value: float | None, sign: str = "-") -> str:
+    """Three decimals (one from 100 on) and a real minus sign; a dash for what is not known.
+
+    Example:
+        >>> number(0.12345, "+"), number(None)
+        ('+0.123', '–')
+    """
+    if value is None or not isfinite(value):
+        return DASH
+    # Adding zero turns the -0.0 that rounding may leave into a plain zero.
+    text = f"{round(value, 3) + 0.0:{sign}.3f}" if abs(value) < 100 else f"{value:{sign},.1f}"
+    return text.replace("-", MINUS)
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage; a dash for what is not known.
+
+    >>> percent(0.0417), percent(None)
+    ('4.2 %', '–')
+    """
+    return DASH if share is None else f"{100 * share:.1f} %"
+
+
+def count(value: float | None) -> str:
+    """A whole number with thousands apart; a dash for what is not known.
+
+    >>> count(46719.6), count(None)
+    ('46,720', '–')
+    """
+    return DASH if value is None else f"{value:,.0f}"
+
+
+def script(value: object) -> Markup:
+    """JSON inside a script element: without `<` it cannot close that element or open a comment."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))
+
+
+def _source(name: str) -> str:
+    return files("paretohqd").joinpath(name).read_text("utf-8")

@@ -1,0 +1,145 @@
+"""A comparison's numbers as tables: one row per run, per point, per method, per cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from paretohqd.findings import label
+from paretohqd.over_seeds import average
+
+PREFERENCES = (1, 3, 11)
+"""Numbers of preferences that a cost is told for; the paper has 11."""
+PER = ("once", "objective", "preference", "model")
+COUNTED = ("seconds", "trained", "generated", "scored")
+MEASURED = (
+    "best_single", "raw", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
+    "words", "tokens", "finished",
+)  # fmt: skip
+COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
+
+
+def methods_table(standing: Mapping[str, Any]) -> pl.DataFrame:
+    """One row per budget, method and seed: `methods.csv`. A failed run keeps its row.
+
+    `low` and `high` are the ends of the 95 % interval of `hypervolume` over prompts;
+    `echo_adjusted` counts echoed answers at the base's scores; `rank NAME` is the rank correlation
+    of the weight on an objective with its mean reward, `rank_mean` their mean.
+    """
+    phases = dict.fromkeys(phase for run in standing["runs"] for phase in run["seconds"])
+    rows = []
+    for run in standing["runs"]:
+        ranks = run.get("rank_correlation") or {}
+        row = {name: run[name] for name in ("budget", "method", "kind", "seed", "status", "error")}
+        row |= {"policies": len(run["policies"]), "n": run.get("n")}
+        row |= {name: run.get(name) for name in ("hypervolume", "low", "high", "echo_adjusted")}
+        row |= {name: run.get(name) for name in MEASURED}
+        row |= {f"rank {name}": ranks.get(name) for name in standing["objectives"]}
+        row |= {"rank_mean": run.get("rank_mean"), **{name: run[name] for name in COSTS}}
+        row |= {f"seconds {phase}": run["seconds"].get(phase) for phase in phases}
+        row |= {"seconds": run["seconds_all"], "unreached": run["unreached"]}
+        rows.append(row)
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def points_table(standing: Mapping[str, Any]) -> pl.DataFrame:
+    """One row per policy of each run that did not fail: `points.csv`.
+
+    `preference` is the policy's place; `weights` is `-` where a method takes none.
+    """
+    names = standing["objectives"]
+    rows = []
+    for run in standing["runs"]:
+        for place, point in enumerate(run["points"]):
+            weights = point["weights"]
+            row = {name: run[name] for name in ("budget", "method", "seed")}
+            row |= {"preference": place, "weights": "-" if weights is None else label(weights)}
+            for name in names:
+                row[name] = point["reward"][name]["mean"]
+                row[f"{name} se"] = point["reward"][name]["se"]
+            told = ("n", "echo", "collapse", "short", "repetitive", "entropy", "words", "tokens")
+            rows.append(row | {name: point[name] for name in told})
+    if not rows:  # a CSV file needs a header even if all runs failed
+        return pl.DataFrame(schema=["budget", "method", "seed", "preference", "weights"])
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def summary_table(standing: Mapping[str, Any]) -> pl.DataFrame:
+    """One row per budget and method, averaged over its seeds, with the verdicts.
+
+    `spread` is the standard deviation between seeds. `reference ...` and `base ...` are the
+    differences to the method that `reference` names and to the base; `echo_adjusted verdict` is
+    that against the reference when both count echoed answers at the base's score.
+    """
+    rows = []
+    for entry in standing["methods"]:
+        row = {name: entry[name] for name in ("budget", "method", "kind")}
+        row |= {"seeds": len(entry["seeds"]), "failed": len(entry["failed"])}
+        row |= {"policies": entry["policies"], "hypervolume": entry["hypervolume"]}
+        row |= {name: entry[name] for name in ("low", "high", "spread", "echo_adjusted")}
+        for side, found in entry["against"].items():
+            told = ("verdict",) if side == "echo_adjusted" else ("mean", "low", "high", "verdict")
+            row |= {f"{side} {name}": found[name] if found else None for name in told}
+        row |= {name: entry[name] for name in MEASURED}
+        row |= {f"rank {name}": rank for name, rank in entry["rank_correlation"].items()}
+        row |= {"rank_mean": entry["rank_mean"], **{name: entry[name] for name in COSTS}}
+        rows.append(row | {"seconds": entry["seconds_all"], "unreached": entry["unreached"]})
+    return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def cost_table(
+    standing: Mapping[str, Any], preferences: Sequence[int] = PREFERENCES
+) -> pl.DataFrame:
+    """What each method costs for some numbers of preferences, from its measured parts.
+
+    The parts of a run add up to what it cost. Parts per preference grow with the number of
+    preferences; parts once, per objective and per model (of a fixed number of models) do not.
+
+    Args:
+        standing: from `standing.stand`.
+        preferences: numbers of preferences.
+
+    Returns:
+        One row per budget, method and number: `seconds`, `trained_tokens`, `generated_tokens`,
+        `scored`, averaged over seeds, and `basis`: `measured` where a run had this number of
+        preferences, `no preferences` where the method takes none, else `computed`. Methods without
+        parts have no row.
+
+    Raises:
+        ValueError: a part is per something else than `once`, `objective`, `preference` or `model`.
+    """
+    rows = []
+    for entry in standing["methods"]:
+        runs = [standing["runs"][at] for at in entry["places"]]
+        runs = [run for run in runs if run["status"] == "ok" and run["costs"]]
+        for number in preferences if runs else ():
+            costs = [_cost(run, number) for run in runs]
+            row = {"budget": entry["budget"], "method": entry["method"], "preferences": number}
+            for name, counted in zip(
+                ("seconds", "trained_tokens", "generated_tokens", "scored"), COUNTED, strict=True
+            ):
+                row[name] = average(cost[counted] for cost in costs)
+            own = entry["policies"]
+            basis = "measured" if number == own else "computed"
+            rows.append(row | {"basis": basis if entry["steered"] else "no preferences"})
+    counts = dict.fromkeys(("seconds", "trained_tokens", "generated_tokens", "scored"), pl.Float64)
+    schema = {"budget": pl.String, "method": pl.String, "preferences": pl.Int64, **counts}
+    return pl.DataFrame(rows, schema={**schema, "basis": pl.String}, infer_schema_length=None)
+
+
+def _cost(run: Mapping[str, Any], number: int) -> dict[str, float]:
+    """What a run would have cost with another number of preferences."""
+    steered = all(policy["weights"] is not None for policy in run["policies"])
+    total = dict.fromkeys(COUNTED, 0.0)
+    for part in run["costs"]:
+        if part["per"] not in PER:
+            raise ValueError(
+                f"{run['method']}: a cost is per {part['per']!r}; it can be per {', '.join(PER)}"
+            )
+        grows = part["per"] == "preference" and steered
+        times = number / len(run["policies"]) if grows else 1.0
+        for name in COUNTED:
+            total[name] += times * part.get(name, 0)
+    return total

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paretohqd.compare import plan
+from paretohqd.compare_config import Comparison
+from paretohqd.config import load_settings
+from paretohqd.strict import from_mapping, to_mapping
+
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("compare*.yaml"))
+
+
+def comparison(**more: Any) -> Comparison:
+    objectives = [{"name": n, "scorer": f"embedded:{n}"} for n in ("harmless", "relevance")]
+    plain = {"run": "out", "data": {"source": "embedded:conversations"}, "objectives": objectives}
+    found: Comparison = from_mapping(Comparison, {**plain, "methods": ["base"], **more})
+    return found
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_the_examples_can_be_planned(path: Path) -> None:
+    settings = load_settings(Comparison, path)
+    matched = "matched" in settings.budgets
+    assert next(plan(settings)).entry.method == ("paretohqd" if matched else "base")
+    assert from_mapping(Comparison, to_mapping(settings)) == settings
+
+
+def test_the_method_that_budgets_come_from_is_first_for_every_seed() -> None:
+    settings = comparison(
+        methods=["base", {"method": "sft", "seeds": [1]}, "paretohqd"],
+        seeds=[0, 1],
+        budgets=["matched", "own"],
+    )
+    jobs = [(job.seed, job.entry.title, job.budget) for job in plan(settings)]
+    assert jobs == [
+        (0, "paretohqd", "matched"), (0, "paretohqd", "own"),
+        (0, "base", "matched"), (0, "base", "own"),
+        (1, "paretohqd", "matched"), (1, "paretohqd", "own"),
+        (1, "base", "matched"), (1, "base", "own"),
+        (1, "sft", "matched"), (1, "sft", "own"),
+    ]  # fmt: skip
+
+
+def test_what_else_a_section_says_are_the_methods_options() -> None:
+    settings = comparison(methods=[{"method": "ric", "name": "two rounds", "rounds": 2}])
+    (entry,) = settings.entries()
+    assert (entry.title, dict(entry.options)) == ("two rounds", {"rounds": 2})
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"methods": []}, "methods: name at least one"),
+        ({"methods": ["moddpo", "paretohqd"]}, r"methods\[0\]\.moddpo: did you mean modpo\?"),
+        ({"methods": [{"name": "x"}]}, r"missing key methods\[0\]\.method"),
+        ({"methods": [{"method": "ric", "round": 2}]}, "did you mean rounds"),
+        ({"methods": [{"method": "stage1", "upt": 2}]}, "did you mean upto"),
+        ({"methods": ["sft", "sft"]}, "two are called 'sft'"),
+        ({"methods": ["sft"]}, "name paretohqd without options and with seed 0"),
+        ({"methods": [{"method": "sft", "budgets": ["mine"]}]}, "expected one of own, matched"),
+        ({"methods": [{"method": "sft", "budgets": []}]}, r"methods\[0\]\.budgets: must differ"),
+        ({"methods": [{"method": "sft", "seeds": [1, 1]}]}, r"methods\[0\]\.seeds: must differ"),
+        ({"methods": ["paretohqd", {"method": "sft", "seeds": [7]}]}, "with seed 7"),
+        ({"reference": "sft"}, "no method is called 'sft'"),
+        ({"seeds": []}, "seeds: must differ"),
+        ({"seeds": [1, 1]}, "seeds: must differ"),
+        ({"budgets": []}, "budgets: must differ"),
+        ({"sample_pairs": 1}, "a pair needs 2 answers"),
+        ({"sample_pairs": -1}, "sample_pairs: must be at least 0"),
+        ({"method": ["sft"]}, "did you mean methods"),
+    ],
+)
+def test_bad_settings(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        list(plan(comparison(**more)))
+
+
+def test_a_budget_of_ones_own_needs_no_reference() -> None:
+    assert len(list(plan(comparison(methods=["sft"], budgets=["own"])))) == 1

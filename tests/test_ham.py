@@ -1,0 +1,348 @@
+"""Joint training for the hypervolume: its value and gradient, the adapters, the method."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peft import load_peft_weights
+
+import paretohqd as pq
+from paretohqd import pipeline
+from paretohqd.generation import load_adapter
+from paretohqd.ham_training import fit_jointly
+from paretohqd.ham_values import MOST, Answers, hypervolume, leanings, policy_values
+from paretohqd.likelihood import likelihood
+from paretohqd.methods.bench import Bench, Tokens
+from paretohqd.methods.ham import ham
+from paretohqd.models import Machine
+from paretohqd.progress import Screen
+from paretohqd.session import Session
+from small_comparison import comparison
+from tiny import sentences
+
+MACHINE = Machine(device="cpu", bfloat16=False, threads=1)
+NAMES = ["e", "brief"]
+LORA = {"r": 8, "lora_alpha": 16}
+
+
+# ── hypervolume and values ───────────────────────────────────────────────────────────────────
+
+
+@st.composite
+def point_sets(draw: st.DrawFn) -> np.ndarray:
+    m, k = draw(st.integers(1, 4)), draw(st.integers(1, 6))
+    rows = draw(st.lists(st.tuples(*[st.integers(-3, 6)] * m), min_size=k, max_size=k))
+    return np.array(rows, dtype=float)
+
+
+@settings(deadline=None)
+@given(point_sets())
+def test_the_volume_is_the_exact_one(points: np.ndarray) -> None:
+    found = float(hypervolume(torch.from_numpy(points), -1.0))
+    assert found == pytest.approx(pq.hypervolume(points, ref=[-1.0] * points.shape[1]), abs=1e-9)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 7), st.integers(2, 4))
+def test_its_gradient_is_a_central_difference(seed: int, k: int, m: int) -> None:
+    points = np.random.default_rng(seed).random((k, m)) * 2
+    values = torch.from_numpy(points).requires_grad_()
+    (found,) = torch.autograd.grad(hypervolume(values, -0.5), values)
+    step = 1e-6
+    for i in range(k):
+        for j in range(m):
+            moved = [points.copy(), points.copy()]
+            moved[0][i, j] += step
+            moved[1][i, j] -= step
+            up, down = (pq.hypervolume(one, ref=[-0.5] * m) for one in moved)
+            assert float(found[i, j]) == pytest.approx((up - down) / (2 * step), abs=1e-6)
+
+
+def test_equal_points_share_the_gradient_and_dominated_ones_have_none() -> None:
+    values = torch.tensor([[1.0, 1.0], [1.0, 1.0], [0.5, 0.5]], requires_grad=True)
+    (slope,) = torch.autograd.grad(hypervolume(values, 0.0), values)
+    np.testing.assert_allclose(slope, [[0.5, 0.5], [0.5, 0.5], [0.0, 0.0]], atol=1e-7)
+
+
+def test_the_largest_set_is_still_exact() -> None:
+    points = np.random.default_rng(0).random((MOST, 3))
+    found = float(hypervolume(torch.from_numpy(points), -2.0))
+    assert found == pytest.approx(pq.hypervolume(points, ref=[-2.0] * 3), rel=1e-10)
+
+
+def test_leanings_are_even_and_go_from_objective_to_objective() -> None:
+    assert leanings(2, 2).tolist() == [[0.5, -0.5], [-0.5, 0.5]]
+    assert leanings(1, 3).tolist() == [[0.0, 0.0, 0.0]]
+    for count in range(2, MOST + 1):
+        for m in (2, 3, 4):
+            found = leanings(count, m)
+            assert found.shape == (count, m)
+            assert len(np.unique(found, axis=0)) == count, "no two alike"
+            np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-12)
+            assert found[0].argmax() == 0
+            assert found[-1].argmax() == m - 1
+
+
+def test_a_value_is_the_weighted_mean_of_each_prompts_scores_and_the_bases_is_0() -> None:
+    scores = [np.array([[1.0, -1.0], [-1.0, 1.0]]), np.array([[2.0, 0], [-1, 0], [-1, 0]])]
+    lengths = [[2, 4], [1, 1, 3]]
+    batch = [
+        Answers(tuple(([7], [8] * n) for n in sizes), torch.from_numpy(part))
+        for sizes, part in zip(lengths, scores, strict=True)
+    ]
+    rng = np.random.default_rng(0)
+    logps, base = rng.normal(size=(3, 5)), rng.normal(size=5)
+    found = policy_values(torch.from_numpy(logps), torch.from_numpy(base), batch)
+    flat = np.concatenate(lengths)
+    for k in range(3):
+        ratio = np.exp((logps[k] - base) / flat)
+        parts = [ratio[:2] @ scores[0] / ratio[:2].sum(), ratio[2:] @ scores[1] / ratio[2:].sum()]
+        np.testing.assert_allclose(found[k], np.mean(parts, axis=0))
+    even = policy_values(torch.from_numpy(base[None]), torch.from_numpy(base), batch)
+    np.testing.assert_allclose(even, [[0.0, 0.0]], atol=1e-12)
+
+
+# ── training ─────────────────────────────────────────────────────────────────────────────────
+
+
+def toy(prompts: int = 8, passes: int = 1) -> pl.DataFrame:
+    """Answers scored by their share of the letter e and by how short they are: a trade-off."""
+    texts, rng = sentences(), np.random.default_rng(0)
+    rows = [
+        (texts[int(p)], texts[int(a)])
+        for p in rng.choice(588, prompts, replace=False)
+        for a in rng.choice(588, 4, replace=False)
+    ]
+    share = np.array([text.count("e") / len(text) for _, text in rows])
+    brief = -np.array([len(text) for _, text in rows]) * 0.02 - 4 * share
+    scores = {name: (x - x.mean()) / x.std() for name, x in (("e", share), ("brief", brief))}
+    frame = pl.DataFrame(rows, schema=["prompt", "response"], orient="row").with_columns(**scores)
+    every = pl.concat([frame] * passes)
+    return every.with_columns(group=pl.int_range(pl.len()) // 4)
+
+
+def train(base: Any, out: Path, rows: pl.DataFrame, **more: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "count": 3, "machine": MACHINE, "lora": LORA,
+        "train": {"max_steps": 2, "learning_rate": 1e-2}, **more,
+    }  # fmt: skip
+    return fit_jointly(*base, rows, NAMES, out, **given)
+
+
+def values_of(base: Any, folder: Path, rows: pl.DataFrame, count: int) -> np.ndarray:
+    """The policies' values by definition, from the saved adapters, on distinct rows."""
+    model, tokenizer = base
+    asked = rows["prompt"].to_list(), rows["response"].to_list()
+    before = likelihood(model, tokenizer, *asked)
+    found = []
+    for k in range(count):
+        model = load_adapter(model, folder / f"adapter-{k}")
+        after = likelihood(model, tokenizer, *asked)
+        ratio = np.exp((after["logp"] - before["logp"]) / before["answer_tokens"]).to_numpy()
+        scores = rows.select(NAMES).to_numpy().reshape(-1, 4, 2)
+        weights = ratio.reshape(-1, 4, 1) / ratio.reshape(-1, 4, 1).sum(axis=1, keepdims=True)
+        centred = scores - scores.mean(axis=1, keepdims=True)
+        found.append((weights * centred).sum(axis=1).mean(axis=0))
+    return np.array(found)
+
+
+@pytest.fixture
+def again(causal: Path) -> Callable[[], Any]:
+    """Another fresh model, as training needs one of its own."""
+    from paretohqd import config, models
+
+    return lambda: models.load_base(
+        config.Model(name=str(causal)), device="cpu", dtype=torch.float32
+    )
+
+
+def test_all_adapters_move_each_its_own_way(
+    base: Any, again: Callable[[], Any], tmp_path: Path
+) -> None:
+    rows = toy(passes=6)
+    notes = train(base, tmp_path, rows, train={"max_steps": 24, "learning_rate": 1e-2})
+    found = values_of(again(), tmp_path, rows[:32], 3)
+    volume = pq.hypervolume(found, ref=[-2.0, -2.0])
+    assert notes["hypervolume"][0] == pytest.approx(4.0), "all start as the base, whose value is 0"
+    assert volume > 4.2
+    # From the first objective to the second, in order; a set and not a pile.
+    assert (np.diff(found[:, 0]) < -0.01).all()
+    assert (np.diff(found[:, 1]) > 0.01).all()
+    assert found[0, 0] > 0.05
+    assert found[2, 1] > 0.05
+    log = json.loads((tmp_path / "log.json").read_text())
+    assert [entry["step"] for entry in log] == list(range(1, 25))
+    rates = [entry["learning_rate"] for entry in log]
+    np.testing.assert_allclose(rates, 1e-2 * (1 - np.arange(24) / 24), atol=1e-12)
+    assert all(min(entry["grad_norm"]) > 0 for entry in log[:5]), "nobody is left behind"
+
+
+def test_what_is_logged_is_the_definition(
+    base: Any, again: Callable[[], Any], tmp_path: Path
+) -> None:
+    """A last step that changes nothing shows the values of the adapters that are saved."""
+    rows = toy(passes=2)
+    slow = {"max_steps": 2, "learning_rate": 1e-2, "lr_scheduler_type": "linear"}
+    train(base, tmp_path / "one", rows, train=slow)
+    log = json.loads((tmp_path / "one" / "log.json").read_text())
+    assert np.abs(log[0]["values"]).max() < 1e-6
+    train(again(), tmp_path / "half", rows[:32], train={**slow, "max_steps": 1})
+    expected = values_of(again(), tmp_path / "half", rows[:32], 3)
+    np.testing.assert_allclose(log[1]["values"], expected, atol=1e-5)
+    assert log[1]["hypervolume"] == pytest.approx(
+        pq.hypervolume(expected, ref=[-2.0] * 2), abs=1e-4
+    )
+
+
+def test_a_step_goes_down_the_gradient_of_all_at_once(base: Any, tmp_path: Path) -> None:
+    """Read twice, prompt by prompt, the slope is that of one backward pass through everything."""
+    from paretohqd import ham_training
+    from paretohqd.ham_values import REFERENCE
+
+    model, tokenizer = base
+    model.double()
+    prompts = ham_training._answers(model, tokenizer, toy(4), NAMES, None)
+    lora = {**ham_training.LORA_DEFAULTS, **LORA, "lora_dropout": 0.0}
+    policies = ham_training._Policies(model, tokenizer, 2, lora, machine=MACHINE, seed=0)
+    policies.model.double()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in policies.parameters():
+            parameter.normal_(0, 0.05)
+    reference = policies.base_logps(prompts)
+    logps = policies.logps(prompts).requires_grad_()
+    loss = -hypervolume(policy_values(logps, reference, prompts), REFERENCE)
+    (slope,) = torch.autograd.grad(loss, logps)
+    policies.backward(prompts, slope, None)
+    found = {k: [p.grad.clone() for p in own] for k, own in policies.own.items()}
+
+    def whole() -> float:
+        return float(
+            -hypervolume(policy_values(policies.logps(prompts), reference, prompts), REFERENCE)
+        )
+
+    for name, own in policies.own.items():
+        for place in range(0, len(own), 9):
+            weight, slope = own[place], found[name][place]
+            at = int(slope.abs().argmax())
+            step, seen = 1e-5, []
+            for sign in (1, -1):
+                with torch.no_grad():
+                    weight.view(-1)[at] += sign * step
+                    seen.append(whole())
+                    weight.view(-1)[at] -= sign * step
+            # The log-probabilities are summed in float32, so differences are only so fine.
+            expected = (seen[0] - seen[1]) / (2 * step)
+            assert float(slope.view(-1)[at]) == pytest.approx(expected, rel=0.05, abs=0.02)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_adapters_start_apart(
+    base: Any, again: Callable[[], Any], tmp_path: Path
+) -> None:
+    rows = toy(4)
+    for name, model in (("one", base), ("two", again())):
+        train(model, tmp_path / name, rows, count=2)
+    files = [
+        (tmp_path / n / "adapter-1" / "adapter_model.safetensors").read_bytes()
+        for n in ("one", "two")
+    ]
+    assert files[0] == files[1]
+    first, second = (load_peft_weights(str(tmp_path / "one" / f"adapter-{k}")) for k in range(2))
+    assert all(not first[name].equal(second[name]) for name in first)
+
+
+def test_what_a_training_tells(base: Any, tmp_path: Path) -> None:
+    rows, steps = toy(6, passes=2), list[tuple[int, ...]]()
+    notes = train(
+        base, tmp_path, rows, train={"max_steps": 3}, on_step=lambda *at: steps.append(at)
+    )
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    tokenizer = base[1]
+    chats = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": p}, {"role": "assistant", "content": r}], tokenize=False
+        ).removesuffix("\n")
+        for p, r in rows.select("prompt", "response").rows()
+    ]
+    tokens = sum(map(len, tokenizer(chats)["input_ids"]))
+    assert notes["trained_tokens"] == 3 * tokens
+    assert (notes["steps"], notes["prompts_per_step"], notes["adapters"]) == (3, 4, 3)
+    assert (notes["generated_tokens"], notes["scored"]) == (0, 0)
+    assert notes["lora"]["lora_dropout"] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        *(f"adapter-{k}" for k in range(3)),
+        "log.json",
+    ]
+
+
+def test_what_can_not_be_trained_on_is_refused(base: Any, tmp_path: Path) -> None:
+    rows = toy(4)
+    cases: list[tuple[pl.DataFrame, dict[str, Any], str]] = [
+        (rows, {"count": 13}, "13 adapters: joint training takes 1 to 12"),
+        (rows, {"train": {"max_steps": 3}}, "4 prompts do not divide among 3 steps"),
+        (rows[:13], {}, "group 3 has one answer"),
+        (rows.with_columns(e=pl.lit(float("nan"))), {}, "a score is null, NaN or infinite"),
+        (rows, {"train": {"max_steps": 2, "max_length": 5}}, "16 of 16 answers have no token"),
+        (rows[:0], {}, "0 prompts do not divide"),
+    ]
+    for frame, more, message in cases:
+        with pytest.raises(ValueError, match=message):
+            train(base, tmp_path, frame, **more)
+
+
+# ── on the bench ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Opens a bench in a run folder of its own, with the data split and scored."""
+    opened: list[Session] = []
+
+    def one(allowed: Tokens | None = None, **more: Any) -> Bench:
+        chosen = comparison(parts, str(tmp_path / "run"), methods=["ham"], **more)
+        s = Session(chosen, screen=Screen(file=io.StringIO()))
+        opened.append(s)
+        pipeline.score(s, 1, pipeline.split(s))
+        return Bench(s, title="it", seed=0, allowed=allowed)
+
+    yield one
+    for session in opened:
+        session.folder.close()
+
+
+def test_the_method_gives_points_without_preferences(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    policies = ham(b)
+    assert [policy.weights for policy in policies] == [None, None]
+    folders = [policy.adapters[0][0] for policy in policies]
+    assert [folder.name for folder in folders] == ["adapter-0", "adapter-1"]
+    base, _ = b.session.sampler()
+    for folder in folders:
+        load_adapter(base, folder)
+    assert b.notes["joint training"]["steps"] == 3
+    assert set(b.notes["constants"]) == {"kind", "brief"}
+    notes = json.loads((folders[0].parent / "manifest.json").read_text())["notes"]
+    (cost,) = (cost for cost in b.costs if cost.phase == "train")
+    assert (cost.per, cost.trained) == ("once", notes["trained_tokens"])
+
+
+def test_the_method_keeps_to_a_budget(bench: Callable[..., Bench]) -> None:
+    b = bench(allowed=Tokens(trained=6000, generated=0))
+    assert len(ham(b, count=3)) == 3
+    assert b.trained == pytest.approx(6000, rel=0.05)
+    assert b.generated == 0, "the data have several answers to a prompt"
+
+
+def test_the_method_refuses_too_many(bench: Callable[..., Bench]) -> None:
+    with pytest.raises(ValueError, match="count: expected 1 to 12 models, got 13"):
+        ham(bench(), count=13)

@@ -1,0 +1,134 @@
+"""Every method through two preferences, on a tiny model, and what each promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from paretohqd.compare_words import described
+from paretohqd.methods import METHODS
+from paretohqd.methods.ranking import best
+from paretohqd.methods.ric import scores_text, targets
+from paretohqd.methods.ucmoa import KINDS, ranked_highest
+from small_comparison import comparison, do
+
+WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
+"""Methods that take no preference, and their numbers of points."""
+
+SOUPS = {"method": "soups", "name": "soups, rl", "corners": "rl"}
+ONLINE = {"method": "ric", "name": "ric, online", "rounds": 1}
+
+
+@pytest.fixture(scope="module")
+def results(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What every method gave under the matched budget."""
+    run = tmp_path_factory.mktemp("methods") / "run"
+    do(comparison(parts, str(run), methods=[*METHODS, SOUPS, ONLINE], train__max_steps=80))
+    found = json.loads((run / "results.json").read_text())["runs"]
+    return {one["method"]: one | {"folder": run} for one in found}
+
+
+NAMES = [*METHODS, SOUPS["name"], ONLINE["name"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_gives_its_policies(results: dict[str, dict[str, Any]], name: str) -> None:
+    found = results[name]
+    assert found["error"] is None
+    asked = [policy["weights"] for policy in found["policies"]]
+    count = WITHOUT_PREFERENCE.get(name)
+    assert asked == ([[1.0, 0.0], [0.0, 1.0]] if count is None else [None] * count)
+    for policy in found["policies"]:
+        frame = pl.read_parquet(found["folder"] / policy["answers"] / "answers.parquet")
+        assert len(frame) == 5
+        assert frame.select("kind", "brief", "entropy").null_count().sum_horizontal().item() == 0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "base"])
+def test_a_matched_budget_is_used_and_kept(results: dict[str, dict[str, Any]], name: str) -> None:
+    found, allowed = results[name], results["paretohqd"]
+    trained, generated = (found[f"{kind}_tokens"] for kind in ("trained", "generated"))
+    limit = [allowed[f"{kind}_tokens"] for kind in ("trained", "generated")]
+    assert trained <= 1.02 * limit[0]
+    assert generated <= 1.02 * limit[1]
+    # Who samples what it trains on may run out of either.
+    assert trained >= 0.98 * limit[0] or generated >= 0.98 * limit[1]
+
+
+def test_what_a_method_trains_is_what_it_is_charged(results: dict[str, dict[str, Any]]) -> None:
+    found = results["linear"]
+    trained = [cost for cost in found["costs"] if cost["phase"] == "train"]
+    assert [cost["per"] for cost in trained] == ["preference"] * 2
+    assert sum(cost["trained"] for cost in trained) == found["trained_tokens"]
+    assert all(cost["seconds"] > 0 for cost in trained)
+    assert results["base"]["costs"] == []
+    assert results["paretohqd"]["scored"] > results["stage1"]["scored"], "stage 2 scores answers"
+
+
+def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:
+    stored = {name: results[name]["models"] for name in NAMES}
+    assert stored["base"] == 0
+    assert {stored[name] for name in ("sft", "ric", "ucmoa", "rcs", "ric, online")} == {1}
+    assert {stored[name] for name in ("linear", "stage1", "paretohqd", "soups", "morlhf")} == {2}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_says_where_it_comes_from(name: str, results: dict[str, dict[str, Any]]) -> None:
+    method = results[name]["kind"]
+    told = described(method)
+    assert told["about"].endswith(".")
+    if method != "base":
+        assert told["source"]
+        assert told["ours"], "what was decided here is said"
+
+
+def test_conditions_differ_by_preference(results: dict[str, dict[str, Any]]) -> None:
+    for name in ("ric", "ucmoa"):
+        one, other = results[name]["policies"]
+        assert one["before"] != other["before"]
+        told = results[name]["notes"]["asked high against asked low"]
+        assert list(told) == ["kind", "brief"]
+        assert all("(se " in text for text in told.values())
+    assert "asked high against asked low" not in results["linear"]["notes"]
+
+
+# ── what methods choose by ───────────────────────────────────────────────────────────────────
+
+
+def test_the_best_rows_are_the_first_of_a_stable_sort() -> None:
+    frame = pl.DataFrame({"prompt": list("aabbc"), "x": range(5)})
+    assert best(frame, [1, 2, 2, 3, 2], 3)["x"].to_list() == [3, 1, 2]
+    assert best(frame, [1, 2, 2, 3, 2], 9, one_per_prompt=True)["x"].to_list() == [3, 1, 4]
+
+
+def test_targets_of_the_l2_rule() -> None:
+    found = targets([0.5, 0.5], [-1.0, 0.0], [1.0, 4.0])
+    np.testing.assert_allclose(found, [-1 + 2 / np.sqrt(2), 4 / np.sqrt(2)])
+    assert targets([0.0, 1.0], [-1.0, 0.0], [1.0, 4.0]).tolist() == [-1.0, 4.0]
+
+
+def test_scores_are_told_without_negative_zero() -> None:
+    assert scores_text(["a", "b"], [-0.04, -0.06]) == "<a> 0.0 <b> -0.1"
+
+
+def test_a_row_gets_the_utility_that_ranks_it_highest() -> None:
+    rng = np.random.default_rng(0)
+    box = rng.random((50, 2))
+    utilities = [(KINDS[kind], np.array(w)) for kind in KINDS for w in ([1, 0], [0.5, 0.5], [0, 1])]
+    values = np.array([utility(box, weights) for utility, weights in utilities])
+    ranks = [[int((row <= value).sum()) for value in row] for row in values]
+    assert ranked_highest(box, utilities).tolist() == np.argmax(ranks, axis=0).tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_utilities_increase(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    low = rng.random((200, 3)) * 0.9
+    high = low + rng.random((200, 3)) * 0.1
+    weights = np.array([0.2, 0.3, 0.5])
+    assert (KINDS[kind](high, weights) >= KINDS[kind](low, weights)).all()

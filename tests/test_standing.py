@@ -1,0 +1,405 @@
+"""Where methods stand: every number against its plain definition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compared import CORNERS, METHODS, answers_frame, make, standing_of
+from paretohqd import metrics
+from paretohqd.hypervolume import hypervolume
+from paretohqd.resampling import interval, prompt_shares, seed_shares, volumes
+from paretohqd.standing import stand
+from paretohqd.standing_tables import cost_table, methods_table, points_table, summary_table
+from paretohqd.standing_text import render
+
+XY = ("x", "y")
+
+
+def run(method: str, keys: Sequence[str], *, seed: int = 0, **more: Any) -> dict[str, Any]:
+    """A run without costs; `weights` None unless given."""
+    weights = more.pop("weights", [None] * len(keys))
+    policies = [{"weights": w, "answers": k} for w, k in zip(weights, keys, strict=True)]
+    plain = {"kind": method, "budget": "own", "error": None, "policies": policies}
+    return {"method": method, "seed": seed, **plain, **more}
+
+
+def stood(runs: Any, answers: Any, **options: Any) -> dict[str, Any]:
+    return stand(runs, answers, objectives=XY, raw_reference=[0.0, 0.0], **options)
+
+
+def entry(found: dict[str, Any], method: str, budget: str = "own") -> dict[str, Any]:
+    return next(e for e in found["methods"] if (e["method"], e["budget"]) == (method, budget))
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[dict[str, Any], dict[str, pl.DataFrame], dict[str, Any]]:
+    results, answers = make(fails={("MODPO", 0): "no pairs", ("RCS", 0): "x", ("RCS", 1): "y",
+                                   ("RCS", 2): "x"})  # fmt: skip
+    return results, answers, standing_of(results, answers)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda m: st.integers(1, 6).flatmap(
+            lambda p: st.lists(
+                st.lists(
+                    st.lists(st.integers(-2, 5), min_size=m, max_size=m), min_size=p, max_size=p
+                ),
+                min_size=1,
+                max_size=4,
+            )
+        )
+    )
+)
+def test_volumes_of_many_sets_are_those_of_each(sets):
+    points = np.array(sets, dtype=float) / 2
+    one_by_one = [hypervolume(each, ref=[0.0] * points.shape[2]) for each in points]
+    assert volumes(points) == pytest.approx(one_by_one, abs=1e-12)
+
+
+def test_shares_are_draws_with_replacement():
+    shares = prompt_shares(5, 4000, 3)
+    assert shares.sum(axis=1) == pytest.approx(1)
+    counts = shares * 5
+    assert (counts == counts.round()).all()
+    assert counts.mean(axis=0) == pytest.approx(1, abs=0.06)
+    assert counts.var(axis=0) == pytest.approx(0.8, abs=0.08)  # binomial: 5 * 1/5 * 4/5
+    assert (prompt_shares(5, 9, 3) == shares[:9]).all()
+    assert (prompt_shares(5, 9, 4) != shares[:9]).any()
+    assert not np.array_equal(seed_shares([0, 1], 99, 0), seed_shares([0, 2], 99, 0))
+    assert not np.array_equal(seed_shares([-1, 1], 99, 0), seed_shares([1, 2], 99, 0))
+
+
+def test_hypervolume_interval_is_that_of_resampled_prompts():
+    rng = np.random.default_rng(0)
+    answers = {k: answers_frame(rng.normal(size=(20, 2)), XY) for k in ("base", "a", "b")}
+    runs = [run("base", ["base"]), run("m", ["a", "b"])]
+    found = stood(runs, answers, replicates=300, seed=4)
+    means = {k: f.select(XY).to_numpy().mean(axis=0) for k, f in answers.items()}
+    low, high = (pick(list(means.values()), axis=0) for pick in (np.min, np.max))
+    assert np.array(list(found["bounds"].values())) == pytest.approx(np.array([low, high]).T)
+    points = (np.array([means["a"], means["b"]]) - low) / (high - low)
+    mine = found["runs"][1]
+    assert mine["hypervolume"] == pytest.approx(hypervolume(points, ref=[0, 0]))
+    assert mine["best_single"] == pytest.approx(points.prod(axis=1).max())
+    raw = np.array([means["a"], means["b"]])
+    assert mine["raw"] == pytest.approx(hypervolume(raw, ref=[0, 0]))
+    # By hand: each replicate's prompts, one at a time.
+    values = []
+    for counts in (prompt_shares(20, 300, 4) * 20).round().astype(int):
+        rows = np.repeat(np.arange(20), counts)
+        again = [answers[k].select(XY).to_numpy()[rows].mean(axis=0) for k in "ab"]
+        values.append(hypervolume((np.array(again) - low) / (high - low), ref=[0, 0]))
+    assert (mine["low"], mine["high"]) == pytest.approx(np.quantile(values, [0.025, 0.975]))
+
+
+def test_interval_holds_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(1)
+    hits = 0
+    for seed in range(150):
+        # Two methods whose means truly differ by .3 in x, with noise shared by prompt.
+        level = rng.normal(size=(40, 1))
+        pair = [1 + level + rng.normal(0, 0.5, (40, 1)) + gain for gain in (0.0, 0.3)]
+        answers = {k: answers_frame(np.hstack([v, np.ones((40, 1))]), XY)
+                   for k, v in zip("ab", pair, strict=True)}  # fmt: skip
+        answers["low"] = answers_frame(np.zeros((40, 2)), XY)
+        answers["high"] = answers_frame(np.full((40, 2), 4.0), XY)
+        runs = [run("b", ["b"]), run("a", ["a"]), run("low", ["low"]), run("high", ["high"])]
+        found = stood(runs, answers, reference="a", replicates=300, seed=seed)
+        difference = entry(found, "b")["against"]["reference"]
+        hits += difference["low"] <= 0.3 / 4 / 4 <= difference["high"]
+    assert 0.88 <= hits / 150 <= 0.99
+
+
+def test_a_difference_is_paired_by_prompt():
+    # The prompts differ much, the methods by .1 on each of them: only pairing sees that.
+    level = np.random.default_rng(2).normal(0, 1.5, (30, 2))
+    answers = {
+        "base": answers_frame(level - 1, XY),
+        "a": answers_frame(level, XY),
+        "b": answers_frame(level + 0.1, XY),
+    }
+    runs = [run("base", ["base"]), run("ParetoHqD", ["a"]), run("b", ["b"])]
+    found = stood(runs, answers)
+    mine = entry(found, "b")
+    assert mine["against"]["reference"]["verdict"] == "better"
+    assert mine["against"]["base"]["verdict"] == "better"
+    assert entry(found, "base")["against"]["reference"]["verdict"] == "worse"
+    assert entry(found, "ParetoHqD")["against"]["reference"] is None
+    assert entry(found, "base")["against"]["base"] is None
+    reference = entry(found, "ParetoHqD")
+    assert mine["low"] < reference["high"]  # each alone, the intervals overlap
+
+
+def test_equal_methods_show_no_difference():
+    scores = np.random.default_rng(3).normal(size=(12, 2))
+    answers = {k: answers_frame(scores, XY) for k in "abc"} | {"d": answers_frame(scores - 1, XY)}
+    runs = [run("ParetoHqD", ["a"]), run("other", ["b", "c"]), run("base", ["d"])]
+    found = stood(runs, answers)
+    difference = entry(found, "other")["against"]["reference"]
+    assert (difference["mean"], difference["low"], difference["high"]) == (0.0, 0.0, 0.0)
+    assert difference["verdict"] == "no difference seen"
+    assert found["runs"][1]["front"] == 1  # two equal points are one
+
+
+def test_seeds_are_averaged_and_drawn():
+    rng = np.random.default_rng(4)
+    fixed = rng.normal(size=(50, 2))
+    answers = {"base": answers_frame(fixed - 2, XY)}
+    runs = [run("base", ["base"])]
+    for name, seed in product(("ParetoHqD", "calm"), range(3)):
+        shift = 0.8 * (seed - 1) if name == "ParetoHqD" else 0.0
+        answers[f"{name}{seed}"] = answers_frame(fixed + shift, XY)
+        runs.append(run(name, [f"{name}{seed}"], seed=seed))
+    found = stood(runs, answers)
+    noisy, calm = entry(found, "ParetoHqD"), entry(found, "calm")
+    each = [r["hypervolume"] for r in found["runs"] if r["method"] == "ParetoHqD"]
+    assert noisy["hypervolume"] == pytest.approx(np.mean(each))
+    assert noisy["spread"] == pytest.approx(np.std(each, ddof=1))
+    assert calm["spread"] == pytest.approx(0)
+    assert noisy["high"] - noisy["low"] > 1.3 * (calm["high"] - calm["low"])
+    assert calm["against"]["reference"]["paired"] == "prompts and seeds"
+    assert calm["against"]["base"]["paired"] == "prompts"
+    assert calm["points"][0]["reward"]["x"]["mean"] == pytest.approx(fixed[:, 0].mean())
+
+
+def test_seeds_of_two_methods_are_drawn_together():
+    # What a seed does it does to both, so it falls out of their difference.
+    fixed = np.random.default_rng(5).normal(0, 0.01, size=(30, 2))
+    answers, runs = {"base": answers_frame(fixed - 3, XY)}, [run("base", ["base"])]
+    for (name, gain), seed in product((("ParetoHqD", 0.0), ("b", 0.1)), range(3)):
+        answers[f"{name}{seed}"] = answers_frame(fixed + gain + seed, XY)
+        runs.append(run(name, [f"{name}{seed}"], seed=seed))
+    assert entry(stood(runs, answers), "b")["against"]["reference"]["verdict"] == "better"
+    for each in runs:  # the same runs under other seeds
+        each["seed"] += 10 if each["method"] == "b" else 0
+    found = entry(stood(runs, answers), "b")["against"]["reference"]
+    assert (found["verdict"], found["paired"]) == ("no difference seen", "prompts")
+
+
+def test_echoes_count_at_the_score_of_the_base():
+    rng = np.random.default_rng(6)
+    base, tuned = rng.normal(size=(10, 2)), rng.normal(2, 1, size=(10, 2))
+    echo = np.arange(10) < 4
+    answers = {
+        "base": answers_frame(base, XY),
+        "a": answers_frame(tuned, XY).with_columns(echo=pl.Series(echo)),
+        "all": answers_frame(tuned, XY).with_columns(echo=True),
+    }
+    runs = [run("base", ["base"]), run("ParetoHqD", ["a"]), run("hacked", ["all"])]
+    found = stood(runs, answers)
+    low, high = np.array(list(found["bounds"].values())).T
+    replaced = np.where(echo[:, None], base, tuned).mean(axis=0)
+    expected = np.prod(np.maximum((replaced - low) / (high - low), 0))
+    assert found["runs"][1]["echo_adjusted"] == pytest.approx(expected)
+    assert found["runs"][1]["echo"] == 0.4
+    hacked = entry(found, "hacked")
+    assert hacked["echo_adjusted"] == entry(found, "base")["hypervolume"] == 0
+    assert hacked["against"]["reference"]["verdict"] == "no difference seen"
+    assert hacked["against"]["echo_adjusted"]["verdict"] == "worse"
+    assert "with echoes at the base's score: worse" in render(found)
+
+
+def test_without_a_base_nothing_is_measured_against_it():
+    results, answers = make(budgets=["own"], methods=METHODS[1:], ablations=())
+    found = standing_of(results, answers)
+    assert all(r["echo_adjusted"] is None for r in found["runs"])
+    assert all(e["against"]["base"] is None for e in found["methods"])
+    assert entry(found, "SFT")["against"]["reference"]["verdict"]
+    assert "SFT against ParetoHqD" in render(found)
+
+
+def test_the_base_of_another_budget_serves(demo):
+    results, answers, _ = demo
+    runs = [r for r in results["runs"] if r["kind"] != "base" or r["budget"] == "own"]
+    found = standing_of({**results, "runs": runs}, answers)
+    assert entry(found, "SFT", "matched")["against"]["base"]["budget"] == "own"
+    assert all(r["echo_adjusted"] is not None for r in found["runs"] if r["status"] == "ok")
+
+
+def test_the_reference_is_of_the_same_budget(demo):
+    results, answers, found = demo
+    assert entry(found, "SFT", "matched")["against"]["reference"]["budget"] == "matched"
+    gone = [r for r in results["runs"] if (r["method"], r["budget"]) != ("ParetoHqD", "own")]
+    again = standing_of({**results, "runs": gone}, answers)
+    assert entry(again, "SFT")["against"]["reference"] is None
+    assert entry(again, "SFT", "matched")["against"]["reference"] is not None
+
+
+def test_one_prompt_has_no_interval():
+    results, answers = make(prompts=1)
+    found = standing_of(results, answers)
+    assert all(r["low"] is None for r in found["runs"])
+    mine = entry(found, "SFT")
+    assert mine["against"]["reference"]["verdict"] == "not tested"
+    assert mine["points"][0]["reward"]["relevance"]["se"] is None
+    assert "no intervals and no verdicts" in render(found)
+
+
+def test_one_seed_has_no_spread():
+    results, answers = make(seeds=[0])
+    found = standing_of(results, answers)
+    assert all(e["spread"] is None for e in found["methods"])
+    assert entry(found, "SFT")["low"] is not None
+    assert "knows nothing of other seeds" in render(found)
+
+
+def test_a_failed_run_keeps_its_row(demo):
+    results, _, found = demo
+    table = methods_table(found)
+    assert table.height == len(results["runs"])
+    assert table.filter(status="failed").height == 2 * 4
+    row = table.row(by_predicate=(pl.col("method") == "MODPO") & (pl.col("seed") == 0)
+                    & (pl.col("budget") == "own"), named=True)  # fmt: skip
+    assert (row["error"], row["hypervolume"], row["status"]) == ("no pairs", None, "failed")
+    modpo, rcs = entry(found, "MODPO"), entry(found, "RCS")
+    assert (modpo["seeds"], modpo["failed"]) == ([1, 2], [(0, "no pairs")])
+    assert modpo["against"]["reference"]["paired"] == "prompts"
+    assert (rcs["seeds"], rcs["hypervolume"]) == ([], None)
+    summary = summary_table(found)
+    assert summary.height == len(found["methods"])
+    assert summary.filter(method="RCS")["failed"].to_list() == [3, 3]
+    text = render(found)
+    assert "RCS failed: seed 0, 2: x; seed 1: y" in text
+    assert points_table(found).filter(method="RCS").is_empty()
+    assert json.loads(json.dumps(found))["methods"][0]["method"] == "base"
+
+
+def test_nothing_but_failures():
+    runs = [run("a", [], error="out of memory"), run("b", [], seed=1, error="NaN")]
+    found = stood(runs, {})
+    assert found["bounds"] is None
+    assert methods_table(found)["error"].to_list() == ["out of memory", "NaN"]
+    assert summary_table(found).height == 2
+    assert "Every run failed" in render(found)
+
+
+def test_a_hypervolume_of_three_objectives():
+    names = ("x", "y", "z")
+    corners = [*np.eye(3).tolist(), [1 / 3, 1 / 3, 1 / 3]]
+    results, answers = make(objectives=names, weights=corners, seeds=[0, 1])
+    found = standing_of(results, answers, replicates=200)
+    low, high = np.array(list(found["bounds"].values())).T
+    for each, measured in zip(results["runs"], found["runs"], strict=True):
+        means = [answers[p["answers"]].select(names).mean().row(0) for p in each["policies"]]
+        points = (np.array(means) - low) / (high - low)
+        assert measured["hypervolume"] == pytest.approx(hypervolume(points, ref=[0, 0, 0]))
+        assert measured["low"] <= measured["high"]
+    assert methods_table(found)["rank z"].drop_nulls().len() > 0
+
+
+def test_rows_hold_what_the_answers_say(demo):
+    results, answers, found = demo
+    table = methods_table(found)
+    place = next(i for i, r in enumerate(results["runs"]) if r["method"] == "ParetoHqD")
+    frames = [answers[p["answers"]] for p in results["runs"][place]["policies"]]
+    row = table.row(place, named=True)
+    every = pl.concat(frames)
+    for name in ("short", "repetitive", "echo", "words", "tokens", "finished", "entropy"):
+        assert row[name] == pytest.approx(every[name].cast(pl.Float64).mean()), name
+    assert row["collapse"] == pytest.approx((every["short"] | every["repetitive"]).mean())
+    asked = [w[1] for w in CORNERS]
+    reached = [f["harmless logit"].mean() for f in frames]
+    assert row["rank harmless logit"] == metrics.rank_correlation(asked, reached)
+    assert row["rank_mean"] == pytest.approx(
+        (row["rank harmless logit"] + row["rank relevance"]) / 2
+    )
+    assert row["seconds"] == pytest.approx(row["seconds train"] + row["seconds generate"] + 0.1)
+    points = points_table(found).filter(method="ParetoHqD", budget="matched", seed=0)
+    assert points["weights"].to_list() == ["(1, 0)", "(0.5, 0.5)", "(0, 1)"]
+    assert points["relevance"].to_list() == pytest.approx([f["relevance"].mean() for f in frames])
+    errors = [f["relevance"].std() / np.sqrt(64) for f in frames]
+    assert points["relevance se"].to_list() == pytest.approx(errors)
+
+
+def test_sparsity_is_of_the_scaled_front():
+    means = {"a": [0.0, 4.0], "b": [1.0, 2.0], "c": [2.0, 0.0], "d": [0.5, 1.0]}
+    answers = {k: answers_frame(np.full((3, 2), v), XY) for k, v in means.items()}
+    found = stood([run("m", list("abcd"))], answers)
+    assert found["runs"][0]["front"] == 3
+    assert found["runs"][0]["sparsity"] == metrics.sparsity([[0, 1], [0.5, 0.5], [1, 0]])
+
+
+def test_entropy_may_be_unknown(demo):
+    results, answers, _ = demo
+    bare = {key: frame.drop("entropy") for key, frame in answers.items()}
+    assert methods_table(standing_of(results, bare))["entropy"].null_count() == len(results["runs"])
+    some = {k: f.with_columns(entropy=pl.Series([None, float("nan"), *[1.5] * 62]))
+            for k, f in answers.items()}  # fmt: skip
+    assert set(methods_table(standing_of(results, some))["entropy"].drop_nulls()) == {1.5}
+
+
+def test_costs_grow_as_their_parts_say():
+    parts = [
+        {"phase": "sample", "per": "once", "seconds": 5.0, "trained": 0, "generated": 900},
+        {"phase": "train", "per": "objective", "seconds": 10.0, "trained": 50, "generated": 0},
+        {"phase": "train", "per": "preference", "seconds": 30.0, "trained": 60, "generated": 0},
+        {"phase": "train", "per": "preference", "seconds": 33.0, "trained": 66, "generated": 9},
+        {"phase": "train", "per": "model", "seconds": 1.0, "trained": 1, "generated": 0},
+    ]
+    frame = answers_frame(np.zeros((2, 2)), XY)
+    runs = [
+        run("steered", ["a", "a"], weights=[[1.0, 0.0], [0.0, 1.0]], costs=parts),
+        run("plain", ["a"], costs=parts),
+        run("unknown", ["a"]),
+    ]
+    table = cost_table(stood(runs, {"a": frame}), preferences=(1, 2, 11))
+    steered = table.filter(method="steered")
+    assert steered["seconds"].to_list() == pytest.approx([47.5, 79.0, 16 + 11 * 31.5])
+    assert steered["trained_tokens"].to_list() == pytest.approx([114, 177, 51 + 11 * 63])
+    assert steered["generated_tokens"].to_list() == pytest.approx([904.5, 909, 900 + 11 * 4.5])
+    assert steered["basis"].to_list() == ["computed", "measured", "computed"]
+    plain = table.filter(method="plain")
+    assert plain["seconds"].to_list() == [79.0] * 3
+    assert set(plain["basis"]) == {"no preferences"}
+    assert table.filter(method="unknown").is_empty()
+    runs[0]["costs"] = [{**parts[0], "per": "week"}]
+    with pytest.raises(ValueError, match="steered: a cost is per 'week'; it can be per once"):
+        cost_table(stood(runs, {"a": frame}))
+
+
+def test_results_do_not_depend_on_the_order_of_runs(demo):
+    results, answers, found = demo
+    turned = standing_of({**results, "runs": results["runs"][::-1]}, answers)
+    for mine in found["methods"]:
+        other = entry(turned, mine["method"], mine["budget"])
+        assert other["low"] == mine["low"]
+        assert other["against"] == mine["against"]
+
+
+def test_bad_input_is_refused_by_name(demo):
+    results, answers, _ = demo
+    first = results["runs"][1]
+    key = first["policies"][0]["answers"]
+    frame = answers[key]
+    bad = {
+        "not to the same prompts": frame.reverse(),
+        "lack the column.s. echo": frame.drop("echo"),
+        "no finite relevance in row 2": frame.with_columns(
+            relevance=pl.when(pl.int_range(pl.len()) == 2).then(None).otherwise("relevance")
+        ),
+    }
+    for message, wrong in bad.items():
+        with pytest.raises(ValueError, match=message) as caught:
+            standing_of(results, {**answers, key: wrong})
+        assert key in str(caught.value)
+    with pytest.raises(ValueError, match=f"no answers under '{key}'"):
+        standing_of(results, {k: f for k, f in answers.items() if k != key})
+    with pytest.raises(ValueError, match="two runs are of method 'SFT'"):
+        standing_of({**results, "runs": [*results["runs"], first]}, answers)
+    with pytest.raises(ValueError, match="SFT, budget matched, seed 0 has no policy"):
+        standing_of({**results, "runs": [{**first, "policies": []}]}, answers)
+
+
+def test_interval_of_a_constant():
+    assert interval(np.full(7, 2.5)) == (2.5, 2.5)
