@@ -1,0 +1,54 @@
+"""Record a finished comparison: `python benches/methods.py RUN_FOLDER`.
+
+Copies its tables to benches/results/methods-DATE-MACHINE.csv (a row per method and seed),
+methods-summary-... (per method) and methods-points-... (per policy), and prints the README's table.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+
+from paretohqd.bench.record import machine
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    run = Path(sys.argv[1])
+    where = f"{date.today().isoformat()}-{machine()}"
+    for table, name in (("methods", ""), ("summary", "summary-"), ("points", "points-")):
+        frame = pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
+        rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
+        rounded.write_csv(RESULTS / f"methods-{name}{where}.csv")
+    print(readme_table(pl.read_csv(run / "summary.csv", infer_schema_length=None)))
+
+
+def readme_table(summary: pl.DataFrame) -> str:
+    """A row per method and budget, best hypervolume first."""
+    lines = [
+        "| method | seeds | hypervolume (95 %) | against paretohqd | echoes at the base's score "
+        "| follows w | echo | entropy | models | trained tokens | sampled | CPU min |",
+        "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for budget in summary["budget"].unique(maintain_order=True):
+        rows = summary.filter(pl.col("budget") == budget, pl.col("hypervolume").is_not_null())
+        lines.append(f"| *budget: {budget}* |" + " |" * 11)
+        for row in rows.sort("hypervolume", descending=True).iter_rows(named=True):
+            follows = "" if row["rank_mean"] is None else f"{row['rank_mean']:+.2f}"
+            minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
+            lines.append(
+                f"| {row['method']} | {row['seeds']} "
+                f"| {row['hypervolume']:.3f} ({row['low']:.3f} to {row['high']:.3f}) "
+                f"| {row['reference verdict'] or ''} | {row['echo_adjusted']:.3f} | {follows} "
+                f"| {row['echo']:.1%} | {row['entropy']:.2f} | {row['models']:.0f} "
+                f"| {row['trained_tokens']:,.0f} | {row['generated_tokens']:,.0f} | {minutes} |"
+            )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
