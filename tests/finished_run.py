@@ -81,7 +81,7 @@ def write_selection(
     pl.concat(parts).write_parquet(folder / "selection.parquet")
     summary = {
         "objectives": objectives,
-        "preferences": preferences,
+        "through": preferences,
         "r_min": low.tolist(),
         "r_max": high.tolist(),
         "n": n,

@@ -29,7 +29,8 @@ SECTIONS = {
 }
 VALID = {
     "subset": "default", "split": "test", "revision": "main", "conversation": "dialogue",
-    "invalid": "drop", "bounds": "all", "scale": "none", "one_per_prompt": True, "trim": True,
+    "invalid": "drop", "bounds": "all", "scale": "none", "trim": True,
+    "directions": "tchebycheff", "one_per_prompt": True,
     "temperature": 1, "top_p": 0.5, "distinct": 0.2, "echo": 1, "max_word_overlap": 0.5,
     "stages": 1, "device": "cpu", "precision": "float32",
 }  # fmt: skip
@@ -366,5 +367,5 @@ def test_configured_defaults_are_those_of_the_functions():
     for name in ("min_words", "max_ngram", "repeats", "distinct"):
         assert getattr(config.Evaluation(), name) == measured[name].default
     chosen = inspect.signature(selection.choose).parameters
-    for name in ("k", "upto", "at_least", "bounds", "scale"):
+    for name in ("k", "upto", "at_least", "bounds", "scale", "directions"):
         assert getattr(config.Selection(), name) == chosen[name].default

@@ -10,13 +10,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 import yaml
 
-from paretohqd import pipeline, strict
+from paretohqd import pipeline, select, strict
 from paretohqd.config import load_config
+from paretohqd.preferences import ray_weights
 from small_run import do, settings
 
 ROOT = Path(__file__).parents[1]
@@ -237,10 +239,20 @@ def test_three_objectives(parts: Path, tmp_path: Path) -> None:
         objectives=objectives,
         preferences=weights,
         selection__k=4,
+        selection__directions="tchebycheff",
         train__max_steps=1,
     )
     do(chosen)
     run = tmp_path / "run"
+    selected = run / "stage1" / "select"
+    through = json.loads((selected / "summary.json").read_text())["through"]
+    assert through == ray_weights(np.array(weights), "tchebycheff").tolist()
+    rows = pl.read_parquet(selected / "selection.parquet")["row"].to_list()
+    names, options = ["kind", "brief", "informative"], {"k": 4}
+    scored = pl.read_parquet(run / "stage1" / "score" / "scored.parquet")
+    asked = select(scored, names, weights, directions="tchebycheff", **options)
+    assert rows == asked["row"].to_list()
+    assert rows != select(scored, names, weights, **options)["row"].to_list()
     summary = json.loads((run / "evaluate" / "summary" / "metrics.json").read_text())
     assert summary["preferences"] == weights
     assert len(summary["models"]) == 11

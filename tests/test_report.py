@@ -235,7 +235,7 @@ def test_rays_run_from_the_ideal_through_the_compromise_point(pages):
     rule = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "rule")
     high, low = np.array(summary["r_max"]), np.array(summary["r_min"])
     for ray in spec["datasets"][rule["data"]["name"]]:
-        through = low + np.array(summary["preferences"][ray["p"]]) * (high - low)
+        through = low + np.array(summary["through"][ray["p"]]) * (high - low)
         start, end = np.array([ray["x"], ray["y"]]), np.array([ray["x2"], ray["y2"]])
         way, wanted = end - start, through - start
         assert start == pytest.approx(high)

@@ -94,6 +94,8 @@ class Selection:
     at_least: int | None = None
     bounds: Literal["pool", "all"] = "pool"
     scale: Literal["box", "none"] = "box"
+    directions: Literal["paper", "tchebycheff"] = "paper"
+    """Which way the rays run, see `paretohqd.select`."""
     one_per_prompt: bool = False
 
 

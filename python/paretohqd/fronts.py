@@ -32,7 +32,7 @@ def selection_charts(
     Args:
         pool: all scored rows: one column per objective and `layer` (-1 = past the layers).
         selection: the chosen rows, with `preference`, `position`, `distance`, `layer` and `row`.
-        summary: what the selection wrote about itself: `objectives`, `preferences`, `r_min`,
+        summary: what the selection wrote about itself: `objectives`, `through`, `r_min`,
             `r_max` and `layers`.
         labels: one short text per preference.
         seed: for the sample of rows that are drawn where there are too many.
@@ -125,7 +125,7 @@ def _panel(
         line = front.mark_line(interpolate="step-before", color="var(--ink)", strokeWidth=1.25)
         layers.append(line.encode(**plane))
     rings = alt.Size("ring:Q", scale=alt.Scale(domain=[0, RINGS - 1], range=[34, 130]), legend=None)
-    rays = _rays(summary["preferences"], pair, ideal, nadir, [low for low, _ in reach])
+    rays = _rays(summary["through"], pair, ideal, nadir, [low for low, _ in reach])
     layers += [
         front.mark_circle(size=26, color="var(--ink)", opacity=1).encode(
             **plane, tooltip=[*scores, layer]
@@ -170,7 +170,7 @@ def _landmark(text: str, at: Sequence[float], plane: Mapping[str, Any], **place:
 
 
 def _rays(
-    preferences: Sequence[Sequence[float]],
+    through: Sequence[Sequence[float]],
     pair: tuple[int, int],
     ideal: Sequence[float],
     nadir: Sequence[float],
@@ -178,8 +178,8 @@ def _rays(
 ) -> list[dict[str, float]]:
     """Each preference's ray in one plane, from the ideal point to the panel's lower edges."""
     rays = []
-    for place, weights in enumerate(preferences):
-        way = [-(1 - weights[k]) * (ideal[n] - nadir[n]) for n, k in enumerate(pair)]
+    for place, point in enumerate(through):
+        way = [-(1 - point[k]) * (ideal[n] - nadir[n]) for n, k in enumerate(pair)]
         lengths = [(low[n] - ideal[n]) / way[n] for n in (0, 1) if way[n] < 0]
         if lengths:
             end = [ideal[n] + min(lengths) * way[n] for n in (0, 1)]

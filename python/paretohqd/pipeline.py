@@ -129,7 +129,7 @@ def select(s: Session, stage: int, scored: Result) -> Result:
         chosen = choose(
             scored.path / "scored.parquet", s.names, s.weights, k=k, upto=spec.upto,
             at_least=spec.at_least, bounds=spec.bounds, scale=spec.scale,
-            distinct="prompt" if spec.one_per_prompt else None,
+            directions=spec.directions, distinct="prompt" if spec.one_per_prompt else None,
         )  # fmt: skip
         chosen.rows.write_parquet(out / "selection.parquet")
         context = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
@@ -301,7 +301,7 @@ def selection_summary(s: Session, chosen: Selection, k: int) -> dict[str, Any]:
     sizes = chosen.layer_sizes()
     return {
         "objectives": s.names,
-        "preferences": s.weights.tolist(),
+        "through": chosen.through.tolist(),
         "r_min": chosen.r_min.tolist(),
         "r_max": chosen.r_max.tolist(),
         "n": chosen.n,

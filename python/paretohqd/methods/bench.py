@@ -141,7 +141,8 @@ class Bench(Spending):
         spec = self.settings.selection
         asked = {
             "upto": spec.upto, "at_least": spec.at_least, "bounds": spec.bounds,
-            "scale": spec.scale, "distinct": "prompt" if spec.one_per_prompt else None,
+            "scale": spec.scale, "directions": spec.directions,
+            "distinct": "prompt" if spec.one_per_prompt else None,
         } | options  # fmt: skip
 
         def work() -> pl.DataFrame:
