@@ -152,7 +152,7 @@ def make(
 
 
 def standing_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame], **options: Any):
-    from paretohqd.standing import stand
+    from paretohqd.standing.runs import stand
 
     return stand(
         results["runs"],

@@ -15,10 +15,10 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from compared import ABLATIONS, LIMITS, METHODS, make, standing_of
-from paretohqd.compare_report import page, write_comparison
-from paretohqd.cost_charts import cost_charts, ticks, trade_charts
-from paretohqd.overlay import SHAPES, colours, front_charts, looks, volume_chart
-from paretohqd.standing_tables import cost_table
+from paretohqd.pages.compare_report import page, write_comparison
+from paretohqd.pages.cost_charts import cost_charts, ticks, trade_charts
+from paretohqd.pages.overlay import SHAPES, colours, front_charts, looks, volume_chart
+from paretohqd.standing.tables import cost_table
 from test_report import HOSTILE, Page
 
 FAILS = {("MODPO", 0): "no pairs", **{("RCS", seed): "out of memory" for seed in range(3)}}

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 import oracle
 import paretohqd as pq
-from paretohqd.dots import rays
+from paretohqd.plots.dots import rays
 from paretohqd.preferences import ray_weights
 
 NAMES = ["a", "b", "c"]

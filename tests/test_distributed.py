@@ -22,7 +22,9 @@ from paretohqd import FirstLayers
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
-from paretohqd import actors, distributed, first_layers, merging, parts, scoring  # noqa: E402
+from paretohqd import distributed, scoring  # noqa: E402
+from paretohqd.on_ray import actors, merging, parts  # noqa: E402
+from paretohqd.pools import first_layers  # noqa: E402
 from tiny import sentences  # noqa: E402
 
 NAMES = ["a", "b", "c"]

@@ -9,7 +9,8 @@ from polars.testing import assert_frame_equal
 
 import oracle
 import paretohqd as pq
-from paretohqd import FirstLayers, first_layers
+from paretohqd import FirstLayers
+from paretohqd.pools import first_layers
 
 NAMES = ["a", "b", "c"]
 

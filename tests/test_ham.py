@@ -19,14 +19,14 @@ from peft import load_peft_weights
 import paretohqd as pq
 from paretohqd import pipeline
 from paretohqd.generation import load_adapter
-from paretohqd.ham_training import fit_jointly
-from paretohqd.ham_values import MOST, Answers, hypervolume, leanings, policy_values
 from paretohqd.likelihood import likelihood
 from paretohqd.methods.bench import Bench, Tokens
 from paretohqd.methods.ham import ham
 from paretohqd.models import Machine
 from paretohqd.progress import Screen
 from paretohqd.session import Session
+from paretohqd.trainers.ham_training import fit_jointly
+from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values
 from small_comparison import comparison
 from tiny import sentences
 
@@ -206,8 +206,8 @@ def test_what_is_logged_is_the_definition(
 
 def test_a_step_goes_down_the_gradient_of_all_at_once(base: Any, tmp_path: Path) -> None:
     """Read twice, prompt by prompt, the slope is that of one backward pass through everything."""
-    from paretohqd import ham_training
-    from paretohqd.ham_values import REFERENCE
+    from paretohqd.trainers import ham_training
+    from paretohqd.trainers.ham_values import REFERENCE
 
     model, tokenizer = base
     model.double()

@@ -17,9 +17,9 @@ from paretohqd.methods.morlhf import morlhf, reinforced
 from paretohqd.methods.soups import soups
 from paretohqd.methods.spending import Tokens
 from paretohqd.progress import Screen
-from paretohqd.rollouts import standard_constants
 from paretohqd.session import Session
 from paretohqd.strict import to_mapping
+from paretohqd.trainers.rollouts import standard_constants
 from small_run import settings
 
 GRPO = {

@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import load_file
 from trl import DPOConfig, DPOTrainer
 
-from paretohqd import models, pairwise
+from paretohqd import models
 from paretohqd.config import Model
 from paretohqd.generation import generate, load_adapter
 from paretohqd.models import Machine
-from paretohqd.pair_tokens import pair_lengths
+from paretohqd.trainers import pairwise
+from paretohqd.trainers.pair_tokens import pair_lengths
 from tiny import CHAT_TEMPLATE, sentences
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)

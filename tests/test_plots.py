@@ -22,10 +22,10 @@ pytest.importorskip("vl_convert")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paretohqd.density import Span, cell_counts, finite, spans
-from paretohqd.dots import rays, staircase
-from paretohqd.legends import colours
 from paretohqd.plots import plot, save
+from paretohqd.plots.density import Span, cell_counts, finite, spans
+from paretohqd.plots.dots import rays, staircase
+from paretohqd.plots.legends import colours
 from paretohqd.selection import choose
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"

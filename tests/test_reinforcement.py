@@ -14,12 +14,13 @@ import torch
 from safetensors.torch import load_file
 from trl import GRPOTrainer
 
-from paretohqd import models, reinforcement
-from paretohqd.budget import Budget
+from paretohqd import models
 from paretohqd.config import Model
 from paretohqd.generation import encode_prompts, generate, load_adapter
 from paretohqd.models import Machine
-from paretohqd.rollouts import GATED, Rollouts, standard_constants
+from paretohqd.trainers import reinforcement
+from paretohqd.trainers.budget import Budget
+from paretohqd.trainers.rollouts import GATED, Rollouts, standard_constants
 from tiny import sentences
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)
@@ -325,7 +326,7 @@ def test_what_the_gate_stops_alike_trains_nothing(
     causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "paretohqd.rollouts.word_overlap", lambda prompts, responses: np.ones(len(prompts))
+        "paretohqd.trainers.rollouts.word_overlap", lambda prompts, responses: np.ones(len(prompts))
     )
     reinforce(causal, tmp_path, echo_gate=0.5)
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")

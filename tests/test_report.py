@@ -19,8 +19,8 @@ pytest.importorskip("vl_convert")
 from finished_run import GRIDS, TWO, make_run
 from paretohqd.charts import palette
 from paretohqd.findings import findings
-from paretohqd.fronts import selection_charts
-from paretohqd.report import write_report
+from paretohqd.pages.fronts import selection_charts
+from paretohqd.pages.report import write_report
 
 HOSTILE = "</script><script>alert('x')</script> \"quoted\" & *starred* [link](javascript:alert(1))"
 

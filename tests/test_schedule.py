@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd.schedule import schedule
+from paretohqd.trainers.schedule import schedule
 
 LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=40)
 

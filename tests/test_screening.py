@@ -10,7 +10,7 @@ import oracle
 from paretohqd import FirstLayers, _core, pareto_layers
 from paretohqd.columns import Scores
 from paretohqd.objectives import Objectives
-from paretohqd.screening import MOST, Screen
+from paretohqd.pools.screening import MOST, Screen
 
 
 def by_definition(points, others):

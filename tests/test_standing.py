@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from compared import CORNERS, METHODS, answers_frame, make, standing_of
 from paretohqd import metrics
 from paretohqd.hypervolume import hypervolume
-from paretohqd.resampling import interval, prompt_shares, seed_shares, volumes
-from paretohqd.standing import stand
-from paretohqd.standing_tables import cost_table, methods_table, points_table, summary_table
-from paretohqd.standing_text import render
+from paretohqd.standing.resampling import interval, prompt_shares, seed_shares, volumes
+from paretohqd.standing.runs import stand
+from paretohqd.standing.tables import cost_table, methods_table, points_table, summary_table
+from paretohqd.standing.text import render
 
 XY = ("x", "y")
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from paretohqd import first_layers, sources, streaming
+from paretohqd import sources
+from paretohqd.pools import first_layers, streaming
 
 NAMES = ["a", "b", "c"]
 

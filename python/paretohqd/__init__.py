@@ -9,7 +9,6 @@ evaluation live in modules of their own and load torch when they are imported.
 from importlib.metadata import version as _version
 
 from paretohqd import namespace as _namespace  # noqa: F401 - registers frame.pareto
-from paretohqd.first_layers import FirstLayers
 from paretohqd.frames import layers
 from paretohqd.hypervolume import (
     hypervolume,
@@ -18,6 +17,7 @@ from paretohqd.hypervolume import (
 )
 from paretohqd.layers import pareto_front, pareto_layers
 from paretohqd.metrics import selection_overlap
+from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.rays import nearest_to_rays, preference_grid
 from paretohqd.selected import Selection
 from paretohqd.selection import choose, choose_from, select

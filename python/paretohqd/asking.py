@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from paretohqd.columns import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.objectives import count
-from paretohqd.pool import Floats, Nearest, Pool, Rows, row_numbers
-from paretohqd.pooling import Stop
+from paretohqd.pools.pool import Floats, Nearest, Pool, Rows, row_numbers
+from paretohqd.pools.pooling import Stop
 from paretohqd.preferences import (
     Directions,
     preference_names,

@@ -164,7 +164,7 @@ def _compare(parsed: argparse.Namespace) -> None:
 
     settings = _settings(Comparison, parsed)
     from paretohqd.compare import compare, stand_of
-    from paretohqd.standing_text import render
+    from paretohqd.standing.text import render
 
     folder = compare(settings)
     limits = json.loads((folder / "results.json").read_text())["limits"]
@@ -192,8 +192,8 @@ def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
 
 
 def _report(parsed: argparse.Namespace) -> None:
-    from paretohqd.compare_report import write_comparison
-    from paretohqd.report import write_report
+    from paretohqd.pages.compare_report import write_comparison
+    from paretohqd.pages.report import write_report
 
     compared = (parsed.run / "results.json").is_file()
     write = write_comparison if compared else write_report

@@ -16,27 +16,22 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import (
-    evaluation,
-    pairwise,
-    pipeline,
-    reinforcement,
-    scoring,
-    standing_tables,
-)
+from paretohqd import evaluation, pipeline, scoring
 from paretohqd.compare_config import Comparison, Entry
-from paretohqd.compare_report import load, write_comparison
 from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
 from paretohqd.convexity import unsupported_share
 from paretohqd.likelihood import likelihood
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.methods.paretohqd import OPTIONS
 from paretohqd.methods.spending import Tokens
+from paretohqd.pages.compare_report import load, write_comparison
 from paretohqd.progress import Screen, duration
 from paretohqd.session import Session
 from paretohqd.stages import hash_path, versions
-from paretohqd.standing import stand
+from paretohqd.standing import tables as standing_tables
+from paretohqd.standing.runs import stand
 from paretohqd.strict import check_keys
+from paretohqd.trainers import pairwise, reinforcement
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget."""

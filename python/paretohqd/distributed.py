@@ -16,15 +16,15 @@ from typing import Any, Literal
 import polars as pl
 from numpy.typing import ArrayLike
 
-from paretohqd.actors import generate, score
 from paretohqd.asking import Asked
-from paretohqd.cluster import ray
 from paretohqd.columns import Named, Scores, column, key_ids
-from paretohqd.first_layers import FirstLayers
-from paretohqd.merging import Want
-from paretohqd.parts import Blocks, Files
-from paretohqd.pool import Pool
-from paretohqd.pooling import Stop, pool_of
+from paretohqd.on_ray.actors import generate, score
+from paretohqd.on_ray.cluster import ray
+from paretohqd.on_ray.merging import Want
+from paretohqd.on_ray.parts import Blocks, Files
+from paretohqd.pools.first_layers import FirstLayers
+from paretohqd.pools.pool import Pool
+from paretohqd.pools.pooling import Stop, pool_of
 from paretohqd.preferences import Directions
 from paretohqd.selected import Selection
 from paretohqd.sources import Source

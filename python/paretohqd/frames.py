@@ -18,10 +18,8 @@ from paretohqd.columns import Named, Scores, column, key_columns, key_ids, refus
 from paretohqd.hypervolume import hypervolume
 from paretohqd.layers import pareto_layers
 from paretohqd.objectives import count
-from paretohqd.pool import row_numbers
-from paretohqd.rays import nearest_to_rays
-from paretohqd.sources import Source
-from paretohqd.streaming import (
+from paretohqd.pools.pool import row_numbers
+from paretohqd.pools.streaming import (
     Progress,
     bad_rows_named,
     first_layers,
@@ -29,6 +27,8 @@ from paretohqd.streaming import (
     out_of_order,
     with_layers,
 )
+from paretohqd.rays import nearest_to_rays
+from paretohqd.sources import Source
 
 Frame = pl.DataFrame | pl.LazyFrame
 

@@ -18,8 +18,8 @@ import torch
 
 from paretohqd import config, data, evaluation, models, scoring, training
 from paretohqd.answers import answer, sample
+from paretohqd.pages.report import write_report
 from paretohqd.progress import Screen
-from paretohqd.report import write_report
 from paretohqd.selected import Selection
 from paretohqd.selection import choose
 from paretohqd.session import Session

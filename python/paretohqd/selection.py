@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike
 
 from paretohqd.asking import ADDED, Asked
 from paretohqd.columns import Named, column, key_columns, key_ids, refuse_missing
-from paretohqd.first_layers import FirstLayers
 from paretohqd.grouped import choose_in_groups
 from paretohqd.objectives import optional_count
-from paretohqd.pool import Nearest, Pool, Rows
-from paretohqd.pooling import pool_in_memory, pool_of, pool_streamed
+from paretohqd.pools.first_layers import FirstLayers
+from paretohqd.pools.pool import Nearest, Pool, Rows
+from paretohqd.pools.pooling import pool_in_memory, pool_of, pool_streamed
+from paretohqd.pools.streaming import Progress, bad_rows_named, gather
 from paretohqd.preferences import Directions
 from paretohqd.selected import Selection
 from paretohqd.sources import Source
-from paretohqd.streaming import Progress, bad_rows_named, gather
 
 __all__ = ["ADDED", "choose", "choose_from", "select"]
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import ham_training
-from paretohqd.ham_values import MOST
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.methods.policy import Policy
-from paretohqd.rollouts import standard_constants
 from paretohqd.stages import hash_frame
+from paretohqd.trainers import ham_training
+from paretohqd.trainers.ham_values import MOST
+from paretohqd.trainers.rollouts import standard_constants
 from paretohqd.training import prompt_lengths
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from paretohqd import reinforcement
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.policy import Policy
-from paretohqd.rollouts import standard_constants
 from paretohqd.stages import hash_frame
+from paretohqd.trainers import reinforcement
+from paretohqd.trainers.rollouts import standard_constants
 
 
 def morlhf(

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import pairwise
 from paretohqd.methods.bench import Bench, batch_size
-from paretohqd.pair_tokens import pair_lengths
 from paretohqd.stages import hash_frame
+from paretohqd.trainers import pairwise
+from paretohqd.trainers.pair_tokens import pair_lengths
 
 
 def fit_paired(

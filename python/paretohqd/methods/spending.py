@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from paretohqd import config
-from paretohqd.schedule import schedule
 from paretohqd.stages import Result
+from paretohqd.trainers.schedule import schedule
 
 
 @dataclass(frozen=True)

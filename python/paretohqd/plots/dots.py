@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import polars as pl
 
-from paretohqd.density import Floats, Span, numbers
+from paretohqd.plots.density import Floats, Span, numbers
 
 RINGS = 3
 """Rings of a target that are told apart."""

@@ -24,7 +24,7 @@ from paretohqd import training
 from paretohqd.generation import asked, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
-from paretohqd.pair_tokens import pair_lengths, text_lengths, trained_tokens, until_end
+from paretohqd.trainers.pair_tokens import pair_lengths, text_lengths, trained_tokens, until_end
 from paretohqd.training import (
     LORA_DEFAULTS,
     Steps,

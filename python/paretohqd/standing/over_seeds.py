@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paretohqd.resampling import Floats, interval, seed_shares, verdict
+from paretohqd.standing.resampling import Floats, interval, seed_shares, verdict
 
 AVERAGED = (
     "best_single", "raw", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",

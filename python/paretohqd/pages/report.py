@@ -15,8 +15,8 @@ from markupsafe import Markup
 from paretohqd.charts import Chart, evaluation_charts, library, palette, training_chart
 from paretohqd.evaluation import phases
 from paretohqd.findings import label
-from paretohqd.fronts import selection_charts
-from paretohqd.page import template, write
+from paretohqd.pages.fronts import selection_charts
+from paretohqd.pages.page import template, write
 
 SAMPLE_PROMPTS = 6
 

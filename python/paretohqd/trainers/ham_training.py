@@ -26,7 +26,10 @@ from peft import LoraConfig, get_peft_model
 from transformers import get_scheduler, set_seed
 from trl import SFTConfig
 
-from paretohqd.ham_values import (
+from paretohqd.likelihood import answer_logps, encode_answers, pad
+from paretohqd.loading import quiet
+from paretohqd.models import Machine
+from paretohqd.trainers.ham_values import (
     LEAN,
     MOST,
     REFERENCE,
@@ -35,9 +38,6 @@ from paretohqd.ham_values import (
     leanings,
     policy_values,
 )
-from paretohqd.likelihood import answer_logps, encode_answers, pad
-from paretohqd.loading import quiet
-from paretohqd.models import Machine
 from paretohqd.training import DEFAULTS, LORA_DEFAULTS, for_machine
 
 GROUP = "group"

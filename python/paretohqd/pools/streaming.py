@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.columns import Scores, column, missing_keys
-from paretohqd.first_layers import FirstLayers
+from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.sources import BATCH, Source
 
 Progress = Callable[[int], object]

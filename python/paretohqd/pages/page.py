@@ -82,4 +82,4 @@ def script(value: object) -> Markup:
 
 
 def _source(name: str) -> str:
-    return files("paretohqd").joinpath(name).read_text("utf-8")
+    return files("paretohqd.pages").joinpath(name).read_text("utf-8")

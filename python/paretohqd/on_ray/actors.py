@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd import scoring
-from paretohqd.cluster import answers, pa, packed, ray, unpacked
+from paretohqd.on_ray.cluster import answers, pa, packed, ray, unpacked
 from paretohqd.scoring import Reward
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import altair as alt
 import polars as pl
 
 from paretohqd.charts import inline
-from paretohqd.dots import RINGS, Picture, rays, staircase
-from paretohqd.legends import colour, text_of
+from paretohqd.plots.dots import RINGS, Picture, rays, staircase
+from paretohqd.plots.legends import colour, text_of
 
 INK, DEEPER, SHADE = "#1f2328", "#75808c", "#9fb1c4"
 DIRECTIONS = {"max": "larger is better", "min": "smaller is better"}

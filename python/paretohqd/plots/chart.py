@@ -25,11 +25,11 @@ except ImportError as error:
     ) from error
 
 from paretohqd.charts import library
-from paretohqd.density import cell_counts, finite, spans
-from paretohqd.dots import Chosen, Picture, chosen_dots, pool_dots
 from paretohqd.findings import label
-from paretohqd.legends import GRID, SOFT, triangle
-from paretohqd.panels import INK, blank, panel
+from paretohqd.plots.density import cell_counts, finite, spans
+from paretohqd.plots.dots import Chosen, Picture, chosen_dots, pool_dots
+from paretohqd.plots.legends import GRID, SOFT, triangle
+from paretohqd.plots.panels import INK, blank, panel
 
 ENDINGS = (".png", ".svg", ".html")
 OBJECTIVES = 5

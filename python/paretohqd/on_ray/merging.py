@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from paretohqd.cluster import pa, packed, ray, unpacked
 from paretohqd.columns import Scores, refuse_null_keys
-from paretohqd.first_layers import FirstLayers
+from paretohqd.on_ray.cluster import pa, packed, ray, unpacked
+from paretohqd.pools.first_layers import FirstLayers
+from paretohqd.pools.streaming import first_layers, refuse_infinite
 from paretohqd.sources import Source
-from paretohqd.streaming import first_layers, refuse_infinite
 
 FAN_IN = 8
 """States that one task merges: the tree has log8(parts) levels."""

@@ -18,8 +18,8 @@ from paretohqd import metrics
 from paretohqd.findings import mean_and_error
 from paretohqd.hypervolume import hypervolume
 from paretohqd.layers import pareto_front
-from paretohqd.over_seeds import average, over_seeds
-from paretohqd.resampling import Floats, interval, prompt_shares, volumes
+from paretohqd.standing.over_seeds import average, over_seeds
+from paretohqd.standing.resampling import Floats, interval, prompt_shares, volumes
 
 REFERENCE = "ParetoHqD"
 REPLICATES = 2000

@@ -21,12 +21,12 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from paretohqd import training
-from paretohqd.budget import Budget
 from paretohqd.generation import encode_prompts, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
-from paretohqd.rollouts import Rollouts, check_constants
 from paretohqd.scoring import Reward
+from paretohqd.trainers.budget import Budget
+from paretohqd.trainers.rollouts import Rollouts, check_constants
 from paretohqd.training import LORA_DEFAULTS, for_machine, save_adapter
 
 RESERVED = (

@@ -15,7 +15,7 @@ from paretohqd.columns import Named, Scores, refuse_taken
 from paretohqd.files import write_frame
 from paretohqd.layers import pareto_layers
 from paretohqd.objectives import Objectives, optional_count
-from paretohqd.screening import Screen
+from paretohqd.pools.screening import Screen
 from paretohqd.sources import Source
 
 SETTLE = 1 << 16

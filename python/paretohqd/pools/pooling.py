@@ -10,12 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.columns import Scores, key_ids
-from paretohqd.first_layers import FirstLayers
 from paretohqd.layers import pareto_layers
 from paretohqd.objectives import Objectives
-from paretohqd.pool import Keys, Pool
+from paretohqd.pools.first_layers import FirstLayers
+from paretohqd.pools.pool import Keys, Pool
+from paretohqd.pools.streaming import Progress, first_layers, refuse_infinite
 from paretohqd.sources import Source
-from paretohqd.streaming import Progress, first_layers, refuse_infinite
 
 Layer = NDArray[np.int32]
 

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd.findings import label
-from paretohqd.over_seeds import average
+from paretohqd.standing.over_seeds import average
 
 PREFERENCES = (1, 3, 11)
 """Numbers of preferences that a cost is told for; the paper has 11."""

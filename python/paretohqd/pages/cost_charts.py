@@ -10,7 +10,7 @@ import altair as alt
 import polars as pl
 
 from paretohqd.charts import Chart, domain, finish, inline
-from paretohqd.overlay import Look, dress, measured, short
+from paretohqd.pages.overlay import Look, dress, measured, short
 
 
 def trade_charts(

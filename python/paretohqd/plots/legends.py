@@ -11,8 +11,8 @@ import altair as alt
 import numpy as np
 
 from paretohqd.charts import inline, palette
-from paretohqd.density import Floats
-from paretohqd.dots import Picture
+from paretohqd.plots.density import Floats
+from paretohqd.plots.dots import Picture
 
 NAMED = 21
 """Preferences that the legend names; of more it names some, evenly spread."""

@@ -13,13 +13,13 @@ import polars as pl
 from markupsafe import Markup
 
 from paretohqd.charts import library
-from paretohqd.cost_charts import cost_charts, trade_charts
 from paretohqd.findings import label
-from paretohqd.overlay import Look, colours, front_charts, looks, volume_chart
-from paretohqd.page import number, template, write
-from paretohqd.standing import REFERENCE, stand
-from paretohqd.standing_tables import cost_table
-from paretohqd.standing_text import caveats, failure
+from paretohqd.pages.cost_charts import cost_charts, trade_charts
+from paretohqd.pages.overlay import Look, colours, front_charts, looks, volume_chart
+from paretohqd.pages.page import number, template, write
+from paretohqd.standing.runs import REFERENCE, stand
+from paretohqd.standing.tables import cost_table
+from paretohqd.standing.text import caveats, failure
 
 SAMPLE_PROMPTS = 4
 SAMPLE_POLICIES = 3

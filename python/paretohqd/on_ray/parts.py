@@ -13,9 +13,9 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
-from paretohqd.cluster import answers, in_order, pa, packed, ray, unpacked
-from paretohqd.first_layers import FirstLayers
-from paretohqd.merging import Want, merged
+from paretohqd.on_ray.cluster import answers, in_order, pa, packed, ray, unpacked
+from paretohqd.on_ray.merging import Want, merged
+from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.sources import Source
 
 Rows = NDArray[np.int64]

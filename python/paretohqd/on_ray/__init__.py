@@ -1,0 +1,1 @@
+"""What runs in Ray's workers: parts, merges, and actors that score and sample."""

@@ -1,0 +1,1 @@
+"""Where methods stand: every run and over seeds, by bootstrap, as tables and as text."""

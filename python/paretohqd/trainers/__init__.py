@@ -1,0 +1,1 @@
+"""Trainers besides supervised fine-tuning: on pairs, by reinforcement, several models together."""
