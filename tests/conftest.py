@@ -9,6 +9,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,33 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_classifier(folder / "brief", seed=2, kind="gpt2")
     write_data(folder / "data.parquet")
     return folder
+
+
+@pytest.fixture
+def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Opens a bench in a run folder of its own, with the data split and scored.
+
+    Takes the budget and settings of `small_comparison.comparison`; opening another closes it.
+    """
+    import io
+
+    from paretohqd import pipeline
+    from paretohqd.methods.bench import Bench
+    from paretohqd.progress import Screen
+    from paretohqd.session import Session
+    from small_comparison import comparison
+
+    opened: list[Session] = []
+
+    def one(allowed: Any = None, **more: Any) -> Bench:
+        for session in opened:
+            session.folder.close()
+        chosen = comparison(parts, str(tmp_path / "run"), **{"methods": ["base"], **more})
+        s = Session(chosen, screen=Screen(file=io.StringIO()))
+        opened.append(s)
+        pipeline.score(s, 1, pipeline.split(s))
+        return Bench(s, title="it", seed=0, allowed=allowed)
+
+    yield one
+    for session in opened:
+        session.folder.close()

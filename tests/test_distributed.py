@@ -22,12 +22,11 @@ from paretohqd import FirstLayers
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
+from drawn import NAMES, frames  # noqa: E402
 from paretohqd import distributed, scoring  # noqa: E402
 from paretohqd.on_ray import actors, merging, parts  # noqa: E402
 from paretohqd.pools import first_layers  # noqa: E402
 from tiny import sentences  # noqa: E402
-
-NAMES = ["a", "b", "c"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -78,17 +77,6 @@ def cloud(n, seed=3):
     return pl.DataFrame(values, schema=["a", "b"]).with_columns(
         text=pl.format("answer {}", pl.int_range(n))
     )
-
-
-@st.composite
-def frames(draw):
-    m = draw(st.sampled_from([2, 3]))
-    value = draw(st.sampled_from([st.integers(0, 3), st.integers(-1000, 1000)]))
-    rows = draw(st.lists(st.tuples(*[value] * m), min_size=2, max_size=60))
-    dtype = draw(st.sampled_from([pl.Float64, pl.Float32, pl.Int16]))
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(NAMES[:m], dtype), orient="row")
-    prompts = draw(st.lists(st.integers(0, 9), min_size=len(rows), max_size=len(rows)))
-    return frame.with_columns(prompt=pl.Series([f"p{i}" for i in prompts]))
 
 
 def answer(call, data):

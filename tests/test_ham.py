@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,13 @@ from hypothesis import strategies as st
 from peft import load_peft_weights
 
 import paretohqd as pq
-from paretohqd import pipeline
 from paretohqd.generation import load_adapter
 from paretohqd.likelihood import likelihood
 from paretohqd.methods.bench import Bench, Tokens
 from paretohqd.methods.ham import ham
 from paretohqd.models import Machine
-from paretohqd.progress import Screen
-from paretohqd.session import Session
 from paretohqd.trainers.ham_training import fit_jointly
 from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values
-from small_comparison import comparison
 from tiny import sentences
 
 MACHINE = Machine(device="cpu", bfloat16=False, threads=1)
@@ -301,23 +296,6 @@ def test_what_can_not_be_trained_on_is_refused(base: Any, tmp_path: Path) -> Non
 
 
 # ── on the bench ─────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
-    """Opens a bench in a run folder of its own, with the data split and scored."""
-    opened: list[Session] = []
-
-    def one(allowed: Tokens | None = None, **more: Any) -> Bench:
-        chosen = comparison(parts, str(tmp_path / "run"), methods=["ham"], **more)
-        s = Session(chosen, screen=Screen(file=io.StringIO()))
-        opened.append(s)
-        pipeline.score(s, 1, pipeline.split(s))
-        return Bench(s, title="it", seed=0, allowed=allowed)
-
-    yield one
-    for session in opened:
-        session.folder.close()
 
 
 def test_the_method_gives_points_without_preferences(bench: Callable[..., Bench]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,36 +11,13 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from paretohqd import pipeline
 from paretohqd.generation import load_adapter
 from paretohqd.methods.bench import Bench, Tokens
 from paretohqd.methods.modpo import modpo
 from paretohqd.methods.rcs import rcs
 from paretohqd.pairs import consistent_pairs, objective_pairs
-from paretohqd.progress import Screen
-from paretohqd.session import Session
-from small_comparison import comparison
 
 Open = Callable[..., Bench]
-
-
-@pytest.fixture
-def bench(parts: Path, tmp_path: Path) -> Iterator[Open]:
-    """Opens a bench in a run folder of its own, with the data split and scored."""
-    opened: list[Session] = []
-
-    def one(allowed: Tokens | None = None, **more: Any) -> Bench:
-        for session in opened:
-            session.folder.close()
-        settings = comparison(parts, str(tmp_path / "run"), **{"methods": ["base"], **more})
-        s = Session(settings, screen=Screen(file=io.StringIO()))
-        opened.append(s)
-        pipeline.score(s, 1, pipeline.split(s))
-        return Bench(s, title="it", seed=0, allowed=allowed)
-
-    yield one
-    for session in opened:
-        session.folder.close()
 
 
 def notes_of(adapter: Path) -> dict[str, Any]:

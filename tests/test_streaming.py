@@ -8,10 +8,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
+from drawn import NAMES, frames
 from paretohqd import sources
 from paretohqd.pools import first_layers, streaming
-
-NAMES = ["a", "b", "c"]
 
 
 @pytest.fixture(autouse=True)
@@ -20,17 +19,6 @@ def small_batches(monkeypatch):
     monkeypatch.setattr(first_layers, "SETTLE", 16)
     monkeypatch.setattr(streaming, "BATCH", 7)
     monkeypatch.setattr(sources, "BATCH", 7)
-
-
-@st.composite
-def frames(draw):
-    m = draw(st.sampled_from([2, 3]))
-    value = draw(st.sampled_from([st.integers(0, 3), st.integers(-1000, 1000)]))
-    rows = draw(st.lists(st.tuples(*[value] * m), min_size=2, max_size=60))
-    dtype = draw(st.sampled_from([pl.Float64, pl.Float32, pl.Int16]))
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(NAMES[:m], dtype), orient="row")
-    prompts = draw(st.lists(st.integers(0, 9), min_size=len(rows), max_size=len(rows)))
-    return frame.with_columns(prompt=pl.Series([f"p{i}" for i in prompts]))
 
 
 def same_or_both_refused(call, *frames):

@@ -19,6 +19,7 @@ from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from paretohqd.loading import quiet
+from paretohqd.models import positions
 from paretohqd.stages import hash_path
 
 Progress = Callable[[int, int], None]
@@ -132,14 +133,7 @@ def generate(
         ValueError: a prompt leaves no room for an answer within the model's context.
     """
     ids = encode_prompts(tokenizer, prompts, before)
-    room = getattr(model.config, "max_position_embeddings", None) or 2**31
-    long = [i for i, row in enumerate(ids) if len(row) + max_new_tokens > room]
-    if long:
-        raise ValueError(
-            f"{len(long)} of {len(ids)} prompts leave no room for {max_new_tokens} new tokens "
-            f"within the model's context of {room} tokens (first: row {long[0]} with "
-            f"{len(ids[long[0]])} tokens): drop them or lower max_new_tokens"
-        )
+    check_room([len(row) for row in ids], max_new_tokens, positions(model.config))
     per_batch = max(1, batch_size // samples)
     # Neighbours of like length waste no padding; results go back to the prompts' order.
     order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
@@ -160,6 +154,26 @@ def generate(
     schema = {"prompt": pl.String, "response": pl.String, "sample": pl.Int32}
     schema |= {"tokens": pl.Int32, "finished": pl.Boolean}
     return pl.DataFrame([row for group in rows for row in group], schema=schema, orient="row")
+
+
+def check_room(
+    lengths: Sequence[int], answer: int, room: int, *, longest: str = "max_new_tokens"
+) -> None:
+    """Refuse prompts that leave less than `answer` of the `room` tokens of a model's context.
+
+    Args:
+        lengths: tokens of each prompt, in the caller's order.
+        answer: tokens that an answer may have.
+        room: tokens of prompt and answer together.
+        longest: the setting that says how long an answer may be.
+    """
+    long = [row for row, length in enumerate(lengths) if length + answer > room]
+    if long:
+        raise ValueError(
+            f"{len(long)} of {len(lengths)} prompts leave no room for {answer} new tokens within "
+            f"the model's context of {room} tokens (first: row {long[0]} with {lengths[long[0]]} "
+            f"tokens): drop them or lower {longest}"
+        )
 
 
 def trim_unfinished(answers: pl.DataFrame) -> pl.DataFrame:

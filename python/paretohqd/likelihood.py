@@ -15,6 +15,7 @@ import polars as pl
 import torch
 
 from paretohqd.generation import Progress, encode_prompts, stop_tokens
+from paretohqd.models import positions
 
 PLACES = 2048
 """Places of answers whose logits are held at once: 400 MB with 49,152 tokens in float32."""
@@ -76,7 +77,7 @@ def likelihood(
     if any(module.training for module in model.modules()):
         raise ValueError("the model is in training mode, so dropout would act: call model.eval()")
     ids = encode_answers(model, tokenizer, prompts, responses, before=before, finished=finished)
-    room = getattr(model.config, "max_position_embeddings", None) or 2**31
+    room = positions(model.config)
     long = [i for i, (prompt, answer) in enumerate(ids) if len(prompt) + len(answer) > room]
     if long:
         raise ValueError(

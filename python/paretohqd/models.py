@@ -146,10 +146,15 @@ def load_tokenizer(spec: config.Model) -> Any:
 
 
 def context_length(spec: config.Model) -> int:
-    """Tokens that the model can attend to; very many where its configuration sets no limit."""
+    """Tokens that the model can attend to, see `positions`; no weights are loaded."""
     with told(spec.name), quiet():
         found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
-    return int(getattr(found, "max_position_embeddings", None) or 2**31)
+    return positions(found)
+
+
+def positions(configuration: Any) -> int:
+    """Tokens that a model can attend to; very many where its configuration sets no limit."""
+    return int(getattr(configuration, "max_position_embeddings", None) or 2**31)
 
 
 def base_folder(spec: config.Model) -> str:

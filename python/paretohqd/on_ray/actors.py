@@ -132,14 +132,7 @@ def generate(
     if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
         raise ValueError(f"adapter {adapter}: holds no adapter_config.json")
     lengths = [len(ids) for ids in generation.encode_prompts(models.load_tokenizer(model), prompts)]
-    room = models.context_length(model)
-    long = [i for i, length in enumerate(lengths) if length + max_new_tokens > room]
-    if long:
-        raise ValueError(
-            f"{len(long)} of {len(lengths)} prompts leave no room for {max_new_tokens} new tokens "
-            f"within the model's context of {room} tokens (first: row {long[0]} with "
-            f"{lengths[long[0]]} tokens): drop them or lower max_new_tokens"
-        )
+    generation.check_room(lengths, max_new_tokens, models.context_length(model))
     rows = pl.DataFrame({"row": range(len(prompts)), "prompt": prompts}, schema=_PROMPTS)
     rows = rows[np.argsort(lengths, kind="stable")] if lengths else rows
     size = max(1, batch_size // samples)

@@ -21,9 +21,9 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from paretohqd import training
-from paretohqd.generation import encode_prompts, stop_tokens
+from paretohqd.generation import check_room, encode_prompts, stop_tokens
 from paretohqd.loading import quiet
-from paretohqd.models import Machine
+from paretohqd.models import Machine, positions
 from paretohqd.scoring import Reward
 from paretohqd.trainers.budget import Budget
 from paretohqd.trainers.rollouts import Rollouts, check_constants
@@ -226,14 +226,8 @@ def _prompt_lengths(
     """Tokens of each prompt in the chat template; each must leave room for an answer."""
     unique = list(dict.fromkeys(prompts))
     lengths = [len(ids) for ids in encode_prompts(tokenizer, unique)]
-    room = getattr(model.config, "max_position_embeddings", None) or 2**31
-    long = [place for place, length in enumerate(lengths) if length + answer > room]
-    if long:
-        raise ValueError(
-            f"{len(long)} of {len(unique)} prompts leave no room for {answer} new tokens within "
-            f"the model's context of {room} tokens (first: {lengths[long[0]]} tokens, "
-            f"{unique[long[0]][:40]!r}): drop them or lower max_completion_length"
-        )
+    room = positions(model.config)
+    check_room(lengths, answer, room, longest="max_completion_length")
     return dict(zip(unique, lengths, strict=True))
 
 
