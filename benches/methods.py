@@ -6,6 +6,7 @@ methods-summary-... (per method) and methods-points-... (per policy), and prints
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import date
 from pathlib import Path
@@ -24,13 +25,14 @@ def main() -> None:
         frame = pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
         rounded.write_csv(RESULTS / f"methods-{name}{where}.csv")
-    print(readme_table(pl.read_csv(run / "summary.csv", infer_schema_length=None)))
+    reference = json.loads((run / "results.json").read_text("utf-8"))["reference"]
+    print(readme_table(pl.read_csv(run / "summary.csv", infer_schema_length=None), reference))
 
 
-def readme_table(summary: pl.DataFrame) -> str:
+def readme_table(summary: pl.DataFrame, reference: str) -> str:
     """A row per method and budget, best hypervolume first."""
     lines = [
-        "| method | seeds | hypervolume (95 %) | against paretohqd | echoes at the base's score "
+        f"| method | seeds | hypervolume (95 %) | against {reference} | echoes at the base's score "
         "| follows w | echo | entropy | models | trained tokens | sampled | CPU min |",
         "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
@@ -38,12 +40,15 @@ def readme_table(summary: pl.DataFrame) -> str:
         rows = summary.filter(pl.col("budget") == budget, pl.col("hypervolume").is_not_null())
         lines.append(f"| *budget: {budget}* |" + " |" * 11)
         for row in rows.sort("hypervolume", descending=True).iter_rows(named=True):
+            told = row["reference verdict"] or ""
+            if told and row["reference name"] != reference:
+                told += f" (against {row['reference name']})"
             follows = "" if row["rank_mean"] is None else f"{row['rank_mean']:+.2f}"
             minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
             lines.append(
                 f"| {row['method']} | {row['seeds']} "
                 f"| {row['hypervolume']:.3f} ({row['low']:.3f} to {row['high']:.3f}) "
-                f"| {row['reference verdict'] or ''} | {row['echo_adjusted']:.3f} | {follows} "
+                f"| {told} | {row['echo_adjusted']:.3f} | {follows} "
                 f"| {row['echo']:.1%} | {row['entropy']:.2f} | {row['models']:.0f} "
                 f"| {row['trained_tokens']:,.0f} | {row['generated_tokens']:,.0f} | {minutes} |"
             )

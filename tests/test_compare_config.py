@@ -65,6 +65,10 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
         ({"methods": [{"method": "sft", "seeds": [1, 1]}]}, r"methods\[0\]\.seeds: must differ"),
         ({"methods": ["paretohqd", {"method": "sft", "seeds": [7]}]}, "with seed 7"),
         ({"reference": "sft"}, "no method is called 'sft'"),
+        (
+            {"methods": [{"method": "paretohqd", "against": "sft"}]},
+            r"methods\[0\]\.against: no method is called 'sft'",
+        ),
         ({"seeds": []}, "seeds: must differ"),
         ({"seeds": [1, 1]}, "seeds: must differ"),
         ({"budgets": []}, "budgets: must differ"),

@@ -187,6 +187,41 @@ def test_seeds_of_two_methods_are_drawn_together():
     assert (found["verdict"], found["paired"]) == ("no difference seen", "prompts")
 
 
+def test_a_difference_is_over_the_seeds_that_both_have():
+    # The reference's other seeds are far better: they say nothing of a method that ran with one.
+    fixed = np.random.default_rng(7).normal(0, 0.01, size=(30, 2))
+    answers, runs = {"base": answers_frame(fixed - 3, XY)}, [run("base", ["base"])]
+    for seed in range(3):
+        answers[f"a{seed}"] = answers_frame(fixed + seed, XY)
+        runs.append(run("ParetoHqD", [f"a{seed}"], seed=seed))
+    answers["b"] = answers_frame(fixed + 0.1, XY)
+    found = stood([*runs, run("b", ["b"])], answers)
+    against = entry(found, "b")["against"]["reference"]
+    assert (against["verdict"], against["paired"], against["seeds"]) == (
+        "better", "prompts and seeds", [0],
+    )  # fmt: skip
+    first = next(r for r in found["runs"] if r["method"] == "ParetoHqD")
+    gain = entry(found, "b")["hypervolume"] - first["hypervolume"]
+    assert against["mean"] == pytest.approx(gain)
+    assert entry(found, "base")["against"]["reference"]["seeds"] == [0]
+
+
+def test_a_method_is_compared_with_the_one_it_names():
+    levels = {"base": -3.0, "ParetoHqD": 0.0, "b": 1.0, "c": 1.5}
+    answers = {name: answers_frame(np.full((5, 2), level), XY) for name, level in levels.items()}
+    runs = [run(name, [name], against="b" if name == "c" else None) for name in levels]
+    found = stood(runs, answers)
+    assert entry(found, "b")["against"]["reference"]["name"] == "ParetoHqD"
+    rival = entry(found, "c")["against"]["reference"]
+    assert rival["name"] == "b"
+    gain = entry(found, "c")["hypervolume"] - entry(found, "b")["hypervolume"]
+    assert rival["mean"] == pytest.approx(gain)
+    assert "c against b: better" in render(found)
+    assert summary_table(found).filter(method="c")["reference name"].to_list() == ["b"]
+    runs[-1]["budget"] = "matched"
+    assert entry(stood(runs, answers), "c", "matched")["against"]["reference"] is None
+
+
 def test_echoes_count_at_the_score_of_the_base():
     rng = np.random.default_rng(6)
     base, tuned = rng.normal(size=(10, 2)), rng.normal(2, 1, size=(10, 2))
@@ -264,7 +299,8 @@ def test_a_failed_run_keeps_its_row(demo):
     assert (row["error"], row["hypervolume"], row["status"]) == ("no pairs", None, "failed")
     modpo, rcs = entry(found, "MODPO"), entry(found, "RCS")
     assert (modpo["seeds"], modpo["failed"]) == ([1, 2], [(0, "no pairs")])
-    assert modpo["against"]["reference"]["paired"] == "prompts"
+    against = modpo["against"]["reference"]
+    assert (against["paired"], against["seeds"]) == ("prompts and seeds", [1, 2])
     assert (rcs["seeds"], rcs["hypervolume"]) == ([], None)
     summary = summary_table(found)
     assert summary.height == len(found["methods"])

@@ -137,6 +137,7 @@ def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
         "method": entry.title,
         "kind": entry.method,
         "ablation": entry.block == "ablations",
+        "against": entry.against,
         "options": dict(entry.options),
         "budget": job.budget,
         "seed": job.seed,

@@ -25,6 +25,9 @@ class Entry:
     budgets: tuple[Budget, ...] | None = None
     block: Literal["methods", "ablations"] = "methods"
     """The part of the table that it stands in."""
+    against: str | None = None
+    """The name of the method that it is compared with, where that is not the comparison's
+    `reference`: an ablation is read against what it ablates."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the method itself, passed to its function."""
 
@@ -43,8 +46,8 @@ class Comparison(Config):
     """
 
     methods: tuple[str | Mapping[str, Any], ...]
-    """Names of methods, or sections: `method`, `name`, `seeds`, `budgets`, `block` and the
-    method's own options."""
+    """Names of methods, or sections: `method`, `name`, `seeds`, `budgets`, `block`,
+    `against` and the method's own options."""
     seeds: tuple[int, ...] = (0,)
     budgets: tuple[Budget, ...] = ("matched",)
     """`matched`: each method trains on and generates at most as many tokens as `paretohqd` does in
@@ -76,8 +79,8 @@ class Comparison(Config):
         """The methods as entries.
 
         Raises:
-            ValueError: a section without a method, two entries of one name, or a reference that is
-                none of them.
+            ValueError: a section without a method, two entries of one name, or one to compare with
+                that is none of them.
         """
         own = {f.name for f in fields(Entry)} - {"options"}
         found = []
@@ -97,4 +100,7 @@ class Comparison(Config):
             raise ValueError(f"methods: two are called {twice!r}: give one another name")
         if self.reference not in (*names, type(self).reference):
             raise ValueError(f"reference: no method is called {self.reference!r}")
+        for place, entry in enumerate(found):
+            if entry.against not in (None, *names):
+                raise ValueError(f"methods[{place}].against: no method is called {entry.against!r}")
         return found

@@ -91,6 +91,7 @@ def page(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str
         preferences=results.get("preferences") or [],
         seeds=sorted({run["seed"] for run in standing["runs"]}),
         reference=reference,
+        other_rivals={entry["compared_with"] for entry in standing["methods"]} != {reference},
         looks=known,
         colours=colours(known),
         budgets=[

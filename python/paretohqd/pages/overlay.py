@@ -187,7 +187,7 @@ def volume_chart(
         alt.Tooltip("high:Q", title="to"),
         alt.Tooltip("a:Q", title="echo-adjusted"),
         alt.Tooltip("echo:N", title="echo rate"),
-        alt.Tooltip("verdict:N", title=f"against {standing['reference']}"),
+        alt.Tooltip("verdict:N", title="verdict"),
     ]
     layers = [
         shown.transform_filter("datum.low !== null")
@@ -306,4 +306,4 @@ def short(values: Mapping[str, float | None]) -> dict[str, Any]:
 
 def _verdict(entry: Mapping[str, Any]) -> str:
     found = entry["against"]["reference"]
-    return found["verdict"] if found else "-"
+    return f"{found['verdict']}, against {found['name']}" if found else "-"

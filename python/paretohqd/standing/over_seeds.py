@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def over_seeds(
         drawn: replicates of those that did not fail; empty where no interval can be drawn.
         scores: (N, m) scores of each policy's answers.
         objectives: names of the m.
-        reference: the method to compare with.
+        reference: the method to compare with, where a run's `against` names no other.
         replicates: of the bootstrap.
         seed: of the bootstrap.
 
@@ -61,8 +62,8 @@ def over_seeds(
         Entries with what is averaged over seeds, `low` and `high`, `spread` (standard deviation
         between seeds), `failed` (seed and reason), `points` (averaged over seeds, by place) and
         `against` the `reference`, the reference with both `echo_adjusted`, and the `base`: each
-        None where there is nothing to compare, or `name`, `mean`, `low`, `high`, `verdict` and
-        `paired` by what.
+        None where there is nothing to compare, or `name`, `mean`, `low`, `high`, `verdict`,
+        `paired` by what, and `seeds`. With the reference the seeds that both have are compared.
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for at, run in enumerate(runs):
@@ -79,6 +80,7 @@ def over_seeds(
         entries.append(
             {
                 **{name: first[name] for name in plain},
+                "compared_with": first.get("against") or reference,
                 "places": places,
                 "seeds": [runs[at]["seed"] for at in fine],
                 "failed": [
@@ -100,22 +102,9 @@ def over_seeds(
                 "points": _points([runs[at] for at in fine], scores, objectives),
             }
         )
+    difference = partial(_difference, runs, drawn, replicates=replicates, seed=seed)
     for entry in entries:
-        mine = _alive(entry, runs)
-        rival = _entry(entries, entry["budget"], lambda e: e["method"] == reference, strict=True)
-        base = _entry(entries, entry["budget"], lambda e: e["kind"] == "base", strict=False)
-
-        def against(other: Any, kind: str = "hypervolume", mine: list[int] = mine) -> Any:
-            theirs = [] if other is None else _alive(other, runs)
-            if not mine or not theirs or mine == theirs:
-                return None
-            return _difference(runs, drawn, (mine, theirs), kind, replicates, seed)
-
-        entry["against"] = {
-            "reference": against(rival),
-            "echo_adjusted": against(rival, "echo_adjusted"),
-            "base": None if entry["kind"] == "base" else against(base),
-        }
+        entry["against"] = _against(entry, entries, runs, difference)
     return entries
 
 
@@ -128,11 +117,42 @@ def _alive(entry: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> list[
     return sorted(places, key=_seed(runs))
 
 
-def _entry(entries: Sequence[dict[str, Any]], budget: str, wanted: Any, *, strict: bool) -> Any:
-    """The first entry that is wanted under this budget, or else under any."""
-    found = [entry for entry in entries if wanted(entry) and entry["seeds"]]
-    same = [entry for entry in found if entry["budget"] == budget]
-    return next(iter(same if strict else [*same, *found]), None)
+def _against(
+    entry: Mapping[str, Any],
+    entries: Sequence[Mapping[str, Any]],
+    runs: Sequence[Mapping[str, Any]],
+    difference: Callable[[list[int], list[int], str], dict[str, Any] | None],
+) -> dict[str, Any]:
+    """What tells an entry from the method that it is compared with, and from the base."""
+    found: dict[str, Any] = dict.fromkeys(("reference", "echo_adjusted", "base"))
+    mine, here = _alive(entry, runs), [e for e in entries if e["budget"] == entry["budget"]]
+    # The base stands in for itself under another budget; a rival would have another cost.
+    rivals = [e for e in here if e["method"] == entry["compared_with"]]
+    bases = [e for e in (*here, *entries) if e["kind"] == "base"]
+    rival, base = (
+        next((p for e in side if (p := _alive(e, runs))), []) for side in (rivals, bases)
+    )
+    if mine and rival and mine != rival:
+        sides = _common(runs, mine, rival)
+        found["reference"] = difference(*sides, "hypervolume")
+        found["echo_adjusted"] = difference(*sides, "echo_adjusted")
+    if mine and base and entry["kind"] != "base":
+        found["base"] = difference(mine, base, "hypervolume")
+    return found
+
+
+def _common(
+    runs: Sequence[Mapping[str, Any]], mine: list[int], theirs: list[int]
+) -> tuple[list[int], list[int]]:
+    """Both sides' runs with the seeds that both have, so that seeds pair; all if they share none.
+
+    A method with one seed would else be held against other seeds' luck as well.
+    """
+    shared = {runs[at]["seed"] for at in mine} & {runs[at]["seed"] for at in theirs}
+    if not shared:
+        return mine, theirs
+    ours, others = ([at for at in side if runs[at]["seed"] in shared] for side in (mine, theirs))
+    return ours, others
 
 
 def _mean_of(runs: Sequence[Mapping[str, Any]], places: Sequence[int], name: str) -> float | None:
@@ -159,27 +179,31 @@ def _replicates(
 def _difference(
     runs: Sequence[Mapping[str, Any]],
     drawn: Drawn,
-    sides: tuple[list[int], list[int]],
+    mine: list[int],
+    theirs: list[int],
     kind: str,
+    *,
     replicates: int,
     seed: int,
 ) -> dict[str, Any] | None:
     """The first side's mean less the second's, with its interval and what that says."""
-    mine, theirs = (_mean_of(runs, places, kind) for places in sides)
-    if mine is None or theirs is None:
+    sides = (mine, theirs)
+    means = [_mean_of(runs, places, kind) for places in sides]
+    if means[0] is None or means[1] is None:
         return None
     draws = [_replicates(runs, drawn, places, kind, replicates, seed) for places in sides]
     ends = None if draws[0] is None or draws[1] is None else interval(draws[0] - draws[1])
     seeds = [[runs[at]["seed"] for at in places] for places in sides]
-    other = runs[sides[1][0]]
+    other = runs[theirs[0]]
     return {
         "name": other["method"],
         "budget": other["budget"],
-        "mean": mine - theirs,
+        "mean": means[0] - means[1],
         "low": None if ends is None else ends[0],
         "high": None if ends is None else ends[1],
         "verdict": verdict(ends),
         "paired": "prompts and seeds" if seeds[0] == seeds[1] else "prompts",
+        "seeds": seeds[0],
     }
 
 

@@ -56,7 +56,8 @@ def stand(
             known, `entropy`. All answer the same prompts in the same order.
         objectives: their names, larger is better.
         raw_reference: reference point of the hypervolume in the rewards' own units.
-        reference: the method that every other is compared with, under the same budget.
+        reference: the method that every other is compared with, under the same budget; a run's
+            `against` names another one.
         replicates: of the bootstrap.
         seed: of the bootstrap.
 
@@ -205,7 +206,17 @@ def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
         for part in run.get("costs") or []:
             seconds[part["phase"]] = seconds.get(part["phase"], 0.0) + part["seconds"]
     plain = ("method", "kind", "budget", "seed", "error")
-    shown = ("ablation", "unreached", "about", "source", "exact", "ours", "options", "notes")
+    shown = (
+        "ablation",
+        "against",
+        "unreached",
+        "about",
+        "source",
+        "exact",
+        "ours",
+        "options",
+        "notes",
+    )
     counts = ("models", "trained_tokens", "generated_tokens", "scored")
     return {
         **{name: run[name] for name in plain},

@@ -81,6 +81,8 @@ def summary_table(standing: Mapping[str, Any]) -> pl.DataFrame:
         row |= {name: entry[name] for name in ("low", "high", "spread", "echo_adjusted")}
         for side, found in entry["against"].items():
             told = ("verdict",) if side == "echo_adjusted" else ("mean", "low", "high", "verdict")
+            if side == "reference":
+                told = ("name", *told)
             row |= {f"{side} {name}": found[name] if found else None for name in told}
         row |= {name: entry[name] for name in MEASURED}
         row |= {f"rank {name}": rank for name, rank in entry["rank_correlation"].items()}

@@ -77,10 +77,10 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
     compared = sum(bool(entry["against"]["reference"]) for entry in standing["methods"])
     lines.append(
         f"Intervals: 95 %, paired bootstrap over {standing['prompts']} prompts "
-        f"({standing['replicates']:,} replicates), seeds drawn too and paired where two methods "
-        "have the same seeds. Where the interval of a difference contains 0 no difference was "
-        f"seen; if none existed, about {compared / 20:.1f} of these {compared} comparisons would "
-        "still show one."
+        f"({standing['replicates']:,} replicates), seeds drawn too; a difference is that over the "
+        "seeds that both methods have, and paired by seed. Where the interval of a difference "
+        "contains 0 no difference was seen; if none existed, about "
+        f"{compared / 20:.1f} of these {compared} comparisons would still show one."
     )
     counts = {len(entry["seeds"]) for entry in standing["methods"] if entry["seeds"]}
     if 1 in counts:
