@@ -1,7 +1,8 @@
 """HaM: K adapters on one base, trained together so that their values cover the most hypervolume.
 
-Source: "HaM: Hypervolume Maximization for multi-objective alignment", reconstructed from its
-abstract: what is called exact below is the definition of the hypervolume, and all else is ours.
+Source: Mukherjee et al., "Multi-Objective Alignment of Large Language Models Through Hypervolume
+Maximization" (arXiv 2412.05469), reconstructed from its abstract: the hypervolume and its gradient
+are exact, all else is ours.
 
 The value of policy k for objective m on a mini-batch of scored answers, several to each prompt, is
 the self-normalised importance-weighted mean of the scores: the weights are a softmax, over the
