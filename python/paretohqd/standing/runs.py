@@ -38,13 +38,15 @@ def stand(
 ) -> dict[str, Any]:
     """Measure every run, and every method over its seeds.
 
-    Hypervolumes are of mean rewards, with all runs' points together scaled to [0, 1] per objective
-    and reference 0; the scale stays the same in all replicates. *Echo-adjusted*: each echoed answer
-    counts with the base's scores on the same prompt, so that a scorer that pays for echoes shows.
-    Intervals are of a paired bootstrap (see `resampling`); a method's also draws its seeds.
+    Hypervolumes are of mean rewards, scaled per objective so that all runs' points (but ablations')
+    span [0, 1], and reference 0; the scale stays the same in all replicates. *Echo-adjusted*: each
+    echoed answer counts with the base's scores on the same prompt, so that a scorer that pays for
+    echoes shows. Intervals are of a paired bootstrap (see `resampling`); a method's also draws its
+    seeds.
 
-    The hypervolume of noisy means lies above that of the true ones, more so with more points. And a
-    front of several points covers more than its best point does: `best_single` stands beside it.
+    The hypervolume of noisy means lies above that of the true ones, more so with more points; the
+    intervals allow for it. And a front of several points covers more than its best point does:
+    `best_single` stands beside it.
 
     Args:
         runs: one per budget, method and seed, with `method`, `kind`, `budget`, `seed`, `error` and
@@ -79,16 +81,18 @@ def stand(
         >>> run = {"method": "base", "kind": "base", "budget": "own", "seed": 0, "error": None,
         ...     "policies": [{"weights": None, "answers": "base"}]}
         >>> found = stand([run], {"base": frame}, objectives=["x", "y"], raw_reference=[0, 0])
-        >>> found["bounds"], found["runs"][0]["raw"]
-        ({'x': [2.0, 2.0], 'y': [1.0, 1.0]}, 2.0)
+        >>> found["bounds"]["x"]["low"], found["runs"][0]["raw"]
+        ({'value': 2.0, 'method': 'base'}, 2.0)
     """
     names = list(objectives)
     alive = [at for at, run in enumerate(runs) if run["error"] is None]
     _distinct(runs)
     scores, prompts = _scores([runs[at] for at in alive], answers, names)
     shares = prompt_shares(prompts, replicates, seed) if prompts > 1 else None
-    means = np.array([table.mean(axis=0) for table in scores.values()] or [[0.0] * len(names)])
-    low, high = means.min(axis=0), means.max(axis=0)
+    ends = _ends([runs[at] for at in alive], scores, names)
+    low, high = (
+        np.array([end[side]["value"] for end in ends.values()]) for side in ("low", "high")
+    )
     span = np.where(high > low, high - low, 1.0)
     measured: list[dict[str, Any]] = []
     drawn: dict[int, dict[str, Floats]] = {}
@@ -105,13 +109,14 @@ def stand(
                 for kind, tables in kinds.items()
             }
         exact = {kind: _points(tables, low, span) for kind, tables in kinds.items()}
-        reached = interval(drawn[at]["hypervolume"]) if at in drawn else (None, None)
+        volume = _volume(exact["hypervolume"])
+        reached = interval(drawn[at]["hypervolume"], volume) if at in drawn else (None, None)
         measured.append(
             {
                 **_facts(run),
                 "status": "ok",
                 "n": prompts,
-                "low": reached[0],
+                "low": None if reached[0] is None else max(0.0, reached[0]),
                 "high": reached[1],
                 "echo_adjusted": None,
                 **{kind: _volume(points) for kind, points in exact.items()},
@@ -124,9 +129,7 @@ def stand(
     return {
         "objectives": names,
         "prompts": prompts,
-        "bounds": None
-        if not alive
-        else {n: [float(a), float(b)] for n, a, b in zip(names, low, high, strict=True)},
+        "bounds": ends if alive else None,
         "raw_reference": list(raw_reference),
         "reference": reference,
         "replicates": replicates,
@@ -188,6 +191,30 @@ def _scores(
             )
         found[key] = np.ascontiguousarray(table)
     return found, len(first[1]) if first else 0
+
+
+def _ends(
+    runs: Sequence[Mapping[str, Any]], scores: Mapping[str, Floats], names: Sequence[str]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Each objective's lowest and highest mean reward, and whose it is.
+
+    Ablations count only where there is nothing else: a setting that ruins a model must not move
+    the scale of all others.
+    """
+    plain = [run for run in runs if not run.get("ablation")] or runs
+    points = [
+        (scores[policy["answers"]].mean(axis=0), run["method"])
+        for run in plain
+        for policy in run["policies"]
+    ] or [(np.zeros(len(names)), "")]
+    found = {}
+    for place, name in enumerate(names):
+        low, high = (end(points, key=lambda point: point[0][place]) for end in (min, max))
+        found[name] = {
+            side: {"value": float(point[place]), "method": method}
+            for side, (point, method) in (("low", low), ("high", high))
+        }
+    return found
 
 
 def _points(tables: Sequence[Floats], low: Floats | float, span: Floats | float) -> Floats:

@@ -62,15 +62,20 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
     """How the numbers were made and how to read them."""
     if standing["bounds"] is None:
         return ["Every run failed: there is nothing to compare."]
-    bounds = ", ".join(f"{n} from {a:.3g} to {b:.3g}" for n, (a, b) in standing["bounds"].items())
+    bounds = ", ".join(
+        f"{name} from {_end(ends['low'])} to {_end(ends['high'])}"
+        for name, ends in standing["bounds"].items()
+    )
     origin = ", ".join("0" for _ in standing["objectives"])
     raw = ", ".join(f"{value:.3g}" for value in standing["raw_reference"])
     lines = [
-        f"Hypervolume: of mean rewards, {bounds} scaled to 0 to 1 (the range of all runs' points), "
-        f"reference point ({origin}); raw: unscaled, reference point ({raw}).",
+        f"Hypervolume: of mean rewards, {bounds} scaled to 0 to 1 (the range of all runs' points "
+        f"but ablations'), reference point ({origin}): a point at an end of the scale adds nothing "
+        f"there. Raw: unscaled, reference point ({raw}).",
         "Echo-adjusted: each echoed answer counts with the base's scores on the same prompt.",
         "Several points always cover more than one: beside each method stands its best single "
-        "point. The hypervolume of noisy means lies a little too high, more so with more points.",
+        "point. The hypervolume of noisy means lies too high, more so with more points; intervals "
+        "and verdicts allow for it.",
     ]
     if standing["prompts"] < 2:
         return [*lines, "There is one prompt, so there are no intervals and no verdicts."]
@@ -88,6 +93,10 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
     if counts & {2, 3, 4}:
         lines.append("A few seeds tell little of all: such intervals are rather too short.")
     return lines
+
+
+def _end(found: Mapping[str, Any]) -> str:
+    return f"{found['value']:.3g} ({found['method']})"
 
 
 def _table(entries: Sequence[Mapping[str, Any]], reference: str) -> list[str]:
