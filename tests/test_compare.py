@@ -99,13 +99,29 @@ def test_a_method_that_fails_does_not_end_the_others(
     monkeypatch.setitem(METHODS, "sft", sft)
     methods = ["sft", "base", "paretohqd"]
     lines = do(comparison(parts, str(tmp_path / "run"), methods=methods))
-    assert "sft (matched, seed 0) failed: the adapter exploded" in lines
+    beside = "failed-sft-matched-seed-0.txt"
+    told = "RuntimeError: the adapter exploded"
+    assert f"sft (matched, seed 0) failed: {told} (more in {beside})" in lines
+    assert "Traceback" in (tmp_path / "run" / beside).read_text()
     found = tables(tmp_path / "run")["methods"]
     failed = found.filter(pl.col("method") == "sft")
     assert failed.select("status", "error", "scored").row(0) == (
-        "failed", "the adapter exploded", 100,
+        "failed", told, 100,
     )  # fmt: skip
     assert found.filter(pl.col("method") != "sft")["status"].to_list() == ["ok", "ok"]
+
+
+def test_tables_do_without_the_shape_of_the_front(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(points: object) -> float:
+        raise RuntimeError("the linear program of point 3 failed")
+
+    monkeypatch.setattr("paretohqd.compare.unsupported_share", failing)
+    settings = comparison(parts, str(tmp_path / "run"), methods=["base"], budgets=["own"])
+    lines = do(settings)
+    assert any("shape of the data's front is not known: the linear" in line for line in lines)
+    assert tables(tmp_path / "run")["methods"]["unreached"].to_list() == [None]
 
 
 def test_without_the_reference_there_is_no_budget_to_match(
@@ -166,7 +182,7 @@ def test_pairs_are_sampled_where_the_data_have_none(
     (run,) = json.loads((tmp_path / "run" / "results.json").read_text())["runs"]
     assert run["error"] is None
     assert run["generated_tokens"] > 0
-    assert run["notes"]["pairs"] == "sampled from the base: 6 prompts x 3 answers"
+    assert run["notes"]["answers compared"] == "of the base: 6 prompts x 3 answers"
     do(comparison(parts, str(tmp_path / "none"), sample_pairs=0, **more))
     (run,) = json.loads((tmp_path / "none" / "results.json").read_text())["runs"]
     assert "needs two answers or more per prompt" in run["error"]

@@ -69,6 +69,18 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
             {"methods": [{"method": "paretohqd", "against": "sft"}]},
             r"methods\[0\]\.against: no method is called 'sft'",
         ),
+        ({"methods": [{"method": "soups", "corners": "RL"}]}, "expected one of sft, rl, got 'RL'"),
+        ({"methods": [{"method": "stage1", "rank": "rays"}]}, "one of ray, linear, ideal"),
+        ({"methods": [{"method": "stage1", "bounds": "al"}]}, "one of pool, all, got 'al'"),
+        ({"methods": [{"method": "linear", "k": 0}]}, "k: expected a whole number from 1 on"),
+        ({"methods": [{"method": "stage1", "upto": "5"}]}, "upto: expected a whole number"),
+        ({"methods": [{"method": "rcs", "beta": 0}]}, "beta: expected a number above 0, got 0"),
+        (
+            {"methods": ["paretohqd", {"method": "ric", "steps": 9}]},
+            r"methods\[1\]\.steps: under a matched budget .* set budgets: \[own\]",
+        ),
+        ({"seeds": [-1]}, "seeds: from 0 to 2147483647, got -1"),
+        ({"methods": [{"method": "sft", "seeds": [2**31]}]}, r"methods\[0\]\.seeds: from 0 to"),
         ({"seeds": []}, "seeds: must differ"),
         ({"seeds": [1, 1]}, "seeds: must differ"),
         ({"budgets": []}, "budgets: must differ"),
@@ -84,3 +96,4 @@ def test_bad_settings(more: dict[str, Any], message: str) -> None:
 
 def test_a_budget_of_ones_own_needs_no_reference() -> None:
     assert len(list(plan(comparison(methods=["sft"], budgets=["own"])))) == 1
+    assert len(list(plan(comparison(methods=["base"])))) == 1, "it spends nothing"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import polars as pl
 import pytest
 
 from paretohqd.compare_words import described
-from paretohqd.methods import METHODS
+from paretohqd.methods import METHODS, Bench
 from paretohqd.methods.ranking import best
-from paretohqd.methods.ric import scores_text, targets
+from paretohqd.methods.ric import ric, scores_text, targets
 from paretohqd.methods.ucmoa import KINDS, ranked_highest
+from paretohqd.training import prompt_lengths
 from small_comparison import comparison, do
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
@@ -68,6 +70,29 @@ def test_what_a_method_trains_is_what_it_is_charged(results: dict[str, dict[str,
     assert all(cost["seconds"] > 0 for cost in trained)
     assert results["base"]["costs"] == []
     assert results["paretohqd"]["scored"] > results["stage1"]["scored"], "stage 2 scores answers"
+
+
+def test_how_much_of_its_rows_a_training_saw(results: dict[str, dict[str, Any]]) -> None:
+    (told,) = results["ucmoa"]["notes"]["trainings"]
+    assert 0 < told["seen"] <= told["rows"]
+    assert told["passes"] == pytest.approx(told["steps"] / told["rows"], abs=0.01), "a row a step"
+    utilities = results["ucmoa"]["notes"]["utilities"]
+    assert 0 < utilities["trained"] <= min(told["seen"], utilities["tokens"])
+
+
+def test_rows_that_a_message_makes_too_long_are_left_out(bench: Callable[..., Bench]) -> None:
+    b = bench()
+    told = scores_text(b.names, [0.0, 0.0])
+    plain = pl.Series(prompt_lengths(b.tokenizer(), b.pool()))
+    message = pl.Series(prompt_lengths(b.tokenizer(), b.pool().with_columns(before=pl.lit(told))))
+    longest = int(message.max())
+    assert plain.max() < longest
+    assert (message >= longest).any()
+    assert (message < longest).any()
+    b = bench(train__max_length=longest)
+    (policy, _) = ric(b)
+    assert policy.adapters[0][0].is_dir()
+    assert "rows that fill max_length" in b.notes["left out of scores in context"]
 
 
 def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:

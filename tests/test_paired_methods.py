@@ -90,14 +90,21 @@ def test_one_answer_per_prompt_is_sampled_or_refused(
 ) -> None:
     single = tmp_path / "single.parquet"
     data = pl.read_parquet(parts / "data.parquet")
-    data.unique("prompt", keep="first", maintain_order=True).write_parquet(single)
+    one = data.unique("prompt", keep="first", maintain_order=True)
+    one.write_parquet(single)
     with pytest.raises(ValueError, match=r"needs two answers or more per prompt.* sample_pairs"):
         method(bench(data__source=str(single), sample_pairs=0))
     b = bench(data__source=str(single))
     method(b)
-    assert b.notes["pairs"] == "sampled from the base: 6 prompts x 4 answers"
+    assert b.notes["answers compared"] == "of the base: 6 prompts x 4 answers"
     assert [per for per, _, tokens in charged(b, "generate") if tokens] == ["once"]
     assert b.generated > 0
+    # Two prompts that come twice by chance are not what a method should be trained on alone.
+    twice = one.head(2).with_columns(response=pl.lit("Something else."))
+    pl.concat([one, twice]).write_parquet(single)
+    b = bench(data__source=str(single), data__held_out=1)
+    method(b)
+    assert b.notes["answers compared"] == "of the base: 6 prompts x 4 answers"
 
 
 def test_settings_of_the_pairs_are_used_and_checked(bench: Open) -> None:

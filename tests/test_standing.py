@@ -389,7 +389,7 @@ def test_costs_grow_as_their_parts_say():
         {"phase": "train", "per": "objective", "seconds": 10.0, "trained": 50, "generated": 0},
         {"phase": "train", "per": "preference", "seconds": 30.0, "trained": 60, "generated": 0},
         {"phase": "train", "per": "preference", "seconds": 33.0, "trained": 66, "generated": 9},
-        {"phase": "train", "per": "model", "seconds": 1.0, "trained": 1, "generated": 0},
+        {"phase": "sample", "per": "representative", "seconds": 1.0, "trained": 1, "generated": 0},
     ]
     frame = answers_frame(np.zeros((2, 2)), XY)
     runs = [
@@ -399,8 +399,8 @@ def test_costs_grow_as_their_parts_say():
     ]
     table = cost_table(stood(runs, {"a": frame}), preferences=(1, 2, 11))
     steered = table.filter(method="steered")
-    assert steered["seconds"].to_list() == pytest.approx([47.5, 79.0, 16 + 11 * 31.5])
-    assert steered["trained_tokens"].to_list() == pytest.approx([114, 177, 51 + 11 * 63])
+    assert steered["seconds"].to_list() == pytest.approx([47.0, 79.0, 16.5 + 11 * 31.5])
+    assert steered["trained_tokens"].to_list() == pytest.approx([113.5, 177, 51.5 + 11 * 63])
     assert steered["generated_tokens"].to_list() == pytest.approx([904.5, 909, 900 + 11 * 4.5])
     assert steered["basis"].to_list() == ["computed", "measured", "computed"]
     plain = table.filter(method="plain")

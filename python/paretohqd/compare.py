@@ -6,9 +6,10 @@ comparison goes on; the tables and the page are made anew from what the stages h
 
 from __future__ import annotations
 
-import inspect
 import os
+import re
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,12 @@ from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limit
 from paretohqd.convexity import unsupported_share
 from paretohqd.likelihood import likelihood
 from paretohqd.methods import METHODS, Bench, Policy
-from paretohqd.methods.paretohqd import OPTIONS
+from paretohqd.methods.options import check_options
 from paretohqd.methods.spending import Tokens
 from paretohqd.pages.compare_report import load, write_comparison
 from paretohqd.progress import Screen, duration
 from paretohqd.session import Session
-from paretohqd.stages import hash_path, versions
+from paretohqd.stages import hash_frame, hash_path, versions
 from paretohqd.standing import tables as standing_tables
 from paretohqd.standing.runs import stand
 from paretohqd.strict import check_keys
@@ -96,17 +97,14 @@ def plan(settings: Comparison) -> Iterator[Job]:
     """What is to be done, seed by seed, in an order in which budgets are known when needed.
 
     Raises:
-        ValueError: an unknown method or option, or a matched budget without the method that it is
-            measured from.
+        ValueError: an unknown method or option, a value that an option cannot have, or a matched
+            budget without the method that it is measured from.
     """
     entries = settings.entries()
     for place, entry in enumerate(entries):
         check_keys([entry.method], METHODS, f"methods[{place}]")
-        known = list(inspect.signature(METHODS[entry.method]).parameters.values())[1:]
-        names = [p.name for p in known if p.kind is p.KEYWORD_ONLY]
-        if len(names) < len(known):  # the rest goes to selection
-            names += OPTIONS
-        check_keys(entry.options, names, f"methods[{place}] ({entry.method})")
+        budgets = entry.budgets or settings.budgets
+        check_options(entry.method, entry.options, budgets, f"methods[{place}]")
     measure = next((e for e in entries if e.title == e.method == REFERENCE and not e.options), None)
     order = [entry for entry in (measure, *entries) if entry is not None]
     done = set()
@@ -115,8 +113,10 @@ def plan(settings: Comparison) -> Iterator[Job]:
             for budget in entry.budgets or settings.budgets:
                 if seed not in (entry.seeds or settings.seeds):
                     continue
-                if budget == "matched" and (
-                    measure is None or seed not in (measure.seeds or settings.seeds)
+                if (
+                    budget == "matched"
+                    and entry.method != "base"  # which spends nothing
+                    and (measure is None or seed not in (measure.seeds or settings.seeds))
                 ):
                     raise ValueError(
                         f"methods: a matched budget is as many tokens as {REFERENCE} takes, so "
@@ -154,11 +154,15 @@ def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
         policies = METHODS[entry.method](bench, **entry.options)
         keys = [evaluate(s, bench, policy, place) for place, policy in enumerate(policies)]
     except (OSError, MemoryError):
-        raise  # a full disk or memory is not the method's fault, and would be the next one's too
+        raise  # a full disk or host is not the method's fault, and would be the next one's too
     except Exception as error:
         s.free()
-        message = " ".join(str(error).split()) or type(error).__name__
-        s.screen.line(f"{job.label} failed: {message}")
+        message = " ".join(str(error).split())
+        if not isinstance(error, ValueError) or not message:  # a message for developers
+            message = f"{type(error).__name__}: {message}"
+        beside = f"failed-{re.sub(r'[^A-Za-z0-9]+', '-', job.label).strip('-')}.txt"
+        s.folder.write_text(beside, traceback.format_exc())
+        s.screen.line(f"{job.label} failed: {message} (more in {beside})")
         policies, keys = [], []
         found["error"] = message
     else:
@@ -221,7 +225,7 @@ def finish(s: Session, settings: Comparison, runs: list[dict[str, Any]]) -> Path
         s.folder.result("stage1/score").path / "scored.parquet", columns=s.names
     )
     low = offline.select(pl.all().quantile(pipeline.POOL_QUANTILE)).row(0)
-    share = unsupported_share(offline)
+    share = shape_of_front(s, offline)
     results = {
         "objectives": s.names,
         "preferences": s.weights.tolist(),
@@ -240,6 +244,28 @@ def finish(s: Session, settings: Comparison, runs: list[dict[str, Any]]) -> Path
         s.folder.write_text(f"{name}.csv", table(standing).write_csv())
     write_comparison(folder, folder / "report.html")
     return folder
+
+
+def shape_of_front(s: Session, offline: pl.DataFrame) -> float | None:
+    """Share of the data's front that no linear weight reaches; None where that cannot be told.
+
+    With three objectives it takes a linear program per point, so it is kept.
+    """
+
+    def work(out: Path) -> Mapping[str, Any]:
+        try:
+            return {"unreached": unsupported_share(offline)}
+        except (ValueError, RuntimeError, ImportError) as error:
+            # A column of a table: no reason to lose the others.
+            s.screen.line(f"the shape of the data's front is not known: {error}")
+            return {"unreached": None}
+
+    made = s.folder.stage(
+        "front", work, settings={"objectives": s.names}, inputs={"scores": hash_frame(offline)}
+    )
+    assert made is not None, "a comparison is one process"
+    found: float | None = made.manifest["notes"]["unreached"]
+    return found
 
 
 def stand_of(folder: Path) -> dict[str, Any]:

@@ -69,6 +69,7 @@ class Comparison(Config):
             raise ValueError("methods: name at least one")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: must differ, and be at least one, got {list(self.seeds)}")
+        _check_seeds(self.seeds, "seeds")
         if not self.budgets or len(set(self.budgets)) < len(self.budgets):
             raise ValueError(f"budgets: must differ, and be at least one, got {self.budgets}")
         within(self, "", 0, None, "sample_pairs")
@@ -93,6 +94,7 @@ class Comparison(Config):
             for name, values in (("seeds", entry.seeds), ("budgets", entry.budgets)):
                 if values is not None and len(set(values)) < max(1, len(values)):
                     raise ValueError(f"{where}.{name}: must differ, and be at least one")
+            _check_seeds(entry.seeds or (), f"{where}.seeds")
             found.append(entry)
         names = [entry.title for entry in found]
         if len(set(names)) < len(names):
@@ -104,3 +106,9 @@ class Comparison(Config):
             if entry.against not in (None, *names):
                 raise ValueError(f"methods[{place}].against: no method is called {entry.against!r}")
         return found
+
+
+def _check_seeds(seeds: tuple[int, ...], where: str) -> None:
+    bad = [seed for seed in seeds if not 0 <= seed < 2**31]
+    if bad:
+        raise ValueError(f"{where}: from 0 to 2147483647, got {bad[0]}")

@@ -19,7 +19,7 @@ from paretohqd.strict import from_mapping, read_yaml
 
 TAKEN = (
     "prompt", "response", "conversation", "model", "sample", "tokens", "finished",
-    "words", "short", "repetitive", "echo",
+    "words", "short", "repetitive", "echo", "entropy", "before",
     "preference", "weights", "position", "distance", "layer", "row",
 )  # fmt: skip
 """Columns that a run makes, so that no objective can have these names."""

@@ -68,44 +68,18 @@ class Bench(Spending):
 
     def pool(self) -> pl.DataFrame:
         """The offline rows without scores: prompt, response, conversation and the data's others."""
-        return pl.read_parquet(self.session.folder.result("data").path / "pool.parquet")
+        path = self.session.folder.result("data").path / "pool.parquet"
+        # A system message is the method's to write: what the data call so is something else.
+        return pl.read_parquet(path).drop(training.BEFORE, strict=False)
 
     def scored(self) -> pl.DataFrame:
         """The offline rows with one column per objective; scoring them is charged once."""
         result = self.session.folder.result("stage1/score")
-        frame = pl.read_parquet(result.path / "scored.parquet")
+        frame = pl.read_parquet(result.path / "scored.parquet").drop(training.BEFORE, strict=False)
         if not self._charged_scores:
             self._charged_scores = True
             self.charge(result, "score", "once", scored=len(frame))
         return frame
-
-    def answer_groups(self) -> pl.DataFrame:
-        """Scored rows of prompts with two different answers or more.
-
-        The data's own where they have such prompts; else sampled from the base, at the method's
-        cost.
-
-        Raises:
-            ValueError: the data have one answer per prompt, and sampling is turned off or the
-                budget pays for none.
-        """
-        frame = self.scored()
-        several = frame.filter(pl.col("response").n_unique().over("prompt") >= 2)
-        if len(several):
-            return several
-        count = self.settings.sample_pairs
-        if not count:
-            raise ValueError(
-                f"{self.title} needs two answers or more per prompt, and the data have one: set "
-                "sample_pairs to sample them from the base"
-            )
-        prompts = self.prompts(self.affordable_prompts(count))
-        answers = self.sample(
-            Policy(), prompts, label="answers to compare", per="once", seed=self.seed + 301,
-            samples=count,
-        )  # fmt: skip
-        self.notes["pairs"] = f"sampled from the base: {len(prompts)} prompts x {count} answers"
-        return answers.filter(pl.col("response").n_unique().over("prompt") >= 2)
 
     def prompts(self, count: int | None = None) -> pl.DataFrame:
         """Prompts to sample for, none of them held out: `count` at random, all otherwise."""
@@ -136,14 +110,19 @@ class Bench(Spending):
         assert result is not None, "a comparison is one process"
         return result
 
-    def choose(self, frame: pl.DataFrame, *, k: int, **options: Any) -> pl.DataFrame:
-        """ParetoHqD's selection from scored rows, as `paretohqd.select` returns it."""
+    @property
+    def selection(self) -> dict[str, Any]:
+        """The settings' own options of `paretohqd.select`."""
         spec = self.settings.selection
-        asked = {
+        return {
             "upto": spec.upto, "at_least": spec.at_least, "bounds": spec.bounds,
             "scale": spec.scale, "directions": spec.directions,
             "distinct": "prompt" if spec.one_per_prompt else None,
-        } | options  # fmt: skip
+        }  # fmt: skip
+
+    def choose(self, frame: pl.DataFrame, *, k: int, **options: Any) -> pl.DataFrame:
+        """ParetoHqD's selection from scored rows, as `paretohqd.select` returns it."""
+        asked = self.selection | options
 
         def work() -> pl.DataFrame:
             return choose(frame, self.names, self.weights, k=k, **asked).rows
@@ -151,7 +130,13 @@ class Bench(Spending):
         return self.table("select", work, frame, k=k, weights=self.weights.tolist(), **asked)
 
     def table(
-        self, kind: str, work: Callable[[], pl.DataFrame], source: pl.DataFrame, **settings: Any
+        self,
+        kind: str,
+        work: Callable[[], pl.DataFrame],
+        source: pl.DataFrame,
+        *,
+        per: str = "once",
+        **settings: Any,
     ) -> pl.DataFrame:
         """A selection of rows as a step; `source` and `settings` are all that it depends on."""
 
@@ -162,57 +147,16 @@ class Bench(Spending):
             kind, write, settings=settings | {"names": self.names},
             inputs={"rows": hash_frame(source)},
         )  # fmt: skip
-        self.charge(made, "select", "once")
+        self.charge(made, "select", per)
         return pl.read_parquet(made.path / "rows.parquet")
 
-    def fit(
-        self,
-        rows: pl.DataFrame,
-        *,
-        label: str,
-        per: str,
-        share: float,
-        stage: int = 1,
-        steps: int | None = None,
-        start_from: Path | None = None,
-    ) -> Path:
-        """Supervised fine-tuning of one adapter.
-
-        Args:
-            rows: prompt, response and perhaps before; more or fewer than the steps need.
-            label: what the progress bar calls it.
-            per: what the training is repeated for: "once", "objective" or "preference".
-            share: the part of the whole budget that this training may use.
-            stage: 2 for the settings of `train_stage2`.
-            steps: the usual number of steps, where it is not the settings' own.
-            start_from: adapter to train further.
-
-        Returns:
-            Folder of the adapter.
-        """
-        train = self.train_settings(stage)
-        rows = rows.select(c for c in ("prompt", "response", training.BEFORE) if c in rows.columns)
-        lengths = training.row_lengths(self.tokenizer(), rows, train["max_length"])
-        batch = batch_size(train)
-        order = self.order(lengths, batch=batch, share=share, steps=steps or train["max_steps"])
-        ordered = rows[order]
-        train |= {"max_steps": len(order) // batch, "train_sampling_strategy": "sequential"}
-
-        def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-            return training.fit(
-                base, tokenizer, ordered, out, machine=self.session.machine, train=train,
-                lora=self.settings.lora, seed=self.seed, start_from=start_from, on_step=on_step,
-            )  # fmt: skip
-
-        inputs = {"rows": hash_frame(ordered)}
-        if start_from is not None:
-            inputs["adapter"] = hash_path(start_from)
-        made = self.train(
-            "sft", work, label=label, settings={"train": train, "lora": self.settings.lora},
-            inputs=inputs,
+    def note_training(self, label: str, *, order: np.ndarray, steps: int, **rows: int) -> None:
+        """Remember for the page how much of its rows a training saw, and how often."""
+        (count,) = rows.values()
+        self.notes.setdefault("trainings", []).append(
+            {"label": label, **rows, "seen": len(np.unique(order)), "steps": steps,
+             "passes": round(len(order) / count, 2)}
         )  # fmt: skip
-        self.charge(made, "train", per, trained=int(np.asarray(lengths)[order].sum()))
-        return made.path / "adapter"
 
     def train_settings(self, stage: int = 1) -> dict[str, Any]:
         """SFTConfig of a stage with the defaults."""
@@ -258,7 +202,7 @@ class Bench(Spending):
             policy: who answers.
             prompts: column prompt, and before where each has a system message of its own.
             label: what the progress bar calls it.
-            per: what the sampling is repeated for.
+            per: what the sampling is repeated for, see `spending.Cost`.
             seed: of the random numbers.
             samples: answers per prompt.
 

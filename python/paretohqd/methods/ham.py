@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paretohqd.methods.answer_groups import answer_groups
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.methods.policy import Policy
 from paretohqd.stages import hash_frame
@@ -51,7 +52,7 @@ def ham(
     count = min(MOST, len(bench.weights)) if count is None else count
     if not 1 <= count <= MOST:
         raise ValueError(f"count: expected 1 to {MOST} models, got {count}")
-    frame = bench.answer_groups()
+    frame = answer_groups(bench)
     constants = standard_constants(frame, bench.names)
     bench.notes["constants"] = {
         name: {"mean": mean, "deviation": deviation}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from paretohqd.methods.bench import Bench
+from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.ranking import best_rows, standardised
 
@@ -26,9 +27,12 @@ def linear(bench: Bench, *, k: int | None = None, scale: Literal["z", "raw"] = "
     scores = standardised(frame, bench.names) if scale == "z" else raw
     policies = []
     for number, weights in enumerate(bench.preferences):
-        rows = best_rows(bench, frame, scores @ weights, k=k, rank="linear", scale=scale, w=weights)
-        adapter = bench.fit(
-            rows, label=f"linear {number}", per="preference", share=1 / len(bench.weights)
+        rows = best_rows(
+            bench, frame, scores @ weights, k=k, per="preference",
+            rank="linear", scale=scale, w=weights,
+        )  # fmt: skip
+        tuned = fine_tune(
+            bench, rows, label=f"linear {number}", per="preference", share=1 / len(bench.weights)
         )
-        policies.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
+        policies.append(Policy(weights=weights, adapters=((tuned.adapter, 1.0),)))
     return policies

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from paretohqd.methods.answer_groups import answer_groups
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.paired import fit_paired
 from paretohqd.methods.policy import Policy
@@ -27,14 +28,14 @@ def modpo(bench: Bench, *, beta: float = 0.1, steps: int | None = None) -> list[
         beta: how much a difference of log-probabilities counts.
         steps: usual steps of a model; pairs.max_steps or else train.max_steps if not given.
     """
-    frame, names = bench.answer_groups(), bench.names
+    frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
     bench.notes["main objectives"] = [names[main_objective(w)] for w in bench.preferences]
     policies = []
     for number, weights in enumerate(bench.preferences):
         pairs = bench.table(
             "pairs", partial(objective_pairs, frame, names, weights=weights), frame,
-            rule="objective", weights=weights,
+            per="preference", rule="objective", weights=weights,
         )  # fmt: skip
         adapter = fit_paired(
             bench, pairs, label=f"modpo {number}", per="preference",

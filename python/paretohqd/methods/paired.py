@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from paretohqd.methods.bench import Bench, batch_size
@@ -70,8 +69,5 @@ def fit_paired(
         inputs={"pairs": hash_frame(ordered)},
     )  # fmt: skip
     bench.charge(made, "train", per, trained=made.manifest["notes"]["trained_tokens"])
-    passes = float(np.round(len(order) / len(pairs), 2))
-    bench.notes.setdefault("trainings", []).append(
-        {"label": label, "pairs": len(pairs), "steps": train["max_steps"], "passes": passes}
-    )
+    bench.note_training(label, pairs=len(pairs), order=order, steps=train["max_steps"])
     return made.path / "adapter"

@@ -11,6 +11,7 @@ import polars as pl
 from paretohqd.answers import representatives
 from paretohqd.layers import pareto_layers
 from paretohqd.methods.bench import Bench
+from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.ranking import best
 from paretohqd.selection import choose
@@ -74,7 +75,7 @@ def paretohqd(bench: Bench, *, k: int | None = None, **selection: Any) -> list[P
     for number in who:
         policy = Policy(adapters=((adapters[number], 1.0),))
         made = bench.sample(
-            policy, prompts, label=f"stage 2 {number}", per=_repeated(bench, number),
+            policy, prompts, label=f"stage 2 {number}", per="representative",
             seed=bench.seed + 101 + number,
         )  # fmt: skip
         answers.append(made)
@@ -93,22 +94,19 @@ def chosen(
 
     Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
     """
-    usual = "prompt" if bench.settings.selection.one_per_prompt else None
-    distinct = selection.get("distinct", usual)
-    if selection.get("upto") is not None:
-        layer = pareto_layers(frame.select(bench.names), upto=selection["upto"])
+    asked = bench.selection | selection
+    distinct, upto = asked["distinct"], asked["upto"]
+    if upto is not None:
+        layer = pareto_layers(frame.select(bench.names), upto=upto)
         pool = frame.filter(pl.Series(layer >= 0))
         room = len(pool) if distinct is None else pool[distinct].n_unique()
         if room < k:
-            bench.notes["k"] = f"{room} rows in {selection['upto']} layers, {k} were wanted"
+            bench.notes["k"] = f"{room} rows in {upto} layers, {k} were wanted"
             k = room
     if rank == "ray":
         return bench.choose(frame, k=k, **selection)
 
     def work() -> pl.DataFrame:
-        spec = bench.settings.selection
-        asked = {"upto": spec.upto, "at_least": spec.at_least, "bounds": spec.bounds} | selection
-        asked["distinct"] = distinct
         found = choose(frame, bench.names, bench.weights, k=k, **asked)
         pool = frame[found.pool["row"].to_numpy()]
         width = np.where(found.r_max > found.r_min, found.r_max - found.r_min, 1.0)
@@ -120,7 +118,9 @@ def chosen(
             parts.append(rows.with_columns(preference=pl.lit(number)))
         return pl.concat(parts)
 
-    return bench.table("select", work, frame, rank=rank, k=k, **selection)
+    return bench.table(
+        "select", work, frame, rank=rank, k=k, weights=bench.weights.tolist(), **asked
+    )
 
 
 def fit(
@@ -128,15 +128,10 @@ def fit(
 ) -> Path:
     """Train one preference's adapter on its rows."""
     own = rows.filter(pl.col("preference") == number)
-    return bench.fit(
-        own, label=f"stage {stage} {number}", per="preference", share=share, stage=stage,
+    return fine_tune(
+        bench, own, label=f"stage {stage} {number}", per="preference", share=share, stage=stage,
         start_from=before,
-    )  # fmt: skip
-
-
-def _repeated(bench: Bench, number: int) -> str:
-    """A corner answers for its objective; the balanced model answers once."""
-    return "objective" if bench.weights[number].max() > 1 - 1e-6 else "once"
+    ).adapter  # fmt: skip
 
 
 def _policies(bench: Bench, adapters: list[Path]) -> list[Policy]:

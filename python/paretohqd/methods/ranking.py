@@ -36,13 +36,22 @@ def best(
 
 
 def best_rows(
-    bench: Bench, frame: pl.DataFrame, values: ArrayLike, *, k: int | None, **settings: Any
+    bench: Bench,
+    frame: pl.DataFrame,
+    values: ArrayLike,
+    *,
+    k: int | None,
+    per: str,
+    **settings: Any,
 ) -> pl.DataFrame:
-    """The k best rows as a step of the bench; `settings` say what the values are."""
+    """The k best rows as a step, done again `per` preference or objective.
+
+    `settings` say what the values are.
+    """
     k, one = k or bench.settings.selection.k, bench.settings.selection.one_per_prompt
     return bench.table(
         "select", lambda: best(frame, values, k, one_per_prompt=one), frame,
-        k=k, one_per_prompt=one, **settings,
+        per=per, k=k, one_per_prompt=one, **settings,
     )  # fmt: skip
 
 

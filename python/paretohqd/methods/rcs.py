@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from paretohqd.methods.answer_groups import answer_groups
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.paired import fit_paired
 from paretohqd.methods.policy import Policy
@@ -32,7 +33,7 @@ def rcs(
         beta: how much a difference of log-probabilities counts.
         steps: usual steps; pairs.max_steps or else train.max_steps if not given.
     """
-    frame, names = bench.answer_groups(), bench.names
+    frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
     pairs = bench.table(
         "pairs", lambda: consistent_pairs(frame, names, gap=gap), frame,

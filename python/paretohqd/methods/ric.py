@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.methods.bench import Bench
+from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 
 Floats = NDArray[np.float64]
@@ -44,6 +46,10 @@ def ric(
             the other objectives at a corner.
         high: quantile that the whole weight asks for.
     """
+    most = math.ceil(1 / ROUND_SHARE) - 1
+    if not 0 <= rounds <= most:
+        share = f"{ROUND_SHARE:.0%} of the training"
+        raise ValueError(f"rounds={rounds}: each takes {share}, so there can be 0 to {most}")
     frame = bench.scored()
     scores = frame.select(bench.names).to_numpy().astype(np.float64)
     mean, deviation = scores.mean(axis=0), scores.std(axis=0)
@@ -58,15 +64,16 @@ def ric(
     }
     rows = _told(frame, bench.names, reached)
     usual = steps or len(bench.weights) * bench.train_settings()["max_steps"]
-    adapter = bench.fit(
-        rows, label="scores in context", per="once", share=1 - rounds * ROUND_SHARE, steps=usual
-    )
+    adapter = fine_tune(
+        bench, rows, label="scores in context", per="once",
+        share=1 - rounds * ROUND_SHARE, steps=usual,
+    ).adapter  # fmt: skip
     floor = np.quantile(reached, quantile, axis=0)
     good = rows.filter((reached >= floor).any(axis=1))
     for turn in range(rounds):
         policy = Policy(adapters=((adapter, 1.0),))
         rng = np.random.default_rng([bench.seed, 6, turn])
-        prompts = bench.prompts(bench.affordable_prompts(rounds))
+        prompts = bench.prompts(bench.affordable_prompts(rounds - turn))
         asked = rng.dirichlet(np.ones(len(bench.names)), len(prompts))
         told = [scores_text(bench.names, targets(w, *ends)) for w in asked]
         answers = bench.sample(
@@ -78,10 +85,11 @@ def ric(
         bench.notes[f"round {turn + 1}"] = {"answers": len(answers), "kept": int(kept.sum())}
         fresh = _told(answers, bench.names, new).filter(kept)
         old = good[rng.permutation(len(good))[: len(fresh)]]
-        adapter = bench.fit(
-            pl.concat([fresh, old]), label=f"round {turn + 1}", per="once", share=ROUND_SHARE,
-            stage=2, steps=max(1, round(ROUND_SHARE * usual)), start_from=adapter,
-        )  # fmt: skip
+        adapter = fine_tune(
+            bench, pl.concat([fresh, old]), label=f"round {turn + 1}", per="once",
+            share=ROUND_SHARE, stage=2, steps=max(1, round(ROUND_SHARE * usual)),
+            start_from=adapter,
+        ).adapter  # fmt: skip
     return [
         Policy(
             weights=weights,

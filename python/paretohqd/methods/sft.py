@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from paretohqd.methods.bench import Bench, batch_size
+from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 
 
@@ -22,16 +23,17 @@ def sft(bench: Bench, *, rows: int | None = None) -> list[Policy]:
     pool = bench.pool()
     count = min(len(pool), rows or bench.settings.selection.k * len(bench.weights))
     drawn = pool[np.sort(np.random.default_rng([bench.seed, 4]).permutation(len(pool))[:count])]
-    adapter = bench.fit(drawn, label="random rows", per="once", share=1.0)
-    return [Policy(adapters=((adapter, 1.0),))]
+    tuned = fine_tune(bench, drawn, label="random rows", per="once", share=1.0)
+    return [Policy(adapters=((tuned.adapter, 1.0),))]
 
 
 def full(bench: Bench, *, passes: float = 1.0) -> list[Policy]:
-    """Every row of the data, once per preference: the ablation "full data set" of the paper.
+    """All rows without a choice, one model per preference: the paper's ablation "full data set".
 
-    Source: arXiv 2504.16628, ablations. Nothing in it depends on the preference, so the P models
-    differ by the order of their rows alone, and their spread shows how much hypervolume comes from
-    having P models rather than one. Ours: that reading, and the passes.
+    Source: arXiv 2504.16628, ablations. Nothing in it depends on the preference: the P models
+    differ by the order of their rows, and their spread shows how much hypervolume comes from having
+    P models rather than one. Ours: that reading, and the passes. A matched budget may end long
+    before a pass does: each model has then seen other rows, as many as the notes say.
 
     Args:
         bench: what all methods work with.
@@ -42,9 +44,9 @@ def full(bench: Bench, *, passes: float = 1.0) -> list[Policy]:
     policies = []
     for number, weights in enumerate(bench.preferences):
         order = np.random.default_rng([bench.seed, 5, number]).permutation(len(pool))
-        adapter = bench.fit(
-            pool[order], label=f"all rows {number}", per="preference",
+        tuned = fine_tune(
+            bench, pool[order], label=f"all rows {number}", per="preference",
             share=1 / len(bench.weights), steps=steps,
         )  # fmt: skip
-        policies.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
+        policies.append(Policy(weights=weights, adapters=((tuned.adapter, 1.0),)))
     return policies

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from paretohqd.methods.bench import Bench
+from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.morlhf import reinforced
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.ranking import best_rows
@@ -38,10 +39,13 @@ def soups(
             made.append(reinforced(bench, weights, per="objective", share=1 / count, steps=steps))
             continue
         frame = bench.scored()
-        rows = best_rows(bench, frame, frame[name], k=k, rank="corner", objective=name)
-        made.append(
-            bench.fit(rows, label=f"corner {name}", per="objective", share=1 / count, steps=steps)
+        rows = best_rows(
+            bench, frame, frame[name], k=k, per="objective", rank="corner", objective=name
         )
+        tuned = fine_tune(
+            bench, rows, label=f"corner {name}", per="objective", share=1 / count, steps=steps
+        )
+        made.append(tuned.adapter)
     policies = []
     for weights in bench.preferences:
         parts = tuple((path, w) for path, w in zip(made, weights, strict=True) if w > 0)

@@ -28,7 +28,7 @@ class Cost:
     phase: str
     """"select", "train", "generate" or "score"."""
     per: str
-    """What it is done again for: "preference", "objective", or "once" for none."""
+    """What it is done again for: "preference", "objective", "representative" or "once" for none."""
     seconds: float
     """Of the CPU's work; on a GPU, of the clock."""
     trained: int = 0

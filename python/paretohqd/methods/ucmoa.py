@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.methods.bench import Bench
+from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 from paretohqd.rays import preference_grid
 
@@ -32,7 +33,7 @@ def ucmoa(bench: Bench, *, divisions: int | None = None, steps: int | None = Non
     increasing utilities, a token per utility, the choice by percentile. Ours: the library (weighted
     sums, Tchebycheff functions and two power means at the weights of a lattice, on rewards scaled
     to the unit box by their 2 % and 98 % quantiles), the token's place in the system message, and
-    at use the token of the nearest weights, of those the one with the most rows.
+    at use the token of the nearest weights that was trained, of equally near ones the most often.
 
     Args:
         bench: what all methods work with.
@@ -51,18 +52,22 @@ def ucmoa(bench: Bench, *, divisions: int | None = None, steps: int | None = Non
         before=pl.Series([names[token] for token in best], dtype=pl.String)
     )
     usual = steps or len(bench.weights) * bench.train_settings()["max_steps"]
-    adapter = bench.fit(rows, label="utility tokens", per="once", share=1.0, steps=usual)
-    count = np.bincount(best, minlength=len(tokens))
-    bench.notes["utilities"] = {"tokens": len(tokens), "with rows": int((count > 0).sum())}
+    tuned = fine_tune(bench, rows, label="utility tokens", per="once", share=1.0, steps=usual)
+    # Tokens that the training did not come to mean nothing: it may be shorter than the rows.
+    seen = dict(tuned.rows["before"].value_counts().iter_rows())
+    count = np.array([seen.get(name, 0) for name in names])
+    bench.notes["utilities"] = {"tokens": len(tokens), "trained": int((count > 0).sum())}
     at = np.array([lattice[number] for _, number in tokens])
     policies = []
     for weights in bench.preferences:
         distance = np.linalg.norm(at - np.array(weights), axis=1)
-        # Tokens that no row has were never trained; of equally near ones the best known wins.
+        # Of equally near ones the best known wins.
         distance[count == 0] = np.inf
         near = np.flatnonzero(distance <= distance.min() + 1e-9)
         token = int(near[count[near].argmax()])
-        policies.append(Policy(weights=weights, adapters=((adapter, 1.0),), before=names[token]))
+        policies.append(
+            Policy(weights=weights, adapters=((tuned.adapter, 1.0),), before=names[token])
+        )
     return policies
 
 

@@ -12,7 +12,7 @@ from paretohqd.standing.over_seeds import average
 
 PREFERENCES = (1, 3, 11)
 """Numbers of preferences that a cost is told for; the paper has 11."""
-PER = ("once", "objective", "preference", "model")
+PER = ("once", "objective", "preference", "representative")
 COUNTED = ("seconds", "trained", "generated", "scored")
 MEASURED = (
     "best_single", "raw", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
@@ -97,7 +97,9 @@ def cost_table(
     """What each method costs for some numbers of preferences, from its measured parts.
 
     The parts of a run add up to what it cost. Parts per preference grow with the number of
-    preferences; parts once, per objective and per model (of a fixed number of models) do not.
+    preferences; parts per representative (of M corners and the balanced model, see
+    `answers.representatives`) up to M + 1 of them; parts once and per objective do not. Where a
+    model of all preferences trains longer the more there are, it is told as it was trained.
 
     Args:
         standing: from `standing.stand`.
@@ -110,14 +112,14 @@ def cost_table(
         parts have no row.
 
     Raises:
-        ValueError: a part is per something else than `once`, `objective`, `preference` or `model`.
+        ValueError: a part is per something else than PER names.
     """
     rows = []
     for entry in standing["methods"]:
         runs = [standing["runs"][at] for at in entry["places"]]
         runs = [run for run in runs if run["status"] == "ok" and run["costs"]]
         for number in preferences if runs else ():
-            costs = [_cost(run, number) for run in runs]
+            costs = [_cost(run, number, len(standing["objectives"]) + 1) for run in runs]
             row = {"budget": entry["budget"], "method": entry["method"], "preferences": number}
             for name, counted in zip(
                 ("seconds", "trained_tokens", "generated_tokens", "scored"), COUNTED, strict=True
@@ -131,8 +133,8 @@ def cost_table(
     return pl.DataFrame(rows, schema={**schema, "basis": pl.String}, infer_schema_length=None)
 
 
-def _cost(run: Mapping[str, Any], number: int) -> dict[str, float]:
-    """What a run would have cost with another number of preferences."""
+def _cost(run: Mapping[str, Any], number: int, most: int) -> dict[str, float]:
+    """What a run would have cost with another number of preferences; `most` representatives."""
     steered = all(policy["weights"] is not None for policy in run["policies"])
     total = dict.fromkeys(COUNTED, 0.0)
     for part in run["costs"]:
@@ -140,8 +142,11 @@ def _cost(run: Mapping[str, Any], number: int) -> dict[str, float]:
             raise ValueError(
                 f"{run['method']}: a cost is per {part['per']!r}; it can be per {', '.join(PER)}"
             )
-        grows = part["per"] == "preference" and steered
-        times = number / len(run["policies"]) if grows else 1.0
+        times, own = 1.0, len(run["policies"])
+        if steered and part["per"] == "preference":
+            times = number / own
+        elif steered and part["per"] == "representative":
+            times = min(number, most) / min(own, most)
         for name in COUNTED:
             total[name] += times * part.get(name, 0)
     return total

@@ -26,8 +26,8 @@ def standard_constants(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, t
     The mean is that of all answers. The deviation is the one *within* a prompt, pooled over the
     prompts with several answers: sqrt(sum (r - prompt's mean)^2 / sum (answers - 1)). GRPO compares
     answers to one prompt with each other, so this is the spread that its advantages see; what
-    differs from prompt to prompt cancels. Where no prompt has two answers, it is the deviation of
-    all answers. The choice is ours.
+    differs from prompt to prompt cancels. Where less than half of the answers share their prompt
+    with another, it is the deviation of all answers. The choice is ours.
 
     Args:
         frame: one row per answer: the column prompt and one column per reward.
@@ -54,7 +54,8 @@ def standard_constants(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, t
             f"no column {missing[0]!r} to take constants from: the frame has "
             f"{', '.join(frame.columns)}"
         )
-    several = frame["prompt"].is_duplicated().any()
+    # A few prompts that come twice by chance say nothing of the spread within one.
+    several = 2 * int(frame["prompt"].is_duplicated().sum()) >= len(frame)
     found = {}
     for name in names:
         values = frame[name].cast(pl.Float64)
