@@ -1,7 +1,8 @@
 """Record a finished comparison: `python benches/methods.py RUN_FOLDER`.
 
 Copies its tables to benches/results/methods-DATE-MACHINE.csv (a row per method and seed),
-methods-summary-... (per method) and methods-points-... (per policy), and prints the README's table.
+methods-summary-... (per method), methods-points-... (per policy) and methods-costs-... (per method
+and number of preferences), and prints the README's table. A record of the same day is replaced.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     run = Path(sys.argv[1])
     where = f"{date.today().isoformat()}-{machine()}"
-    for table, name in (("methods", ""), ("summary", "summary-"), ("points", "points-")):
+    for table in ("methods", "summary", "points", "costs"):
+        name = "" if table == "methods" else f"{table}-"
         frame = pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
         rounded.write_csv(RESULTS / f"methods-{name}{where}.csv")
@@ -33,7 +37,7 @@ def readme_table(summary: pl.DataFrame, reference: str) -> str:
     """A row per method and budget, best hypervolume first."""
     lines = [
         f"| method | seeds | hypervolume (95 %) | against {reference} | echoes at the base's score "
-        "| follows w | echo | entropy | models | trained tokens | sampled | CPU min |",
+        "| follows w | echo | entropy | models | trained tokens | sampled | min |",
         "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for budget in summary["budget"].unique(maintain_order=True):
@@ -47,12 +51,16 @@ def readme_table(summary: pl.DataFrame, reference: str) -> str:
             minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
             lines.append(
                 f"| {row['method']} | {row['seeds']} "
-                f"| {row['hypervolume']:.3f} ({row['low']:.3f} to {row['high']:.3f}) "
-                f"| {told} | {row['echo_adjusted']:.3f} | {follows} "
-                f"| {row['echo']:.1%} | {row['entropy']:.2f} | {row['models']:.0f} "
+                f"| {number(row['hypervolume'])} ({number(row['low'])} to {number(row['high'])}) "
+                f"| {told} | {number(row['echo_adjusted'])} | {follows} "
+                f"| {row['echo']:.1%} | {number(row['entropy'], 2)} | {row['models']:.0f} "
                 f"| {row['trained_tokens']:,.0f} | {row['generated_tokens']:,.0f} | {minutes} |"
             )
     return "\n".join(lines)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 if __name__ == "__main__":

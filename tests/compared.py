@@ -159,5 +159,6 @@ def standing_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame],
         answers,
         objectives=results["objectives"],
         raw_reference=results["raw_reference"],
+        reference=results["reference"],
         **options,
     )

@@ -184,8 +184,7 @@ def test_a_page_of_little(case):
     }[case]
     results, answers = make(**options)
     if case == "bare":
-        optional = {"name", "limits", "budgets", "preferences", "machine", "versions", "seed",
-                    "reference"}  # fmt: skip
+        optional = {"name", "limits", "budgets", "preferences", "machine", "versions", "seed"}
         results = {k: v for k, v in results.items() if k not in optional}
         wanted = ("method", "kind", "budget", "seed", "error", "policies")
         results["runs"] = [{k: run[k] for k in wanted} for run in results["runs"]]

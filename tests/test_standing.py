@@ -33,7 +33,8 @@ def run(method: str, keys: Sequence[str], *, seed: int = 0, **more: Any) -> dict
 
 
 def stood(runs: Any, answers: Any, **options: Any) -> dict[str, Any]:
-    return stand(runs, answers, objectives=XY, raw_reference=[0.0, 0.0], **options)
+    given = {"objectives": XY, "raw_reference": [0.0, 0.0], "reference": "ParetoHqD"}
+    return stand(runs, answers, **{**given, **options})
 
 
 def entry(found: dict[str, Any], method: str, budget: str = "own") -> dict[str, Any]:

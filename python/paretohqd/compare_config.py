@@ -50,8 +50,8 @@ class Comparison(Config):
     `against` and the method's own options."""
     seeds: tuple[int, ...] = (0,)
     budgets: tuple[Budget, ...] = ("matched",)
-    """`matched`: each method trains on and generates at most as many tokens as `paretohqd` does in
-    all; `own`: each takes its usual steps."""
+    """`matched`: each method trains on and generates as many tokens as `paretohqd` does in all, to
+    the nearest step; `own`: each takes its usual steps."""
     reference: str = "paretohqd"
     """The name of the method that the others are compared with."""
     pairs: Mapping[str, Any] = field(default_factory=dict)

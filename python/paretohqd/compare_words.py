@@ -13,8 +13,9 @@ from paretohqd.findings import mean_and_error
 from paretohqd.methods import METHODS, Policy
 
 BUDGETS = {
-    "matched": "each method trains on and generates at most as many tokens as paretohqd does in "
-    "all, with the same seed; what is sampled for evaluation does not count.",
+    "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "
+    "the same seed, to the nearest step; one that samples stops at whichever runs out first. What "
+    "is sampled for evaluation does not count.",
     "own": "each method takes its usual steps: train.max_steps for each model of a preference, and "
     "as many as all preferences' models for the one model of a method that is told what to aim at.",
 }
@@ -26,7 +27,8 @@ LIMITS = (
     "Reinforcement learning is trained on the very scorers that evaluate it; the others only "
     "choose or label data by them.",
     "Times are of the CPU's work (on a GPU, of the clock), without evaluation; what two methods "
-    "share was done once and is charged to both.",
+    "share was done once and is charged to both. What reinforcement learning samples and scores "
+    "while it trains stands under train.",
 )
 """What no figure on the page can tell, whatever the model."""
 

@@ -17,7 +17,7 @@ from paretohqd.findings import label
 from paretohqd.pages.cost_charts import cost_charts, trade_charts
 from paretohqd.pages.overlay import Look, colours, front_charts, looks, volume_chart
 from paretohqd.pages.page import number, template, write
-from paretohqd.standing.runs import REFERENCE, stand
+from paretohqd.standing.runs import stand
 from paretohqd.standing.tables import cost_table
 from paretohqd.standing.text import caveats, failure
 
@@ -65,12 +65,12 @@ def page(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str
     """The page as text.
 
     Args:
-        results: `objectives`, `runs` and `raw_reference` as `standing.stand` wants them, and
-            what else is known: `reference`, `seed`, `name`, `limits` (sentences), `budgets`
+        results: `objectives`, `runs`, `raw_reference` and `reference` as `standing.stand` wants
+            them, and what else is known: `seed`, `name`, `limits` (sentences), `budgets`
             (what each means), `preferences`, `machine`, `versions`, `config`.
         answers: each policy's held-out answers.
     """
-    reference = results.get("reference", REFERENCE)
+    reference = results["reference"]
     standing = stand(
         results["runs"],
         answers,
@@ -142,8 +142,8 @@ def _budget(
     ablations = [entry for entry in entries if entry["ablation"]]
     charts = front_charts(standing, plain_ones, known, "Methods")
     if any(entry["points"] for entry in ablations):
-        beside = [e for e in plain_ones if e["method"] == standing["reference"]]
-        beside += [e for e in plain_ones if known[e["method"]].base]
+        rivals = {standing["reference"], *(e["compared_with"] for e in ablations)}
+        beside = [e for e in plain_ones if e["method"] in rivals or known[e["method"]].base]
         charts += front_charts(standing, [*beside, *ablations], known, "Ablations")
     own = costs.filter(budget=budget) if len(costs) else costs
     volume = volume_chart(standing, entries, known)

@@ -129,7 +129,7 @@ def front_charts(
         layers = _front_layers(means, seeds, (across, up), known)
         about = (
             f"{title}: mean {across} (across) and {up} (up) of the policies of {len(entries)} "
-            "methods. The table of points holds the same numbers."
+            "methods; points.csv holds the numbers."
         )
         both = f"{title}: {across} and {up}"
         charts.append(finish(layers, both, about, height=430))

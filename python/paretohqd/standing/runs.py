@@ -21,7 +21,6 @@ from paretohqd.layers import pareto_front
 from paretohqd.standing.over_seeds import average, over_seeds
 from paretohqd.standing.resampling import Floats, interval, prompt_shares, volumes
 
-REFERENCE = "ParetoHqD"
 REPLICATES = 2000
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")
 
@@ -32,7 +31,7 @@ def stand(
     *,
     objectives: Sequence[str],
     raw_reference: Sequence[float],
-    reference: str = REFERENCE,
+    reference: str,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -80,7 +79,8 @@ def stand(
         ...     "finished": [True, True]})
         >>> run = {"method": "base", "kind": "base", "budget": "own", "seed": 0, "error": None,
         ...     "policies": [{"weights": None, "answers": "base"}]}
-        >>> found = stand([run], {"base": frame}, objectives=["x", "y"], raw_reference=[0, 0])
+        >>> found = stand(
+        ...     [run], {"base": frame}, objectives=["x", "y"], raw_reference=[0, 0], reference="a")
         >>> found["bounds"]["x"]["low"], found["runs"][0]["raw"]
         ({'value': 2.0, 'method': 'base'}, 2.0)
     """

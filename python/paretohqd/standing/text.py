@@ -77,6 +77,12 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
         "point. The hypervolume of noisy means lies too high, more so with more points; intervals "
         "and verdicts allow for it.",
     ]
+    asked = max((e["policies"] for e in standing["methods"] if e["steered"]), default=0)
+    if 0 < asked < 5:
+        lines.append(
+            f"Follows weights: of {asked} preferences a rank correlation takes few values, and "
+            "large ones come by chance."
+        )
     if standing["prompts"] < 2:
         return [*lines, "There is one prompt, so there are no intervals and no verdicts."]
     compared = sum(bool(entry["against"]["reference"]) for entry in standing["methods"])

@@ -8,8 +8,9 @@ The value of policy k for objective m on a mini-batch of scored answers, several
 the self-normalised importance-weighted mean of the scores: the weights are a softmax, over the
 answers to one prompt, of log pi_k - log pi_base per token of the answer, and the means of the
 prompts are averaged; a prompt's scores are taken relative to their mean, so that the base's value
-is 0. The loss is minus the exact hypervolume of the K vectors of values. Nobody tells a policy a
-preference; K points come out.
+is 0. The loss is minus the exact hypervolume of the K vectors of values, each moved a little its
+own way at every step (see `ham_values.LEAN`): equal values would else stay together. Nobody tells a
+policy a preference; K points come out.
 """
 
 from __future__ import annotations
