@@ -70,8 +70,8 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
     raw = ", ".join(f"{value:.3g}" for value in standing["raw_reference"])
     lines = [
         f"Hypervolume: of mean rewards, {bounds} scaled to 0 to 1 (the range of all runs' points "
-        f"but ablations'), reference point ({origin}): a point at an end of the scale adds nothing "
-        f"there. Raw: unscaled, reference point ({raw}).",
+        f"but ablations'), reference point ({origin}): a point at the lower end of an objective "
+        f"covers nothing. Raw: unscaled, reference point ({raw}).",
         "Echo-adjusted: each echoed answer counts with the base's scores on the same prompt.",
         "Several points always cover more than one: beside each method stands its best single "
         "point. The hypervolume of noisy means lies too high, more so with more points; intervals "
