@@ -1,8 +1,9 @@
-"""Record a finished comparison: `python benches/methods.py RUN_FOLDER`.
+"""Record a finished comparison: `python benches/methods.py RUN_FOLDER [NAME]`.
 
 Copies its tables to benches/results/methods-DATE-MACHINE.csv (a row per method and seed),
 methods-summary-... (per method), methods-points-... (per policy) and methods-costs-... (per method
 and number of preferences), and prints the README's table. A record of the same day is replaced.
+With a name the files are NAME-DATE-MACHINE.csv, NAME-summary-... and so on.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    if len(sys.argv) != 2:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    run = Path(sys.argv[1])
+    run, record = Path(sys.argv[1]), (*sys.argv[2:], "methods")[0]
     where = f"{date.today().isoformat()}-{machine()}"
     for table in ("methods", "summary", "points", "costs"):
         name = "" if table == "methods" else f"{table}-"
         frame = pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
-        rounded.write_csv(RESULTS / f"methods-{name}{where}.csv")
+        rounded.write_csv(RESULTS / f"{record}-{name}{where}.csv")
     reference = json.loads((run / "results.json").read_text("utf-8"))["reference"]
     print(readme_table(pl.read_csv(run / "summary.csv", infer_schema_length=None), reference))
 

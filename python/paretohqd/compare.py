@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -83,10 +82,12 @@ def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
         s.screen.line(f"machine: {s.machine.describe()}")
         pipeline.score(s, 1, pipeline.split(s))
         budgets: dict[int, Tokens] = {}
-        runs, start = [], time.monotonic()
+        runs, before = [], sum(s.folder.seconds().values())
         for number, job in enumerate(jobs, 1):
             runs.append(attempt(s, job, budgets))
-            left = (time.monotonic() - start) / number * (len(jobs) - number)
+            # Work of an earlier start counts with what it took then.
+            spent = sum(s.folder.seconds().values()) - before
+            left = spent / number * (len(jobs) - number)
             s.screen.line(f"{number} of {len(jobs)} done: {job.label}, about {duration(left)} left")
         return finish(s, settings, runs)
     finally:

@@ -191,8 +191,9 @@ class Run:
         return Result(path, json.loads((path / MANIFEST).read_text()))
 
     def seconds(self) -> dict[str, float]:
-        """Seconds that each of this run's stages took, when they were done, in their order."""
-        return {name: self.result(name).manifest["seconds"] for name in self._stages}
+        """Seconds that each of this run's finished stages took, when done, in their order."""
+        finished = (name for name in self._stages if (self.folder / name / MANIFEST).is_file())
+        return {name: self.result(name).manifest["seconds"] for name in finished}
 
     def _finished(self, final: Path, key: str) -> Result | None:
         try:
