@@ -35,15 +35,16 @@ def main() -> None:
 
 
 def readme_table(summary: pl.DataFrame, reference: str) -> str:
-    """A row per method and budget, best hypervolume first."""
+    """A row per method and budget, best hypervolume first; ablations after the methods."""
     lines = [
         f"| method | seeds | hypervolume (95 %) | against {reference} | echoes at the base's score "
         "| follows w | echo | entropy | models | trained tokens | sampled | min |",
         "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for budget in summary["budget"].unique(maintain_order=True):
-        rows = summary.filter(pl.col("budget") == budget, pl.col("hypervolume").is_not_null())
-        lines.append(f"| *budget: {budget}* |" + " |" * 11)
+    ranked = summary.filter(pl.col("hypervolume").is_not_null())
+    ranked = ranked.sort("ablation", maintain_order=True)
+    for (ablation, budget), rows in ranked.group_by("ablation", "budget", maintain_order=True):
+        lines.append(f"| *{'ablations, ' * bool(ablation)}budget: {budget}* |" + " |" * 11)
         for row in rows.sort("hypervolume", descending=True).iter_rows(named=True):
             told = row["reference verdict"] or ""
             if told and row["reference name"] != reference:

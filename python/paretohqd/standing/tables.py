@@ -32,7 +32,9 @@ def methods_table(standing: Mapping[str, Any]) -> pl.DataFrame:
     rows = []
     for run in standing["runs"]:
         ranks = run.get("rank_correlation") or {}
-        row = {name: run[name] for name in ("budget", "method", "kind", "seed", "status", "error")}
+        row = {name: run[name] for name in ("budget", "method", "kind")}
+        row |= {"ablation": bool(run["ablation"])}
+        row |= {name: run[name] for name in ("seed", "status", "error")}
         row |= {"policies": len(run["policies"]), "n": run.get("n")}
         row |= {name: run.get(name) for name in ("hypervolume", "low", "high", "echo_adjusted")}
         row |= {name: run.get(name) for name in MEASURED}
@@ -76,6 +78,7 @@ def summary_table(standing: Mapping[str, Any]) -> pl.DataFrame:
     rows = []
     for entry in standing["methods"]:
         row = {name: entry[name] for name in ("budget", "method", "kind")}
+        row |= {"ablation": bool(entry["ablation"])}
         row |= {"seeds": len(entry["seeds"]), "failed": len(entry["failed"])}
         row |= {"policies": entry["policies"], "hypervolume": entry["hypervolume"]}
         row |= {name: entry[name] for name in ("low", "high", "spread", "echo_adjusted")}
