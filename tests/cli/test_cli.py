@@ -1,0 +1,219 @@
+import json
+import os
+import re
+
+import polars as pl
+import pytest
+from answers_given import FRAME, python
+from polars.testing import assert_frame_equal
+
+import paretohqd as pq
+from finished_run import make_run
+from paretohqd.files import read_frame, write_frame
+
+# ── select ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("of", [".parquet", ".csv", ".jsonl"])
+def test_select_writes_what_paretohqd_select_returns(run, tmp_path, of, ending):
+    source, out = tmp_path / f"in{of}", tmp_path / f"out{ending}"
+    write_frame(FRAME, source)
+    code, said, err = run("select", source, "--objectives", "help,harm", "-k", 10, "-o", out)
+    assert (code, err) == (0, "")
+    expected = pq.choose(FRAME, ["help", "harm"], k=10)
+    sizes, different = expected.layer_sizes(), expected.rows["row"].n_unique()
+    assert said == (
+        f"11 preferences x 10 rows of 200, from a pool of {sum(sizes)} rows in {len(sizes)} "
+        f"layers; {different} different rows\n"
+    )
+    found = read_frame(out)
+    if ending == ".csv":
+        weights = [";".join(map(str, w)) for w in expected.rows["weights"].to_list()]
+        assert found["weights"].to_list() == weights
+        found = found.with_columns(expected.rows["weights"])
+    assert_frame_equal(found, expected.rows, check_dtypes=ending == ".parquet", check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "objectives", "preferences", "options"),
+    [
+        ("help,words:min --preferences 3", {"help": "max", "words": "min"}, 3, {}),
+        ("help,harm:max,words --preferences 6", ["help", "harm", "words"], 6, {}),
+        ("help,harm --preferences 1,0;0.25,0.75", ["help", "harm"], [[1, 0], [0.25, 0.75]], {}),
+        ("help,harm --upto 5", ["help", "harm"], 11, {"upto": 5}),
+        ("help,harm --at-least 90", ["help", "harm"], 11, {"at_least": 90}),
+        ("help,harm --bounds all", ["help", "harm"], 11, {"bounds": "all"}),
+        ("help,harm --scale none", ["help", "harm"], 11, {"scale": "none"}),
+        ("help,harm --distinct prompt", ["help", "harm"], 11, {"distinct": "prompt"}),
+        ("help,harm --threads 1", ["help", "harm"], 11, {"n_threads": 1}),
+    ],
+)
+def test_options_of_select(run, answers, tmp_path, given, objectives, preferences, options):
+    out = tmp_path / "out.parquet"
+    code, _, err = run("select", answers, "-o", out, "-k", 7, "--objectives", *given.split())
+    assert (code, err) == (0, "")
+    expected = pq.select(FRAME, objectives, preferences, k=7, **options)
+    assert_frame_equal(read_frame(out), expected)
+
+
+def test_select_drops_missing_scores_when_asked(run, fails, tmp_path):
+    source, out = tmp_path / "in.csv", tmp_path / "out.csv"
+    write_frame(FRAME.with_columns(help=pl.when(pl.col("words") > 9).then("help")), source)
+    command = ["select", source, "-o", out, "--objectives", "help,harm", "-k", 2]
+    assert re.match(r"column 'help' holds \d+ nulls? \(first at row \d+\)", fails(*command))
+    assert not out.exists()
+    assert run(*command, "--nan", "drop")[0] == 0
+    assert read_frame(out)["help"].null_count() == 0
+
+
+def test_an_old_output_is_replaced(run, answers, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+    assert run("select", answers, "-o", out, "--objectives", "help,harm", "-k", 1)[0] == 0
+    assert len(read_frame(out)) == 11
+    assert sorted(os.listdir(tmp_path)) == ["answers.parquet", "out.csv"]
+
+
+# ── layers ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_layers(run, answers, tmp_path):
+    out = tmp_path / "out.jsonl"
+    objectives = {"help": "max", "words": "min"}
+    code, said, err = run("layers", answers, "--objectives", "help,words:min", "-o", out)
+    expected = FRAME.pareto.layers(objectives)
+    assert (code, err) == (0, "")
+    assert_frame_equal(read_frame(out), expected, check_dtypes=False)
+    front, number = (expected["layer"] == 0).sum(), expected["layer"].n_unique()
+    assert said == f"{front} of 200 rows on the front; 200 in {number} layers\n"
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [
+        (["--upto", 2], {"upto": 2}),
+        (["--at-least", 40], {"at_least": 40}),
+        (["--by", "prompt"], {"by": "prompt"}),
+    ],
+)
+def test_options_of_layers(run, answers, tmp_path, given, options):
+    out = tmp_path / "out.parquet"
+    code, said, _ = run("layers", answers, "--objectives", "help,harm", "-o", out, *given)
+    expected = FRAME.pareto.layers(["help", "harm"], **options)
+    assert code == 0
+    assert_frame_equal(read_frame(out), expected)
+    within = expected.filter(pl.col("layer") >= 0)
+    assert said.endswith(f"; {len(within)} in {within['layer'].n_unique()} layers\n")
+
+
+def test_layers_of_no_rows(run, tmp_path):
+    write_frame(FRAME[:0], tmp_path / "in.parquet")
+    code, said, _ = run(
+        "layers", tmp_path / "in.parquet", "--objectives", "help", "-o", tmp_path / "out.parquet"
+    )
+    assert (code, said) == (0, "0 of 0 rows on the front; 0 in 0 layers\n")
+
+
+# ── score and report ─────────────────────────────────────────────────────────────────────────
+
+
+def test_score_adds_columns_and_says_how(run, answers, tmp_path):
+    out = tmp_path / "out.parquet"
+    code, said, err = run(
+        "score", answers, "-o", out, "--reward", "tone=embedded:positivity",
+        "--reward", "info=embedded:informativeness",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert said == "200 answers scored by tone, info\n"
+    found = read_frame(out)
+    assert_frame_equal(found.select(FRAME.columns), FRAME)
+    assert found.columns[-2:] == ["tone", "info"]
+    manifest = json.loads((tmp_path / "out.parquet.manifest.json").read_text())
+    assert manifest["rows"] == 200
+    assert [reward["name"] for reward in manifest["rewards"]] == ["tone", "info"]
+
+
+def test_score_reads_other_columns(run, answers, tmp_path):
+    out = tmp_path / "out.parquet"
+    columns = ["--prompt", "response", "--response", "prompt"]
+    reward = ["--reward", "tone=embedded:positivity"]
+    assert run("score", answers, "-o", out, *reward, *columns)[0] == 0
+    assert read_frame(out)["tone"].n_unique() == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--reward", "x=embedded:harmles"], "did you mean 'harmless'"),
+        (["--reward", "help=embedded:harmless"], r"already has the column\(s\) help"),
+        (["--reward", "x=embedded:harmless", "--prompt", "q"], "no column 'q' to score"),
+        (["--reward", "x=embedded:harmless", "--template", "{prompt}"], "--template is for reward"),
+    ],
+)
+def test_wrong_scores(fails, answers, tmp_path, arguments, message):
+    assert re.search(message, fails("score", answers, "-o", tmp_path / "out.csv", *arguments))
+    assert os.listdir(tmp_path) == ["answers.parquet"]
+
+
+def test_report(run, fails, tmp_path):
+    folder = tmp_path / "finished"
+    make_run(folder, ["help", "harm"], [(1.0, 0.0), (0.0, 1.0)], stages=1)
+    code, said, err = run("report", folder)
+    assert (code, said, err) == (0, f"{folder / 'report.html'}\n", "")
+    page = tmp_path / "page.html"
+    assert run("report", folder, "-o", page)[:2] == (0, f"{page}\n")
+    assert page.read_text().startswith("<!")
+    (tmp_path / "empty").mkdir()
+    for name in ("empty", "none"):
+        assert str(tmp_path / name) in fails("report", tmp_path / name)
+        assert not (tmp_path / name / "report.html").exists()
+
+
+# ── as a command ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_as_a_module(answers, tmp_path):
+    out = tmp_path / "out.csv"
+    command = ["-m", "paretohqd", "select", answers, "--objectives", "help,harm", "-k", 3, "-o"]
+    done = python(*command, out)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(read_frame(out)) == 33
+    refused = python(*command, answers)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.count("\n") == 1
+
+
+BASE = """
+import sys
+
+class Absent:
+    names = {"torch", "transformers", "trl", "peft", "datasets", "accelerate", "gguf", "altair",
+             "yaml", "rich", "jinja2", "vl_convert", "pandas", "pyarrow", "sklearn"}
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from paretohqd.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_select_needs_numpy_and_polars_alone(answers, tmp_path):
+    out = tmp_path / "out.parquet"
+    command = ["select", answers, "--objectives", "help,harm", "-k", 3, "-o", out]
+    done = python("-c", BASE, *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_frame_equal(read_frame(out), pq.select(FRAME, ["help", "harm"], k=3))
+
+
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_without_the_extra_other_commands_say_what_to_install(tmp_path, command):
+    path = tmp_path / "run.yaml"
+    path.write_text("run: x\n")
+    done = python("-c", BASE, command, path)
+    assert done.returncode == 1
+    message = r"paretohqd: error: \w+ is not installed: pip install 'paretohqd\[train\]'\n"
+    assert re.fullmatch(message, done.stderr)

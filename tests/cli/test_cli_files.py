@@ -1,0 +1,184 @@
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+
+import numpy as np
+import polars as pl
+import pytest
+from answers_given import FRAME, python
+from polars.testing import assert_frame_equal
+
+import paretohqd as pq
+from paretohqd.files import read_frame, write_frame
+
+
+@pytest.mark.parametrize(
+    "given", [["parts"], ["parts/*.parquet"], [f"parts/{i}.parquet" for i in range(4)]]
+)
+def test_folders_patterns_and_lists(run, folder, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    command = ["--objectives", "help,harm", "--preferences", "3", "-k", "5", "-o", "out.parquet"]
+    assert run("select", *given, *command)[0] == 0
+    assert_frame_equal(
+        read_frame(tmp_path / "out.parquet"), pq.select(FRAME, ["help", "harm"], 3, k=5)
+    )
+    assert run("layers", *given, "--objectives", "help,harm", "--upto", 2, "-o", "out.csv")[0] == 0
+    expected = FRAME.pareto.layers(["help", "harm"], upto=2)
+    assert read_frame(tmp_path / "out.csv")["layer"].to_list() == expected["layer"].to_list()
+
+
+def test_select_within_groups(run, folder, tmp_path):
+    out = tmp_path / "out.parquet"
+    code, said, _ = run(
+        "select", folder, "-o", out, "--objectives", "help,harm:min", "--by", "prompt", "-k", 1,
+        "--preferences", "frank=0.8,0.2;kind=0.2,0.8",
+    )  # fmt: skip
+    expected = pq.select(
+        FRAME, {"help": "max", "harm": "min"}, {"frank": [0.8, 0.2], "kind": [0.2, 0.8]}, k=1,
+        by="prompt",
+    )  # fmt: skip
+    assert code == 0
+    assert "2 preferences x 1 rows of 200 within groups" in said
+    assert_frame_equal(read_frame(out), expected)
+    assert expected["preference_name"].unique(maintain_order=True).to_list() == ["frank", "kind"]
+
+
+def test_the_file_says_how_it_was_made(run, folder, tmp_path):
+    out = tmp_path / "out.parquet"
+    run("select", folder, "-o", out, "--objectives", "help,harm", "-k", 5, "--distinct", "prompt")
+    manifest = json.loads(pl.read_parquet_metadata(out)["paretohqd"])
+    found = pq.choose(FRAME, ["help", "harm"], k=5, distinct="prompt")
+    assert manifest["version"] == version("paretohqd")
+    assert manifest["layers"] == found.layer_sizes()
+    assert manifest["options"]["distinct"] == "prompt"
+    assert manifest["r_max"] == found.r_max.tolist()
+    assert manifest["input"] == str(folder)
+    run("layers", folder, "-o", out, "--objectives", "help,harm", "--at-least", 9)
+    assert json.loads(pl.read_parquet_metadata(out)["paretohqd"])["at_least"] == 9
+
+
+def test_explain_needs_no_output(run, folder):
+    code, said, _ = run("select", folder, "--objectives", "help,harm:min", "-k", 5, "--explain")
+    found = pq.choose(FRAME, {"help": "max", "harm": "min"}, k=5)
+    assert code == 0
+    assert found.explain() in said
+    sizes = found.layer_sizes()
+    for part in (
+        f"200 in all, {sum(sizes)} in the pool", f"{len(sizes)} in the pool, with {sizes[0]},",
+        f"harm (min): worst {found.r_min[1]:g}, best {found.r_max[1]:g}",
+        f"(1, 0): {found.overlap()[0, 1]:.2f}",
+    ):  # fmt: skip
+        assert part in said
+
+
+def test_select_needs_something_to_do(fails, folder):
+    assert "name a file to write" in fails("select", folder, "--objectives", "help,harm")
+
+
+def test_a_memory_limit_that_is_too_low(fails, tmp_path):
+    front = pl.DataFrame({"a": np.arange(30_000.0), "b": -np.arange(30_000.0)})
+    write_frame(front, tmp_path / "front.parquet")
+    out = tmp_path / "out.parquet"
+    options = ["--objectives", "a,b", "--upto", 1, "--memory-limit", "100kB"]
+    said = fails("select", tmp_path / "front.parquet", "-o", out, *options)
+    assert "take more than the memory limit" in said
+    assert not out.exists()
+
+
+def test_pipes(folder):
+    rows = FRAME.write_ndjson()
+    options = ["-o", "-", "--objectives", "help,harm", "-k", 3]
+    select = python("-m", "paretohqd", "select", "-", *options, input=rows)
+    expected = pq.select(FRAME, ["help", "harm"], k=3)
+    assert_frame_equal(pl.read_ndjson(select.stdout.encode()), expected, check_dtypes=False)
+    assert select.stderr.startswith("11 preferences x 3 rows of 200")
+    layers = python("-m", "paretohqd", "layers", folder, "-o", "-", "--objectives", "help,harm")
+    assert_frame_equal(
+        pl.read_ndjson(layers.stdout.encode()), FRAME.pareto.layers(["help", "harm"]),
+        check_dtypes=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "standard input: no rows"), ("{no json", "standard input: no JSON lines: ")],
+)
+def test_pipes_with_nothing_in_them(text, message):
+    done = python("-m", "paretohqd", "layers", "-", "-o", "-", "--objectives", "a,b", input=text)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"paretohqd: error: {message}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_enough(tmp_path):
+    write_frame(
+        pl.DataFrame({"a": np.arange(200_000.0), "b": np.ones(200_000)}), tmp_path / "x.csv"
+    )
+    command = (
+        f"{sys.executable} -m paretohqd layers {tmp_path / 'x.csv'} -o - --objectives a,b | head -1"
+    )
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert json.loads(done.stdout) == {"a": 0.0, "b": 1.0, "layer": 199_999}
+    assert done.stderr == ""
+
+
+def test_a_bad_file_leaves_the_old_output(fails, folder, tmp_path):
+    out = tmp_path / "out.parquet"
+    out.write_bytes(b"old")
+    path = folder / "2.parquet"
+    path.write_bytes(path.read_bytes()[:400])
+    for command in ("select", "layers"):
+        said = fails(command, folder, "-o", out, "--objectives", "help,harm")
+        assert f"{path}: cannot be read: " in said
+    assert out.read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["out.parquet", "parts"]
+
+
+def test_rows_are_counted_on_a_terminal(folder, tmp_path):
+    """A terminal of its own, through `script`, sees the line redrawn."""
+    from paretohqd.counting import RowCounter
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    screen = Terminal()
+    counter = RowCounter(200, file=screen)
+    counter.every = 0
+    pq.choose(folder, ["help", "harm"], 3, k=5, progress=counter)
+    counter.close()
+    assert "\r200 of 200 rows, " in screen.getvalue()
+    assert screen.getvalue().endswith(" \r")
+    lines = io.StringIO()
+    counter = RowCounter(file=lines)
+    counter(50)
+    assert lines.getvalue() == ""
+    counter.every = 0
+    counter(60)
+    assert lines.getvalue().startswith("60 rows, ")
+
+
+FULL = """
+import resource, signal, sys
+from paretohqd.cli import main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".jsonl"])
+def test_a_full_disk_leaves_the_old_output(answers, tmp_path, ending):
+    out = tmp_path / f"out{ending}"
+    out.write_text("old")
+    done = python("-c", FULL, "layers", answers, "--objectives", "help,harm", "-o", out)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(
+        f"paretohqd: error: {out}: cannot be written: .*File too large.*\n", done.stderr
+    )
+    assert out.read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["answers.parquet", out.name]
