@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paretohqd.standing.runs import stand
+
+XY = ("x", "y")
 TWO = ("relevance", "harmless logit")
 CORNERS = ([1.0, 0.0], [0.5, 0.5], [0.0, 1.0])
 LIMITS = [
@@ -152,8 +155,6 @@ def make(
 
 
 def standing_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame], **options: Any):
-    from paretohqd.standing.runs import stand
-
     return stand(
         results["runs"],
         answers,
@@ -161,4 +162,28 @@ def standing_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame],
         raw_reference=results["raw_reference"],
         reference=results["reference"],
         **options,
+    )
+
+
+def run(method: str, keys: Sequence[str], *, seed: int = 0, **more: Any) -> dict[str, Any]:
+    """A run without costs; `weights` None unless given."""
+    weights = more.pop("weights", [None] * len(keys))
+    policies = [{"weights": w, "answers": k} for w, k in zip(weights, keys, strict=True)]
+    plain = {"kind": method, "budget": "own", "error": None, "policies": policies}
+    return {"method": method, "seed": seed, **plain, **more}
+
+
+def stood(runs: Any, answers: Any, **options: Any) -> dict[str, Any]:
+    given = {"objectives": XY, "raw_reference": [0.0, 0.0], "reference": "ParetoHqD"}
+    return stand(runs, answers, **{**given, **options})
+
+
+def entry(found: dict[str, Any], method: str, budget: str = "own") -> dict[str, Any]:
+    return next(e for e in found["methods"] if (e["method"], e["budget"]) == (method, budget))
+
+
+def bounds_of(found: dict[str, Any]) -> np.ndarray:
+    """(2, m) lowest and highest mean rewards."""
+    return np.array(
+        [[e[side]["value"] for e in found["bounds"].values()] for side in ("low", "high")]
     )
