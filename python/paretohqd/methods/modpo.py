@@ -11,7 +11,13 @@ from paretohqd.methods.policy import Policy
 from paretohqd.pairs import main_objective, objective_pairs, standardise
 
 
-def modpo(bench: Bench, *, beta: float = 0.1, steps: int | None = None) -> list[Policy]:
+def modpo(
+    bench: Bench,
+    *,
+    beta: float = 0.1,
+    steps: int | None = None,
+    learning_rate: float | None = None,
+) -> list[Policy]:
     """One model per preference on pairs, with a margin of the other objectives' rewards.
 
     Source: Zhou et al., "Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct
@@ -27,6 +33,7 @@ def modpo(bench: Bench, *, beta: float = 0.1, steps: int | None = None) -> list[
         bench: what all methods work with.
         beta: how much a difference of log-probabilities counts.
         steps: usual steps of a model; pairs.max_steps or else train.max_steps if not given.
+        learning_rate: in place of the settings' own; 1e-4 without any.
     """
     frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
@@ -40,6 +47,7 @@ def modpo(bench: Bench, *, beta: float = 0.1, steps: int | None = None) -> list[
         adapter = fit_paired(
             bench, pairs, label=f"modpo {number}", per="preference",
             share=1 / len(bench.weights), beta=beta, weight=max(weights), steps=steps,
+            learning_rate=learning_rate,
         )  # fmt: skip
         policies.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
     return policies

@@ -24,6 +24,7 @@ def fit_paired(
     beta: float,
     weight: float = 1.0,
     steps: int | None = None,
+    learning_rate: float | None = None,
 ) -> Path:
     """Train one adapter on pairs, repeated and shuffled to the steps or the budget.
 
@@ -36,6 +37,7 @@ def fit_paired(
         beta: of the loss, see `pairwise.fit_pairs`.
         weight: of the main objective.
         steps: usual steps; pairs.max_steps or else train.max_steps if not given.
+        learning_rate: in place of the settings' own.
 
     Returns:
         Folder of the adapter.
@@ -47,6 +49,8 @@ def fit_paired(
     pairwise.check_settings(given, lora)
     usual = bench.train_settings()
     train = {**pairwise.DEFAULTS, "max_length": usual["max_length"], **given}
+    if learning_rate is not None:
+        train["learning_rate"] = learning_rate
     steps = steps or given.get("max_steps") or usual["max_steps"]
     pairs = pairs.select(
         c for c in ("prompt", "chosen", "rejected", pairwise.MARGIN) if c in pairs.columns

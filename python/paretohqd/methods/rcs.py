@@ -17,6 +17,7 @@ def rcs(
     gap: Literal["min", "sum"] = "min",
     beta: float = 0.1,
     steps: int | None = None,
+    learning_rate: float | None = None,
 ) -> list[Policy]:
     """One model on pairs whose winner is better in every objective: one point, no preference.
 
@@ -32,6 +33,7 @@ def rcs(
         gap: how the differences of a pair become one number.
         beta: how much a difference of log-probabilities counts.
         steps: usual steps; pairs.max_steps or else train.max_steps if not given.
+        learning_rate: in place of the settings' own; 1e-4 without any.
     """
     frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
@@ -41,6 +43,7 @@ def rcs(
     )  # fmt: skip
     bench.notes["prompts with a consistent pair"] = len(pairs) / frame["prompt"].n_unique()
     adapter = fit_paired(
-        bench, pairs, label="consistent pairs", per="once", share=1.0, beta=beta, steps=steps
-    )
+        bench, pairs, label="consistent pairs", per="once", share=1.0, beta=beta, steps=steps,
+        learning_rate=learning_rate,
+    )  # fmt: skip
     return [Policy(adapters=((adapter, 1.0),))]
