@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 from paretohqd import cli, compare, generation, training
+from paretohqd.compare_config import Entry
+from paretohqd.compare_plan import Job
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.strict import to_mapping
 from small_comparison import comparison, do
@@ -101,7 +103,7 @@ def test_a_method_that_fails_does_not_end_the_others(
     monkeypatch.setitem(METHODS, "sft", sft)
     methods = ["sft", "base", "paretohqd"]
     lines = do(comparison(parts, str(tmp_path / "run"), methods=methods))
-    beside = "failed-sft-matched-seed-0.txt"
+    (beside,) = (path.name for path in (tmp_path / "run").glob("failed-sft-matched-seed-0-*.txt"))
     told = "RuntimeError: the adapter exploded"
     assert f"sft (matched, seed 0) failed: {told} (more in {beside})" in lines
     assert "Traceback" in (tmp_path / "run" / beside).read_text()
@@ -111,6 +113,16 @@ def test_a_method_that_fails_does_not_end_the_others(
         "failed", told, 100,
     )  # fmt: skip
     assert found.filter(pl.col("method") != "sft")["status"].to_list() == ["ok", "ok"]
+    monkeypatch.undo()
+    do(comparison(parts, str(tmp_path / "run"), methods=methods))
+    assert not (tmp_path / "run" / beside).exists(), "what went right has no failure"
+
+
+def test_titles_that_differ_fail_in_different_files() -> None:
+    titles = ["L = 1", "L - 1", "方法一", "方法二"]
+    names = {Job(Entry(method="sft", name=title), "own", 0).failure for title in titles}
+    assert len(names) == 4
+    assert all(name.isascii() and " " not in name for name in names)
 
 
 def test_tables_do_without_the_shape_of_the_front(

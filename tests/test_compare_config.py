@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
-from paretohqd.compare import plan
 from paretohqd.compare_config import Comparison
+from paretohqd.compare_plan import check_together, plan
 from paretohqd.config import load_settings
 from paretohqd.strict import from_mapping, to_mapping
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("compare*.yaml"))
+
+OWN = {"method": "sft", "against": "paretohqd", "budgets": ["own"]}
 
 
 def comparison(**more: Any) -> Comparison:
@@ -75,6 +77,51 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
         ({"methods": [{"method": "linear", "k": 0}]}, "k: expected a whole number from 1 on"),
         ({"methods": [{"method": "stage1", "upto": "5"}]}, "upto: expected a whole number"),
         ({"methods": [{"method": "rcs", "beta": 0}]}, "beta: expected a number above 0, got 0"),
+        ({"methods": [{"method": "ric", "quantile": 1.5}]}, "expected a number from 0 to 1, got 1"),
+        ({"methods": [{"method": "ric", "rounds": 7}]}, "a whole number from 0 to 6, got 7"),
+        (
+            {"methods": [{"method": "ric", "low": 0.99}]},
+            "low must be below high, got 0.99 and",
+        ),
+        ({"methods": [{"method": "ham", "count": 13}]}, "a whole number from 1 to 12, got 13"),
+        ({"methods": [{"method": "stage1", "distinct": 5}]}, "distinct: expected a text, got 5"),
+        (
+            {"methods": [{"method": "stage1", "upto": 2, "at_least": 9}]},
+            r"methods\[0\]: give upto or at_least, and not both",
+        ),
+        (
+            {
+                "methods": [
+                    "paretohqd",
+                    {"method": "sft", "against": "paretohqd", "budgets": ["own"]},
+                ]
+            },
+            r"methods\[1\]\.against: sft has budgets own, and paretohqd matched: with none",
+        ),
+        (
+            {
+                "seeds": [0, 1],
+                "methods": [
+                    "paretohqd",
+                    {"method": "sft", "seeds": [0]},
+                    {"method": "base", "against": "sft", "seeds": [1]},
+                ],
+            },
+            "base has seeds 1, and sft 0: with none in common nothing is compared",
+        ),
+        ({"train": {"max_steps": -1}}, "train.max_steps: .* whole number from 1 on, got -1"),
+        (
+            {"train_stage2": {"num_train_epochs": 2}},
+            "train_stage2.num_train_epochs: .* counts",
+        ),
+        (
+            {"pairs": {"per_device_train_batch_size": 0}},
+            "pairs.per_device_train_batch_size: a",
+        ),
+        (
+            {"objectives": [{"name": n, "scorer": "embedded:harmless"} for n in ("a", "seed")]},
+            r"objectives\[1\]\.name: 'seed' is a column of the comparison's own",
+        ),
         (
             {"methods": ["paretohqd", {"method": "ric", "steps": 9}]},
             r"methods\[1\]\.steps: under a matched budget .* set budgets: \[own\]",
@@ -92,6 +139,35 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
 def test_bad_settings(more: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         list(plan(comparison(**more)))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"lora": {"use_dora": True}}, r"lora\.use_dora: soups add adapters up"),
+        ({"reinforcement": {"learning_rat": 1}}, "did you mean learning_rate"),
+        ({"pairs": {"learning_rat": 1}}, "did you mean learning_rate"),
+        (
+            {"reinforcement": {"lr_scheduler_type": "linear"}},
+            r"reinforcement\.lr_scheduler_type: linear needs to know the number of steps",
+        ),
+        (
+            {"reinforcement": {"lr_scheduler_type": "constant_with_warmup", "warmup_steps": 0.1}},
+            r"reinforcement\.warmup_steps: 0\.1 needs to know the number of steps",
+        ),
+    ],
+)
+def test_settings_that_a_method_cannot_work_with(more: dict[str, Any], message: str) -> None:
+    settings = comparison(methods=["paretohqd", "morlhf", "soups"], **more)
+    with pytest.raises(ValueError, match=message):
+        check_together(settings, list(plan(settings)))
+    if "reinforcement" in more and "lr_scheduler_type" in more["reinforcement"]:
+        steps = comparison(methods=["morlhf"], budgets=["own"], **more)
+        check_together(steps, list(plan(steps)))
+
+
+def test_a_quantile_may_be_0() -> None:
+    assert list(plan(comparison(methods=[{"method": "ric", "low": 0}], budgets=["own"])))
 
 
 def test_a_budget_of_ones_own_needs_no_reference() -> None:

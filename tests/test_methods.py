@@ -12,10 +12,13 @@ import polars as pl
 import pytest
 
 from paretohqd.compare_words import described
+from paretohqd.config import Generation
 from paretohqd.methods import METHODS, Bench
 from paretohqd.methods.ranking import best
 from paretohqd.methods.ric import ric, scores_text, targets
+from paretohqd.methods.spending import Spending, Tokens
 from paretohqd.methods.ucmoa import KINDS, ranked_highest
+from paretohqd.stages import Result
 from paretohqd.training import prompt_lengths
 from small_comparison import comparison, do
 
@@ -24,18 +27,19 @@ WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 
 SOUPS = {"method": "soups", "name": "soups, rl", "corners": "rl"}
 ONLINE = {"method": "ric", "name": "ric, online", "rounds": 1}
+AGAIN = {"method": "paretohqd", "name": "paretohqd, whole pool", "bounds": "all"}
 
 
 @pytest.fixture(scope="module")
 def results(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What every method gave under the matched budget."""
     run = tmp_path_factory.mktemp("methods") / "run"
-    do(comparison(parts, str(run), methods=[*METHODS, SOUPS, ONLINE], train__max_steps=80))
+    do(comparison(parts, str(run), methods=[*METHODS, SOUPS, ONLINE, AGAIN], train__max_steps=80))
     found = json.loads((run / "results.json").read_text())["runs"]
     return {one["method"]: one | {"folder": run} for one in found}
 
 
-NAMES = [*METHODS, SOUPS["name"], ONLINE["name"]]
+NAMES = [*METHODS, SOUPS["name"], ONLINE["name"], AGAIN["name"]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,6 +64,34 @@ def test_a_matched_budget_is_used_and_kept(results: dict[str, dict[str, Any]], n
     assert generated <= 1.02 * limit[1]
     # Who samples what it trains on may run out of either.
     assert trained >= 0.98 * limit[0] or generated >= 0.98 * limit[1]
+
+
+@pytest.mark.parametrize("name", ["ric, online", "paretohqd, whole pool"])
+def test_what_short_answers_leave_pays_for_more(
+    results: dict[str, dict[str, Any]], name: str
+) -> None:
+    found, allowed = results[name], results["paretohqd"]["generated_tokens"]
+    samplings = 3 if name != "ric, online" else 1
+    longest = 8
+    assert 0 <= allowed - found["generated_tokens"] < samplings * longest
+
+
+def test_parts_of_a_sampling_that_a_budget_pays_for() -> None:
+    account = Spending(Tokens(0, 100), Generation(max_new_tokens=10), seed=0, clock="seconds")
+    done = Result(Path(), {"seconds": 1.0})
+    parts = []
+    for part in account.affordable(30, samples=1, rounds=2):
+        parts.append((part.start, part.stop))
+        account.charge(done, "generate", "once", generated=4 * (part.stop - part.start))
+    assert parts == [(0, 5), (5, 8), (8, 9), (9, 10), (10, 11)]
+    assert account.generated == 44, "one of 10 tokens more might go beyond 50"
+    assert next(account.affordable(30, samples=2, rounds=1)) == slice(0, 2)
+    with pytest.raises(
+        ValueError, match=r"pay for 6 answer\(s\) of up to 10 tokens in each of 1 r"
+    ):
+        next(account.affordable(30, samples=6, rounds=1))
+    free = Spending(None, Generation(max_new_tokens=10), seed=0, clock="seconds")
+    assert list(free.affordable(30, samples=9, rounds=3)) == [slice(0, 30)]
 
 
 def test_what_a_method_trains_is_what_it_is_charged(results: dict[str, dict[str, Any]]) -> None:
@@ -102,6 +134,26 @@ def test_rows_that_a_message_makes_too_long_are_left_out(
     # A negative score has a sign, so that some rows are longer still.
     left_out, _, rest = told.partition(" ")
     assert (int(left_out) >= count, rest) == (True, "rows that fill max_length=75")
+
+
+def test_columns_that_are_no_text_do_no_harm(
+    bench: Callable[..., Bench], parts: Path, tmp_path: Path
+) -> None:
+    data = pl.read_parquet(parts / "data.parquet")
+    picture = pl.struct(pl.lit(b"\x89PNG").alias("bytes"), pl.lit("a.png").alias("path"))
+    data.with_columns(picture=picture).write_parquet(tmp_path / "data.parquet")
+    b = bench(data__source=str(tmp_path / "data.parquet"))
+    assert "picture" not in b.scored().columns
+    assert b.choose(b.scored(), k=2).height == 4
+
+
+def test_one_way_to_end_the_pool_stands_in_place_of_the_other(
+    bench: Callable[..., Bench],
+) -> None:
+    b = bench(selection__upto=3)
+    assert b.asked({})["upto"] == 3
+    assert (b.asked({"at_least": 9})["upto"], b.asked({"at_least": 9})["at_least"]) == (None, 9)
+    assert b.asked({"bounds": "all"})["upto"] == 3
 
 
 def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:

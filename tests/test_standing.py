@@ -99,7 +99,11 @@ def test_a_method_is_compared_with_the_one_it_names():
     assert rival["name"] == "b"
     gain = entry(found, "c")["hypervolume"] - entry(found, "b")["hypervolume"]
     assert rival["mean"] == pytest.approx(gain)
-    assert "c against b: better" in render(found)
+    text = render(found)
+    assert "c against b: better" in text
+    assert "less ParetoHqD" in text
+    (row,) = (line.split() for line in text.splitlines() if line.startswith("c  "))
+    assert "better" not in row[5:8], "the difference to another is not in ParetoHqD's column"
     assert summary_table(found).filter(method="c")["reference name"].to_list() == ["b"]
     runs[-1]["budget"] = "matched"
     assert entry(stood(runs, answers), "c", "matched")["against"]["reference"] is None

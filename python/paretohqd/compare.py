@@ -7,22 +7,20 @@ comparison goes on; the tables and the page are made anew from what the stages h
 from __future__ import annotations
 
 import os
-import re
 import traceback
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from paretohqd import evaluation, pipeline, scoring
-from paretohqd.compare_config import Comparison, Entry
+from paretohqd.compare_config import Comparison
+from paretohqd.compare_plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
 from paretohqd.convexity import unsupported_share
 from paretohqd.likelihood import likelihood
 from paretohqd.methods import METHODS, Bench, Policy
-from paretohqd.methods.options import check_options
 from paretohqd.methods.spending import Tokens
 from paretohqd.pages.compare_report import load, write_comparison
 from paretohqd.progress import Screen, duration
@@ -30,11 +28,6 @@ from paretohqd.session import Session
 from paretohqd.stages import hash_frame, hash_path, versions
 from paretohqd.standing import tables as standing_tables
 from paretohqd.standing.runs import stand
-from paretohqd.strict import check_keys
-from paretohqd.trainers import pairwise, reinforcement
-
-REFERENCE = "paretohqd"
-"""The method whose tokens are the matched budget."""
 
 TABLES = {
     "methods": standing_tables.methods_table,
@@ -43,20 +36,6 @@ TABLES = {
     "costs": standing_tables.cost_table,
 }
 """The files that a comparison ends with."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """One method with one seed and one budget."""
-
-    entry: Entry
-    budget: str
-    seed: int
-
-    @property
-    def label(self) -> str:
-        """Its name on the screen."""
-        return f"{self.entry.title} ({self.budget}, seed {self.seed})"
 
 
 def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
@@ -74,8 +53,7 @@ def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
     jobs = list(plan(settings))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("a comparison is one process: start it without accelerate launch")
-    reinforcement.check_settings(settings.reinforcement, settings.lora, "reinforcement")
-    pairwise.check_settings(settings.pairs, settings.lora, "pairs")
+    check_together(settings, jobs)
     s = Session(settings, screen=screen)
     try:
         s.screen.line(f"paretohqd compare in {s.folder.folder}")
@@ -92,43 +70,6 @@ def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
         return finish(s, settings, runs)
     finally:
         s.folder.close()
-
-
-def plan(settings: Comparison) -> Iterator[Job]:
-    """What is to be done, seed by seed, in an order in which budgets are known when needed.
-
-    Raises:
-        ValueError: an unknown method or option, a value that an option cannot have, or a matched
-            budget without the method that it is measured from.
-    """
-    entries = settings.entries()
-    for place, entry in enumerate(entries):
-        check_keys([entry.method], METHODS, f"methods[{place}]")
-        budgets = entry.budgets or settings.budgets
-        check_options(entry.method, entry.options, budgets, f"methods[{place}]")
-    measure = next((e for e in entries if e.title == e.method == REFERENCE and not e.options), None)
-    order = [entry for entry in (measure, *entries) if entry is not None]
-    done = set()
-    for seed in dict.fromkeys(s for e in entries for s in e.seeds or settings.seeds):
-        for entry in order:
-            for budget in entry.budgets or settings.budgets:
-                if seed not in (entry.seeds or settings.seeds):
-                    continue
-                if (
-                    budget == "matched"
-                    and entry.method != "base"  # which spends nothing
-                    and (measure is None or seed not in (measure.seeds or settings.seeds))
-                ):
-                    raise ValueError(
-                        f"methods: a matched budget is as many tokens as {REFERENCE} takes, so "
-                        f"name {REFERENCE} without options and with seed {seed}, or set "
-                        f"budgets: [own] for {entry.title}"
-                    )
-                job = Job(entry, budget, seed)
-                key = (entry.title, budget, seed)
-                if key not in done:
-                    done.add(key)
-                    yield job
 
 
 def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
@@ -161,12 +102,12 @@ def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
         message = " ".join(str(error).split())
         if not isinstance(error, ValueError) or not message:  # a message for developers
             message = f"{type(error).__name__}: {message}"
-        beside = f"failed-{re.sub(r'[^A-Za-z0-9]+', '-', job.label).strip('-')}.txt"
-        s.folder.write_text(beside, traceback.format_exc())
-        s.screen.line(f"{job.label} failed: {message} (more in {beside})")
+        s.folder.write_text(job.failure, traceback.format_exc())
+        s.screen.line(f"{job.label} failed: {message} (more in {job.failure})")
         policies, keys = [], []
         found["error"] = message
     else:
+        (s.folder.folder / job.failure).unlink(missing_ok=True)
         if measured_from:
             budgets[job.seed] = Tokens(bench.trained, bench.generated)
     if any(policy.before for policy in policies):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -10,6 +10,9 @@ from paretohqd.config import Config, within
 from paretohqd.strict import from_mapping
 
 Budget = Literal["own", "matched"]
+
+TAKEN = ("budget", "method", "seed", "n", "collapse", "group")
+"""Columns that a comparison makes besides those of a run, so that no objective is called so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,14 @@ class Comparison(Config):
         _check_seeds(self.seeds, "seeds")
         if not self.budgets or len(set(self.budgets)) < len(self.budgets):
             raise ValueError(f"budgets: must differ, and be at least one, got {self.budgets}")
+        for place, objective in enumerate(self.objectives):
+            if objective.name in TAKEN:
+                raise ValueError(
+                    f"objectives[{place}].name: {objective.name!r} is a column of the comparison's "
+                    "own: choose another name"
+                )
+        for section in ("train", "train_stage2", "pairs"):
+            _check_steps(getattr(self, section), section)
         within(self, "", 0, None, "sample_pairs")
         if self.sample_pairs == 1:
             raise ValueError("sample_pairs: a pair needs 2 answers or more; 0 samples none")
@@ -81,7 +92,7 @@ class Comparison(Config):
 
         Raises:
             ValueError: a section without a method, two entries of one name, or one to compare with
-                that is none of them.
+                that is none of them or never under the same budget and seed.
         """
         own = {f.name for f in fields(Entry)} - {"options"}
         found = []
@@ -103,9 +114,38 @@ class Comparison(Config):
         if self.reference not in (*names, type(self).reference):
             raise ValueError(f"reference: no method is called {self.reference!r}")
         for place, entry in enumerate(found):
-            if entry.against not in (None, *names):
-                raise ValueError(f"methods[{place}].against: no method is called {entry.against!r}")
+            if entry.against is None:
+                continue
+            where = f"methods[{place}].against"
+            if entry.against not in names:
+                raise ValueError(f"{where}: no method is called {entry.against!r}")
+            rival = found[names.index(entry.against)]
+            for name in ("budgets", "seeds"):
+                own, other = (getattr(e, name) or getattr(self, name) for e in (entry, rival))
+                if not set(own) & set(other):
+                    raise ValueError(
+                        f"{where}: {entry.title} has {name} {_listed(own)}, and {rival.title} "
+                        f"{_listed(other)}: with none in common nothing is compared"
+                    )
         return found
+
+
+def _listed(values: Iterable[Any]) -> str:
+    return ", ".join(map(str, values))
+
+
+def _check_steps(given: Mapping[str, Any], section: str) -> None:
+    """Refuse what would not say in whole numbers how long a training is."""
+    if "num_train_epochs" in given:
+        raise ValueError(
+            f"{section}.num_train_epochs: a comparison counts steps: give {section}.max_steps"
+        )
+    for name in ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"):
+        value = given.get(name, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(
+                f"{section}.{name}: a comparison needs a whole number from 1 on, got {value!r}"
+            )
 
 
 def _check_seeds(seeds: tuple[int, ...], where: str) -> None:

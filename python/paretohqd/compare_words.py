@@ -16,8 +16,9 @@ BUDGETS = {
     "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "
     "the same seed, to the nearest step; one that samples stops at whichever runs out first. What "
     "is sampled for evaluation does not count.",
-    "own": "each method takes its usual steps: train.max_steps for each model of a preference, and "
-    "as many as all preferences' models for the one model of a method that is told what to aim at.",
+    "own": "each method takes its usual steps: train.max_steps for each model of a preference (a "
+    "pass for full data, pairs.max_steps where pairs have their own, 30 for GRPO), and as many as "
+    "all preferences' models for the one model of a method that is told what to aim at.",
 }
 """What the budgets mean."""
 
@@ -33,9 +34,8 @@ LIMITS = (
 """What no figure on the page can tell, whatever the model."""
 
 SMALL = (
-    "A model of 135 million parameters, trained for some dozens of steps on one machine, says "
-    "little about models of billions: neither the order of the methods nor their distances carry "
-    "over."
+    "A model of 135 million parameters, trained for minutes on one machine, says little about "
+    "models of billions: neither the order of the methods nor their distances carry over."
 )
 
 

@@ -35,12 +35,12 @@ def answer_groups(bench: Bench) -> pl.DataFrame:
             f"{bench.title} needs two answers or more per prompt, and the data have one: set "
             "sample_pairs to sample them from the base"
         )
-    asked = bench.prompts(bench.affordable_prompts(count))
     answers = bench.sample(
-        Policy(), asked, label="answers to compare", per="once", seed=bench.seed + 301,
-        samples=count,
+        Policy(), bench.prompts_to_answer(), label="answers to compare", per="once",
+        seed=bench.seed + 301, samples=count,
     )  # fmt: skip
-    bench.notes["answers compared"] = f"of the base: {len(asked)} prompts x {count} answers"
+    prompts = answers["prompt"].n_unique()
+    bench.notes["answers compared"] = f"of the base: {prompts} prompts x {count} answers"
     return _several(answers)
 
 

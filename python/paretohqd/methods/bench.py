@@ -76,6 +76,8 @@ class Bench(Spending):
         """The offline rows with one column per objective; scoring them is charged once."""
         result = self.session.folder.result("stage1/score")
         frame = pl.read_parquet(result.path / "scored.parquet").drop(training.BEFORE, strict=False)
+        # Pictures and the like are no text: no method looks at them, and they have no hash.
+        frame = frame.select(c for c, kind in frame.schema.items() if "Binary" not in str(kind))
         if not self._charged_scores:
             self._charged_scores = True
             self.charge(result, "score", "once", scored=len(frame))
@@ -88,6 +90,10 @@ class Bench(Spending):
             return frame
         rng = np.random.default_rng([self.seed, 2])
         return frame[np.sort(rng.permutation(len(frame))[:count])]
+
+    def prompts_to_answer(self) -> pl.DataFrame:
+        """The usual number of prompts; under a budget all, for it says how many are answered."""
+        return self.prompts(None if self.allowed else self.settings.generation.prompts)
 
     def tokenizer(self) -> Any:
         """The base's tokenizer."""
@@ -120,9 +126,16 @@ class Bench(Spending):
             "distinct": "prompt" if spec.one_per_prompt else None,
         }  # fmt: skip
 
+    def asked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings' options of selection with others in their place."""
+        stop = {"upto", "at_least"}
+        # One way to end the pool stands in place of the other.
+        own = dict.fromkeys(stop) if stop & options.keys() else {}
+        return {**self.selection, **own, **options}
+
     def choose(self, frame: pl.DataFrame, *, k: int, **options: Any) -> pl.DataFrame:
         """ParetoHqD's selection from scored rows, as `paretohqd.select` returns it."""
-        asked = self.selection | options
+        asked = self.asked(options)
 
         def work() -> pl.DataFrame:
             return choose(frame, self.names, self.weights, k=k, **asked).rows
@@ -195,8 +208,11 @@ class Bench(Spending):
         per: str,
         seed: int,
         samples: int = 1,
+        rounds: int = 1,
     ) -> pl.DataFrame:
         """Answers to train on: sampled, cleaned as stage 2 cleans them, and scored.
+
+        Under a budget prompts are answered in a shuffled order for as long as it pays for them.
 
         Args:
             policy: who answers.
@@ -205,17 +221,24 @@ class Bench(Spending):
             per: what the sampling is repeated for, see `spending.Cost`.
             seed: of the random numbers.
             samples: answers per prompt.
+            rounds: samplings that what is left of a budget is for, this one included.
 
         Returns:
             prompt, response, sample, tokens, finished, the prompts' own columns but prompt, and one
             column per objective.
         """
-        made = self.answered(policy, prompts, label=label, seed=seed, samples=samples)
-        self.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
-        frame = pl.read_parquet(made.path / "answers.parquet")
-        own = prompts.drop("prompt")[np.repeat(np.arange(len(prompts)), samples)]
-        frame, dropped = usable(self.settings, pl.concat([frame, own], how="horizontal"))
-        return self.score(frame, per=per, dropped=dropped)
+        if self.allowed is not None:
+            prompts = prompts[np.random.default_rng([self.seed, 9]).permutation(len(prompts))]
+        parts = []
+        for part in self.affordable(len(prompts), samples=samples, rounds=rounds):
+            asked = prompts[part]
+            made = self.answered(policy, asked, label=label, seed=seed, samples=samples)
+            self.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
+            frame = pl.read_parquet(made.path / "answers.parquet")
+            own = asked.drop("prompt")[np.repeat(np.arange(len(asked)), samples)]
+            frame, dropped = usable(self.settings, pl.concat([frame, own], how="horizontal"))
+            parts.append(self.score(frame, per=per, dropped=dropped))
+        return pl.concat(parts)
 
     def answered(
         self, policy: Policy, prompts: pl.DataFrame, *, label: str, seed: int, samples: int = 1

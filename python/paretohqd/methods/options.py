@@ -16,7 +16,8 @@ from paretohqd.strict import check_keys
 
 SPENDING = ("steps", "passes")
 """Options that say how long a method trains."""
-MAY_BE_0 = ("rounds",)
+WITHIN = {"rounds": (0, 6), "count": (1, 12), "quantile": (0, 1), "low": (0, 1), "high": (0, 1)}
+"""The least and the largest value of some options; other numbers are above 0."""
 
 
 def check_options(
@@ -25,8 +26,9 @@ def check_options(
     """Refuse what a method would not understand, before anything is trained.
 
     Raises:
-        ValueError: an unknown option (with the nearest known one), a value of the wrong kind or
-            none of those that there are, or a number of steps under a matched budget.
+        ValueError: an unknown option (with the nearest known one), a value of the wrong kind, out
+            of range or none of those that there are, two options that exclude each other, or a
+            number of steps under a matched budget.
 
     Example:
         >>> check_options("soups", {"corners": "RL"}, ["own"], "methods[0]")
@@ -43,6 +45,12 @@ def check_options(
                 f"{where}.{name}: under a matched budget the tokens say how long a method trains: "
                 "set budgets: [own]"
             )
+    if options.get("upto") is not None and options.get("at_least") is not None:
+        raise ValueError(f"{where}: give upto or at_least, and not both")
+    defaults = {p.name: p.default for p in inspect.signature(METHODS[method]).parameters.values()}
+    ends = [options.get(name, defaults.get(name)) for name in ("low", "high")]
+    if None not in ends and not ends[0] < ends[1]:
+        raise ValueError(f"{where}: low must be below high, got {ends[0]} and {ends[1]}")
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -65,10 +73,17 @@ def _check(name: str, hint: Any, value: Any, where: str) -> None:
     known = [word for kind in literals for word in typing.get_args(kind)]
     if known and value not in known:
         raise ValueError(f"{where}: expected one of {', '.join(map(str, known))}, got {value!r}")
+    if str in kinds and not isinstance(value, str):
+        raise ValueError(f"{where}: expected a text, got {value!r}")
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if int in kinds and float not in kinds:
-        least = 0 if name in MAY_BE_0 else 1
-        if not number or not isinstance(value, int) or value < least:
-            raise ValueError(f"{where}: expected a whole number from {least} on, got {value!r}")
-    elif float in kinds and not (number and 0 < value < math.inf):
-        raise ValueError(f"{where}: expected a number above 0, got {value!r}")
+    whole = int in kinds and float not in kinds
+    kind = "a whole number" if whole else "a number"
+    right = number and (isinstance(value, int) or not whole)
+    if name in WITHIN:
+        least, most = WITHIN[name]
+        if not right or not least <= value <= most:
+            raise ValueError(f"{where}: expected {kind} from {least} to {most}, got {value!r}")
+    elif whole and not (right and value >= 1):
+        raise ValueError(f"{where}: expected {kind} from 1 on, got {value!r}")
+    elif float in kinds and not (right and 0 < value < math.inf):
+        raise ValueError(f"{where}: expected {kind} above 0, got {value!r}")

@@ -70,13 +70,13 @@ def paretohqd(bench: Bench, *, k: int | None = None, **selection: Any) -> list[P
     shares = [count / sum(steps) / len(bench.weights) for count in steps]
     adapters = [fit(bench, first, number, 1, shares[0], None) for number in numbers]
     who = representatives(bench.weights)
-    prompts = bench.prompts(bench.affordable_prompts(len(who)))
+    prompts = bench.prompts_to_answer()
     answers = []
-    for number in who:
+    for turn, number in enumerate(who):
         policy = Policy(adapters=((adapters[number], 1.0),))
         made = bench.sample(
             policy, prompts, label=f"stage 2 {number}", per="representative",
-            seed=bench.seed + 101 + number,
+            seed=bench.seed + 101 + number, rounds=len(who) - turn,
         )  # fmt: skip
         answers.append(made)
     # Only selection's columns: the answers of two models of one prompt are two rows.
@@ -94,7 +94,7 @@ def chosen(
 
     Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
     """
-    asked = bench.selection | selection
+    asked = bench.asked(selection)
     distinct, upto = asked["distinct"], asked["upto"]
     if upto is not None:
         layer = pareto_layers(frame.select(bench.names), upto=upto)

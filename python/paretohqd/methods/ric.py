@@ -73,12 +73,12 @@ def ric(
     for turn in range(rounds):
         policy = Policy(adapters=((adapter, 1.0),))
         rng = np.random.default_rng([bench.seed, 6, turn])
-        prompts = bench.prompts(bench.affordable_prompts(rounds - turn))
+        prompts = bench.prompts_to_answer()
         asked = rng.dirichlet(np.ones(len(bench.names)), len(prompts))
         told = [scores_text(bench.names, targets(w, *ends)) for w in asked]
         answers = bench.sample(
             policy, prompts.with_columns(before=pl.Series(told)), label=f"round {turn + 1}",
-            per="once", seed=bench.seed + 201 + turn,
+            per="once", seed=bench.seed + 201 + turn, rounds=rounds - turn,
         )  # fmt: skip
         new = (answers.select(bench.names).to_numpy() - mean) / deviation
         kept = (new >= floor).any(axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,24 +73,34 @@ class Spending:
         seconds = float(result.manifest[self._clock])
         self.costs.append(Cost(phase=phase, per=per, seconds=seconds, **counts))
 
-    def affordable_prompts(self, rounds: int) -> int:
-        """Prompts to answer in each of some rounds: the usual number, or what the budget pays for.
+    def affordable(self, prompts: int, *, samples: int, rounds: int) -> Iterator[slice]:
+        """Which of some prompts to answer next: all, or until this round's tokens are used up.
+
+        The longest answers there may be are paid for, so that the budget is not exceeded; what
+        shorter ones leave pays for further prompts. The caller charges each part before it asks
+        for the next.
+
+        Args:
+            prompts: how many there are.
+            samples: answers per prompt.
+            rounds: samplings that what is left of the budget is for, this one included.
 
         Raises:
-            ValueError: it does not pay for one.
+            ValueError: the budget does not pay for one prompt.
         """
-        usual = self._generation.prompts
         if self.allowed is None:
-            return usual
-        # By the longest answer there may be: what is sampled must not exceed the budget.
-        longest = self._generation.max_new_tokens
-        count = (self.allowed.generated - self.generated) // rounds // longest
-        if count < 1:
+            yield slice(0, prompts)
+            return
+        most = self.generated + (self.allowed.generated - self.generated) // rounds
+        price, done = samples * self._generation.max_new_tokens, 0
+        while done < prompts and (count := (most - self.generated) // price) > 0:
+            yield slice(done, done + count)
+            done += count
+        if not done:
             raise ValueError(
-                f"a budget of {self.allowed.generated} generated tokens does not pay for one "
-                f"answer of up to {longest} tokens in each of {rounds} rounds"
+                f"a budget of {self.allowed.generated} generated tokens does not pay for "
+                f"{samples} answer(s) of up to {price // samples} tokens in each of {rounds} rounds"
             )
-        return min(usual, count)
 
     def order(self, lengths: Sequence[int], *, batch: int, share: float, steps: int) -> np.ndarray:
         """Rows in the order of training: `steps` of them, or what `share` of the budget pays for.

@@ -106,7 +106,7 @@ def cost_table(
 
     Args:
         standing: from `standing.stand`.
-        preferences: numbers of preferences.
+        preferences: numbers of preferences; those that the runs had come besides.
 
     Returns:
         One row per budget, method and number: `seconds`, `trained_tokens`, `generated_tokens`,
@@ -118,6 +118,8 @@ def cost_table(
         ValueError: a part is per something else than PER names.
     """
     rows = []
+    had = {entry["policies"] for entry in standing["methods"] if entry["steered"]}
+    preferences = sorted({*preferences, *had})
     for entry in standing["methods"]:
         runs = [standing["runs"][at] for at in entry["places"]]
         runs = [run for run in runs if run["status"] == "ok" and run["costs"]]

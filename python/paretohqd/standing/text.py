@@ -88,9 +88,9 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
     compared = sum(bool(entry["against"]["reference"]) for entry in standing["methods"])
     lines.append(
         f"Intervals: 95 %, paired bootstrap over {standing['prompts']} prompts "
-        f"({standing['replicates']:,} replicates), seeds drawn too; a difference is that over the "
-        "seeds that both methods have, and paired by seed. Where the interval of a difference "
-        "contains 0 no difference was seen; if none existed, about "
+        f"({standing['replicates']:,} replicates), seeds drawn too; a difference is over the "
+        "seeds that both methods have, if any, and paired by seed. Where the interval of a "
+        "difference contains 0 no difference was seen; if none existed, about "
         f"{compared / 20:.1f} of these {compared} comparisons would still show one."
     )
     counts = {len(entry["seeds"]) for entry in standing["methods"] if entry["seeds"]}
@@ -116,7 +116,9 @@ def _table(entries: Sequence[Mapping[str, Any]], reference: str) -> list[str]:
         row = [entry["method"], f"{len(entry['seeds'])}", _number(entry["hypervolume"])]
         row += ["-" if entry["low"] is None else f"{low} to {high}"]
         row += [_number(entry["echo_adjusted"]), _number(entry["best_single"])]
-        row += [_difference(rival), rival["verdict"] if rival else "-"]
+        # What is compared with another method has its verdict in a line of its own.
+        usual = rival if rival and rival["name"] == reference else None
+        row += [_difference(usual), usual["verdict"] if usual else "-"]
         row += [base["verdict"] if base else "-", _percent(entry["echo"])]
         row += [_percent(entry["collapse"]), _number(entry["words"], 0)]
         row += [_number(entry["rank_mean"], 2), _number(entry["models"], 0)]

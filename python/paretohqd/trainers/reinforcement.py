@@ -90,6 +90,25 @@ def check_settings(given: Mapping[str, Any], lora: Mapping[str, Any], where: str
     training.check_settings(given, lora, where, kind=GRPOConfig, reserved=RESERVED)
 
 
+def check_budgeted(given: Mapping[str, Any], where: str = "grpo") -> None:
+    """Refuse settings that need the number of steps: a budget of tokens gives none.
+
+    Raises:
+        ValueError: a learning rate that changes over all steps, or a warm-up as a share of them.
+    """
+    chosen = {**DEFAULTS, **given}
+    kind, warmup = str(chosen["lr_scheduler_type"]), chosen.get("warmup_steps", 0)
+    for name, value, wrong in (
+        ("lr_scheduler_type", kind, not kind.startswith("constant")),
+        ("warmup_steps", warmup, 0 < warmup < 1),
+    ):
+        if wrong:
+            raise ValueError(
+                f"{where}.{name}: {value} needs to know the number of steps, and a budget of "
+                "tokens gives none: use constant and whole steps, or a number of steps in its place"
+            )
+
+
 def reinforce(
     model: Any,
     tokenizer: Any,
@@ -158,12 +177,8 @@ def reinforce(
     wish = {"trained_tokens": trained_tokens, "generated_tokens": generated_tokens}
     limits = {name: limit for name, limit in wish.items() if limit is not None}
     budget = Budget(steps=STEPS if steps is None and not limits else steps, tokens=limits)
-    schedule = str(chosen["lr_scheduler_type"])
-    if limits and not schedule.startswith("constant"):
-        raise ValueError(
-            f"lr_scheduler_type: {schedule} needs to know the number of steps, and "
-            "a budget of tokens gives none: use constant, or steps in its place"
-        )
+    if limits:
+        check_budgeted(chosen)
     set_seed(seed)
     with quiet():
         arguments = GRPOConfig(
