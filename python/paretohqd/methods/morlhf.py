@@ -25,10 +25,9 @@ def morlhf(
     rewards of what the model itself says. Ours: GRPO (arXiv 2402.03300), small scale, not the
     papers' PPO, with 4 prompts x 4 answers a step and no pull towards the base; each reward is
     standardised by frozen constants of the offline answers, or the one with the widest scores would
-    decide alone; answers beyond the echo gate get three deviations less than the
-    mean, worse than nearly all others. It is trained on the very
-    scorers that evaluate it, and its result hangs on the learning rate: 1e-4, 3e-4 (the default)
-    and 1e-3 belong side by side.
+    decide alone; answers beyond the echo gate get three deviations less than the mean, which is
+    worse than nearly all others. It is trained on the very scorers that evaluate it, and its result
+    hangs on the learning rate: 1e-4, 3e-4 (the default) and 1e-3 belong side by side.
 
     Args:
         bench: what all methods work with.
