@@ -28,7 +28,7 @@ def answer_groups(bench: Bench) -> pl.DataFrame:
     prompts, count = several["prompt"].n_unique(), bench.settings.sample_pairs
     enough = min(bench.settings.generation.prompts, frame["prompt"].n_unique() / 2)
     if prompts and (prompts >= enough or not count):
-        bench.notes["answers compared"] = f"the data's own: {len(several)} of {prompts} prompts"
+        bench.notes["answers compared"] = f"the data's own: {len(several)} to {prompts} prompts"
         return _known_ends(several)
     if not count:
         raise ValueError(

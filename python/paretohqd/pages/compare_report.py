@@ -21,6 +21,8 @@ from paretohqd.standing.runs import stand
 from paretohqd.standing.tables import cost_table
 from paretohqd.standing.text import caveats, failure
 
+DESCRIBED = ("about", "source", "exact", "ours")
+"""What a method says of itself."""
 SAMPLE_PROMPTS = 4
 SAMPLE_POLICIES = 3
 FLAGS = ("short", "repetitive", "echo")
@@ -115,6 +117,8 @@ def plain(value: object) -> str:
     Example:
         >>> plain({"relevance": {"mean": 0.0131, "se": 0.022}, "rows": 480, "kept": [1, 2]})
         'relevance: (mean: 0.013, se: 0.022), rows: 480, kept: 1, 2'
+        >>> plain([{"label": "corner 1", "rows": 80}, {"label": "corner 2", "rows": 80}])
+        'corner 1 (rows: 80); corner 2 (rows: 80)'
     """
     if isinstance(value, Mapping):
         parts = []
@@ -123,10 +127,19 @@ def plain(value: object) -> str:
             parts.append(f"{name}: ({inner})" if isinstance(part, Mapping) else f"{name}: {inner}")
         return ", ".join(parts)
     if isinstance(value, list | tuple):
-        return ", ".join(f"({plain(v)})" if isinstance(v, Mapping) else plain(v) for v in value)
+        several = any(isinstance(part, Mapping) for part in value)
+        return ("; " if several else ", ").join(map(_labelled, value))
     if isinstance(value, float) and isfinite(value) and not value.is_integer():
         return number(value) if abs(value) >= 0.001 else f"{value:.2g}"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _labelled(value: object) -> str:
+    """One of several notes; a mapping's label stands before the rest of it."""
+    if not isinstance(value, Mapping):
+        return plain(value)
+    rest = plain({name: part for name, part in value.items() if name != "label"})
+    return f"{value['label']} ({rest})" if "label" in value else f"({rest})"
 
 
 def _budget(
@@ -171,14 +184,16 @@ def _parts(costs: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
 
 
 def _methods(standing: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What is said of each method, once."""
-    told = ("about", "source", "exact", "ours")
-    found: dict[str, dict[str, Any]] = {}
+    """What is said of each kind of method, once, and which ones are of it."""
+    found: dict[tuple[str | None, ...], dict[str, None]] = {}
     for entry in standing["methods"]:
-        found.setdefault(
-            entry["method"], {"name": entry["method"], "told": {t: entry[t] for t in told}}
-        )
-    return [entry for entry in found.values() if any(entry["told"].values())]
+        told = tuple(entry[name] for name in DESCRIBED)
+        if any(told):
+            found.setdefault(told, {})[entry["method"]] = None
+    return [
+        {"names": list(names), "told": dict(zip(DESCRIBED, told, strict=True))}
+        for told, names in found.items()
+    ]
 
 
 def _notes(standing: Mapping[str, Any]) -> list[dict[str, Any]]:
