@@ -133,6 +133,17 @@ def test_notes_costs_and_answers_are_shown(demo, read):
     assert number(row["relevance"]) in read.text
 
 
+def test_what_a_method_says_of_itself_stands_once():
+    results, answers = make(budgets=["own"], seeds=[0])
+    for each in results["runs"]:
+        if each["ablation"] or each["method"] == "ParetoHqD":
+            each |= {"about": "The rows nearest to a ray.", "source": "arXiv 2504.16628"}
+    text = page(results, answers)
+    assert text.count("<dd>The rows nearest to a ray.</dd>") == 1
+    names = text.partition("<dd>The rows nearest")[0].rpartition("<dt>")[2]
+    assert names.count('class="name"') == 1 + len(ABLATIONS)
+
+
 def test_hostile_text_stays_text():
     methods = [(HOSTILE, *METHODS[0][1:]), *METHODS[4:7]]
     objectives = ["<script>alert(1)</script>", "a.b[0]'\""]
