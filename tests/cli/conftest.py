@@ -1,8 +1,8 @@
 """A command called in this process, and the rows as a file."""
 
 import pytest
-from answers_given import FRAME
 
+from cli.answers_given import FRAME
 from paretohqd import cli
 from paretohqd.files import write_frame
 

@@ -4,10 +4,10 @@ import re
 
 import polars as pl
 import pytest
-from answers_given import FRAME, python
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
+from cli.answers_given import FRAME, python
 from finished_run import make_run
 from paretohqd.files import read_frame, write_frame
 

@@ -3,9 +3,9 @@ from importlib.metadata import version
 
 import polars as pl
 import pytest
-from answers_given import FRAME
 
 import paretohqd as pq
+from cli.answers_given import FRAME
 from paretohqd import cli
 from paretohqd.files import write_frame
 

@@ -9,10 +9,10 @@ from importlib.metadata import version
 import numpy as np
 import polars as pl
 import pytest
-from answers_given import FRAME, python
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
+from cli.answers_given import FRAME, python
 from paretohqd.files import read_frame, write_frame
 
 
