@@ -301,7 +301,7 @@ def test_a_score_that_is_not_finite(causal: Path, tmp_path: Path, value: float) 
         ({"prompts": ["Hi", "tea " * 1200]}, r"^1 of 2 prompts leave no room for 6 new tokens"),
         (
             {"trained_tokens": 10**4, "settings": {"lr_scheduler_type": "linear"}},
-            r"^grpo.lr_scheduler_type: linear needs to know the number of steps",
+            r"^grpo\.lr_scheduler_type: linear needs to know the number of steps",
         ),
     ],
 )
