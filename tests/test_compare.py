@@ -62,6 +62,10 @@ def test_what_is_done_is_not_done_again(
     lines = do(comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1]))
     first = next(line for line in lines if line.startswith("1 of 6 done"))
     assert "about 0" not in first, "an estimate from what the work took, not from finding it done"
+    again = do(comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1]))
+    told = [[line for line in said if " done: " in line] for said in (lines, again)]
+    assert len(told[0]) == 6
+    assert told[0] == told[1], "no clock of its own"
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*.parquet")}
     assert (finished / "methods.csv").read_bytes() == csv, "seconds are those of the work itself"
 

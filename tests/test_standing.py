@@ -282,6 +282,8 @@ def test_costs_grow_as_their_parts_say():
     assert steered["trained_tokens"].to_list() == pytest.approx([113.5, 177, 51.5 + 11 * 63])
     assert steered["generated_tokens"].to_list() == pytest.approx([904.5, 909, 900 + 11 * 4.5])
     assert steered["basis"].to_list() == ["computed", "measured", "computed"]
+    other = cost_table(stood(runs, {"a": frame}), preferences=(1, 11)).filter(method="steered")
+    assert other["preferences"].to_list() == [1, 2, 11], "the number that was run is always told"
     plain = table.filter(method="plain")
     assert plain["seconds"].to_list() == [79.0] * 3
     assert set(plain["basis"]) == {"no preferences"}

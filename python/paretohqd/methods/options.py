@@ -11,12 +11,17 @@ from typing import Any, Literal
 
 from paretohqd.methods import METHODS
 from paretohqd.methods.paretohqd import OPTIONS
+from paretohqd.methods.ric import MOST_ROUNDS
 from paretohqd.selection import choose
 from paretohqd.strict import check_keys
+from paretohqd.trainers.ham_values import MOST
 
 SPENDING = ("steps", "passes")
 """Options that say how long a method trains."""
-WITHIN = {"rounds": (0, 6), "count": (1, 12), "quantile": (0, 1), "low": (0, 1), "high": (0, 1)}
+WITHIN = {
+    "rounds": (0, MOST_ROUNDS), "count": (1, MOST),
+    "quantile": (0, 1), "low": (0, 1), "high": (0, 1),
+}  # fmt: skip
 """The least and the largest value of some options; other numbers are above 0."""
 
 

@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 ROUND_SHARE = 0.15
 """Part of the training that each online round gets."""
+MOST_ROUNDS = math.ceil(1 / ROUND_SHARE) - 1
+"""So many rounds leave something for the offline training."""
 
 
 def ric(
@@ -46,10 +48,9 @@ def ric(
             the other objectives at a corner.
         high: quantile that the whole weight asks for.
     """
-    most = math.ceil(1 / ROUND_SHARE) - 1
-    if not 0 <= rounds <= most:
+    if not 0 <= rounds <= MOST_ROUNDS:
         share = f"{ROUND_SHARE:.0%} of the training"
-        raise ValueError(f"rounds={rounds}: each takes {share}, so there can be 0 to {most}")
+        raise ValueError(f"rounds={rounds}: each takes {share}, so there can be 0 to {MOST_ROUNDS}")
     frame = bench.scored()
     scores = frame.select(bench.names).to_numpy().astype(np.float64)
     mean, deviation = scores.mean(axis=0), scores.std(axis=0)
