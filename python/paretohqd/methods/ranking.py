@@ -58,13 +58,28 @@ def best_rows(
 def standardised(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
     """(n, M) scores as deviations from their mean in units of their standard deviation.
 
-    A constant objective is 0 throughout: it tells no two rows apart.
-
     Example:
         >>> standardised(pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]}), ["a", "b"]).tolist()
         [[-1.0, 0.0], [1.0, 0.0]]
     """
+    mean, deviation = center_and_spread(frame, names)
+    return (frame.select(names).to_numpy().astype(np.float64) - mean) / deviation
+
+
+def center_and_spread(
+    frame: pl.DataFrame, names: Sequence[str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(M,) means and (M,) standard deviations (divided by n) by which scores are standardised.
+
+    A constant objective gets the deviation 1, and so the standardised score 0 throughout: it tells
+    no two rows apart.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]})
+        >>> mean, deviation = center_and_spread(frame, ["a", "b"])
+        >>> mean.tolist(), deviation.tolist()
+        ([2.0, 2.0], [1.0, 1.0])
+    """
     scores = frame.select(names).to_numpy().astype(np.float64)
     deviation = scores.std(axis=0)
-    found: NDArray[np.float64] = scores - scores.mean(axis=0)
-    return found / np.where(deviation > 0, deviation, 1.0)
+    return scores.mean(axis=0), np.where(deviation > 0, deviation, 1.0)

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
+from paretohqd.methods.ranking import center_and_spread, standardised
 
 Floats = NDArray[np.float64]
 
@@ -52,10 +53,8 @@ def ric(
         share = f"{ROUND_SHARE:.0%} of the training"
         raise ValueError(f"rounds={rounds}: each takes {share}, so there can be 0 to {MOST_ROUNDS}")
     frame = bench.scored()
-    scores = frame.select(bench.names).to_numpy().astype(np.float64)
-    mean, deviation = scores.mean(axis=0), scores.std(axis=0)
-    deviation = np.where(deviation > 0, deviation, 1.0)
-    reached = (scores - mean) / deviation
+    mean, deviation = center_and_spread(frame, bench.names)
+    reached = standardised(frame, bench.names)
     ends = np.quantile(reached, [low, high], axis=0)
     bench.notes["targets"] = {
         name: {"mean": m, "deviation": d, "low": a, "high": b}
@@ -70,7 +69,7 @@ def ric(
         share=1 - rounds * ROUND_SHARE, steps=usual,
     ).adapter  # fmt: skip
     floor = np.quantile(reached, quantile, axis=0)
-    good = rows.filter((reached >= floor).any(axis=1))
+    good = rows.filter(np.any(reached >= floor, axis=1))
     for turn in range(rounds):
         policy = Policy(adapters=((adapter, 1.0),))
         rng = np.random.default_rng([bench.seed, 6, turn])
@@ -82,7 +81,7 @@ def ric(
             per="once", seed=bench.seed + 201 + turn, rounds=rounds - turn,
         )  # fmt: skip
         new = (answers.select(bench.names).to_numpy() - mean) / deviation
-        kept = (new >= floor).any(axis=1)
+        kept = np.any(new >= floor, axis=1)
         bench.notes[f"round {turn + 1}"] = {"answers": len(answers), "kept": int(kept.sum())}
         fresh = _told(answers, bench.names, new).filter(kept)
         old = good[rng.permutation(len(good))[: len(fresh)]]
