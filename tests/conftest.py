@@ -41,13 +41,38 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def base(causal: Path) -> Any:
-    """A fresh tiny model in float32 and its tokenizer."""
+def load(causal: Path) -> Callable[..., tuple[Any, Any]]:
+    """Loads a fresh tiny model in float32 and its tokenizer, with another template if given."""
     import torch
 
     from paretohqd import config, models
 
-    return models.load_base(config.Model(name=str(causal)), device="cpu", dtype=torch.float32)
+    def one(template: str | None = None) -> tuple[Any, Any]:
+        spec = config.Model(name=str(causal), chat_template=template)
+        return models.load_base(spec, device="cpu", dtype=torch.float32)
+
+    return one
+
+
+@pytest.fixture
+def base(load: Callable[..., tuple[Any, Any]]) -> Any:
+    """A fresh tiny model in float32 and its tokenizer."""
+    return load()
+
+
+@pytest.fixture
+def trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Trainers that `training.fit` makes; they do not train."""
+    from paretohqd import training
+
+    seen: list[Any] = []
+
+    class Spy(training.SFTTrainer):  # type: ignore[misc]
+        def train(self, *args: Any, **more: Any) -> None:
+            seen.append(self)
+
+    monkeypatch.setattr(training, "SFTTrainer", Spy)
+    return seen
 
 
 @pytest.fixture(scope="session")

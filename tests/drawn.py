@@ -1,4 +1,4 @@
-"""Frames that hypothesis draws, for tests that hold another path against the one in memory."""
+"""Frames of scores, given or drawn by hypothesis, for tests of every path that selects."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import polars as pl
 from hypothesis import strategies as st
 
 NAMES = ["a", "b", "c"]
+
+
+def frame_of(points):
+    """Columns a, b, c from (n, M) scores."""
+    return pl.DataFrame({name: points[:, j] for j, name in enumerate(NAMES[: points.shape[1]])})
 
 
 @st.composite

@@ -11,15 +11,11 @@ from polars.testing import assert_frame_equal
 
 import oracle
 import paretohqd as pq
+from drawn import NAMES, frame_of
 from paretohqd.plots.dots import rays
 from paretohqd.preferences import ray_weights
 
-NAMES = ["a", "b", "c"]
 WAY = {"directions": "tchebycheff"}
-
-
-def frame_of(points: np.ndarray) -> pl.DataFrame:
-    return pl.DataFrame({name: points[:, j] for j, name in enumerate(NAMES[: points.shape[1]])})
 
 
 def shortfall(w: np.ndarray) -> np.ndarray:

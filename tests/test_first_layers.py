@@ -9,14 +9,9 @@ from polars.testing import assert_frame_equal
 
 import oracle
 import paretohqd as pq
+from drawn import NAMES, frame_of
 from paretohqd import FirstLayers
 from paretohqd.pools import first_layers
-
-NAMES = ["a", "b", "c"]
-
-
-def frame_of(points):
-    return pl.DataFrame({name: points[:, j] for j, name in enumerate(NAMES[: points.shape[1]])})
 
 
 @st.composite

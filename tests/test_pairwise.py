@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +13,15 @@ import torch
 from safetensors.torch import load_file
 from trl import DPOConfig, DPOTrainer
 
-from paretohqd import models
-from paretohqd.config import Model
 from paretohqd.generation import generate, load_adapter
 from paretohqd.models import Machine
 from paretohqd.trainers import pairwise
 from paretohqd.trainers.pair_tokens import pair_lengths
+from small_fit import CPU, LORA, Killed, Load, weights
 from tiny import CHAT_TEMPLATE, sentences
 
-CPU = Machine(device="cpu", bfloat16=False, threads=1)
 TRAIN = {"per_device_train_batch_size": 4, "learning_rate": 1e-2}
-LORA = {"r": 4, "lora_alpha": 8}
 NO_TAIL = CHAT_TEMPLATE.replace("'<|im_end|>' + '\n'", "'<|im_end|>'")
-
-Load = Callable[..., tuple[Any, Any]]
-
-
-class Killed(BaseException):
-    """Stands in for a signal: nothing catches it."""
-
-
-@pytest.fixture
-def load(causal: Path) -> Load:
-    def one(template: str | None = None) -> tuple[Any, Any]:
-        spec = Model(name=str(causal), chat_template=template)
-        return models.load_base(spec, device="cpu", dtype=torch.float32)
-
-    return one
 
 
 @pytest.fixture
@@ -111,10 +92,6 @@ def log_probability(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.
         logits = model(input_ids=ids[None]).logits[0, :-1]
     each = torch.log_softmax(logits.double(), dim=-1).gather(-1, ids[1:, None])[:, 0]
     return (each * mask[1:]).sum()
-
-
-def weights(out: Path) -> bytes:
-    return (out / "adapter" / "adapter_model.safetensors").read_bytes()
 
 
 def losses(out: Path) -> list[float]:

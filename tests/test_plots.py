@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from io import StringIO
-from itertools import pairwise, product
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,84 +16,14 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from paretohqd.plots import plot, save
-from paretohqd.plots.density import Span, cell_counts, finite, spans
-from paretohqd.plots.dots import rays, staircase
-from paretohqd.plots.legends import colours
-from paretohqd.selection import choose
+from paretohqd.plots.dots import staircase
+from pictures import TWO, Made, cloud, drawn, made, panels, tables
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 
 
-@dataclass(frozen=True)
-class Made:
-    """A selection as `plot` wants it."""
-
-    rows: pl.DataFrame
-    weights: Any
-    objectives: Mapping[str, str]
-    pool: pl.DataFrame
-    r_min: Any
-    r_max: Any
-    n: int
-    scores: pl.LazyFrame | None
-    names: tuple[str, ...] | None = None
-    by: tuple[str, ...] | None = None
-
-    @property
-    def through(self) -> Any:
-        """The paper's rays."""
-        return self.weights
-
-
-def made(frame: pl.DataFrame, ways: Mapping[str, str], preferences: Any, **options: Any) -> Made:
-    # Chosen under plain names: these are about pictures, and some look like patterns to Polars.
-    plain = [f"o{i}" for i in range(len(ways))]
-    back = dict(zip(plain, ways, strict=True))
-    scores = frame.select(pl.selectors.by_name(name).alias(o) for o, name in back.items())
-    chosen = choose(scores, dict(zip(plain, ways.values(), strict=True)), preferences, **options)
-    pool = scores.cast(pl.Float64).with_columns(
-        row=pl.int_range(pl.len(), dtype=pl.UInt64), layer=pl.Series(chosen.layer)
-    )
-    return Made(
-        # Scores from an array column have no columns of their own.
-        rows=chosen.rows.drop(plain),
-        weights=chosen.weights,
-        objectives=ways,
-        pool=pool.filter(pl.col("layer") >= 0).rename(back),
-        r_min=chosen.r_min,
-        r_max=chosen.r_max,
-        n=len(frame),
-        scores=scores.lazy().rename(back),
-    )
-
-
-def cloud(n: int, ways: Mapping[str, str], seed: int = 0) -> pl.DataFrame:
-    rng = np.random.default_rng(seed)
-    return pl.DataFrame({name: rng.normal(size=n) for name in ways})
-
-
-def panels(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [part for part in spec["concat"] if "layer" in part and "title" not in part]
-
-
-def tables(spec: Mapping[str, Any], panel: Mapping[str, Any]) -> Iterator[tuple[Any, pl.DataFrame]]:
-    """Each layer of a panel with its data."""
-    for layer in panel["layer"]:
-        data = spec["datasets"][layer["data"]["name"]]
-        yield layer, pl.read_csv(StringIO(data)) if isinstance(data, str) else pl.DataFrame(data)
-
-
-def drawn(spec: Mapping[str, Any], at: int, *fields: str) -> list[tuple[Any, pl.DataFrame]]:
-    """Layers of panel `at` whose data have these fields."""
-    found = tables(spec, panels(spec)[at])
-    return [(layer, data) for layer, data in found if set(fields) <= set(data.columns)]
-
-
-TWO = {"a": "max", "b": "min"}
 THREE = {"helpful": "max", HOSTILE: "max", "^length.*$": "min"}
 
 
@@ -115,21 +42,6 @@ def test_the_cells_of_every_panel_hold_all_rows(three: Any) -> None:
         assert cells["n"].sum() == len(frame)
 
 
-def test_cells_are_the_histogram() -> None:
-    rows = cloud(5_000, {"v0": "", "v1": "", "v2": ""}).lazy()
-    axes = [Span(low=-2.0, width=0.25, cells=12), *[Span(low=-1.0, width=0.1, cells=30)] * 2]
-    pairs = [(0, 1), (0, 2), (1, 2)]
-    counts = cell_counts(rows, axes, pairs)
-    data = rows.collect()
-    for pair in pairs:
-        edges = [axes[k].low + axes[k].width * np.arange(axes[k].cells + 1) for k in pair]
-        expected, *_ = np.histogram2d(*(data[f"v{k}"] for k in pair), bins=edges)
-        found = np.zeros_like(expected)
-        for i, j, n in counts[pair].rows():
-            found[i, j] += n
-        assert (found == expected).all()
-
-
 def test_rows_without_scores_and_rows_far_out_are_told() -> None:
     frame = (
         cloud(50_000, TWO)
@@ -146,68 +58,6 @@ def test_rows_without_scores_and_rows_far_out_are_told() -> None:
     assert "Up to 10 rows are beyond the axes of a panel." in spec["title"]["subtitle"]
     # The others are not pressed into a corner.
     assert cells["j"].n_unique() > 20
-
-
-def test_a_null_is_no_score_and_infinity_has_no_place() -> None:
-    frame = pl.LazyFrame({"a": [1.0, None, float("inf"), 2.0], "b": [1, 2, 3, 4]})
-    assert finite(frame, ["a", "b"]).collect().rows() == [(1.0, 1.0), (2.0, 4.0)]
-
-
-@given(st.lists(st.integers(-50, 2_000), min_size=2), st.integers(2, 100))
-def test_cells_of_whole_numbers_hold_equally_many(values: list[int], cells: int) -> None:
-    rows = pl.LazyFrame({"v0": values}).cast(pl.Float64)
-    ends = np.array([max(values)]), np.array([min(values)])
-    (axis,), known = spans(rows, len(values), *ends, cells=cells)
-    assert known == len(values)
-    assert axis.low < min(values) <= max(values) < axis.high
-    assert axis.cells <= cells
-    assert axis.width == round(axis.width)
-    assert axis.low % 1 == 0.5
-
-
-@given(
-    st.floats(-1e12, 1e12),
-    st.floats(1e-3, 1e12),
-    st.lists(st.floats(0, 1), min_size=1),
-    st.booleans(),
-)
-def test_axes_hold_the_box_and_the_rows(
-    low: float, size: float, shares: list[float], smaller: bool
-) -> None:
-    values = [low + size * share for share in shares]
-    box = np.array([low]), np.array([low + size])
-    rows = pl.LazyFrame({"v0": values})
-    (axis,), _ = spans(rows, len(values), *(box if smaller else box[::-1]), cells=40)
-    assert axis.low < low <= low + size < axis.high
-    (count,) = cell_counts(rows.with_columns(v1="v0"), [axis, axis], [(0, 1)]).values()
-    assert count["n"].sum() == len(values)
-
-
-@settings(deadline=None)
-@given(
-    st.lists(st.floats(0, 1), min_size=3, max_size=3).filter(lambda w: sum(w) > 0.1),
-    st.lists(st.sampled_from([-1.0, 1.0]), min_size=3, max_size=3),
-)
-def test_rays_run_from_the_ideal_through_the_weighted_point_to_the_edge(
-    parts: list[float], signs: list[float]
-) -> None:
-    weights = np.array([parts]) / sum(parts)
-    ideal = np.array([3.0, 5.0, 7.0])
-    nadir = ideal - [1, 2, 4] * np.array(signs)
-    axes = [Span(low=o - 9, width=1.0, cells=18) for o in ideal]
-    through = nadir + weights[0] * (ideal - nadir)
-    for pair in ((0, 1), (0, 2), (1, 2)):
-        pick = list(pair)
-        for ray in rays(weights, [0], pair, ideal, nadir, axes):
-            start, end = np.array([ray["x"], ray["y"]]), np.array([ray["x2"], ray["y2"]])
-            assert (start == ideal[pick]).all()
-            way = through[pick] - start
-            length = (end - start) @ way / (way @ way)
-            assert length > 1
-            np.testing.assert_allclose(end, start + length * way, atol=1e-6)
-            ends = [(axes[k].low, axes[k].high) for k in pair]
-            outside = [max(lo - e, e - hi) for e, (lo, hi) in zip(end, ends, strict=True)]
-            assert max(outside) == pytest.approx(0, abs=1e-9)
 
 
 def test_every_panel_has_the_rays_of_the_selection(three: Any) -> None:
@@ -257,41 +107,6 @@ def test_axes_are_titled_with_the_direction(three: Any) -> None:
     first = panels(spec)[1]["layer"][0]["encoding"]
     assert first["x"]["title"] == ["helpful (larger is better)"]
     assert first["y"]["title"] == ["^length.*$ (smaller is better)"]
-
-
-def edge(points: list[tuple[float, float]], way: str, x: float) -> float:
-    """Height of the line at x, between two points of it."""
-    for (x1, y1), (x2, y2) in pairwise(points):
-        if x1 < x < x2:
-            return y2 if way == "step-before" else y1
-    raise AssertionError
-
-
-@pytest.mark.parametrize("ways", list(product(["max", "min"], repeat=2)))
-def test_the_staircase_is_the_edge_of_what_the_front_dominates(ways: tuple[str, str]) -> None:
-    objectives = dict(zip("ab", ways, strict=True))
-    frame = cloud(300, objectives)
-    selection = made(frame, objectives, 3, k=5)
-    front = selection.pool.filter(pl.col("layer") == 0).select(v0="a", v1="b").sort("v0")
-    way = staircase(front, objectives)
-    assert way is not None
-    a, b = front["v0"].to_numpy(), front["v1"].to_numpy()
-    for x in (a[:-1] + a[1:]) / 2:
-        reached = b[a > x] if ways[0] == "max" else b[a < x]
-        best = reached.max() if ways[1] == "max" else reached.min()
-        assert edge(front.rows(), way, x) == best
-
-
-def test_a_long_front_keeps_its_staircase_when_thinned_and_rounded() -> None:
-    angle = np.random.default_rng(0).uniform(0, np.pi / 2, 50_000)
-    frame = pl.DataFrame({"a": np.cos(angle), "b": -np.sin(angle)})
-    spec = plot(made(frame, TWO, 3, k=5), points=500).to_dict()
-    lines = [
-        data for layer, data in tables(spec, panels(spec)[0]) if layer["mark"]["type"] == "line"
-    ]
-    assert [line.height for line in lines] == [500]
-    assert lines[0]["v0"].is_sorted()
-    assert lines[0]["v1"].is_sorted()
 
 
 def test_layers_within_groups_have_no_staircase() -> None:
@@ -414,44 +229,3 @@ def test_without_altair_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'paretohqd[plot]'" in done.stdout
-
-
-def lab(rgb: Any) -> Any:
-    """CIELAB of linear sRGB, D65."""
-    matrix = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
-    xyz = rgb @ np.array(matrix).T / np.sum(matrix, axis=1)
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    x, y, z = f.T
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)
-
-
-# Machado, Oliveira and Fernandes (2009), full severity.
-VISIONS = {
-    "all": np.eye(3),
-    "no red": [
-        [0.152286, 1.052583, -0.204868],
-        [0.114503, 0.786281, 0.099216],
-        [-0.003882, -0.048116, 1.051998],
-    ],
-    "no green": [
-        [0.367322, 0.860646, -0.227968],
-        [0.280085, 0.672501, 0.047413],
-        [-0.011820, 0.042940, 0.968881],
-    ],
-    "no blue": [
-        [1.255528, -0.076749, -0.178779],
-        [-0.078411, 0.930809, 0.147602],
-        [0.004733, 0.691367, 0.303900],
-    ],
-}
-
-
-@pytest.mark.parametrize("vision", VISIONS)
-def test_fifteen_preferences_can_be_told_apart(vision: str) -> None:
-    weights = np.array([(i, j, 4 - i - j) for i in range(5) for j in range(5 - i)]) / 4
-    codes = [[int(c[at : at + 2], 16) / 255 for at in (1, 3, 5)] for c in colours(weights)]
-    linear = ((np.array(codes) + 0.055) / 1.055) ** 2.4
-    seen = lab(np.clip(linear @ np.array(VISIONS[vision]).T, 0, 1))
-    apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)
-    # About 2 is the least difference that is seen at all.
-    assert apart[~np.eye(15, dtype=bool)].min() > 9

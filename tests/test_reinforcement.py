@@ -19,9 +19,9 @@ from paretohqd.generation import encode_prompts, generate, load_adapter
 from paretohqd.models import Machine
 from paretohqd.trainers import reinforcement
 from paretohqd.trainers.budget import Budget
+from small_fit import CPU, LORA, Killed, weights
 from tiny import sentences
 
-CPU = Machine(device="cpu", bfloat16=False, threads=1)
 SETTINGS = {
     "max_completion_length": 6,
     "learning_rate": 1e-2,
@@ -29,13 +29,8 @@ SETTINGS = {
     "gradient_accumulation_steps": 1,
     "num_generations": 4,
 }
-LORA = {"r": 4, "lora_alpha": 8}
 PROMPTS = sentences()[:200:40]
 CONSTANTS = {"vowels": (0.2, 0.1), "brief": (-12.0, 4.0)}
-
-
-class Killed(BaseException):
-    """Stands in for a signal: nothing catches it."""
 
 
 def load(causal: Path) -> tuple[Any, Any]:
@@ -55,10 +50,6 @@ def reinforce(causal: Path, out: Path, **more: Any) -> dict[str, Any]:
     given["settings"] = {**SETTINGS, **given["settings"]}
     rest = [given.pop(name) for name in ("prompts", "rewards", "weights")]
     return reinforcement.reinforce(*load(causal), *rest, out, **given)
-
-
-def weights(out: Path) -> bytes:
-    return (out / "adapter" / "adapter_model.safetensors").read_bytes()
 
 
 def log(out: Path) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
+"""Training an adapter: what it changes, what it repeats, what it refuses."""
+
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,216 +13,9 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 from trl import SFTTrainer
 
-from paretohqd import models, training
-from paretohqd.config import Model
+from paretohqd import training
 from paretohqd.models import Machine
-
-CPU = Machine(device="cpu", bfloat16=False, threads=1)
-TRAIN = {"max_steps": 3, "per_device_train_batch_size": 2, "learning_rate": 1e-2}
-LORA = {"r": 4, "lora_alpha": 8}
-
-Load = Callable[[], tuple[Any, Any]]
-
-
-class Killed(BaseException):
-    """Stands in for a signal: nothing catches it."""
-
-
-@pytest.fixture
-def load(causal: Path) -> Load:
-    spec = Model(name=str(causal))
-    return lambda: models.load_base(spec, device="cpu", dtype=torch.float32)
-
-
-@pytest.fixture
-def trainers(monkeypatch: pytest.MonkeyPatch) -> list[SFTTrainer]:
-    """Trainers that `fit` makes; they do not train."""
-    seen: list[SFTTrainer] = []
-
-    class Spy(SFTTrainer):  # type: ignore[misc]
-        def train(self, *args: Any, **more: Any) -> None:
-            seen.append(self)
-
-    monkeypatch.setattr(training, "SFTTrainer", Spy)
-    return seen
-
-
-def fit(load: Load, rows: pl.DataFrame, out: Path, **more: Any) -> dict[str, Any]:
-    model, tokenizer = load()
-    settings = {"machine": CPU, "train": TRAIN, "lora": LORA, **more}
-    settings["train"] = {**TRAIN, **settings["train"]}
-    return training.fit(model, tokenizer, rows, out, **settings)
-
-
-def weights(out: Path) -> bytes:
-    return (out / "adapter" / "adapter_model.safetensors").read_bytes()
-
-
-def trained(tokenizer: Any, example: dict[str, list[int]]) -> tuple[str, str, str]:
-    """What stands before, in and after the tokens with a loss."""
-    labels, ids = example["labels"], example["input_ids"]
-    places = [i for i, label in enumerate(labels) if label != -100]
-    first, last = places[0], places[-1]
-    assert places == list(range(first, last + 1)), "the loss is on one stretch"
-    assert [labels[i] for i in places] == ids[first : last + 1]
-    cuts = ids[:first], ids[first : last + 1], ids[last + 1 :]
-    before, inside, after = (tokenizer.decode(part) for part in cuts)
-    return before, inside, after
-
-
-ANSWERS = pl.DataFrame(
-    {
-        "prompt": ["Tea or coffee?", "<|im_start|>user", "Wie geht's?\n\nSag!", "2 + 2?", "Hi"],
-        "response": [
-            "Coffee, please.",
-            " It starts with a space and ends with a line.\n",
-            "Gut — danke! 🙂\n\n\tUnd dir?",
-            "4",
-            "An end token <|im_end|> in the middle, and on.",
-        ],
-    }
-)
-
-
-@pytest.mark.parametrize("which", ["tiny", "embedded"])
-def test_loss_on_the_answer_and_its_end_token_only(
-    which: str, load: Load, trainers: list[SFTTrainer], tmp_path: Path
-) -> None:
-    if which == "embedded":
-        model, tokenizer = models.load_base(Model(), device="cpu", dtype=torch.float32)
-    else:
-        model, tokenizer = load()
-    facts = training.fit(
-        model, tokenizer, ANSWERS, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1}
-    )
-    dataset = trainers[0].train_dataset
-    assert len(dataset) == len(ANSWERS)
-    for example, (prompt, response) in zip(dataset, ANSWERS.iter_rows(), strict=True):
-        before, inside, after = trained(tokenizer, example)
-        assert inside == response + "<|im_end|>"
-        assert before.endswith(f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n")
-        assert after == "\n", "the template's own line end is not trained on"
-    assert facts["cut_answers"] == 0
-    assert facts["rows"] == len(ANSWERS)
-
-
-def test_all_answers_cut_short_are_refused(load: Load, tmp_path: Path) -> None:
-    model, tokenizer = load()
-    long = pl.DataFrame({"prompt": ["Hi"] * 3, "response": ["on and on " * 30] * 3})
-    limit = int(training.prompt_lengths(tokenizer, long)[0]) + 5
-    with pytest.raises(ValueError, match=f"max_length={limit} cuts all 3 answers short"):
-        training.fit(
-            model, tokenizer, long, tmp_path,
-            machine=CPU, train={**TRAIN, "max_length": limit}, lora={"r": 1},
-        )  # fmt: skip
-
-
-def test_labels_reach_the_loss_as_they_are(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
-) -> None:
-    """The collator neither drops the end token (pad may equal it) nor adds labels."""
-    fit(load, ANSWERS, tmp_path, train={"per_device_train_batch_size": 5})
-    batch = next(iter(trainers[0].get_train_dataloader()))
-    tokenizer = trainers[0].processing_class
-    texts = {tokenizer.decode([t for t in row if t != -100]) for row in batch["labels"].tolist()}
-    assert texts == {response + "<|im_end|>" for response in ANSWERS["response"]}
-
-
-def test_packed_answers_end_at_their_end_tokens(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
-) -> None:
-    fit(load, ANSWERS[:4], tmp_path, train={"packing": True, "packing_strategy": "wrapped"})
-    labels = [label for row in trainers[0].train_dataset["labels"] for label in row]
-    tokenizer = trainers[0].processing_class
-    text = tokenizer.decode([label for label in labels if label != -100])
-    assert sorted(text.removesuffix("<|im_end|>").split("<|im_end|>")) == sorted(
-        ANSWERS["response"][:4]
-    )
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        ([-100, 5, 9, 7], [-100, 5, 9, -100]),
-        ([-100, 5, 9, 5, 9, 7, 7], [-100, 5, 9, 5, 9, -100, -100]),
-        ([5, 6], [5, 6]),
-        ([5, 9, 7, -100, 5, 7, -100, 9, 7], [5, 9, -100, -100, 5, 7, -100, 9, -100]),
-        ([], []),
-    ],
-)
-def test_what_follows_the_last_end_token_is_masked(labels: list[int], expected: list[int]) -> None:
-    assert training._until_stop(labels, {9}) == expected
-
-
-def test_the_dataset_is_conversational(rows: pl.DataFrame) -> None:
-    dataset = training.sft_dataset(rows.with_columns(other=1))
-    assert dataset.column_names == ["prompt", "completion"]
-    assert dataset[0] == {
-        "prompt": [{"role": "user", "content": rows["prompt"][0]}],
-        "completion": [{"role": "assistant", "content": rows["response"][0]}],
-    }
-
-
-def test_prompt_lengths_are_those_of_the_training_rows(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
-) -> None:
-    rows = pl.concat([ANSWERS, ANSWERS[:2]])
-    fit(load, rows, tmp_path)
-    lengths = training.prompt_lengths(load()[1], rows)
-    starts = [
-        next(i for i, t in enumerate(e["labels"]) if t != -100) for e in trainers[0].train_dataset
-    ]
-    assert lengths.to_list() == starts
-
-
-def test_system_messages_come_before_the_prompt_and_count(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
-) -> None:
-    told = ["<help> 0.7", "", "Be brief.", "", "x"]
-    rows = ANSWERS.with_columns(before=pl.Series(told[: len(ANSWERS)]))
-    fit(load, rows, tmp_path)
-    tokenizer = trainers[0].processing_class
-    for first, example, prompt in zip(
-        told, trainers[0].train_dataset, rows["prompt"], strict=False
-    ):
-        text = tokenizer.decode(example["input_ids"])
-        system = f"<|im_start|>system\n{first}<|im_end|>\n" if first else ""
-        assert text.startswith(f"{system}<|im_start|>user\n{prompt}<|im_end|>")
-    starts = [
-        next(i for i, t in enumerate(e["labels"]) if t != -100) for e in trainers[0].train_dataset
-    ]
-    assert training.prompt_lengths(tokenizer, rows).to_list() == starts
-
-
-@pytest.mark.parametrize("limit", [None, 45])
-def test_row_lengths_are_the_tokens_that_are_fed(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path, limit: int | None
-) -> None:
-    rows = ANSWERS.with_columns(before=pl.Series(["", "Be kind."] * 5).head(len(ANSWERS)))
-    fit(load, rows, tmp_path, train={"max_length": limit or 512})
-    fed = [len(example["input_ids"]) for example in trainers[0].train_dataset]
-    assert training.row_lengths(load()[1], rows, limit) == fed
-
-
-def test_rows_are_trained_on_in_their_order_where_asked(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
-) -> None:
-    train = {"train_sampling_strategy": "sequential", "per_device_train_batch_size": 1}
-    fit(load, ANSWERS, tmp_path, train=train)
-    batches = list(trainers[0].get_train_dataloader())
-    fed = [example["input_ids"] for example in trainers[0].train_dataset]
-    assert [batch["input_ids"][0].tolist() for batch in batches] == fed
-
-
-def test_an_answer_that_is_cut_is_counted(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
-) -> None:
-    rows = pl.DataFrame({"prompt": ["Hi", "Hi"], "response": ["tea", "tea " * 60]})
-    facts = fit(load, rows, tmp_path, train={"max_length": 40})
-    assert facts["cut_answers"] == 1
-    tokenizer = trainers[0].processing_class
-    assert trained(tokenizer, trainers[0].train_dataset[0])[1] == "tea<|im_end|>"
-    assert len(trainers[0].train_dataset[1]["input_ids"]) == 40
+from small_fit import CPU, LORA, TRAIN, Killed, Load, fit, weights
 
 
 def test_only_the_adapter_is_trained(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:
@@ -288,39 +82,20 @@ def test_stage_two_goes_on_with_the_adapter(
     assert all(not torch.equal(saved[name], further[name]) for name in saved)
 
 
-def test_answers_that_would_be_cut_off_whole(
-    load: Load, rows: pl.DataFrame, tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError, match=r"^all of 12 answers would be cut off .*first: row 0\)"):
-        fit(load, rows, tmp_path, train={"max_length": 5})
-    lengths = [len(p) for p in rows["prompt"]]
-    long = rows.with_columns(
-        prompt=pl.when(pl.int_range(pl.len()) == 3)
-        .then(pl.lit("word " * 200))
-        .otherwise(pl.col("prompt"))
-    )
-    assert max(lengths) < 200
-    with pytest.raises(ValueError, match=r"^1 of 12 answers .*max_length=150.*\(first: row 3\)"):
-        fit(load, long, tmp_path, train={"max_length": 150})
-    assert not list(tmp_path.iterdir())
-
-
 def test_no_rows(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no rows to train on"):
         fit(load, rows[:0], tmp_path)
 
 
 def test_a_template_that_does_not_end_answers(
-    causal: Path, rows: pl.DataFrame, tmp_path: Path
+    load: Load, rows: pl.DataFrame, tmp_path: Path
 ) -> None:
     template = (
         "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
     )
-    spec = Model(name=str(causal), chat_template=template)
-    model, tokenizer = models.load_base(spec, device="cpu", dtype=torch.float32)
     with pytest.raises(ValueError, match=r"ends an answer without <\|im_end\|>, .*never stop"):
-        training.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora=LORA)
+        fit(lambda: load(template), rows, tmp_path)
 
 
 def test_an_adapter_that_trains_nothing(
