@@ -17,12 +17,11 @@ from paretohqd.findings import label
 from paretohqd.pages.cost_charts import cost_charts, trade_charts
 from paretohqd.pages.overlay import Look, colours, front_charts, looks, volume_chart
 from paretohqd.pages.page import number, template, write
+from paretohqd.standing.over_seeds import DESCRIBED
 from paretohqd.standing.runs import stand
 from paretohqd.standing.tables import cost_table
 from paretohqd.standing.text import caveats, failure
 
-DESCRIBED = ("about", "source", "exact", "ours")
-"""What a method says of itself."""
 SAMPLE_PROMPTS = 4
 SAMPLE_POLICIES = 3
 FLAGS = ("short", "repetitive", "echo")

@@ -10,6 +10,8 @@ import numpy as np
 
 from paretohqd.standing.resampling import Floats, interval, seed_shares, verdict
 
+DESCRIBED = ("about", "source", "exact", "ours")
+"""What a method says of itself."""
 AVERAGED = (
     "best_single", "raw", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
     "words", "tokens", "finished", "rank_mean", "models", "trained_tokens", "generated_tokens",
@@ -76,7 +78,7 @@ def over_seeds(
         own = _replicates(runs, drawn, fine, "hypervolume", replicates, seed)
         ends = (None, None) if own is None or volume is None else interval(own, volume)
         values = [runs[at]["hypervolume"] for at in fine]
-        plain = ("budget", "method", "kind", "ablation", "about", "source", "exact", "ours")
+        plain = ("budget", "method", "kind", "ablation", *DESCRIBED)
         entries.append(
             {
                 **{name: first[name] for name in plain},

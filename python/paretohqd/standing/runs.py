@@ -18,7 +18,7 @@ from paretohqd import metrics
 from paretohqd.findings import mean_and_error
 from paretohqd.hypervolume import hypervolume
 from paretohqd.layers import pareto_front
-from paretohqd.standing.over_seeds import average, over_seeds
+from paretohqd.standing.over_seeds import DESCRIBED, average, over_seeds
 from paretohqd.standing.resampling import Floats, interval, prompt_shares, volumes
 
 REPLICATES = 2000
@@ -233,17 +233,7 @@ def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
         for part in run.get("costs") or []:
             seconds[part["phase"]] = seconds.get(part["phase"], 0.0) + part["seconds"]
     plain = ("method", "kind", "budget", "seed", "error")
-    shown = (
-        "ablation",
-        "against",
-        "unreached",
-        "about",
-        "source",
-        "exact",
-        "ours",
-        "options",
-        "notes",
-    )
+    shown = ("ablation", "against", "unreached", *DESCRIBED, "options", "notes")
     counts = ("models", "trained_tokens", "generated_tokens", "scored")
     return {
         **{name: run[name] for name in plain},
