@@ -75,6 +75,34 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return seen
 
 
+@pytest.fixture
+def pair_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Trainers that `fit_pairs` makes; they do not train."""
+    from paretohqd.trainers import pairwise
+
+    seen: list[Any] = []
+
+    class Spy(pairwise.PairTrainer):
+        def train(self, *args: Any, **more: Any) -> None:
+            seen.append(self)
+
+    monkeypatch.setattr(pairwise, "PairTrainer", Spy)
+    return seen
+
+
+@pytest.fixture(scope="session")
+def pairs() -> pl.DataFrame:
+    """Ten pairs of answers of different lengths."""
+    texts = sentences()
+    return pl.DataFrame(
+        {
+            "prompt": [texts[37 * i] for i in range(10)],
+            "chosen": [texts[(101 * i + 5) % 588] for i in range(10)],
+            "rejected": ["Well: " * (i % 3) + texts[(53 * i + 9) % 588] for i in range(10)],
+        }
+    )
+
+
 @pytest.fixture(scope="session")
 def rows() -> pl.DataFrame:
     """A small training set."""

@@ -1,4 +1,4 @@
-"""Training on pairs: the loss against its formula, the tokens against what the trainer reads."""
+"""Training on pairs: the tokens against what the trainer reads, what is learned and refused."""
 
 from __future__ import annotations
 
@@ -11,30 +11,14 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
-from trl import DPOConfig, DPOTrainer
 
 from paretohqd.generation import generate, load_adapter
 from paretohqd.models import Machine
 from paretohqd.trainers import pairwise
 from paretohqd.trainers.pair_tokens import pair_lengths
 from small_fit import CPU, LORA, Killed, Load, weights
-from tiny import CHAT_TEMPLATE, sentences
-
-TRAIN = {"per_device_train_batch_size": 4, "learning_rate": 1e-2}
-NO_TAIL = CHAT_TEMPLATE.replace("'<|im_end|>' + '\n'", "'<|im_end|>'")
-
-
-@pytest.fixture
-def trainers(monkeypatch: pytest.MonkeyPatch) -> list[pairwise.PairTrainer]:
-    """Trainers that `fit_pairs` makes; they do not train."""
-    seen: list[pairwise.PairTrainer] = []
-
-    class Spy(pairwise.PairTrainer):
-        def train(self, *args: Any, **more: Any) -> None:
-            seen.append(self)
-
-    monkeypatch.setattr(pairwise, "PairTrainer", Spy)
-    return seen
+from small_pairs import TRAIN, fit, log_probability, losses
+from tiny import sentences
 
 
 @pytest.fixture
@@ -49,131 +33,6 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(pairwise, "PairTrainer", Spy)
     return seen
-
-
-@pytest.fixture(scope="module")
-def pairs() -> pl.DataFrame:
-    """Ten pairs of answers of different lengths."""
-    texts = sentences()
-    return pl.DataFrame(
-        {
-            "prompt": [texts[37 * i] for i in range(10)],
-            "chosen": [texts[(101 * i + 5) % 588] for i in range(10)],
-            "rejected": ["Well: " * (i % 3) + texts[(53 * i + 9) % 588] for i in range(10)],
-        }
-    )
-
-
-def fit(load: Load, pairs: pl.DataFrame, out: Path, **more: Any) -> dict[str, Any]:
-    model, tokenizer = load()
-    settings = {"machine": CPU, "train": {}, "lora": LORA, **more}
-    settings["train"] = {**TRAIN, **settings["train"]}
-    return pairwise.fit_pairs(model, tokenizer, pairs, out, **settings)
-
-
-def moved(trainer: Any) -> Any:
-    """Give the adapter weights of its own, so that the policy is not the reference; a batch."""
-    draw = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for name, weight in trainer.model.named_parameters():
-            if "lora_B" in name:
-                weight.copy_(torch.randn(weight.shape, generator=draw) / 2)
-    return next(iter(trainer.get_train_dataloader()))
-
-
-def loss_of(trainer: Any, batch: Any) -> float:
-    with torch.no_grad():
-        return float(trainer.compute_loss(trainer.model, batch))
-
-
-def log_probability(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Sum over the masked tokens of a row of their log-probability, by the plain definition."""
-    with torch.no_grad():
-        logits = model(input_ids=ids[None]).logits[0, :-1]
-    each = torch.log_softmax(logits.double(), dim=-1).gather(-1, ids[1:, None])[:, 0]
-    return (each * mask[1:]).sum()
-
-
-def losses(out: Path) -> list[float]:
-    return [entry["loss"] for entry in json.loads((out / "log.json").read_text())]
-
-
-def test_no_margin_and_the_whole_weight_is_dpo(
-    load: Load, pairs: pl.DataFrame, trainers: list[Any], tmp_path: Path
-) -> None:
-    """Against TRL's own trainer, whose tokens are ours where the template writes no tail."""
-    found = []
-    for name, frame in (("dpo", pairs), ("modpo", pairs.with_columns(margin=0.0))):
-        fit(lambda: load(NO_TAIL), frame, tmp_path / name)
-        found.append(loss_of(trainers[-1], moved(trainers[-1])))
-    model, tokenizer = load(NO_TAIL)
-    plain = DPOTrainer(
-        model=model,
-        args=DPOConfig(
-            str(tmp_path), bf16=False, use_cpu=True, report_to="none", beta=0.1, seed=0,
-            per_device_train_batch_size=4, train_sampling_strategy="sequential",
-        ),
-        train_dataset=pairwise._dataset(pairs),
-        processing_class=tokenizer,
-        peft_config=trainers[0].model.peft_config["default"],
-    )  # fmt: skip
-    expected = loss_of(plain, moved(plain))
-    assert abs(expected - math.log(2)) > 0.03, "the adapter makes a difference"
-    assert found == pytest.approx([expected] * 2, abs=1e-6)
-
-
-def test_a_margin_of_one_at_the_start(
-    load: Load, pairs: pl.DataFrame, trainers: list[Any], tmp_path: Path
-) -> None:
-    """The policy is the reference: -log sigmoid(0) without a margin, -log sigmoid(-1) with one."""
-    for margin, expected in ((None, 0.693147), (1.0, 1.313262), (-1.0, 0.313262)):
-        frame = pairs if margin is None else pairs.with_columns(margin=margin)
-        fit(load, frame, tmp_path)
-        batch = next(iter(trainers[-1].get_train_dataloader()))
-        assert loss_of(trainers[-1], batch) == pytest.approx(expected, abs=3e-5)
-
-
-@pytest.mark.parametrize(("beta", "weight"), [(0.1, 1.0), (0.1, 0.5), (0.3, 0.6)])
-def test_the_loss_is_the_formula(
-    load: Load, pairs: pl.DataFrame, trainers: list[Any], tmp_path: Path, beta: float, weight: float
-) -> None:
-    """-log sigmoid((beta (dc - dr) - margin) / weight) from the models' plain probabilities."""
-    margins = [0.3 * (i - 4) for i in range(len(pairs))]
-    frame = pairs.with_columns(margin=pl.Series(margins))
-    fit(load, frame, tmp_path, beta=beta, weight=weight)
-    trainer = trainers[0]
-    batch = moved(trainer)
-    reference, _ = load()
-    each = []
-    for place in range(4):
-        delta = []
-        for row in (place, place + 4):
-            ids = batch["input_ids"][row][batch["attention_mask"][row].bool()]
-            mask = batch["completion_mask"][row][batch["attention_mask"][row].bool()]
-            policy = log_probability(trainer.model, ids, mask)
-            delta.append(policy - log_probability(reference, ids, mask))
-        each.append((beta * (delta[0] - delta[1]) - margins[place]) / weight)
-    expected = -torch.nn.functional.logsigmoid(torch.stack(each)).mean()
-    # Sums of log-probabilities are near -200, where float32 has steps of 1.5e-5.
-    assert loss_of(trainer, batch) == pytest.approx(float(expected), abs=5e-5)
-
-
-def test_half_the_weight_doubles_beta_and_margin(
-    load: Load, pairs: pl.DataFrame, trainers: list[Any], tmp_path: Path
-) -> None:
-    found = []
-    for beta, margin, weight in ((0.1, 0.7, 0.5), (0.2, 1.4, 1.0)):
-        fit(load, pairs.with_columns(margin=margin), tmp_path, beta=beta, weight=weight)
-        found.append(loss_of(trainers[-1], moved(trainers[-1])))
-    assert found[0] == pytest.approx(found[1], abs=1e-5)
-
-
-def test_the_margin_reaches_an_evaluation_too(
-    load: Load, pairs: pl.DataFrame, trainers: list[Any], tmp_path: Path
-) -> None:
-    fit(load, pairs.with_columns(margin=1.0), tmp_path)
-    found = trainers[0].evaluate(pairwise._dataset(pairs.with_columns(margin=-1.0)))
-    assert found["eval_loss"] == pytest.approx(0.313262, abs=3e-5)
 
 
 def test_every_pair_is_read_once_in_its_order_up_to_its_end_tokens(
@@ -357,12 +216,12 @@ def test_going_on_from_a_checkpoint_changes_nothing(
 
 
 def test_settings_arrive_as_they_are(
-    load: Load, pairs: pl.DataFrame, trainers: list[Any], tmp_path: Path
+    load: Load, pairs: pl.DataFrame, pair_trainers: list[Any], tmp_path: Path
 ) -> None:
     train = {"learning_rate": 0.25, "weight_decay": 0.125, "max_length": 77, "warmup_steps": 2}
     pairwise.check_settings(train, LORA)
     facts = fit(load, pairs, tmp_path, train=train, seed=5)
-    arguments = trainers[0].args
+    arguments = pair_trainers[0].args
     assert {key: getattr(arguments, key) for key in train} == train
     assert (arguments.seed, arguments.use_cpu, arguments.bf16) == (5, True, False)
     assert arguments.loss_type == ["sigmoid"]
@@ -370,10 +229,10 @@ def test_settings_arrive_as_they_are(
     model, tokenizer = load()
     machine = Machine(device="cpu", bfloat16=True, threads=1)
     pairwise.fit_pairs(model, tokenizer, pairs, tmp_path, machine=machine, train={}, lora={})
-    arguments = trainers[1].args
+    arguments = pair_trainers[1].args
     assert (arguments.bf16, arguments.learning_rate, arguments.max_length) == (True, 1e-4, 512)
     assert arguments.per_device_train_batch_size == 8
-    assert trainers[1].model.peft_config["default"].r == 64
+    assert pair_trainers[1].model.peft_config["default"].r == 64
 
 
 def test_nothing_is_printed(
