@@ -61,18 +61,11 @@ def base(load: Callable[..., tuple[Any, Any]]) -> Any:
 
 
 @pytest.fixture
-def trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def sft_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainers that `training.fit` makes; they do not train."""
     from paretohqd import training
 
-    seen: list[Any] = []
-
-    class Spy(training.SFTTrainer):  # type: ignore[misc]
-        def train(self, *args: Any, **more: Any) -> None:
-            seen.append(self)
-
-    monkeypatch.setattr(training, "SFTTrainer", Spy)
-    return seen
+    return untrained(monkeypatch, training, "SFTTrainer")
 
 
 @pytest.fixture
@@ -80,13 +73,18 @@ def pair_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainers that `fit_pairs` makes; they do not train."""
     from paretohqd.trainers import pairwise
 
+    return untrained(monkeypatch, pairwise, "PairTrainer")
+
+
+def untrained(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any]:
+    """Put a trainer that only notes itself in the place of the module's own."""
     seen: list[Any] = []
 
-    class Spy(pairwise.PairTrainer):
+    class Spy(getattr(module, name)):  # type: ignore[misc]
         def train(self, *args: Any, **more: Any) -> None:
             seen.append(self)
 
-    monkeypatch.setattr(pairwise, "PairTrainer", Spy)
+    monkeypatch.setattr(module, name, Spy)
     return seen
 
 

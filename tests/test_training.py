@@ -133,7 +133,7 @@ def test_misspelt_settings(train: dict[str, Any], lora: dict[str, Any], message:
 
 
 def test_settings_arrive_as_they_are(
-    load: Load, rows: pl.DataFrame, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, rows: pl.DataFrame, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     train = {
         "learning_rate": 0.25,
@@ -146,22 +146,22 @@ def test_settings_arrive_as_they_are(
     lora = {"r": 3, "lora_alpha": 5, "lora_dropout": 0.5, "target_modules": ["q_proj"]}
     training.check_settings(train, lora)
     facts = fit(load, rows, tmp_path, train=train, lora=lora, seed=5)
-    arguments = trainers[0].args
+    arguments = sft_trainers[0].args
     assert {key: getattr(arguments, key) for key in train} == train
     assert (arguments.seed, arguments.use_cpu, arguments.bf16) == (5, True, False)
     assert arguments.report_to == []
-    found = trainers[0].model.peft_config["default"]
+    found = sft_trainers[0].model.peft_config["default"]
     assert {key: getattr(found, key) for key in lora} == {**lora, "target_modules": {"q_proj"}}
     assert facts["train"]["learning_rate"] == 0.25
     assert facts["lora"]["r"] == 3
 
 
 def test_without_settings_the_published_ones_are_in_force(
-    load: Load, rows: pl.DataFrame, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, rows: pl.DataFrame, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     model, tokenizer = load()
     training.fit(model, tokenizer, rows, tmp_path, machine=CPU, train={}, lora={})
-    arguments, adapter = trainers[0].args, trainers[0].model.peft_config["default"]
+    arguments, adapter = sft_trainers[0].args, sft_trainers[0].model.peft_config["default"]
     assert (arguments.max_steps, arguments.per_device_train_batch_size) == (200, 8)
     assert (arguments.learning_rate, arguments.max_length) == (1.4e-4, 512)
     assert (adapter.r, adapter.lora_alpha, adapter.lora_dropout) == (64, 128, 0.05)
@@ -170,11 +170,11 @@ def test_without_settings_the_published_ones_are_in_force(
 
 @pytest.mark.parametrize("bfloat16", [True, False])
 def test_bfloat16_goes_to_the_trainer(
-    load: Load, rows: pl.DataFrame, trainers: list[SFTTrainer], tmp_path: Path, bfloat16: bool
+    load: Load, rows: pl.DataFrame, sft_trainers: list[SFTTrainer], tmp_path: Path, bfloat16: bool
 ) -> None:
     machine = Machine(device="cpu", bfloat16=bfloat16, threads=1)
     fit(load, rows, tmp_path, machine=machine)
-    assert trainers[0].args.bf16 is bfloat16
+    assert sft_trainers[0].args.bf16 is bfloat16
 
 
 def test_bfloat16_trains(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:

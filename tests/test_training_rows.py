@@ -43,7 +43,7 @@ ANSWERS = pl.DataFrame(
 
 @pytest.mark.parametrize("which", ["tiny", "embedded"])
 def test_loss_on_the_answer_and_its_end_token_only(
-    which: str, load: Load, trainers: list[SFTTrainer], tmp_path: Path
+    which: str, load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     if which == "embedded":
         model, tokenizer = models.load_base(Model(), device="cpu", dtype=torch.float32)
@@ -52,7 +52,7 @@ def test_loss_on_the_answer_and_its_end_token_only(
     facts = training.fit(
         model, tokenizer, ANSWERS, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1}
     )
-    dataset = trainers[0].train_dataset
+    dataset = sft_trainers[0].train_dataset
     assert len(dataset) == len(ANSWERS)
     for example, (prompt, response) in zip(dataset, ANSWERS.iter_rows(), strict=True):
         before, inside, after = trained(tokenizer, example)
@@ -75,22 +75,22 @@ def test_all_answers_cut_short_are_refused(load: Load, tmp_path: Path) -> None:
 
 
 def test_labels_reach_the_loss_as_they_are(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     """The collator neither drops the end token (pad may equal it) nor adds labels."""
     fit(load, ANSWERS, tmp_path, train={"per_device_train_batch_size": 5})
-    batch = next(iter(trainers[0].get_train_dataloader()))
-    tokenizer = trainers[0].processing_class
+    batch = next(iter(sft_trainers[0].get_train_dataloader()))
+    tokenizer = sft_trainers[0].processing_class
     texts = {tokenizer.decode([t for t in row if t != -100]) for row in batch["labels"].tolist()}
     assert texts == {response + "<|im_end|>" for response in ANSWERS["response"]}
 
 
 def test_packed_answers_end_at_their_end_tokens(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     fit(load, ANSWERS[:4], tmp_path, train={"packing": True, "packing_strategy": "wrapped"})
-    labels = [label for row in trainers[0].train_dataset["labels"] for label in row]
-    tokenizer = trainers[0].processing_class
+    labels = [label for row in sft_trainers[0].train_dataset["labels"] for label in row]
+    tokenizer = sft_trainers[0].processing_class
     text = tokenizer.decode([label for label in labels if label != -100])
     assert sorted(text.removesuffix("<|im_end|>").split("<|im_end|>")) == sorted(
         ANSWERS["response"][:4]
@@ -121,65 +121,67 @@ def test_the_dataset_is_conversational(rows: pl.DataFrame) -> None:
 
 
 def test_prompt_lengths_are_those_of_the_training_rows(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     rows = pl.concat([ANSWERS, ANSWERS[:2]])
     fit(load, rows, tmp_path)
     lengths = training.prompt_lengths(load()[1], rows)
     starts = [
-        next(i for i, t in enumerate(e["labels"]) if t != -100) for e in trainers[0].train_dataset
+        next(i for i, t in enumerate(e["labels"]) if t != -100)
+        for e in sft_trainers[0].train_dataset
     ]
     assert lengths.to_list() == starts
 
 
 def test_system_messages_come_before_the_prompt_and_count(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     told = ["<help> 0.7", "", "Be brief.", "", "x"]
     rows = ANSWERS.with_columns(before=pl.Series(told[: len(ANSWERS)]))
     fit(load, rows, tmp_path)
-    tokenizer = trainers[0].processing_class
+    tokenizer = sft_trainers[0].processing_class
     for first, example, prompt in zip(
-        told, trainers[0].train_dataset, rows["prompt"], strict=False
+        told, sft_trainers[0].train_dataset, rows["prompt"], strict=False
     ):
         text = tokenizer.decode(example["input_ids"])
         system = f"<|im_start|>system\n{first}<|im_end|>\n" if first else ""
         assert text.startswith(f"{system}<|im_start|>user\n{prompt}<|im_end|>")
     starts = [
-        next(i for i, t in enumerate(e["labels"]) if t != -100) for e in trainers[0].train_dataset
+        next(i for i, t in enumerate(e["labels"]) if t != -100)
+        for e in sft_trainers[0].train_dataset
     ]
     assert training.prompt_lengths(tokenizer, rows).to_list() == starts
 
 
 @pytest.mark.parametrize("limit", [None, 45])
 def test_row_lengths_are_the_tokens_that_are_fed(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path, limit: int | None
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path, limit: int | None
 ) -> None:
     rows = ANSWERS.with_columns(before=pl.Series(["", "Be kind."] * 5).head(len(ANSWERS)))
     fit(load, rows, tmp_path, train={"max_length": limit or 512})
-    fed = [len(example["input_ids"]) for example in trainers[0].train_dataset]
+    fed = [len(example["input_ids"]) for example in sft_trainers[0].train_dataset]
     assert training.row_lengths(load()[1], rows, limit) == fed
 
 
 def test_rows_are_trained_on_in_their_order_where_asked(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     train = {"train_sampling_strategy": "sequential", "per_device_train_batch_size": 1}
     fit(load, ANSWERS, tmp_path, train=train)
-    batches = list(trainers[0].get_train_dataloader())
-    fed = [example["input_ids"] for example in trainers[0].train_dataset]
+    batches = list(sft_trainers[0].get_train_dataloader())
+    fed = [example["input_ids"] for example in sft_trainers[0].train_dataset]
     assert [batch["input_ids"][0].tolist() for batch in batches] == fed
 
 
 def test_an_answer_that_is_cut_is_counted(
-    load: Load, trainers: list[SFTTrainer], tmp_path: Path
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     rows = pl.DataFrame({"prompt": ["Hi", "Hi"], "response": ["tea", "tea " * 60]})
     facts = fit(load, rows, tmp_path, train={"max_length": 40})
     assert facts["cut_answers"] == 1
-    tokenizer = trainers[0].processing_class
-    assert trained(tokenizer, trainers[0].train_dataset[0])[1] == "tea<|im_end|>"
-    assert len(trainers[0].train_dataset[1]["input_ids"]) == 40
+    tokenizer = sft_trainers[0].processing_class
+    assert trained(tokenizer, sft_trainers[0].train_dataset[0])[1] == "tea<|im_end|>"
+    assert len(sft_trainers[0].train_dataset[1]["input_ids"]) == 40
 
 
 def test_answers_that_would_be_cut_off_whole(

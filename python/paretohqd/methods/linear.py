@@ -7,7 +7,7 @@ from typing import Literal
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
-from paretohqd.methods.ranking import best_rows, standardised
+from paretohqd.methods.ranking import best_rows, center_and_spread, standardised
 
 
 def linear(bench: Bench, *, k: int | None = None, scale: Literal["z", "raw"] = "z") -> list[Policy]:
@@ -23,8 +23,9 @@ def linear(bench: Bench, *, k: int | None = None, scale: Literal["z", "raw"] = "
         scale: "z" for standardised rewards, "raw" for the scorers' own units.
     """
     frame = bench.scored()
-    raw = frame.select(bench.names).to_numpy()
-    scores = standardised(frame, bench.names) if scale == "z" else raw
+    scores = frame.select(bench.names).to_numpy()
+    if scale == "z":
+        scores = standardised(frame, bench.names, *center_and_spread(frame, bench.names))
     policies = []
     for number, weights in enumerate(bench.preferences):
         rows = best_rows(

@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.methods.bench import Bench
 
+Floats = NDArray[np.float64]
+
 
 def best(
     frame: pl.DataFrame, values: ArrayLike, k: int, *, one_per_prompt: bool = False
@@ -55,20 +57,7 @@ def best_rows(
     )  # fmt: skip
 
 
-def standardised(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
-    """(n, M) scores as deviations from their mean in units of their standard deviation.
-
-    Example:
-        >>> standardised(pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]}), ["a", "b"]).tolist()
-        [[-1.0, 0.0], [1.0, 0.0]]
-    """
-    mean, deviation = center_and_spread(frame, names)
-    return (frame.select(names).to_numpy().astype(np.float64) - mean) / deviation
-
-
-def center_and_spread(
-    frame: pl.DataFrame, names: Sequence[str]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def center_and_spread(frame: pl.DataFrame, names: Sequence[str]) -> tuple[Floats, Floats]:
     """(M,) means and (M,) standard deviations (divided by n) by which scores are standardised.
 
     A constant objective gets the deviation 1, and so the standardised score 0 throughout: it tells
@@ -83,3 +72,17 @@ def center_and_spread(
     scores = frame.select(names).to_numpy().astype(np.float64)
     deviation = scores.std(axis=0)
     return scores.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+
+
+def standardised(
+    frame: pl.DataFrame, names: Sequence[str], mean: Floats, deviation: Floats
+) -> Floats:
+    """(n, M) scores as distances from the mean in units of the deviation.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]})
+        >>> standardised(frame, ["a", "b"], *center_and_spread(frame, ["a", "b"])).tolist()
+        [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    found: Floats = (frame.select(names).to_numpy().astype(np.float64) - mean) / deviation
+    return found

@@ -54,7 +54,7 @@ def ric(
         raise ValueError(f"rounds={rounds}: each takes {share}, so there can be 0 to {MOST_ROUNDS}")
     frame = bench.scored()
     mean, deviation = center_and_spread(frame, bench.names)
-    reached = standardised(frame, bench.names)
+    reached = standardised(frame, bench.names, mean, deviation)
     ends = np.quantile(reached, [low, high], axis=0)
     bench.notes["targets"] = {
         name: {"mean": m, "deviation": d, "low": a, "high": b}
@@ -80,7 +80,7 @@ def ric(
             policy, prompts.with_columns(before=pl.Series(told)), label=f"round {turn + 1}",
             per="once", seed=bench.seed + 201 + turn, rounds=rounds - turn,
         )  # fmt: skip
-        new = (answers.select(bench.names).to_numpy() - mean) / deviation
+        new = standardised(answers, bench.names, mean, deviation)
         kept = np.any(new >= floor, axis=1)
         bench.notes[f"round {turn + 1}"] = {"answers": len(answers), "kept": int(kept.sum())}
         fresh = _told(answers, bench.names, new).filter(kept)
