@@ -207,7 +207,7 @@ def test_the_command_says_what_was_wrong(tmp_path, capsys, monkeypatch):
     assert cli.main(["bench", "--only", "sorting"]) == 1
     assert "no task matches 'sorting'; there are: 7 nearest" in capsys.readouterr().err
     assert cli.main(["bench", "--quick", "--out", str(tmp_path / "no" / "f.csv")]) == 1
-    assert "No such file" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
     wrong = first("all layers", rivals=(fake(np.zeros(48)),), quick=True)
     monkeypatch.setattr("paretohqd.bench.run.tasks", lambda: [wrong])
     assert cli.main(["bench", "--quick"]) == 1

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from paretohqd import config, data, selection
-from paretohqd.files import write_frame
+from paretohqd.writing import write_frame
 
 HH = "\n\nHuman: {}\n\nAssistant: {}"
 

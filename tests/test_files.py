@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from paretohqd.files import ENDINGS, check_output, read_frame, write_frame
+from paretohqd.files import ENDINGS, read_frame
+from paretohqd.writing import check_output, write_frame
 
 FRAME = pl.DataFrame(
     {
@@ -121,7 +122,7 @@ def test_no_file_and_no_folder(tmp_path):
         (pl.Series([[[1]]]), [".csv"]),
         (pl.Series([[{"x": 1}]]), [".csv"]),
         (pl.Series([b"x"]), [".csv", ".jsonl"]),
-        (pl.Series([[b"x"]]), [".jsonl"]),
+        (pl.Series([[b"x"]]), [".csv", ".jsonl"]),
         (pl.Series([{"x": [b"x"]}]), [".csv", ".jsonl"]),
         (pl.Series([[1.5, 2.0]], dtype=pl.Array(pl.Float32, 2)), []),
     ],
@@ -147,7 +148,7 @@ def test_a_write_that_stops_leaves_what_was_there(tmp_path, monkeypatch, ending,
     before = path.read_bytes()
 
     def torn(frame, target, **_):
-        target.write_bytes(b"half")
+        target.write(b"half")
         raise error("stopped")
 
     for method in ("sink_parquet", "sink_csv", "sink_ndjson"):
@@ -162,7 +163,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import polars as pl
-from paretohqd.files import write_frame
+from paretohqd.writing import write_frame
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 for path in map(Path, sys.argv[1:]):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -254,10 +255,10 @@ def test_a_small_file_is_written_whole_or_not_at_all(
 ) -> None:
     run.write_json("facts.json", {"a": 1})
 
-    def broken(path: Path) -> None:
+    def broken(file: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stages, "_sync", broken)
+    monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="No space"):
         run.write_json("facts.json", {"a": 2})
     assert run.read_json("facts.json") == {"a": 1}

@@ -19,7 +19,8 @@ import polars as pl
 import paretohqd as pq
 from paretohqd import arguments, tables
 from paretohqd.config import Settings
-from paretohqd.files import check_output, read_frame, write_frame
+from paretohqd.files import read_frame
+from paretohqd.writing import check_output, write_frame, write_text
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -123,6 +124,7 @@ def _score(parsed: argparse.Namespace) -> None:
 
     check_output(parsed.output)
     frame = read_frame(parsed.input)
+    check_output(parsed.output, frame.schema)
     if parsed.output.exists() and parsed.output.samefile(parsed.input):
         raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
     embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
@@ -139,7 +141,7 @@ def _score(parsed: argparse.Namespace) -> None:
     write_frame(scored, parsed.output)
     manifest = {"rewards": [reward.manifest() for reward in rewards], "rows": len(scored)}
     beside = parsed.output.with_name(f"{parsed.output.name}.manifest.json")
-    beside.write_text(json.dumps(manifest, indent=1, default=str))
+    write_text(beside, json.dumps(manifest, indent=1, default=str))
     print(f"{len(scored)} answers scored by {', '.join(r.name for r in rewards)}")
 
 

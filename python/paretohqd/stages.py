@@ -21,6 +21,8 @@ from typing import Any
 
 import polars as pl
 
+from paretohqd.writing import write_text
+
 FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
 
@@ -106,11 +108,7 @@ class Run:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file of the run folder, whole or not at all."""
-        path = self.folder / name
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_text(text, encoding="utf-8")
-        _sync(beside)
-        beside.replace(path)
+        write_text(self.folder / name, text)
 
     def stage(
         self,

@@ -16,8 +16,8 @@ import polars as pl
 import paretohqd as pq
 from paretohqd import arguments
 from paretohqd.counting import RowCounter
-from paretohqd.files import check_output, write_frame
 from paretohqd.sources import Source
+from paretohqd.writing import check_columns, check_output, for_json, write_frame
 
 STREAM = Path("-")
 """Standard input or output, as JSON lines."""
@@ -144,11 +144,16 @@ def _opened(parsed: argparse.Namespace) -> Source:
     if parsed.output not in (None, STREAM):
         check_output(parsed.output)
     if parsed.input == [str(STREAM)]:
-        return Source(_from_stdin(), pattern="standard input")
-    source = Source.of(parsed.input)
+        source = Source(_from_stdin(), pattern="standard input")
+    else:
+        source = Source.of(parsed.input)
     for file in source.files:
         if parsed.output is not None and parsed.output.exists() and parsed.output.samefile(file):
             raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
+    if parsed.output == STREAM:
+        check_columns(source.schema, ".jsonl", "standard output")
+    elif parsed.output is not None:
+        check_output(parsed.output, source.schema)
     return source
 
 
@@ -185,7 +190,7 @@ def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path, manifest: dict[str, A
         return
     # A buffer of our own: that of an unbuffered Python writes what fits the pipe, and no more.
     with open(sys.stdout.fileno(), "wb", closefd=False) as out:
-        for batch in frame.lazy().collect_batches(maintain_order=True):
+        for batch in for_json(frame, "standard output").collect_batches(maintain_order=True):
             out.write(batch.write_ndjson().encode())
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from cli.answers_given import FRAME
 from paretohqd import cli
-from paretohqd.files import write_frame
+from paretohqd.writing import write_frame
 
 
 @pytest.fixture

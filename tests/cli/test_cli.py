@@ -9,7 +9,8 @@ from polars.testing import assert_frame_equal
 import paretohqd as pq
 from cli.answers_given import FRAME, python
 from finished_run import make_run
-from paretohqd.files import read_frame, write_frame
+from paretohqd.files import read_frame
+from paretohqd.writing import write_frame
 
 # ── select ───────────────────────────────────────────────────────────────────────────────────
 

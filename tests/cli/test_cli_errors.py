@@ -7,7 +7,7 @@ import pytest
 import paretohqd as pq
 from cli.answers_given import FRAME
 from paretohqd import cli
-from paretohqd.files import write_frame
+from paretohqd.writing import write_frame
 
 
 @pytest.mark.parametrize(

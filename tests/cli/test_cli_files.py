@@ -13,7 +13,8 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from cli.answers_given import FRAME, python
-from paretohqd.files import read_frame, write_frame
+from paretohqd.files import read_frame
+from paretohqd.writing import write_frame
 
 
 @pytest.mark.parametrize(
@@ -182,3 +183,31 @@ def test_a_full_disk_leaves_the_old_output(answers, tmp_path, ending):
     )
     assert out.read_text() == "old"
     assert sorted(os.listdir(tmp_path)) == ["answers.parquet", out.name]
+
+
+def test_a_column_that_json_cannot_hold_is_one_line_on_a_pipe(tmp_path):
+    write_frame(pl.DataFrame({"a": [1.0, 2.0], "raw": [b"x", b"y"]}), tmp_path / "x.parquet")
+    options = ["-o", "-", "--objectives", "a"]
+    done = python("-m", "paretohqd", "layers", tmp_path / "x.parquet", *options)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "paretohqd: error: standard output: JSON cannot hold column 'raw' (Binary): write Parquet\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("option", "file", "message"),
+    [
+        ("--plot", "none/x.png", "no such folder"),
+        ("--plot", "folder.svg", "is a folder"),
+        ("-o", "x.csv", "CSV cannot hold column 'nested'"),
+    ],
+)
+def test_targets_are_checked_before_the_work(fails, tmp_path, monkeypatch, option, file, message):
+    rows = FRAME.with_columns(nested=pl.struct("help"))
+    write_frame(rows, tmp_path / "in.parquet")
+    (tmp_path / "folder.svg").mkdir()
+    monkeypatch.setattr(pq, "choose", lambda *_, **__: pytest.fail("chosen before it was checked"))
+    command = ["select", tmp_path / "in.parquet", "--objectives", "help,harm", "--explain"]
+    assert message in fails(*command, option, tmp_path / file)
+    assert sorted(os.listdir(tmp_path)) == ["folder.svg", "in.parquet"]

@@ -8,9 +8,11 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import date
+from io import StringIO
 from pathlib import Path
 
 from paretohqd.bench.measure import Row
+from paretohqd.writing import write_text
 
 COLUMNS = (
     "task", "data", "n", "m", "ours_1_thread_s", "ours_all_threads_s", "rival", "call", "version",
@@ -34,11 +36,12 @@ def record(rows: Iterable[Row], path: Path) -> None:
 
 
 def write(rows: Iterable[Row], path: Path, columns: Sequence[str]) -> None:
-    """Write a CSV file."""
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    """Write a CSV file, whole or not at all."""
+    text = StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def _written(value: object) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from paretohqd.findings import label
 from paretohqd.progress import duration
+from paretohqd.writing import write_text
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
@@ -36,10 +37,7 @@ def template(name: str) -> Any:
 def write(page: str, out: Path) -> Path:
     """Write a page whole or not at all; its folder is made if need be."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    # A lone surrogate, which JSON can carry, must not cost the page.
-    beside = out.with_name(f".{out.name}.new")
-    beside.write_text(page, encoding="utf-8", errors="replace")
-    beside.replace(out)
+    write_text(out, page)
     return out
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from io import BytesIO, StringIO
 from itertools import combinations
 from math import isqrt
 from pathlib import Path
@@ -30,6 +31,7 @@ from paretohqd.plots.density import cell_counts, finite, spans
 from paretohqd.plots.dots import Chosen, Picture, chosen_dots, pool_dots
 from paretohqd.plots.legends import GRID, SOFT, triangle
 from paretohqd.plots.panels import INK, blank, panel
+from paretohqd.writing import check_target, whole, write_text
 
 ENDINGS = (".png", ".svg", ".html")
 OBJECTIVES = 5
@@ -140,14 +142,16 @@ def plot(
 
 
 def check_picture(path: Path) -> str:
-    """The kind of picture that a file's name asks for: .png, .svg or .html.
+    """The kind of picture that a file's name asks for, .png, .svg or .html, if it can be written.
 
     Raises:
         ValueError: another ending.
+        OSError: no such folder, one that may not be written, or no ordinary file.
     """
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}")
+    check_target(path)
     return ending
 
 
@@ -166,15 +170,17 @@ def save(chart: Any, path: Path | str) -> None:
     """
     path = Path(path)
     ending = check_picture(path)
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        if ending == ".html":
-            beside.write_text(_page(chart), encoding="utf-8", errors="replace")
-        else:
-            chart.save(beside, format=ending[1:], scale_factor=2 if ending == ".png" else 1)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    if ending == ".png":
+        picture = BytesIO()
+        chart.save(picture, format="png", scale_factor=2)
+        with whole(path) as file:
+            file.write(picture.getvalue())
+    elif ending == ".svg":
+        text = StringIO()
+        chart.save(text, format="svg")
+        write_text(path, text.getvalue())
+    else:
+        write_text(path, _page(chart))
 
 
 def _shown(selection: Chosen, preferences: Sequence[int | str] | None) -> list[int]:

@@ -12,11 +12,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.columns import Named, Scores, refuse_taken
-from paretohqd.files import write_frame
 from paretohqd.layers import pareto_layers
 from paretohqd.objectives import Objectives, optional_count
 from paretohqd.pools.screening import Screen
 from paretohqd.sources import Source
+from paretohqd.writing import write_frame
 
 SETTLE = 1 << 16
 """Rows that wait, at least, before they are merged with the kept ones."""
