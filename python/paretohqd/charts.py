@@ -13,6 +13,7 @@ from functools import cache
 from itertools import combinations
 from math import isfinite
 from typing import Any
+from unicodedata import category
 
 import altair as alt
 
@@ -185,6 +186,26 @@ def colour(count: int) -> Any:
     return alt.Color("p:N", scale=scale, legend=None)
 
 
+def readable(text: str) -> str:
+    """A name as a picture can show it: one line, of characters that XML has.
+
+    What no font draws becomes the replacement character, and what would be nothing says so.
+
+    Example:
+        >>> readable("two\\nlines"), readable("bell\\x07"), readable(" ")
+        ('two lines', 'bell�', '(no name)')
+    """
+    line = " ".join(text.split())
+    odd = ("Cc", "Cs", "Cn")
+    clean = "".join("\N{REPLACEMENT CHARACTER}" if category(c) in odd else c for c in line)
+    return clean or "(no name)"
+
+
+def tip(field: str, name: str, **options: Any) -> Any:
+    """A line of a tooltip under this name; Vega-Lite puts it into a program as it stands."""
+    return alt.Tooltip(field, title=readable(name).replace("\\", "\\\\"), **options)
+
+
 def domain(values: Iterable[float], *, pad: float = 0.06) -> tuple[float, float]:
     """The range of an axis: that of the values and a little more on either side."""
     known = list(values)
@@ -198,7 +219,7 @@ def axes(names: Sequence[str], reach: Sequence[tuple[float, float]]) -> dict[str
     return {
         axis: channel(
             f"{axis}:Q",
-            title=name,
+            title=readable(name),
             scale=alt.Scale(domain=list(ends), nice=False),
             axis=alt.Axis(tickCount=6),
         )
@@ -222,8 +243,8 @@ def _model_layers(points: Sequence[dict[str, Any]], across: str, up: str, count:
     tooltip = [
         alt.Tooltip("label:N", title="preference"),
         alt.Tooltip("stage:Q", title="stage"),
-        alt.Tooltip("x:Q", title=across),
-        alt.Tooltip("y:Q", title=up),
+        tip("x:Q", across),
+        tip("y:Q", up),
     ]
     ends = {"x2": "x2:Q", "y2": "y2:Q", "color": colour(count)}
     layers = [

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from paretohqd.charts import PICKED, Chart, axes, colour, domain, finish, inline
+from paretohqd.charts import PICKED, Chart, axes, colour, domain, finish, inline, tip
 
 FRONT_ROWS = 2_000
 LAYER_ROWS = 2_000
@@ -109,7 +109,7 @@ def _panel(
     every = pl.concat([frame.select("x", "y") for frame in dots.values()])
     reach = [domain([*every[axis], ideal[n], nadir[n]]) for n, axis in enumerate("xy")]
     plane = axes(names, reach)
-    scores = [alt.Tooltip(f"{axis}:Q", title=name) for axis, name in zip("xy", names, strict=True)]
+    scores = [tip(f"{axis}:Q", name) for axis, name in zip("xy", names, strict=True)]
     layer = alt.Tooltip("l:Q", title="layer")
     layers = [
         inline(dots["other"].select("x", "y").to_dicts())

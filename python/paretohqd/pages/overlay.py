@@ -14,7 +14,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from paretohqd.charts import PICKED, Chart, axes, domain, finish, inline
+from paretohqd.charts import PICKED, Chart, axes, domain, finish, inline, readable, tip
 from paretohqd.findings import label
 from paretohqd.layers import pareto_front
 
@@ -239,8 +239,8 @@ def _front_layers(
     tooltip = [
         alt.Tooltip("name:N", title="method"),
         alt.Tooltip("w:N", title="weights"),
-        alt.Tooltip("x:Q", title=titles[0]),
-        alt.Tooltip("y:Q", title=titles[1]),
+        tip("x:Q", titles[0]),
+        tip("y:Q", titles[1]),
     ]
     bars = dress(known, shape=False)
     layers = [
@@ -249,10 +249,10 @@ def _front_layers(
         .mark_line(strokeWidth=1.5)
         .encode(**plane, detail="p:N", order="x:Q", **dress(known, 0.7, shape=False)),
         alone.mark_rule(strokeWidth=1.5).encode(
-            x=alt.X("x0:Q", title=titles[0]), x2="x1:Q", y="y:Q", **bars
+            x=alt.X("x0:Q", title=readable(titles[0])), x2="x1:Q", y="y:Q", **bars
         ),
         alone.mark_rule(strokeWidth=1.5).encode(
-            x="x:Q", y=alt.Y("y0:Q", title=titles[1]), y2="y1:Q", **bars
+            x="x:Q", y=alt.Y("y0:Q", title=readable(titles[1])), y2="y1:Q", **bars
         ),
         shown.transform_filter("!datum.base")
         .mark_point(filled=True, size=95)

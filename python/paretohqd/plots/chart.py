@@ -25,7 +25,7 @@ except ImportError as error:
         "a picture needs altair and vl-convert-python: pip install 'paretohqd[plot]'"
     ) from error
 
-from paretohqd.charts import library
+from paretohqd.charts import library, readable
 from paretohqd.findings import label
 from paretohqd.plots.density import cell_counts, finite, spans
 from paretohqd.plots.dots import Chosen, Picture, chosen_dots, pool_dots
@@ -107,8 +107,12 @@ def plot(
         weights=selection.weights,
         through=selection.through,
         shown=shown,
-        title=f"weights of {', '.join(selection.objectives)}" if named is None else "preferences",
-        labels=[label(row) for row in selection.weights] if named is None else list(named),
+        title=f"weights of {', '.join(map(readable, selection.objectives))}"
+        if named is None
+        else "preferences",
+        labels=[label(row) for row in selection.weights]
+        if named is None
+        else [readable(name) for name in named],
         front=front,
         deeper=deeper,
         chosen=chosen,
@@ -125,7 +129,8 @@ def plot(
         + ("" if picture.grouped else " Dashed: rays from the ideal.")
     ]
     if selection.by is not None:
-        told.append(f"Each group of {', '.join(selection.by)} has its own layers and rays.")
+        groups = ", ".join(map(readable, selection.by))
+        told.append(f"Each group of {groups} has its own layers and rays.")
     if dots < places or chosen.height < of:
         told.append(
             f"Drawn are {dots:,} of the pool's {places:,} different points and {chosen.height:,} "

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from paretohqd.charts import inline, palette
+from paretohqd.charts import inline, palette, readable
 from paretohqd.plots.density import Floats
 from paretohqd.plots.dots import Picture
 
@@ -62,7 +62,7 @@ def triangle(picture: Picture, width: int, height: int) -> Any:
     side = min(width - 2 * margin, (height - 2 * margin) / 0.866)
     left, low = (width - side) / 2, (height - side * 0.866) / 2
     corners = np.array([[left, low], [left + side, low], [left + side / 2, low + side * 0.866]])
-    names = list(picture.objectives)
+    names = [readable(name) for name in picture.objectives]
     places = picture.weights[picture.shown] @ corners
     dots = [
         {"p": p, "label": picture.labels[p], "x": round(float(x), 2), "y": round(float(y), 2)}

@@ -8,11 +8,12 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from paretohqd.charts import inline
+from paretohqd.charts import inline, readable, tip
 from paretohqd.plots.dots import RINGS, Picture, rays, staircase
 from paretohqd.plots.legends import colour, text_of
 
 INK, DEEPER, SHADE = "#1f2328", "#75808c", "#9fb1c4"
+KINDS = ["front", "deeper"]
 DIRECTIONS = {"max": "larger is better", "min": "smaller is better"}
 
 
@@ -41,9 +42,12 @@ def blank(width: int, height: int) -> Any:
 
 def _plane(picture: Picture, pair: tuple[int, int], x: str, y: str) -> dict[str, Any]:
     """Both axes of a panel, with the places in fields of these names."""
-    encoding = {}
+    names = " and ".join(readable(list(picture.objectives)[k]) for k in pair)
+    # Vega-Lite would make a program of its own description, from names as they stand.
+    encoding: dict[str, Any] = {"description": alt.value(f"in the plane of {names}")}
     for axis, channel, field, k in zip("xy", (alt.X, alt.Y), (x, y), pair, strict=True):
         name, way = list(picture.objectives.items())[k]
+        name = readable(name)
         span = picture.axes[k]
         pixels = picture.across[k] if axis == "x" else picture.up[k]
         told = f"{name} ({DIRECTIONS[way]})"
@@ -99,17 +103,22 @@ def _density(picture: Picture, pair: tuple[int, int]) -> Any:
 
 def _pool(picture: Picture, pair: tuple[int, int]) -> list[Any]:
     """Deeper layers, then the front and, where it is one in this plane, its staircase."""
-    kinds = list(range(len(picture.kinds)))
+    # Texts, as preferences are numbers: legends of scales with one domain become one legend.
+    kinds = KINDS[: len(picture.kinds)]
     kind = alt.Fill(
         "kind:N",
         scale=alt.Scale(domain=kinds, range=[INK, DEEPER][: len(kinds)]),
-        legend=alt.Legend(title="pool", labelExpr=text_of(picture.kinds), symbolSize=30),
+        legend=alt.Legend(
+            title="pool",
+            labelExpr=text_of(picture.kinds, f"datum.value === '{KINDS[0]}' ? 0 : 1"),
+            symbolSize=30,
+        ),
     )
     plane = _plane(picture, pair, *(f"v{k}" for k in pair))
     tooltip = [*_scores(picture, pair), alt.Tooltip("l:Q", title="layer")]
     deeper, front = (
         _table(dots)
-        .transform_calculate(kind="datum.l > 0 ? 1 : 0")
+        .transform_calculate(kind=f"datum.l > 0 ? '{KINDS[1]}' : '{KINDS[0]}'")
         .mark_circle(size=size * picture.scale, opacity=1)
         .encode(**plane, fill=kind, tooltip=tooltip)
         for dots, size in ((picture.deeper, 10), (picture.front, 18))
@@ -191,4 +200,4 @@ def _table(frame: pl.DataFrame) -> Any:
 
 def _scores(picture: Picture, pair: tuple[int, int]) -> list[Any]:
     names = list(picture.objectives)
-    return [alt.Tooltip(f"v{k}:Q", title=names[k]) for k in pair]
+    return [tip(f"v{k}:Q", names[k]) for k in pair]

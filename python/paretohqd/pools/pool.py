@@ -107,12 +107,13 @@ class Pool:
 
     def frame(self) -> pl.DataFrame:
         """The pool as a `Selection` shows it."""
-        scores = [
-            pl.Series(name, column if up else -column)
+        scores = {
+            name: column if up else -column
             for name, up, column in zip(self.names, self.maximize, self.columns, strict=True)
-        ]
+        }
+        # By names: a list of Series would call one without a name "column_2".
         return pl.DataFrame(
-            [row_numbers(self.row, self.rows), pl.Series("layer", self.layer), *scores]
+            {"row": row_numbers(self.row, self.rows), "layer": self.layer, **scores}
         )
 
     def box(self, bounds: Literal["pool", "all"]) -> tuple[Floats, Floats]:
