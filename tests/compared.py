@@ -12,6 +12,7 @@ from paretohqd.standing.runs import stand
 
 XY = ("x", "y")
 TWO = ("relevance", "harmless logit")
+BOX = {"x": (-3.0, 5.0), "y": (-3.0, 5.0)}
 CORNERS = ([1.0, 0.0], [0.5, 0.5], [0.0, 1.0])
 LIMITS = [
     "A model of 135M parameters says little about large ones.",
@@ -113,7 +114,6 @@ def make(
                         "seed": seed,
                         "error": failed,
                         "ablation": name in ablations,
-                        "unreached": 0.31 if name in ablations else None,
                         "policies": policies,
                         "models": models,
                         "trained_tokens": trained,
@@ -139,7 +139,7 @@ def make(
         "name": "demo",
         "objectives": names,
         "preferences": [list(w) for w in weights],
-        "raw_reference": [0.0, 0.0, -2.0][: len(names)],
+        "bounds": dict(zip(names, ([0.0, 0.6], [3.0, 6.0], [-0.7, 0.7]), strict=False)),
         "reference": "ParetoHqD",
         "seed": 0,
         "limits": LIMITS,
@@ -159,7 +159,8 @@ def standing_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame],
         results["runs"],
         answers,
         objectives=results["objectives"],
-        raw_reference=results["raw_reference"],
+        preferences=results["preferences"],
+        bounds=results["bounds"],
         reference=results["reference"],
         **options,
     )
@@ -174,16 +175,9 @@ def run(method: str, keys: Sequence[str], *, seed: int = 0, **more: Any) -> dict
 
 
 def stood(runs: Any, answers: Any, **options: Any) -> dict[str, Any]:
-    given = {"objectives": XY, "raw_reference": [0.0, 0.0], "reference": "ParetoHqD"}
+    given = {"objectives": XY, "preferences": CORNERS, "bounds": BOX, "reference": "ParetoHqD"}
     return stand(runs, answers, **{**given, **options})
 
 
 def entry(found: dict[str, Any], method: str, budget: str = "own") -> dict[str, Any]:
     return next(e for e in found["methods"] if (e["method"], e["budget"]) == (method, budget))
-
-
-def bounds_of(found: dict[str, Any]) -> np.ndarray:
-    """(2, m) lowest and highest mean rewards."""
-    return np.array(
-        [[e[side]["value"] for e in found["bounds"].values()] for side in ("low", "high")]
-    )

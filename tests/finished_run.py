@@ -178,17 +178,9 @@ def make_run(
         "objectives": objectives,
         "preferences": preferences,
         "models": models,
-        "hypervolume": {
-            "bounds": {o: [-0.25, 1.75] for o in objectives},
-            "reference": [0] * len(objectives),
-            "sets": {**sets, "best_single": 0.3456},
-            "best_single_model": names[-1],
-            "raw": {
-                "reference": [-0.25] * len(objectives),
-                "sets": {**sets, "best_single": 1.618},
-                "best_single_model": names[-1],
-            },
-        },
+        "bounds": {o: [-0.25, 1.75] for o in objectives},
+        "hypervolume": {"sets": {**sets, "best_single": 0.3456}, "best_single_model": names[-1]},
+        "utility": {"sets": {**sets, "best_single": 0.618}, "best_single_model": names[1]},
         "rank_correlation": {
             f"stage{s}": dict.fromkeys(objectives, 0.875) for s in range(1, stages + 1)
         },

@@ -12,6 +12,7 @@ import pytest
 from paretohqd import cli, compare, generation, training
 from paretohqd.compare_config import Entry
 from paretohqd.compare_plan import Job
+from paretohqd.convexity import Shape
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.strict import to_mapping
 from small_comparison import comparison, do
@@ -45,6 +46,18 @@ def test_the_tables(finished: Path) -> None:
     assert len(found["points"]) == 2 * (2 + 1 + 2)
     assert found["summary"]["method"].to_list() == names
     assert (finished / "report.html").is_file()
+
+
+def test_the_scale_and_the_front_are_the_datas(finished: Path) -> None:
+    results = json.loads((finished / "results.json").read_text())
+    scored = next((finished / "stage1" / "score").glob("scored.parquet"))
+    for name, (low, high) in results["bounds"].items():
+        column = pl.read_parquet(scored)[name]
+        assert (low, high) == (column.quantile(0.1), column.quantile(0.9))
+    assert results["front"]["chance"]["clouds"] == 200
+    assert "points of the data's front" in results["limits"][-1]
+    summary = tables(finished)["summary"]
+    assert summary["seeds"].to_list() == [2, 1, 2], "the base's two runs are one"
 
 
 def test_a_base_is_the_same_for_every_seed(finished: Path) -> None:
@@ -132,14 +145,16 @@ def test_titles_that_differ_fail_in_different_files() -> None:
 def test_tables_do_without_the_shape_of_the_front(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(points: object) -> float:
+    def failing(points: object) -> Shape:
         raise RuntimeError("the linear program of point 3 failed")
 
-    monkeypatch.setattr("paretohqd.compare.unsupported_share", failing)
+    monkeypatch.setattr("paretohqd.compare.front_shape", failing)
     settings = comparison(parts, str(tmp_path / "run"), methods=["base"], budgets=["own"])
     lines = do(settings)
     assert any("shape of the data's front is not known: the linear" in line for line in lines)
-    assert tables(tmp_path / "run")["methods"]["unreached"].to_list() == [None]
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["front"] is None
+    assert tables(tmp_path / "run")["methods"]["status"].to_list() == ["ok"]
 
 
 def test_without_the_reference_there_is_no_budget_to_match(

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from paretohqd.compare_words import asked_high_or_low, limits
+from paretohqd.compare_words import asked_high_or_low, limits, shape
 from paretohqd.methods import Policy
 
 HIGH = [1.0, 1.1, 0.9, 1.0]
@@ -50,5 +50,19 @@ def test_one_prompt_tells_nothing(tmp_path: Path) -> None:
 
 
 def test_the_embedded_models_size_is_said_first() -> None:
-    assert "135 million" in limits("embedded")[0]
-    assert len(limits("some/model")) == len(limits("embedded")) - 1
+    assert "135 million" in limits("embedded", None)[0]
+    assert len(limits("some/model", None)) == len(limits("embedded", None)) - 1
+
+
+def test_a_front_is_told_beside_what_chance_makes() -> None:
+    chance = {"clouds": 200, "unreached": [0.57, 0.33, 0.75], "depth": [0.066, 0.018, 0.143]}
+    front = {"points": 13, "unreached": 0.54, "depth": 0.032, "chance": chance}
+    *_, text = limits("some/model", front)
+    assert "13 points of the data's front lies .032 of its box" in text
+    assert "54% of them; 200 clouds" in text
+    assert ".066 (.018 to .143) and 57% (33% to 75%)" in text
+    assert text.endswith(
+        "nothing shows that a weighted sum must miss more of these data than of any."
+    )
+    assert shape({**front, "depth": 0.2}).endswith("hollower than chance makes one.")
+    assert "was not drawn" in shape({**front, "chance": None})

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import oracle
 import paretohqd as pq
 from paretohqd import convexity
-from paretohqd.convexity import unsupported, unsupported_share
+from paretohqd.convexity import front_shape, shapes_by_chance, unsupported, unsupported_share
+from paretohqd.metrics import rank_correlation
 
 ARC = np.linspace(0, np.pi / 2, 41)
 QUADRANT = np.column_stack([np.cos(ARC), np.sin(ARC)])
@@ -143,6 +144,62 @@ def fronts(draw: st.DrawFn) -> np.ndarray:
 def test_the_chain_and_the_linear_programs_agree(front: np.ndarray) -> None:
     scaled = convexity._in_box(front)
     np.testing.assert_allclose(convexity._depth_two(scaled), convexity._depth(scaled), atol=1e-9)
+
+
+def test_the_shape_of_a_front() -> None:
+    shape = front_shape([[0, 10], [4, 4], [5, 4], [10, 0], [1, 1]])
+    # In the box (.5, .4) lies .05 below the line from (0, 1) to (1, 0); (.4, .4) is beaten.
+    assert (shape.points, shape.unreached) == (3, pytest.approx(1 / 3))
+    assert shape.depth == pytest.approx(0.05)
+    assert front_shape(QUADRANT).depth == 0
+    hollow = np.vstack([np.eye(3), [[0.2, 0.2, 0.2]]])
+    assert front_shape(hollow).depth == pytest.approx(1 / 3 - 0.2)
+    assert front_shape(np.empty((0, 2))).points == 0
+
+
+def test_clouds_keep_marginals_and_rank_correlation() -> None:
+    rng = np.random.default_rng(5)
+    points = rng.multivariate_normal([0, 0, 0], [[1, -0.6, 0], [-0.6, 1, 0.3], [0, 0.3, 1]], 800)
+    points[:, 1] = np.exp(points[:, 1])
+    points[:, 2] = points[:, 2].round()
+    seen: list[np.ndarray] = []
+
+    def noted(cloud: list[np.ndarray]) -> convexity.Shape:
+        seen.append(np.column_stack(cloud))
+        return real(cloud)
+
+    real = convexity.front_shape
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convexity, "front_shape", noted)
+        list(shapes_by_chance(points, draws=20))
+    for cloud in seen:
+        assert (np.sort(cloud, axis=0) == np.sort(points, axis=0)).all()
+        for i, j in ((0, 1), (1, 2), (0, 2)):
+            own, drawn = (rank_correlation(c[:, i], c[:, j]) for c in (points, cloud))
+            assert drawn == pytest.approx(own, abs=0.12)
+    assert len({cloud.tobytes() for cloud in seen}) == 20
+
+
+def test_chance_is_drawn_by_its_seed() -> None:
+    points = np.random.default_rng(6).normal(size=(300, 2))
+    one, again, other = (list(shapes_by_chance(points, draws=8, seed=seed)) for seed in (1, 1, 2))
+    assert one == again != other
+    down = list(shapes_by_chance(-points, draws=8, seed=1, maximize=False))
+    assert [s.depth for s in down] == pytest.approx([s.depth for s in one])
+
+
+def test_a_hollow_front_is_told_from_chance_and_a_round_one_is_not() -> None:
+    rng = np.random.default_rng(7)
+    angle, far = rng.uniform(0, np.pi / 2, 2000), rng.uniform(0.9, 1.0, 2000)
+    disc = np.column_stack([np.cos(angle), np.sin(angle)]) * far[:, None]
+    for points, said in ((1 - disc, True), (disc, False)):
+        chance = [shape.depth for shape in shapes_by_chance(points, draws=60)]
+        assert (front_shape(points).depth > np.quantile(chance, 0.975)) == said
+
+
+def test_a_constant_objective_has_no_correlation() -> None:
+    points = np.column_stack([np.arange(9.0), np.arange(9.0)[::-1], np.full(9, 2.0)])
+    assert all(shape.points >= 1 for shape in shapes_by_chance(points, draws=3))
 
 
 def test_what_can_not_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

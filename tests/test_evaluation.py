@@ -12,6 +12,8 @@ from paretohqd import evaluation, forecast, progress
 from paretohqd.config import Config, Data, Evaluation, Generation, Objective
 from paretohqd.evaluation import measure, summarise
 
+BOX = {"a": (-1.0, 4.0), "b": (0.0, 5.0)}
+
 
 def answers(a: list[float], b: list[float], **more: Any) -> pl.DataFrame:
     n = len(a)
@@ -44,7 +46,7 @@ def summary(models: dict[str, pl.DataFrame]) -> dict[str, Any]:
         models,
         objectives=["a", "b"],
         preferences=[[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]],
-        raw_reference=[-1.0, -2.0],
+        bounds=BOX,
     )
 
 
@@ -70,16 +72,26 @@ def test_shares(summary: dict[str, Any]) -> None:
     assert (base["words"], base["tokens"], base["finished"], base["n"]) == (6.0, 6.0, 0.5, 2)
 
 
-def test_hypervolumes(summary: dict[str, Any]) -> None:
-    volume = summary["hypervolume"]
-    # Mean points: base (1, 1), then (5, 0), (3, 3), (0, 5).
-    assert volume["bounds"] == {"a": [0.0, 5.0], "b": [0.0, 5.0]}
-    assert volume["reference"] == [0.0, 0.0]
-    assert volume["sets"] == pytest.approx({"base": 0.04, "stage1": 0.36, "best_single": 0.36})
+def test_utility_and_hypervolume(summary: dict[str, Any]) -> None:
+    # Mean points: base (1, 1), then (5, 0), (3, 3), (0, 5), in a box of (-1, 0) to (4, 5).
+    assert summary["bounds"] == {"a": [-1.0, 4.0], "b": [0.0, 5.0]}
+    volume, utility = summary["hypervolume"], summary["utility"]
+    # (.4, .2); then (1.2, 0), (.8, .6), (.2, 1): what lies outside the box is not clipped.
+    assert volume["sets"] == pytest.approx({"base": 0.08, "stage1": 0.56, "best_single": 0.48})
     assert volume["best_single_model"] == "stage1-01"
-    # From (-1, -2): 6 x 2, then 4 x 5 beyond 4 x 2, then 1 x 7 beyond 1 x 5.
-    assert volume["raw"]["reference"] == [-1.0, -2.0]
-    assert volume["raw"]["sets"] == pytest.approx({"base": 6, "stage1": 26, "best_single": 20})
+    # Asked for (1, 0), (.5, .5), (0, 1): 1.2, .7, 1; the best for all of them is .7 for each.
+    assert utility["sets"] == pytest.approx({"base": 0.3, "stage1": 2.9 / 3, "best_single": 0.7})
+    assert utility["best_single_model"] == "stage1-01"
+
+
+def test_other_models_move_no_score(models: dict[str, pl.DataFrame]) -> None:
+    given = {"objectives": ["a", "b"], "preferences": [[1, 0], [0.5, 0.5], [0, 1]], "bounds": BOX}
+    before = summarise(models, **given)
+    models |= {f"stage2-{i:02d}": answers([90.0, 90.0], [-40.0, -40.0]) for i in range(3)}
+    after = summarise(models, **given)
+    for kind in ("utility", "hypervolume"):
+        for name in ("base", "stage1"):
+            assert after[kind]["sets"][name] == before[kind]["sets"][name]
 
 
 def test_an_objective_that_no_model_moves() -> None:
@@ -88,9 +100,9 @@ def test_an_objective_that_no_model_moves() -> None:
         {"base": same, "stage1-00": same, "stage1-01": answers([1.0, 1.0], [4.0, 4.0])},
         objectives=["a", "b"],
         preferences=[[1.0, 0.0], [0.0, 1.0]],
-        raw_reference=[0.0, 0.0],
+        bounds=BOX,
     )
-    assert found["hypervolume"]["sets"]["stage1"] == 0.0
+    assert found["hypervolume"]["sets"]["stage1"] == pytest.approx(0.4 * 0.8)
     assert found["rank_correlation"]["stage1"]["a"] is None
     json.dumps(found, allow_nan=False)
 
@@ -103,7 +115,7 @@ def test_two_stages(models: dict[str, pl.DataFrame]) -> None:
     models |= {f"stage2-{i:02d}": models["stage1-01"] for i in range(3)}
     found = summarise(
         models, objectives=["a", "b"], preferences=[[1, 0], [0.5, 0.5], [0, 1]],
-        raw_reference=[0, 0],
+        bounds=BOX,
     )  # fmt: skip
     assert list(found["hypervolume"]["sets"]) == ["base", "stage1", "stage2", "best_single"]
     assert found["rank_correlation"]["stage2"] == {"a": None, "b": None}
@@ -111,9 +123,7 @@ def test_two_stages(models: dict[str, pl.DataFrame]) -> None:
 
 def test_one_held_out_prompt_has_no_error() -> None:
     one = {"base": answers([1.0], [1.0]), "stage1-00": answers([2.0], [0.0])}
-    found = summarise(
-        one, objectives=["a", "b"], preferences=[[0.5, 0.5]], raw_reference=[0.0, 0.0]
-    )
+    found = summarise(one, objectives=["a", "b"], preferences=[[0.5, 0.5]], bounds=BOX)
     assert found["models"][1]["reward"]["a"] == {"mean": 2.0, "se": None}
     text = json.dumps(found, allow_nan=False)
     assert json.loads(text) == found
@@ -127,26 +137,23 @@ def test_one_held_out_prompt_decides_nothing() -> None:
         "stage1-00": answers([2.0], [0.0]),
         "stage1-01": answers([0.0], [2.0]),
     }
-    found = summarise(
-        one, objectives=["a", "b"], preferences=[[1.0, 0.0], [0.0, 1.0]], raw_reference=[0.0, 0.0]
-    )
+    found = summarise(one, objectives=["a", "b"], preferences=[[1.0, 0.0], [0.0, 1.0]], bounds=BOX)
     json.dumps(found, allow_nan=False)
     assert [finding["verdict"] for finding in found["findings"]] == ["open", "open"]
     assert "a: (1, 0) cannot be told from (0, 1): +2.000 (se unknown)" in evaluation.render(found)
 
 
-def test_each_hypervolume_has_its_own_best_model() -> None:
+def test_utility_and_hypervolume_have_their_own_best_models() -> None:
     several = {
-        "base": answers([0.0], [0.0]),
-        "stage1-00": answers([1.0], [0.5]),
-        "stage1-01": answers([0.6], [1.0]),
+        "base": answers([0.0], [1.0]),
+        "stage1-00": answers([9.0], [0.5]),
+        "stage1-01": answers([2.0], [3.0]),
     }
-    found = summarise(
-        several, objectives=["a", "b"], preferences=[[1, 0], [0, 1]], raw_reference=[0.0, -100.0]
-    )["hypervolume"]
-    assert (found["best_single_model"], found["sets"]["best_single"]) == ("stage1-01", 0.6)
-    assert found["raw"]["best_single_model"] == "stage1-00"
-    assert found["raw"]["sets"]["best_single"] == pytest.approx(100.5)
+    found = summarise(several, objectives=["a", "b"], preferences=[[1, 0], [0, 1]], bounds=BOX)
+    assert found["utility"]["best_single_model"] == "stage1-00"
+    assert found["utility"]["sets"]["best_single"] == pytest.approx((2.0 + 0.1) / 2)
+    assert found["hypervolume"]["best_single_model"] == "stage1-01"
+    assert found["hypervolume"]["sets"]["best_single"] == pytest.approx(0.6 * 0.6)
 
 
 def test_json_holds_the_summary_without_nan(summary: dict[str, Any]) -> None:
@@ -179,9 +186,10 @@ def test_the_rendered_table(summary: dict[str, Any]) -> None:
     cells = [row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)]
     assert cells[1:5] == ["(0.5, 0.5)", "3.000 (2.000)", "3.000 (1.000)", "+2.000 (1.000)"]
     text = "\n".join(lines[6:])
-    assert "scaled from a [0, 5], b [0, 5] to [0, 1], reference 0" in text
-    assert "best single (stage1-01) 0.36" in text
-    assert "raw hypervolume, reference (-1, -2):" in text
+    assert "on the scale of the data, a [-1, 4], b [0, 5] to [0, 1]" in text
+    assert "asked for w: base 0.3   stage1 0.9667   best single (stage1-01) 0.7" in text
+    assert "reference 0: base 0.08   stage1 0.56   best single (stage1-01) 0.48" in text
+    assert "one training each" in text
     assert "rank correlation of weight and reward, stage1: a +1.00, b +1.00" in text
 
 

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from compared import (
+    BOX,
     CORNERS,
     METHODS,
     XY,
     answers_frame,
-    bounds_of,
     entry,
     make,
     run,
@@ -26,6 +26,7 @@ from paretohqd import metrics
 from paretohqd.hypervolume import hypervolume
 from paretohqd.standing.tables import cost_table, methods_table, points_table, summary_table
 from paretohqd.standing.text import render
+from paretohqd.utility import scaled, served
 
 
 @pytest.fixture(scope="module")
@@ -35,83 +36,32 @@ def demo() -> tuple[dict[str, Any], dict[str, pl.DataFrame], dict[str, Any]]:
     return results, answers, standing_of(results, answers)
 
 
-def test_seeds_are_averaged_and_drawn():
-    rng = np.random.default_rng(4)
-    fixed = rng.normal(size=(50, 2))
-    answers = {"base": answers_frame(fixed - 2, XY)}
-    runs = [run("base", ["base"])]
-    for name, seed in product(("ParetoHqD", "calm"), range(3)):
-        shift = 0.8 * (seed - 1) if name == "ParetoHqD" else 0.0
-        answers[f"{name}{seed}"] = answers_frame(fixed + shift, XY)
-        runs.append(run(name, [f"{name}{seed}"], seed=seed))
-    found = stood(runs, answers)
-    noisy, calm = entry(found, "ParetoHqD"), entry(found, "calm")
-    each = [r["hypervolume"] for r in found["runs"] if r["method"] == "ParetoHqD"]
-    assert noisy["hypervolume"] == pytest.approx(np.mean(each))
-    assert noisy["spread"] == pytest.approx(np.std(each, ddof=1))
-    assert calm["spread"] == pytest.approx(0)
-    assert noisy["high"] - noisy["low"] > 1.3 * (calm["high"] - calm["low"])
-    assert calm["against"]["reference"]["paired"] == "prompts and seeds"
-    assert calm["against"]["base"]["paired"] == "prompts"
-    assert calm["points"][0]["reward"]["x"]["mean"] == pytest.approx(fixed[:, 0].mean())
-
-
-def test_seeds_of_two_methods_are_drawn_together():
-    # What a seed does it does to both, so it falls out of their difference.
-    fixed = np.random.default_rng(5).normal(0, 0.01, size=(30, 2))
-    answers, runs = {"base": answers_frame(fixed - 3, XY)}, [run("base", ["base"])]
-    for (name, gain), seed in product((("ParetoHqD", 0.0), ("b", 0.1)), range(3)):
-        answers[f"{name}{seed}"] = answers_frame(fixed + gain + seed, XY)
-        runs.append(run(name, [f"{name}{seed}"], seed=seed))
-    assert entry(stood(runs, answers), "b")["against"]["reference"]["verdict"] == "better"
-    for each in runs:  # the same runs under other seeds
-        each["seed"] += 10 if each["method"] == "b" else 0
-    found = entry(stood(runs, answers), "b")["against"]["reference"]
-    assert (found["verdict"], found["paired"]) == ("no difference seen", "prompts")
-
-
-def test_a_difference_is_over_the_seeds_that_both_have():
-    # The reference's other seeds are far better: they say nothing of a method that ran with one.
-    fixed = np.random.default_rng(7).normal(0, 0.01, size=(30, 2))
-    answers, runs = {"base": answers_frame(fixed - 3, XY)}, [run("base", ["base"])]
-    for seed in range(3):
-        answers[f"a{seed}"] = answers_frame(fixed + seed, XY)
-        runs.append(run("ParetoHqD", [f"a{seed}"], seed=seed))
-    answers["b"] = answers_frame(fixed + 0.1, XY)
-    found = stood([*runs, run("b", ["b"])], answers)
-    against = entry(found, "b")["against"]["reference"]
-    assert (against["verdict"], against["paired"], against["seeds"]) == (
-        "better", "prompts and seeds", [0],
-    )  # fmt: skip
-    first = next(r for r in found["runs"] if r["method"] == "ParetoHqD")
-    gain = entry(found, "b")["hypervolume"] - first["hypervolume"]
-    assert against["mean"] == pytest.approx(gain)
-    assert entry(found, "base")["against"]["reference"]["seeds"] == [0]
-
-
 def test_a_method_is_compared_with_the_one_it_names():
     levels = {"base": -3.0, "ParetoHqD": 0.0, "b": 1.0, "c": 1.5}
-    answers = {name: answers_frame(np.full((5, 2), level), XY) for name, level in levels.items()}
-    runs = [run(name, [name], against="b" if name == "c" else None) for name in levels]
+    answers, runs = {}, []
+    for (name, level), seed in product(levels.items(), (0, 1)):
+        answers[f"{name}{seed}"] = answers_frame(np.full((5, 2), level), XY)
+        against = "b" if name == "c" else None
+        runs.append(run(name, [f"{name}{seed}"], seed=seed, against=against))
     found = stood(runs, answers)
     assert entry(found, "b")["against"]["reference"]["name"] == "ParetoHqD"
     rival = entry(found, "c")["against"]["reference"]
     assert rival["name"] == "b"
-    gain = entry(found, "c")["hypervolume"] - entry(found, "b")["hypervolume"]
-    assert rival["mean"] == pytest.approx(gain)
+    assert rival["mean"] == pytest.approx(0.5 / 8), "the box is 8 wide"
     text = render(found)
     assert "c against b: better" in text
     assert "less ParetoHqD" in text
     (row,) = (line.split() for line in text.splitlines() if line.startswith("c  "))
     assert "better" not in row[5:8], "the difference to another is not in ParetoHqD's column"
     assert summary_table(found).filter(method="c")["reference name"].to_list() == ["b"]
-    runs[-1]["budget"] = "matched"
+    for each in runs[-2:]:
+        each["budget"] = "matched"
     assert entry(stood(runs, answers), "c", "matched")["against"]["reference"] is None
 
 
-def test_echoes_count_at_the_score_of_the_base():
+def test_an_echo_counts_with_the_lower_of_its_own_score_and_the_base():
     rng = np.random.default_rng(6)
-    base, tuned = rng.normal(size=(40, 2)), rng.normal(2, 1, size=(40, 2))
+    base, tuned = rng.normal(size=(40, 2)), rng.normal(0.5, 1, size=(40, 2))
     echo = np.arange(40) < 16
     answers = {
         "base": answers_frame(base, XY),
@@ -120,16 +70,51 @@ def test_echoes_count_at_the_score_of_the_base():
     }
     runs = [run("base", ["base"]), run("ParetoHqD", ["a"]), run("hacked", ["all"])]
     found = stood(runs, answers)
-    low, high = bounds_of(found)
-    replaced = np.where(echo[:, None], base, tuned).mean(axis=0)
-    expected = np.prod(np.maximum((replaced - low) / (high - low), 0))
-    assert found["runs"][1]["echo_adjusted"] == pytest.approx(expected)
+    lower = np.where(echo[:, None], np.minimum(base, tuned), tuned)
+    assert (lower < tuned).any()
+    assert (lower < np.where(echo[:, None], base, tuned)).any(), "some echoes score below the base"
+    z = scaled(lower, BOX).mean(axis=0)
+    assert found["runs"][1]["echo_adjusted"] == pytest.approx(np.prod(z))
+    assert found["runs"][1]["utility_adjusted"] == pytest.approx(z.mean())
     assert found["runs"][1]["echo"] == 0.4
+    for each in found["runs"]:
+        assert each["utility_adjusted"] <= each["utility"], "no echo is rewarded"
+        assert each["echo_adjusted"] <= each["hypervolume"]
     hacked = entry(found, "hacked")
-    assert hacked["echo_adjusted"] == entry(found, "base")["hypervolume"] == 0
-    assert hacked["against"]["reference"]["verdict"] == "no difference seen"
-    assert hacked["against"]["echo_adjusted"]["verdict"] == "worse"
-    assert "with echoes at the base's score: worse" in render(found)
+    assert hacked["utility_adjusted"] <= entry(found, "base")["utility"]
+    told = hacked["against"]["echo_adjusted"]["mean"]
+    assert f"echo-adjusted {told:+.3f}" in render(found)
+
+
+def test_what_the_base_echoes_earns_it_nothing():
+    base, tuned = np.full((4, 2), 1.0), np.full((4, 2), 2.0)
+    answers = {
+        "base": answers_frame(base, XY).with_columns(echo=pl.Series([True, True, False, False])),
+        "a": answers_frame(tuned, XY).with_columns(echo=pl.Series([True, False, True, False])),
+    }
+    found = stood([run("base", ["base"]), run("ParetoHqD", ["a"])], answers)
+    one, two = (1 + 3) / 8, (2 + 3) / 8
+    assert found["runs"][0]["utility_adjusted"] == pytest.approx((0 + 0 + one + one) / 4)
+    assert found["runs"][1]["utility_adjusted"] == pytest.approx((0 + two + one + two) / 4)
+
+
+def test_a_rival_moves_nobody():
+    results, answers = make(budgets=["own"], methods=METHODS[:6], ablations=())
+    before = standing_of(results, answers)
+    extreme = answers["own/0-base/0/0"].with_columns(relevance=9.0, **{"harmless logit": -50.0})
+    more = [
+        *results["runs"],
+        run("extreme", ["x"], kind="x"),
+        run("extreme", ["x"], kind="x", seed=1),
+    ]
+    after = standing_of({**results, "runs": more}, {**answers, "x": extreme})
+    assert after["runs"][:-2] == before["runs"]
+    for old, new in zip(before["methods"], after["methods"], strict=False):
+        assert {k: v for k, v in old.items() if k != "against"} == {
+            k: v for k, v in new.items() if k != "against"
+        }
+    assert entry(after, "extreme")["hypervolume"] == 0, "below the scale there is no volume"
+    assert entry(after, "extreme")["utility"] < -1, "but utility is not clipped"
 
 
 def test_without_a_base_nothing_is_measured_against_it():
@@ -161,19 +146,11 @@ def test_the_reference_is_of_the_same_budget(demo):
 def test_one_prompt_has_no_interval():
     results, answers = make(prompts=1)
     found = standing_of(results, answers)
-    assert all(r["low"] is None for r in found["runs"])
+    assert all(r["hypervolume_low"] is r["utility_se"] is None for r in found["runs"])
     mine = entry(found, "SFT")
-    assert mine["against"]["reference"]["verdict"] == "not tested"
+    assert mine["against"]["reference"]["verdict"] == "one prompt: not tested"
     assert mine["points"][0]["reward"]["relevance"]["se"] is None
     assert "no intervals and no verdicts" in render(found)
-
-
-def test_one_seed_has_no_spread():
-    results, answers = make(seeds=[0])
-    found = standing_of(results, answers)
-    assert all(e["spread"] is None for e in found["methods"])
-    assert entry(found, "SFT")["low"] is not None
-    assert "knows nothing of other seeds" in render(found)
 
 
 def test_a_failed_run_keeps_its_row(demo):
@@ -187,7 +164,7 @@ def test_a_failed_run_keeps_its_row(demo):
     modpo, rcs = entry(found, "MODPO"), entry(found, "RCS")
     assert (modpo["seeds"], modpo["failed"]) == ([1, 2], [(0, "no pairs")])
     against = modpo["against"]["reference"]
-    assert (against["paired"], against["seeds"]) == ("prompts and seeds", [1, 2])
+    assert against["seeds"] == [1, 2]
     assert (rcs["seeds"], rcs["hypervolume"]) == ([], None)
     summary = summary_table(found)
     assert summary.height == len(found["methods"])
@@ -201,7 +178,6 @@ def test_a_failed_run_keeps_its_row(demo):
 def test_nothing_but_failures():
     runs = [run("a", [], error="out of memory"), run("b", [], seed=1, error="NaN")]
     found = stood(runs, {})
-    assert found["bounds"] is None
     assert methods_table(found)["error"].to_list() == ["out of memory", "NaN"]
     assert summary_table(found).height == 2
     assert "Every run failed" in render(found)
@@ -212,12 +188,13 @@ def test_a_hypervolume_of_three_objectives():
     corners = [*np.eye(3).tolist(), [1 / 3, 1 / 3, 1 / 3]]
     results, answers = make(objectives=names, weights=corners, seeds=[0, 1])
     found = standing_of(results, answers, replicates=200)
-    low, high = bounds_of(found)
     for each, measured in zip(results["runs"], found["runs"], strict=True):
         means = [answers[p["answers"]].select(names).mean().row(0) for p in each["policies"]]
-        points = (np.array(means) - low) / (high - low)
+        points = scaled(means, results["bounds"])
         assert measured["hypervolume"] == pytest.approx(hypervolume(points, ref=[0, 0, 0]))
-        assert measured["low"] <= measured["high"]
+        assert measured["hypervolume_low"] <= measured["hypervolume_high"]
+        asked = [p["weights"] for p in each["policies"]]
+        assert measured["utility"] == pytest.approx(served(points[:, None], asked, corners)[0])
     assert methods_table(found)["rank z"].drop_nulls().len() > 0
 
 
@@ -248,7 +225,8 @@ def test_rows_hold_what_the_answers_say(demo):
 def test_sparsity_is_of_the_scaled_front():
     means = {"a": [0.0, 4.0], "b": [1.0, 2.0], "c": [2.0, 0.0], "d": [0.5, 1.0]}
     answers = {k: answers_frame(np.full((3, 2), v), XY) for k, v in means.items()}
-    found = stood([run("m", list("abcd"))], answers)
+    box = {"x": (0.0, 2.0), "y": (0.0, 4.0)}
+    found = stood([run("m", list("abcd"))], answers, bounds=box)
     assert found["runs"][0]["front"] == 3
     assert found["runs"][0]["sparsity"] == metrics.sparsity([[0, 1], [0.5, 0.5], [1, 0]])
 

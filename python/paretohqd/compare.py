@@ -6,29 +6,36 @@ comparison goes on; the tables and the page are made anew from what the stages h
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from paretohqd import evaluation, pipeline, scoring
 from paretohqd.compare_config import Comparison
 from paretohqd.compare_plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
-from paretohqd.convexity import unsupported_share
+from paretohqd.convexity import front_shape, shapes_by_chance
 from paretohqd.likelihood import likelihood
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.methods.spending import Tokens
 from paretohqd.pages.compare_report import load, write_comparison
 from paretohqd.progress import Screen, duration
 from paretohqd.session import Session
-from paretohqd.stages import hash_frame, hash_path, versions
+from paretohqd.stages import Result, hash_frame, hash_path, versions
 from paretohqd.standing import tables as standing_tables
 from paretohqd.standing.runs import stand
+from paretohqd.utility import data_bounds
 
+CLOUDS = 200
+"""How many clouds of no special shape the data's front is held against."""
+PROGRAMS = 20_000
+"""At most as many linear programs are solved for them, one per point of a front."""
 TABLES = {
     "methods": standing_tables.methods_table,
     "points": standing_tables.points_table,
@@ -58,7 +65,10 @@ def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
     try:
         s.screen.line(f"paretohqd compare in {s.folder.folder}")
         s.screen.line(f"machine: {s.machine.describe()}")
-        pipeline.score(s, 1, pipeline.split(s))
+        offline = scores_of(s, pipeline.score(s, 1, pipeline.split(s)))
+        bounds = data_bounds(offline)  # fixed before anything is trained
+        ends = (f"{name} from {low:.3g} to {high:.3g}" for name, (low, high) in bounds.items())
+        s.screen.line(f"scale of the rewards, 0 to 1: {', '.join(ends)}")
         budgets: dict[int, Tokens] = {}
         runs, before = [], sum(s.folder.seconds().values())
         for number, job in enumerate(jobs, 1):
@@ -67,7 +77,7 @@ def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
             spent = sum(s.folder.seconds().values()) - before
             left = spent / number * (len(jobs) - number)
             s.screen.line(f"{number} of {len(jobs)} done: {job.label}, about {duration(left)} left")
-        return finish(s, settings, runs)
+        return finish(s, settings, runs, bounds, shape_of_front(s, offline))
     finally:
         s.folder.close()
 
@@ -160,22 +170,24 @@ def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
     return result.path.relative_to(s.folder.folder).as_posix()
 
 
-def finish(s: Session, settings: Comparison, runs: list[dict[str, Any]]) -> Path:
+def finish(
+    s: Session,
+    settings: Comparison,
+    runs: list[dict[str, Any]],
+    bounds: Mapping[str, Sequence[float]],
+    front: Mapping[str, Any] | None,
+) -> Path:
     """Write the results, the tables and the page."""
     folder = s.folder.folder
-    offline = pl.read_parquet(
-        s.folder.result("stage1/score").path / "scored.parquet", columns=s.names
-    )
-    low = offline.select(pl.all().quantile(pipeline.POOL_QUANTILE)).row(0)
-    share = shape_of_front(s, offline)
     results = {
         "objectives": s.names,
         "preferences": s.weights.tolist(),
-        "runs": [run | {"unreached": share} for run in runs],
-        "raw_reference": list(low),
+        "runs": runs,
+        "bounds": bounds,
+        "front": front,
         "reference": settings.reference,
         "budgets": BUDGETS,
-        "limits": limits(settings.model.name),
+        "limits": limits(settings.model.name, front),
         "seed": settings.seed,
         "machine": s.machine.describe(),
         "versions": versions(),
@@ -188,26 +200,48 @@ def finish(s: Session, settings: Comparison, runs: list[dict[str, Any]]) -> Path
     return folder
 
 
-def shape_of_front(s: Session, offline: pl.DataFrame) -> float | None:
-    """Share of the data's front that no linear weight reaches; None where that cannot be told.
+def scores_of(s: Session, scored: Result) -> pl.DataFrame:
+    """One column per objective: the scores of the offline answers."""
+    return pl.read_parquet(scored.path / "scored.parquet", columns=s.names).select(s.names)
 
-    With three objectives it takes a linear program per point, so it is kept.
+
+def shape_of_front(s: Session, offline: pl.DataFrame) -> dict[str, Any] | None:
+    """The data's front below its hull, beside fronts of clouds without a shape of their own.
+
+    Returns:
+        `points`, `unreached` and `depth` as `convexity.Shape` has them, and `chance`: of both the
+        median and the 95 % range over `clouds` clouds, or None where those would take too long.
+        None where the shape cannot be told. With three objectives it takes a linear program per
+        point, so it is kept.
     """
 
     def work(out: Path) -> Mapping[str, Any]:
         try:
-            return {"unreached": unsupported_share(offline)}
+            own = front_shape(offline)
+            found: dict[str, Any] = dataclasses.asdict(own) | {"chance": None}
+            clouds = CLOUDS if len(s.names) < 3 else min(CLOUDS, PROGRAMS // own.points)
+            if clouds >= 40:  # fewer have no 95 % range
+                shapes = list(shapes_by_chance(offline, draws=clouds, seed=s.settings.seed))
+                found["chance"] = {"clouds": clouds, "seed": s.settings.seed} | {
+                    name: np.quantile(
+                        [getattr(shape, name) for shape in shapes], [0.5, 0.025, 0.975]
+                    ).tolist()
+                    for name in ("unreached", "depth")
+                }
         except (ValueError, RuntimeError, ImportError) as error:
-            # A column of a table: no reason to lose the others.
+            # A sentence of the page: no reason to lose the others.
             s.screen.line(f"the shape of the data's front is not known: {error}")
-            return {"unreached": None}
+            return {"front": None}
+        return {"front": found}
 
     made = s.folder.stage(
-        "front", work, settings={"objectives": s.names}, inputs={"scores": hash_frame(offline)}
-    )
+        "front", work,
+        settings={"objectives": s.names, "clouds": CLOUDS, "seed": s.settings.seed},
+        inputs={"scores": hash_frame(offline)},
+    )  # fmt: skip
     assert made is not None, "a comparison is one process"
-    found: float | None = made.manifest["notes"]["unreached"]
-    return found
+    front: dict[str, Any] | None = made.manifest["notes"]["front"]
+    return front
 
 
 def stand_of(folder: Path) -> dict[str, Any]:
@@ -215,6 +249,6 @@ def stand_of(folder: Path) -> dict[str, Any]:
     results, answers = load(folder)
     return stand(
         results["runs"], answers, objectives=results["objectives"],
-        raw_reference=results["raw_reference"], reference=results["reference"],
-        seed=results["seed"],
+        preferences=results["preferences"], bounds=results["bounds"],
+        reference=results["reference"], seed=results["seed"],
     )  # fmt: skip

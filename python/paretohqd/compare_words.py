@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -39,9 +40,50 @@ SMALL = (
 )
 
 
-def limits(model: str) -> list[str]:
-    """What is said at the top of the page of a comparison on a base model."""
-    return [SMALL, *LIMITS] if model == "embedded" else list(LIMITS)
+def limits(model: str, front: Mapping[str, Any] | None) -> list[str]:
+    """What is said at the top of the page of a comparison on a base model.
+
+    Args:
+        model: its name.
+        front: the shape of the data's front, from `compare.shape_of_front`.
+    """
+    said = [SMALL, *LIMITS] if model == "embedded" else list(LIMITS)
+    return said if front is None else [*said, shape(front)]
+
+
+def shape(front: Mapping[str, Any]) -> str:
+    """Whether the data's front is hollower than chance makes one.
+
+    Example:
+        >>> chance = {"clouds": 200, "unreached": [0.56, 0.25, 0.75], "depth": [0.066, 0.02, 0.14]}
+        >>> text = shape({"points": 13, "unreached": 0.54, "depth": 0.032, "chance": chance})
+        >>> text.partition(" below")[0]
+        "The deepest of the 13 points of the data's front lies .032 of its box"
+        >>> text.rpartition(": ")[2]
+        'nothing shows that a weighted sum must miss more of these data than of any.'
+    """
+
+    def of(values: Sequence[float]) -> str:
+        middle, low, high = (f"{value:.3f}".removeprefix("0") for value in values)
+        return f"{middle} ({low} to {high})"
+
+    depth, chance = f"{front['depth']:.3f}".removeprefix("0"), front["chance"]
+    share = f"{front['unreached']:.0%}"
+    text = (
+        f"The deepest of the {front['points']} points of the data's front lies {depth} of its box "
+        f"below the convex hull. No weighted sum reaches {share} of them; "
+    )
+    if chance is None:
+        return text + "how much of that is chance was not drawn: it takes too many linear programs."
+    middle, low, high = (f"{value:.0%}" for value in chance["unreached"])
+    text += (
+        f"{chance['clouds']} clouds with the same marginals and rank correlation alone (Gaussian "
+        f"copula) have {of(chance['depth'])} and {middle} ({low} to {high}), median and 95 % "
+        "range: "
+    )
+    if front["depth"] > chance["depth"][2]:
+        return text + "this front is hollower than chance makes one."
+    return text + "nothing shows that a weighted sum must miss more of these data than of any."
 
 
 def described(method: str) -> dict[str, str]:

@@ -1,18 +1,23 @@
 """The shape of a front: which of its points no weighted sum of the objectives can reach.
 
 Linear scalarisation ranks by w.v, so whatever the weights it finds only points on the convex hull.
-How much of a front lies strictly below is what it can lose; 0 means that a weighted sum can reach
-all there is, and that any advantage of another selection comes from elsewhere.
+What lies strictly below is what it can lose. But the few points of a sample's front are ragged
+whatever the data's shape: about half of them lie below their hull by chance. So a front's shape
+tells something only beside those of clouds in which nothing but a correlation ties the objectives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paretohqd.layers import pareto_front
+from paretohqd.metrics import rank_correlation
 from paretohqd.objectives import Objectives
 
 Bools = NDArray[np.bool_]
@@ -55,8 +60,89 @@ def unsupported(points: object, *, maximize: bool | Sequence[bool] = True) -> Bo
     mask = np.zeros(objectives.n, dtype=np.bool_)
     on_front = np.flatnonzero(pareto_front(objectives.columns))
     front, row = _distinct(objectives, on_front)
-    mask[on_front] = _below_hull(_in_box(front))[row]
+    mask[on_front] = (_below_hull(_in_box(front)) > TOLERANCE)[row]
     return mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A front beside its convex hull.
+
+    Attributes:
+        points: number of its distinct points.
+        unreached: share of them that no weighted sum can reach.
+        depth: how far the deepest lies below the hull, in each objective's span over the front.
+    """
+
+    points: int
+    unreached: float
+    depth: float
+
+
+def front_shape(points: object, *, maximize: bool | Sequence[bool] = True) -> Shape:
+    """The shape of the points' front; NaN where there are no points.
+
+    Args:
+        points: As for `unsupported`.
+        maximize: Whether larger is better: one bool, or one per objective.
+
+    Example:
+        >>> front_shape([[0.0, 1.0], [0.4, 0.4], [1.0, 0.0], [0.1, 0.1]])
+        Shape(points=3, unreached=0.3333333333333333, depth=0.09999999999999998)
+    """
+    objectives = Objectives.of(points, maximize=maximize).require_finite("a hull")
+    front, _ = _distinct(objectives, np.flatnonzero(pareto_front(objectives.columns)))
+    depth = _below_hull(_in_box(front))
+    if not len(depth):
+        return Shape(points=0, unreached=float("nan"), depth=float("nan"))
+    return Shape(
+        points=len(depth),
+        unreached=float((depth > TOLERANCE).mean()),
+        depth=max(0.0, float(depth.max())),
+    )
+
+
+def shapes_by_chance(
+    points: object, *, draws: int, maximize: bool | Sequence[bool] = True, seed: int = 0
+) -> Iterator[Shape]:
+    """Shapes of the fronts of clouds that share the points' marginals and correlation alone.
+
+    Each cloud has as many points, in each objective the very same values, and about the same rank
+    correlations, tied by a Gaussian copula (Nelsen, "An Introduction to Copulas", 2006). What a
+    front's shape tells of its data is what it has beyond these.
+
+    Args:
+        points: As for `unsupported`.
+        draws: How many clouds.
+        maximize: Whether larger is better: one bool, or one per objective.
+        seed: Of the draws; the same seed gives the same shapes.
+
+    Example:
+        >>> grid = [[x, y] for x in range(9) for y in range(9)]
+        >>> [shape.points for shape in shapes_by_chance(grid, draws=3)]
+        [1, 1, 2]
+    """
+    objectives = Objectives.of(points, maximize=maximize).require_finite("a hull")
+    columns = [np.sort(column) for column in objectives.columns]
+    rng = np.random.default_rng(seed)
+    factor = _copula([np.asarray(column) for column in objectives.columns])
+    for _ in range(draws):
+        normal = rng.standard_normal((objectives.n, len(columns))) @ factor.T
+        ranks = normal.argsort(axis=0).argsort(axis=0)
+        yield front_shape([column[ranks[:, i]] for i, column in enumerate(columns)])
+
+
+def _copula(columns: Sequence[NDArray[np.generic]]) -> Floats:
+    """A factor of the normal correlations that give the columns' rank correlations."""
+    correlation = np.eye(len(columns))
+    for i, j in combinations(range(len(columns)), 2):
+        rho = rank_correlation(columns[i], columns[j])
+        # A column of one value has none and needs none.
+        correlation[i, j] = correlation[j, i] = 0 if isnan(rho) else 2 * np.sin(np.pi * rho / 6)
+    # Pairs of ranks need not fit one normal cloud: the nearest that does.
+    values, vectors = np.linalg.eigh(correlation)
+    factor: Floats = vectors * np.sqrt(np.maximum(values, 0.0))
+    return factor
 
 
 def unsupported_share(points: object, *, maximize: bool | Sequence[bool] = True) -> float:
@@ -74,9 +160,7 @@ def unsupported_share(points: object, *, maximize: bool | Sequence[bool] = True)
         >>> unsupported_share([[0.0, 1.0], [0.4, 0.4], [1.0, 0.0], [0.1, 0.1]]).__round__(3)
         0.333
     """
-    objectives = Objectives.of(points, maximize=maximize).require_finite("a hull")
-    front, _ = _distinct(objectives, np.flatnonzero(pareto_front(objectives.columns)))
-    return float(_below_hull(_in_box(front)).mean()) if len(front) else float("nan")
+    return front_shape(points, maximize=maximize).unreached
 
 
 def _distinct(objectives: Objectives, rows: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
@@ -104,12 +188,11 @@ def _in_box(front: Floats) -> Floats:
     return scaled
 
 
-def _below_hull(front: Floats) -> Bools:
-    """Which of n distinct points of a front, in ascending order of the first objective."""
+def _below_hull(front: Floats) -> Floats:
+    """How deep each of n distinct points of a front lies, ascending in the first objective."""
     if len(front) < 3:  # the ends are the best in something
-        return np.zeros(len(front), dtype=np.bool_)
-    depth = _depth_two(front) if front.shape[1] == 2 else _depth(front)
-    return np.greater(depth, TOLERANCE)
+        return np.zeros(len(front))
+    return _depth_two(front) if front.shape[1] == 2 else _depth(front)
 
 
 def _depth_two(front: Floats) -> Floats:

@@ -6,13 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from paretohqd import metrics
 from paretohqd.config import Evaluation
 from paretohqd.findings import findings, label, mean_and_error, sentence
 from paretohqd.hypervolume import hypervolume
+from paretohqd.utility import scaled, served
 
 BASE = "base"
 
@@ -50,7 +50,7 @@ def summarise(
     *,
     objectives: Sequence[str],
     preferences: Sequence[Sequence[float]],
-    raw_reference: Sequence[float],
+    bounds: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
     """Everything that the report and the table need, from every model's measured answers.
 
@@ -59,7 +59,7 @@ def summarise(
             order, with one column per objective and those of `measure`.
         objectives: their names.
         preferences: weights of each preference.
-        raw_reference: reference point of the hypervolume in the rewards' own units.
+        bounds: of each objective the reward that is 0 on the scale and the one that is 1.
     """
     names = list(objectives)
     base = answers[BASE]
@@ -93,7 +93,8 @@ def summarise(
         "objectives": names,
         "preferences": [list(w) for w in preferences],
         "models": models,
-        "hypervolume": _hypervolumes(models, names, raw_reference),
+        "bounds": {name: list(bounds[name]) for name in names},
+        **_of_sets(models, names, {name: bounds[name] for name in names}, preferences),
         "findings": findings([m for m in models if m["stage"] in (0, stages[-1])], answers, names),
         "rank_correlation": {f"stage{s}": _agreement(models, names, s) for s in stages},
     }
@@ -103,39 +104,39 @@ def _share(flags: pl.Series) -> float:
     return float(flags.to_numpy().mean())
 
 
-def _points(models: Sequence[Mapping[str, Any]], names: Sequence[str]) -> np.ndarray:
-    return np.array([[m["reward"][name]["mean"] for name in names] for m in models])
-
-
-def _hypervolumes(
-    models: Sequence[dict[str, Any]], names: list[str], raw_reference: Sequence[float]
+def _of_sets(
+    models: Sequence[dict[str, Any]],
+    names: list[str],
+    bounds: Mapping[str, Sequence[float]],
+    preferences: Sequence[Sequence[float]],
 ) -> dict[str, Any]:
-    """Hypervolume of each set of mean-reward points, normalised and raw.
+    """Utility and hypervolume of the base, of each stage's models and of the best single one.
 
-    Normalised: all models' points together are scaled to [0, 1] per objective, reference 0, as
-    the paper's comparison does. Several models cover more than one does whatever they are, so the
-    best single model stands beside the sets.
+    Of mean rewards, scaled by the data's bounds; the hypervolume's reference is 0. Several models
+    cover more than one does whatever they are, so the best single model stands beside the sets.
     """
-    points = _points(models, names)
-    low, high = points.min(axis=0), points.max(axis=0)
-    scaled = (points - low) / np.where(high > low, high - low, 1.0)
+    points = scaled([[m["reward"][name]["mean"] for name in names] for m in models], bounds)
     sets = {BASE: [0]}
     for stage in sorted({m["stage"] for m in models if m["stage"]}):
         sets[f"stage{stage}"] = [i for i, m in enumerate(models) if m["stage"] == stage]
 
-    def measured(points: np.ndarray, ref: list[float]) -> dict[str, Any]:
-        alone = [hypervolume(points[i : i + 1], ref=ref) for i in range(len(models))]
-        best = int(np.argmax(alone))
-        found = {name: hypervolume(points[rows], ref=ref) for name, rows in sets.items()}
-        return {
-            "reference": ref,
-            "sets": {**found, "best_single": alone[best]},
+    def utility(rows: list[int]) -> float:
+        asked = [models[row]["weights"] for row in rows] if len(rows) > 1 else [None]
+        return float(served(points[rows, None], asked, preferences)[0])
+
+    def volume(rows: list[int]) -> float:
+        return hypervolume(points[rows], ref=[0.0] * len(names))
+
+    found = {}
+    for kind, worth in (("utility", utility), ("hypervolume", volume)):
+        alone = [worth([row]) for row in range(len(models))]
+        best = alone.index(max(alone))
+        found[kind] = {
+            "sets": {name: worth(rows) for name, rows in sets.items()}
+            | {"best_single": alone[best]},
             "best_single_model": models[best]["model"],
         }
-
-    bounds = {n: [float(a), float(b)] for n, a, b in zip(names, low, high, strict=True)}
-    scaled_volumes = measured(scaled, [0.0] * len(names))
-    return {"bounds": bounds, **scaled_volumes, "raw": measured(points, list(raw_reference))}
+    return found
 
 
 def _agreement(
@@ -216,24 +217,23 @@ def phases(seconds: Mapping[str, float]) -> dict[str, tuple[float, int]]:
 
 def _below(summary: Mapping[str, Any]) -> list[str]:
     lines = [sentence(finding) for finding in summary["findings"]]
-    volume = summary["hypervolume"]
-    bounds = ", ".join(f"{n} [{a:.3g}, {b:.3g}]" for n, (a, b) in volume["bounds"].items())
-    lines.append(f"hypervolume of the mean rewards, scaled from {bounds} to [0, 1], reference 0:")
-    lines.append("  " + _sets(volume["sets"], volume["best_single_model"]))
-    reference = ", ".join(f"{x:.3g}" for x in volume["raw"]["reference"])
-    lines.append(f"raw hypervolume, reference ({reference}):")
-    lines.append("  " + _sets(volume["raw"]["sets"], volume["raw"]["best_single_model"]))
+    bounds = ", ".join(f"{n} [{a:.3g}, {b:.3g}]" for n, (a, b) in summary["bounds"].items())
+    lines.append(f"on the scale of the data, {bounds} to [0, 1] (10 % and 90 % quantiles):")
+    lines.append("  utility, mean of w . z of the model asked for w: " + _sets(summary["utility"]))
+    lines.append("  hypervolume of the mean rewards, reference 0: " + _sets(summary["hypervolume"]))
     lines.append("  (several models always cover more than one: compare with the best single one)")
+    lines.append("  (one training each: how far another seed's models would lie is not known)")
     for stage, found in summary["rank_correlation"].items():
         text = ", ".join(f"{n} {'-' if v is None else f'{v:+.2f}'}" for n, v in found.items())
         lines.append(f"rank correlation of weight and reward, {stage}: {text}")
     return lines
 
 
-def _sets(sets: Mapping[str, float], best: str) -> str:
+def _sets(worth: Mapping[str, Any]) -> str:
+    best = f"best single ({worth['best_single_model']})"
     return "   ".join(
-        f"{f'best single ({best})' if name == 'best_single' else name} {value:.4g}"
-        for name, value in sets.items()
+        f"{best if name == 'best_single' else name} {value:.4g}"
+        for name, value in worth["sets"].items()
     )
 
 

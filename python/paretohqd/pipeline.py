@@ -24,9 +24,7 @@ from paretohqd.selected import Selection
 from paretohqd.selection import choose
 from paretohqd.session import Session
 from paretohqd.stages import Result, hash_frame, hash_path
-
-POOL_QUANTILE = 0.1
-"""The raw hypervolume's reference: this quantile of the offline answers' scores, per objective."""
+from paretohqd.utility import QUANTILES, data_bounds
 
 
 def run(settings: config.Config, *, screen: Screen | None = None) -> Path:
@@ -246,19 +244,18 @@ def summarise(s: Session) -> Result:
 
     def work(out: Path) -> None:
         offline = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
-        low = offline.select(pl.all().quantile(POOL_QUANTILE)).row(0)
         summary = evaluation.summarise(
             {m: pl.read_parquet(r.path / "answers.parquet") for m, r in results.items()},
             objectives=s.names,
             preferences=s.weights.tolist(),
-            raw_reference=low,
+            bounds=data_bounds(offline),
         )
         (out / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
         evaluation.table(summary).write_csv(out / "table.csv")
 
     return s.alone(
         "evaluate/summary", work,
-        settings={"weights": s.weights.tolist(), "names": s.names},
+        settings={"weights": s.weights.tolist(), "names": s.names, "quantiles": list(QUANTILES)},
         inputs={m: r.digest for m, r in results.items()} | {"offline": scored.digest},
     )  # fmt: skip
 

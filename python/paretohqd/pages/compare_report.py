@@ -15,7 +15,7 @@ from markupsafe import Markup
 from paretohqd.charts import library
 from paretohqd.findings import label
 from paretohqd.pages.cost_charts import cost_charts, trade_charts
-from paretohqd.pages.overlay import Look, colours, front_charts, looks, volume_chart
+from paretohqd.pages.overlay import Look, colours, front_charts, looks, utility_chart
 from paretohqd.pages.page import number, template, write
 from paretohqd.standing.over_seeds import DESCRIBED
 from paretohqd.standing.runs import stand
@@ -54,9 +54,15 @@ def load(folder: Path) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
     """What a comparison left: its results, and each policy's held-out answers.
 
     Raises:
-        ValueError: a file is missing.
+        ValueError: a file is missing, or the comparison was finished by a version that kept no
+            scale.
     """
     results = json.loads(_file(folder, "results.json").read_text("utf-8"))
+    if "bounds" not in results:
+        raise ValueError(
+            f"{folder / 'results.json'} has no scale of the rewards, which older versions took "
+            "from the methods themselves: run `paretohqd compare` again; it keeps what is done"
+        )
     keys = {policy["answers"] for run in results["runs"] for policy in run.get("policies") or []}
     answers = {k: pl.read_parquet(_file(folder, f"{k}/answers.parquet")) for k in sorted(keys)}
     return results, answers
@@ -66,9 +72,9 @@ def page(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str
     """The page as text.
 
     Args:
-        results: `objectives`, `runs`, `raw_reference` and `reference` as `standing.stand` wants
-            them, and what else is known: `seed`, `name`, `limits` (sentences), `budgets`
-            (what each means), `preferences`, `machine`, `versions`, `config`.
+        results: `objectives`, `runs`, `preferences`, `bounds` and `reference` as `standing.stand`
+            wants them, and what else is known: `seed`, `name`, `limits` (sentences), `budgets`
+            (what each means), `machine`, `versions`, `config`.
         answers: each policy's held-out answers.
     """
     reference = results["reference"]
@@ -76,7 +82,8 @@ def page(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str
         results["runs"],
         answers,
         objectives=results["objectives"],
-        raw_reference=results["raw_reference"],
+        preferences=results["preferences"],
+        bounds=results["bounds"],
         reference=reference,
         seed=results.get("seed", 0),
     )
@@ -89,7 +96,7 @@ def page(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str
         caveats=caveats(standing),
         standing=standing,
         objectives=standing["objectives"],
-        preferences=results.get("preferences") or [],
+        preferences=results["preferences"],
         seeds=sorted({run["seed"] for run in standing["runs"]}),
         reference=reference,
         other_rivals={entry["compared_with"] for entry in standing["methods"]} != {reference},
@@ -158,14 +165,13 @@ def _budget(
         beside = [e for e in plain_ones if e["method"] in rivals or known[e["method"]].base]
         charts += front_charts(standing, [*beside, *ablations], known, "Ablations")
     own = costs.filter(budget=budget) if len(costs) else costs
-    volume = volume_chart(standing, entries, known)
     return {
         "name": budget,
         "about": about,
         "entries": entries,
         "groups": [("Methods", plain_ones)] + ([("Ablations", ablations)] if ablations else []),
         "fronts": charts,
-        "volume": volume,
+        "utility": utility_chart(standing, entries, known),
         "trades": trade_charts(entries, known),
         "costs": cost_charts(own, known),
         "parts": _parts(own),

@@ -1,4 +1,4 @@
-"""Vega-Lite charts for a comparison: what hypervolume costs; costs by number of preferences."""
+"""Vega-Lite charts for a comparison: what utility costs; costs by number of preferences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paretohqd.pages.overlay import Look, dress, measured, short
 def trade_charts(
     entries: Sequence[Mapping[str, Any]], known: Mapping[str, Look]
 ) -> list[Chart]:  # fmt: skip
-    """Hypervolume against trained tokens and against seconds, costs on a log axis.
+    """Utility against trained tokens and against seconds, costs on a log axis.
 
     Methods that cost nothing of a kind, as the base trains nothing, are dashed lines across.
     """
@@ -26,7 +26,7 @@ def trade_charts(
         for entry in measured(entries):
             look = known[entry["method"]]
             ends = {"low": entry["low"], "high": entry["high"]}
-            row = short({"x": entry[name] or 0, "y": entry["hypervolume"], **ends})
+            row = short({"x": entry[name] or 0, "y": entry["utility"], **ends})
             rows.append({"p": look.p, "name": look.name, **row})
         dear = [row for row in rows if row["x"] > 0]
         if not dear:
@@ -34,7 +34,7 @@ def trade_charts(
         reach = [row[end] for row in rows for end in ("y", "low", "high") if row[end] is not None]
         up = alt.Y(
             "y:Q",
-            title="hypervolume",
+            title="utility",
             scale=alt.Scale(domain=list(domain(reach)), nice=False),
             axis=alt.Axis(tickCount=6),
         )
@@ -42,7 +42,7 @@ def trade_charts(
         tooltip = [
             alt.Tooltip("name:N", title="method"),
             alt.Tooltip("x:Q", title=title, format=",.4~g"),
-            alt.Tooltip("y:Q", title="hypervolume"),
+            alt.Tooltip("y:Q", title="utility"),
         ]
         shown = inline(dear)
         free = inline([row for row in rows if row["x"] <= 0])
@@ -52,7 +52,7 @@ def trade_charts(
             ),
             shown.transform_filter("datum.low !== null")
             .mark_rule()
-            .encode(x=across, y=alt.Y("low:Q", title="hypervolume"), y2="high:Q",
+            .encode(x=across, y=alt.Y("low:Q", title="utility"), y2="high:Q",
                     **dress(known, 0.35, shape=False)),
             shown.mark_point(filled=True, size=90).encode(
                 x=across, y=up, tooltip=tooltip, **dress(known)
@@ -61,8 +61,8 @@ def trade_charts(
             .mark_text(dy=-12, color="var(--ink)", fontSize=12)
             .encode(x=across, y=up, text="name:N"),
         ]  # fmt: skip
-        about = f"Hypervolume of {len(rows)} methods against {title}; the table holds the numbers."
-        charts.append(finish(layers, f"Hypervolume against {title}", about, height=340))
+        about = f"Utility of {len(rows)} methods against {title}; the table holds the numbers."
+        charts.append(finish(layers, f"Utility against {title}", about, height=340))
     return charts
 
 

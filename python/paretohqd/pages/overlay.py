@@ -1,4 +1,4 @@
-"""Vega-Lite charts for a comparison: methods' fronts laid over each other, and hypervolumes.
+"""Vega-Lite charts for a comparison: methods' fronts laid over each other, and utilities.
 
 Every method has a colour and a shape of its own in all charts, and its number `p` among them: the
 page's legend picks by it, and a picked method keeps its strength while the others fade.
@@ -136,15 +136,15 @@ def front_charts(
     return charts
 
 
-def volume_chart(
+def utility_chart(
     standing: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], known: Mapping[str, Look]
 ) -> Chart | None:
-    """Each method's hypervolume with its interval, the largest on top; None if there is none.
+    """Each method's utility with its interval, the largest on top; None if there is none.
 
     A hollow mark is the echo-adjusted value, faint marks are single seeds, and a dashed line is the
     reference method.
     """
-    entries = sorted(measured(entries), key=lambda entry: -entry["hypervolume"])
+    entries = sorted(measured(entries), key=lambda entry: -entry["utility"])
     if not entries:
         return None
     rows: list[dict[str, Any]] = []
@@ -155,12 +155,13 @@ def volume_chart(
         ends = {name: entry[name] for name in ("low", "high")}
         rows.append(
             place
-            | short({"x": entry["hypervolume"], "a": entry["echo_adjusted"], **ends})
+            | short({"x": entry["utility"], "a": entry["utility_adjusted"], **ends})
+            | short({"volume": entry["hypervolume"]})
             | {"verdict": _verdict(entry), "echo": f"{100 * entry['echo']:.0f} %"}
         )
         runs = [standing["runs"][at] for at in entry["places"]]
         if len(entry["seeds"]) > 1:
-            seeds += [place | short({"x": r["hypervolume"]}) for r in runs if r["status"] == "ok"]
+            seeds += [place | short({"x": r["utility"]}) for r in runs if r["status"] == "ok"]
     order = [row["name"] for row in rows]
     # On a phone names must leave room for the bars.
     limit = alt.ExprRef(expr="containerSize()[0] < 500 ? 130 : 270")
@@ -175,17 +176,18 @@ def volume_chart(
     reach += [row["x"] for row in seeds]
     across = alt.X(
         "x:Q",
-        title="hypervolume",
+        title="utility",
         scale=alt.Scale(domain=list(domain(reach)), nice=False),
         axis=alt.Axis(tickCount=5),
     )
     shown, single = inline(rows), inline(seeds)
     tooltip = [
         alt.Tooltip("name:N", title="method"),
-        alt.Tooltip("x:Q", title="hypervolume"),
+        alt.Tooltip("x:Q", title="utility"),
         alt.Tooltip("low:Q", title="from"),
         alt.Tooltip("high:Q", title="to"),
         alt.Tooltip("a:Q", title="echo-adjusted"),
+        alt.Tooltip("volume:Q", title="hypervolume"),
         alt.Tooltip("echo:N", title="echo rate"),
         alt.Tooltip("verdict:N", title="verdict"),
     ]
@@ -193,7 +195,7 @@ def volume_chart(
         shown.transform_filter("datum.low !== null")
         .mark_rule(strokeWidth=2)
         .encode(
-            x=alt.X("low:Q", title="hypervolume"),
+            x=alt.X("low:Q", title="utility"),
             x2="high:Q",
             y=level,
             **dress(known, 0.75, shape=False),
@@ -201,7 +203,7 @@ def volume_chart(
         single.mark_point(filled=True, size=20).encode(x=across, y=level, **dress(known, 0.45)),
         shown.transform_filter("datum.a !== null")
         .mark_point(size=55, strokeWidth=1.5, fill="var(--paper)")
-        .encode(x=alt.X("a:Q", title="hypervolume"), y=level, tooltip=tooltip, **dress(known)),
+        .encode(x=alt.X("a:Q", title="utility"), y=level, tooltip=tooltip, **dress(known)),
         shown.mark_point(filled=True, size=85).encode(
             x=across, y=level, tooltip=tooltip, **dress(known)
         ),
@@ -211,16 +213,16 @@ def volume_chart(
         line = inline([{"x": rival[0]["x"]}])
         layers.insert(0, line.mark_rule(color="var(--soft)", strokeDash=[3, 3]).encode(x=across))
     about = (
-        f"Hypervolume of {len(rows)} methods with 95 % intervals, largest first: "
+        f"Utility of {len(rows)} methods with 95 % intervals, largest first: "
         + "; ".join(f"{row['name']} {row['x']:.3f}" for row in rows)
         + "."
     )
-    return finish(layers, "Hypervolume", about, height=_ROW * len(rows) + 20)
+    return finish(layers, "Utility", about, height=_ROW * len(rows) + 20)
 
 
 def measured(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Those of which some seed did not fail."""
-    return [entry for entry in entries if entry["hypervolume"] is not None]
+    return [entry for entry in entries if entry["utility"] is not None]
 
 
 def _front_layers(

@@ -50,6 +50,11 @@ def write_report(run: Path, out: Path) -> Path:
     """
     run, out = Path(run), Path(out)
     metrics = json.loads(_text(run, "evaluate/summary/metrics.json"))
+    if "bounds" not in metrics:
+        raise ValueError(
+            f"{run} has no scale of the rewards, which older versions took from the models "
+            "themselves: run `paretohqd run` again; it keeps what is done"
+        )
     # What the run as a whole took changes when it is resumed; its results do not.
     metrics |= json.loads(_text(run, "facts.json"))
     labels = [label(weights) for weights in metrics["preferences"]]

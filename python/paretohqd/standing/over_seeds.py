@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from paretohqd.standing.resampling import Floats, interval, seed_shares, verdict
+from paretohqd.standing.crossed import Floats, crossed, holm, verdict
 
 DESCRIBED = ("about", "source", "exact", "ours")
 """What a method says of itself."""
 AVERAGED = (
-    "best_single", "raw", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
-    "words", "tokens", "finished", "rank_mean", "models", "trained_tokens", "generated_tokens",
-    "scored", "seconds_all", "unreached",
+    "utility", "utility_adjusted", "hypervolume", "echo_adjusted", "best_single", "front",
+    "sparsity", "short", "repetitive", "collapse", "echo", "entropy", "words", "tokens", "finished",
+    "rank_mean", "models", "trained_tokens", "generated_tokens", "scored", "seconds_all",
 )  # fmt: skip
 """What is plainly averaged over a method's runs."""
 
-Drawn = Mapping[int, Mapping[str, Floats]]
-"""Replicates of each run's hypervolumes, by its place among the runs."""
+Utilities = Mapping[int, Mapping[str, Floats]]
+"""Utility of each prompt, plain and echo-adjusted, by a run's place among the runs."""
 
 
 def average(values: Iterable[float | None]) -> float | None:
@@ -36,48 +35,44 @@ def average(values: Iterable[float | None]) -> float | None:
 
 def over_seeds(
     runs: Sequence[Mapping[str, Any]],
-    drawn: Drawn,
+    utilities: Utilities,
     scores: Mapping[str, Floats],
     *,
     objectives: Sequence[str],
     reference: str,
-    replicates: int,
-    seed: int,
 ) -> list[dict[str, Any]]:
     """One entry per budget and method, in the order of their first runs.
 
-    Its hypervolume is the mean of its runs' (not that of mean points). In a replicate its seeds are
-    drawn with replacement as the prompts are; methods that ran with the same seeds are given the
-    same draws. Few seeds are a poor sample of all: with two or three an interval is rather too
-    short than too long.
+    Runs that left the very same answers, as the base does under any seed, are one run. Utility and
+    hypervolume are the means of the runs' (not those of mean points). Intervals and verdicts are of
+    utility, over prompts and seeds (see `crossed`), and need two seeds; a method with one has none,
+    whatever its prompts say. Verdicts against the reference are corrected for their number over the
+    whole comparison; against the base, and with echoes adjusted, there are intervals alone.
 
     Args:
         runs: measured, as `standing.stand` makes them.
-        drawn: replicates of those that did not fail; empty where no interval can be drawn.
+        utilities: of those that did not fail.
         scores: (N, m) scores of each policy's answers.
         objectives: names of the m.
         reference: the method to compare with, where a run's `against` names no other.
-        replicates: of the bootstrap.
-        seed: of the bootstrap.
 
     Returns:
-        Entries with what is averaged over seeds, `low` and `high`, `spread` (standard deviation
-        between seeds), `failed` (seed and reason), `points` (averaged over seeds, by place) and
-        `against` the `reference`, the reference with both `echo_adjusted`, and the `base`: each
-        None where there is nothing to compare, or `name`, `mean`, `low`, `high`, `verdict`,
-        `paired` by what, and `seeds`. With the reference the seeds that both have are compared.
+        Entries with what is averaged over seeds, `low` and `high` (of the utility), `spread`
+        (standard deviation of the utility between seeds), `failed` (seed and reason), `points`
+        (averaged over seeds, by place) and `against` the `reference`, the reference with both
+        `echo_adjusted`, and the `base`: each None where there is nothing to compare, or `name`,
+        `mean` (of this less that), `low`, `high`, `p`, and `seeds`, those that both have; the
+        first with `corrected` (p after Holm) and `verdict` too.
     """
     groups: dict[tuple[str, str], list[int]] = {}
     for at, run in enumerate(runs):
         groups.setdefault((run["budget"], run["method"]), []).append(at)
     entries = []
     for places in groups.values():
-        fine = sorted((at for at in places if runs[at]["status"] == "ok"), key=_seed(runs))
+        fine = _alive(places, runs)
         first = runs[(fine or places)[0]]
-        volume = _mean_of(runs, fine, "hypervolume")
-        own = _replicates(runs, drawn, fine, "hypervolume", replicates, seed)
-        ends = (None, None) if own is None or volume is None else interval(own, volume)
-        values = [runs[at]["hypervolume"] for at in fine]
+        own = _table(utilities, fine, "utility") if fine else None
+        found = None if own is None else crossed(own)
         plain = ("budget", "method", "kind", "ablation", *DESCRIBED)
         entries.append(
             {
@@ -86,15 +81,17 @@ def over_seeds(
                 "places": places,
                 "seeds": [runs[at]["seed"] for at in fine],
                 "failed": [
-                    (runs[at]["seed"], runs[at]["error"]) for at in places if at not in fine
+                    (runs[at]["seed"], runs[at]["error"])
+                    for at in places
+                    if runs[at]["status"] != "ok"
                 ],
                 "policies": len(first["policies"]),
                 "steered": bool(fine) and all(p["weights"] is not None for p in first["policies"]),
-                "hypervolume": volume,
-                "low": None if ends[0] is None else max(0.0, ends[0]),
-                "high": ends[1],
-                "spread": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-                "echo_adjusted": _mean_of(runs, fine, "echo_adjusted"),
+                "low": found and found.low,
+                "high": found and found.high,
+                "spread": None
+                if own is None or len(fine) < 2
+                else float(own.mean(axis=0).std(ddof=1)),
                 **{name: average(runs[at].get(name) for at in fine) for name in AVERAGED},
                 "rank_correlation": {
                     name: average(runs[at]["rank_correlation"][name] for at in fine)
@@ -104,110 +101,109 @@ def over_seeds(
                 "points": _points([runs[at] for at in fine], scores, objectives),
             }
         )
-    difference = partial(_difference, runs, drawn, replicates=replicates, seed=seed)
     for entry in entries:
-        entry["against"] = _against(entry, entries, runs, difference)
+        entry["against"] = _against(entry, entries, runs, utilities)
+    _decide([entry["against"]["reference"] for entry in entries])
     return entries
 
 
-def _seed(runs: Sequence[Mapping[str, Any]]) -> Any:
-    return lambda at: runs[at]["seed"]
+def _alive(places: Sequence[int], runs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Those that did not fail, by seed; of runs with the same answers the first."""
+    fine = sorted(
+        (at for at in places if runs[at]["status"] == "ok"), key=lambda at: runs[at]["seed"]
+    )
+    found: dict[tuple[str, ...], int] = {}
+    for at in fine:
+        found.setdefault(tuple(policy["answers"] for policy in runs[at]["policies"]), at)
+    return list(found.values())
 
 
-def _alive(entry: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> list[int]:
-    places = [at for at in entry["places"] if runs[at]["status"] == "ok"]
-    return sorted(places, key=_seed(runs))
+def _table(utilities: Utilities, places: Sequence[int], kind: str) -> Floats:
+    """(N, S) utilities of some runs."""
+    return np.stack([utilities[at][kind] for at in places], axis=1)
 
 
 def _against(
     entry: Mapping[str, Any],
     entries: Sequence[Mapping[str, Any]],
     runs: Sequence[Mapping[str, Any]],
-    difference: Callable[[list[int], list[int], str], dict[str, Any] | None],
+    utilities: Utilities,
 ) -> dict[str, Any]:
     """What tells an entry from the method that it is compared with, and from the base."""
     found: dict[str, Any] = dict.fromkeys(("reference", "echo_adjusted", "base"))
-    mine, here = _alive(entry, runs), [e for e in entries if e["budget"] == entry["budget"]]
+    mine, here = (
+        _alive(entry["places"], runs),
+        [e for e in entries if e["budget"] == entry["budget"]],
+    )
     # The base stands in for itself under another budget; a rival would have another cost.
     rivals = [e for e in here if e["method"] == entry["compared_with"]]
     bases = [e for e in (*here, *entries) if e["kind"] == "base"]
     rival, base = (
-        next((p for e in side if (p := _alive(e, runs))), []) for side in (rivals, bases)
+        next((p for e in side if (p := _alive(e["places"], runs))), []) for side in (rivals, bases)
     )
     if mine and rival and mine != rival:
-        sides = _common(runs, mine, rival)
-        found["reference"] = difference(*sides, "hypervolume")
-        found["echo_adjusted"] = difference(*sides, "echo_adjusted")
+        found["reference"] = _difference(runs, utilities, mine, rival, "utility")
+        found["echo_adjusted"] = _difference(runs, utilities, mine, rival, "utility_adjusted")
     if mine and base and entry["kind"] != "base":
-        found["base"] = difference(mine, base, "hypervolume")
+        found["base"] = _difference(runs, utilities, mine, base, "utility")
     return found
 
 
-def _common(
-    runs: Sequence[Mapping[str, Any]], mine: list[int], theirs: list[int]
-) -> tuple[list[int], list[int]]:
-    """Both sides' runs with the seeds that both have, so that seeds pair; all if they share none.
+def _pairs(
+    runs: Sequence[Mapping[str, Any]], mine: Sequence[int], theirs: Sequence[int]
+) -> list[tuple[int, int]]:
+    """Runs of two methods with the same seed; the base, which has none, beside each of the other's.
 
     A method with one seed would else be held against other seeds' luck as well.
     """
-    shared = {runs[at]["seed"] for at in mine} & {runs[at]["seed"] for at in theirs}
-    if not shared:
-        return mine, theirs
-    ours, others = ([at for at in side if runs[at]["seed"] in shared] for side in (mine, theirs))
-    return ours, others
-
-
-def _mean_of(runs: Sequence[Mapping[str, Any]], places: Sequence[int], name: str) -> float | None:
-    return average(runs[at][name] for at in places)
-
-
-def _replicates(
-    runs: Sequence[Mapping[str, Any]],
-    drawn: Drawn,
-    places: Sequence[int],
-    kind: str,
-    replicates: int,
-    seed: int,
-) -> Floats | None:
-    """Replicates of the mean over these runs' seeds, or None where some run has none."""
-    if not places or any(kind not in drawn.get(at, {}) for at in places):
-        return None
-    shares = seed_shares([runs[at]["seed"] for at in places], replicates, seed)
-    table = np.stack([drawn[at][kind] for at in places], axis=1)
-    mean: Floats = (shares * table).sum(axis=1)
-    return mean
+    if runs[mine[0]]["kind"] == "base":
+        return [(mine[0], at) for at in theirs]
+    if runs[theirs[0]]["kind"] == "base":
+        return [(at, theirs[0]) for at in mine]
+    other = {runs[at]["seed"]: at for at in theirs}
+    return [(at, other[runs[at]["seed"]]) for at in mine if runs[at]["seed"] in other]
 
 
 def _difference(
     runs: Sequence[Mapping[str, Any]],
-    drawn: Drawn,
-    mine: list[int],
-    theirs: list[int],
+    utilities: Utilities,
+    mine: Sequence[int],
+    theirs: Sequence[int],
     kind: str,
-    *,
-    replicates: int,
-    seed: int,
 ) -> dict[str, Any] | None:
-    """The first side's mean less the second's, with its interval and what that says."""
-    sides = (mine, theirs)
-    means = [_mean_of(runs, places, kind) for places in sides]
-    if means[0] is None or means[1] is None:
+    """The first side's utility less the second's, over the seeds that both have."""
+    if any(kind not in utilities[at] for at in (*mine, *theirs)):
         return None
-    draws = [_replicates(runs, drawn, places, kind, replicates, seed) for places in sides]
-    gain = means[0] - means[1]
-    ends = None if draws[0] is None or draws[1] is None else interval(draws[0] - draws[1], gain)
-    seeds = [[runs[at]["seed"] for at in places] for places in sides]
+    pairs = _pairs(runs, mine, theirs)
+    if pairs:
+        mine, theirs = [at for at, _ in pairs], [at for _, at in pairs]
+    tables = [_table(utilities, places, kind) for places in (mine, theirs)]
+    found = crossed(tables[0] - tables[1]) if pairs else None
     other = runs[theirs[0]]
     return {
         "name": other["method"],
         "budget": other["budget"],
-        "mean": gain,
-        "low": None if ends is None else ends[0],
-        "high": None if ends is None else ends[1],
-        "verdict": verdict(ends),
-        "paired": "prompts and seeds" if seeds[0] == seeds[1] else "prompts",
-        "seeds": seeds[0],
+        "mean": float(tables[0].mean() - tables[1].mean()),
+        "low": found and found.low,
+        "high": found and found.high,
+        "p": found and found.p,
+        "seeds": sorted(
+            {runs[at]["seed"] for pair in pairs for at in pair if runs[at]["kind"] != "base"}
+        ),
     }
+
+
+def _decide(differences: Sequence[dict[str, Any] | None]) -> None:
+    """Add `corrected` and `verdict`: over all that can be tested, Holm's correction."""
+    given = [found for found in differences if found is not None]
+    tested = [found for found in given if found["p"] is not None]
+    for found in given:
+        found["corrected"] = None
+        seeds = len(found["seeds"])
+        few = {0: "no common seed", 1: "one seed"}.get(seeds, "one prompt")
+        found["verdict"] = f"{few}: not tested"
+    for found, p in zip(tested, holm([found["p"] for found in tested]), strict=True):
+        found["corrected"], found["verdict"] = p, verdict(found["mean"], p)
 
 
 def _phases(seconds: Sequence[Mapping[str, float]]) -> dict[str, float]:

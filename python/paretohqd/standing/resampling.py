@@ -1,13 +1,11 @@
-"""Paired bootstrap over held-out prompts and seeds, and the hypervolume of many replicates at once.
+"""Bootstrap over held-out prompts for a run's hypervolume, all replicates at once.
 
-Every model answered the same prompts, so one replicate draws prompts with replacement once and
-takes those of every model: what makes a prompt easy or hard for all falls out of differences
-(Efron, Tibshirani, "An Introduction to the Bootstrap", 1993).
+All of a run's models answered the same prompts, so one replicate draws prompts with replacement
+once and takes those of every model (Efron, Tibshirani, "An Introduction to the Bootstrap", 1993).
+What it tells is of these models on other prompts; of other trainings it knows nothing.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,37 +67,9 @@ def prompt_shares(prompts: int, replicates: int, seed: int) -> Floats:
         >>> prompt_shares(4, 2, 0).sum(axis=1).tolist()
         [1.0, 1.0]
     """
-    # A stream of its own, apart from those of the seeds' draws.
     rng = np.random.default_rng([seed, 0])
     drawn = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=replicates)
     shares: Floats = drawn / prompts
-    return shares
-
-
-def seed_shares(seeds: Sequence[int], replicates: int, seed: int) -> Floats:
-    """How much each of a method's seeds weighs in each replicate: drawn with replacement.
-
-    The draws depend on the set of seeds alone, so methods that ran with the same seeds are given
-    the same draws (paired) and others draws of their own.
-
-    Args:
-        seeds: S seeds, ascending.
-        replicates: B.
-        seed: of the draws.
-
-    Returns:
-        (B, S) multiples of 1 / S; every row sums to 1.
-
-    Example:
-        >>> a, b = seed_shares([0, 1, 2], 9, 0), seed_shares([0, 1, 2], 9, 0)
-        >>> bool((a == b).all()), seed_shares([5], 3, 0).tolist()
-        (True, [[1.0], [1.0], [1.0]])
-    """
-    # Seeds may be any integers; streams take non-negative ones only.
-    stream = [seed, 1, *(2 * abs(s) + (s < 0) for s in seeds)]
-    rng = np.random.default_rng(stream)
-    count = len(seeds)
-    shares: Floats = rng.multinomial(count, np.full(count, 1 / count), size=replicates) / count
     return shares
 
 
@@ -138,16 +108,3 @@ def interval(replicates: Floats, estimate: float) -> tuple[float, float]:
         float(min(2 * estimate - high, low + moved)),
         float(max(2 * estimate - low, high + moved)),
     )
-
-
-def verdict(ends: tuple[float, float] | None) -> str:
-    """What the interval of a difference says; larger is better.
-
-    Example:
-        >>> verdict((0.01, 0.2)), verdict((-0.1, 0.0)), verdict((-2.0, -1.0)), verdict(None)
-        ('better', 'no difference seen', 'worse', 'not tested')
-    """
-    if ends is None:
-        return "not tested"
-    low, high = ends
-    return "better" if low > 0 else "worse" if high < 0 else "no difference seen"

@@ -1,4 +1,4 @@
-"""Where each method of a comparison stands: hypervolumes, their intervals and what they hide.
+"""Where each method of a comparison stands: utility, hypervolume and what they hide.
 
 A *run* is one method with one seed under one budget; its policies' mean rewards on the held-out
 prompts are its points. Every number here comes from the answers themselves, so it can be worked out
@@ -20,6 +20,7 @@ from paretohqd.hypervolume import hypervolume
 from paretohqd.layers import pareto_front
 from paretohqd.standing.over_seeds import DESCRIBED, average, over_seeds
 from paretohqd.standing.resampling import Floats, interval, prompt_shares, volumes
+from paretohqd.utility import scaled, served
 
 REPLICATES = 2000
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")
@@ -30,22 +31,24 @@ def stand(
     answers: Mapping[str, pl.DataFrame],
     *,
     objectives: Sequence[str],
-    raw_reference: Sequence[float],
+    preferences: Sequence[Sequence[float]],
+    bounds: Mapping[str, Sequence[float]],
     reference: str,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Measure every run, and every method over its seeds.
 
-    Hypervolumes are of mean rewards, scaled per objective so that all runs' points (but ablations')
-    span [0, 1], and reference 0; the scale stays the same in all replicates. *Echo-adjusted*: each
-    echoed answer counts with the base's scores on the same prompt, so that a scorer that pays for
-    echoes shows. Intervals are of a paired bootstrap (see `resampling`); a method's also draws its
-    seeds.
+    Rewards are scaled by `bounds`, which the data fix before any training, so that no method moves
+    the scale of another. *Utility* is the mean over the preferences of w . z, z being the scaled
+    rewards of the policy that serves w (see `utility.served`). Hypervolumes are of mean scaled
+    rewards above 0. *Echo-adjusted*: an echoed answer counts in each objective with its own score
+    or the base's on the same prompt, whichever is lower, so that a scorer that pays for echoes
+    shows and no echo gains; where the base echoes as well its score is at most the scale's 0.
 
-    The hypervolume of noisy means lies above that of the true ones, more so with more points; the
-    intervals allow for it. And a front of several points covers more than its best point does:
-    `best_single` stands beside it.
+    The hypervolume of noisy means lies above that of the true ones, more so with more points; a
+    run's interval (paired bootstrap over prompts, see `resampling`) allows for it. And a front of
+    several points covers more than its best point does: `best_single` stands beside it.
 
     Args:
         runs: one per budget, method and seed, with `method`, `kind`, `budget`, `seed`, `error` and
@@ -56,17 +59,18 @@ def stand(
             per objective, and `short`, `repetitive`, `echo`, `words`, `tokens`, `finished` and, if
             known, `entropy`. All answer the same prompts in the same order.
         objectives: their names, larger is better.
-        raw_reference: reference point of the hypervolume in the rewards' own units.
+        preferences: the weights w that are to be served.
+        bounds: of each objective the reward that is 0 on the scale and the one that is 1.
         reference: the method that every other is compared with, under the same budget; a run's
             `against` names another one.
         replicates: of the bootstrap.
         seed: of the bootstrap.
 
     Returns:
-        `objectives`, `prompts`, `bounds`, `raw_reference`, `reference`, `replicates`, `seed`; the
-        `runs` with what was measured, their `points` among it; and the `methods`, one entry per
-        budget and method. What cannot be known is None: of a failed run everything, with one prompt
-        every interval, without a base what is measured against it.
+        `objectives`, `prompts`, `bounds`, `reference`, `replicates`, `seed`; the `runs` with what
+        was measured, their `points` among it; and the `methods`, one entry per budget and method.
+        What cannot be known is None: of a failed run everything, with one prompt every interval,
+        without a base what is measured against it.
 
     Raises:
         ValueError: two runs are the same, a run that did not fail has no policy, answers are
@@ -80,70 +84,62 @@ def stand(
         >>> run = {"method": "base", "kind": "base", "budget": "own", "seed": 0, "error": None,
         ...     "policies": [{"weights": None, "answers": "base"}]}
         >>> found = stand(
-        ...     [run], {"base": frame}, objectives=["x", "y"], raw_reference=[0, 0], reference="a")
-        >>> found["bounds"]["x"]["low"], found["runs"][0]["raw"]
-        ({'value': 2.0, 'method': 'base'}, 2.0)
+        ...     [run], {"base": frame}, objectives=["x", "y"], preferences=[(1, 0), (0.5, 0.5)],
+        ...     bounds={"x": (0, 4), "y": (0, 5)}, reference="a")
+        >>> round(found["runs"][0]["utility"], 3), round(found["runs"][0]["hypervolume"], 3)
+        (0.425, 0.1)
     """
     names = list(objectives)
     alive = [at for at, run in enumerate(runs) if run["error"] is None]
     _distinct(runs)
     scores, prompts = _scores([runs[at] for at in alive], answers, names)
     shares = prompt_shares(prompts, replicates, seed) if prompts > 1 else None
-    ends = _ends([runs[at] for at in alive], scores, names)
-    low, high = (
-        np.array([end[side]["value"] for end in ends.values()]) for side in ("low", "high")
-    )
-    span = np.where(high > low, high - low, 1.0)
+    scale = {name: bounds[name] for name in names}
+    on_scale = {key: scaled(table, scale) for key, table in scores.items()}
     measured: list[dict[str, Any]] = []
-    drawn: dict[int, dict[str, Floats]] = {}
+    utilities: dict[int, dict[str, Floats]] = {}
     for at, run in enumerate(runs):
         if run["error"] is not None:
             measured.append({**_facts(run), "status": "failed"})
             continue
-        own = [scores[policy["answers"]] for policy in run["policies"]]
-        adjusted = _adjusted(run, runs, scores, answers)
-        kinds = {"hypervolume": own} | ({} if adjusted is None else {"echo_adjusted": adjusted})
+        asked = [policy["weights"] for policy in run["policies"]]
+        own = np.stack([on_scale[policy["answers"]] for policy in run["policies"]])
+        adjusted = _adjusted(run, runs, on_scale, answers)
+        utilities[at] = {"utility": served(own, asked, preferences)}
+        if adjusted is not None:
+            utilities[at]["utility_adjusted"] = served(adjusted, asked, preferences)
+        points = own.mean(axis=1)
+        volume = _volume(points)
+        ends: tuple[float | None, float | None] = (None, None)
         if shares is not None:
-            drawn[at] = {
-                kind: volumes((np.stack([shares @ s for s in tables], axis=1) - low) / span)
-                for kind, tables in kinds.items()
-            }
-        exact = {kind: _points(tables, low, span) for kind, tables in kinds.items()}
-        volume = _volume(exact["hypervolume"])
-        reached = interval(drawn[at]["hypervolume"], volume) if at in drawn else (None, None)
+            low, high = interval(volumes(np.tensordot(shares, own, axes=(1, 1))), volume)
+            ends = max(0.0, low), high
         measured.append(
             {
                 **_facts(run),
                 "status": "ok",
                 "n": prompts,
-                "low": None if reached[0] is None else max(0.0, reached[0]),
-                "high": reached[1],
-                "echo_adjusted": None,
-                **{kind: _volume(points) for kind, points in exact.items()},
-                "best_single": max(_volume(point[None]) for point in exact["hypervolume"]),
-                "raw": hypervolume(_points(own, 0.0, 1.0), ref=list(raw_reference)),
-                **_front(exact["hypervolume"]),
+                "utility_se": mean_and_error(pl.Series(utilities[at]["utility"]))["se"],
+                "utility_adjusted": None,
+                **{kind: float(values.mean()) for kind, values in utilities[at].items()},
+                "hypervolume": volume,
+                "hypervolume_low": ends[0],
+                "hypervolume_high": ends[1],
+                "echo_adjusted": None if adjusted is None else _volume(adjusted.mean(axis=1)),
+                "best_single": max(_volume(point[None]) for point in points),
+                **_front(points),
                 **_text(run, answers, names),
             }
         )
     return {
         "objectives": names,
         "prompts": prompts,
-        "bounds": ends if alive else None,
-        "raw_reference": list(raw_reference),
+        "bounds": {name: list(ends) for name, ends in scale.items()},
         "reference": reference,
         "replicates": replicates,
         "seed": seed,
         "runs": measured,
-        "methods": over_seeds(
-            measured,
-            drawn,
-            scores,
-            objectives=names,
-            reference=reference,
-            replicates=replicates,
-            seed=seed,
-        ),
+        "methods": over_seeds(measured, utilities, scores, objectives=names, reference=reference),
     }
 
 
@@ -193,35 +189,6 @@ def _scores(
     return found, len(first[1]) if first else 0
 
 
-def _ends(
-    runs: Sequence[Mapping[str, Any]], scores: Mapping[str, Floats], names: Sequence[str]
-) -> dict[str, dict[str, dict[str, Any]]]:
-    """Each objective's lowest and highest mean reward, and whose it is.
-
-    Ablations count only where there is nothing else: a setting that ruins a model must not move
-    the scale of all others.
-    """
-    plain = [run for run in runs if not run.get("ablation")] or runs
-    points = [
-        (scores[policy["answers"]].mean(axis=0), run["method"])
-        for run in plain
-        for policy in run["policies"]
-    ] or [(np.zeros(len(names)), "")]
-    found = {}
-    for place, name in enumerate(names):
-        low, high = (end(points, key=lambda point: point[0][place]) for end in (min, max))
-        found[name] = {
-            side: {"value": float(point[place]), "method": method}
-            for side, (point, method) in (("low", low), ("high", high))
-        }
-    return found
-
-
-def _points(tables: Sequence[Floats], low: Floats | float, span: Floats | float) -> Floats:
-    points: Floats = (np.array([table.mean(axis=0) for table in tables]) - low) / span
-    return points
-
-
 def _volume(points: Floats) -> float:
     return hypervolume(points, ref=[0.0] * points.shape[1])
 
@@ -233,7 +200,7 @@ def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
         for part in run.get("costs") or []:
             seconds[part["phase"]] = seconds.get(part["phase"], 0.0) + part["seconds"]
     plain = ("method", "kind", "budget", "seed", "error")
-    shown = ("ablation", "against", "unreached", *DESCRIBED, "options", "notes")
+    shown = ("ablation", "against", *DESCRIBED, "options", "notes")
     counts = ("models", "trained_tokens", "generated_tokens", "scored")
     return {
         **{name: run[name] for name in plain},
@@ -258,14 +225,22 @@ def _adjusted(
     runs: Sequence[Mapping[str, Any]],
     scores: Mapping[str, Floats],
     answers: Mapping[str, pl.DataFrame],
-) -> list[Floats] | None:
-    """The run's scores with those of echoed answers replaced by the base's on the same prompt."""
+) -> Floats | None:
+    """(P, N, m) scaled scores of which echoed answers have no more than the base's on the prompt.
+
+    What the base echoes earns it no more than the scale's 0.
+    """
     base = _base(run, runs)
     if base is None:
         return None
-    plain = scores[base["policies"][0]["answers"]]
-    keys = [policy["answers"] for policy in run["policies"]]
-    return [np.where(answers[k]["echo"].to_numpy()[:, None], plain, scores[k]) for k in keys]
+
+    def at_most(key: str, most: Floats | float) -> Floats:
+        echo = answers[key]["echo"].to_numpy()[:, None]
+        found: Floats = np.where(echo, np.minimum(scores[key], most), scores[key])
+        return found
+
+    plain = at_most(base["policies"][0]["answers"], 0.0)
+    return np.stack([at_most(policy["answers"], plain) for policy in run["policies"]])
 
 
 def _front(points: Floats) -> dict[str, Any]:

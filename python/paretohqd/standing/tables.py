@@ -15,8 +15,12 @@ PREFERENCES = (1, 3, 11)
 PER = ("once", "objective", "preference", "representative")
 COUNTED = ("seconds", "trained", "generated", "scored")
 MEASURED = (
-    "best_single", "raw", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
+    "best_single", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
     "words", "tokens", "finished",
+)  # fmt: skip
+STANDING = (
+    "utility", "utility_se", "utility_adjusted", "hypervolume", "hypervolume_low",
+    "hypervolume_high", "echo_adjusted",
 )  # fmt: skip
 COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
 
@@ -24,9 +28,11 @@ COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
 def methods_table(standing: Mapping[str, Any]) -> pl.DataFrame:
     """One row per budget, method and seed: `methods.csv`. A failed run keeps its row.
 
-    `low` and `high` are the ends of the 95 % interval of `hypervolume` over prompts;
-    `echo_adjusted` counts echoed answers at the base's scores; `rank NAME` is the rank correlation
-    of the weight on an objective with its mean reward, `rank_mean` their mean.
+    `utility` and `hypervolume` are on the scale of the data. `utility_se` and the 95 % interval of
+    the hypervolume are over prompts: they tell of this run's models, not of its method.
+    `utility_adjusted` and `echo_adjusted` are the two with echoed answers at no more than the
+    base's scores; `rank NAME` is the rank correlation of the weight on an objective with its mean
+    reward, `rank_mean` their mean.
     """
     phases = dict.fromkeys(phase for run in standing["runs"] for phase in run["seconds"])
     rows = []
@@ -36,13 +42,11 @@ def methods_table(standing: Mapping[str, Any]) -> pl.DataFrame:
         row |= {"ablation": bool(run["ablation"])}
         row |= {name: run[name] for name in ("seed", "status", "error")}
         row |= {"policies": len(run["policies"]), "n": run.get("n")}
-        row |= {name: run.get(name) for name in ("hypervolume", "low", "high", "echo_adjusted")}
-        row |= {name: run.get(name) for name in MEASURED}
+        row |= {name: run.get(name) for name in (*STANDING, *MEASURED)}
         row |= {f"rank {name}": ranks.get(name) for name in standing["objectives"]}
         row |= {"rank_mean": run.get("rank_mean"), **{name: run[name] for name in COSTS}}
         row |= {f"seconds {phase}": run["seconds"].get(phase) for phase in phases}
-        row |= {"seconds": run["seconds_all"], "unreached": run["unreached"]}
-        rows.append(row)
+        rows.append(row | {"seconds": run["seconds_all"]})
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
@@ -71,26 +75,29 @@ def points_table(standing: Mapping[str, Any]) -> pl.DataFrame:
 def summary_table(standing: Mapping[str, Any]) -> pl.DataFrame:
     """One row per budget and method, averaged over its seeds, with the verdicts.
 
-    `spread` is the standard deviation between seeds. `reference ...` and `base ...` are the
-    differences to the method that `reference` names and to the base; `echo_adjusted verdict` is
-    that against the reference when both count echoed answers at the base's score.
+    `low`, `high` and `spread` are of the utility: its 95 % interval over prompts and seeds, and the
+    standard deviation between seeds. `reference ...`, `echo_adjusted ...` and `base ...` are the
+    differences in utility to the method that `reference name` names, to the same with echoes
+    adjusted, and to the base; `reference corrected` is p after Holm, on which the verdict stands.
+    With one seed there is no interval and no verdict.
     """
     rows = []
     for entry in standing["methods"]:
         row = {name: entry[name] for name in ("budget", "method", "kind")}
         row |= {"ablation": bool(entry["ablation"])}
         row |= {"seeds": len(entry["seeds"]), "failed": len(entry["failed"])}
-        row |= {"policies": entry["policies"], "hypervolume": entry["hypervolume"]}
-        row |= {name: entry[name] for name in ("low", "high", "spread", "echo_adjusted")}
+        row |= {"policies": entry["policies"]}
+        row |= {name: entry[name] for name in ("utility", "low", "high", "spread")}
+        row |= {name: entry[name] for name in ("utility_adjusted", "hypervolume", "echo_adjusted")}
         for side, found in entry["against"].items():
-            told = ("verdict",) if side == "echo_adjusted" else ("mean", "low", "high", "verdict")
+            told: tuple[str, ...] = ("mean", "low", "high")
             if side == "reference":
-                told = ("name", *told)
+                told = ("name", *told, "p", "corrected", "verdict")
             row |= {f"{side} {name}": found[name] if found else None for name in told}
         row |= {name: entry[name] for name in MEASURED}
         row |= {f"rank {name}": rank for name, rank in entry["rank_correlation"].items()}
         row |= {"rank_mean": entry["rank_mean"], **{name: entry[name] for name in COSTS}}
-        rows.append(row | {"seconds": entry["seconds_all"], "unreached": entry["unreached"]})
+        rows.append(row | {"seconds": entry["seconds_all"]})
     return pl.DataFrame(rows, infer_schema_length=None)
 
 

@@ -25,24 +25,20 @@ def render(standing: Mapping[str, Any], limits: Sequence[str] = ()) -> str:
 
 
 def sentence(entry: Mapping[str, Any]) -> str:
-    """The verdict on one method against the reference as a line.
+    """What tells one method from the reference, as a line.
 
     Example:
         >>> found = {"name": "ParetoHqD", "mean": 0.01, "low": -0.02, "high": 0.04,
-        ...          "verdict": "no difference seen"}
+        ...          "verdict": "open"}
         >>> sentence({"method": "SFT", "against": {"reference": found, "echo_adjusted": None}})
-        'SFT against ParetoHqD: no difference seen (+0.010, 95 % interval -0.020 to +0.040)'
+        'SFT against ParetoHqD: open (utility +0.010, 95 % interval -0.020 to +0.040)'
     """
     found, adjusted = entry["against"]["reference"], entry["against"]["echo_adjusted"]
-    text = f"{entry['method']} against {found['name']}: {found['verdict']} ({_difference(found)}"
+    text = f"{entry['method']} against {found['name']}: {found['verdict']} "
+    text += f"(utility {_difference(found)}"
     if found["low"] is not None:
         text += f", 95 % interval {found['low']:+.3f} to {found['high']:+.3f}"
-    text += ")"
-    if adjusted and adjusted["verdict"] != found["verdict"]:
-        text += (
-            f"; with echoes at the base's score: {adjusted['verdict']} ({_difference(adjusted)})"
-        )
-    return text
+    return text + (f"; echo-adjusted {_difference(adjusted)})" if adjusted else ")")
 
 
 def failure(entry: Mapping[str, Any]) -> str:
@@ -60,67 +56,77 @@ def failure(entry: Mapping[str, Any]) -> str:
 
 def caveats(standing: Mapping[str, Any]) -> list[str]:
     """How the numbers were made and how to read them."""
-    if standing["bounds"] is None:
+    methods = standing["methods"]
+    if not any(entry["seeds"] for entry in methods):
         return ["Every run failed: there is nothing to compare."]
     bounds = ", ".join(
-        f"{name} from {_end(ends['low'])} to {_end(ends['high'])}"
-        for name, ends in standing["bounds"].items()
+        f"{name} from {low:.3g} to {high:.3g}" for name, (low, high) in standing["bounds"].items()
     )
     origin = ", ".join("0" for _ in standing["objectives"])
-    raw = ", ".join(f"{value:.3g}" for value in standing["raw_reference"])
     lines = [
-        f"Hypervolume: of mean rewards, {bounds} scaled to 0 to 1 (the range of all runs' points "
-        f"but ablations'), reference point ({origin}): a point at the lower end of an objective "
-        f"covers nothing. Raw: unscaled, reference point ({raw}).",
-        "Echo-adjusted: each echoed answer counts with the base's scores on the same prompt.",
-        "Several points always cover more than one: beside each method stands its best single "
-        "point. The hypervolume of noisy means lies too high, more so with more points; intervals "
-        "and verdicts allow for it.",
+        f"Scale: {bounds} is 0 to 1, the 10 % and 90 % quantiles of the offline answers' scores "
+        "(their ends where these are equal); no method moves it.",
+        "Utility: the mean over the preferences w of w . z, z being the scaled mean rewards of the "
+        "policy asked for w, not clipped; a method of one policy serves all preferences with it.",
     ]
-    asked = max((e["policies"] for e in standing["methods"] if e["steered"]), default=0)
+    if chosen := [e["method"] for e in methods if not e["steered"] and e["policies"] > 1]:
+        lines.append(
+            f"{', '.join(dict.fromkeys(chosen))}: several policies that take no weights; for each "
+            "preference the one counts that is best on these very prompts, so utility is too high."
+        )
+    lines += [
+        f"Hypervolume: of mean rewards on that scale, reference point ({origin}); what lies below "
+        "covers nothing. Several points cover more than one whatever they are (beside each method "
+        "stands its best single point), and noise adds to it: a description, without a verdict.",
+        "Echo-adjusted: an echoed answer counts with its own score or the base's on the same "
+        "prompt, whichever is lower; where the base echoes too, with the scale's 0 at most.",
+    ]
+    asked = max((entry["policies"] for entry in methods if entry["steered"]), default=0)
     if 0 < asked < 5:
         lines.append(
             f"Follows weights: of {asked} preferences a rank correlation takes few values, and "
-            "large ones come by chance."
+            "large ones come by chance: a description."
         )
     if standing["prompts"] < 2:
         return [*lines, "There is one prompt, so there are no intervals and no verdicts."]
-    compared = sum(bool(entry["against"]["reference"]) for entry in standing["methods"])
-    lines.append(
-        f"Intervals: 95 %, paired bootstrap over {standing['prompts']} prompts "
-        f"({standing['replicates']:,} replicates), seeds drawn too; a difference is over the "
-        "seeds that both methods have, if any, and paired by seed. Where the interval of a "
-        "difference contains 0 no difference was seen; if none existed, about "
-        f"{compared / 20:.1f} of these {compared} comparisons would still show one."
-    )
-    counts = {len(entry["seeds"]) for entry in standing["methods"] if entry["seeds"]}
-    if 1 in counts:
-        lines.append("An interval of a method with one seed knows nothing of other seeds.")
-    if counts & {2, 3, 4}:
-        lines.append("A few seeds tell little of all: such intervals are rather too short.")
+    differences = [e["against"]["reference"] for e in methods if e["against"]["reference"]]
+    tested = sum(found["p"] is not None for found in differences)
+    if tested:
+        lines.append(
+            f"Intervals: 95 %, of utility, over {standing['prompts']} prompts and the seeds that "
+            "both sides have, both drawn at random; each stands alone. Verdicts: better or worse "
+            f"where p stays below 5 % when Holm corrects it for all {tested} tested differences to "
+            "a reference; else open, and the interval says what is still possible."
+        )
+    trained = [entry for entry in methods if entry["kind"] != "base"]
+    if tested < len(differences) or any(len(entry["seeds"]) == 1 for entry in trained):
+        lines.append(
+            "With one seed there is no interval and no verdict: how far another seed of the same "
+            "method would lie is not known."
+        )
+    if len(trained) < len(methods):
+        lines.append("The base is not trained and has no seeds: its runs are one.")
+    if any(len(entry["seeds"]) == 2 for entry in methods):
+        lines.append("With two seeds intervals are so wide that they tell little.")
     return lines
 
 
-def _end(found: Mapping[str, Any]) -> str:
-    return f"{found['value']:.3g} ({found['method']})"
-
-
 def _table(entries: Sequence[Mapping[str, Any]], reference: str) -> list[str]:
-    head = ["method", "seeds", "hypervolume", "95 % interval", "echo-adj.", "best one"]
-    head += [f"less {reference}", "verdict", "vs base", "echo", "collapse", "words", "w~r"]
+    head = ["method", "seeds", "utility", "95 % interval", "echo-adj.", f"less {reference}"]
+    head += ["verdict", "less base", "hypervolume", "best one", "echo", "collapse", "words", "w~r"]
     head += ["models", "trained", "generated", "time"]
     rows = [head]
     for entry in entries:
         base, rival = entry["against"]["base"], entry["against"]["reference"]
         low, high = _number(entry["low"]), _number(entry["high"])
-        row = [entry["method"], f"{len(entry['seeds'])}", _number(entry["hypervolume"])]
+        row = [entry["method"], f"{len(entry['seeds'])}", _number(entry["utility"])]
         row += ["-" if entry["low"] is None else f"{low} to {high}"]
-        row += [_number(entry["echo_adjusted"]), _number(entry["best_single"])]
+        row += [_number(entry["utility_adjusted"])]
         # What is compared with another method has its verdict in a line of its own.
         usual = rival if rival and rival["name"] == reference else None
         row += [_difference(usual), usual["verdict"] if usual else "-"]
-        row += [base["verdict"] if base else "-", _percent(entry["echo"])]
-        row += [_percent(entry["collapse"]), _number(entry["words"], 0)]
+        row += [_difference(base), _number(entry["hypervolume"]), _number(entry["best_single"])]
+        row += [_percent(entry["echo"]), _percent(entry["collapse"]), _number(entry["words"], 0)]
         row += [_number(entry["rank_mean"], 2), _number(entry["models"], 0)]
         row += [_number(entry["trained_tokens"], 0), _number(entry["generated_tokens"], 0)]
         row += ["-" if entry["seconds_all"] is None else duration(entry["seconds_all"])]

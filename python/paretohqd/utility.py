@@ -1,0 +1,103 @@
+"""Rewards on a scale that no method sets, and the utility that a set of policies serves on it.
+
+The scale is fixed by the data before anything is trained: of each objective the 10 % quantile of
+the offline answers' scores is 0 and the 90 % quantile is 1. A scale set by the compared methods'
+own points moves whenever one of them is added or has another seed, and ranks move with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+QUANTILES = (0.1, 0.9)
+"""Of the offline answers' scores: what becomes 0 and what becomes 1."""
+
+
+def data_bounds(scores: pl.DataFrame) -> dict[str, list[float]]:
+    """What becomes 0 and 1 of each objective.
+
+    Where the two quantiles are equal, as of a score that is nearly always 0, the least and the
+    greatest score take their place; where all scores are equal, that score and one more.
+
+    Args:
+        scores: a column per objective, larger is better, a row per offline answer.
+
+    Raises:
+        ValueError: there are no rows.
+
+    Example:
+        >>> data_bounds(pl.DataFrame({"help": range(11), "rare": [0] * 10 + [3], "same": [2] * 11}))
+        {'help': [1.0, 9.0], 'rare': [0.0, 3.0], 'same': [2.0, 3.0]}
+    """
+    if not len(scores):
+        raise ValueError("no offline answers: the scale of the rewards is taken from their scores")
+    found = {}
+    for name in scores.columns:
+        column = scores[name].cast(pl.Float64)
+        ends = [column.quantile(share) for share in QUANTILES]
+        if ends[0] == ends[1]:
+            ends = [column.min(), column.max()]  # type: ignore[list-item]
+        low, high = map(float, ends)  # type: ignore[arg-type]
+        found[name] = [low, high if high > low else low + 1]
+    return found
+
+
+def scaled(rewards: ArrayLike, bounds: Mapping[str, Sequence[float]]) -> Floats:
+    """Rewards in the scale's units; what lies outside is not clipped.
+
+    Args:
+        rewards: shape (..., m), the objectives in the order of `bounds`.
+        bounds: of each objective what becomes 0 and 1.
+
+    Example:
+        >>> scaled([[2.0, 5.0], [0.0, 1.0]], {"a": [0, 4], "b": [1, 3]}).tolist()
+        [[0.5, 2.0], [0.0, 0.0]]
+    """
+    low, high = np.array(list(bounds.values()), dtype=np.float64).T
+    found: Floats = (np.asarray(rewards, dtype=np.float64) - low) / (high - low)
+    return found
+
+
+def served(
+    rewards: ArrayLike,
+    asked: Sequence[Sequence[float] | None],
+    preferences: Sequence[Sequence[float]],
+) -> Floats:
+    """Utility of each prompt: the mean over the preferences w of w . z.
+
+    z are the scaled rewards of the policy that serves w: of those that were asked for weights the
+    one whose weights are w (or nearest to it), else the one whose mean rewards are best for w. That
+    choice, among several policies that take no weights, is made on the very rewards that are
+    measured, so that it flatters them; a single policy serves all preferences and has no choice.
+
+    Args:
+        rewards: scaled, shape (P, N, m): of P policies on N prompts.
+        asked: the weights that each policy was asked for; None if it takes none.
+        preferences: weights w that are to be served, each of m that sum to 1.
+
+    Returns:
+        Shape (N,); the mean is the utility of the set.
+
+    Example:
+        >>> rewards = [[[0.8, 0.2]], [[0.5, 0.6]]]  # two policies, one prompt
+        >>> served(rewards, [(1, 0), (0, 1)], [(1, 0), (0, 1)]).round(3).tolist()
+        [0.7]
+        >>> served(rewards, [(0, 1), (1, 0)], [(1, 0), (0, 1)]).round(3).tolist()
+        [0.35]
+    """
+    table = np.asarray(rewards, dtype=np.float64)
+    total = np.zeros(table.shape[1])
+    for weights in np.asarray(preferences, dtype=np.float64):
+        if any(own is None for own in asked):
+            place = int((table.mean(axis=1) @ weights).argmax())
+        else:
+            place = int(np.abs(np.array(asked, dtype=np.float64) - weights).sum(axis=1).argmin())
+        total += table[place] @ weights
+    mean: Floats = total / len(preferences)
+    return mean
