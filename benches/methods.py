@@ -1,68 +1,171 @@
 """Record a finished comparison: `python benches/methods.py RUN_FOLDER [NAME]`.
 
 Copies its tables to benches/results/methods-DATE-MACHINE.csv (a row per method and seed),
-methods-summary-... (per method), methods-points-... (per policy) and methods-costs-... (per method
-and number of preferences), and prints the README's table. A record of the same day is replaced.
-With a name the files are NAME-DATE-MACHINE.csv, NAME-summary-... and so on.
+methods-summary-... (per method), methods-points-... (per policy), methods-costs-... (per method
+and number of preferences), methods-scale-... (what is 0 and 1 of each objective) and
+methods-scores-....parquet (per policy and prompt, so that others can redo every interval), and
+prints the README's table. A record of the same day is replaced. With a name the files are
+NAME-DATE-MACHINE.csv, NAME-summary-... and so on.
+
+`python benches/methods.py benches/results/methods-DATE-MACHINE.csv` prints the table of a record.
+Utility and hypervolume are worked out from its points and its scale; intervals and verdicts are
+those of its summary, where that has any of utility.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from ast import literal_eval
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
+from paretohqd import hypervolume
 from paretohqd.bench.record import machine
+from paretohqd.utility import scaled, served
 
 RESULTS = Path(__file__).parent / "results"
+HEAD = (
+    "method", "seeds", "utility", "spread", "95 %", "against", "hypervolume", "best one",
+    "follows w", "echo", "entropy", "models", "trained tokens", "sampled", "min",
+)  # fmt: skip
 
 
 def main() -> None:
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    run, record = Path(sys.argv[1]), (*sys.argv[2:], "methods")[0]
-    where = f"{date.today().isoformat()}-{machine()}"
-    for table in ("methods", "summary", "points", "costs"):
-        name = "" if table == "methods" else f"{table}-"
-        frame = pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
+    given = Path(sys.argv[1])
+    if given.is_dir():
+        given = record(given, *sys.argv[2:])
+    print(
+        readme_table(
+            *(pl.read_csv(beside(given, table)) for table in ("summary", "points", "scale"))
+        )
+    )
+
+
+def beside(main_table: Path, table: str) -> Path:
+    """The record's other table: methods-2026-... becomes methods-points-2026-..."""
+    name, _, when = main_table.name.partition("-20")
+    return main_table.with_name(f"{name}-{table}-20{when}")
+
+
+def record(run: Path, name: str = "methods") -> Path:
+    """Copy a comparison's tables; returns the first."""
+    to = RESULTS / f"{name}-{date.today().isoformat()}-{machine()}.csv"
+    results = json.loads((run / "results.json").read_text("utf-8"))
+    scale = [{"objective": o, "low": a, "high": b} for o, (a, b) in results["bounds"].items()]
+    tables = {table: pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
+              for table in ("methods", "summary", "points", "costs")}  # fmt: skip
+    for table, frame in {**tables, "scale": pl.DataFrame(scale)}.items():
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
-        rounded.write_csv(RESULTS / f"{record}-{name}{where}.csv")
-    reference = json.loads((run / "results.json").read_text("utf-8"))["reference"]
-    print(readme_table(pl.read_csv(run / "summary.csv", infer_schema_length=None), reference))
+        rounded.write_csv(to if table == "methods" else beside(to, table))
+    scores(run, results).write_parquet(beside(to, "scores").with_suffix(".parquet"))
+    return to
 
 
-def readme_table(summary: pl.DataFrame, reference: str) -> str:
-    """A row per method and budget, best hypervolume first; ablations after the methods."""
-    lines = [
-        f"| method | seeds | hypervolume (95 %) | against {reference} | echoes at the base's score "
-        "| follows w | echo | entropy | models | trained tokens | sampled | min |",
-        "|---|---:|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+def scores(run: Path, results: dict[str, Any]) -> pl.DataFrame:
+    """Each policy's scores on each held-out prompt, without texts."""
+    frames = []
+    for each in results["runs"]:
+        for place, policy in enumerate(each["policies"]):
+            frame = pl.read_parquet(run / policy["answers"] / "answers.parquet")
+            named = {name: pl.lit(each[name]) for name in ("budget", "method", "seed")}
+            kept = frame.select(*results["objectives"], "echo").with_row_index("prompt")
+            frames.append(kept.with_columns(**named, preference=place))
+    return pl.concat(frames)
+
+
+def standing_again(points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
+    """Utility (with its spread over seeds) and hypervolumes of each method, from mean rewards."""
+    bounds = {row["objective"]: (row["low"], row["high"]) for row in scale.to_dicts()}
+    preferences = [
+        literal_eval(w) for w in points["weights"].unique(maintain_order=True) if w != "-"
     ]
-    ranked = summary.filter(pl.col("hypervolume").is_not_null())
-    ranked = ranked.sort("ablation", maintain_order=True)
-    for (ablation, budget), rows in ranked.group_by("ablation", "budget", maintain_order=True):
-        lines.append(f"| *{'ablations, ' * bool(ablation)}budget: {budget}* |" + " |" * 11)
-        for row in rows.sort("hypervolume", descending=True).iter_rows(named=True):
-            told = row["reference verdict"] or ""
-            if told and row["reference name"] != reference:
-                told += f" (against {row['reference name']})"
-            follows = "" if row["rank_mean"] is None else f"{row['rank_mean']:+.2f}"
-            minutes = "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}"
-            lines.append(
-                f"| {row['method']} | {row['seeds']} "
-                f"| {number(row['hypervolume'])} ({number(row['low'])} to {number(row['high'])}) "
-                f"| {told} | {number(row['echo_adjusted'])} | {follows} "
-                f"| {row['echo']:.1%} | {number(row['entropy'], 2)} | {row['models']:.0f} "
-                f"| {row['trained_tokens']:,.0f} | {row['generated_tokens']:,.0f} | {minutes} |"
-            )
+    rows = []
+    for (budget, method, seed), policies in points.group_by(
+        "budget", "method", "seed", maintain_order=True
+    ):
+        z = scaled(policies.select(*bounds).to_numpy(), bounds)
+        asked = [None if w == "-" else literal_eval(w) for w in policies["weights"]]
+        ref = [0.0] * len(bounds)
+        rows.append(
+            {
+                "budget": budget,
+                "method": method,
+                "seed": seed,
+                "chosen": len(asked) > 1 and None in asked,
+                "utility": float(served(z[:, None], asked, preferences)[0]),
+                "hypervolume": hypervolume(z, ref=ref),
+                "best_single": max(hypervolume(z[i : i + 1], ref=ref) for i in range(len(z))),
+            }
+        )
+    runs = pl.DataFrame(rows)
+    # The base answers the same under any seed: its runs are one.
+    runs = runs.unique(["budget", "method", "utility", "hypervolume"], maintain_order=True)
+    return runs.group_by("budget", "method", maintain_order=True).agg(
+        pl.col("seed").len().alias("seeds"),
+        pl.col("chosen").any(),
+        pl.col("utility", "hypervolume", "best_single").mean(),
+        pl.col("utility").std().alias("spread"),
+    )
+
+
+def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFrame) -> str:
+    """A row per method and budget, most useful first; ablations after the methods.
+
+    A record of means alone has no intervals and no verdicts of utility: these columns are left out.
+    † marks methods whose policy for each preference was chosen on the prompts that are measured.
+    """
+    tested = "utility" in summary.columns
+    facts = ("ablation", "rank_mean", "echo", "entropy", "models", "trained_tokens",
+             "generated_tokens", "seconds")  # fmt: skip
+    told = ("low", "high", "reference name", "reference verdict") if tested else ()
+    rows = standing_again(points, scale).join(
+        summary.select("budget", "method", *facts, *told), on=["budget", "method"], how="left",
+        maintain_order="left",
+    )  # fmt: skip
+    head = [name for name in HEAD if tested or name not in ("95 %", "against")]
+    lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
+    ranked = rows.sort("ablation", maintain_order=True)
+    for (ablation, budget), some in ranked.group_by("ablation", "budget", maintain_order=True):
+        lines.append(
+            f"| *{'ablations, ' * bool(ablation)}budget: {budget}* |" + " |" * (len(head) - 1)
+        )
+        for row in some.sort("utility", descending=True).iter_rows(named=True):
+            cells = cells_of(row)
+            lines.append(f"| {' | '.join(cells[name] for name in head)} |")
     return "\n".join(lines)
 
 
+def cells_of(row: dict[str, Any]) -> dict[str, str]:
+    """A method's cells by their heads."""
+    ends = [number(row.get(end)) for end in ("low", "high")]
+    verdict = row.get("reference verdict") or ""
+    return {
+        "method": row["method"] + " †" * row["chosen"],
+        "seeds": str(row["seeds"]),
+        "utility": number(row["utility"]),
+        "spread": number(row["spread"]),
+        "95 %": " to ".join(ends) if row.get("low") is not None else "",
+        "against": f"{verdict} ({row['reference name']})" if verdict else "",
+        "hypervolume": number(row["hypervolume"]),
+        "best one": number(row["best_single"]),
+        "follows w": "" if row["rank_mean"] is None else f"{row['rank_mean']:+.2f}",
+        "echo": f"{row['echo']:.1%}",
+        "entropy": number(row["entropy"], 2),
+        "models": f"{row['models']:.0f}",
+        "trained tokens": f"{row['trained_tokens']:,.0f}",
+        "sampled": f"{row['generated_tokens']:,.0f}",
+        "min": "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}",
+    }
+
+
 def number(value: float | None, digits: int = 3) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def folders(tmp_path: Path, *columns: list[float]) -> list[Path]:
     [
         (HIGH, LOW, "+0.900 (se 0.041): follows"),
         (LOW, HIGH, "-0.900 (se 0.041): goes the other way"),
-        ([1.0, 0.0, 2.0, 0.0], LOW, "+0.650 (se 0.497): no difference seen"),
+        ([1.0, 0.0, 2.0, 0.0], LOW, "+0.650 (se 0.497): open"),
     ],
 )
 def test_asked_high_against_asked_low(

@@ -105,7 +105,8 @@ def asked_high_or_low(
     """Whether a model that is told what to aim at does it: the paired test per objective.
 
     The policy that asks for the most of an objective against the one that asks for the least, on
-    the same prompts; a difference counts beyond two standard errors.
+    the same prompts; a difference counts beyond two standard errors over prompts. That describes
+    this model: one of another seed may do otherwise.
 
     Args:
         names: the objectives.
@@ -127,7 +128,7 @@ def asked_high_or_low(
         mean, error = told["mean"], told["se"]
         if mean is None or error is None:
             continue
-        verdict = "follows" if mean > 2 * error else "no difference seen"
+        verdict = "follows" if mean > 2 * error else "open"
         if mean < -2 * error:
             verdict = "goes the other way"
         found[name] = f"{mean:+.3f} (se {error:.3f}): {verdict}"
