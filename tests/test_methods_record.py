@@ -1,4 +1,4 @@
-"""The record of a comparison: its table is the comparison's, and the documents show the record's."""
+"""The record of a comparison: its table is the comparison's; the documents show the record's."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where methods stand: every run and over seeds, with what can be told of both, as tables and as text."""
+"""Where methods stand: every run and over seeds, with what both can tell; as tables and text."""
