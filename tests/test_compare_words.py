@@ -59,10 +59,8 @@ def test_a_front_is_told_beside_what_chance_makes() -> None:
     front = {"points": 13, "unreached": 0.54, "depth": 0.032, "chance": chance}
     *_, text = limits("some/model", front)
     assert "13 points of the data's front lies .032 of its box" in text
-    assert "54% of them; 200 clouds" in text
-    assert ".066 (.018 to .143) and 57% (33% to 75%)" in text
-    assert text.endswith(
-        "nothing shows that a weighted sum must miss more of these data than of any."
-    )
+    assert "54 % of them; 200 clouds" in text
+    assert ".066 (.018 to .143) and 57 % (33 to 75)" in text
+    assert text.endswith("nothing shows that these data are non-convex.")
     assert shape({**front, "depth": 0.2}).endswith("hollower than chance makes one.")
     assert "was not drawn" in shape({**front, "chance": None})

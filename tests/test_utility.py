@@ -22,8 +22,14 @@ def test_a_score_that_is_nearly_always_the_same_still_has_a_scale():
         "rare": [0.0, 10.0],
         "flag": [0.0, 1.0],
     }
-    with pytest.raises(ValueError, match="no offline answers"):
-        data_bounds(pl.DataFrame({"a": []}, schema={"a": pl.Float64}))
+
+
+def test_what_is_no_number_has_no_say_in_the_scale():
+    holes = pl.DataFrame({"a": [None, float("nan"), float("inf"), -float("inf"), *range(11)]})
+    assert data_bounds(holes) == {"a": [1.0, 9.0]}
+    for values in ([], [None, float("nan")]):
+        with pytest.raises(ValueError, match=f"a: no finite score among {len(values)} offline"):
+            data_bounds(pl.DataFrame({"a": values}, schema={"a": pl.Float64}))
 
 
 def test_what_lies_outside_the_scale_is_not_clipped():

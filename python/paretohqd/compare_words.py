@@ -60,7 +60,7 @@ def shape(front: Mapping[str, Any]) -> str:
         >>> text.partition(" below")[0]
         "The deepest of the 13 points of the data's front lies .032 of its box"
         >>> text.rpartition(": ")[2]
-        'nothing shows that a weighted sum must miss more of these data than of any.'
+        'nothing shows that these data are non-convex.'
     """
 
     def of(values: Sequence[float]) -> str:
@@ -68,22 +68,22 @@ def shape(front: Mapping[str, Any]) -> str:
         return f"{middle} ({low} to {high})"
 
     depth, chance = f"{front['depth']:.3f}".removeprefix("0"), front["chance"]
-    share = f"{front['unreached']:.0%}"
+    share = f"{100 * front['unreached']:.0f} %"
     text = (
         f"The deepest of the {front['points']} points of the data's front lies {depth} of its box "
         f"below the convex hull. No weighted sum reaches {share} of them; "
     )
     if chance is None:
         return text + "how much of that is chance was not drawn: it takes too many linear programs."
-    middle, low, high = (f"{value:.0%}" for value in chance["unreached"])
+    middle, low, high = (f"{100 * value:.0f}" for value in chance["unreached"])
     text += (
         f"{chance['clouds']} clouds with the same marginals and rank correlation alone (Gaussian "
-        f"copula) have {of(chance['depth'])} and {middle} ({low} to {high}), median and 95 % "
+        f"copula) have {of(chance['depth'])} and {middle} % ({low} to {high}), median and 95 % "
         "range: "
     )
     if front["depth"] > chance["depth"][2]:
         return text + "this front is hollower than chance makes one."
-    return text + "nothing shows that a weighted sum must miss more of these data than of any."
+    return text + "nothing shows that these data are non-convex."
 
 
 def described(method: str) -> dict[str, str]:

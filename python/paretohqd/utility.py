@@ -23,23 +23,28 @@ def data_bounds(scores: pl.DataFrame) -> dict[str, list[float]]:
     """What becomes 0 and 1 of each objective.
 
     Where the two quantiles are equal, as of a score that is nearly always 0, the least and the
-    greatest score take their place; where all scores are equal, that score and one more.
+    greatest score take their place; where all scores are equal, that score and one more. Scores
+    that are null, NaN or infinite do not count.
 
     Args:
         scores: a column per objective, larger is better, a row per offline answer.
 
     Raises:
-        ValueError: there are no rows.
+        ValueError: an objective has no finite score.
 
     Example:
         >>> data_bounds(pl.DataFrame({"help": range(11), "rare": [0] * 10 + [3], "same": [2] * 11}))
         {'help': [1.0, 9.0], 'rare': [0.0, 3.0], 'same': [2.0, 3.0]}
     """
-    if not len(scores):
-        raise ValueError("no offline answers: the scale of the rewards is taken from their scores")
     found = {}
     for name in scores.columns:
         column = scores[name].cast(pl.Float64)
+        column = column.filter(column.is_finite())
+        if not len(column):
+            raise ValueError(
+                f"{name}: no finite score among {len(scores)} offline answers, from which the scale "
+                "of the rewards is taken"
+            )
         ends = [column.quantile(share) for share in QUANTILES]
         if ends[0] == ends[1]:
             ends = [column.min(), column.max()]  # type: ignore[list-item]

@@ -112,8 +112,8 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
 
 
 def _table(entries: Sequence[Mapping[str, Any]], reference: str) -> list[str]:
-    head = ["method", "seeds", "utility", "95 % interval", "echo-adj.", f"less {reference}"]
-    head += ["verdict", "less base", "hypervolume", "best one", "echo", "collapse", "words", "w~r"]
+    head = ["method", "seeds", "utility", "95 % interval", "hypervolume", "best one", "echo-adj."]
+    head += [f"less {reference}", "verdict", "less base", "echo", "collapse", "words", "w~r"]
     head += ["models", "trained", "generated", "time"]
     rows = [head]
     for entry in entries:
@@ -121,11 +121,12 @@ def _table(entries: Sequence[Mapping[str, Any]], reference: str) -> list[str]:
         low, high = _number(entry["low"]), _number(entry["high"])
         row = [entry["method"], f"{len(entry['seeds'])}", _number(entry["utility"])]
         row += ["-" if entry["low"] is None else f"{low} to {high}"]
+        row += [_number(entry["hypervolume"]), _number(entry["best_single"])]
         row += [_number(entry["utility_adjusted"])]
         # What is compared with another method has its verdict in a line of its own.
         usual = rival if rival and rival["name"] == reference else None
         row += [_difference(usual), usual["verdict"] if usual else "-"]
-        row += [_difference(base), _number(entry["hypervolume"]), _number(entry["best_single"])]
+        row += [_difference(base)]
         row += [_percent(entry["echo"]), _percent(entry["collapse"]), _number(entry["words"], 0)]
         row += [_number(entry["rank_mean"], 2), _number(entry["models"], 0)]
         row += [_number(entry["trained_tokens"], 0), _number(entry["generated_tokens"], 0)]
