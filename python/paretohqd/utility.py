@@ -42,8 +42,8 @@ def data_bounds(scores: pl.DataFrame) -> dict[str, list[float]]:
         column = column.filter(column.is_finite())
         if not len(column):
             raise ValueError(
-                f"{name}: no finite score among {len(scores)} offline answers, which give the scale "
-                "of the rewards"
+                f"{name}: no finite score among {len(scores)} offline answers; the scale of the "
+                "rewards is taken from them"
             )
         ends = [column.quantile(share) for share in QUANTILES]
         if ends[0] == ends[1]:

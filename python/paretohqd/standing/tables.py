@@ -53,7 +53,8 @@ def methods_table(standing: Mapping[str, Any]) -> pl.DataFrame:
 def points_table(standing: Mapping[str, Any]) -> pl.DataFrame:
     """One row per policy of each run that did not fail: `points.csv`.
 
-    `preference` is the policy's place; `weights` is `-` where a method takes none.
+    `preference` is the policy's place; `weights` is `-` where a method takes none; `NAME se` is
+    over prompts, of this run's model.
     """
     names = standing["objectives"]
     rows = []
