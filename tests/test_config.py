@@ -28,6 +28,7 @@ SECTIONS = {
     "evaluation": config.Evaluation,
 }
 VALID = {
+    "duplicates": "drop",
     "subset": "default", "split": "test", "revision": "main", "conversation": "dialogue",
     "invalid": "drop", "bounds": "all", "scale": "none", "trim": True,
     "directions": "tchebycheff", "one_per_prompt": True,
@@ -205,6 +206,15 @@ def test_objectives_take_no_column_that_the_run_makes():
     assert {*measured, *selection.ADDED, "conversation", "model"} <= set(config.TAKEN)
     assert "tokens" in config.TAKEN
     assert "finished" in config.TAKEN
+
+
+def test_preferences_may_be_weights_by_name():
+    brief = {"relevance": 7, "harmless": 3}
+    for given in ({"brief": brief}, {"brief": [0.3, 0.7], "long": [1, 0]}, brief):
+        assert from_mapping(Config, minimal(preferences=given)).preferences == given
+    found = from_mapping(Config, minimal(preferences=[brief, [1, 0]]))
+    assert found.preferences == (brief, (1.0, 0.0))
+    assert from_mapping(Config, minimal()).preferences is None
 
 
 def test_preferences_may_be_weights():

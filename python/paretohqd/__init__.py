@@ -19,6 +19,7 @@ from paretohqd.layers import pareto_front, pareto_layers
 from paretohqd.metrics import selection_overlap
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.rays import nearest_to_rays, preference_grid
+from paretohqd.same_rows import SameRowsWarning
 from paretohqd.selected import Selection
 from paretohqd.selection import choose, choose_from, select
 
@@ -26,6 +27,7 @@ __version__ = _version("paretohqd")
 
 __all__ = [
     "FirstLayers",
+    "SameRowsWarning",
     "Selection",
     "__version__",
     "choose",

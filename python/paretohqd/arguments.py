@@ -60,21 +60,27 @@ def objectives(text: str) -> dict[str, str]:
     return found
 
 
-def preferences(text: str) -> int | list[list[float]] | dict[str, list[float]]:
-    """How many, or weights, which may have names.
+Row = list[float] | dict[str, float]
+
+
+def preferences(text: str) -> int | list[Row] | dict[str, Row]:
+    """How many, or weights, in the objectives' order or by their names; these may have names too.
 
     Example:
         >>> preferences("11"), preferences("1,0;0.5,0.5"), preferences("kind=0.2,0.8")
         (11, [[1.0, 0.0], [0.5, 0.5]], {'kind': [0.2, 0.8]})
+        >>> preferences("brief=helpful:7,harmless:3")
+        {'brief': {'helpful': 7.0, 'harmless': 3.0}}
     """
     if text.strip().isdecimal():
         return positive(text.strip())
     rows = [row.rpartition("=") for row in text.split(";")]
     try:
-        weights = [[float(x) for x in row.split(",")] for _, _, row in rows]
+        weights = [_weights(row) for _, _, row in rows]
     except ValueError:
         raise ArgumentTypeError(
-            f"expected a number or weights such as '1,0;0,1', got {text!r}"
+            "expected a number, or weights such as '1,0;0,1', 'kind=0.2,0.8' or "
+            f"'kind=helpful:1,harmless:3', got {text!r}"
         ) from None
     given = [name.strip() for name, _, _ in rows]
     if not any(given):
@@ -82,6 +88,21 @@ def preferences(text: str) -> int | list[list[float]] | dict[str, list[float]]:
     if not all(given) or len(set(given)) < len(given):
         raise ArgumentTypeError(f"name every preference, none twice, or none at all: {text!r}")
     return dict(zip(given, weights, strict=True))
+
+
+def _weights(text: str) -> Row:
+    """Weights of one preference: "0.2,0.8" or "helpful:1,harmless:4".
+
+    Raises:
+        ValueError: neither, or an objective that is named twice.
+    """
+    parts = [part.rpartition(":") for part in text.split(",")]
+    if not any(colon for _, colon, _ in parts):
+        return [float(number) for _, _, number in parts]
+    found = {name.strip(): float(number) for name, _, number in parts}
+    if "" in found or len(found) < len(parts):
+        raise ValueError
+    return found
 
 
 def pair(text: str) -> tuple[str, str]:

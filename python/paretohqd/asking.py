@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import polars as pl
-from numpy.typing import ArrayLike
 
 from paretohqd.columns import Named, Scores, refuse_missing, refuse_taken
+from paretohqd.copies import copy_columns
 from paretohqd.objectives import count
 from paretohqd.pools.pool import Floats, Nearest, Pool, Rows, row_numbers
 from paretohqd.pools.pooling import Stop
-from paretohqd.preferences import (
-    Directions,
-    preference_names,
-    preference_weights,
-    ray_weights,
-)
+from paretohqd.preferences import Directions, Preferences, preference_weights, ray_weights
+from paretohqd.same_rows import warn_of_the_same_rows
 from paretohqd.selected import Selection
+
+Duplicates = Literal["keep", "drop"]
+"""Whether copies of a row may be chosen too, or only the first."""
 
 ADDED = ("preference", "weights", "position", "distance", "layer", "row")
 """Columns that a selection adds to the input's own, and `preference_name` if there are names."""
@@ -53,6 +52,8 @@ class Asked:
         scale: The units of the distance.
         directions: Which way the rays run.
         through: (P, M) further points of the rays, in units of the box.
+        duplicates: Whether copies may be chosen.
+        copies: The columns in which copies are equal.
     """
 
     scores: Scores
@@ -63,18 +64,21 @@ class Asked:
     scale: Any
     directions: Directions
     through: Floats
+    duplicates: Duplicates
+    copies: tuple[str, ...]
 
     @classmethod
     def of(
         cls,
         schema: Mapping[str, pl.DataType],
         objectives: Named | str,
-        preferences: int | ArrayLike | Mapping[str, Sequence[float]],
+        preferences: Preferences,
         *,
         k: int,
         bounds: Literal["pool", "all"],
         scale: Any,
         directions: Directions,
+        duplicates: Duplicates,
     ) -> Self:
         """Check what is asked of rows with these columns.
 
@@ -84,15 +88,23 @@ class Asked:
         k = count("k", k)
         if bounds not in ("pool", "all"):
             raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
+        if duplicates not in ("keep", "drop"):
+            raise ValueError(f"duplicates: expected 'keep' or 'drop', got {duplicates!r}")
         scores = Scores.of(schema, objectives)
         scores.require_two()
-        weights = preference_weights(preferences, len(scores.names))
-        through = ray_weights(weights, directions)
-        names = preference_names(preferences)
+        asked = preference_weights(preferences, scores.names)
+        weights, names = asked.values, asked.names
         refuse_taken(schema, added_types(named=names is not None))
+        copies = copy_columns(schema, scores.columns)
+        if duplicates == "drop" and not copies:
+            raise ValueError(
+                "duplicates='drop': a column holds Python objects, which cannot be compared: cast "
+                "it, or leave it out"
+            )
         return cls(
             scores=scores, weights=weights, names=names, k=k, bounds=bounds, scale=scale,
-            directions=directions, through=through,
+            directions=directions, through=ray_weights(weights, directions),
+            duplicates=duplicates, copies=copies,
         )  # fmt: skip
 
     def stop(
@@ -105,7 +117,7 @@ class Asked:
         nan: Literal["raise", "drop"],
         n_threads: int | None = None,
     ) -> Stop:
-        """How many layers make the pool; by default those that hold P * k rows.
+        """How many layers make the pool; by default those that hold P * k rows, and a box.
 
         Raises:
             ValueError: two stops, or no such column.
@@ -122,6 +134,7 @@ class Asked:
             at_least=len(self.weights) * self.k if grow else at_least,
             distinct=distinct,
             different=self.k if grow else None,
+            copies=self.copies if self.duplicates == "drop" else (),
             nan=nan,
             n_threads=n_threads,
         )
@@ -156,6 +169,7 @@ class Asked:
         by: tuple[str, ...] | None = None,
     ) -> Selection:
         """The chosen rows with all that was found; r_min and r_max are larger-is-better here."""
+        warn_of_the_same_rows(nearest, self.weights, pool, grouped=by is not None)
         return Selection(
             rows=_long(chosen, pool, nearest, self.weights, self.names),
             weights=self.weights,
@@ -168,6 +182,11 @@ class Asked:
             names=self.names,
             by=by,
             directions=self.directions,
+            duplicates=self.duplicates,
+            copy_columns=self.copies,
+            left_out=pool.copies,
+            dropped_rows=pool.rows - pool.usable,
+            dropped=dict(pool.dropped),
         )
 
 

@@ -11,8 +11,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -27,7 +30,8 @@ def main(given: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     parsed = _parser().parse_args(given)
     try:
-        parsed.work(parsed)
+        with _plain_warnings():
+            parsed.work(parsed)
     except KeyboardInterrupt:
         going = parsed.command in ("run", "compare")
         hint = ": the same command goes on from here" if going else ""
@@ -54,6 +58,23 @@ def main(given: Sequence[str] | None = None) -> int:
             "generation.batch_size, or set train.gradient_checkpointing: true"
         )
     return 0
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print our own warnings as one line, without a place in the code, and each time."""
+    with warnings.catch_warnings():
+        other = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, pq.SameRowsWarning):
+                print(f"paretohqd: warning: {message}", file=sys.stderr)
+            else:
+                other(message, category, *place, **more)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", pq.SameRowsWarning)
+        yield
 
 
 def _fail(message: str) -> int:

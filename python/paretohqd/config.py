@@ -20,7 +20,7 @@ from paretohqd.strict import from_mapping, read_yaml
 TAKEN = (
     "prompt", "response", "conversation", "model", "sample", "tokens", "finished",
     "words", "short", "repetitive", "echo", "entropy", "before",
-    "preference", "weights", "position", "distance", "layer", "row",
+    "preference", "preference_name", "weights", "position", "distance", "layer", "row",
 )  # fmt: skip
 """Columns that a run makes, so that no objective can have these names."""
 
@@ -97,6 +97,8 @@ class Selection:
     directions: Literal["paper", "tchebycheff"] = "paper"
     """Which way the rays run, see `paretohqd.select`."""
     one_per_prompt: bool = False
+    duplicates: Literal["keep", "drop"] = "keep"
+    """Whether copies of an answer to a prompt may be chosen too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +136,12 @@ class Config:
     """Folder for the results, relative to where the command runs."""
     data: Data
     objectives: tuple[Objective, ...]
-    preferences: int | tuple[tuple[float, ...], ...] = 11
-    """A number of preferences (spread evenly on the simplex) or the weights themselves."""
+    preferences: (
+        int | tuple[tuple[float, ...] | Mapping[str, Any], ...] | Mapping[str, Any] | None
+    ) = None
+    """A number of preferences (spread evenly on the simplex), or the weights themselves: rows in
+    the objectives' order, {objective: weight} of any sum, or {name: weights}. By default 11 with
+    two objectives, else as many as the nearest even lattice has."""
     model: Model = field(default_factory=Model)
     selection: Selection = field(default_factory=Selection)
     train: Mapping[str, Any] = field(default_factory=dict)

@@ -10,22 +10,21 @@ For scoring and generation on several machines see `score` and `generate`, which
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import polars as pl
-from numpy.typing import ArrayLike
 
-from paretohqd.asking import Asked
-from paretohqd.columns import Named, Scores, column, key_ids
+from paretohqd.asking import Asked, Duplicates
+from paretohqd.columns import Named, Scores, column
 from paretohqd.on_ray.actors import generate, score
 from paretohqd.on_ray.cluster import ray
 from paretohqd.on_ray.merging import Want
 from paretohqd.on_ray.parts import Blocks, Files
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.pools.pool import Pool
-from paretohqd.pools.pooling import Stop, pool_of
-from paretohqd.preferences import Directions
+from paretohqd.pools.pooling import Stop, last_layer, pool_of
+from paretohqd.preferences import Directions, Preferences
 from paretohqd.selected import Selection
 from paretohqd.sources import Source
 
@@ -38,7 +37,7 @@ SAMPLE = 1 << 18
 def select(
     data: object,
     objectives: Named | str,
-    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
+    preferences: Preferences = None,
     *,
     k: int = 100,
     upto: int | None = None,
@@ -47,6 +46,7 @@ def select(
     scale: Literal["box", "none"] | Sequence[float] = "box",
     directions: Directions = "paper",
     distinct: str | None = None,
+    duplicates: Duplicates = "keep",
     nan: Literal["raise", "drop"] = "raise",
 ) -> pl.DataFrame:
     """Choose a training set for each preference as `paretohqd.select` does, on a Ray cluster.
@@ -58,7 +58,6 @@ def select(
             read, and all columns of rows in the first layers travel: use `select_columns` before,
             if there are columns that you do not need.
         objectives: As for `paretohqd.select`, as are the further arguments.
-        preferences: How many, or the weights themselves.
         k: Rows per preference.
         upto: The pool is this many layers.
         at_least: The pool is the fewest layers that hold this many rows; P * k by default. The
@@ -68,6 +67,7 @@ def select(
         scale: Units of the distance.
         directions: Which way the rays run.
         distinct: A column of which each preference gets no value twice.
+        duplicates: "drop" leaves copies out; their texts are then read for all rows.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
 
     Returns:
@@ -88,14 +88,15 @@ def select(
     """
     return choose(
         data, objectives, preferences, k=k, upto=upto, at_least=at_least, bounds=bounds,
-        scale=scale, directions=directions, distinct=distinct, nan=nan,
+        scale=scale, directions=directions, distinct=distinct, duplicates=duplicates,
+        nan=nan,
     ).rows  # fmt: skip
 
 
 def choose(
     data: object,
     objectives: Named | str,
-    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
+    preferences: Preferences = None,
     *,
     k: int = 100,
     upto: int | None = None,
@@ -104,6 +105,7 @@ def choose(
     scale: Literal["box", "none"] | Sequence[float] = "box",
     directions: Directions = "paper",
     distinct: str | None = None,
+    duplicates: Duplicates = "keep",
     nan: Literal["raise", "drop"] = "raise",
 ) -> Selection:
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
@@ -111,7 +113,7 @@ def choose(
     source = rows.source
     asked = Asked.of(
         source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
-        directions=directions,
+        directions=directions, duplicates=duplicates,
     )  # fmt: skip
     stop = asked.stop(source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan)
     pool, kept = _pool(rows, asked.scores, objectives, stop)
@@ -135,18 +137,15 @@ def _pool(
     FirstLayers(objectives, upto=stop.upto, at_least=stop.at_least, nan=stop.nan).add(
         pl.DataFrame(schema=rows.source.schema)
     )
-    keep = [] if stop.distinct is None else [stop.distinct]
     limit = stop.upto or _guess(rows.source, scores, objectives, stop)
     while True:
         want = Want(
-            scores=scores, objectives=objectives, upto=limit, distinct=stop.distinct, nan=stop.nan
-        )
+            scores=scores, objectives=objectives, upto=limit, distinct=stop.distinct,
+            copies=stop.copies, nan=stop.nan,
+        )  # fmt: skip
         state = rows.first_layers(want)
-        kept = state.kept
-        keys = key_ids(kept, keep, "distinct") if keep else None
-        last = stop.last(kept["layer"].to_numpy(), keys)
-        if stop.upto is not None or state.whole or last is not None:
-            return pool_of(state, scores, stop.distinct, last)
+        if state.whole or last_layer(state, scores, stop) is not None:
+            return pool_of(state, scores, stop)
         limit *= 2
 
 

@@ -7,7 +7,7 @@ when it is collected or sunk, in batches: nothing that is larger than memory nee
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,7 +17,7 @@ from polars.io.plugins import register_io_source
 from paretohqd.columns import Named, Scores, column, key_columns, key_ids, refuse_taken, unused
 from paretohqd.hypervolume import hypervolume
 from paretohqd.layers import pareto_layers
-from paretohqd.objectives import count
+from paretohqd.objectives import Objectives, count
 from paretohqd.pools.pool import row_numbers
 from paretohqd.pools.streaming import (
     Progress,
@@ -44,6 +44,7 @@ def layers(
     name: str = "layer",
     upto: int | None = None,
     at_least: int | None = None,
+    nan: Literal["raise", "drop"] = "raise",
     progress: Progress | None = None,
     n_threads: int | None = None,
 ) -> Frame:
@@ -59,11 +60,14 @@ def layers(
         name: The column to add.
         upto: Stop after this many layers; within groups, of each.
         at_least: Stop after the first layer with which this many rows are covered.
+        nan: "raise" refuses null and NaN scores. "drop" gives their rows no layer, null, and counts
+            the others' without them.
         progress: Is told how many rows have been read, batch by batch, on the first reading.
         n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
 
     Returns:
-        The frame with an Int32 column: 0 is the front, -1 is past the stop.
+        The frame with an Int32 column: 0 is the front, -1 is past the stop, null is
+        what has no score.
 
     Raises:
         ValueError: a missing or non-numeric column, null or NaN, or a name that is taken.
@@ -82,27 +86,29 @@ def layers(
     keys = None if by is None else key_columns(source.names, by)
     refuse_taken(source.names, [name])
     if isinstance(source.frame, pl.DataFrame):
-        found = _all_layers(source, source.frame, scores, keys, upto, at_least, n_threads)
-        return source.frame.with_columns(pl.Series(name, found))
+        found = _all_layers(source, source.frame, scores, keys, upto, at_least, nan, n_threads)
+        return source.frame.with_columns(found.alias(name))
     scores.refuse_types(source.schema)
+    if nan not in ("raise", "drop"):
+        raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
     if upto is not None and at_least is not None:
         raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
 
     def batches() -> Iterator[pl.DataFrame]:
         if keys is None and (upto is not None or at_least is not None):
             first = _first(
-                source, scores, objectives, upto=upto, at_least=at_least, progress=progress,
-                n_threads=n_threads,
+                source, scores, objectives, upto=upto, at_least=at_least, nan=nan,
+                progress=progress, n_threads=n_threads,
             )  # fmt: skip
-            rows, layer = first["row"].to_numpy(), first["layer"].to_numpy()
+            rows, layer = first["row"].to_numpy(), first["layer"]
             known = first.drop("row", "layer")
             known.columns = scores.columns
         else:
             needed = dict.fromkeys([*scores.columns, *(keys or [])])
             held = source.collect(source.frame.lazy().select(map(column, needed)))
-            layer = _all_layers(source, held, scores, keys, upto, at_least, n_threads)
+            layer = _all_layers(source, held, scores, keys, upto, at_least, nan, n_threads)
             rows, known = np.arange(len(held)), held.select(map(column, scores.columns))
-        yield from with_layers(source, name, rows, layer, known)
+        yield from with_layers(source, scores if nan == "drop" else None, name, rows, layer, known)
 
     return _deferred(batches, {**source.schema, name: pl.Int32()})
 
@@ -112,12 +118,16 @@ def front(
     objectives: Named | str,
     *,
     by: str | Sequence[str] | None = None,
+    nan: Literal["raise", "drop"] = "raise",
     n_threads: int | None = None,
 ) -> Frame:
-    """The rows of a frame that no row dominates, within groups of `by`; see `layers`."""
+    """The rows of a frame that no row dominates, within groups of `by`; see `layers`.
+
+    With nan="drop", rows with a null or NaN score are in no front.
+    """
     source = Source.of(frame)
     name = unused(source.names, "layer")
-    found = layers(source, objectives, by=by, name=name, upto=1, n_threads=n_threads)
+    found = layers(source, objectives, by=by, name=name, upto=1, nan=nan, n_threads=n_threads)
     return found.filter(pl.col(name) == 0).drop(name)
 
 
@@ -258,15 +268,22 @@ def _all_layers(
     keys: list[str] | None,
     upto: int | None,
     at_least: int | None,
+    nan: Literal["raise", "drop"],
     n_threads: int | None,
-) -> NDArray[np.int32]:
-    """The layers of rows whose scores and keys are in memory."""
+) -> pl.Series:
+    """The layers of rows whose scores and keys are in memory; null for those without scores."""
     groups = None if keys is None else key_ids(held, keys, "by")
-    with bad_rows_named(source, scores, "raise"):
-        return pareto_layers(
-            held.select(scores.expressions), maximize=scores.larger, upto=upto, at_least=at_least,
-            groups=groups, n_threads=n_threads,
-        )  # fmt: skip
+    with bad_rows_named(source, scores, nan):
+        points = Objectives.of(held.select(scores.expressions), maximize=scores.larger, nan=nan)
+    kept = points.kept
+    found = pareto_layers(
+        points.columns, upto=upto, at_least=at_least,
+        groups=groups if groups is None or kept is None else groups[kept], n_threads=n_threads,
+    )  # fmt: skip
+    if kept is None:
+        return pl.Series(found)
+    layer = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(held))
+    return layer.scatter(kept, found)
 
 
 def _deferred(

@@ -13,6 +13,7 @@ from paretohqd import _core
 from paretohqd.inputs import Column
 from paretohqd.layers import group_ids, pareto_layers
 from paretohqd.objectives import Objectives, count, optional_count
+from paretohqd.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -31,6 +32,7 @@ class ChosenInGroups:
         distances: The distance of each chosen row to its ray, in the scaled units.
         preference: The number of the preference that chose each row, 0..P-1.
         position: The place of each among those chosen in its group for that preference, 0..k-1.
+        copies: How many rows of the pool's layers were left out as copies of others.
     """
 
     pool: Rows
@@ -39,6 +41,7 @@ class ChosenInGroups:
     distances: Floats
     preference: NDArray[np.int32]
     position: NDArray[np.int32]
+    copies: int
 
 
 def choose_in_groups(
@@ -49,18 +52,20 @@ def choose_in_groups(
     k: int,
     upto: int | None = None,
     at_least: int | None = None,
+    copies: NDArray[np.uint32] | None = None,
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
     n_threads: int | None = None,
 ) -> ChosenInGroups:
     """Choose from every group, for every preference, the k rows nearest to the group's own ray.
 
-    Each group has its own layers, pool, r_min and r_max. Where `select` accepts a group alone, the
-    rows, layers and distances are the same, to the last bit. Where it does not, the choice
-    degrades: an objective with one value in all the group's reference rows trades nothing there;
-    if no objective with a weight is left, the ray is the ideal point itself and rows rank by their
-    distance to it; a pool of fewer than k rows gives all it has. Equal distances go to the earlier
-    row. O(n m P) after the layers, and a sort where the rows of a group are not adjacent.
+    Each group has its own layers, pool, r_min and r_max. Where `select` accepts a group alone, with
+    the same pool, the rows, layers and distances are the same, to the last bit. Where it does not,
+    the choice degrades: an objective with one value in all the group's reference rows trades
+    nothing there; if no objective with a weight is left, the ray is the ideal point itself and rows
+    rank by their distance to it; a pool of fewer than k rows gives all it has. Equal distances go
+    to the better layer, then to the earlier row. O(n m P) after the layers, and a sort where the
+    rows of a group are not adjacent.
 
     Args:
         points: n finite points, larger is better in each objective.
@@ -68,8 +73,10 @@ def choose_in_groups(
         weights: preferences on the simplex, shape (P, M), or what `ray_weights` makes of them for
             other directions than the paper's.
         k: rows per group and preference.
-        upto: the pool of a group is this many of its layers; by default all.
-        at_least: the pool of a group is its fewest layers that hold this many rows.
+        upto: the pool of a group is this many of its layers.
+        at_least: the pool of a group is its fewest layers that hold this many rows; k by default.
+        copies: a number for each row, equal for rows that are copies; of those in a group only the
+            first by layer and row counts, the others are in no pool.
         bounds: r_min and r_max of a group over its "pool" or over "all" its rows.
         scale: units of the distance: "box" divides each objective by r_max - r_min of the group,
             "none" leaves the rewards as they are, numbers divide by those.
@@ -97,14 +104,25 @@ def choose_in_groups(
     units = given_units(scale, points.m)
     points.require_finite("a preference's ray")
     ids, size = group_ids(ids, points.n)
-    layer = pareto_layers(
-        points.columns, upto=upto, at_least=at_least, groups=ids, n_threads=threads
-    )
+    if upto is None and at_least is None:
+        at_least = k
     order, starts = _group_by_group(ids, size)
+    if copies is None:
+        left_out = 0
+        layer = pareto_layers(
+            points.columns, upto=upto, at_least=at_least, groups=ids, n_threads=threads
+        )
+    else:
+        layer = pareto_layers(points.columns, upto=upto, groups=ids, n_threads=threads)
+        left_out = _leave_out(layer, copies, order, starts, at_least)
     inside = layer[order] >= 0
     pool = order[inside]
     pool_starts = np.concatenate(([0], np.cumsum(inside)))[starts]
     sizes = np.diff(pool_starts)
+    if layer[pool].any():
+        # Of equal distances the kernel takes the row that comes first.
+        group = np.repeat(np.arange(len(sizes)), sizes)
+        pool = pool[np.lexsort((layer[pool], group))]
     spans = np.empty((len(sizes), points.m))
     shifted = []
     for j, (name, column) in enumerate(zip(points.names, points.columns, strict=True)):
@@ -121,23 +139,107 @@ def choose_in_groups(
         values -= np.repeat(low, sizes)
         values /= np.repeat(unit, sizes)
         shifted.append(values)
-    rows, distances = _core.nearest_in_groups(
-        shifted, pool_starts.astype(np.uint32), spans.ravel(),
-        np.asarray(weights, dtype=np.float64).ravel(), k, threads,
-    )  # fmt: skip
+    places, distances = _nearest(shifted, pool_starts, spans, weights, k, threads)
     taken = np.minimum(sizes, k)
-    per_preference = int(taken.sum())
-    first = np.repeat(np.cumsum(taken) - taken, taken)
-    position = np.arange(per_preference) - first
+    position = _positions(taken)
     members = np.flatnonzero(layer >= 0)
     return ChosenInGroups(
         pool=members,
         layer=layer[members],
-        rows=pool[rows],
+        rows=pool[places],
         distances=distances,
-        preference=np.repeat(np.arange(len(weights), dtype=np.int32), per_preference),
+        preference=np.repeat(np.arange(len(weights), dtype=np.int32), len(position)),
         position=np.tile(position.astype(np.int32), len(weights)),
+        copies=left_out,
     )
+
+
+def _leave_out(
+    layer: NDArray[np.int32],
+    copies: NDArray[np.uint32],
+    order: Rows,
+    starts: Rows,
+    at_least: int | None,
+) -> int:
+    """Take copies, and what is past the fewest layers with enough others, out of the pools.
+
+    Args:
+        layer: the layer of each row in its group; what is taken out gets -1.
+        copies: a number for each row, equal for copies.
+        order: the rows, group by group.
+        starts: where each group starts, and the end.
+        at_least: how many different rows a pool needs; None: `layer` has the pools.
+
+    Returns:
+        How many copies were in the layers of the pools.
+    """
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    ranked = order[np.lexsort((layer[order], group))]
+    inside = layer[ranked] >= 0
+    seen = group * (int(copies.max(initial=0)) + 1) + copies[ranked]
+    first = np.zeros(len(ranked), dtype=np.bool_)
+    first[np.unique(np.where(inside, seen, -1), return_index=True)[1]] = True
+    first &= inside
+    if at_least is not None:
+        so_far = np.concatenate(([0], np.cumsum(first)))
+        number = so_far[1:] - so_far[starts[group]]
+        enough = first & (number == at_least)
+        last = np.full(len(starts) - 1, len(ranked))
+        last[group[enough]] = layer[ranked[enough]]
+        inside &= layer[ranked] <= last[group]
+    layer[ranked[~(first & inside)]] = -1
+    return int((inside & ~first).sum())
+
+
+def _nearest(
+    columns: list[Floats],
+    starts: Rows,
+    spans: Floats,
+    weights: Floats,
+    k: int,
+    threads: int | None,
+) -> tuple[Rows, Floats]:
+    """The k nearest of each group to each ray, preference by preference, and their distances.
+
+    One row more is looked at: it tells whether the last distance ends there. If it may go on, the
+    group is looked at again, for of equal distances the first rows are wanted.
+    """
+    sizes, allowance = np.diff(starts), rounding(spans)
+    ends = np.cumsum(np.minimum(sizes, k))
+    places = np.empty((len(weights), int(ends[-1:].sum())), dtype=np.int64)
+    distances = np.empty(places.shape)
+    left, asked = np.arange(len(sizes)), k + 1
+    while len(left):
+        some = len(left) < len(sizes)
+        members = np.repeat(starts[left], sizes[left]) + _positions(sizes[left])
+        rows, far = _core.nearest_in_groups(
+            [column[members] for column in columns] if some else columns,
+            np.concatenate(([0], np.cumsum(sizes[left]))).astype(np.uint32), spans[left].ravel(),
+            np.asarray(weights, dtype=np.float64).ravel(), asked, threads,
+        )  # fmt: skip
+        got = np.minimum(sizes[left], asked)
+        position, which = _positions(got), np.repeat(np.arange(len(left)), got)
+        every = len(weights)
+        rows, far, fresh = settle_ties(
+            rows, far, np.tile(position == 0, every), np.tile(allowance[left][which], every)
+        )
+        ended = np.zeros((every, len(left)), dtype=np.bool_)
+        ray, at = np.divmod(np.flatnonzero(fresh & np.tile(position >= k, every)), len(position))
+        ended[ray, which[at]] = True
+        done = ended.all(axis=0) | (got == sizes[left])
+        near = np.flatnonzero((position < k) & done[which])
+        group = left[which[near]]
+        to = ends[group] - np.minimum(sizes[group], k) + position[near]
+        places[:, to] = members[rows.reshape(every, -1)[:, near]]
+        distances[:, to] = far.reshape(every, -1)[:, near]
+        left, asked = left[~done], min(4 * asked, int(sizes.max()))
+    return places.ravel(), distances.ravel()
+
+
+def _positions(sizes: Rows) -> Rows:
+    """0, 1, .. within each of some runs, whose lengths are given."""
+    ends = np.cumsum(sizes)
+    return np.arange(int(ends[-1:].sum())) - np.repeat(ends - sizes, sizes)
 
 
 def given_units(scale: Any, m: int) -> Floats | None:

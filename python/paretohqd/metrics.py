@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
+
+BLOCK = 4096
+"""Rows whose preferences are compared at once: single precision counts them exactly."""
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 
@@ -200,13 +204,19 @@ def selection_overlap(selection: pl.DataFrame) -> Floats:
         raise ValueError(
             f"selection lacks the column(s) {', '.join(missing)}: pass what select returns"
         )
-    sets = [
-        set(part["row"].to_list())
-        for part in selection.sort("preference").partition_by("preference", maintain_order=True)
-    ]
-    return np.array([[len(a & b) / len(a | b) for b in sets] for a in sets]).reshape(
-        len(sets), len(sets)
-    )
+    who, preference = np.unique(selection["preference"].to_numpy(), return_inverse=True)
+    rows = np.unique(selection["row"].to_numpy(), return_inverse=True)[1]
+    by_row = np.argsort(rows, kind="stable")
+    rows, preference = rows[by_row], preference[by_row]
+    shared = np.zeros((len(who), len(who)))
+    ends = np.searchsorted(rows, np.arange(0, rows.max(initial=-1) + 1 + BLOCK, BLOCK))
+    for start, end in pairwise(ends.tolist()):
+        # Which preferences (down) have which of these rows (across).
+        has = np.zeros((len(who), BLOCK), dtype=np.float32)
+        has[preference[start:end], rows[start:end] % BLOCK] = 1
+        shared += has @ has.T
+    sizes = shared.diagonal()
+    return shared / (sizes[:, None] + sizes[None, :] - shared)
 
 
 def _average_ranks(values: Floats) -> Floats:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import polars as pl
 from numpy.typing import ArrayLike
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from paretohqd import frames
 from paretohqd.asking import added_types
 from paretohqd.columns import Named
-from paretohqd.preferences import preference_names
+from paretohqd.preference_rows import rows_and_names
+from paretohqd.preferences import Preferences
 from paretohqd.selection import select
 
 
@@ -48,12 +49,13 @@ class ParetoFrame:
         name: str = "layer",
         upto: int | None = None,
         at_least: int | None = None,
+        nan: Literal["raise", "drop"] = "raise",
         n_threads: int | None = None,
     ) -> Any:
         """The frame with each row's Pareto layer in column `name`, within groups of `by`."""
         return frames.layers(
             self._frame, objectives, by=by, name=name, upto=upto, at_least=at_least,
-            n_threads=n_threads,
+            nan=nan, n_threads=n_threads,
         )  # fmt: skip
 
     def front(
@@ -61,21 +63,22 @@ class ParetoFrame:
         objectives: Named | str,
         *,
         by: str | Sequence[str] | None = None,
+        nan: Literal["raise", "drop"] = "raise",
         n_threads: int | None = None,
     ) -> Any:
         """The rows that no row dominates, within groups of `by`."""
-        return frames.front(self._frame, objectives, by=by, n_threads=n_threads)
+        return frames.front(self._frame, objectives, by=by, nan=nan, n_threads=n_threads)
 
     def select(
         self,
         objectives: Named | str,
-        preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
+        preferences: Preferences = None,
         **options: Any,
     ) -> Any:
         """The training set of each preference; options are those of `paretohqd.select`."""
         if isinstance(self._frame, pl.DataFrame):
             return select(self._frame, objectives, preferences, **options)
-        added = added_types(named=preference_names(preferences) is not None)
+        added = added_types(named=rows_and_names(preferences)[1] is not None)
         return pl.defer(
             lambda: select(self._frame, objectives, preferences, **options),
             schema=lambda: pl.Schema({**self._frame.collect_schema(), **added}),

@@ -6,8 +6,8 @@ Null and NaN have no place in an order: they are refused or their rows dropped.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import numpy as np
@@ -29,12 +29,14 @@ class Objectives:
         maximize: Whether larger was better in the input, per objective; where it was not, the
             column holds the negated values.
         kept: The input rows that the columns hold, in order, when rows were dropped; else None.
+        dropped: How many null and NaN the columns had that have any, when rows were dropped.
     """
 
     names: tuple[str | int, ...]
     columns: tuple[Column, ...]
     maximize: tuple[bool, ...]
     kept: NDArray[np.int64] | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -77,7 +79,7 @@ class Objectives:
         converted = [floats(name, column) for name, column in named]
         names = tuple(name for name, _ in named)
         _check_lengths(names, converted)
-        kept = _kept_rows(names, converted, drop=nan == "drop")
+        kept, dropped = _kept_rows(names, converted, drop=nan == "drop")
         larger = _directions(maximize, len(names))
         columns = [column for column, _ in converted]
         if kept is not None:
@@ -90,6 +92,7 @@ class Objectives:
             ),
             maximize=larger,
             kept=kept,
+            dropped=dropped,
         )
 
     @property
@@ -188,9 +191,10 @@ def _kept_rows(
     converted: list[tuple[Column, NDArray[np.bool_] | None]],
     *,
     drop: bool,
-) -> NDArray[np.int64] | None:
-    """The rows without null and NaN, or None when that is all of them."""
+) -> tuple[NDArray[np.int64] | None, dict[str, int]]:
+    """The rows without null and NaN, or None when that is all; how many of these columns have."""
     bad: NDArray[np.bool_] | None = None
+    dropped: dict[str, int] = {}
     for name, (column, missing) in zip(names, converted, strict=True):
         nans = _core.non_finite(column)[0]
         if missing is None and not nans:
@@ -213,4 +217,5 @@ def _kept_rows(
                 "be ordered; drop or fill these rows first"
             )
         bad = here if bad is None else bad | here
-    return None if bad is None else np.flatnonzero(~bad)
+        dropped[str(name)] = int(here.sum())
+    return None if bad is None else np.flatnonzero(~bad), dropped

@@ -186,7 +186,7 @@ def objective_pairs(
         >>> objective_pairs(frame, ["kind", "brief"], weights=[0.75, 0.25]).row(0)[:5]
         ('Tea?', 'Yes, gladly.', 'No.', 2.0, -0.5)
     """
-    w = preference_weights(np.asarray(weights)[None], len(objectives))[0]
+    w = preference_weights(np.asarray(weights)[None], list(objectives)).values[0]
     main = main_objective(w) if main is None else main
     if not 0 <= main < len(w) or w[main] == 0:
         raise ValueError(

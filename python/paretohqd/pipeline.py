@@ -125,9 +125,10 @@ def select(s: Session, stage: int, scored: Result) -> Result:
     def work(out: Path) -> Mapping[str, Any]:
         # Read in batches: offline answers may be more than memory holds.
         chosen = choose(
-            scored.path / "scored.parquet", s.names, s.weights, k=k, upto=spec.upto,
+            scored.path / "scored.parquet", s.names, s.preferences, k=k, upto=spec.upto,
             at_least=spec.at_least, bounds=spec.bounds, scale=spec.scale,
             directions=spec.directions, distinct="prompt" if spec.one_per_prompt else None,
+            duplicates=spec.duplicates,
         )  # fmt: skip
         chosen.rows.write_parquet(out / "selection.parquet")
         context = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
@@ -145,7 +146,8 @@ def select(s: Session, stage: int, scored: Result) -> Result:
     return s.alone(
         f"stage{stage}/select", work,
         settings=_plain(dataclasses.replace(spec, k=k, k_stage2=None))
-        | {"weights": s.weights.tolist(), "names": s.names},
+        | {"weights": s.weights.tolist(), "names": s.names}
+        | ({"preferences": list(s.preferences)} if isinstance(s.preferences, dict) else {}),
         inputs={"scored": scored.digest},
     )  # fmt: skip
 

@@ -3,62 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import comb
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.objectives import count
+from paretohqd.preference_rows import rows_and_names
 from paretohqd.rays import preference_grid
 
 TOLERANCE = 1e-6
 """How far from 1 the weights of a preference may sum."""
 
+DEFAULT = 11
+"""About how many preferences there are where nobody says: as many as in the paper."""
+
+Preferences = int | ArrayLike | Mapping[str, Any] | None
+"""How many, weights in the objectives' order, or weights by the objectives' names, or a frame."""
+
 Directions = Literal["paper", "tchebycheff"]
 """Which way a preference's ray runs from the ideal point."""
 
+Floats = NDArray[np.float64]
 
-def preference_weights(
-    preferences: int | ArrayLike | Mapping[str, Sequence[float]], m: int
-) -> NDArray[np.float64]:
-    """The (P, m) weights that `preferences` stands for, checked.
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Preferences, checked.
+
+    Attributes:
+        values: (P, M), at least 0; each row sums to 1.
+        names: The name of each, if they have any.
+    """
+
+    values: Floats
+    names: tuple[str, ...] | None = None
+
+    def named(self) -> dict[str, list[float]]:
+        """The weights by their names; only for preferences that have some."""
+        return dict(zip(self.names or (), self.values.tolist(), strict=True))
+
+
+def preference_weights(preferences: Any, objectives: Sequence[str]) -> Weights:
+    """The weights that `preferences` stand for.
+
+    Weights in the objectives' order must sum to 1 within 1e-6. Those given by the objectives' names
+    are divided by their sum if it is another: 7 and 3 mean 0.7 and 0.3. Every objective must be
+    named, for one that is forgotten or misspelt would weigh 0 in silence.
 
     Args:
-        preferences: how many, spread evenly on the simplex (see `preference_grid`), or the weights
-            themselves, shape (P, m), or {name: weights}.
-        m: number of objectives, at least 2.
+        preferences: how many, spread evenly on the simplex (see `preference_grid`); or rows of
+            weights, shape (P, M); or {objective: weight}, which is one preference; or a list of
+            these; or {name: weights} with either for each name; or a frame (Polars, pandas, Arrow)
+            with a column per objective, in any order, and perhaps a column of text that names the
+            preferences. None: see `default_number`.
+        objectives: names of the M objectives, at least 2.
 
     Raises:
-        ValueError: weights that are negative, NaN or do not sum to 1 within 1e-6, of another number
-            of objectives, or a number of preferences that no even lattice on the simplex has.
+        ValueError: weights that are negative, NaN, infinite or all 0, of other objectives, or in
+            the objectives' order and of another sum than 1; a number of preferences that no even
+            lattice on the simplex has; names of preferences that are empty or equal.
 
     Example:
-        >>> preference_weights(3, 2).tolist()
+        >>> preference_weights(3, ["helpful", "harmless"]).values.tolist()
         [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+        >>> found = preference_weights(
+        ...     {"brief": {"harmless": 3, "helpful": 7}}, ["helpful", "harmless"]
+        ... )
+        >>> found.names, found.values.tolist()
+        (('brief',), [[0.7, 0.3]])
     """
-    if isinstance(preferences, Mapping):
-        preferences = list(preferences.values())
-    if isinstance(preferences, int | np.integer) and not isinstance(preferences, bool):
-        return preference_grid(m, _divisions(count("preferences", preferences), m))
+    m = len(objectives)
+    number = default_number(m) if preferences is None else _number(preferences)
+    if number is not None:
+        return Weights(preference_grid(m, _divisions(count("preferences", number), m)))
+    rows, names = rows_and_names(preferences)
+    if isinstance(rows, list):
+        rows = [
+            _by_name(row, objectives, place) if isinstance(row, Mapping) else row
+            for place, row in enumerate(rows)
+        ]
     try:
-        weights = np.array(preferences, dtype=np.float64)
+        # Adding 0 turns -0 into 0.
+        values = np.array(rows, dtype=np.float64) + 0
     except (TypeError, ValueError) as error:
         raise ValueError(f"preferences: expected a number or rows of weights ({error})") from None
-    if weights.ndim != 2 or weights.shape[1] != m or not len(weights):
+    if values.ndim != 2 or values.shape[1] != m or not len(values):
         raise ValueError(
             f"preferences: expected one weight per objective in each row, shape (P, {m}), "
-            f"got shape {weights.shape}"
+            f"got shape {values.shape}"
         )
     # A comparison with NaN is false, so NaN is off the simplex too.
-    off = ~((weights >= 0).all(axis=1) & (np.abs(weights.sum(axis=1) - 1) <= TOLERANCE))
+    off = ~((values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) <= TOLERANCE))
     if off.any():
         first = int(off.argmax())
         raise ValueError(
-            f"preferences: {int(off.sum())} of {len(weights)} are off the simplex (first: number "
-            f"{first}, {weights[first].tolist()}): weights are at least 0 and sum to 1"
+            f"preferences: {int(off.sum())} of {len(values)} are off the simplex (first: number "
+            f"{first}, {values[first].tolist()}): weights are at least 0 and sum to 1"
         )
-    return weights
+    return Weights(values, names)
+
+
+def default_number(m: int) -> int:
+    """How many preferences of m objectives there are by default: the lattice nearest to 11 points.
+
+    From six objectives on these are the corners; the lattice after them has m (m + 1) / 2 points.
+
+    Example:
+        >>> [default_number(m) for m in range(2, 9)]
+        [11, 10, 10, 15, 6, 7, 8]
+    """
+    return min(_lattices(DEFAULT, m), key=lambda size: abs(size - DEFAULT))
 
 
 def ray_weights(weights: NDArray[np.float64], directions: Directions) -> NDArray[np.float64]:
@@ -105,30 +162,51 @@ def ray_weights(weights: NDArray[np.float64], directions: Directions) -> NDArray
     return np.subtract(1, short)
 
 
-def preference_names(
-    preferences: int | ArrayLike | Mapping[str, Sequence[float]],
-) -> tuple[str, ...] | None:
-    """The names that preferences were given, if they were.
+def _number(preferences: object) -> int | None:
+    """A whole number of Python or NumPy."""
+    if isinstance(preferences, np.ndarray) and preferences.dtype.kind in "iu":
+        preferences = preferences.item() if preferences.ndim == 0 else None
+    whole = isinstance(preferences, int | np.integer) and not isinstance(preferences, bool)
+    return int(preferences) if whole else None  # type: ignore[call-overload]
 
-    Example:
-        >>> preference_names({"kind": [0.2, 0.8], "frank": [0.8, 0.2]})
-        ('kind', 'frank')
-    """
-    if not isinstance(preferences, Mapping):
-        return None
-    if wrong := [name for name in preferences if not isinstance(name, str)]:
-        raise ValueError(f"preferences: names are text, got {wrong[0]!r}")
-    return tuple(preferences)
+
+def _by_name(given: Mapping[str, Any], objectives: Sequence[str], place: int) -> Floats:
+    """The weights of one preference in the objectives' order, with the sum 1."""
+    where = f"preferences: number {place}"
+    told = f"the objectives are {', '.join(objectives)}"
+    if wrong := [name for name in given if name not in objectives]:
+        raise ValueError(f"{where} weighs {wrong[0]!r}: {told}")
+    if missing := [name for name in objectives if name not in given]:
+        raise ValueError(f"{where} has no weight for {missing[0]!r} (give 0 to ignore it): {told}")
+    try:
+        weights = np.array([given[name] for name in objectives], dtype=np.float64)
+    except (TypeError, ValueError):
+        weights = np.full(len(objectives), np.nan)
+    if weights.ndim != 1 or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise ValueError(
+            f"{where}: weights are numbers of at least 0, one of them above, got {dict(given)}"
+        )
+    if abs(weights.sum() - 1) <= TOLERANCE:
+        return weights
+    weights /= weights.max()  # or the sum might overflow
+    weights /= weights.sum()
+    return weights
 
 
 def _divisions(number: int, m: int) -> int:
     """Steps from 0 to 1 of the lattice with that many points."""
-    sizes = [comb(m, m - 1)]
-    while sizes[-1] < number:
-        sizes.append(comb(len(sizes) + m, m - 1))
+    sizes = _lattices(number, m)
     if sizes[-1] == number:
         return len(sizes)
     raise ValueError(
         f"preferences={number}: {m} objectives have no even lattice of that size; take "
         f"{' or '.join(map(str, sizes[-2:]))}, or pass the weights themselves"
     )
+
+
+def _lattices(number: int, m: int) -> list[int]:
+    """Points of the lattices with 1, 2, .. divisions, to the first with at least `number`."""
+    sizes = [m]
+    while sizes[-1] < number:
+        sizes.append(comb(len(sizes) + m, m - 1))
+    return sizes

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.copies import repeated
 from paretohqd.metrics import selection_overlap
+from paretohqd.notebooks import html_table
 from paretohqd.preferences import Directions, ray_weights
 
 if TYPE_CHECKING:
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Selection:
     """A selection with what it was made from.
+
+    A pickled one has all but `scores`, which may be the whole input.
 
     Attributes:
         rows: Long frame: k rows per preference, see `select`.
@@ -38,6 +43,11 @@ class Selection:
         names: Names of the preferences, if they have any.
         by: Columns within whose values rows were chosen; None: all together.
         directions: Which way the rays run, see `select`.
+        duplicates: Whether copies could be chosen, see `select`.
+        copy_columns: The columns in which copies are equal; none if these cannot be compared.
+        left_out: Rows of the pool's layers that are left out of it as copies.
+        dropped_rows: Rows that were dropped for null or NaN scores.
+        dropped: How many null and NaN scores each objective has, where rows were dropped.
     """
 
     rows: pl.DataFrame
@@ -51,6 +61,47 @@ class Selection:
     names: tuple[str, ...] | None = None
     by: tuple[str, ...] | None = None
     directions: Directions = "paper"
+    duplicates: str = "keep"
+    copy_columns: tuple[str, ...] = ()
+    left_out: int = 0
+    dropped_rows: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """In one line, without the frames."""
+        return f"<Selection: {'; '.join(self._told().values())}>"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks."""
+        return html_table("Selection", self._told())
+
+    def __copy__(self) -> Self:
+        """Another object of the same frames, scores included."""
+        return replace(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A copy that shares nothing, scores included."""
+        return type(self)(
+            **{each.name: copy.deepcopy(getattr(self, each.name), memo) for each in fields(self)}
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the scores of all rows: a pickle of these would hold the whole input."""
+        return {**self.__dict__, "scores": None}
+
+    def _told(self) -> dict[str, str]:
+        """What there is, in a few words."""
+        sizes = self.layer_sizes()
+        objectives = (f"{name} ({direction})" for name, direction in self.objectives.items())
+        told = {
+            "preferences": f"{len(self.weights)} preferences",
+            "rows": f"{len(self.rows):,} rows chosen of {self.n:,}",
+            "pool": f"a pool of {sum(sizes):,} rows in {len(sizes)} layers",
+            "objectives": ", ".join(objectives),
+        }
+        if self.by is not None:
+            told["groups"] = f"within groups of {', '.join(self.by)}"
+        return told
 
     @property
     def through(self) -> Floats:
@@ -72,6 +123,10 @@ class Selection:
         """(P, P) Jaccard index of the preferences' sets of rows; 1 on the diagonal."""
         return selection_overlap(self.rows)
 
+    def copies(self) -> int:
+        """How many chosen rows are copies of another that the same preference got."""
+        return repeated(self.rows, self.copy_columns)
+
     def summary(self) -> dict[str, Any]:
         """What the selection was made from, as numbers, lists and text only."""
         return {
@@ -84,6 +139,13 @@ class Selection:
             "layers": self.layer_sizes(),
             "r_min": self.r_min.tolist(),
             "r_max": self.r_max.tolist(),
+            "dropped": {"rows": self.dropped_rows, "scores": self.dropped},
+            "duplicates": self.duplicates,
+            "copies": {
+                "columns": list(self.copy_columns),
+                "chosen": self.copies(),
+                "left_out": self.left_out,
+            },
         }
 
     def explain(self) -> str:
@@ -101,22 +163,42 @@ class Selection:
             self.objectives.items(), self.r_min, self.r_max, strict=True
         ):
             lines.append(f"bounds     {name} ({direction}): worst {worst:g}, best {best:g}")
+        lines += self.remarks()
         lines.append("overlap    with the next preference, and the largest with any other")
-        for number in range(len(self.weights)):
-            lines.append(f"  {number:>3} {self._shares(number)}")
+        overlap = self.overlap()
+        np.fill_diagonal(overlap, np.nan)
+        for number, rows, farthest in (
+            self.rows.group_by("preference", maintain_order=True)
+            .agg(pl.len().alias("rows"), pl.col("distance").max().alias("farthest"))
+            .iter_rows()
+        ):
+            weights = ", ".join(f"{weight:.3g}" for weight in self.weights[number].tolist())
+            label = self.names[number] if self.names else f"({weights})"
+            last = number + 1 == len(overlap)
+            following = "   -" if last else f"{overlap[number, number + 1]:.2f}"
+            largest = "   -" if len(overlap) == 1 else f"{np.nanmax(overlap[number]):.2f}"
+            lines.append(
+                f"  {number:>3} {label}: {following} {largest}; {rows} rows, the farthest at "
+                f"{farthest:.3g}"
+            )
         return "\n".join(lines)
 
-    def _shares(self, number: int) -> str:
-        """What a preference shares with others, and how far its rows are."""
-        overlap = self.overlap()[number]
-        weights = ", ".join(f"{weight:.3g}" for weight in self.weights[number].tolist())
-        label = self.names[number] if self.names else f"({weights})"
-        following = f"{overlap[number + 1]:.2f}" if number + 1 < len(overlap) else "   -"
-        others = np.delete(overlap, number)
-        largest = f"{others.max():.2f}" if len(others) else "   -"
-        far = self.of(number)["distance"]
-        farthest = np.max(far.to_numpy(), initial=0)
-        return f"{label}: {following} {largest}; {len(far)} rows, the farthest at {farthest:.3g}"
+    def remarks(self) -> list[str]:
+        """Lines on rows that were dropped and rows that are copies, where there are any."""
+        lines = []
+        if self.dropped_rows:
+            each = ", ".join(f"{count:,} in {name}" for name, count in self.dropped.items())
+            lines.append(f"dropped    {self.dropped_rows:,} rows: null or NaN scores ({each})")
+        equal = f"equal in {', '.join(self.copy_columns)}"
+        if self.left_out:
+            lines.append(f"copies     {self.left_out:,} left out of the pool ({equal})")
+        if found := self.copies():
+            advice = "; duplicates='drop' leaves them out" if self.duplicates == "keep" else ""
+            lines.append(
+                f"copies     {found:,} of {len(self.rows):,} chosen rows repeat another of their "
+                f"preference ({equal}){advice}"
+            )
+        return lines
 
     def of(self, preference: int | str) -> pl.DataFrame:
         """The rows of one preference, by number or by name, nearest first.

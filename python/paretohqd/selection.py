@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike
 
-from paretohqd.asking import ADDED, Asked
-from paretohqd.columns import Named, column, key_columns, key_ids, refuse_missing
+from paretohqd.asking import ADDED, Asked, Duplicates
+from paretohqd.columns import Named, column, key_columns, key_ids
+from paretohqd.copies import copy_ids
 from paretohqd.grouped import choose_in_groups
 from paretohqd.objectives import optional_count
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.pools.pool import Nearest, Pool, Rows
 from paretohqd.pools.pooling import pool_in_memory, pool_of, pool_streamed
 from paretohqd.pools.streaming import Progress, bad_rows_named, gather
-from paretohqd.preferences import Directions
+from paretohqd.preferences import Directions, Preferences
 from paretohqd.selected import Selection
 from paretohqd.sources import Source
 
@@ -27,7 +27,7 @@ __all__ = ["ADDED", "choose", "choose_from", "select"]
 def select(
     frame: object,
     objectives: Named | str,
-    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
+    preferences: Preferences = None,
     *,
     k: int = 100,
     upto: int | None = None,
@@ -36,6 +36,7 @@ def select(
     scale: Literal["box", "none"] | Sequence[float] = "box",
     directions: Directions = "paper",
     distinct: str | None = None,
+    duplicates: Duplicates = "keep",
     by: str | Sequence[str] | None = None,
     nan: Literal["raise", "drop"] = "raise",
     memory_limit: int | None = None,
@@ -57,13 +58,16 @@ def select(
             of the first layers stay in memory, other columns are read for the chosen rows alone.
         objectives: column names (larger is better), or {name: "max" | "min"}. A column of
             fixed-size arrays (`pl.Array`) stands for all its components.
-        preferences: how many, spread evenly on the simplex from (1, 0, ..) to (.., 0, 1), or the
-            weights themselves, shape (P, M), each row at least 0 and summing to 1, or
-            {name: weights}.
+        preferences: how many, spread evenly on the simplex from (1, 0, ..) to (.., 0, 1); or the
+            weights themselves, shape (P, M), each row at least 0 and summing to 1; or weights by
+            the objectives' names, {"helpful": 7, "harmless": 3}, of any sum; or {name: weights},
+            either way; or a frame with a column per objective. By default 11 with two objectives,
+            else the even lattice of nearly as many; see `paretohqd.preferences`.
         k: rows per preference; with `by`, at most, in each group.
         upto: the pool is this many layers.
         at_least: the pool is the fewest layers that hold this many rows. By default P * k, for with
-            a small pool neighbouring preferences get nearly the same rows.
+            a small pool neighbouring preferences get nearly the same rows; and if an objective has
+            one value in these, as whole-number scores may have, the fewest in which none has.
         bounds: r_min and r_max over the "pool" or over "all" rows.
         scale: units of the distance: "box" divides each objective by r_max - r_min, "none" leaves
             the rewards as they are, numbers divide by those (for z-scores: the standard
@@ -76,12 +80,18 @@ def select(
         distinct: a column, such as the prompt, of which each preference gets no value twice. Unless
             `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows
             and k different values.
+        duplicates: "keep", or "drop": of rows with the same prompt and answer, whatever their
+            scores, only the first of the best layer can be chosen. These are the columns named as
+            `Selection.to_dataset` looks for them and those beside them, such as `input` and
+            `system`; where there are none, copies are equal in all columns. Numbers of rows
+            (`at_least`, P * k) do not count copies then. With `by`: copies in one group.
         by: one or more columns within whose values rows are chosen, such as the prompt: each group
-            has its own layers (all of them unless `upto` or `at_least` is given), bounds and rays,
-            as if it were alone. An objective with one value in a group trades nothing there, and
-            a group with fewer than k rows gives all it has. Scores and keys of all rows are held
-            in memory.
-        nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
+            has its own layers, bounds and rays, as if it were alone. Its pool is the fewest layers
+            that hold k rows unless `upto` or `at_least` is given. An objective with one value in a
+            group trades nothing there, and a group with fewer than k rows gives all it has. Scores
+            and keys of all rows are held in memory.
+        nan: "raise" refuses null and NaN scores, "drop" leaves such rows out and counts them
+            (`Selection.dropped`).
         memory_limit: bytes that score columns and the pool may take while they are streamed; a pool
             that needs more is refused. What Polars reads ahead, and the other columns of the
             chosen rows, come on top.
@@ -92,8 +102,13 @@ def select(
         P * k rows, preference by preference (with `by`, then group by group in the order of their
         first rows), nearest first: the input's columns and `preference` (index), `weights`,
         `position` (0..k-1), `distance` (in the scaled units), `layer`, `row` (index in the input);
-        also `preference_name` if they have names. Equal distances go to the earlier row. A row may
-        serve several preferences.
+        also `preference_name` if they have names. Equal distances go to the better layer, then to
+        the earlier row, so that no row is taken before one that beats it at the same distance.
+        Distances that differ by their rounding alone (no more than 16 M times 2.2e-16 of the box's
+        largest side) are equal, and are given as one. A row may serve several preferences.
+
+    Warns:
+        SameRowsWarning: all preferences get the same rows.
 
     Raises:
         ValueError: a missing, non-numeric, constant or infinite score column, null or NaN, weights
@@ -110,15 +125,15 @@ def select(
     """
     return choose(
         frame, objectives, preferences, k=k, upto=upto, at_least=at_least, bounds=bounds,
-        scale=scale, directions=directions, distinct=distinct, by=by, nan=nan,
-        memory_limit=memory_limit, progress=progress, n_threads=n_threads,
+        scale=scale, directions=directions, distinct=distinct, duplicates=duplicates, by=by,
+        nan=nan, memory_limit=memory_limit, progress=progress, n_threads=n_threads,
     ).rows  # fmt: skip
 
 
 def choose(
     frame: object,
     objectives: Named | str,
-    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
+    preferences: Preferences = None,
     *,
     k: int = 100,
     upto: int | None = None,
@@ -127,6 +142,7 @@ def choose(
     scale: Literal["box", "none"] | Sequence[float] = "box",
     directions: Directions = "paper",
     distinct: str | None = None,
+    duplicates: Duplicates = "keep",
     by: str | Sequence[str] | None = None,
     nan: Literal["raise", "drop"] = "raise",
     memory_limit: int | None = None,
@@ -138,7 +154,7 @@ def choose(
     source = Source.of(frame)
     asked = Asked.of(
         source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
-        directions=directions,
+        directions=directions, duplicates=duplicates,
     )  # fmt: skip
     stop = asked.stop(
         source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan, n_threads=n_threads
@@ -168,13 +184,14 @@ def choose(
 
 def choose_from(
     state: FirstLayers,
-    preferences: int | ArrayLike | Mapping[str, Sequence[float]] = 11,
+    preferences: Preferences = None,
     *,
     k: int = 100,
     bounds: Literal["pool", "all"] = "pool",
     scale: Literal["box", "none"] | Sequence[float] = "box",
     directions: Directions = "paper",
     distinct: str | None = None,
+    duplicates: Duplicates = "keep",
     n_threads: int | None = None,
 ) -> Selection:
     """Choose as `select` does, from rows that were added in parts.
@@ -187,6 +204,7 @@ def choose_from(
         scale: Units of the distance.
         directions: Which way the rays run.
         distinct: A column of which each preference gets no value twice.
+        duplicates: Whether copies of a row may be chosen too.
         n_threads: Threads.
 
     Returns:
@@ -209,13 +227,15 @@ def choose_from(
     rows = state.frame.drop("row", "layer")
     asked = Asked.of(
         rows.schema, state.objectives, preferences, k=k, bounds=bounds, scale=scale,
-        directions=directions,
+        directions=directions, duplicates=duplicates,
     )  # fmt: skip
-    if distinct is not None:
-        refuse_missing(rows.columns, distinct, "distinct")
     if not state.finite():
         raise ValueError("a score is infinite, but a preference's ray needs a finite range")
-    pool, _ = pool_of(state, asked.scores, distinct, state.needed() - 1)
+    stop = asked.stop(
+        rows.columns, upto=max(1, state.needed()), at_least=None, distinct=distinct, nan=state.nan
+    )
+    pool, kept = pool_of(state, asked.scores, stop)
+    rows = kept.drop("row", "layer")
     return asked.selection(pool, lambda places: rows[places], scores=None, n_threads=n_threads)
 
 
@@ -224,8 +244,9 @@ def _within(
 ) -> Selection:
     """Choose within the groups of rows that agree in the key columns."""
     frame, scores = source.frame, asked.scores
+    dropped = asked.copies if asked.duplicates == "drop" else ()
     if isinstance(frame, pl.LazyFrame):
-        needed = dict.fromkeys([*scores.columns, *keys])
+        needed = dict.fromkeys([*scores.columns, *keys, *dropped])
         frame = source.collect(frame.select(map(column, needed)))
     with bad_rows_named(source, scores, nan, finite=True):
         points = scores.tradeable(frame, nan=nan)
@@ -234,9 +255,9 @@ def _within(
     kept = np.arange(len(frame)) if points.kept is None else points.kept
     found = choose_in_groups(
         points, key_ids(frame, keys, "by")[kept], asked.through, k=asked.k, bounds=asked.bounds,
-        scale=asked.scale, **options,
+        scale=asked.scale, copies=copy_ids(frame, dropped)[kept] if dropped else None, **options,
     )  # fmt: skip
-    pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame))
+    pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame), copies=found.copies)
     place = np.empty(points.n, dtype=np.int64)
     place[found.pool] = np.arange(len(found.pool))
     nearest = Nearest(place[found.rows], found.distances, found.preference, found.position)

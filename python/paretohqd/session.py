@@ -33,10 +33,10 @@ class Session:
         """
         self.settings = settings
         self.names = [objective.name for objective in settings.objectives]
-        wish = settings.preferences
-        self.weights = preference_weights(
-            wish if isinstance(wish, int) else list(wish), len(self.names)
-        )
+        asked = preference_weights(settings.preferences, self.names)
+        self.weights = asked.values
+        self.preferences = asked.values if asked.names is None else asked.named()
+        """The weights with the preferences' names, if they have any."""
         stage2 = {**settings.train, **settings.train_stage2}
         training.check_settings(settings.train, settings.lora)
         training.check_settings(stage2, settings.lora, "train_stage2")

@@ -133,8 +133,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         lists = [arg for arg in kinds if typing.get_origin(arg) is tuple]
         if lists and isinstance(value, list | tuple):
             return _convert(lists[0], value, where)
-        if lists and not _is_plain(kinds[0], value):
-            raise ValueError(f"{where}: expected {PLAIN[kinds[0]]} or a list, got {value!r}")
+        if lists and not (kinds[0] in PLAIN and _is_plain(kinds[0], value)):
+            wanted = f"{PLAIN[kinds[0]]} or a list" if kinds[0] in PLAIN else "a list"
+            raise ValueError(f"{where}: expected {wanted}, got {value!r}")
         return _convert(kinds[0], value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):

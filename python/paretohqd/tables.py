@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 import paretohqd as pq
@@ -28,8 +28,9 @@ def add_commands(commands: Any) -> None:
     select = commands.add_parser("select", help="choose a training set for each preference")
     _shared_arguments(select, required=False)
     select.add_argument(
-        "--preferences", type=arguments.preferences, default=11, metavar="N",
-        help="how many, or weights such as '1,0;0.5,0.5;0,1' or 'kind=0.2,0.8' (default: 11)",
+        "--preferences", type=arguments.preferences, metavar="N",
+        help="how many, or weights such as '1,0;0.5,0.5;0,1', 'kind=0.2,0.8' or "
+        "'kind=helpful:1,harmless:4' (default: 11; with more objectives about as many)",
     )  # fmt: skip
     select.add_argument(
         "-k", type=arguments.positive, default=100, help="rows per preference (100)"
@@ -42,8 +43,8 @@ def add_commands(commands: Any) -> None:
                         help="shortfalls from the ideal as 1 - w, or as 1 / w")  # fmt: skip
     select.add_argument("--distinct", metavar="COLUMN",
                         help="no value of this column twice per preference")  # fmt: skip
-    select.add_argument("--nan", choices=("raise", "drop"), default="raise",
-                        help="refuse null and NaN scores, or leave such rows out")  # fmt: skip
+    select.add_argument("--duplicates", choices=("keep", "drop"), default="keep",
+                        help="keep copies of an answer to a prompt, or take only one")  # fmt: skip
     select.add_argument("--memory-limit", type=arguments.size, metavar="SIZE",
                         help="what rows may take in memory, such as 1.5GB")  # fmt: skip
     select.add_argument("--explain", action="store_true",
@@ -74,6 +75,8 @@ def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> Non
     stop.add_argument("--upto", type=arguments.positive, metavar="L", help="this many layers")
     stop.add_argument("--at-least", type=arguments.positive, metavar="ROWS",
                       help="the fewest layers with this many rows")  # fmt: skip
+    parser.add_argument("--nan", choices=("raise", "drop"), default="raise",
+                        help="refuse null and NaN scores, or leave such rows out")  # fmt: skip
     parser.add_argument("--threads", type=arguments.positive, help="threads (all)")
 
 
@@ -88,7 +91,7 @@ def _select(parsed: argparse.Namespace) -> None:
     options = {
         "k": parsed.k, "upto": parsed.upto, "at_least": parsed.at_least, "bounds": parsed.bounds,
         "scale": parsed.scale, "directions": parsed.directions, "distinct": parsed.distinct,
-        "by": parsed.by, "nan": parsed.nan,
+        "duplicates": parsed.duplicates, "by": parsed.by, "nan": parsed.nan,
     }  # fmt: skip
     with _counted(source) as progress:
         chosen = pq.choose(
@@ -110,8 +113,7 @@ def _select(parsed: argparse.Namespace) -> None:
         f"{len(chosen.weights)} preferences x {parsed.k} rows of {chosen.n}{where}, from a pool of "
         f"{sum(sizes)} rows in {len(sizes)} layers; {chosen.rows['row'].n_unique()} different rows",
     )
-    if parsed.explain:
-        _say(parsed, chosen.explain())
+    _say(parsed, chosen.explain() if parsed.explain else "\n".join(chosen.remarks()))
 
 
 def _layers(parsed: argparse.Namespace) -> None:
@@ -119,24 +121,26 @@ def _layers(parsed: argparse.Namespace) -> None:
     with _counted(source) as progress:
         found = pq.layers(
             source, parsed.objectives, by=parsed.by, upto=parsed.upto, at_least=parsed.at_least,
-            progress=progress, n_threads=parsed.threads,
+            nan=parsed.nan, progress=progress, n_threads=parsed.threads,
         )  # fmt: skip
-        sizes: dict[int, int] = {}
+        sizes: Counter[int | None] = Counter()
 
         def count(batch: pl.DataFrame) -> pl.DataFrame:
-            for layer, rows in zip(*np.unique(batch["layer"], return_counts=True), strict=True):
-                sizes[int(layer)] = sizes.get(int(layer), 0) + int(rows)
+            sizes.update(dict(batch["layer"].value_counts().iter_rows()))
             return batch
 
         manifest = {"input": source.pattern, "objectives": parsed.objectives, "by": parsed.by,
-                    "upto": parsed.upto, "at_least": parsed.at_least}  # fmt: skip
+                    "upto": parsed.upto, "at_least": parsed.at_least,
+                    "nan": parsed.nan}  # fmt: skip
         _write(found.lazy().map_batches(count, streamable=True), parsed.output, manifest)
-    inside = sum(rows for layer, rows in sizes.items() if layer >= 0)
+    rows, dropped = sizes.total(), sizes.pop(None, 0)
+    inside = sizes.total() - sizes.pop(-1, 0)
     _say(
         parsed,
-        f"{sizes.get(0, 0)} of {sum(sizes.values())} rows on the front; {inside} in "
-        f"{max(sizes, default=-1) + 1} layers",
+        f"{sizes[0]} of {rows} rows on the front; {inside} in {len(+sizes)} layers",
     )
+    if dropped:
+        _say(parsed, f"dropped    {dropped:,} rows have no layer: null or NaN scores")
 
 
 def _opened(parsed: argparse.Namespace) -> Source:
@@ -195,5 +199,6 @@ def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path, manifest: dict[str, A
 
 
 def _say(parsed: argparse.Namespace, text: str) -> None:
-    """Tell the result where it does not mix with rows."""
-    print(text, file=sys.stderr if parsed.output == STREAM else sys.stdout)
+    """Tell the result, if there is one, where it does not mix with rows."""
+    if text:
+        print(text, file=sys.stderr if parsed.output == STREAM else sys.stdout)

@@ -123,7 +123,7 @@ class Bench(Spending):
         return {
             "upto": spec.upto, "at_least": spec.at_least, "bounds": spec.bounds,
             "scale": spec.scale, "directions": spec.directions,
-            "distinct": "prompt" if spec.one_per_prompt else None,
+            "distinct": "prompt" if spec.one_per_prompt else None, "duplicates": spec.duplicates,
         }  # fmt: skip
 
     def asked(self, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from paretohqd.methods.ranking import best
 from paretohqd.selection import choose
 
 Rank = Literal["ray", "linear", "ideal"]
-OPTIONS = ("upto", "at_least", "bounds", "scale", "directions", "distinct")
+OPTIONS = ("upto", "at_least", "bounds", "scale", "directions", "distinct", "duplicates")
 """Options of `paretohqd.select` that stand in place of the settings' own."""
 
 
@@ -29,7 +29,7 @@ def stage1(
     Source: Gu et al., "ParetoHqD" (arXiv 2504.16628). Exact: the ray of a preference, the choice
     from the best Pareto layers by nearness to it, plain SFT per preference. Ours: how many layers
     (at least as many rows as all preferences want), the nadir from those layers, the distance in
-    units of the box, ties to the earlier row. The options are ablations.
+    units of the box, ties to the better layer, then the earlier row. The options are ablations.
 
     Args:
         bench: what all methods work with.

@@ -28,6 +28,7 @@ class Want:
         objectives: The same as they were given.
         upto: How many layers.
         distinct: A column that is needed beside them; it must not be null.
+        copies: Others that are needed, in which copies are equal.
         nan: Whether to refuse null and NaN scores or to drop their rows.
     """
 
@@ -35,6 +36,7 @@ class Want:
     objectives: Any
     upto: int
     distinct: str | None
+    copies: tuple[str, ...]
     nan: Literal["raise", "drop"]
 
     def of_source(self, source: Source) -> FirstLayers:
@@ -45,8 +47,8 @@ class Want:
         """
         keep = [] if self.distinct is None else [self.distinct]
         state = first_layers(
-            source, self.scores, self.objectives, upto=self.upto, keep=keep, nan=self.nan,
-            n_threads=1,
+            source, self.scores, self.objectives, upto=self.upto, keep=keep, also=self.copies,
+            nan=self.nan, n_threads=1,
         )  # fmt: skip
         return self._finite(state, source)
 
@@ -91,6 +93,7 @@ def merge(states: Iterable[FirstLayers]) -> FirstLayers:
         whole._waiting.append(kept)
         whole.rows += state.rows
         whole.usable += state.usable
+        whole.count_dropped(state.dropped)
         whole.low = np.minimum(whole.low, state.low)  # type: ignore[arg-type]
         whole.high = np.maximum(whole.high, state.high)  # type: ignore[arg-type]
     whole._settle()

@@ -78,7 +78,8 @@ class Files:
             for file, size in zip(self.source.files, self.sizes, strict=True)
             for start in range(0, int(size), PART)
         ]
-        columns = list(dict.fromkeys([*want.scores.columns, *filter(None, [want.distinct])]))
+        beside = [*filter(None, [want.distinct]), *want.copies]
+        columns = list(dict.fromkeys([*want.scores.columns, *beside]))
         types = {name: self.source.schema[name] for name in columns}
         nothing = want.of_frame(pl.DataFrame(schema=types))
         if not parts:

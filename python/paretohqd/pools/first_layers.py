@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from paretohqd.columns import Named, Scores, refuse_taken
 from paretohqd.layers import pareto_layers
+from paretohqd.notebooks import html_table
 from paretohqd.objectives import Objectives, optional_count
 from paretohqd.pools.screening import Screen
 from paretohqd.sources import Source
@@ -74,7 +76,8 @@ class FirstLayers:
             )
         if nan not in ("raise", "drop"):
             raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
-        self.objectives = objectives
+        # What the caller does to a list or mapping later is no concern of this state.
+        self.objectives = copy.copy(objectives)
         self.at_least = optional_count("at_least", at_least)
         self.limit = optional_count("upto", upto)
         """Layers that are kept, if that is known yet."""
@@ -84,6 +87,8 @@ class FirstLayers:
         """Rows added so far."""
         self.usable = 0
         """Those of them that were not dropped."""
+        self.dropped: dict[str, int] = {}
+        """How many null and NaN each objective had in the others."""
         self.low: NDArray[np.float64] | None = None
         """(M,) the worst of each objective over all rows; larger is better here."""
         self.high: NDArray[np.float64] | None = None
@@ -94,6 +99,33 @@ class FirstLayers:
         self._layer: NDArray[np.int32] = np.empty(0, dtype=np.int32)
         self._waiting: list[pl.DataFrame] = []
         self._screen: Screen | None = None
+
+    def __copy__(self) -> Self:
+        """A state of its own: frames and arrays are shared, but never changed."""
+        other = type(self).__new__(type(self))
+        other.__dict__.update(self.__dict__, _waiting=list(self._waiting))
+        return other
+
+    def __repr__(self) -> str:
+        """In one line, without the rows."""
+        return f"<FirstLayers: {'; '.join(self._told().values())}>"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks."""
+        return html_table("FirstLayers", self._told())
+
+    def _told(self) -> dict[str, str]:
+        """What there is, in a few words and without work."""
+        held = len(self._layer) + sum(map(len, self._waiting))
+        wanted = f"{self.limit} layers"
+        if self.at_least is not None:
+            wanted = f"the fewest layers that hold {self.at_least:,} rows"
+        names = self.objectives
+        return {
+            "objectives": names if isinstance(names, str) else ", ".join(map(str, names)),
+            "kept": wanted,
+            "rows": f"{self.rows:,} rows added, {held:,} of them held",
+        }
 
     def add(self, rows: object) -> Self:
         """Take in further rows: anything that `paretohqd.select` takes.
@@ -156,8 +188,14 @@ class FirstLayers:
                     return points, rows, worst, best
         points = self._points(frame, scores)
         self.usable += points.n
+        self.count_dropped(points.dropped)
         kept = np.arange(len(frame)) if points.kept is None else points.kept
         return points, kept, points.worst(), points.best()
+
+    def count_dropped(self, more: Mapping[str, int]) -> None:
+        """Add to how many null and NaN the objectives had."""
+        names = dict.fromkeys([*self.dropped, *more])
+        self.dropped = {name: self.dropped.get(name, 0) + more.get(name, 0) for name in names}
 
     def _points(self, frame: pl.DataFrame, scores: Scores) -> Objectives:
         return Objectives.of(frame.select(scores.expressions), maximize=scores.larger, nan=self.nan)
@@ -276,6 +314,7 @@ class FirstLayers:
             "nan": self.nan,
             "rows": self.rows,
             "usable": self.usable,
+            "dropped": self.dropped,
             "low": None if self.low is None else self.low.tolist(),
             "high": None if self.high is None else self.high.tolist(),
         }
@@ -300,6 +339,8 @@ class FirstLayers:
             state[name] for name in ("limit", "floor", "at_least")
         )
         self.rows, self.usable = state["rows"], state["usable"]
+        # States of older versions do not know.
+        self.dropped = state.get("dropped", {})
         self.low, self.high = (
             None if state[end] is None else np.array(state[end]) for end in ("low", "high")
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from paretohqd.grouped import given_units
 from paretohqd.objectives import Objectives
 from paretohqd.rays import nearest_to_rays
+from paretohqd.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -46,6 +48,8 @@ class Pool:
         rows: How many rows there are in all.
         usable: How many of them were not dropped for null or NaN.
         keys: A number for each row, of which each preference gets none twice; None: no matter.
+        dropped: How many null and NaN each objective has, where their rows were dropped.
+        copies: How many rows of these layers were left out as copies of others.
     """
 
     names: tuple[str, ...]
@@ -58,11 +62,13 @@ class Pool:
     rows: int
     usable: int
     keys: Keys | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    copies: int = 0
 
     @classmethod
     def of(
         cls, points: Objectives, kept: Rows, inside: Rows, layer: NDArray[np.int32], *,
-        rows: int, keys: Keys | None = None,
+        rows: int, keys: Keys | None = None, copies: int = 0,
     ) -> Self:  # fmt: skip
         """The pool of points whose rows in the input are `kept`: those `inside`, of `layer`."""
         return cls(
@@ -77,6 +83,8 @@ class Pool:
             rows=rows,
             usable=points.n,
             keys=None if keys is None else keys[inside],
+            dropped=points.dropped,
+            copies=copies,
         )
 
     def objectives(self) -> dict[str, str]:
@@ -95,10 +103,11 @@ class Pool:
                 f"k={k}, but there are only {self.usable} rows to choose from: lower k"
             )
         if (found := self.choices()) < k:
-            what = "rows" if self.keys is None else "different values of the column `distinct`"
-            advice = (
-                "lower k" if len(self.row) == self.usable else "raise upto or at_least, or lower k"
-            )
+            what = "rows" if not self.copies else "rows that are no copies"
+            if self.keys is not None:
+                what = "different values of the column `distinct`"
+            every = len(self.row) + self.copies == self.usable
+            advice = "lower k" if every else "raise upto or at_least, or lower k"
             raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
 
     def in_input_units(self, values: Floats) -> Floats:
@@ -128,7 +137,8 @@ class Pool:
             if span == 0:
                 raise ValueError(
                     f"column {name!r} has one value in the whole pool, so a ray may have no "
-                    "direction: take more layers (upto, at_least), or bounds='all'"
+                    "direction: take more layers (upto, at_least), or give neither: the pool then "
+                    "grows until no column has"
                 )
             if not np.isfinite(span):
                 raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
@@ -157,16 +167,19 @@ class Pool:
         if units is None:
             units = r_max - r_min
         ideal = (r_max - r_min) / units
+        # Of equal distances the first row is taken: that of the better layer, then the earlier.
+        order = np.argsort(self.layer, kind="stable")
         columns = [
-            (column - low) / unit
+            (column[order] - low) / unit
             for column, low, unit in zip(self.columns, r_min, units, strict=True)
         ]
+        keys = None if self.keys is None else self.keys[order]
         places, distances = _nearest(
-            columns, ideal, through * ideal, self.keys, k=k, n_threads=n_threads
+            columns, ideal, through * ideal, keys, k=k, n_threads=n_threads
         )
         preference = np.repeat(np.arange(len(through), dtype=np.int32), k)
         position = np.tile(np.arange(k, dtype=np.int32), len(through))
-        return Nearest(places.ravel(), distances.ravel(), preference, position), r_min, r_max
+        return Nearest(order[places.ravel()], distances.ravel(), preference, position), r_min, r_max
 
 
 def _nearest(
@@ -178,19 +191,41 @@ def _nearest(
     k: int,
     n_threads: int | None,
 ) -> tuple[Rows, Floats]:
-    """The k rows nearest to each ray; of each key at most one."""
-    if keys is None:
-        return nearest_to_rays(columns, origin, through, k=k, n_threads=n_threads)
-    asked = min(2 * k, len(keys))
-    while True:
-        rows, distances = nearest_to_rays(columns, origin, through, k=asked, n_threads=n_threads)
-        # Rows come nearest first, so the first place of a key is that of its nearest row.
-        first = [np.unique(keys[ray], return_index=True)[1] for ray in rows]
-        if asked == len(keys) or min(map(len, first)) >= k:
-            break
-        asked = min(4 * asked, len(keys))
-    places = np.array([np.sort(of_ray)[:k] for of_ray in first])
-    return np.take_along_axis(rows, places, 1), np.take_along_axis(distances, places, 1)
+    """The k rows nearest to each ray; of each key at most one.
+
+    More rows are looked at until it is known that the last distance ends there, for of equal ones
+    the first rows are wanted.
+    """
+    places = np.empty((len(through), k), dtype=np.int64)
+    distances = np.empty(places.shape)
+    n, allowance = len(columns[0]), rounding(origin)
+    left, asked = np.arange(len(through)), min(k + 1 if keys is None else 2 * k + 1, n)
+    while len(left):
+        rows, far = nearest_to_rays(columns, origin, through[left], k=asked, n_threads=n_threads)
+        heads = np.zeros(rows.shape, dtype=np.bool_)
+        heads[:, 0] = True
+        found = settle_ties(rows.ravel(), far.ravel(), heads.ravel(), allowance)
+        more = []
+        for ray, *its in zip(left, *(part.reshape(rows.shape) for part in found), strict=True):
+            its_rows, its_far, its_fresh = its
+            # Rows come nearest first, so the first place of a key is that of its nearest row.
+            first = np.arange(asked) if keys is None else firsts(keys[its_rows])
+            if asked == n or (len(first) >= k and its_fresh[first[k - 1] + 1 :].any()):
+                places[ray], distances[ray] = its_rows[first[:k]], its_far[first[:k]]
+            else:
+                more.append(ray)
+        left, asked = np.array(more, dtype=np.int64), min(4 * asked, n)
+    return places, distances
+
+
+def firsts(keys: NDArray[Any]) -> Rows:
+    """Where each value comes for the first time, ascending.
+
+    Example:
+        >>> firsts(np.array([7, 7, 3, 7, 3])).tolist()
+        [0, 2]
+    """
+    return np.sort(np.unique(keys, return_index=True)[1])
 
 
 def row_numbers(rows: Rows, n: int) -> pl.Series:

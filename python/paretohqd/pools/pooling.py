@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,10 +11,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.columns import Scores, key_ids
+from paretohqd.copies import copy_ids
 from paretohqd.layers import pareto_layers
 from paretohqd.objectives import Objectives
 from paretohqd.pools.first_layers import FirstLayers
-from paretohqd.pools.pool import Keys, Pool
+from paretohqd.pools.pool import Keys, Pool, Rows, firsts
 from paretohqd.pools.streaming import Progress, first_layers, refuse_infinite
 from paretohqd.sources import Source
 
@@ -28,7 +30,10 @@ class Stop:
         upto: This many.
         at_least: Those that hold this many rows.
         distinct: A column of which each preference gets no value twice.
-        different: The pool must also hold this many values of it, if its size is not given.
+        different: If the size of the pool is not given: the pool must also hold this many values of
+            that column, and no objective may have one value in it.
+        copies: Columns in which copies are equal; of these only the first by layer and row counts,
+            the others are in no pool. Empty: they all count.
         nan: Whether to refuse null and NaN scores or to drop their rows.
         n_threads: Threads of the kernels.
     """
@@ -37,23 +42,47 @@ class Stop:
     at_least: int | None
     distinct: str | None = None
     different: int | None = None
+    copies: tuple[str, ...] = ()
     nan: Literal["raise", "drop"] = "raise"
     n_threads: int | None = None
 
-    def last(self, layer: Layer, keys: Keys | None) -> int | None:
-        """The last layer of the pool, given those of some first rows; None: they do not suffice."""
+    def last(
+        self,
+        layer: Layer,
+        columns: Sequence[NDArray[Any]],
+        best: NDArray[np.float64],
+        keys: Keys | None,
+        copies: Keys | None,
+    ) -> int | None:
+        """The last layer of the pool, given some first layers; None: they do not suffice.
+
+        Args:
+            layer: The layer of each row in them.
+            columns: Its scores, an array per objective, larger is better.
+            best: (M,) the best of each objective over all rows.
+            keys: Its value of `distinct`.
+            copies: Its text, where copies do not count.
+        """
         if self.upto is not None:
             return self.upto - 1
-        by_layer = np.argsort(layer, kind="stable")
-        if self.at_least is None or len(layer) < self.at_least:
+        rows = np.argsort(layer, kind="stable")
+        if copies is not None:
+            rows = rows[firsts(copies[rows])]
+        if self.at_least is None or len(rows) < self.at_least:
             return None
-        last = layer[by_layer[self.at_least - 1]]
-        if keys is not None and self.different is not None:
-            first = np.sort(np.unique(keys[by_layer], return_index=True)[1])
-            if len(first) < self.different:
-                return None
-            last = max(last, layer[by_layer[first[self.different - 1]]])
-        return int(last)
+        needed = [self.at_least - 1]
+        if self.different is not None:
+            if keys is not None:
+                first = firsts(keys[rows])
+                if len(first) < self.different:
+                    return None
+                needed.append(first[self.different - 1])
+            for column, high in zip(columns, best, strict=True):
+                below = column[rows] < high
+                if not below.any():
+                    return None
+                needed.append(below.argmax())
+        return int(layer[rows[max(needed)]])
 
 
 def pool_in_memory(frame: pl.DataFrame, scores: Scores, stop: Stop) -> Pool:
@@ -68,16 +97,34 @@ def pool_in_memory(frame: pl.DataFrame, scores: Scores, stop: Stop) -> Pool:
     layer = pareto_layers(
         points.columns, upto=stop.upto, at_least=stop.at_least, n_threads=stop.n_threads
     )
-    while stop.different is not None and keys is not None:
-        pool = np.flatnonzero(layer >= 0)
-        last = stop.last(layer[pool], keys[pool])
-        if last is not None:
-            layer = np.where(layer <= last, layer, np.int32(-1))
-        if last is not None or len(pool) == points.n:
+    while True:
+        inside = np.flatnonzero(layer >= 0)
+        copies = copy_ids(frame[kept[inside]], stop.copies) if stop.copies else None
+        if stop.different is None and copies is None:
             break
-        layer = pareto_layers(points.columns, at_least=2 * len(pool), n_threads=stop.n_threads)
-    inside = np.flatnonzero(layer >= 0)
+        last = stop.last(
+            layer[inside],
+            [column[inside] for column in points.columns],
+            points.best(),
+            None if keys is None else keys[inside],
+            copies,
+        )
+        if last is not None or len(inside) == points.n:
+            inside, left_out = _without(inside, layer[inside], last, copies)
+            return Pool.of(
+                points, kept, inside, layer[inside], rows=len(frame), keys=keys, copies=left_out
+            )
+        layer = pareto_layers(points.columns, at_least=2 * len(inside), n_threads=stop.n_threads)
     return Pool.of(points, kept, inside, layer[inside], rows=len(frame), keys=keys)
+
+
+def _without(inside: Rows, layer: Layer, last: int | None, copies: Keys | None) -> tuple[Rows, int]:
+    """The rows up to a layer without copies, of some whose layers are known; how many these are."""
+    by_layer = np.argsort(layer, kind="stable")
+    if last is not None:
+        by_layer = by_layer[layer[by_layer] <= last]
+    some = by_layer if copies is None else by_layer[firsts(copies[by_layer])]
+    return inside[np.sort(some)], len(by_layer) - len(some)
 
 
 def pool_streamed(
@@ -94,36 +141,51 @@ def pool_streamed(
     Raises:
         ValueError: scores that cannot be traded, null keys, or too much memory.
     """
-    keep = [] if stop.distinct is None else [stop.distinct]
-
-    def last(state: FirstLayers) -> int | None:
-        kept = state.kept
-        keys = key_ids(kept, keep, "distinct") if keep else None
-        return stop.last(kept["layer"].to_numpy(), keys)
-
     state = first_layers(
-        source, scores, objectives, upto=stop.upto, at_least=stop.at_least, keep=keep,
-        enough=lambda state: last(state) is not None, nan=stop.nan, memory_limit=memory_limit,
-        progress=progress, n_threads=stop.n_threads,
+        source, scores, objectives, upto=stop.upto, at_least=stop.at_least,
+        keep=[] if stop.distinct is None else [stop.distinct], also=stop.copies,
+        enough=lambda state: last_layer(state, scores, stop) is not None, nan=stop.nan,
+        memory_limit=memory_limit, progress=progress, n_threads=stop.n_threads,
     )  # fmt: skip
     if not state.finite():
         refuse_infinite(source, scores)
-    return pool_of(state, scores, stop.distinct, last(state))
+    return pool_of(state, scores, stop)
 
 
-def pool_of(
-    state: FirstLayers, scores: Scores, distinct: str | None, last: int | None
-) -> tuple[Pool, pl.DataFrame]:
-    """The pool of rows that were added in parts, up to a layer, and its rows.
+def last_layer(state: FirstLayers, scores: Scores, stop: Stop) -> int | None:
+    """The last layer of the pool; None: the layers that were kept do not suffice.
+
+    Raises:
+        ValueError: a constant score, for which no number of layers suffices, or null keys.
+    """
+    kept = state.kept
+    if state.low is not None and state.high is not None and state.usable and state.finite():
+        scores.refuse_constant(state.low, state.high, state.usable)
+    return stop.last(
+        kept["layer"].to_numpy(),
+        Objectives.of(kept.select(scores.expressions), maximize=scores.larger).columns,
+        np.zeros(len(scores.names)) if state.high is None else state.high,
+        None if stop.distinct is None else key_ids(kept, [stop.distinct], "distinct"),
+        copy_ids(kept, stop.copies) if stop.copies else None,
+    )
+
+
+def pool_of(state: FirstLayers, scores: Scores, stop: Stop) -> tuple[Pool, pl.DataFrame]:
+    """The pool of rows that were added in parts, and its rows.
 
     Raises:
         ValueError: scores that cannot be traded, or null keys.
     """
     scores.require_two()
-    kept = state.kept if last is None else state.kept.filter(pl.col("layer") <= last)
+    kept = state.kept
+    inside, left_out = _without(
+        np.arange(len(kept)), kept["layer"].to_numpy(), last_layer(state, scores, stop),
+        copy_ids(kept, stop.copies) if stop.copies else None,
+    )  # fmt: skip
+    kept = kept[inside]
     points = Objectives.of(kept.select(scores.expressions), maximize=scores.larger)
     nothing = np.zeros(len(scores.names))
-    pool = Pool(
+    return Pool(
         names=tuple(scores.names),
         maximize=tuple(scores.larger),
         columns=tuple(column.astype(np.float64) for column in points.columns),
@@ -133,8 +195,7 @@ def pool_of(
         high=nothing if state.high is None else state.high,
         rows=state.rows,
         usable=state.usable,
-        keys=None if distinct is None else key_ids(kept, [distinct], "distinct"),
-    )
-    if pool.usable:
-        scores.refuse_constant(pool.low, pool.high, pool.usable)
-    return pool, kept
+        keys=None if stop.distinct is None else key_ids(kept, [stop.distinct], "distinct"),
+        dropped=state.dropped,
+        copies=left_out,
+    ), kept

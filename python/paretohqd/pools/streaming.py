@@ -26,6 +26,7 @@ def first_layers(
     upto: int | None = None,
     at_least: int | None = None,
     keep: Sequence[str] = (),
+    also: Sequence[str] = (),
     enough: Callable[[FirstLayers], bool] = FirstLayers.enough,
     nan: Literal["raise", "drop"] = "raise",
     memory_limit: int | None = None,
@@ -40,7 +41,8 @@ def first_layers(
         objectives: The same as they were given.
         upto: How many layers.
         at_least: Or the fewest that hold this many rows.
-        keep: Further columns to keep of the rows in these layers.
+        keep: Further columns to keep of the rows in these layers, without null and NaN.
+        also: Others to keep, whatever they hold.
         enough: Whether a state that has seen all rows suffices. If not, they are read again and
             twice the layers are kept.
         nan: Whether to refuse null and NaN scores or to drop their rows.
@@ -52,7 +54,7 @@ def first_layers(
         ValueError: a score is null or NaN (file, column, count and first row are named), a file
             cannot be read, or the layers need more memory than allowed.
     """
-    columns = list(dict.fromkeys([*scores.columns, *keep]))
+    columns = list(dict.fromkeys([*scores.columns, *keep, *also]))
     scores.refuse_types(source.schema)
     empty = pl.DataFrame(schema={name: source.schema[name] for name in columns})
     floor = 0
@@ -177,15 +179,17 @@ def out_of_order(source: Source) -> ValueError:
 
 def with_layers(
     source: Source,
+    dropped: Scores | None,
     name: str,
     rows: NDArray[np.int64],
-    layer: NDArray[np.int32],
+    layer: pl.Series,
     expected: pl.DataFrame,
 ) -> Iterator[pl.DataFrame]:
     """All rows of a source in batches, with their layer; -1 for those not among `rows`.
 
     Args:
         source: The rows.
+        dropped: Scores; a row with a null or NaN one has no layer. None: there are none such.
         name: The column to add.
         rows: Ascending numbers.
         layer: Their layers.
@@ -200,9 +204,12 @@ def with_layers(
         places = rows[first:last] - start
         if not batch.select(known)[places].equals(expected[first:last]):
             raise out_of_order(source)
-        layers = np.full(len(batch), -1, dtype=np.int32)
-        layers[places] = layer[first:last]
-        yield batch.with_columns(pl.Series(name, layers))
+        layers = pl.Series(name, np.full(len(batch), -1, dtype=np.int32))
+        layers.scatter(places, layer[first:last])
+        if dropped is not None:
+            missing = [e.cast(pl.Float64).is_nan().fill_null(True) for e in dropped.expressions]
+            layers.scatter(batch.select(pl.any_horizontal(missing).arg_true()).to_series(), None)
+        yield batch.with_columns(layers)
         start += len(batch)
     if len(rows) and rows[-1] >= start:
         raise out_of_order(source)

@@ -1,0 +1,62 @@
+"""Copies: rows that give the same answer to the same prompt, whatever their scores are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from paretohqd.columns import column, unused
+from paretohqd.dataset import COMPLETIONS, MESSAGES, PROMPTS
+
+BESIDE = ("system", "input", "context", "history", "tools", "rejected", "conversations")
+"""What a training text may be made of besides prompts, answers and messages."""
+
+
+def copy_columns(schema: Mapping[str, pl.DataType], scores: Collection[str]) -> tuple[str, ...]:
+    """The columns in which copies are equal: those of the texts where they can be told, else all.
+
+    Args:
+        schema: The frame's columns.
+        scores: Those that hold the objectives.
+
+    Returns:
+        Their names; none if one holds Python objects, which cannot be compared.
+
+    Example:
+        >>> columns = {"id": pl.Int64(), "prompt": pl.String(), "answer": pl.String()}
+        >>> copy_columns(columns, [])
+        ('prompt', 'answer')
+        >>> copy_columns({"id": pl.Int64(), "help": pl.Float64()}, ["help"])
+        ('id', 'help')
+    """
+    others = [name for name in schema if name not in scores]
+    kinds = [[name for name in others if name in kind] for kind in (PROMPTS, COMPLETIONS, MESSAGES)]
+    if (kinds[0] and kinds[1]) or kinds[2]:
+        texts = {*PROMPTS, *COMPLETIONS, *MESSAGES, *BESIDE}
+        names = [name for name in others if name in texts]
+    else:
+        names = list(schema)
+    return () if any(schema[name] == pl.Object for name in names) else tuple(names)
+
+
+def copy_ids(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.uint32]:
+    """A number for each row, the same for copies; null equals null."""
+    row = unused(names, "row")
+    rows = frame.select(map(column, names)).with_row_index(row)
+    return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
+
+
+def repeated(rows: pl.DataFrame, names: Sequence[str]) -> int:
+    """How many of the chosen rows are copies of another that the same preference got.
+
+    Example:
+        >>> rows = pl.DataFrame({"preference": [0, 0, 0, 1], "prompt": ["a", "a", "b", "a"]})
+        >>> repeated(rows, ["prompt"])
+        1
+    """
+    if not names:
+        return 0
+    return len(rows) - len(rows.unique([*map(column, names), column("preference")]))

@@ -1,0 +1,48 @@
+"""A warning where all preferences get the same rows, so that nothing is traded."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from paretohqd.pools.pool import Floats, Nearest, Pool
+
+
+class SameRowsWarning(UserWarning):
+    """All preferences get the same rows: their models would be the same."""
+
+
+def warn_of_the_same_rows(
+    nearest: Nearest, weights: Floats, pool: Pool, *, grouped: bool = False
+) -> None:
+    """Warn if preferences that differ get the same rows, and say why and what to do."""
+    if (weights == weights[0]).all():
+        return
+    first, *others = nearest.places.reshape(len(weights), -1)
+    first = np.sort(first)
+    if not all(np.array_equal(np.sort(other), first) for other in others):
+        return
+    best = np.logical_and.reduce([column == column.max() for column in pool.columns])
+    if grouped:
+        why = (
+            "no group has more than k rows in its pool, or rows that trade one objective for "
+            "another: lower k, or take more layers (upto, at_least)"
+        )
+    elif len(first) == len(pool.row):
+        why = "they are the whole pool: lower k, or take more layers (upto, at_least)"
+    elif best[first].all():
+        why = (
+            f"{int(best.sum())} rows hold the best value in all objectives: use finer scores, a k "
+            "above that number, or leave rows out (duplicates='drop', distinct)"
+        )
+    else:
+        why = (
+            "the preferences or the points of the pool differ too little: use finer scores, lower "
+            "k, or take more layers (upto, at_least)"
+        )
+    warnings.warn(
+        f"all {len(weights)} preferences get the same {len(first)} rows: {why}",
+        SameRowsWarning,
+        stacklevel=5,
+    )
