@@ -15,6 +15,8 @@ from drawn import NAMES, frame_of
 from paretohqd.plots.dots import rays
 from paretohqd.preferences import ray_weights
 
+pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
+
 WAY = {"directions": "tchebycheff"}
 
 

@@ -28,6 +28,8 @@ from paretohqd.on_ray import actors, merging, parts  # noqa: E402
 from paretohqd.pools import first_layers  # noqa: E402
 from tiny import sentences  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
@@ -87,7 +89,10 @@ def answer(call, data):
 
 
 STOPS = [{}, {"upto": 1}, {"upto": 3}, {"at_least": 4}, {"at_least": 30}, {"at_least": 1000}]
-OPTIONS = [{}, {"bounds": "all"}, {"scale": "none"}, {"distinct": "prompt"}]
+OPTIONS = [
+    {}, {"bounds": "all"}, {"scale": "none"}, {"distinct": "prompt"}, {"duplicates": "drop"},
+    {"distinct": "prompt", "duplicates": "drop"},
+]  # fmt: skip
 
 
 @settings(

@@ -1,5 +1,8 @@
 """The first layers of rows in parts are those of all rows, however these are divided."""
 
+import copy
+import pickle
+
 import numpy as np
 import polars as pl
 import pytest
@@ -186,3 +189,32 @@ def test_tomorrows_rows_need_not_meet_yesterdays(tmp_path):
     assert state.frame["row"].to_list() == found.pool["row"].to_list()
     assert len(state.kept) < len(whole) / 4
     assert_frame_equal(pq.choose_from(state, 6, k=50).rows, found.rows)
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.copy, copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))]
+)
+@pytest.mark.parametrize("rows", [2, 500])
+def test_a_copy_goes_its_own_way(copied, rows, monkeypatch):
+    monkeypatch.setattr(first_layers, "SETTLE", 100)
+    frame = pl.DataFrame(np.random.default_rng(rows).random((rows, 2)), schema=["a", "b"])
+    more = pl.DataFrame({"a": [9.0, None], "b": [-1.0, 1.0]})
+    state = FirstLayers(["a", "b"], at_least=2, nan="drop").add(frame)
+    other = copied(state)
+    other.add(more)
+    assert (state.rows, state.dropped, other.rows, other.dropped) == (rows, {}, rows + 2, {"a": 1})
+    expected = FirstLayers(["a", "b"], at_least=2).add(frame)
+    assert_frame_equal(state.frame, expected.frame)
+    assert_frame_equal(
+        other.frame, FirstLayers(["a", "b"], at_least=2, nan="drop").add(frame).add(more).frame
+    )
+    third = copied(state)
+    state.add(more)
+    assert_frame_equal(third.frame, expected.frame)
+
+
+def test_a_list_of_objectives_that_changes_later_changes_nothing():
+    names = ["a", "b"]
+    state = FirstLayers(names, upto=1)
+    names.append("c")
+    assert state.add(pl.DataFrame({"a": [1.0], "b": [1.0]})).rows == 1

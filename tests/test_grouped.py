@@ -11,6 +11,8 @@ import paretohqd as pq
 from paretohqd.grouped import choose_in_groups
 from paretohqd.objectives import Objectives
 
+pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
+
 FIELDS = ("pool", "layer", "rows", "distances", "preference", "position")
 
 

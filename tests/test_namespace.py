@@ -84,3 +84,41 @@ def test_wrong_calls_are_value_errors(method):
 def test_a_column_is_not_overwritten():
     with pytest.raises(ValueError, match="already has a column 'prompt'"):
         FRAME.pareto.layers(OBJECTIVES, name="prompt")
+
+
+HOLED = FRAME.with_columns(helpful=pl.Series([0.5, None, 0.0, float("nan"), 0.25]))
+
+
+@pytest.mark.parametrize("options", [{}, {"upto": 1}, {"at_least": 2}, {"by": "prompt"}])
+def test_rows_without_scores_have_no_layer(options):
+    full = HOLED[[0, 2, 4]]
+    expected = full.pareto.layers(OBJECTIVES, **options)["layer"].to_list()
+    expected = [expected[0], None, expected[1], None, expected[2]]
+    found = HOLED.pareto.layers(OBJECTIVES, nan="drop", **options)
+    assert found["layer"].to_list() == expected
+    assert found["layer"].dtype == pl.Int32
+    assert_frame_equal(found.drop("layer"), HOLED)
+    lazy = HOLED.lazy().pareto.layers(OBJECTIVES, nan="drop", **options)
+    assert_frame_equal(lazy.collect(), found)
+    assert lazy.filter(pl.col("layer").is_null()).collect().height == 2
+    for data in (HOLED, HOLED.lazy()):
+        with pytest.raises(ValueError, match=r"'helpful' holds 1 null and 1 NaN .first at row 1"):
+            data.pareto.layers(OBJECTIVES, **options).lazy().collect()
+        with pytest.raises(ValueError, match="nan must be 'raise' or 'drop', got 'keep'"):
+            data.pareto.layers(OBJECTIVES, nan="keep", **options)
+
+
+@pytest.mark.parametrize("options", [{}, {"by": "prompt"}])
+def test_rows_without_scores_are_in_no_front(options):
+    expected = HOLED[[0, 2, 4]].pareto.front(OBJECTIVES, **options)
+    assert_frame_equal(HOLED.pareto.front(OBJECTIVES, nan="drop", **options), expected)
+    lazy = HOLED.lazy().pareto.front(OBJECTIVES, nan="drop", **options)
+    assert_frame_equal(lazy.collect(), expected)
+
+
+def test_a_column_of_nulls_alone_leaves_no_layer():
+    frame = FRAME.with_columns(helpful=None)
+    for data in (frame, frame.lazy()):
+        found = data.pareto.layers(OBJECTIVES, nan="drop").lazy().collect()
+        assert found["layer"].to_list() == [None] * 5
+        assert data.pareto.front(OBJECTIVES, nan="drop").lazy().collect().is_empty()

@@ -1,6 +1,8 @@
 """What a selection tells, and what it turns into."""
 
+import copy
 import json
+import pickle
 import subprocess
 import sys
 
@@ -134,6 +136,113 @@ def test_names_that_look_like_patterns():
         found = pq.select(data, ["^h.*$", "a.b"], 3, k=2, by="^p")
         assert found["row"].to_list() == expected["row"].to_list()
         assert data.lazy().pareto.layers(["^h.*$", "a.b"], upto=1).collect().height == 300
+
+
+# ── as an object ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_object_shows_itself_without_its_frames():
+    chosen = pq.choose(FRAME, OBJECTIVES, NAMED, k=1, by="prompt")
+    assert repr(chosen) == (
+        f"<Selection: 2 preferences; 120 rows chosen of 300; a pool of {len(chosen.pool)} rows in "
+        "1 layer; help (max), harm (min); within groups of prompt>"
+    )
+    odd = pq.choose(FRAME.rename({"help": "<b>&"}), ["<b>&", "harm"], 3, k=2)
+    assert "<td>&lt;b&gt;&amp; (max), harm (max)</td>" in odd._repr_html_()
+    assert odd._repr_html_().startswith("<table>")
+    state = pq.FirstLayers(["<b>&", "harm"], at_least=20).add(FRAME.rename({"help": "<b>&"}))
+    assert repr(state) == (
+        "<FirstLayers: <b>&, harm; the fewest layers that hold 20 rows; 300 rows added, 300 of "
+        "them held>"
+    )
+    assert "&lt;b&gt;&amp;, harm" in state._repr_html_()
+    assert (
+        repr(pq.FirstLayers("r", upto=2))
+        == "<FirstLayers: r; 2 layers; 0 rows added, 0 of them held>"
+    )
+
+
+def test_a_pickle_holds_the_selection_and_not_the_input():
+    frame = pl.concat([FRAME] * 4).with_columns(
+        response=pl.format("{} {}", pl.int_range(1200), pl.lit("x" * 900))
+    )
+    chosen = pq.choose(frame, OBJECTIVES, NAMED, k=6)
+    pickled = pickle.dumps(chosen)
+    assert len(pickled) < len(pickle.dumps(frame)) / 10
+    again = pickle.loads(pickled)
+    assert again.scores is None
+    assert_frame_equal(again.rows, chosen.rows)
+    assert_frame_equal(again.pool, chosen.pool)
+    assert (again.explain(), again.summary()) == (chosen.explain(), chosen.summary())
+    # The other rows are not at hand: the picture is of the pool.
+    assert len(again.plot().to_json()) < len(chosen.plot().to_json())
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy])
+def test_a_copy_has_all(copied):
+    chosen = named()
+    other = copied(chosen)
+    assert other is not chosen
+    assert_frame_equal(other.scores.collect(), chosen.scores.collect())
+    assert_frame_equal(other.rows, chosen.rows)
+    assert other.summary() == chosen.summary()
+    assert (other.weights is chosen.weights) == (copied is copy.copy)
+
+
+def test_the_overlap_is_computed_once(monkeypatch):
+    calls = []
+    chosen = pq.choose(FRAME, OBJECTIVES, 21, k=6)
+    overlap = pq.Selection.overlap
+    monkeypatch.setattr(pq.Selection, "overlap", lambda self: calls.append(1) or overlap(self))
+    lines = chosen.explain().splitlines()
+    assert len(calls) == 1
+    table = overlap(chosen)
+    others = table - 9 * np.eye(21)
+    for number, line in enumerate(lines[-21:]):
+        following = "   -" if number == 20 else f"{table[number, number + 1]:.2f}"
+        weights = ", ".join(f"{x:.3g}" for x in chosen.weights[number])
+        farthest = chosen.of(number)["distance"].max()
+        assert line == (
+            f"  {number:>3} ({weights}): {following} {others[number].max():.2f}; 6 rows, the "
+            f"farthest at {farthest:.3g}"
+        )
+
+
+# ── rows that are dropped ────────────────────────────────────────────────────────────────────
+
+HOLED = FRAME.with_columns(
+    help=pl.when(pl.int_range(300) % 50 != 3).then("help"),
+    harm=pl.when(pl.int_range(300) % 75 != 3).then("harm").otherwise(float("nan")),
+)
+
+
+@pytest.mark.parametrize("kind", ["memory", "lazy", "parts", "groups"])
+def test_dropped_rows_are_counted(kind):
+    if kind == "parts":
+        state = pq.FirstLayers(OBJECTIVES, upto=4, nan="drop")
+        chosen = pq.choose_from(state.add(HOLED[:60]).add(HOLED[60:]), 3, k=2)
+    else:
+        more = {"by": "prompt"} if kind == "groups" else {}
+        data = HOLED.lazy() if kind == "lazy" else HOLED
+        chosen = pq.choose(data, OBJECTIVES, 3, k=2, nan="drop", **more)
+    # Rows 3, 53, .., 253 have no help, 3, 78, 153 and 228 no harm; two of these are one.
+    assert chosen.dropped == {"help": 6, "harm": 4}
+    assert chosen.dropped_rows == HOLED.select(
+        (pl.col("help").is_null() | pl.col("harm").is_nan()).sum()
+    ).item()  # fmt: skip
+    assert chosen.summary()["dropped"] == {
+        "rows": chosen.dropped_rows, "scores": {"help": 6, "harm": 4},
+    }  # fmt: skip
+    line = f"dropped    {chosen.dropped_rows} rows: null or NaN scores (6 in help, 4 in harm)"
+    assert line in chosen.explain().splitlines()
+    assert "dropped" not in named().explain()
+
+
+def test_a_saved_state_knows_what_was_dropped(tmp_path):
+    state = pq.FirstLayers(OBJECTIVES, upto=4, nan="drop").add(HOLED[:100])
+    state.save(tmp_path / "state.parquet")
+    again = pq.FirstLayers.load(tmp_path / "state.parquet").add(HOLED[100:])
+    assert again.dropped == {"help": 6, "harm": 4}
 
 
 # ── datasets ─────────────────────────────────────────────────────────────────────────────────

@@ -12,6 +12,8 @@ import paretohqd as pq
 from drawn import NAMES, frame_of
 from paretohqd.selection import ADDED
 
+pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
+
 
 def by_definition(points, enough, *, upto=None, at_least=None, bounds="pool", **_):
     """Layers, nadir and ideal."""

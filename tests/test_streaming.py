@@ -12,6 +12,8 @@ from drawn import NAMES, frames
 from paretohqd import sources
 from paretohqd.pools import first_layers, streaming
 
+pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
+
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
@@ -38,6 +40,10 @@ def same_or_both_refused(call, *frames):
     return first
 
 
+OPTIONS = [
+    {}, {"bounds": "all"}, {"scale": "none"}, {"distinct": "prompt"}, {"duplicates": "drop"},
+    {"distinct": "prompt", "duplicates": "drop"},
+]  # fmt: skip
 STOPS = [{}, {"upto": 1}, {"upto": 3}, {"at_least": 4}, {"at_least": 30}, {"at_least": 1000}]
 
 
@@ -46,7 +52,7 @@ STOPS = [{}, {"upto": 1}, {"upto": 3}, {"at_least": 4}, {"at_least": 30}, {"at_l
     frame=frames(),
     stop=st.sampled_from(STOPS),
     k=st.integers(1, 6),
-    options=st.sampled_from([{}, {"bounds": "all"}, {"scale": "none"}, {"distinct": "prompt"}]),
+    options=st.sampled_from(OPTIONS),
     minimised=st.booleans(),
 )
 def test_select_of_a_lazy_frame(frame, stop, k, options, minimised):
@@ -58,10 +64,14 @@ def test_select_of_a_lazy_frame(frame, stop, k, options, minimised):
 
 
 @settings(deadline=None)
-@given(frame=frames(), k=st.integers(1, 3), stop=st.sampled_from(STOPS))
-def test_select_within_groups_of_a_lazy_frame(frame, k, stop):
+@given(
+    frame=frames(), k=st.integers(1, 3), stop=st.sampled_from(STOPS),
+    duplicates=st.sampled_from(["keep", "drop"]),
+)  # fmt: skip
+def test_select_within_groups_of_a_lazy_frame(frame, k, stop, duplicates):
+    options = {"k": k, "by": "prompt", "duplicates": duplicates, **stop}
     same_or_both_refused(
-        lambda frame: pq.select(frame, frame_names(frame), 3, k=k, by="prompt", **stop),
+        lambda frame: pq.select(frame, frame_names(frame), 3, **options),
         frame,
         frame.lazy(),
     )

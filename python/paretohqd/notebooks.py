@@ -1,4 +1,4 @@
-"""How objects show themselves in notebooks."""
+"""How objects show themselves."""
 
 from __future__ import annotations
 
@@ -17,3 +17,13 @@ def html_table(title: str, told: Mapping[str, str]) -> str:
         f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in told.items()
     )
     return f"<table><caption>{escape(title)}</caption>{''.join(rows)}</table>"
+
+
+def numbered(count: int, noun: str) -> str:
+    """A number and what it counts.
+
+    Example:
+        >>> numbered(1, "layer"), numbered(2, "layer")
+        ('1 layer', '2 layers')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -186,10 +186,14 @@ def _by_name(given: Mapping[str, Any], objectives: Sequence[str], place: int) ->
         raise ValueError(
             f"{where}: weights are numbers of at least 0, one of them above, got {dict(given)}"
         )
-    if abs(weights.sum() - 1) <= TOLERANCE:
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if abs(total - 1) <= TOLERANCE:
         return weights
-    weights /= weights.max()  # or the sum might overflow
-    weights /= weights.sum()
+    if np.isinf(total):
+        weights /= len(weights)
+        total = weights.sum()
+    weights /= total
     return weights
 
 

@@ -41,8 +41,9 @@ def warn_of_the_same_rows(
             "the preferences or the points of the pool differ too little: use finer scores, lower "
             "k, or take more layers (upto, at_least)"
         )
+    rows = "row" if len(first) == 1 else f"{len(first):,} rows"
     warnings.warn(
-        f"all {len(weights)} preferences get the same {len(first)} rows: {why}",
+        f"all {len(weights)} preferences get the same {rows}: {why}",
         SameRowsWarning,
         stacklevel=5,
     )

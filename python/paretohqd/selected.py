@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from paretohqd.copies import repeated
 from paretohqd.metrics import selection_overlap
-from paretohqd.notebooks import html_table
+from paretohqd.notebooks import html_table, numbered
 from paretohqd.preferences import Directions, ray_weights
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class Selection:
         sizes = self.layer_sizes()
         objectives = (f"{name} ({direction})" for name, direction in self.objectives.items())
         told = {
-            "preferences": f"{len(self.weights)} preferences",
+            "preferences": numbered(len(self.weights), "preference"),
             "rows": f"{len(self.rows):,} rows chosen of {self.n:,}",
-            "pool": f"a pool of {sum(sizes):,} rows in {len(sizes)} layers",
+            "pool": f"a pool of {sum(sizes):,} rows in {numbered(len(sizes), 'layer')}",
             "objectives": ", ".join(objectives),
         }
         if self.by is not None:

@@ -48,6 +48,15 @@ def test_select_writes_what_paretohqd_select_returns(run, tmp_path, of, ending):
         ("help,harm --scale none", ["help", "harm"], 11, {"scale": "none"}),
         ("help,harm --distinct prompt", ["help", "harm"], 11, {"distinct": "prompt"}),
         ("help,harm --threads 1", ["help", "harm"], 11, {"n_threads": 1}),
+        ("help,harm --duplicates drop", ["help", "harm"], 11, {"duplicates": "drop"}),
+        (
+            "help,harm --preferences brief=harm:7,help:3;even=0.5,0.5",
+            ["help", "harm"],
+            {"brief": [0.3, 0.7], "even": [0.5, 0.5]},
+            {},
+        ),
+        ("help,harm --preferences harm:7,help:3", ["help", "harm"], [[0.3, 0.7]], {}),
+        ("help,harm,words", ["help", "harm", "words"], 10, {}),
     ],
 )
 def test_options_of_select(run, answers, tmp_path, given, objectives, preferences, options):
@@ -66,6 +75,42 @@ def test_select_drops_missing_scores_when_asked(run, fails, tmp_path):
     assert not out.exists()
     assert run(*command, "--nan", "drop")[0] == 0
     assert read_frame(out)["help"].null_count() == 0
+
+
+def test_select_says_what_it_dropped_and_what_is_equal(run, tmp_path):
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    frame = FRAME.with_columns(help=pl.when(pl.int_range(200) > 1).then("help"))
+    write_frame(pl.concat([frame] * 3), source)
+    command = ["select", source, "-o", out, "--objectives", "help,harm", "-k", 5, "--nan", "drop"]
+    code, said, err = run(*command)
+    assert (code, err) == (0, "")
+    line, dropped, copies = said.splitlines()
+    assert line.startswith("11 preferences x 5 rows of 600, from a pool of")
+    assert dropped == "dropped    6 rows: null or NaN scores (6 in help)"
+    assert re.fullmatch(
+        r"copies     \d+ of 55 chosen rows repeat another of their preference \(equal in prompt, "
+        r"response\); duplicates='drop' leaves them out",
+        copies,
+    )
+    _, said, _ = run(*command, "--duplicates", "drop")
+    assert re.fullmatch(
+        r"copies     \d+ left out of the pool \(equal in .*\)", said.splitlines()[2]
+    )
+    found = read_frame(out)
+    assert len(found.unique(["preference", "prompt", "response"])) == len(found)
+
+
+def test_select_warns_in_one_line(run, tmp_path):
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    write_frame(pl.DataFrame({"a": [4, 4, 4, 3, 2], "b": [4, 4, 4, 2, 3]}), source)
+    for _ in range(2):  # not the first time alone
+        code, said, err = run("select", source, "-o", out, "--objectives", "a,b", "-k", 1)
+        assert code == 0
+        assert said.count("\n") == 1
+        assert re.fullmatch(
+            r"paretohqd: warning: all 11 preferences get the same row: 3 rows hold the best .*\n",
+            err,
+        )
 
 
 def test_an_old_output_is_replaced(run, answers, tmp_path):
@@ -106,6 +151,20 @@ def test_options_of_layers(run, answers, tmp_path, given, options):
     assert_frame_equal(read_frame(out), expected)
     within = expected.filter(pl.col("layer") >= 0)
     assert said.endswith(f"; {len(within)} in {within['layer'].n_unique()} layers\n")
+
+
+def test_layers_of_rows_without_scores(run, fails, tmp_path):
+    source, out = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    frame = FRAME.with_columns(help=pl.when(pl.int_range(200) > 4).then("help"))
+    write_frame(frame, source)
+    command = ["layers", source, "--objectives", "help,harm", "-o", out]
+    assert "'help' holds 5 nulls" in fails(*command)
+    code, said, _ = run(*command, "--nan", "drop", "--upto", 2)
+    assert code == 0
+    assert_frame_equal(read_frame(out), frame.pareto.layers(["help", "harm"], upto=2, nan="drop"))
+    first, second = said.splitlines()
+    assert re.fullmatch(r"\d+ of 200 rows on the front; \d+ in 2 layers", first)
+    assert second == "dropped    5 rows have no layer: null or NaN scores"
 
 
 def test_layers_of_no_rows(run, tmp_path):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from paretohqd.columns import Named, Scores, refuse_taken
 from paretohqd.layers import pareto_layers
-from paretohqd.notebooks import html_table
+from paretohqd.notebooks import html_table, numbered
 from paretohqd.objectives import Objectives, optional_count
 from paretohqd.pools.screening import Screen
 from paretohqd.sources import Source
@@ -117,8 +117,9 @@ class FirstLayers:
     def _told(self) -> dict[str, str]:
         """What there is, in a few words and without work."""
         held = len(self._layer) + sum(map(len, self._waiting))
-        wanted = f"{self.limit} layers"
-        if self.at_least is not None:
+        if self.at_least is None:
+            wanted = numbered(self.limit or 0, "layer")
+        else:
             wanted = f"the fewest layers that hold {self.at_least:,} rows"
         names = self.objectives
         return {
