@@ -154,6 +154,27 @@ def test_parts_of_the_answer(tmp_path, of_files):
     assert_frame_equal(found.scores.collect(), frame.select("a", "b"))
 
 
+@pytest.mark.parametrize("of_files", [False, True])
+def test_coarse_scores_and_copies_are_those_of_one_machine(tmp_path, of_files):
+    rng = np.random.default_rng(4)
+    base = rng.normal(3, 1, 300)
+    scores = {name: (base + rng.normal(0, 0.7, 300)).round().clip(0, 4) for name in "ab"}
+    number = pl.int_range(300)
+    frame = pl.DataFrame(scores).with_columns(
+        pl.when(number % 50 != 9).then("a"), prompt=number % 40, response=number % 60
+    )
+    pieces = cut(frame, [40, 41, 200])
+    data = files_of(pieces, tmp_path) if of_files else dataset_of(pieces)
+    for options in ({}, {"duplicates": "drop"}, {"preferences": {"b": 3, "a": 1}}):
+        options = {"preferences": 3, "k": 4, "nan": "drop", **options}
+        found = distributed.choose(data, ["a", "b"], **options)
+        expected = pq.choose(frame, ["a", "b"], **options)
+        assert_frame_equal(found.rows, expected.rows, check_exact=True)
+        assert_frame_equal(found.pool, expected.pool)
+        assert found.summary() == expected.summary()
+        assert found.dropped == {"a": 6}
+
+
 def test_directions_are_those_of_one_machine(tmp_path):
     frame = cloud(300).with_columns(c=(pl.col("a") * 7 + pl.col("b") * 3) % 11)
     options = {"preferences": pq.preference_grid(3, 3), "k": 5, "directions": "tchebycheff"}
@@ -164,7 +185,9 @@ def test_directions_are_those_of_one_machine(tmp_path):
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
     scores = pq.columns.Scores.of(files.source.schema, ["a", "b"])
-    want = merging.Want(scores=scores, objectives=["a", "b"], upto=2, distinct=None, nan="raise")
+    want = merging.Want(
+        scores=scores, objectives=["a", "b"], upto=2, distinct=None, copies=(), nan="raise"
+    )
     assert files.first_layers(want).kept.columns == ["a", "b", "row", "layer"]
 
 
