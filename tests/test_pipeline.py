@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import shutil
 from pathlib import Path
@@ -10,10 +11,13 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from polars.testing import assert_frame_equal
 
 from paretohqd import pipeline, select
 from paretohqd.config import load_config
 from paretohqd.preferences import ray_weights
+from paretohqd.progress import Screen
+from paretohqd.session import Session
 from small_run import do, settings
 
 ROOT = Path(__file__).parents[1]
@@ -357,3 +361,31 @@ def test_a_failed_run_lets_go_of_its_folder(parts: Path, tmp_path: Path) -> None
 
 
 # ── processes ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:
+    wish = {"short": {"brief": 3, "kind": 1}, "even": [0.5, 0.5]}
+    chosen = settings(parts, str(tmp_path / "run"), preferences=wish, selection__duplicates="drop")
+    s = Session(chosen, screen=Screen(file=io.StringIO()))
+    scored = pipeline.score(s, 1, pipeline.split(s))
+    selected = pipeline.select(s, 1, scored)
+    s.folder.close()
+    found = pl.read_parquet(selected.path / "selection.parquet")
+    expected = select(
+        scored.path / "scored.parquet", ["kind", "brief"],
+        {"short": [0.25, 0.75], "even": [0.5, 0.5]}, k=6, duplicates="drop",
+    )  # fmt: skip
+    assert_frame_equal(found, expected)
+    wrong = settings(
+        parts, str(tmp_path / "other"), preferences={"short": {"brieff": 3, "kind": 1}}
+    )
+    with pytest.raises(ValueError, match=r"preferences: 'short' weighs 'brieff': .* kind, brief"):
+        Session(wrong, screen=Screen(file=io.StringIO()))
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_number_of_preferences_is_that_of_the_lattice(parts: Path, tmp_path: Path) -> None:
+    chosen = settings(parts, str(tmp_path / "run"), preferences=None)
+    s = Session(chosen, screen=Screen(file=io.StringIO()))
+    s.folder.close()
+    assert len(s.weights) == 11

@@ -154,7 +154,7 @@ def test_minus_zero_weighs_nothing():
     ("given", "message"),
     [
         ({"helpful": 1}, "number 0 has no weight for 'harmless' .give 0 to ignore it"),
-        ({"brief": {"helpful": 1}}, "number 0 has no weight for 'harmless'"),
+        ({"brief": {"helpful": 1}}, "'brief' has no weight for 'harmless'"),
         ([BRIEF, {"helpfull": 1, "harmless": 1}], "number 1 weighs 'helpfull': the objectives are"),
         (
             {"helpful": 0, "harmless": 0.0},

@@ -82,7 +82,9 @@ def preference_weights(preferences: Any, objectives: Sequence[str]) -> Weights:
     rows, names = rows_and_names(preferences)
     if isinstance(rows, list):
         rows = [
-            _by_name(row, objectives, place) if isinstance(row, Mapping) else row
+            _by_name(row, objectives, repr(names[place]) if names else f"number {place}")
+            if isinstance(row, Mapping)
+            else row
             for place, row in enumerate(rows)
         ]
     try:
@@ -170,9 +172,9 @@ def _number(preferences: object) -> int | None:
     return int(preferences) if whole else None  # type: ignore[call-overload]
 
 
-def _by_name(given: Mapping[str, Any], objectives: Sequence[str], place: int) -> Floats:
+def _by_name(given: Mapping[str, Any], objectives: Sequence[str], which: str) -> Floats:
     """The weights of one preference in the objectives' order, with the sum 1."""
-    where = f"preferences: number {place}"
+    where = f"preferences: {which}"
     told = f"the objectives are {', '.join(objectives)}"
     if wrong := [name for name in given if name not in objectives]:
         raise ValueError(f"{where} weighs {wrong[0]!r}: {told}")
