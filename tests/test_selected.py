@@ -171,6 +171,7 @@ def test_a_pickle_holds_the_selection_and_not_the_input():
     assert len(pickled) < len(pickle.dumps(frame)) / 10
     again = pickle.loads(pickled)
     assert again.scores is None
+    assert repr(again) == f"{repr(chosen)[:-1]}; scores of the pool alone>"
     assert_frame_equal(again.rows, chosen.rows)
     assert_frame_equal(again.pool, chosen.pool)
     assert (again.explain(), again.summary()) == (chosen.explain(), chosen.summary())

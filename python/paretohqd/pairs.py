@@ -164,7 +164,7 @@ def objective_pairs(
         frame: columns prompt and response (text) and the objectives; a prompt's answers need not
             be adjacent.
         objectives: the M columns of scores, larger is better.
-        weights: (M,) the preference, on the simplex.
+        weights: (M,) the preference, on the simplex, or {objective: weight} of any sum.
         main: place of the main objective; that of `main_objective(weights)` by default, which
             switches to another where another weight becomes the largest.
 
@@ -186,7 +186,7 @@ def objective_pairs(
         >>> objective_pairs(frame, ["kind", "brief"], weights=[0.75, 0.25]).row(0)[:5]
         ('Tea?', 'Yes, gladly.', 'No.', 2.0, -0.5)
     """
-    w = preference_weights(np.asarray(weights)[None], list(objectives)).values[0]
+    w = preference_weights([weights], list(objectives)).values[0]
     main = main_objective(w) if main is None else main
     if not 0 <= main < len(w) or w[main] == 0:
         raise ValueError(

@@ -141,6 +141,8 @@ def select(s: Session, stage: int, scored: Result) -> Result:
             f"  pool: {summary['pool']} of {chosen.n} rows in {len(sizes)} layers; "
             f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of theirs"
         )
+        for remark in chosen.remarks():
+            s.screen.line(f"  {remark}")
         return {"k": k, "pool": summary["pool"], "layers": len(sizes)}
 
     return s.alone(

@@ -27,7 +27,8 @@ Floats = NDArray[np.float64]
 class Selection:
     """A selection with what it was made from.
 
-    A pickled one has all but `scores`, which may be the whole input.
+    A pickled one has all but `scores`, which may be the whole input: what shows all rows, as the
+    plot does, shows the pool then.
 
     Attributes:
         rows: Long frame: k rows per preference, see `select`.
@@ -101,6 +102,8 @@ class Selection:
         }
         if self.by is not None:
             told["groups"] = f"within groups of {', '.join(self.by)}"
+        if self.scores is None:
+            told["scores"] = "scores of the pool alone"
         return told
 
     @property

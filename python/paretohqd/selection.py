@@ -197,7 +197,7 @@ def choose_from(
     """Choose as `select` does, from rows that were added in parts.
 
     Args:
-        state: The first layers of all rows so far; its layers are the pool.
+        state: The first layers of all rows so far; its layers are the pool, which does not grow.
         preferences: As for `select`, as are the further options.
         k: Rows per preference.
         bounds: r_min and r_max over the "pool" or over "all" rows that were ever added.
