@@ -279,6 +279,7 @@ def _rows(source: Source, pool: Pool, places: Rows, read: pl.DataFrame | None) -
         return source.frame[rows]
     unique, again = np.unique(rows, return_inverse=True)
     if read is not None:
-        columns = [name for name in read.columns if name in source.names]
+        # A null, which the texts of copies may be, is no value to find a row by.
+        columns = [c.name for c in read if c.name in source.names and not c.null_count()]
         read = read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
     return gather(source, unique, read)[again]
