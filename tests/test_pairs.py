@@ -167,6 +167,8 @@ def test_the_main_objective_switches_at_the_middle():
     assert first["margin"].to_list() == second["margin"].to_list() == [0, 0]
     assert main_objective([0.5, 0.5]) == 0
     middle = objective_pairs(ANSWERS, ["x", "y"], weights=[0.5, 0.5])
+    named = objective_pairs(ANSWERS, ["x", "y"], weights={"y": 3, "x": 3})
+    assert named.equals(middle)
     assert middle["chosen"].to_list() == first["chosen"].to_list()
     unit = ANSWERS["y"].to_numpy().std()
     np.testing.assert_allclose(middle["margin"], [0.5 * 1 / unit, 0.5 * -1 / unit])
