@@ -236,7 +236,8 @@ def _title(selection: Chosen, shown: Sequence[int]) -> str:
     total, drawn = len(selection.weights), len(shown)
     some = f" ({drawn} drawn)" if drawn < total else ""
     each, count = ("each of ", sizes[0]) if sizes.n_unique() == 1 else ("", sizes.sum())
-    return f"{count:,} of {selection.n:,} rows chosen for {each}{total} preferences{some}"
+    pool = "; of the others only the pool is shown" if selection.scores is None else ""
+    return f"{count:,} of {selection.n:,} rows chosen for {each}{total} preferences{some}{pool}"
 
 
 def _grid(picture: Picture, across: int, up: int) -> Any:
