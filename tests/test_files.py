@@ -69,7 +69,7 @@ def test_types_follow_from_all_rows(tmp_path):
     assert found["b"][-2:].to_list() == [None, "x"]
 
 
-@pytest.mark.parametrize("name", ["frame.json", "frame", "frame.parquet.gz", ".csv"])
+@pytest.mark.parametrize("name", ["frame.txt", "frame", "frame.parquet.gz", ".csv"])
 def test_another_ending_is_refused(tmp_path, name):
     path = tmp_path / name
     path.touch()

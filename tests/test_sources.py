@@ -173,7 +173,7 @@ def break_middle(folder: Path, how: str) -> None:
     if how == "column":
         part.drop("b").write_parquet(path)
     elif how == "type":
-        part.with_columns(pl.col("b").cast(pl.Int64)).write_parquet(path)
+        part.with_columns(pl.col("b").cast(pl.String)).write_parquet(path)
     elif how == "truncated":
         path.write_bytes(whole[: len(whole) // 2])
     elif how == "no parquet":
@@ -186,7 +186,7 @@ def break_middle(folder: Path, how: str) -> None:
     ("how", "message"),
     [
         ("column", r"part-1\.parquet: has no column 'b', which .*part-0\.parquet has"),
-        ("type", r"part-1\.parquet: column 'b' is Int64, but Float64 in .*part-0\.parquet"),
+        ("type", r"part-1\.parquet: column 'b' is String, but Float64 in .*part-0\.parquet"),
         ("truncated", r"part-1\.parquet: cannot be read: "),
         ("no parquet", r"part-1\.parquet: cannot be read: "),
         ("pages", r"part-1\.parquet: cannot be read: "),

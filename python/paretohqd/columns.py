@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars import selectors
 
+from paretohqd.inputs import no_score
 from paretohqd.layers import group_ids
+from paretohqd.numerals import as_number, is_text
 from paretohqd.objectives import Objectives
+from paretohqd.reading.schemas import column as column
 
 Named = Sequence[str] | Mapping[str, str | Sequence[str]]
 """Objectives: column names, larger is better, or {name: "max" | "min"}."""
@@ -27,12 +29,14 @@ class Scores:
         columns: The frame's columns that hold them.
         expressions: What selects them.
         larger: Whether larger is better in each.
+        texts: Those of the columns whose numbers stand as text.
     """
 
     names: list[str]
     columns: list[str]
     expressions: list[pl.Expr]
     larger: list[bool]
+    texts: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, schema: Mapping[str, pl.DataType], objectives: Named | str) -> Scores:
@@ -53,7 +57,7 @@ class Scores:
             >>> scores.names, scores.larger
             (['helpful', 'rewards[0]', 'rewards[1]'], [False, True, True])
         """
-        if isinstance(objectives, str) and isinstance(schema.get(objectives), pl.Array):
+        if isinstance(objectives, str) and isinstance(schema.get(objectives), pl.Array | pl.List):
             objectives = [objectives]
         if isinstance(objectives, str) or not isinstance(objectives, Iterable):
             raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
@@ -69,6 +73,8 @@ class Scores:
         return found
 
     def _add(self, name: str, dtype: pl.DataType, direction: object) -> None:
+        if isinstance(dtype, pl.List | pl.Struct):
+            raise no_score(name, dtype)
         shape = dtype.shape if isinstance(dtype, pl.Array) else ()
         if len(shape) > 1:
             raise ValueError(f"objectives: column {name!r} holds arrays of arrays: flatten them")
@@ -89,6 +95,12 @@ class Scores:
         else:
             self.names.append(name)
             self.expressions.append(column(name))
+            self.texts.extend([name] if is_text(dtype) else [])
+
+    def numbers(self, frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+        """The scores of a frame's rows, which were checked before."""
+        found = frame.lazy().select(self.expressions)
+        return found.with_columns(as_number(column(name)) for name in self.texts)
 
     def refuse_types(self, schema: Mapping[str, pl.DataType]) -> None:
         """Raise a ValueError if a column is not numeric, before any row is read."""
@@ -107,6 +119,12 @@ class Scores:
         if points.n:
             self.refuse_constant(points.worst(), points.best(), points.n)
         return points
+
+    def refuse_absent(self, absent: Mapping[str, str]) -> None:
+        """Raise a ValueError if some file does not have a score column: see `Source.absent`."""
+        for name in self.columns:
+            if name in absent:
+                raise ValueError(absent[name])
 
     def require_two(self) -> None:
         """Raise a ValueError if there is nothing to trade."""
@@ -154,11 +172,6 @@ def key_ids(frame: pl.DataFrame, names: Sequence[str], where: str) -> NDArray[np
     row = unused(names, "row")
     rows = frame.select(map(column, names)).with_row_index(row)
     return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
-
-
-def column(name: str) -> pl.Expr:
-    """The column of that very name: `pl.col` takes "^x.*$" for a pattern."""
-    return selectors.by_name(name).as_expr()
 
 
 def unused(columns: Iterable[str], name: str) -> str:

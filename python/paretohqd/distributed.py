@@ -115,12 +115,13 @@ def choose(
         source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
         directions=directions, duplicates=duplicates,
     )  # fmt: skip
+    asked.scores.refuse_absent(source.absent)
     stop = asked.stop(source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan)
     pool, kept = _pool(rows, asked.scores, objectives, stop)
     return asked.selection(
         pool,
         lambda places: rows.gather(pool.row[places], kept[places]),
-        scores=source.frame.lazy().select(asked.scores.expressions),
+        scores=asked.scores.numbers(source.frame),
         n_threads=None,
     )
 

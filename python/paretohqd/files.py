@@ -1,43 +1,34 @@
-"""Frames from files: Parquet, CSV and JSONL, told apart by the file's ending."""
+"""Frames from files, whose kinds are told apart by their names' endings."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import polars as pl
 
-ENDINGS = (".parquet", ".csv", ".jsonl", ".ndjson")
+from paretohqd.reading.finding import local_path
+from paretohqd.reading.formats import WRITTEN, kind_of
+from paretohqd.reading.opening import blamed, open_files
+
+ENDINGS = WRITTEN
+"""Endings of the files that are written."""
 
 
 def read_frame(path: Path) -> pl.DataFrame:
-    """Read a Parquet, CSV or JSONL file.
+    """Read a file of rows: Parquet, Arrow, CSV, TSV or JSON.
 
-    Column types of CSV and JSONL follow from all rows, not from the first hundred.
+    Types of what is text follow from all rows, not from the first hundred.
 
     Raises:
         ValueError: another ending, no such file, or a file that cannot be parsed.
     """
-    ending = _ending(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: {'not a file' if path.exists() else 'no such file'}")
+    file = local_path(path)
+    kind_of(file)
+    if not os.path.isfile(file):
+        raise ValueError(f"{path}: {'not a file' if os.path.exists(file) else 'no such file'}")
+    found = open_files([file])
     try:
-        # A name may hold brackets or a star: it is this file, not a pattern.
-        if ending == ".parquet":
-            return pl.read_parquet(path, glob=False)
-        if ending == ".csv":
-            return pl.read_csv(path, glob=False, infer_schema_length=None)
-        with path.open("rb") as file:
-            return pl.read_ndjson(file, infer_schema_length=None)
+        return found.frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ValueError(f"{path}: cannot be read: {_first_line(error)}") from error
-
-
-def _ending(path: Path) -> str:
-    ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise ValueError(f"{path}: expected a name that ends in {', '.join(ENDINGS)}")
-    return ending
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+        raise blamed(found.files, found.schema, found.pattern, error) from error

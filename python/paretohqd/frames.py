@@ -81,6 +81,7 @@ def layers(
     """
     source = Source.of(frame)
     scores = Scores.of(source.schema, objectives)
+    scores.refuse_absent(source.absent)
     if not isinstance(name, str):
         raise ValueError(f"name: expected text, got {name!r}")
     keys = None if by is None else key_columns(source.names, by)
@@ -141,6 +142,7 @@ def volume(
     """
     source = Source.of(frame)
     scores = Scores.of(source.schema, objectives)
+    scores.refuse_absent(source.absent)
     if isinstance(source.frame, pl.DataFrame):
         points = source.frame.select(scores.expressions)
     else:
@@ -178,6 +180,7 @@ def rays(
     """
     source, k = Source.of(frame), count("k", k)
     scores = Scores.of(source.schema, objectives)
+    scores.refuse_absent(source.absent)
     refuse_taken(source.names, ["ray", "position", "distance", "row"])
 
     def found() -> pl.DataFrame:
@@ -243,7 +246,7 @@ def _values(
     """The scores of some rows, or of all, as numbers: one more axis, of M."""
     names = [name for name in scores.names if name in frame.columns]
     whole = len(names) == len(scores.names)
-    table = frame.select(map(column, names) if whole else scores.expressions)
+    table = frame.select(map(column, names)) if whole else scores.numbers(frame).collect()
     values = table.cast(pl.Float64).to_numpy()
     return values if rows is None else values[rows]
 

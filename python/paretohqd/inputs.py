@@ -1,6 +1,6 @@
 """Points in any form, frames, arrays, tensors or lists, as columns of floats.
 
-What is refused, and why: booleans, strings and lists are no scores; integers beyond 2**53 would
+What is refused, and why: booleans, words and lists are no scores; integers beyond 2**53 would
 silently tie as doubles. Every message names the column, the count and the first row.
 """
 
@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-Column = NDArray[np.float64] | NDArray[np.float32]
+from paretohqd.numerals import is_text, numbers_of
+from paretohqd.reading.schemas import EXACT
 
-# Doubles hold every integer up to here and then begin to skip.
-_EXACT = 2**53
+Column = NDArray[np.float64] | NDArray[np.float32]
 
 
 def named_columns(points: object) -> list[tuple[str | int, object]]:
@@ -130,7 +130,7 @@ def _from_array(array: NDArray[Any]) -> list[tuple[str | int, object]]:
 
 def _exact(array: NDArray[Any]) -> bool:
     """Whether doubles hold all these integers."""
-    return array.dtype.itemsize < 8 or bool(array.min() >= -_EXACT and array.max() <= _EXACT)
+    return array.dtype.itemsize < 8 or bool(array.min() >= -EXACT and array.max() <= EXACT)
 
 
 def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] | None]:
@@ -157,16 +157,19 @@ def _series_of_floats(
     dtype = series.dtype
     if dtype == pl.Null:
         return np.zeros(len(series)), np.ones(len(series), dtype=bool)
+    if is_text(dtype):
+        series = numbers_of(series.alias(str(name)))
+        dtype = series.dtype
     if not dtype.is_numeric():
-        raise _refused(name, str(dtype))
+        raise no_score(name, dtype)
     missing = series.is_null().to_numpy() if series.null_count() else None
     if missing is not None:
         series = series.fill_null(0)
     if dtype.is_integer():
         if dtype not in (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32):
-            outside = series > _EXACT
+            outside = series > EXACT
             if dtype.is_signed_integer():
-                outside |= series < -_EXACT
+                outside |= series < -EXACT
             if found := int(outside.sum()):
                 raise _too_large(name, found, outside.arg_max())
         series = series.cast(pl.Float64)
@@ -186,10 +189,10 @@ def _array_of_floats(name: str | int, array: NDArray[Any]) -> Column:
         return np.ascontiguousarray(array, dtype=np.float32)
     if kind in "iu":
         if array.size and not _exact(array):
-            outside = (array < -_EXACT) | (array > _EXACT)
+            outside = (array < -EXACT) | (array > EXACT)
             raise _too_large(name, int(outside.sum()), int(outside.argmax()))
         return np.ascontiguousarray(array, dtype=np.float64)
-    raise _refused(name, str(array.dtype))
+    raise no_score(name, array.dtype)
 
 
 def _is_column_of_table(array: NDArray[Any]) -> bool:
@@ -206,10 +209,24 @@ def _is_column_of_table(array: NDArray[Any]) -> bool:
     )
 
 
-def _refused(name: str | int, dtype: str) -> ValueError:
-    return ValueError(
-        f"column {name!r} has dtype {dtype}, which is no score; leave it out or convert it"
-    )
+def no_score(name: str | int, dtype: object) -> ValueError:
+    """What to say of a column whose type is not that of a score."""
+    return ValueError(f"column {name!r} has dtype {dtype}, which is no score; {_advice(dtype)}")
+
+
+def _advice(dtype: object) -> str:
+    if isinstance(dtype, pl.List):
+        return (
+            "lists may differ in length: cast it to arrays of one, such as pl.Array(pl.Float64, "
+            "2), or write a column for each score"
+        )
+    if isinstance(dtype, pl.Struct):
+        return f"write a column for each of its fields ({', '.join(dict(dtype))})"
+    if dtype == pl.Boolean or str(dtype) == "bool":
+        return "write it as 0 and 1"
+    if isinstance(dtype, pl.DataType) and dtype.is_temporal():
+        return "write it as a number, such as seconds"
+    return "leave it out or convert it"
 
 
 def _too_large(name: str | int, found: int, first: int | None) -> ValueError:

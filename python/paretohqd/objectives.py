@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from paretohqd import _core
 from paretohqd.inputs import Column, floats, named_columns
+from paretohqd.numerals import said
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,7 +80,7 @@ class Objectives:
         converted = [floats(name, column) for name, column in named]
         names = tuple(name for name, _ in named)
         _check_lengths(names, converted)
-        kept, dropped = _kept_rows(names, converted, drop=nan == "drop")
+        kept, dropped = _kept_rows(named, converted, drop=nan == "drop")
         larger = _directions(maximize, len(names))
         columns = [column for column, _ in converted]
         if kept is not None:
@@ -187,7 +188,7 @@ def _check_lengths(
 
 
 def _kept_rows(
-    names: tuple[str | int, ...],
+    named: list[tuple[str | int, object]],
     converted: list[tuple[Column, NDArray[np.bool_] | None]],
     *,
     drop: bool,
@@ -195,7 +196,7 @@ def _kept_rows(
     """The rows without null and NaN, or None when that is all; how many of these columns have."""
     bad: NDArray[np.bool_] | None = None
     dropped: dict[str, int] = {}
-    for name, (column, missing) in zip(names, converted, strict=True):
+    for (name, given), (column, missing) in zip(named, converted, strict=True):
         nans = _core.non_finite(column)[0]
         if missing is None and not nans:
             continue
@@ -212,9 +213,10 @@ def _kept_rows(
                 for number, word in ((nulls, "null" if nulls == 1 else "nulls"), (nans, "NaN"))
                 if number
             )
+            first = int(here.argmax())
             raise ValueError(
-                f"column {name!r} holds {what} (first at row {int(here.argmax())}), which cannot "
-                "be ordered; drop or fill these rows first"
+                f"column {name!r} holds {what} (first at row {first}{said(given, first)}), which "
+                "cannot be ordered; drop or fill these rows first"
             )
         bad = here if bad is None else bad | here
         dropped[str(name)] = int(here.sum())

@@ -156,6 +156,7 @@ def choose(
         source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
         directions=directions, duplicates=duplicates,
     )  # fmt: skip
+    asked.scores.refuse_absent(source.absent)
     stop = asked.stop(
         source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan, n_threads=n_threads
     )
@@ -177,7 +178,7 @@ def choose(
     return asked.selection(
         pool,
         lambda places: _rows(source, pool, places, read),
-        scores=source.frame.lazy().select(asked.scores.expressions),
+        scores=asked.scores.numbers(source.frame),
         n_threads=n_threads,
     )
 
@@ -267,7 +268,7 @@ def _within(
         nearest,
         pool.low,
         pool.high,
-        scores=frame.lazy().select(scores.expressions),
+        scores=scores.numbers(frame),
         by=tuple(keys),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ import polars as pl
 import paretohqd as pq
 from paretohqd import arguments
 from paretohqd.counting import RowCounter
+from paretohqd.files import read_frame
+from paretohqd.reading.formats import kind_of
 from paretohqd.sources import Source
 from paretohqd.writing import check_columns, check_output, for_json, write_frame
 
@@ -165,10 +168,14 @@ def _from_stdin() -> pl.DataFrame:
     text = sys.stdin.buffer.read()
     if not text.strip():
         raise ValueError("standard input: no rows")
-    try:
-        return pl.read_ndjson(text, infer_schema_length=None)
-    except pl.exceptions.PolarsError as error:
-        raise ValueError(f"standard input: no JSON lines: {str(error).splitlines()[0]}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "rows.jsonl")
+        file.write_bytes(text)
+        try:
+            return read_frame(file)
+        except ValueError as error:
+            reason = str(error).replace(str(file), "standard input")
+            raise ValueError(f"standard input: no JSON lines: {reason}") from error
 
 
 @contextmanager
@@ -177,9 +184,7 @@ def _counted(source: Source) -> Iterator[RowCounter | None]:
     if not source.lazy:
         yield None
         return
-    quick = bool(source.files) and all(
-        Path(file).suffix.lower() in (".parquet", ".arrow") for file in source.files
-    )
+    quick = bool(source.files) and all(kind_of(file).typed for file in source.files)
     counter = RowCounter(source.rows() if quick else None)
     try:
         yield counter

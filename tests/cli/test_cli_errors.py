@@ -76,7 +76,7 @@ def test_wrong_calls_end_with_2(run, arguments, message):
     [
         (["none.csv", "-o", "out.csv"], "none.csv: no such file"),
         (["answers.parquet", "-o", "out.xlsx"], "out.xlsx: expected a name that ends in .parquet"),
-        (["answers.json", "-o", "out.csv"], "answers.json: expected a name that ends in .parquet"),
+        (["answers.txt", "-o", "out.csv"], "answers.txt: expected a name that ends in .parquet"),
         (["broken.csv", "-o", "out.csv"], "broken.csv: cannot be read: "),
         (["answers.parquet", "-o", "answers.parquet"], "the input would be overwritten"),
         (["answers.parquet", "-o", "link.parquet"], "the input would be overwritten"),

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.columns import Scores, column, missing_keys
+from paretohqd.numerals import as_number, is_text, is_word, numbers_of, said, words_refused
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.sources import BATCH, Source
 
@@ -102,6 +103,8 @@ def bad_rows_named(
     try:
         yield
     except ValueError:
+        if source.lazy:
+            refuse_words(source, scores)
         if source.lazy and nan == "raise":
             refuse_nan(source, scores)
         if source.lazy and finite:
@@ -112,19 +115,37 @@ def bad_rows_named(
 def refuse_nan(source: Source, scores: Scores) -> None:
     """Raise a ValueError that counts the first column's null and NaN scores, if there are any."""
     found = _bad(source, scores, lambda column: column.is_null() | column.is_nan().fill_null(True))
-    for name, (count, nulls, row) in found.items():
+    for name, (count, nulls, row, told_by) in found.items():
         parts = ((nulls, "null" if nulls == 1 else "nulls"), (count - nulls, "NaN"))
         told = " and ".join(f"{number} {word}" for number, word in parts if number)
         raise ValueError(
-            f"column {name!r} holds {told} (first at {source.place(row)}), which cannot be "
-            "ordered; drop or fill these rows first"
+            f"column {name!r} holds {told} (first at {source.place(row)}{told_by}), which cannot "
+            "be ordered; drop or fill these rows first"
         )
+
+
+def refuse_words(source: Source, scores: Scores) -> None:
+    """Raise a ValueError that counts the first column's texts that are no numbers, if any are."""
+    for name in scores.texts:
+        start = count = numbers = 0
+        first: tuple[int, str] | None = None
+        for batch in source.batches([column(name).cast(pl.String)]):
+            words = batch.select(is_word(column(name))).to_series()
+            if first is None and words.any():
+                at = words.arg_max() or 0
+                first = start + at, batch[name][at]
+            count += int(words.sum())
+            numbers += batch.select(as_number(column(name)).count()).item()
+            start += len(batch)
+        if first is not None:
+            row, text = first
+            raise words_refused(name, count, source.place(row), text, numbers)
 
 
 def refuse_infinite(source: Source, scores: Scores) -> None:
     """Raise a ValueError that counts the first column's infinite scores, if there are any."""
     found = _bad(source, scores, lambda column: column.is_infinite().fill_null(False))
-    for name, (count, _, row) in found.items():
+    for name, (count, _, row, _) in found.items():
         raise ValueError(
             f"column {name!r} holds {count} infinite values (first at {source.place(row)}), but a "
             "preference's ray needs a finite range; drop or clip these rows first"
@@ -133,17 +154,20 @@ def refuse_infinite(source: Source, scores: Scores) -> None:
 
 def _bad(
     source: Source, scores: Scores, is_bad: Callable[[pl.Series], pl.Series]
-) -> dict[str, tuple[int, int, int]]:
-    """Columns with bad values: how many there are, how many are null, and the first one's row."""
-    found: dict[str, tuple[int, int, int]] = {}
+) -> dict[str, tuple[int, int, int, str]]:
+    """Columns with bad values: how many there are, how many are null, the first one's row, text."""
+    found: dict[str, tuple[int, int, int, str]] = {}
     start = 0
     for batch in source.batches(scores.expressions):
         for scored in batch:
-            bad = is_bad(scored.cast(pl.Float64))
+            numbers = numbers_of(scored) if is_text(scored.dtype) else scored.cast(pl.Float64)
+            bad = is_bad(numbers)
             if bad.any():
-                count, nulls, row = found.get(scored.name, (0, 0, start + (bad.arg_max() or 0)))
-                count, nulls = count + int(bad.sum()), nulls + scored.null_count()
-                found[scored.name] = count, nulls, row
+                at = bad.arg_max() or 0
+                new = 0, 0, start + at, said(scored, at)
+                count, nulls, row, text = found.get(scored.name, new)
+                count, nulls = count + int(bad.sum()), nulls + numbers.null_count()
+                found[scored.name] = count, nulls, row, text
         start += len(batch)
     return {name: found[name] for name in scores.names if name in found}
 

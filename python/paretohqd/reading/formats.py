@@ -1,0 +1,90 @@
+"""The kinds of files that hold rows, told apart by the ends of their names: the one list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of files.
+
+    Attributes:
+        name: What it is called in messages.
+        endings: How the names of such files end.
+        typed: Whether the file says of which types its columns are; else its values do.
+        separator: What stands between the values of a line, where there is such a thing.
+    """
+
+    name: str
+    endings: tuple[str, ...]
+    typed: bool = False
+    separator: str = ""
+
+
+PARQUET = Kind("Parquet", (".parquet", ".pq"), typed=True)
+CSV = Kind("CSV", (".csv",), separator=",")
+TSV = Kind("TSV", (".tsv", ".tab"), separator="\t")
+JSON = Kind("JSON", (".jsonl", ".ndjson", ".json"))
+ARROW = Kind("Arrow", (".arrow", ".feather", ".ipc"), typed=True)
+
+KINDS = (PARQUET, CSV, JSON, TSV, ARROW)
+
+READ = (
+    *(kind.endings[0] for kind in KINDS),
+    *(ending for kind in KINDS for ending in kind.endings[1:]),
+)
+"""Endings of the files that are read."""
+
+WRITTEN = (".parquet", ".csv", ".jsonl", ".ndjson")
+"""Endings of the files that are written, too."""
+
+PACKED = (".gz", ".zst", ".zlib")
+"""What may follow the ending of a file of text: Polars unpacks these."""
+
+TO_CONVERT = {
+    ending: advice
+    for advice, endings in {
+        "save the sheet as CSV UTF-8 (with commas)": (".xlsx", ".xls", ".xlsm", ".ods"),
+        "unpack it, or pack it by gzip": (".bz2", ".xz", ".lzma", ".lz4", ".snappy", ".br", ".z"),
+        "unpack it": (".zip", ".7z", ".tar", ".tgz"),
+        "write it by pandas' to_parquet": (".pkl", ".pickle"),
+        "convert it to Parquet": (".avro", ".orc", ".sqlite", ".db", ".duckdb"),
+        "write it as CSV": (".rds", ".rdata", ".dta", ".sav", ".sas7bdat"),
+    }.items()
+    for ending in endings
+}
+"""Endings of files that hold rows but are not read, and what to do about them."""
+
+
+def known_kind(file: str) -> Kind | None:
+    """The kind of a file by its name, or None if it is none of these.
+
+    Example:
+        >>> known_kind("scores.JSONL.gz").name, known_kind("scores.parquet.gz"), known_kind("x")
+        ('JSON', None, None)
+    """
+    *_, before, last = "", "", *(suffix.lower() for suffix in Path(file).suffixes)
+    for kind in KINDS:
+        if last in kind.endings or (last in PACKED and before in kind.endings and not kind.typed):
+            return kind
+    return None
+
+
+def kind_of(file: str) -> Kind:
+    """The kind of a file by its name.
+
+    Raises:
+        ValueError: none of the kinds that are read.
+    """
+    kind = known_kind(file)
+    if kind is not None:
+        return kind
+    advice = TO_CONVERT.get(Path(file).suffix.lower())
+    if advice is not None:
+        raise ValueError(f"{file}: {Path(file).suffix} files are not read: {advice}")
+    raise ValueError(
+        f"{file}: expected a name that ends in {', '.join(READ)}; those of text may be followed by "
+        f"{', '.join(PACKED)}"
+    )
