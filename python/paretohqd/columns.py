@@ -73,7 +73,7 @@ class Scores:
         return found
 
     def _add(self, name: str, dtype: pl.DataType, direction: object) -> None:
-        if isinstance(dtype, pl.List | pl.Struct):
+        if not (dtype.is_numeric() or is_text(dtype) or isinstance(dtype, pl.Array | pl.Null)):
             raise no_score(name, dtype)
         shape = dtype.shape if isinstance(dtype, pl.Array) else ()
         if len(shape) > 1:

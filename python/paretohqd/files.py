@@ -31,4 +31,4 @@ def read_frame(path: Path) -> pl.DataFrame:
     try:
         return found.frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise blamed(found.files, found.schema, found.pattern, error) from error
+        raise blamed(found.files, found.pattern, error) from error

@@ -37,6 +37,7 @@ class Source:
         files: The files that hold them, in order, where they are known: on this machine.
         pattern: What was asked for, for messages.
         seekable: Whether a row is found in its file without reading the rows before it.
+        folders: Columns that the names of subfolders stand for.
         absent: Columns that some of the files do not have, and what to say of that.
     """
 
@@ -44,6 +45,7 @@ class Source:
     files: tuple[str, ...] = ()
     pattern: str = "the frame"
     seekable: bool = False
+    folders: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -82,7 +84,9 @@ class Source:
     @classmethod
     def _of_files(cls, given: Sequence[Path]) -> Source:
         found = open_files([os.fspath(each) for each in given])
-        return cls(found.frame, found.files, found.pattern, found.seekable, found.absent)
+        return cls(
+            found.frame, found.files, found.pattern, found.seekable, found.folders, found.absent
+        )
 
     @cached_property
     def schema(self) -> pl.Schema:
@@ -131,7 +135,7 @@ class Source:
             with self.reading():
                 for row in rows:
                     file = int(np.searchsorted(self._starts, row, side="right")) - 1
-                    one = open_file(self.files[file], self.schema)
+                    one = open_file(self.files[file], self.schema, self.folders)
                     found.append(one.slice(int(row - self._starts[file]), 1).collect())
             return pl.concat(found)
         start = 0
@@ -147,8 +151,7 @@ class Source:
         try:
             yield
         except (pl.exceptions.PolarsError, OSError) as error:
-            schema = self.__dict__.get("schema", {})
-            raise blamed(self.files, schema, self.pattern, error) from error
+            raise blamed(self.files, self.pattern, error) from error
 
     def place(self, row: int) -> str:
         """Where a row is, as a message says it: "row 7", or the file and the row in it."""

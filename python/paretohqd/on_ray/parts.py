@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,12 +16,18 @@ from polars.io.plugins import register_io_source
 from paretohqd.on_ray.cluster import answers, in_order, pa, packed, ray, unpacked
 from paretohqd.on_ray.merging import Want, merged
 from paretohqd.pools.first_layers import FirstLayers
+from paretohqd.reading.opening import file_sizes, open_file
+from paretohqd.reading.schemas import column
+from paretohqd.reading.text import first_line
 from paretohqd.sources import Source
 
 Rows = NDArray[np.int64]
 
-Types = tuple[dict[str, pl.DataType], dict[str, pl.DataType]]
-"""Columns of a file, and columns that the names of its folders stand for."""
+Types = tuple[pl.Schema, tuple[str, ...]]
+"""Columns of all files, and those of them that the names of folders stand for."""
+
+_PATTERN = "the dataset"
+"""What a Ray Dataset is called in messages."""
 
 PART = 4_000_000
 """Rows of a file that one task reads, a batch at a time."""
@@ -57,19 +63,12 @@ class Files:
         # A task does not run in this process's folder.
         source = replace(source, files=tuple(os.path.abspath(file) for file in source.files))
         with source.reading():
-            counts = [pl.scan_parquet(file, glob=False).select(pl.len()) for file in source.files]
-            sizes = [frame.item() for frame in pl.collect_all(counts)]
+            sizes = file_sizes(source.files)
         return cls(source=source, sizes=np.array(sizes, dtype=np.int64))
 
-    @cached_property
+    @property
     def _types(self) -> Types:
-        """Types of the columns in the files, and of those that the folders' names stand for."""
-        inside = pl.read_parquet_schema(self.source.files[0])
-        types = dict(self.source.schema)
-        return (
-            {name: types[name] for name in inside},
-            {name: kind for name, kind in types.items() if name not in inside},
-        )
+        return self.source.schema, self.source.folders
 
     def first_layers(self, want: Want) -> FirstLayers:
         """The first layers of all rows; of other columns nothing is read."""
@@ -110,11 +109,7 @@ class Files:
 
 
 def _scan(file: str, types: Types) -> Source:
-    inside, folders = types
-    hive: dict[str, Any] = {"hive_partitioning": True, "hive_schema": folders} if folders else {}
-    # A column of another type than in the first file is refused, as it is where all are scanned.
-    scan = pl.scan_parquet(file, glob=False, schema=inside, **hive)
-    return Source(scan, (file,), file)
+    return Source(open_file(file, *types), (file,), file)
 
 
 def _of_parts(parts: pa.Table, want: Want, types: Types) -> pa.Table:
@@ -144,7 +139,7 @@ def _of_file(file: str, rows: Rows, types: Types) -> pa.Table:
 
     def read() -> pl.DataFrame:
         source = _scan(file, types)
-        scan = source.frame.lazy().select(*types[0], *types[1])
+        scan = source.frame.lazy()
         with source.reading():
             return pl.concat(pl.collect_all([scan.slice(int(row), 1) for row in rows]))
 
@@ -170,9 +165,9 @@ class Blocks:
             iter(dataset.limit(1).iter_batches(batch_size=None, batch_format="pyarrow")), None
         )
         if first is None:
-            raise ValueError("the dataset has no rows")
+            raise ValueError(f"{_PATTERN} has no rows")
         schema = _frame(first).schema
-        return cls(dataset=dataset, source=Source(_lazy(dataset, schema), pattern="the dataset"))
+        return cls(dataset=dataset, source=Source(_lazy(dataset, schema), pattern=_PATTERN))
 
     def first_layers(self, want: Want) -> FirstLayers:
         """The first layers of all rows, with all their columns."""
@@ -182,7 +177,9 @@ class Blocks:
         )
         try:
             return merged(want.of_frame(pl.DataFrame(schema=schema)), answers(states))
-        except ValueError:
+        except ValueError as error:
+            if str(error).startswith(_PATTERN):
+                raise
             # A task knows of its own block alone: so that the message counts in all rows.
             replace(want, upto=1).of_source(self.source)
             raise
@@ -212,13 +209,28 @@ def _typed(block: pa.Table, schema: pl.Schema) -> pl.DataFrame:
     # A column without a value in a whole block may have lost its type there.
     nulls = [name for name, kind in frame.schema.items() if kind == pl.Null]
     frame = frame.with_columns(pl.col(name).cast(schema.get(name, pl.Null)) for name in nulls)
-    for name, kind in frame.schema.items():
-        if schema.get(name) != kind:
+    for name in dict.fromkeys([*frame.columns, *schema]):
+        here, first = frame.schema.get(name, "missing"), schema.get(name, "missing")
+        if here != first:
             raise ValueError(
-                f"the dataset: column {name!r} is {kind} in one block and "
-                f"{schema.get(name, 'missing')} in the first: cast it before"
+                f"{_PATTERN}: column {name!r} is {here} in one block and {first} in the first: "
+                "cast it, or leave it out of all (drop_columns), before"
             )
-    return frame
+    return frame.select(map(column, schema))
+
+
+def _refuse_types(dataset: Any, schema: pl.Schema) -> None:
+    """Raise a ValueError if a block has other columns or types than the first."""
+    looked_at = dataset.map_batches(
+        _look_at, fn_args=(schema,), batch_size=None, batch_format="pyarrow", num_cpus=1
+    )
+    for ref in answers(looked_at):
+        for _ in unpacked(ray.get(ref)):
+            pass
+
+
+def _look_at(block: pa.Table, schema: pl.Schema) -> pa.Table:
+    return packed(lambda: _typed(block, schema).is_empty())
 
 
 def _lazy(dataset: Any, schema: pl.Schema) -> pl.LazyFrame:
@@ -227,11 +239,17 @@ def _lazy(dataset: Any, schema: pl.Schema) -> pl.LazyFrame:
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
     ) -> Iterator[pl.DataFrame]:
-        some = dataset if columns is None else dataset.select_columns(columns)
-        some = some if rows is None else some.limit(rows)
-        with in_order(some):
-            for block in some.iter_batches(batch_size=None, batch_format="pyarrow"):
-                frame = _typed(block, schema)
-                yield frame if predicate is None else frame.filter(predicate)
+        wanted = schema if columns is None else pl.Schema({name: schema[name] for name in columns})
+        try:
+            some = dataset if columns is None else dataset.select_columns(columns)
+            some = some if rows is None else some.limit(rows)
+            with in_order(some):
+                for block in some.iter_batches(batch_size=None, batch_format="pyarrow"):
+                    frame = _typed(block, wanted)
+                    yield frame if predicate is None else frame.filter(predicate)
+        except (ray.exceptions.RayError, pa.ArrowException) as error:
+            # Ray merges blocks before they can be looked at.
+            _refuse_types(dataset, schema)
+            raise ValueError(f"{_PATTERN}: cannot be read: {first_line(error)}") from error
 
     return register_io_source(read, schema=schema)

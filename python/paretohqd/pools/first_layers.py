@@ -17,6 +17,7 @@ from paretohqd.layers import pareto_layers
 from paretohqd.notebooks import html_table, numbered
 from paretohqd.objectives import Objectives, optional_count
 from paretohqd.pools.screening import Screen
+from paretohqd.reading.schemas import common_type, converted
 from paretohqd.sources import Source
 from paretohqd.writing import write_frame
 
@@ -138,6 +139,7 @@ class FirstLayers:
                 from those of the rows before.
         """
         source = Source.of(rows)
+        Scores.of(source.schema, self.objectives).refuse_absent(source.absent)
         before = {**self.__dict__, "_waiting": list(self._waiting)}
         try:
             for batch in source.batches([pl.all()]) if source.lazy else [source.frame]:
@@ -152,9 +154,7 @@ class FirstLayers:
         refuse_taken(frame.columns, ["row", "layer"])
         before = self._kept if self._kept is not None else next(iter(self._waiting), None)
         if before is not None and (expected := before.drop("row").schema) != frame.schema:
-            raise ValueError(
-                f"the columns differ from those of the rows before: {_difference(expected, frame)}"
-            )
+            frame = self._of_common_types(frame, expected)
         points, rows, worst, best = self._looked_at(frame, scores)
         self.low = worst if self.low is None else np.minimum(self.low, worst)
         self.high = best if self.high is None else np.maximum(self.high, best)
@@ -170,6 +170,22 @@ class FirstLayers:
         if unscreened or waiting >= max(SETTLE, len(self._layer)):
             self._settle()
             self._choose_screen(points)
+
+    def _of_common_types(self, frame: pl.DataFrame, expected: pl.Schema) -> pl.DataFrame:
+        """Give rows and those before them the types that hold both, if they differ in no more."""
+        types = {
+            name: common_type(dtype, frame.schema.get(name, pl.Null()))
+            for name, dtype in expected.items()
+        }
+        if frame.columns != expected.names() or None in types.values():
+            raise ValueError(
+                f"the columns differ from those of the rows before: "
+                f"{_difference(expected, frame, types)}"
+            )
+        want: dict[str, pl.DataType] = types  # type: ignore[assignment]
+        self._kept = None if self._kept is None else converted(self._kept, want)
+        self._waiting = [converted(rows, want) for rows in self._waiting]
+        return converted(frame, want)
 
     def _looked_at(
         self, frame: pl.DataFrame, scores: Scores
@@ -349,11 +365,13 @@ class FirstLayers:
         return self
 
 
-def _difference(expected: pl.Schema, frame: pl.DataFrame) -> str:
+def _difference(
+    expected: pl.Schema, frame: pl.DataFrame, types: Mapping[str, pl.DataType | None]
+) -> str:
     for name, dtype in expected.items():
         if name not in frame.schema:
             return f"no column {name!r}"
-        if frame.schema[name] != dtype:
+        if types[name] is None:
             return f"column {name!r} is {frame.schema[name]}, was {dtype}"
     if more := [name for name in frame.columns if name not in expected]:
         return f"a new column {more[0]!r}"

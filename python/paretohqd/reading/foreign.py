@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def _of_pandas(data: Any) -> pl.DataFrame:
         found = pl.from_pandas(data)
     except _FAILURES as error:
         for number, name in enumerate(names):
-            _made(lambda number=number: pl.from_pandas(data.iloc[:, [number]]), f"column {name!r}")
+            _made(partial(pl.from_pandas, data.iloc[:, [number]]), f"column {name!r}")
         raise ValueError(f"frame: {first_line(error)}") from error
     assert isinstance(found, pl.DataFrame)
     return found
@@ -77,7 +78,7 @@ def _of_arrow(data: Any) -> pl.DataFrame | None:
         table = pl.from_arrow(data)
     except _FAILURES as error:
         for name in names if hasattr(data, "select") else []:
-            _made(lambda name=name: pl.from_arrow(data.select([name])), f"column {name!r}")
+            _made(partial(pl.from_arrow, data.select([name])), f"column {name!r}")
         raise ValueError(f"frame: {first_line(error)}") from error
     if isinstance(table, pl.Series):
         return table.struct.unnest() if isinstance(table.dtype, pl.Struct) else None
@@ -89,7 +90,7 @@ def _of_columns(data: Mapping[Any, Any]) -> pl.DataFrame:
         return pl.DataFrame(data)
     except _FAILURES as error:
         for name, values in data.items():
-            _made(lambda values=values: pl.DataFrame({"": values}), f"column {name!r}")
+            _made(partial(pl.DataFrame, {"": values}), f"column {name!r}")
         raise ValueError(f"frame: columns that make no frame: {first_line(error)}") from error
 
 

@@ -56,9 +56,9 @@ def _lone_surrogate(text: bytes | mmap.mmap) -> bool:
     return False
 
 
-def is_array(file: str) -> bool:
-    """Whether a file holds one array instead of lines."""
-    return next((line.lstrip()[:1] for line in lines(file) if line.strip()), b"") == b"["
+def first_mark(file: str) -> bytes:
+    """What a file begins with: "[" if it holds one array instead of lines, "" if it is blank."""
+    return next((line.lstrip()[:1] for line in lines(file) if line.strip()), b"")
 
 
 def read_array(file: str) -> pl.DataFrame:
@@ -179,7 +179,7 @@ def _reason(error: ValueError, text: bytes) -> str:
     stripped = text.strip()
     if stripped in (b"{", b"[", b"{}"):
         return f"{said}: one object per line is needed (json.dumps without indent)"
-    if stripped.startswith(b"{") and stripped.endswith(b","):
+    if said.startswith("Extra data") and stripped.endswith(b","):
         return f"{said}: take away the comma at its end"
     return said
 
@@ -254,25 +254,38 @@ def _frame(
     file: str, places: list[str], records: list[Record], schema: Mapping[str, pl.DataType]
 ) -> pl.DataFrame:
     """Records as a frame of these types."""
-    columns = {}
+    columns = []
     for name, dtype in schema.items():
-        values = [record.get(name) for record in records]
-        if dtype == pl.String:
-            values = [
-                value if value is None or isinstance(value, str) else json.dumps(value)
-                for value in values
-            ]
-        elif dtype.is_numeric():
-            for place, value in zip(places, values, strict=True):
-                if value is not None and (isinstance(value, bool) or not _is_number(value)):
+        try:
+            values = [_fitted(record.get(name), dtype) for record in records]
+        except ValueError:
+            for place, record in zip(places, records, strict=True):
+                try:
+                    _fitted(record.get(name), dtype)
+                except ValueError as error:
                     raise ValueError(
-                        f"{file}: cannot be read: {place}: key {name!r} is {_short(value)}, "
-                        "where others have a number"
-                    )
-        columns[name] = pl.Series(name, values, dtype=dtype, strict=False)
-    frame = pl.DataFrame(columns)
-    return frame if columns else pl.DataFrame(height=len(records))
+                        f"{file}: cannot be read: {place}: key {name!r} is {error}"
+                    ) from None
+        columns.append(pl.Series(name, values, dtype=dtype))
+    return pl.DataFrame(columns) if columns else pl.DataFrame(height=len(records))
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+def _fitted(value: Any, dtype: pl.DataType) -> Any:
+    """A value as one of a type that was found for it and others.
+
+    Raises:
+        ValueError: it cannot be: what it is, and what was expected.
+    """
+    if value is None or dtype == pl.Null:
+        return None
+    if dtype == pl.String:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(dtype, pl.Struct) and isinstance(value, dict):
+        return {each.name: _fitted(value.get(each.name), each.dtype) for each in dtype.fields}  # type: ignore[arg-type]
+    if isinstance(dtype, pl.List) and isinstance(value, list):
+        return [_fitted(each, dtype.inner) for each in value]  # type: ignore[arg-type]
+    if isinstance(value, bool) and dtype == pl.Boolean:
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool) and dtype.is_numeric():
+        return float(value) if dtype.is_float() else value
+    raise ValueError(f"{_short(value)}, where others are {dtype}")

@@ -29,6 +29,7 @@ class Opened:
         files: The files; none that are on another machine.
         pattern: What was asked for, for messages.
         seekable: Whether a row is found in its file without reading the rows before it.
+        folders: Columns that the names of subfolders stand for.
         absent: Columns that some file does not have: what to say of that.
     """
 
@@ -37,6 +38,7 @@ class Opened:
     files: tuple[str, ...]
     pattern: str
     seekable: bool = False
+    folders: tuple[str, ...] = ()
     absent: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,8 +80,11 @@ class Part:
             raise cannot_be_read(file, error) from error
 
     @classmethod
-    def _of_json(cls, file: str) -> Part:
-        if jsonlines.is_array(file):
+    def _of_json(cls, file: str) -> Part | None:
+        mark = jsonlines.first_mark(file)
+        if not mark:
+            return None
+        if mark == b"[":
             rows = jsonlines.read_array(file)
             return cls(file, JSON, rows.schema, rows=rows)
         if not jsonlines.needs_care(file):
@@ -130,23 +135,37 @@ def open_files(given: Sequence[str]) -> Opened:
     absent = _absent(parts, schema)
     _refuse_lost_digits(parts, schema)
     if keys:
-        frame, schema = _hive(patterns[0], parts, schema, keys)
+        types = pl.scan_parquet(files, glob=False, hive_partitioning=True).collect_schema()
+        folders = {key: types[key] for key in keys}
+        schema |= folders
+        frame = pl.concat(_in_folders(run, schema, folders) for run in _runs(parts))
     else:
-        frame = pl.concat(_scans(parts, schema))
+        frame = pl.concat(_scan(run, schema) for run in _runs(parts))
     return Opened(
         frame,
         schema=pl.Schema(schema),
         files=tuple(files),
         pattern=pattern,
-        seekable=not keys and all(part.kind is PARQUET for part in parts),
+        seekable=all(part.kind is PARQUET for part in parts),
+        folders=tuple(keys),
         absent=absent,
     )
 
 
-def open_file(file: str, schema: Schema) -> pl.LazyFrame:
-    """One of the files that were opened, with the columns of all."""
+def open_file(file: str, schema: Schema, folders: Iterable[str] = ()) -> pl.LazyFrame:
+    """One of the files that were opened, with the columns of all.
+
+    Args:
+        file: The file.
+        schema: The columns of all files.
+        folders: Those of them that the names of subfolders stand for.
+    """
     part = Part.of(file)
-    return pl.LazyFrame(schema=schema) if part is None else pl.concat(_scans([part], schema))
+    if part is None:
+        return pl.LazyFrame(schema=schema)
+    if folders:
+        return _in_folders([part], schema, {name: schema[name] for name in folders})
+    return _scan([part], schema)
 
 
 def file_sizes(files: Sequence[str]) -> list[int]:
@@ -164,11 +183,12 @@ def file_sizes(files: Sequence[str]) -> list[int]:
     return [sizes.get(file, 0) for file in files]
 
 
-def blamed(files: Sequence[str], schema: Schema, pattern: str, error: Exception) -> ValueError:
+def blamed(files: Sequence[str], pattern: str, error: Exception) -> ValueError:
     """What to say of an error while files were read: the first that cannot be read, and why."""
     for file in files:
         try:
-            for _ in open_file(file, schema).collect_batches():
+            part = Part.of(file)
+            for _ in () if part is None else _scan([part], part.schema).collect_batches():
                 pass
         except (pl.exceptions.PolarsError, OSError) as found:
             return cannot_be_read(file, found)
@@ -252,10 +272,9 @@ def _scan(run: list[Part], schema: Schema) -> pl.LazyFrame:
     return aligned(scan, parsed, schema)
 
 
-def _scans(parts: Iterable[Part], schema: Schema) -> list[pl.LazyFrame]:
-    return [
-        _scan(list(run), schema) for _, run in itertools.groupby(parts, key=lambda part: part.alike)
-    ]
+def _runs(parts: Iterable[Part]) -> list[list[Part]]:
+    """Parts that follow one another and can be scanned together."""
+    return [list(run) for _, run in itertools.groupby(parts, key=lambda part: part.alike)]
 
 
 def _common_schema(parts: list[Part]) -> dict[str, pl.DataType]:
@@ -281,7 +300,7 @@ def _common_type(name: str, parts: list[Part]) -> pl.DataType:
             for part, dtype in zip(parts, types, strict=True)
         ]
         found = _folded(types)
-    if found is None:
+    if found is None and any(dtype == pl.String for dtype in types):
         # In files of text numbers here and words there are text, as they are within one file.
         found = _folded(
             [
@@ -320,31 +339,23 @@ def _blank(part: Part, name: str) -> bool:
     return bool(rows.collect(engine="streaming").item())
 
 
-def _hive(
-    folder: str, parts: list[Part], schema: dict[str, pl.DataType], keys: list[str]
-) -> tuple[pl.LazyFrame, dict[str, pl.DataType]]:
-    """Rows with the columns that the names of subfolders stand for, and all columns' types."""
-    files = [part.file for part in parts]
-    types = pl.scan_parquet(files, glob=False, hive_partitioning=True).collect_schema()
-    # Names of folders above the one that was asked for say nothing of its rows.
-    above = [part.partition("=")[0] for part in Path(folder).parts if "=" in part]
-    folders = {key: types[key] for key in [*above, *keys] if key in types}
-    want = schema | {key: types[key] for key in keys}
-    frames = []
-    for _, run in itertools.groupby(parts, key=lambda part: part.alike):
-        these = list(run)
-        scan = pl.scan_parquet(
-            [part.file for part in these], glob=False, hive_partitioning=True, hive_schema=folders
-        )
-        frames.append(aligned(scan, {**these[0].schema, **folders}, want))
-    return pl.concat(frames), want
+def _in_folders(run: list[Part], schema: Schema, folders: Schema) -> pl.LazyFrame:
+    """The rows of Parquet files that are alike, in folders whose names stand for columns."""
+    files = [part.file for part in run]
+    # Folders above the one that was asked for may have such names, too; they say nothing of rows.
+    names = dict.fromkeys(p.partition("=")[0] for f in files for p in Path(f).parts if "=" in p)
+    scan = pl.scan_parquet(
+        files, glob=False, hive_partitioning=True,
+        hive_schema={name: folders.get(name, pl.String()) for name in names},
+    )  # fmt: skip
+    return aligned(scan, {**run[0].schema, **folders}, schema)
 
 
 def _refuse_lost_digits(parts: list[Part], schema: Schema) -> None:
     """Raise a ValueError if integers of one file, which are floats in another, are too large."""
     for part in parts:
         for name, dtype in part.schema.items():
-            if not (part.kind.typed and loses_digits(dtype, schema[name])):
+            if not loses_digits(dtype, schema[name]):
                 continue
             scan = _scan([part], part.schema).select(
                 low=column(name).min(), high=column(name).max()

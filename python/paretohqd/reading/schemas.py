@@ -123,3 +123,25 @@ def aligned(
         else column(name).cast(dtype, strict=not dtype.is_nested())
         for name, dtype in want.items()
     )
+
+
+def converted(frame: pl.DataFrame, want: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """A frame in memory with its columns as these types, which are common to its own and others'.
+
+    Raises:
+        ValueError: integers that floats cannot tell apart.
+    """
+    for name, dtype in want.items():
+        if loses_digits(frame.schema[name], dtype):
+            large = (frame[name] > EXACT) | (frame[name] < -EXACT)
+            if large.any():
+                raise ValueError(
+                    f"column {name!r} holds {large.sum()} integers beyond 2**53 (first at row "
+                    f"{large.arg_max()}), which the floats of other parts cannot tell apart: write "
+                    "it as one type in all parts"
+                )
+    return frame.with_columns(
+        column(name).cast(dtype, strict=not dtype.is_nested())
+        for name, dtype in want.items()
+        if frame.schema[name] != dtype
+    )
