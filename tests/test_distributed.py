@@ -288,8 +288,8 @@ def test_bad_scores_may_be_dropped(tmp_path):
 
 def test_files_that_differ_or_are_torn(tmp_path):
     frame = cloud(30)
-    files_of([frame, frame.with_columns(pl.col("b").cast(pl.Float32))], tmp_path)
-    with pytest.raises(ValueError, match=r"part-01\.parquet.*column b.*Float32"):
+    files_of([frame, frame.with_columns(pl.col("b").cast(pl.String))], tmp_path)
+    with pytest.raises(ValueError, match=r"part-01\.parquet: column 'b' is String, but Float64"):
         distributed.select(tmp_path, ["a", "b"], 3, k=5)
     files_of([frame, frame.drop("b")], tmp_path)
     with pytest.raises(ValueError, match=r"part-01\.parquet.*b"):
@@ -342,6 +342,52 @@ def test_blocks_of_other_types_are_refused():
     data = dataset_of([frame, frame.with_columns(pl.col("b").cast(pl.Float32))])
     with pytest.raises(ValueError, match="column 'b' is Float32 in one block and Float64"):
         distributed.select(data, ["a", "b"], 3, k=5)
+
+
+@pytest.mark.parametrize("stop", [{}, {"upto": 3}])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda frame: frame.cast({"b": pl.String}),
+            "column 'b' is String in one block and Float64 in the first",
+        ),
+        (
+            lambda frame: frame.drop("b"),
+            "column 'b' is missing in one block and Float64 in the first",
+        ),
+        (
+            lambda frame: frame.drop("text"),
+            "column 'text' is missing in one block and String in the",
+        ),
+        (
+            lambda frame: frame.with_columns(new=1),
+            "column 'new' is Int32 in one block and missing in the first",
+        ),
+    ],
+)
+def test_the_column_in_which_blocks_differ_is_named(stop, change, message):
+    frame = cloud(30)
+    with pytest.raises(ValueError, match=message):
+        distributed.select(dataset_of([frame, change(frame)]), ["a", "b"], 3, k=5, **stop)
+
+
+def test_the_type_of_a_column_without_a_value_in_the_first_block_is_found():
+    frame = cloud(30)
+    data = dataset_of(
+        [frame.with_columns(text=pl.lit(None)), frame, frame.select("text", "b", "a")]
+    )
+    expected = pl.concat([frame.with_columns(text=pl.lit(None, pl.String)), frame, frame])
+    assert_frame_equal(
+        distributed.select(data, ["a", "b"], 3, k=5), pq.select(expected, ["a", "b"], 3, k=5)
+    )
+
+
+def test_files_on_a_cluster_have_common_types(tmp_path):
+    frames = [cloud(30), cloud(40).with_columns(pl.col("a").cast(pl.Float32)).drop("text")]
+    files_of(frames, tmp_path)
+    found = distributed.select(tmp_path, ["a", "b"], 3, k=5)
+    assert_frame_equal(found, pq.select(tmp_path, ["a", "b"], 3, k=5))
 
 
 def test_a_column_without_a_value_in_a_block_has_the_type_of_the_others():

@@ -115,6 +115,24 @@ def test_other_columns_are_kept_and_directions_and_arrays_too():
     assert state.frame["row"].to_list() == [3]
 
 
+def test_parts_of_other_types_get_the_types_that_hold_both():
+    parts = [
+        pl.DataFrame({"a": [1, 0], "b": [0.5, 1.0], "m": [None, None], "c": ["x", "y"]}),
+        pl.DataFrame({"a": [0.5], "b": [2], "m": [3], "c": ["z"]}).cast({"c": pl.Categorical}),
+        pl.DataFrame({"a": [2], "b": [0], "m": [1], "c": ["x"]}).cast({"m": pl.Int8}),
+    ]
+    state = FirstLayers(["a", "b"], upto=1)
+    for part in parts:
+        state.add(part)
+    assert state.frame.rows() == [
+        (1.0, 0.5, None, "x", 0, 0), (0.5, 2.0, 3, "z", 2, 0), (2.0, 0.0, 1, "x", 3, 0)
+    ]  # fmt: skip
+    large = pl.DataFrame({"a": [1.0], "b": [1.0], "m": [2**53 + 1], "c": ["x"]})
+    state.add(large)
+    with pytest.raises(ValueError, match=r"column 'm' holds 1 integers beyond 2\*\*53"):
+        state.add(large.with_columns(m=0.5))
+
+
 @pytest.mark.parametrize("lazy", [False, True])
 def test_a_frame_that_is_refused_leaves_the_state_as_it_was(lazy):
     state = FirstLayers(["a", "b"], upto=2).add(pl.DataFrame({"a": [1.0, 2], "b": [2.0, 1]}))

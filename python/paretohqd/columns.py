@@ -193,6 +193,7 @@ def _is_iterable(value: object) -> bool:
 
 def missing_keys(keys: pl.Series) -> pl.Series:
     """Where a key is null or NaN, which is no value to tell rows apart by."""
+    keys = keys.alias("")  # Methods of a series take a name like "^x.*$" for a pattern, too.
     missing = keys.is_null()
     return missing | keys.is_nan().fill_null(True) if keys.dtype.is_float() else missing
 
@@ -212,7 +213,9 @@ def refuse_missing(columns: Iterable[str], name: object, where: str) -> None:
     """Raise a ValueError if there is no such column."""
     columns = list(columns)
     if name not in columns:
-        raise ValueError(f"{where}: no column {name!r}: the frame has {', '.join(columns)}")
+        # A name with blanks around it, as in "a, b", would look like the one that was asked for.
+        told = (each if each and each == each.strip() else repr(each) for each in columns)
+        raise ValueError(f"{where}: no column {name!r}: the frame has {', '.join(told)}")
 
 
 def refuse_taken(columns: Iterable[str], added: Iterable[str]) -> None:

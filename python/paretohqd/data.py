@@ -84,7 +84,7 @@ def _renamed(frame: pl.DataFrame, spec: config.Data, source: str, *, answers: bo
         number = name == "conversation" and kind.is_integer()
         if kind not in (pl.String, pl.Categorical, pl.Enum) and not number:
             raise ValueError(f"{source}: column {column!r} is {kind}, not text: set data.{name}")
-        missing = frame[column].is_null()
+        missing = frame[column].alias("").is_null()  # "^x.*$" would be taken for a pattern
         if name != "response" and missing.any():
             raise ValueError(
                 f"{source}: column {column!r} is null in {missing.sum()} of {len(frame)} rows "

@@ -45,7 +45,8 @@ def _expanded(
     named: list[tuple[str | int, object]] = []
     for name, series in columns:
         if isinstance(series.dtype, pl.Array) and len(series.dtype.shape) == 1:
-            named += [(f"{name}[{j}]", series.arr.get(j)) for j in range(series.dtype.shape[0])]
+            arrays = series.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
+            named += [(f"{name}[{j}]", arrays.arr.get(j)) for j in range(series.dtype.shape[0])]
         else:
             named.append((name, series))
     return named
@@ -154,11 +155,12 @@ def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] |
 def _series_of_floats(
     name: str | int, series: pl.Series
 ) -> tuple[Column, NDArray[np.bool_] | None]:
+    series = series.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
     dtype = series.dtype
     if dtype == pl.Null:
         return np.zeros(len(series)), np.ones(len(series), dtype=bool)
     if is_text(dtype):
-        series = numbers_of(series.alias(str(name)))
+        series = numbers_of(str(name), series)
         dtype = series.dtype
     if not dtype.is_numeric():
         raise no_score(name, dtype)

@@ -159,7 +159,7 @@ def _adjacent_ids(keys: pl.Series) -> NDArray[np.uint32]:
 
 def _series(groups: object) -> pl.Series:
     if isinstance(groups, pl.Series):
-        return groups
+        return groups.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
     if isinstance(groups, str | bytes):
         raise ValueError(f"groups must hold one key per row, got {groups!r}")
     try:

@@ -36,32 +36,33 @@ def is_word(text: pl.Expr) -> pl.Expr:
     return text.is_not_null() & ~missing & as_number(text).is_null()
 
 
-def numbers_of(texts: pl.Series) -> pl.Series:
-    """Text as numbers; null where it says that there is none.
+def numbers_of(name: str, texts: pl.Series) -> pl.Series:
+    """The texts of a column as numbers; null where one says that there is none.
 
     Raises:
         ValueError: a text is neither, or an integer that doubles cannot hold: the column, the
             count, the first row and the text are named.
 
     Example:
-        >>> numbers_of(pl.Series("help", ["4", " 4.5", "N/A", "-inf"])).to_list()
+        >>> numbers_of("help", pl.Series(["4", " 4.5", "N/A", "-inf"])).to_list()
         [4.0, 4.5, None, -inf]
     """
+    texts = texts.alias("").cast(pl.String)
     text = pl.lit(texts)
     numbers, words = pl.select(as_number(text).alias("number"), is_word(text).alias("word"))
     if words.any():
         first = words.arg_max() or 0
-        raise words_refused(
-            texts.name, int(words.sum()), f"row {first}", texts[first], numbers.count()
-        )
-    large = (numbers.abs() > EXACT) & texts.cast(pl.String).str.contains(r"^\s*[+-]?\d+\s*$")
+        raise words_refused(name, int(words.sum()), f"row {first}", texts[first], numbers.count())
+    # As integers, for as doubles the first one beyond equals the last one within.
+    whole = texts.str.strip_chars().cast(pl.Int128, strict=False)
+    large = (whole > EXACT) | (whole < -EXACT)
     if large.any():
         raise ValueError(
-            f"column {texts.name!r} holds {large.sum()} integers beyond 2**53 (first at row "
+            f"column {name!r} holds {large.sum()} integers beyond 2**53 (first at row "
             f"{large.arg_max()}), which doubles cannot tell apart; subtract an offset or rank them "
             "first"
         )
-    return numbers.alias(texts.name)
+    return numbers
 
 
 def words_refused(name: str, count: int, where: str, text: str, numbers: int) -> ValueError:
@@ -69,7 +70,7 @@ def words_refused(name: str, count: int, where: str, text: str, numbers: int) ->
     if not numbers:
         return ValueError(
             f"column {name!r} has dtype String, which is no score; none of its {count} texts is a "
-            f"number (first at {where}: {_short(text)}): name another column"
+            f"number such as 4.5 (first at {where}: {_short(text)}): name another column"
         )
     return ValueError(
         f"column {name!r} holds {count} texts that are no numbers (first at {where}: "

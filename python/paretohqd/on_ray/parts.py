@@ -167,6 +167,8 @@ class Blocks:
         if first is None:
             raise ValueError(f"{_PATTERN} has no rows")
         schema = _frame(first).schema
+        if pl.Null in schema.values():
+            schema = _with_later_types(dataset, schema)
         return cls(dataset=dataset, source=Source(_lazy(dataset, schema), pattern=_PATTERN))
 
     def first_layers(self, want: Want) -> FirstLayers:
@@ -187,6 +189,22 @@ class Blocks:
     def gather(self, _: Rows, kept: pl.DataFrame) -> pl.DataFrame:
         """Rows with all their columns, which came along."""
         return kept.drop("row", "layer")
+
+
+def _with_later_types(dataset: Any, schema: pl.Schema) -> pl.Schema:
+    """The types of columns without a value in the first row, from the other blocks."""
+    looked_at = dataset.map_batches(_types_of, batch_size=None, batch_format="pyarrow", num_cpus=1)
+    types = dict(schema)
+    for ref in answers(looked_at):
+        for block in unpacked(ray.get(ref)):
+            types |= {
+                name: block.get(name, kind) for name, kind in types.items() if kind == pl.Null
+            }
+    return pl.Schema(types)
+
+
+def _types_of(block: pa.Table) -> pa.Table:
+    return packed(lambda: _frame(block).schema)
 
 
 def _of_block(block: pa.Table, want: Want, schema: pl.Schema) -> pa.Table:

@@ -346,8 +346,10 @@ class FirstLayers:
         """
         source = Source.of(path)
         with source.reading():
-            state: Any = pl.read_parquet_metadata(path).get(KEY)
-            kept = pl.read_parquet(path, glob=False)
+            (file,) = source.files
+            with open(file, "rb") as opened:
+                state: Any = pl.read_parquet_metadata(opened).get(KEY)
+            kept = pl.read_parquet(file, glob=False)
         if state is None:
             raise ValueError(f"{path}: holds no saved layers: it was not written by save()")
         state = json.loads(state)

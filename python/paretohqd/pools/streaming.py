@@ -160,14 +160,16 @@ def _bad(
     start = 0
     for batch in source.batches(scores.expressions):
         for scored in batch:
-            numbers = numbers_of(scored) if is_text(scored.dtype) else scored.cast(pl.Float64)
+            text = is_text(scored.dtype)
+            numbers = numbers_of(scored.name, scored) if text else scored.cast(pl.Float64)
+            numbers = numbers.alias("")
             bad = is_bad(numbers)
             if bad.any():
                 at = bad.arg_max() or 0
                 new = 0, 0, start + at, said(scored, at)
-                count, nulls, row, text = found.get(scored.name, new)
+                count, nulls, row, told = found.get(scored.name, new)
                 count, nulls = count + int(bad.sum()), nulls + numbers.null_count()
-                found[scored.name] = count, nulls, row, text
+                found[scored.name] = count, nulls, row, told
         start += len(batch)
     return {name: found[name] for name in scores.names if name in found}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import itertools
 from collections.abc import Iterator
 
 from paretohqd.reading.text import lines, undecodable
@@ -15,10 +14,16 @@ def refuse_head(file: str, separator: str) -> list[str]:
     Raises:
         ValueError: another separator, other ends of lines, a name that is there twice, or UTF-16.
     """
-    head = list(itertools.islice(lines(file), 1))
-    if not head or not head[0].strip():
+    head = next(lines(file), b"")
+    if not head.strip():
+        if any(line.strip() for line in lines(file)):
+            raise ValueError(
+                f"{file}: cannot be read: its first line is blank, but must name the columns"
+            )
         return []
-    text = head[0].decode(errors="replace")
+    if b"\0" in head:
+        raise ValueError(f"{file}: cannot be read: it is no text, whatever its name says")
+    text = head.decode(errors="replace")
     if "\r" in text.rstrip("\r\n") and '"' not in text:
         raise ValueError(
             f"{file}: cannot be read: its lines end with a carriage return alone, as on old Macs: "
@@ -57,7 +62,7 @@ def whats_wrong(file: str, separator: str) -> str:
         return broken
     width = None
     reader = csv.reader(_decoded(file), delimiter=separator, strict=True)
-    before = 0
+    before = quoted = 0
     try:
         for record in reader:
             width = len(record) if width is None else width
@@ -66,10 +71,17 @@ def whats_wrong(file: str, separator: str) -> str:
                     f"{file}: cannot be read: line {before + 1} has {len(record)} values, but the "
                     f"first has {width} names: quote values that hold {_called(separator)}"
                 )
+            if any('"' in value for value in record):
+                quoted = quoted or before + 1
             before = reader.line_num
     except csv.Error as error:
         said = "a quote is never closed" if "end of data" in str(error) else str(error)
         return f"{file}: cannot be read: in what begins in line {before + 1}: {said}"
+    if quoted:
+        return (
+            f"{file}: cannot be read: line {quoted} has a quote within a value: put such values in "
+            'quotes, and write theirs twice ("")'
+        )
     return ""
 
 

@@ -65,7 +65,7 @@ def find_files(pattern: str) -> list[str]:
 
 def _inside(folder: str) -> list[str]:
     """The files of rows below a folder."""
-    found = sorted(str(file) for file in _walk(Path(folder)))
+    found = sorted(_walk(os.path.normpath(folder)))
     for file in found:
         if known_kind(file) is None and Path(file).suffix.lower() in TO_CONVERT:
             kind_of(file)
@@ -77,7 +77,7 @@ def _inside(folder: str) -> list[str]:
     return rows or files
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: str) -> Iterator[str]:
     """The files below a folder; what is hidden, as other programs' scraps are, is left out."""
     seen = set()
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse_closed):
@@ -86,7 +86,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         shown = [] if here in seen else [f for f in folders if not f.startswith((".", "_"))]
         seen.add(here)
         folders[:] = shown
-        yield from (Path(place) / name for name in names if not name.startswith((".", "_")))
+        yield from (os.path.join(place, name) for name in names if not name.startswith((".", "_")))
 
 
 def _refuse_closed(error: OSError) -> None:
@@ -115,12 +115,14 @@ def _is_file(file: str) -> bool:
     Raises:
         ValueError: neither, such as a pipe, or a link that leads nowhere.
     """
+    if os.path.isfile(file):
+        return True
     path = Path(file)
     if path.is_symlink() and not path.exists():
         raise ValueError(f"{file}: a link to {os.readlink(path)}, which is not there")
-    if not path.is_file() and not path.is_dir():
+    if not path.is_dir():
         raise ValueError(f"{file}: not a file: leave it out")
-    return path.is_file()
+    return False
 
 
 def hive_keys(patterns: list[str], files: list[str]) -> list[str]:
@@ -130,7 +132,7 @@ def hive_keys(patterns: list[str], files: list[str]) -> list[str]:
         ValueError: files are in folders for different columns.
     """
     (first, *more) = patterns
-    if more or not Path(first).is_dir():
+    if more or not Path(first).is_dir() or not any("=" in file for file in files):
         return []
     keys: list[str] = []
     for number, file in enumerate(files):

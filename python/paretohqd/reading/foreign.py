@@ -87,11 +87,22 @@ def _of_arrow(data: Any) -> pl.DataFrame | None:
 
 def _of_columns(data: Mapping[Any, Any]) -> pl.DataFrame:
     try:
-        return pl.DataFrame(data)
+        # Of a plain list Polars takes the first number's type: [1, 0.5] would be refused.
+        return pl.DataFrame(
+            {
+                name: np.asarray(each, float) if _floats(each) else each
+                for name, each in data.items()
+            }
+        )
     except _FAILURES as error:
         for name, values in data.items():
             _made(partial(pl.DataFrame, {"": values}), f"column {name!r}")
         raise ValueError(f"frame: columns that make no frame: {first_line(error)}") from error
+
+
+def _floats(values: object) -> bool:
+    """Whether these are plain numbers, and some of them floats, some not."""
+    return isinstance(values, list) and {type(each) for each in values} == {int, float}
 
 
 def _made(make: Callable[[], Any], what: str) -> pl.DataFrame:

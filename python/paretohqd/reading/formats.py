@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ READ = (
 WRITTEN = (".parquet", ".csv", ".jsonl", ".ndjson")
 """Endings of the files that are written, too."""
 
+_KIND_OF = {ending: kind for kind in KINDS for ending in kind.endings}
+
 PACKED = (".gz", ".zst", ".zlib")
 """What may follow the ending of a file of text: Polars unpacks these."""
 
@@ -65,11 +68,14 @@ def known_kind(file: str) -> Kind | None:
         >>> known_kind("scores.JSONL.gz").name, known_kind("scores.parquet.gz"), known_kind("x")
         ('JSON', None, None)
     """
-    *_, before, last = "", "", *(suffix.lower() for suffix in Path(file).suffixes)
-    for kind in KINDS:
-        if last in kind.endings or (last in PACKED and before in kind.endings and not kind.typed):
-            return kind
-    return None
+    # Not by pathlib, which takes longer than to open a file.
+    _, *endings = os.path.basename(file).lower().lstrip(".").split(".")
+    last = f".{endings[-1]}" if endings else ""
+    if last in _KIND_OF:
+        return _KIND_OF[last]
+    before = f".{endings[-2]}" if len(endings) > 1 else ""
+    kind = _KIND_OF.get(before) if last in PACKED else None
+    return None if kind is None or kind.typed else kind
 
 
 def kind_of(file: str) -> Kind:

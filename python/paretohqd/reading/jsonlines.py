@@ -61,8 +61,8 @@ def first_mark(file: str) -> bytes:
     return next((line.lstrip()[:1] for line in lines(file) if line.strip()), b"")
 
 
-def read_array(file: str) -> pl.DataFrame:
-    """The objects of a file that holds one array of them.
+def read_array(file: str, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
+    """The objects of a file that holds one array of them, with the types of their values or these.
 
     Raises:
         ValueError: no JSON, or something else than objects in it.
@@ -80,7 +80,7 @@ def read_array(file: str) -> pl.DataFrame:
             )
     places = [f"element {number}" for number in range(len(records))]
     records = [_repaired(record) for record in records]
-    return _frame(file, places, records, _schema_of(file, places, records))
+    return _frame(file, places, records, schema or _schema_of(file, places, records))
 
 
 def schema_of_lines(file: str) -> pl.Schema:
@@ -181,6 +181,8 @@ def _reason(error: ValueError, text: bytes) -> str:
         return f"{said}: one object per line is needed (json.dumps without indent)"
     if said.startswith("Extra data") and stripped.endswith(b","):
         return f"{said}: take away the comma at its end"
+    if said.startswith("Extra data") and b"\r" in stripped:
+        return f"{said}: its lines end with a carriage return alone: convert it (tr '\\r' '\\n')"
     return said
 
 

@@ -128,7 +128,7 @@ def open_files(given: Sequence[str]) -> Opened:
     patterns = [local_path(each) for each in given]
     files = [file for each in patterns for file in _of_one_kind(each, find_files(each))]
     keys = hive_keys(patterns, files) if {kind_of(file) for file in files} == {PARQUET} else []
-    parts = [part for part in map(Part.of, files) if part is not None]
+    parts = _looked_at(files)
     if not parts:
         raise ValueError(f"{files[0]}: cannot be read: it is empty")
     schema = _common_schema(parts)
@@ -212,6 +212,20 @@ def cannot_be_read(file: str, error: BaseException) -> ValueError:
     return ValueError(f"{file}: cannot be read: {first_line(error)}")
 
 
+def _looked_at(files: list[str]) -> list[Part]:
+    """The files that have rows, with their columns."""
+    if len(files) > 1 and all(kind_of(file) is PARQUET for file in files):
+        # Of many small files Polars compares the columns faster than they are told one by one.
+        try:
+            pl.scan_parquet(files, glob=False).filter(pl.lit(False)).collect(engine="streaming")
+        except (pl.exceptions.PolarsError, OSError):
+            pass  # They differ, or one cannot be read.
+        else:
+            schema = _schema(files[0], PARQUET)
+            return [Part(file, PARQUET, schema) for file in files]
+    return [part for part in map(Part.of, files) if part is not None]
+
+
 def _of_one_kind(pattern: str, files: list[str]) -> list[str]:
     kinds = {kind_of(file).endings[0] for file in files}
     if len(kinds) > 1:
@@ -253,7 +267,8 @@ def _scan(run: list[Part], schema: Schema) -> pl.LazyFrame:
     """The rows of parts that are alike, with the columns of these types."""
     part, files = run[0], [each.file for each in run]
     if part.rows is not None:
-        return aligned(part.rows.lazy(), part.schema, schema)
+        same = part.schema == schema
+        return (part.rows if same else jsonlines.read_array(part.file, schema)).lazy()
     if part.careful:
         return jsonlines.scan_lines(part.file, schema)
     # A name may hold brackets or a star: what is passed on are files, not patterns.
@@ -284,7 +299,8 @@ def _common_schema(parts: list[Part]) -> dict[str, pl.DataType]:
         ValueError: the types of a column have none in common.
     """
     held: dict[str, dict[object, Part]] = {}
-    for part in parts:
+    # Files that were found to be alike share what says so.
+    for part in {id(part.schema): part for part in parts}.values():
         for name, dtype in part.schema.items():
             # One part of each type stands for all; of text each may turn out to hold no value.
             held.setdefault(name, {}).setdefault(dtype if part.kind.typed else part.file, part)
@@ -354,6 +370,8 @@ def _in_folders(run: list[Part], schema: Schema, folders: Schema) -> pl.LazyFram
 def _refuse_lost_digits(parts: list[Part], schema: Schema) -> None:
     """Raise a ValueError if integers of one file, which are floats in another, are too large."""
     for part in parts:
+        if part.schema == schema:
+            continue
         for name, dtype in part.schema.items():
             if not loses_digits(dtype, schema[name]):
                 continue

@@ -133,7 +133,8 @@ def converted(frame: pl.DataFrame, want: Mapping[str, pl.DataType]) -> pl.DataFr
     """
     for name, dtype in want.items():
         if loses_digits(frame.schema[name], dtype):
-            large = (frame[name] > EXACT) | (frame[name] < -EXACT)
+            values = frame[name].alias("")
+            large = (values > EXACT) | (values < -EXACT)
             if large.any():
                 raise ValueError(
                     f"column {name!r} holds {large.sum()} integers beyond 2**53 (first at row "

@@ -20,7 +20,7 @@ def lines(file: str) -> Iterator[bytes]:
     """
     for number, line in enumerate(_raw_lines(file)):
         if number == 0:
-            if line.startswith(_WIDE) or line[1:2] == b"\0":
+            if line.startswith(_WIDE) or b"\0" in line[:2]:
                 raise ValueError(
                     f"{file}: cannot be read: it is in UTF-16, as Excel's Unicode text is: save it "
                     "as UTF-8 (iconv -f UTF-16 -t UTF-8)"
