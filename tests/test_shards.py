@@ -3,6 +3,7 @@
 import datetime
 import json
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -194,15 +195,18 @@ def test_values_within_structs_keep_their_names(tmp_path):
     ]  # fmt: skip
 
 
-def test_folders_whose_names_say_something_have_common_types_too(tmp_path):
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_folders_whose_names_say_something_have_common_types_too(tmp_path, ending):
+    folder = tmp_path / "run=1" / "scores"
     for week, frame in (("1", WHOLE), ("2", PARTS), ("__HIVE_DEFAULT_PARTITION__", PARTS)):
-        (tmp_path / f"week={week}").mkdir()
-        frame.write_parquet(tmp_path / f"week={week}" / "x.parquet")
-    found = rows_of(tmp_path)
+        (folder / f"week={week}" / "by=x%2Fy").mkdir(parents=True)
+        WRITE[ending](frame, folder / f"week={week}" / "by=x%2Fy" / f"x.{ending}")
+    found = rows_of(folder)
+    assert found.columns == ["a", "b", "week", "by"]
     assert found["week"].to_list() == [1, 1, 2, 2, None, None]
+    assert found["by"].to_list() == ["x/y"] * 6
     assert found["a"].to_list() == [1.0, 0.0, 0.5, 0.25, 0.5, 0.25]
-    source = Source.of(tmp_path)
-    assert_frame_equal(source.take(found["a"].arg_unique().to_numpy()), found[:4])
+    assert_frame_equal(Source.of(folder).take(np.array([0, 3])), found[[0, 3]])
 
 
 def test_files_alike_are_looked_at_together(tmp_path, monkeypatch):

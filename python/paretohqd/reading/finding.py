@@ -145,3 +145,19 @@ def hive_keys(patterns: list[str], files: list[str]) -> list[str]:
             )
         keys = here
     return keys
+
+
+def folder_values(file: str) -> dict[str, str | None]:
+    """What the names of the folders above a file say, as Hive and Spark write it.
+
+    Example:
+        >>> folder_values("/scores/week=3/by=__HIVE_DEFAULT_PARTITION__/x.csv")
+        {'week': '3', 'by': None}
+    """
+    found: dict[str, str | None] = {}
+    for part in Path(file).parts[:-1]:
+        name, mark, value = part.partition("=")
+        if mark:
+            text = urllib.parse.unquote(value)
+            found[name] = None if text == "__HIVE_DEFAULT_PARTITION__" else text
+    return found
