@@ -11,8 +11,7 @@ from typing import BinaryIO
 
 import polars as pl
 
-WRITTEN = (".parquet", ".csv", ".jsonl", ".ndjson")
-"""Endings of the files that `write_frame` writes."""
+from paretohqd.reading.formats import WRITTEN
 
 EXACT_DIGITS = 15
 """Significant digits that a double, and so a JSON number, always keeps."""

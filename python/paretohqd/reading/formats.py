@@ -39,7 +39,7 @@ READ = (
 """Endings of the files that are read."""
 
 WRITTEN = (".parquet", ".csv", ".jsonl", ".ndjson")
-"""Endings of the files that are written, too."""
+"""Endings of the files that `write_frame` writes."""
 
 _KIND_OF = {ending: kind for kind in KINDS for ending in kind.endings}
 
