@@ -56,7 +56,8 @@ class Source:
             data: A Polars DataFrame or LazyFrame; a path, a folder, a pattern such as
                 "scores/*.parquet", a remote one ("s3://bucket/*.parquet", "hf://datasets/..."), or
                 several of these; a pandas frame, a DuckDB relation, a Hugging Face Dataset, or
-                anything that speaks Arrow's C interface; a mapping of names to columns.
+                anything that speaks Arrow's C interface; a mapping of names to columns; a list of
+                mappings, one for each row.
 
         Raises:
             ValueError: None of these, no such file, or a file of an unknown kind.

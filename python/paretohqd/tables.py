@@ -64,7 +64,7 @@ def add_commands(commands: Any) -> None:
 def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
         "input", nargs="+",
-        help="Parquet, CSV or JSONL: files, folders, patterns; - for JSONL on standard input",
+        help="Parquet, Arrow, CSV, TSV, JSON: files, folders, patterns; - for JSONL on stdin",
     )  # fmt: skip
     parser.add_argument("-o", "--output", type=Path, required=required,
                         help="the file to write; - for JSONL on standard output")  # fmt: skip

@@ -53,7 +53,7 @@ class Files:
             ValueError: no such file, one of another kind or that cannot be read.
         """
         source = Source.of(data)
-        if not source.files or not source.files[0].lower().endswith(".parquet"):
+        if not source.seekable:
             raise ValueError(
                 f"{source.pattern}: expected Parquet files on a disk that all machines share, or a "
                 "ray.data.Dataset (ray.data.read_csv, read_json, from_arrow; read_parquet for "

@@ -136,7 +136,7 @@ class FirstLayers:
 
         Raises:
             ValueError: a column is missing or no score, or a score is null or NaN; columns differ
-                from those of the rows before.
+                from those of the rows before, or have types with which theirs have none in common.
         """
         source = Source.of(rows)
         Scores.of(source.schema, self.objectives).refuse_absent(source.absent)

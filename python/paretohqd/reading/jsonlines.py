@@ -13,17 +13,19 @@ import math
 import mmap
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
 from paretohqd.reading.schemas import column, common_type
-from paretohqd.reading.text import first_line, lines, packing
+from paretohqd.reading.text import first_line, lines
 
 CHUNK = 1 << 24
 """Bytes of lines that are read at a time."""
+
+SMALL = 1 << 16
+"""Bytes that are read at a glance."""
 
 _SURROGATES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F])"
@@ -32,14 +34,22 @@ _SURROGATES = re.compile(
 Record = dict[str, Any]
 
 
-def needs_care(file: str) -> bool:
-    """Whether Polars must not be asked to read this file, because it would read it wrongly."""
-    if packing(file):
-        return any(_lone_surrogate(line) for line in lines(file))
-    if not Path(file).stat().st_size:
-        return False
-    with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        return _lone_surrogate(text)
+def glance(file: str) -> tuple[bytes, bool]:
+    """What a file begins with, and whether Polars must not read it because it would do so wrongly.
+
+    It begins with "[" if it holds one array instead of lines, with nothing if it is blank.
+    """
+    with open(file, "rb") as opened:
+        start = opened.read(SMALL)
+        mark = start.lstrip()[:1]
+        if mark in (b"{", b"["):
+            if len(start) < SMALL:
+                return mark, _lone_surrogate(start)
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                return mark, _lone_surrogate(text)
+    # It is packed, or begins with a mark of its encoding.
+    mark = next((line.lstrip()[:1] for line in lines(file) if line.strip()), b"")
+    return mark, any(map(_lone_surrogate, lines(file)))
 
 
 def _lone_surrogate(text: bytes | mmap.mmap) -> bool:
@@ -54,11 +64,6 @@ def _lone_surrogate(text: bytes | mmap.mmap) -> bool:
         if (found.start() - at) % 2 == 0:
             return True
     return False
-
-
-def first_mark(file: str) -> bytes:
-    """What a file begins with: "[" if it holds one array instead of lines, "" if it is blank."""
-    return next((line.lstrip()[:1] for line in lines(file) if line.strip()), b"")
 
 
 def read_array(file: str, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:

@@ -57,13 +57,13 @@ class Part:
 
     @classmethod
     def _of_json(cls, file: str) -> Part | None:
-        mark = jsonlines.first_mark(file)
+        mark, careful = jsonlines.glance(file)
         if not mark:
             return None
         if mark == b"[":
             rows = jsonlines.read_array(file)
             return cls(file, JSON, rows.schema, rows=rows)
-        if not jsonlines.needs_care(file):
+        if not careful:
             try:
                 return cls(file, JSON, file_schema(file, JSON))
             except pl.exceptions.PolarsError:
