@@ -10,8 +10,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from paretohqd import likelihood as module
-from paretohqd.generation import encode_prompts
-from paretohqd.likelihood import answer_logps, encode_answers, end_token, likelihood, pad
+from paretohqd.chat import encode_prompts
+from paretohqd.likelihood import answer_logps, encode_answers, likelihood, pad
 from tiny import sentences
 
 PROMPTS = [
@@ -148,16 +148,20 @@ def test_prompts_are_encoded_as_for_sampling(base: Any) -> None:
     model, tokenizer = base
     starts = [start for start, _ in encode_answers(model, tokenizer, PROMPTS, RESPONSES)]
     assert starts == encode_prompts(tokenizer, PROMPTS)
-    assert end_token(model, tokenizer) == tokenizer.convert_tokens_to_ids("<|im_end|>")
 
 
 def test_the_end_token_is_the_one_that_the_template_writes(base: Any) -> None:
     model, tokenizer = base
     tokenizer.chat_template = tokenizer.chat_template.replace("<|im_end|>", "<|im_start|>")
     start = tokenizer.convert_tokens_to_ids("<|im_start|>")
-    assert end_token(model, tokenizer) == tokenizer.eos_token_id, "no stop token: the tokenizer's"
+
+    def answer() -> list[int]:
+        return encode_answers(model, tokenizer, ["Hi"], ["Yes."])[0][1]
+
+    said = tokenizer("Yes.")["input_ids"]
+    assert answer() == [*said, tokenizer.eos_token_id], "no stop token: the tokenizer's"
     model.generation_config.eos_token_id = start
-    assert end_token(model, tokenizer) == start
+    assert answer() == [*said, start]
 
 
 def test_what_can_not_be_is_refused(base: Any) -> None:

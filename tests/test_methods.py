@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from paretohqd.chat import prompt_lengths
 from paretohqd.compare_words import described
 from paretohqd.config import Generation
 from paretohqd.methods import METHODS, Bench
@@ -19,7 +20,6 @@ from paretohqd.methods.ric import ric, scores_text, targets
 from paretohqd.methods.spending import Spending, Tokens
 from paretohqd.methods.ucmoa import KINDS, ranked_highest
 from paretohqd.stages import Result
-from paretohqd.training import prompt_lengths
 from small_comparison import comparison, do
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}

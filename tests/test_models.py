@@ -142,7 +142,7 @@ def test_a_tokenizer_without_a_chat_template(copy: Path) -> None:
 
 @pytest.mark.parametrize("template", ["{% for", "{{ raise_exception('no users here') }}"])
 def test_a_chat_template_that_fails(causal: Path, template: str) -> None:
-    with pytest.raises(ValueError, match="its chat template fails: "):
+    with pytest.raises(ValueError, match="the chat template fails: "):
         load(causal, chat_template=template)
 
 

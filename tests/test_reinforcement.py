@@ -14,8 +14,9 @@ from trl import GRPOTrainer
 
 from counted_rewards import Counts, brief, vowels
 from paretohqd import models
+from paretohqd.chat import encode_prompts
 from paretohqd.config import Model
-from paretohqd.generation import encode_prompts, generate, load_adapter
+from paretohqd.generation import generate, load_adapter
 from paretohqd.models import Machine
 from paretohqd.trainers import reinforcement
 from paretohqd.trainers.budget import Budget
@@ -62,12 +63,12 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> list[GRPOTrainer]:
     """Trainers that `reinforce` makes."""
     seen: list[GRPOTrainer] = []
 
-    class Spy(GRPOTrainer):  # type: ignore[misc]
+    class Spy(reinforcement.ChatTrainer):  # type: ignore[misc]
         def train(self, *args: Any, **more: Any) -> Any:
             seen.append(self)
             return super().train(*args, **more)
 
-    monkeypatch.setattr(reinforcement, "GRPOTrainer", Spy)
+    monkeypatch.setattr(reinforcement, "ChatTrainer", Spy)
     return seen
 
 

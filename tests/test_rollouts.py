@@ -17,7 +17,7 @@ CONSTANTS = {"vowels": (0.2, 0.1), "brief": (-12.0, 4.0)}
 def rollouts(gate: float | None = None) -> Rollouts:
     return Rollouts(
         [vowels(), brief()], CONSTANTS, prompt_tokens={"Do you like tea?": 9}, stop=[2],
-        echo_gate=gate,
+        read=lambda ids: {5: "Tea", 6: "Ah"}[ids[0]], echo_gate=gate,
     )  # fmt: skip
 
 
@@ -54,7 +54,9 @@ def test_functions_are_called_as_trl_calls_them() -> None:
     ]
     given = {
         "prompts": prompts * 2,
-        "completions": [[{"role": "assistant", "content": text}] for text in (" Tea\n", "Ah")],
+        "completions": [
+            [{"role": "assistant", "content": text}] for text in ("as TRL", "reads it")
+        ],
         "completion_ids": [[5, 2], [6, 2]],
         "trainer_state": None,
     }

@@ -10,8 +10,9 @@ import pytest
 import torch
 from trl import SFTTrainer
 
-from paretohqd import models, training
+from paretohqd import chat, models, training
 from paretohqd.config import Model
+from paretohqd.dataset import sft_dataset
 from small_fit import CPU, TRAIN, Load, fit
 
 
@@ -66,7 +67,7 @@ def test_loss_on_the_answer_and_its_end_token_only(
 def test_all_answers_cut_short_are_refused(load: Load, tmp_path: Path) -> None:
     model, tokenizer = load()
     long = pl.DataFrame({"prompt": ["Hi"] * 3, "response": ["on and on " * 30] * 3})
-    limit = int(training.prompt_lengths(tokenizer, long)[0]) + 5
+    limit = int(chat.prompt_lengths(tokenizer, long)[0]) + 5
     with pytest.raises(ValueError, match=f"max_length={limit} cuts all 3 answers short"):
         training.fit(
             model, tokenizer, long, tmp_path,
@@ -97,22 +98,8 @@ def test_packed_answers_end_at_their_end_tokens(
     )
 
 
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        ([-100, 5, 9, 7], [-100, 5, 9, -100]),
-        ([-100, 5, 9, 5, 9, 7, 7], [-100, 5, 9, 5, 9, -100, -100]),
-        ([5, 6], [5, 6]),
-        ([5, 9, 7, -100, 5, 7, -100, 9, 7], [5, 9, -100, -100, 5, 7, -100, 9, -100]),
-        ([], []),
-    ],
-)
-def test_what_follows_the_last_end_token_is_masked(labels: list[int], expected: list[int]) -> None:
-    assert training._until_stop(labels, {9}) == expected
-
-
 def test_the_dataset_is_conversational(rows: pl.DataFrame) -> None:
-    dataset = training.sft_dataset(rows.with_columns(other=1))
+    dataset = sft_dataset(rows.with_columns(other=1))
     assert dataset.column_names == ["prompt", "completion"]
     assert dataset[0] == {
         "prompt": [{"role": "user", "content": rows["prompt"][0]}],
@@ -125,7 +112,7 @@ def test_prompt_lengths_are_those_of_the_training_rows(
 ) -> None:
     rows = pl.concat([ANSWERS, ANSWERS[:2]])
     fit(load, rows, tmp_path)
-    lengths = training.prompt_lengths(load()[1], rows)
+    lengths = chat.prompt_lengths(load()[1], rows)
     starts = [
         next(i for i, t in enumerate(e["labels"]) if t != -100)
         for e in sft_trainers[0].train_dataset
@@ -150,7 +137,7 @@ def test_system_messages_come_before_the_prompt_and_count(
         next(i for i, t in enumerate(e["labels"]) if t != -100)
         for e in sft_trainers[0].train_dataset
     ]
-    assert training.prompt_lengths(tokenizer, rows).to_list() == starts
+    assert chat.prompt_lengths(tokenizer, rows).to_list() == starts
 
 
 @pytest.mark.parametrize("limit", [None, 45])
@@ -160,7 +147,7 @@ def test_row_lengths_are_the_tokens_that_are_fed(
     rows = ANSWERS.with_columns(before=pl.Series(["", "Be kind."] * 5).head(len(ANSWERS)))
     fit(load, rows, tmp_path, train={"max_length": limit or 512})
     fed = [len(example["input_ids"]) for example in sft_trainers[0].train_dataset]
-    assert training.row_lengths(load()[1], rows, limit) == fed
+    assert chat.row_lengths(load()[1], rows, limit) == fed
 
 
 def test_rows_are_trained_on_in_their_order_where_asked(

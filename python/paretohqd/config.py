@@ -34,6 +34,9 @@ class Model:
     revision: str | None = None
     chat_template: str | None = None
     """Jinja text or a file with it; needed where the tokenizer has none."""
+    date: str | None = None
+    """The day that a template writes which asks for today's, as "YYYY-MM-DD": the first day of
+    the run where it is not given, so that a run reads the same text on every day."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from paretohqd.chat import encode_prompts, find_form, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import positions
 from paretohqd.stages import hash_path
@@ -192,34 +193,6 @@ def trim_unfinished(answers: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def encode_prompts(
-    tokenizer: Any, prompts: Sequence[str], before: Sequence[str] | None = None
-) -> list[list[int]]:
-    """Token ids of each user message in the chat template, up to where the answer starts.
-
-    `before` holds a system message for each; an empty one is none.
-    """
-    texts = [
-        tokenizer.apply_chat_template(
-            asked(prompt, first), tokenize=False, add_generation_prompt=True
-        )
-        for prompt, first in zip(prompts, before or [""] * len(prompts), strict=True)
-    ]
-    # The template writes the special tokens itself; a second beginning-of-text token would hurt.
-    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    return ids
-
-
-def asked(prompt: str, before: str = "") -> list[dict[str, str]]:
-    """A question as messages.
-
-    >>> asked("Tea?", "Be brief.")
-    [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Tea?'}]
-    """
-    system = [{"role": "system", "content": before}] if before else []
-    return [*system, {"role": "user", "content": prompt}]
-
-
 @torch.inference_mode()
 def _decode_batch(
     model: Any,
@@ -277,17 +250,10 @@ def _decode_batch(
             logits_processor=processors,
             **inputs,
         )
-    answers = []
+    form, answers = find_form(tokenizer), []
     for row in out[:, width:].tolist():
         end = next((j for j, token in enumerate(row) if token in stop), None)
-        text = tokenizer.decode(row[:end], skip_special_tokens=True).strip()
+        text = form.said(tokenizer.decode(row[:end], skip_special_tokens=True))
         count = len(row) if end is None else end + 1
         answers.append({"response": text, "tokens": count, "finished": end is not None})
     return answers
-
-
-def stop_tokens(model: Any, tokenizer: Any) -> list[int]:
-    """Ids that end an answer: the tokenizer's end token and those the model declares."""
-    declared = model.generation_config.eos_token_id
-    listed = declared if isinstance(declared, list) else [declared]
-    return sorted({t for t in [tokenizer.eos_token_id, *listed] if t is not None})

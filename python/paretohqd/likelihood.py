@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 import torch
 
-from paretohqd.generation import Progress, encode_prompts, stop_tokens
+from paretohqd.chat import encode_rows, stop_tokens, until_end
+from paretohqd.generation import Progress
 from paretohqd.models import positions
 
 PLACES = 2048
@@ -137,22 +138,14 @@ def encode_answers(
             )
     if not n:
         return []
-    starts = encode_prompts(tokenizer, prompts, before)
-    answers = tokenizer(list(responses), add_special_tokens=False)["input_ids"]
-    end = [end_token(model, tokenizer)]
-    return [
-        (start, answer + end if ended else answer)
-        for start, answer, ended in zip(starts, answers, finished, strict=True)
-    ]
-
-
-def end_token(model: Any, tokenizer: Any) -> int:
-    """The token that the chat template ends an answer with, else the tokenizer's end token."""
-    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
-    text = tokenizer.apply_chat_template(chat, tokenize=False)
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     stop = stop_tokens(model, tokenizer)
-    return int(next((token for token in reversed(ids) if token in stop), tokenizer.eos_token_id))
+    found = []
+    for (start, rest), ended in zip(
+        encode_rows(tokenizer, prompts, responses, before, stop=stop), finished, strict=True
+    ):
+        answer = until_end(rest, stop)
+        found.append((start, answer if ended else answer[:-1]))
+    return found
 
 
 def pad(rows: Sequence[tuple[list[int], list[int]]], tokenizer: Any, device: Any) -> Teacher:

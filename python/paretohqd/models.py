@@ -6,6 +6,7 @@ A base is a hub name, a folder, a GGUF file (unpacked once into a cache) or the 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
 import io
 import os
@@ -25,7 +26,7 @@ from transformers import (
     GgufConfig,
 )
 
-from paretohqd import config, embedded
+from paretohqd import chat, config, embedded
 from paretohqd.loading import quiet, told
 from paretohqd.stages import hash_path
 
@@ -105,7 +106,8 @@ def load_base(spec: config.Model, *, device: str, dtype: torch.dtype) -> tuple[A
         chat template.
 
     Raises:
-        ValueError: no such model, or a tokenizer without a chat template when none is given.
+        ValueError: no such model, a tokenizer without a chat template when none is given, or a
+            template that leaves texts out, fails, or writes something else every time.
     """
     tokenizer, folder = load_tokenizer(spec), base_folder(spec)
     with told(spec.name), quiet():
@@ -122,7 +124,10 @@ def load_base(spec: config.Model, *, device: str, dtype: torch.dtype) -> tuple[A
 
 
 def load_tokenizer(spec: config.Model) -> Any:
-    """Load the tokenizer alone; see `load_base`."""
+    """Load the tokenizer alone; see `load_base`.
+
+    Where its template writes the day, that is `spec.date`, or today for good.
+    """
     folder = base_folder(spec)
     with told(spec.name), quiet():
         tokenizer = AutoTokenizer.from_pretrained(folder, revision=spec.revision or "main")
@@ -132,17 +137,60 @@ def load_tokenizer(spec: config.Model) -> Any:
         raise ValueError(
             f"model {spec.name}: its tokenizer has no chat template: set model.chat_template"
         )
+    try:
+        template = chat.named_template(tokenizer.chat_template)
+        tokenizer.chat_template = chat.with_date(template, _day(spec))
+        chat.check_template(tokenizer)
+    except ValueError as error:
+        raise ValueError(f"model {spec.name}: {error}") from error
     if tokenizer.eos_token is None:
         raise ValueError(f"model {spec.name}: its tokenizer has no end-of-text token")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "left"
-    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
-    try:
-        tokenizer.apply_chat_template(chat, tokenize=False)
-    except Exception as error:  # jinja's own, or whatever the template raises
-        raise ValueError(f"model {spec.name}: its chat template fails: {error}") from error
     return tokenizer
+
+
+def _day(spec: config.Model) -> datetime.date:
+    if spec.date is None:
+        return datetime.date.today()
+    try:
+        return datetime.date.fromisoformat(spec.date)
+    except ValueError:
+        raise ValueError(f"date: expected a day as YYYY-MM-DD, got {spec.date!r}") from None
+
+
+def check_trainable(spec: config.Model) -> chat.Form:
+    """Refuse a base that no answers could be trained with, before its weights are loaded.
+
+    Returns:
+        What its template writes around an answer.
+
+    Raises:
+        ValueError: as `load_tokenizer` and `chat.check_trainable`.
+    """
+    tokenizer, folder, revision = load_tokenizer(spec), base_folder(spec), spec.revision or "main"
+    with told(spec.name), quiet():
+        found = AutoConfig.from_pretrained(folder, revision=revision)
+        try:
+            generation = GenerationConfig.from_pretrained(folder, revision=revision)
+        except OSError:  # none is stored: transformers makes one of the model's configuration
+            generation = GenerationConfig.from_model_config(found)
+    try:
+        chat.check_trainable(tokenizer, chat.stop_ids(tokenizer, generation.eos_token_id))
+    except ValueError as error:
+        raise ValueError(f"model {spec.name}: {error}") from error
+    return chat.find_form(tokenizer)
+
+
+def writes_date(spec: config.Model) -> bool:
+    """Whether the model's chat template writes the day that it is used on."""
+    with told(spec.name), quiet():
+        tokenizer = AutoTokenizer.from_pretrained(
+            base_folder(spec), revision=spec.revision or "main"
+        )
+    template = _template(spec) or tokenizer.chat_template
+    return template is not None and chat.needs_date(chat.named_template(template))
 
 
 def context_length(spec: config.Model) -> int:
@@ -204,6 +252,8 @@ def unpack_gguf(file: Path) -> Path:
 def identity(spec: config.Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
     found = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
+    if spec.date is not None:
+        found["date"] = spec.date
     folder = Path(base_folder(spec))
     if spec.name == "embedded" or spec.name.endswith(".gguf"):
         found["name"] = folder.name  # has the file's hash; unpacking it anew changes nothing

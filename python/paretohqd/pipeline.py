@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from paretohqd import config, data, evaluation, models, scoring, training
+from paretohqd import chat, config, data, evaluation, models, scoring, training
 from paretohqd.answers import answer, sample
 from paretohqd.pages.report import write_report
 from paretohqd.progress import Screen
@@ -75,7 +75,7 @@ def split(s: Session) -> Result:
         found = data.split(
             spec,
             seed=s.settings.seed,
-            prompt_lengths=lambda frame: training.prompt_lengths(tokenizer, frame),
+            prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame),
             limit=limit,
         )
         for name in ("pool", "prompts", "held_out"):

@@ -19,8 +19,13 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
-from paretohqd.dataset import sft_dataset
-from paretohqd.generation import asked, encode_prompts, stop_tokens
+from paretohqd.chat import (
+    check_trainable,
+    frame_rows,
+    prompt_lengths,
+    stop_tokens,
+    until_end,
+)
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
 from paretohqd.strict import check_keys, check_values
@@ -59,9 +64,6 @@ LORA_DEFAULTS: dict[str, Any] = {
 }
 
 
-BEFORE = "before"
-"""Column of system messages, where rows have them."""
-
 IGNORED = -100
 """The label that torch's cross entropy leaves out."""
 
@@ -85,28 +87,6 @@ def check_settings(
     for given, known, section in ((train, kind, where), (lora, LoraConfig, "lora")):
         check_keys(given, [f.name for f in fields(known) if f.init], section)
         check_values(given, known, section)
-
-
-def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
-    """Tokens of each row's prompt in the chat template, up to where its answer starts."""
-    keys = ["prompt", BEFORE] if BEFORE in frame.columns else ["prompt"]
-    unique = frame.select(keys).unique(maintain_order=True)
-    ids = encode_prompts(tokenizer, *(unique[key].to_list() for key in keys))
-    table = unique.with_columns(length=pl.Series([len(row) for row in ids], dtype=pl.Int64))
-    return frame.select(keys).join(table, on=keys, how="left", maintain_order="left")["length"]
-
-
-def row_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> list[int]:
-    """Tokens of each row as `fit` trains on it: prompt, answer and what the template adds."""
-    before = rows[BEFORE] if BEFORE in rows.columns else [""] * len(rows)
-    texts = [
-        tokenizer.apply_chat_template(
-            [*asked(prompt, first), {"role": "assistant", "content": response}], tokenize=False
-        )
-        for prompt, first, response in zip(rows["prompt"], before, rows["response"], strict=True)
-    ]
-    found = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
-    return [min(len(ids), max_length or len(ids)) for ids in found]
 
 
 def fit(
@@ -151,7 +131,7 @@ def fit(
         raise ValueError("no rows to train on")
     check_lengths(tokenizer, rows, settings["max_length"])
     stop = stop_tokens(model, tokenizer)
-    check_end(tokenizer, stop)
+    check_trainable(tokenizer, stop)
     set_seed(seed)
     tokenizer.padding_side = "right"
     if start_from is not None:
@@ -170,18 +150,13 @@ def fit(
         trainer = SFTTrainer(
             model=model,
             args=arguments,
-            train_dataset=sft_dataset(
-                rows,
-                prompt="prompt",
-                completion="response",
-                system=BEFORE if BEFORE in rows.columns else None,
-            ),
+            train_dataset=_dataset(tokenizer, rows, stop),
             processing_class=tokenizer,
             peft_config=None if start_from else LoraConfig(**{**LORA_DEFAULTS, **lora}),
             callbacks=[Steps(on_step)] if on_step else None,
         )
         trainer.pop_callback(PrinterCallback)
-        trainer.train_dataset, cut = end_at_stop(trainer.train_dataset, stop)
+        cut = sum(not set(labels) & set(stop) for labels in trainer.train_dataset["labels"])
         if cut == len(trainer.train_dataset):
             raise ValueError(
                 f"max_length={settings['max_length']} cuts all {cut} answers short: no end token "
@@ -224,47 +199,17 @@ def check_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) ->
         )
 
 
-def check_end(tokenizer: Any, stop: list[int]) -> None:
-    """A model that is never shown how an answer ends never stops."""
-    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
-    text = tokenizer.apply_chat_template(chat, tokenize=False)
-    last = tokenizer(text, add_special_tokens=False)["input_ids"]
-    prompt = encode_prompts(tokenizer, ["?"])[0]
-    if not set(last[len(prompt) :]) & set(stop):
-        names = " or ".join(tokenizer.convert_ids_to_tokens(stop))
-        raise ValueError(
-            f"the chat template ends an answer without {names}, so a model trained with it would "
-            "never stop: add the token to model.chat_template"
-        )
+def _dataset(tokenizer: Any, rows: pl.DataFrame, stop: Sequence[int]) -> Dataset:
+    """Rows as SFTTrainer leaves them: ids, and labels for the answer and its end token alone.
 
-
-def end_at_stop(dataset: Dataset, stop: list[int]) -> tuple[Dataset, int]:
-    """Take what follows an answer's end token out of the loss.
-
-    Templates write a newline or more there, which a sampled answer never gets to.
-
-    Returns:
-        The dataset, and the number of its rows without an end token: cut off by max_length.
+    Templates write a newline or more behind an end token, which a sampled answer never gets to.
     """
-    labels = [_until_stop(row, set(stop)) for row in dataset["labels"]]
-    cut = sum(not set(row) & set(stop) for row in labels)
-    return dataset.remove_columns("labels").add_column("labels", labels), cut
-
-
-def _until_stop(labels: list[int], stop: set[int]) -> list[int]:
-    """Mask what follows the last stop token of each stretch of labels; -100 is no label."""
-    kept = list(labels)
-    ended, after = False, list[int]()
-    for place, label in enumerate([*labels, IGNORED]):
-        if label == IGNORED:
-            for tail in after if ended else ():
-                kept[tail] = IGNORED
-            ended, after = False, []
-        elif label in stop:
-            ended, after = True, []
-        else:
-            after.append(place)
-    return kept
+    ids, labels = [], []
+    for prompt, rest in frame_rows(tokenizer, rows):
+        answer = until_end(rest, stop)
+        ids.append(prompt + rest)
+        labels.append([IGNORED] * len(prompt) + answer + [IGNORED] * (len(rest) - len(answer)))
+    return Dataset.from_dict({"input_ids": ids, "labels": labels})
 
 
 def train_on(trainer: Any, checkpoints: Path) -> None:

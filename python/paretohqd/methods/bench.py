@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from paretohqd import models, scoring, training
+from paretohqd import chat, models, scoring, training
 from paretohqd.answers import sampling, usable
 from paretohqd.compare_config import Comparison
 from paretohqd.generation import generate
@@ -70,12 +70,12 @@ class Bench(Spending):
         """The offline rows without scores: prompt, response, conversation and the data's others."""
         path = self.session.folder.result("data").path / "pool.parquet"
         # A system message is the method's to write: what the data call so is something else.
-        return pl.read_parquet(path).drop(training.BEFORE, strict=False)
+        return pl.read_parquet(path).drop(chat.BEFORE, strict=False)
 
     def scored(self) -> pl.DataFrame:
         """The offline rows with one column per objective; scoring them is charged once."""
         result = self.session.folder.result("stage1/score")
-        frame = pl.read_parquet(result.path / "scored.parquet").drop(training.BEFORE, strict=False)
+        frame = pl.read_parquet(result.path / "scored.parquet").drop(chat.BEFORE, strict=False)
         # Pictures and the like are no text: no method looks at them, and they have no hash.
         frame = frame.select(c for c, kind in frame.schema.items() if "Binary" not in str(kind))
         if not self._charged_scores:
@@ -245,7 +245,7 @@ class Bench(Spending):
     ) -> Result:
         """A step that samples answers; the caller charges it."""
         s, spec = self.session, self.settings.generation
-        before = prompts[training.BEFORE].to_list() if training.BEFORE in prompts.columns else None
+        before = prompts[chat.BEFORE].to_list() if chat.BEFORE in prompts.columns else None
         if before is None and policy.before:
             before = [policy.before] * len(prompts)
 

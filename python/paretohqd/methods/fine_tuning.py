@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import training
+from paretohqd import chat, training
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.stages import hash_frame, hash_path
 
@@ -49,9 +49,9 @@ def fine_tune(
         start_from: adapter to train further.
     """
     train, lora = bench.train_settings(stage), bench.settings.lora
-    rows = rows.select(c for c in ("prompt", "response", training.BEFORE) if c in rows.columns)
+    rows = rows.select(c for c in ("prompt", "response", chat.BEFORE) if c in rows.columns)
     rows = _fitting(bench, rows, train["max_length"], label)
-    lengths = training.row_lengths(bench.tokenizer(), rows, train["max_length"])
+    lengths = chat.row_lengths(bench.tokenizer(), rows, train["max_length"])
     batch = batch_size(train)
     order = bench.order(lengths, batch=batch, share=share, steps=steps or train["max_steps"])
     ordered = rows[order]
@@ -81,7 +81,7 @@ def _fitting(bench: Bench, rows: pl.DataFrame, longest: int | None, label: str) 
     """
     if longest is None:
         return rows
-    long = training.prompt_lengths(bench.tokenizer(), rows) >= longest
+    long = chat.prompt_lengths(bench.tokenizer(), rows) >= longest
     if not long.any() or long.all():  # all: training says what to do
         return rows
     bench.notes[f"left out of {label}"] = f"{long.sum()} rows that fill max_length={longest}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paretohqd.chat import prompt_lengths
 from paretohqd.methods.answer_groups import answer_groups
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.methods.policy import Policy
@@ -16,7 +17,6 @@ from paretohqd.stages import hash_frame
 from paretohqd.trainers import ham_training
 from paretohqd.trainers.ham_values import MOST
 from paretohqd.trainers.rollouts import standard_constants
-from paretohqd.training import prompt_lengths
 
 
 def ham(

@@ -125,13 +125,13 @@ def generate(
         ValueError: No such model or adapter, or a prompt leaves no room for an answer.
         ImportError: Ray is not installed.
     """
-    from paretohqd import generation, models
+    from paretohqd import chat, generation, models
 
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
         raise ValueError(f"adapter {adapter}: holds no adapter_config.json")
-    lengths = [len(ids) for ids in generation.encode_prompts(models.load_tokenizer(model), prompts)]
+    lengths = [len(ids) for ids in chat.encode_prompts(models.load_tokenizer(model), prompts)]
     generation.check_room(lengths, max_new_tokens, models.context_length(model))
     rows = pl.DataFrame({"row": range(len(prompts)), "prompt": prompts}, schema=_PROMPTS)
     rows = rows[np.argsort(lengths, kind="stable")] if lengths else rows
@@ -259,10 +259,10 @@ class _Generator:
 
     def answered(self, rows: list[int], prompts: list[str]) -> pl.DataFrame:
         """The answers to prompts that stand in these rows among all prompts."""
-        from paretohqd import generation
+        from paretohqd import chat, generation
 
         model, tokenizer = self.load()
-        ids = generation.encode_prompts(tokenizer, prompts)
+        ids = chat.encode_prompts(tokenizer, prompts)
         # generate() would number its prompts from 0, and seed them by that.
         found = generation._decode_batch(model, tokenizer, ids, rows, **self.sampling)
         samples = self.sampling["samples"]

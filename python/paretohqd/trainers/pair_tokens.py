@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.generation import asked
+from paretohqd.chat import frame_rows, until_end
 
 SIDES = ("chosen", "rejected")
 
@@ -30,7 +30,7 @@ def pair_lengths(
         tokenizer: with a chat template.
         pairs: n rows of prompt, chosen and rejected.
         max_length: longer texts are cut there; None cuts none.
-        stop: ids that end an answer, as `generation.stop_tokens` tells; the tokenizer's end token
+        stop: ids that end an answer, as `chat.stop_tokens` tells; the tokenizer's end token
             if not given.
     """
     ends = [tokenizer.eos_token_id] if stop is None else stop
@@ -45,27 +45,9 @@ def text_lengths(tokenizer: Any, pairs: pl.DataFrame, stop: Sequence[int]) -> ND
     if pairs.is_empty():
         return sizes
     for place, side in enumerate(SIDES):
-        texts = [
-            tokenizer.apply_chat_template(
-                [*asked(prompt), {"role": "assistant", "content": answer}], tokenize=False
-            )
-            for prompt, answer in zip(pairs["prompt"], pairs[side], strict=True)
-        ]
-        # The template writes the special tokens itself.
-        ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
-        sizes[:, place] = [len(until_end(row, set(stop))) for row in ids]
+        rows = frame_rows(tokenizer, pairs, side)
+        sizes[:, place] = [len(start) + len(until_end(rest, stop)) for start, rest in rows]
     return sizes
-
-
-def until_end(ids: list[int], stop: Set[int]) -> list[int]:
-    """Leave out what a template writes behind the last end token: no sampled answer has it.
-
-    Example:
-        >>> until_end([7, 9, 8, 9, 5], {9}), until_end([7, 5], {9})
-        ([7, 9, 8, 9], [7, 5])
-    """
-    last = next((i for i in reversed(range(len(ids))) if ids[i] in stop), len(ids) - 1)
-    return ids[: last + 1]
 
 
 def trained_tokens(lengths: Sequence[int], batch: int, steps: int) -> int:

@@ -21,14 +21,13 @@ from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
 from paretohqd import training
-from paretohqd.generation import asked, stop_tokens
+from paretohqd.chat import asked, check_trainable, encode_rows, stop_tokens, until_end
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
-from paretohqd.trainers.pair_tokens import pair_lengths, text_lengths, trained_tokens, until_end
+from paretohqd.trainers.pair_tokens import SIDES, pair_lengths, text_lengths, trained_tokens
 from paretohqd.training import (
     LORA_DEFAULTS,
     Steps,
-    check_end,
     check_lengths,
     for_machine,
     save_adapter,
@@ -142,7 +141,7 @@ def fit_pairs(
     limit = settings["max_length"]
     check_lengths(tokenizer, pairs, limit)
     stop = stop_tokens(model, tokenizer)
-    check_end(tokenizer, stop)
+    check_trainable(tokenizer, stop)
     sizes = text_lengths(tokenizer, pairs, stop)
     cut = 0 if limit is None else int((sizes > limit).sum())
     if cut == sizes.size:
@@ -220,9 +219,23 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         # Behind the reference's computation, which divides the margin by beta itself.
         self.beta = self.args.beta / weight
 
+    def _prepare_dataset(
+        self, dataset: Dataset, processing_class: Any, args: Any, dataset_name: str
+    ) -> Dataset:
+        """Token ids as the sampler reads them, and nothing behind an answer's end token."""
+        ids: dict[str, list[list[int]]] = {}
+        prompts = [talk[-1]["content"] for talk in dataset["prompt"]]
+        for side in SIDES:
+            rows = encode_rows(
+                processing_class, prompts, [talk[0]["content"] for talk in dataset[side]]
+            )
+            ids["prompt_ids"] = [start for start, _ in rows]
+            ids[f"{side}_ids"] = [until_end(rest, self.stop) for _, rest in rows]
+        more = {MARGIN: dataset[MARGIN]} if MARGIN in dataset.column_names else {}
+        return Dataset.from_dict({**ids, **more})
+
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
-        """The one place that every data set passes, tokenized, before training or evaluation."""
-        dataset = dataset.map(_end_answers, fn_kwargs={"stop": self.stop})
+        """The one place that every data set passes before training or evaluation."""
         dataset = super()._precompute_ref_logps(dataset, name, batch_size)
         if MARGIN not in dataset.column_names:  # DPO; the trainer would ignore the column
             return dataset
@@ -233,15 +246,11 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         )
 
 
-def _end_answers(row: dict[str, Any], stop: list[int]) -> dict[str, Any]:
-    return {side: until_end(row[side], set(stop)) for side in ("chosen_ids", "rejected_ids")}
-
-
 def _dataset(pairs: pl.DataFrame) -> Dataset:
-    """The conversational prompt, chosen and rejected that DPOTrainer tokenizes."""
+    """The conversational prompt, chosen and rejected that DPOTrainer takes."""
     rows = []
     for row in pairs.iter_rows(named=True):
-        said = {s: [{"role": "assistant", "content": row[s]}] for s in ("chosen", "rejected")}
+        said = {s: [{"role": "assistant", "content": row[s]}] for s in SIDES}
         margin = {MARGIN: float(row[MARGIN])} if MARGIN in row else {}
         rows.append({"prompt": asked(row["prompt"]), **said, **margin})
     return Dataset.from_list(rows)

@@ -21,7 +21,8 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig, GRPOTrainer
 
 from paretohqd import training
-from paretohqd.generation import check_room, encode_prompts, stop_tokens
+from paretohqd.chat import answer_text, encode_prompts, stop_tokens
+from paretohqd.generation import check_room
 from paretohqd.loading import quiet
 from paretohqd.models import Machine, positions
 from paretohqd.scoring import Reward
@@ -179,6 +180,7 @@ def reinforce(
     budget = Budget(steps=STEPS if steps is None and not limits else steps, tokens=limits)
     if limits:
         check_budgeted(chosen)
+    stop = stop_tokens(model, tokenizer)
     set_seed(seed)
     with quiet():
         arguments = GRPOConfig(
@@ -201,10 +203,11 @@ def reinforce(
         arguments.max_steps = budget.most(answers)
         rollouts = Rollouts(
             rewards, constants,
-            prompt_tokens=lengths, stop=stop_tokens(model, tokenizer),
+            prompt_tokens=lengths, stop=stop,
+            read=lambda ids: answer_text(tokenizer, [i for i in ids if i not in stop]),
             echo_gate=echo_gate, gather=gather_object,
         )  # fmt: skip
-        trainer = GRPOTrainer(
+        trainer = ChatTrainer(
             model=model,
             reward_funcs=rollouts.functions(),
             args=arguments,
@@ -233,6 +236,15 @@ def reinforce(
         "settings": chosen,
         "lora": trainer.model.peft_config[trainer.model.active_adapter].to_dict(),
     }
+
+
+class ChatTrainer(GRPOTrainer):  # type: ignore[misc]
+    """GRPOTrainer that reads prompts as they are read where answers are sampled."""
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
+        """Ids of the prompts; no images, nothing of other modes."""
+        texts = [talk[-1]["content"] for talk in prompts]
+        return encode_prompts(self.processing_class, texts), None, {}
 
 
 def _prompt_lengths(

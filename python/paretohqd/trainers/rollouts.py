@@ -127,6 +127,7 @@ class Rollouts:
         *,
         prompt_tokens: Mapping[str, int],
         stop: Sequence[int],
+        read: Callable[[Sequence[int]], str],
         echo_gate: float | None = None,
         gather: Callable[[list[Any]], list[Any]] = list,
     ) -> None:
@@ -137,6 +138,7 @@ class Rollouts:
             constants: mean and deviation of each, by name.
             prompt_tokens: length of each prompt, in tokens of the chat template.
             stop: ids that end an answer.
+            read: the text of an answer's ids, as it is where answers are sampled.
             echo_gate: share of an answer's words that may stand in the prompt; above it the answer
                 gets GATED in every objective. None: no gate.
             gather: joins the lists of all processes.
@@ -145,7 +147,7 @@ class Rollouts:
         self.center = np.array([constants[r.name][0] for r in rewards])
         self.scale = np.array([constants[r.name][1] for r in rewards])
         self.prompt_tokens, self.stop = prompt_tokens, frozenset(stop)
-        self.echo_gate, self.gather = echo_gate, gather
+        self.read, self.echo_gate, self.gather = read, echo_gate, gather
         self.steps: list[dict[str, Any]] = []
         self.counts = {"trained_tokens": 0, "generated_tokens": 0, "scored": 0}
         self._standard = np.zeros((0, len(self.rewards)))
@@ -167,8 +169,7 @@ class Rollouts:
         ) -> list[float]:
             if place == 0:
                 asked = [talk[-1]["content"] for talk in prompts]
-                # Scored as it is when sampled for evaluation: without spaces around it.
-                said = [talk[-1]["content"].strip() for talk in completions]
+                said = [self.read(ids) for ids in completion_ids]
                 self._standard = self.look(asked, said, completion_ids)
             found: list[float] = self._standard[:, place].tolist()
             return found
