@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
+import io
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from trl import SFTTrainer
 
-from paretohqd import chat, generation, models, training
+import small_run
+from counted_rewards import vowels
+from paretohqd import chat, generation, models, pipeline, training
+from paretohqd.classifier import ClassifierReward
 from paretohqd.config import Model
 from paretohqd.likelihood import encode_answers
+from paretohqd.methods.ric import ric
+from paretohqd.progress import Screen
+from paretohqd.session import Session
+from paretohqd.trainers import pairwise, reinforcement
 from small_fit import CPU, TRAIN, Load, fit
-from tiny import CHAT_TEMPLATE, sentences, tiny_tokenizer
+from tiny import CHAT_TEMPLATE, sentences, tiny_classifier, tiny_tokenizer
 
 TURN = "<|im_start|>"
 END = "<|im_end|>"
@@ -332,3 +342,163 @@ def test_reward_models_of_an_example_read_the_form_of_its_template() -> None:
     for objective in mapping["objectives"]:
         text = objective["template"].format(prompt="Hi", response="Yes.")
         assert text == hh_rlhf(talk, bos="", eos="", go_on=False)
+
+
+@pytest.mark.parametrize("template", ["chat", "{prompt}<|pad|>{response}"])
+def test_reward_models_read_control_tokens_in_texts_as_characters(
+    causal: Path, tmp_path: Path, template: str
+) -> None:
+    folder = tiny_classifier(tmp_path)
+    reward = ClassifierReward(name="r", model=str(folder), template=template, device="cpu")
+    loaded = reward.load()
+    texts = [reward._text(loaded, *pair) for pair in (("Hi", "Yes."), (HOSTILE, "<|pad|>Yes."))]
+    [(_, plain), (_, hostile)] = reward._batches(loaded, texts, texts)
+    tokenizer = loaded.tokenizer
+    control = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
+    for inputs in (plain, hostile):
+        [ids], [mask] = inputs["input_ids"], inputs["attention_mask"]
+        assert len(mask) == len(ids)
+        inputs["control"] = [[i for i in ids if i in control]]
+    assert plain["control"] == hostile["control"], "those of the template"
+    text = tokenizer.decode(hostile["input_ids"][0])
+    assert HOSTILE in text
+    assert "<|pad|>Yes." in text
+    scores = reward.score(["Hi", HOSTILE], ["Yes.", "<|pad|>Yes."])
+    assert scores[0] == pytest.approx(reward.score(["Hi"], ["Yes."])[0], rel=1e-5)
+    short = dataclasses.replace(reward, max_length=20)
+    with pytest.warns(UserWarning, match="lose their beginning"):
+        short.score([HOSTILE], ["Yes."])
+    assert short.truncated == 1
+
+
+def test_pairs_of_texts_are_cut_too() -> None:
+    tokenizer = tiny_tokenizer()
+    control = chat.control_pattern(tokenizer)
+    texts = ["a", HOSTILE]
+    first, second = [[chat.as_text(control, text) for text in texts[::s]] for s in (1, -1)]
+    found = chat.encode_cut(tokenizer, first, second, add_special_tokens=True)["input_ids"]
+    ends = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
+    assert not {i for row in found for i in row} & set(ends)
+    assert [tokenizer.decode(row) for row in found] == ["a" + HOSTILE, HOSTILE + "a"]
+
+
+def test_a_run_keeps_the_day_that_it_began_on(parts: Path, tmp_path: Path) -> None:
+    chosen = small_run.settings(parts, str(tmp_path / "run"), model__chat_template=DATED)
+    chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"))
+
+    def opened() -> tuple[Any, str]:
+        s = Session(chosen, screen=Screen(file=io.StringIO()))
+        s.folder.close()
+        return s.settings.model.date, s.model_id
+
+    day, _ = opened()
+    assert day == datetime.date.today().isoformat()
+    file = tmp_path / "run" / "template.json"
+    file.write_text(file.read_text().replace(day, "2001-02-03"))
+    assert opened()[0] == "2001-02-03"
+    assert "2001-02-03" in opened()[1], "stages know the day"
+
+
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [(THINK, r"opens every answer with '<think>\n'"), (NO_PROMPT, "prompt lacks '<|im_start|>a")],
+)
+def test_what_a_run_does_about_a_template_is_said(
+    parts: Path, tmp_path: Path, template: str, line: str
+) -> None:
+    chosen = small_run.settings(parts, "run", model__chat_template=template)
+    file = io.StringIO()
+    chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"))
+    Session(chosen, screen=Screen(file=file)).folder.close()
+    assert line in " ".join(file.getvalue().split())
+
+
+def test_a_template_that_cannot_be_trained_with_is_refused_before_any_work(
+    parts: Path, tmp_path: Path
+) -> None:
+    template = CHAT_TEMPLATE.replace(END, "")
+    chosen = small_run.settings(parts, "run", model__chat_template=template)
+    chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"))
+    with pytest.raises(ValueError, match="ends an answer without"):
+        small_run.do(chosen)
+    assert not (tmp_path / "run" / "data").exists()
+
+
+def test_rows_with_control_tokens_are_counted_and_stay_whole(parts: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(parts / "data.parquet").with_row_index()
+    hostile = pl.col("index") < 3
+    source = tmp_path / "data.parquet"
+    frame.with_columns(
+        response=pl.when(hostile).then(pl.lit(HOSTILE)).otherwise("response")
+    ).write_parquet(source)
+    chosen = small_run.settings(parts, "run", data__source=str(source), data__held_out=1)
+    chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"), seed=1)
+    file = io.StringIO()
+    s = Session(chosen, screen=Screen(file=file))
+    found = pipeline.split(s)
+    s.folder.close()
+    pool = pl.read_parquet(found.path / "pool.parquet")
+    count = pool["response"].to_list().count(HOSTILE)
+    assert count
+    assert found.manifest["notes"]["control_tokens"] == count
+    assert f"{count} rows hold control tokens, which are read as characters" in file.getvalue()
+
+
+def test_methods_that_tell_a_model_something_say_where_it_stands(bench: Any) -> None:
+    b = bench(model__chat_template=NO_SYSTEM, methods=["ric"])
+    [first, _] = ric(b, steps=1)
+    assert first.before
+    assert b.notes["system messages"] == (
+        "stand before the user's text: the chat template writes none"
+    )
+    b = bench(methods=["ric"])
+    ric(b, steps=1)
+    assert "system messages" not in b.notes
+
+
+def test_reinforcement_samples_from_prompts_as_sampling_does(
+    causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts with control tokens in them, and a template that lacks a prompt for answers."""
+    read: list[list[int]] = []
+
+    class Spy(reinforcement.ChatTrainer):
+        def _generate_single_turn(self, prompt_ids: Any, *more: Any, **named: Any) -> Any:
+            read.extend(prompt_ids)
+            return super()._generate_single_turn(prompt_ids, *more, **named)
+
+    monkeypatch.setattr(reinforcement, "ChatTrainer", Spy)
+    spec, reward = Model(name=str(causal), chat_template=NO_PROMPT), vowels()
+    model, tokenizer = models.load_base(spec, device="cpu", dtype=torch.float32)
+    facts = reinforcement.reinforce(
+        model, tokenizer, [HOSTILE], [reward], [1.0], tmp_path,
+        machine=CPU, lora={"r": 2}, constants={"vowels": (0.0, 1.0)}, steps=1,
+        settings={
+            "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1,
+            "num_generations": 2, "max_completion_length": 4,
+        },
+    )  # fmt: skip
+    assert reward.asked == [HOSTILE] * 2
+    [ids] = chat.encode_prompts(tokenizer, [HOSTILE])
+    assert read
+    assert all(row == ids for row in read)
+    assert facts["trained_tokens"] == 2 * len(ids) + facts["generated_tokens"]
+
+
+def test_pairs_are_trained_up_to_their_own_end_token(
+    load: Load, pair_trainers: list[Any], tmp_path: Path
+) -> None:
+    """Answers that differ in white space or hold control tokens stay what they are."""
+    model, tokenizer = load(TRIMS)
+    pairs = pl.DataFrame(
+        {"prompt": ["Hi", HOSTILE], "chosen": ["Yes.", HOSTILE], "rejected": ["Yes.\n", END]}
+    )
+    pairwise.fit_pairs(
+        model, tokenizer, pairs, tmp_path, machine=CPU, train={"max_steps": 1}, lora={"r": 2}
+    )
+    dataset = pair_trainers[0].train_dataset
+    assert dataset["prompt_ids"][:] == chat.encode_prompts(tokenizer, pairs["prompt"].to_list())
+    for side in ("chosen", "rejected"):
+        for ids, text in zip(dataset[f"{side}_ids"], pairs[side], strict=True):
+            assert tokenizer.decode(ids) == text + END
+            assert ids.count(tokenizer.eos_token_id) == 1

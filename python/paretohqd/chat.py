@@ -27,6 +27,9 @@ BEFORE = "before"
 QUESTION, ANSWER, SYSTEM = "qwertz17question", "asdfgh29answer", "yxcvbn43system"
 """Contents to try a template with: words that no template writes itself."""
 
+CUT = "\U0010fffe\U0010ffff"
+"""Where `as_text` cuts: two code points that no text is made of, for they are no characters."""
+
 Row = tuple[list[int], list[int]]
 """Ids of a prompt, and of its answer with all that the template writes behind it."""
 
@@ -307,6 +310,42 @@ def holds_control(tokenizer: Any, texts: Sequence[str]) -> list[bool]:
     return [control.search(text) is not None for text in texts]
 
 
+def control_pattern(tokenizer: Any) -> re.Pattern[str]:
+    """Finds special tokens in texts."""
+    return _any_of(_special(tokenizer))
+
+
+def as_text(control: re.Pattern[str], text: str) -> str:
+    """A text for `encode_cut`, which will read control tokens in it as characters.
+
+    Args:
+        control: as `control_pattern` makes it for the tokenizer.
+        text: a prompt or an answer, before a template is filled in with it.
+    """
+    return CUT.join(_cut(control, text))
+
+
+def encode_cut(tokenizer: Any, *columns: Sequence[str], **more: Any) -> dict[str, list[Any]]:
+    """What a tokenizer makes of texts, or of pairs of texts, of which `as_text` made some parts.
+
+    Args:
+        tokenizer: any, with or without a chat template.
+        columns: n texts, or n first and n second ones.
+        more: what the tokenizer takes besides.
+    """
+    cut = [row for row, texts in enumerate(zip(*columns, strict=True)) if CUT in "".join(texts)]
+    whole = [[text.replace(CUT, "") for text in column] for column in columns]
+    found = dict(tokenizer(*whole, **more))
+    if cut:
+        # Words of such a list are read apart, and no word holds a control token.
+        words = [[column[row].split(CUT) for row in cut] for column in columns]
+        apart = tokenizer(*words, is_split_into_words=True, **more)
+        for key, rows in found.items():
+            for row, value in zip(cut, apart[key], strict=True):
+                rows[row] = value
+    return found
+
+
 def named_template(template: str | dict[str, str]) -> str:
     """The template that conversations without tools are written with.
 
@@ -391,7 +430,12 @@ def _pattern(tokenizer: Any, form: Form, *, answers: bool) -> re.Pattern[str]:
         written += tokenizer.chat_template
     own = form.opening + form.gap if answers else ""
     others = {token for token in added if token in written and token not in own}
-    tokens = {token for token in _special(tokenizer) | others if len(token) > 1}
+    return _any_of(_special(tokenizer) | others)
+
+
+def _any_of(tokens: Collection[str]) -> re.Pattern[str]:
+    """Of a single character, a token cannot be told from it."""
+    tokens = [token for token in tokens if len(token) > 1]
     longest_first = sorted(tokens, key=lambda token: (-len(token), token))
     return re.compile("|".join(map(re.escape, longest_first)) or "(?!)")
 

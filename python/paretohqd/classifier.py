@@ -5,6 +5,7 @@ torch and transformers are loaded when a `ClassifierReward` first scores.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.chat import as_text, control_pattern, encode_cut
 from paretohqd.loading import quiet, told
 
 Scores = NDArray[np.float64]
@@ -38,6 +40,7 @@ class _Loaded:
     """A model ready to score, with what was found out while loading it."""
 
     tokenizer: Any
+    control: re.Pattern[str]
     network: Any
     device: str
     limit: int
@@ -152,6 +155,7 @@ class ClassifierReward:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._loaded = _Loaded(
             tokenizer=tokenizer,
+            control=control_pattern(tokenizer),
             network=network.to(device).eval(),
             device=device,
             limit=int(min(self.max_length, tokenizer.model_max_length, positions)),
@@ -197,6 +201,8 @@ class ClassifierReward:
         return np.array([scores[text] for text in texts], dtype=np.float64)
 
     def _text(self, loaded: _Loaded, prompt: str, response: str) -> str:
+        # Control tokens are the template's; texts hold none.
+        prompt, response = (as_text(loaded.control, text) for text in (prompt, response))
         if self.template != "chat":
             return self.template.format(prompt=prompt, response=response)
         messages = [
@@ -211,11 +217,11 @@ class ClassifierReward:
         """Texts of one token length with their model inputs, shortest first."""
         # A chat template writes the special tokens itself.
         special = self.template != "chat"
-        encode = loaded.tokenizer
-        tokens = dict(encode(distinct, add_special_tokens=special, verbose=False))
+        tokens = encode_cut(loaded.tokenizer, distinct, add_special_tokens=special, verbose=False)
         long = [i for i, ids in enumerate(tokens["input_ids"]) if len(ids) > loaded.limit]
         if long:
-            cut = encode(
+            cut = encode_cut(
+                loaded.tokenizer,
                 [distinct[i] for i in long],
                 add_special_tokens=special,
                 truncation=True,

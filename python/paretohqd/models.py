@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -183,14 +183,19 @@ def check_trainable(spec: config.Model) -> chat.Form:
     return chat.find_form(tokenizer)
 
 
-def writes_date(spec: config.Model) -> bool:
-    """Whether the model's chat template writes the day that it is used on."""
-    with told(spec.name), quiet():
-        tokenizer = AutoTokenizer.from_pretrained(
-            base_folder(spec), revision=spec.revision or "main"
-        )
-    template = _template(spec) or tokenizer.chat_template
-    return template is not None and chat.needs_date(chat.named_template(template))
+def dated(spec: config.Model) -> config.Model:
+    """With today for the day that its chat template writes, if it writes one and none is given."""
+    if spec.date is not None:
+        return spec
+    template = _template(spec)
+    if template is None:
+        with told(spec.name), quiet():
+            template = AutoTokenizer.from_pretrained(
+                base_folder(spec), revision=spec.revision or "main"
+            ).chat_template
+    if template is None or not chat.needs_date(chat.named_template(template)):
+        return spec
+    return replace(spec, date=datetime.date.today().isoformat())
 
 
 def context_length(spec: config.Model) -> int:

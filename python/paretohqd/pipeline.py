@@ -80,10 +80,14 @@ def split(s: Session) -> Result:
         )
         for name in ("pool", "prompts", "held_out"):
             getattr(found, name).write_parquet(out / f"{name}.parquet")
+        texts = (found.pool[column].to_list() for column in ("prompt", "response"))
+        held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
+        if control := sum(held):
+            s.screen.line(f"  {control} rows hold control tokens, which are read as characters")
         for reason, count in found.dropped.items():
             if count:
                 s.screen.line(f"  left out: {count} rows ({reason})")
-        return {"rows": len(found.pool), "dropped": found.dropped}
+        return {"rows": len(found.pool), "dropped": found.dropped, "control_tokens": control}
 
     return s.alone(
         "data",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import gc
 import json
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Session:
         try:
             self.machine = self._find_machine()
             self._settle_template()
-            self.model_id = json.dumps(models.identity(settings.model), sort_keys=True)
+            self.model_id = json.dumps(models.identity(self.settings.model), sort_keys=True)
             self.objective_settings = dict(
                 zip(self.names, map(_identity, settings.objectives, self.rewards), strict=True)
             )
@@ -112,11 +112,10 @@ class Session:
 
     def _settle_template(self) -> None:
         """Refuse a template that cannot be trained with; the day that it writes stays the run's."""
-        spec = self.settings.model
-        if spec.date is None and models.writes_date(spec):
+        spec = models.dated(self.settings.model)
+        if spec != self.settings.model:
             if self.folder.rank == 0 and self.folder.read_json("template.json") is None:
-                today = datetime.date.today().isoformat()
-                self.folder.write_json("template.json", {"date": today})
+                self.folder.write_json("template.json", {"date": spec.date})
             self.folder.barrier()
             spec = dataclasses.replace(spec, date=self.folder.read_json("template.json")["date"])
             self.settings = dataclasses.replace(self.settings, model=spec)
@@ -153,7 +152,7 @@ def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
     from accelerate import PartialState
 
     # One process may sample for hours while the others wait for it.
-    state = PartialState(cpu=device == "cpu", timeout=datetime.timedelta(days=7))
+    state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     return state.process_index, state.num_processes, state.wait_for_everyone
 
 

@@ -50,6 +50,10 @@ def fine_tune(
     """
     train, lora = bench.train_settings(stage), bench.settings.lora
     rows = rows.select(c for c in ("prompt", "response", chat.BEFORE) if c in rows.columns)
+    if chat.BEFORE in rows.columns and not chat.find_form(bench.tokenizer()).system:
+        bench.notes["system messages"] = (
+            "stand before the user's text: the chat template writes none"
+        )
     rows = _fitting(bench, rows, train["max_length"], label)
     lengths = chat.row_lengths(bench.tokenizer(), rows, train["max_length"])
     batch = batch_size(train)

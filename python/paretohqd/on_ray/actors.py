@@ -131,6 +131,7 @@ def generate(
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
         raise ValueError(f"adapter {adapter}: holds no adapter_config.json")
+    model = models.dated(model)
     lengths = [len(ids) for ids in chat.encode_prompts(models.load_tokenizer(model), prompts)]
     generation.check_room(lengths, max_new_tokens, models.context_length(model))
     rows = pl.DataFrame({"row": range(len(prompts)), "prompt": prompts}, schema=_PROMPTS)
