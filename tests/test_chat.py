@@ -5,15 +5,21 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import io
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+import tokenizers
 import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
+from tokenizers.processors import TemplateProcessing
+from transformers import PreTrainedTokenizerFast
 from trl import SFTTrainer
 
 import small_run
@@ -502,3 +508,93 @@ def test_pairs_are_trained_up_to_their_own_end_token(
         for ids, text in zip(dataset[f"{side}_ids"], pairs[side], strict=True):
             assert tokenizer.decode(ids) == text + END
             assert ids.count(tokenizer.eos_token_id) == 1
+
+
+def test_answers_that_the_template_leaves_no_place_for_are_refused_before_any_work(
+    parts: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "data.parquet"
+    frame = pl.read_parquet(parts / "data.parquet")
+    frame.with_columns(response=pl.lit("<think>Hm.</think> ") + pl.col("response")).write_parquet(
+        source
+    )
+    chosen = small_run.settings(
+        parts, "run", data__source=str(source), model__chat_template=NO_THINK
+    )
+    chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"))
+    with pytest.raises(ValueError, match=r"answers open with a thought \(first: row 0\), and the"):
+        small_run.do(chosen)
+    assert not (tmp_path / "run" / "stage1").exists()
+
+
+def test_reward_models_do_not_read_the_clock(tmp_path: Path) -> None:
+    folder = tiny_classifier(tmp_path)
+    (folder / "chat_template.jinja").write_text(DATED)
+    reward = ClassifierReward(name="r", model=str(folder), device="cpu")
+    assert reward._text(reward.load(), "Hi", "Yes.").startswith("Today: 26 Jul 2024\n")
+
+
+@pytest.mark.parametrize(
+    ("template", "twice"),
+    [
+        ("<|im_start|>{prompt} {response}", "<|im_start|>"),
+        ("{prompt} {response}<|im_end|>", "<|im_end|>"),
+        ("{prompt}<|im_end|><|im_start|>{response}", None),
+    ],
+)
+def test_a_reward_template_leaves_to_the_tokenizer_what_that_adds(
+    tmp_path: Path, template: str, twice: str | None
+) -> None:
+    folder = tiny_classifier(tmp_path)
+    tokenizer = tiny_tokenizer()
+    ids = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (TURN, END)]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{TURN} $A {END}", special_tokens=ids
+    )
+    tokenizer.save_pretrained(folder)
+    reward = ClassifierReward(name="r", model=str(folder), template=template, device="cpu")
+    if twice is None:
+        assert np.isfinite(reward.score(["Hi"], [HOSTILE])).all()
+        return
+    with pytest.raises(ValueError, match=f"^template writes {re.escape(twice)}, which the tok"):
+        reward.load()
+
+
+def test_declared_end_tokens_end_no_answer_from_within(
+    load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
+) -> None:
+    """One that is neither special nor the template's."""
+    model, tokenizer = load()
+    tokenizer.add_tokens(["<|halt|>"])
+    model.resize_token_embeddings(len(tokenizer))
+    halt = tokenizer.convert_tokens_to_ids("<|halt|>")
+    model.generation_config.eos_token_id = [halt, tokenizer.eos_token_id]
+    rows = pl.DataFrame({"prompt": ["Hi"], "response": ["A <|halt|> here."]})
+    fit(lambda: (model, tokenizer), rows, tmp_path)
+    [example] = sft_trainers[0].train_dataset
+    assert tokenizer.decode(trained(tokenizer, example)) == f"A <|halt|> here.{END}"
+    assert halt not in example["input_ids"]
+
+
+@pytest.mark.parametrize("scheme", ["first", "always"])
+def test_tokenizers_that_put_a_space_before_texts(scheme: str) -> None:
+    """SentencePiece's kind: pieces of a text that is cut get no space of their own."""
+    words = Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    words.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    special = [TURN, END, "<|pad|>", "<unk>"]
+    trainer = trainers.BpeTrainer(special_tokens=special, show_progress=False)
+    words.train_from_iterator([*sentences()[::9], HOSTILE, INSTRUCT, "\n\n"], trainer)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words, eos_token=END, pad_token="<|pad|>", unk_token="<unk>",
+        chat_template=INSTRUCT, clean_up_tokenization_spaces=False,
+    )  # fmt: skip
+    texts = ["I like good tea", HOSTILE, "a\n\nb"]
+    for prompt in texts:
+        for answer in [*texts, "\n\nyes"]:
+            [(start, rest)] = chat.encode_rows(tokenizer, [prompt], [answer])
+            assert tokenizer.decode(start).removeprefix(" ") == f"[INST] {prompt} [/INST]"
+            # The decoder leaves out the first space.
+            assert tokenizer.convert_ids_to_tokens(rest)[0].startswith("\u2581")
+            assert tokenizer.decode(rest) == f"{answer} {END}"
+            assert rest.count(tokenizer.eos_token_id) == 1

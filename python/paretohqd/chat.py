@@ -27,6 +27,10 @@ BEFORE = "before"
 QUESTION, ANSWER, SYSTEM = "qwertz17question", "asdfgh29answer", "yxcvbn43system"
 """Contents to try a template with: words that no template writes itself."""
 
+NO_CLOCK = datetime.date(2024, 7, 26)
+"""The day for reward models whose template asks for one, so that a text gets one score on every
+day: what Llama 3's template writes where it has no clock."""
+
 CUT = "\U0010fffe\U0010ffff"
 """Where `as_text` cuts: two code points that no text is made of, for they are no characters."""
 
@@ -224,8 +228,8 @@ def encode_rows(
         prompts: n user messages.
         responses: n answers.
         before: a system message for each; an empty one is none.
-        stop: ids of which one ends each answer: the tokenizer's end token where the template
-            writes none of them.
+        stop: ids of which one ends each answer, and none stands in it: the tokenizer's end token
+            where the template writes none of them.
 
     Raises:
         ValueError: a template that no training text can be made with, or as `check_answers`.
@@ -236,7 +240,7 @@ def encode_rows(
     check_answers(form, responses)
     ended = not stop or set(_encoded(tokenizer, [form.tail])[0]) & set(stop)
     tail = form.tail if ended else tokenizer.eos_token
-    control = _pattern(tokenizer, form, answers=True)
+    control = _pattern(tokenizer, form, answers=True, stop=stop)
     starts = _prompts(tokenizer, form, prompts, before)
     ends = []
     for response in responses:
@@ -292,10 +296,17 @@ def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
     return frame.select(keys).join(table, on=keys, how="left", maintain_order="left")["length"]
 
 
-def frame_rows(tokenizer: Any, rows: pl.DataFrame, response: str = "response") -> list[Row]:
+def frame_rows(
+    tokenizer: Any,
+    rows: pl.DataFrame,
+    response: str = "response",
+    *,
+    stop: Collection[int] = (),
+) -> list[Row]:
     """`encode_rows` of a frame's columns prompt, `response` and perhaps before."""
     before = rows[BEFORE].to_list() if BEFORE in rows.columns else None
-    return encode_rows(tokenizer, rows["prompt"].to_list(), rows[response].to_list(), before)
+    texts = (rows[column].to_list() for column in ("prompt", response))
+    return encode_rows(tokenizer, *texts, before, stop=stop)
 
 
 def row_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> list[int]:
@@ -344,6 +355,25 @@ def encode_cut(tokenizer: Any, *columns: Sequence[str], **more: Any) -> dict[str
             for row, value in zip(cut, apart[key], strict=True):
                 rows[row] = value
     return found
+
+
+def check_added(tokenizer: Any, template: str) -> None:
+    """Refuse a reward model's template that writes what its tokenizer adds at the ends by itself.
+
+    Raises:
+        ValueError: such a token; it would stand there twice.
+    """
+    text = template.format(prompt="a", response="b")
+    bare, full = (tokenizer(text, add_special_tokens=more)["input_ids"] for more in (False, True))
+    place = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
+    first, last = full[:place], full[place + len(bare) :]
+    twice = first if bare[: len(first)] == first else []
+    twice += last if bare[len(bare) - len(last) :] == last else []
+    if twice:
+        raise ValueError(
+            f"template writes {' '.join(tokenizer.convert_ids_to_tokens(twice))}, which the "
+            "tokenizer adds itself: leave it out"
+        )
 
 
 def named_template(template: str | dict[str, str]) -> str:
@@ -406,7 +436,8 @@ def _prompts(
             prompt, first = f"{first}\n\n{prompt}", ""
         texts = [_cut(control, text) for text in (prompt, first)]
         # Stands for the cuts while the template is filled in, and in no text.
-        mark = next(c for c in map(chr, range(0xE000, 0xF900)) if c not in prompt + first)
+        taken = (prompt, first, tokenizer.chat_template)
+        mark = next(c for c in map(chr, range(0xE000, 0xF900)) if not any(c in t for t in taken))
         chat = asked(*(mark.join(pieces) for pieces in texts))
         text = _rendered(tokenizer, chat, add_generation_prompt=True) + form.start
         found.append(text.split(mark))
@@ -418,19 +449,23 @@ def _special(tokenizer: Any) -> set[str]:
     return {*tokenizer.all_special_tokens, *(token.content for token in added if token.special)}
 
 
-def _pattern(tokenizer: Any, form: Form, *, answers: bool) -> re.Pattern[str]:
-    """Finds control tokens in texts: special ones, and others that the template writes.
+def _pattern(
+    tokenizer: Any, form: Form, *, answers: bool, stop: Collection[int] = ()
+) -> re.Pattern[str]:
+    """Finds control tokens in texts: special ones, those that end texts, and the template's others.
 
     Of the others an answer may hold those of thoughts and tools: only what every conversation is
     made of is the template's alone.
     """
-    added = {t.content for t in tokenizer.added_tokens_decoder.values() if t.content.strip()}
+    known = tokenizer.added_tokens_decoder
+    added = {token.content for token in known.values() if token.content.strip()}
+    ends = {known[token].content for token in stop if token in known}
     written = _rendered(tokenizer, [*asked(QUESTION), {"role": "assistant", "content": ANSWER}])
     if not answers:
         written += tokenizer.chat_template
     own = form.opening + form.gap if answers else ""
     others = {token for token in added if token in written and token not in own}
-    return _any_of(_special(tokenizer) | others)
+    return _any_of(_special(tokenizer) | ends | others)
 
 
 def _any_of(tokens: Collection[str]) -> re.Pattern[str]:

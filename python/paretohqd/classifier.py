@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.chat import as_text, control_pattern, encode_cut
+from paretohqd.chat import (
+    NO_CLOCK,
+    as_text,
+    check_added,
+    control_pattern,
+    encode_cut,
+    named_template,
+    with_date,
+)
 from paretohqd.loading import quiet, told
 
 Scores = NDArray[np.float64]
@@ -116,7 +124,7 @@ class ClassifierReward:
         Raises:
             ValueError: The checkpoint lacks weights of the classifier (as a language model does,
                 whose score head would be random), several outputs and none chosen, no such output,
-                or no chat template.
+                no chat template, or a template with tokens that the tokenizer adds itself.
         """
         if self._loaded is not None:
             return self._loaded
@@ -139,6 +147,11 @@ class ClassifierReward:
                 f"{model} has no chat template: pass template= as a format string with "
                 "{prompt} and {response}, as its model card shows it"
             )
+        if self.template == "chat":
+            template = named_template(tokenizer.chat_template)
+            tokenizer.chat_template = with_date(template, NO_CLOCK)
+        else:
+            check_added(tokenizer, self.template)
         if report["missing_keys"]:
             raise ValueError(
                 f"{model} is no trained classifier: its checkpoint lacks "

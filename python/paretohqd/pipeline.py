@@ -80,6 +80,7 @@ def split(s: Session) -> Result:
         )
         for name in ("pool", "prompts", "held_out"):
             getattr(found, name).write_parquet(out / f"{name}.parquet")
+        chat.check_answers(chat.find_form(tokenizer), found.pool["response"].to_list())
         texts = (found.pool[column].to_list() for column in ("prompt", "response"))
         held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
         if control := sum(held):

@@ -205,7 +205,7 @@ def _dataset(tokenizer: Any, rows: pl.DataFrame, stop: Sequence[int]) -> Dataset
     Templates write a newline or more behind an end token, which a sampled answer never gets to.
     """
     ids, labels = [], []
-    for prompt, rest in frame_rows(tokenizer, rows):
+    for prompt, rest in frame_rows(tokenizer, rows, stop=stop):
         answer = until_end(rest, stop)
         ids.append(prompt + rest)
         labels.append([IGNORED] * len(prompt) + answer + [IGNORED] * (len(rest) - len(answer)))

@@ -45,7 +45,7 @@ def text_lengths(tokenizer: Any, pairs: pl.DataFrame, stop: Sequence[int]) -> ND
     if pairs.is_empty():
         return sizes
     for place, side in enumerate(SIDES):
-        rows = frame_rows(tokenizer, pairs, side)
+        rows = frame_rows(tokenizer, pairs, side, stop=stop)
         sizes[:, place] = [len(start) + len(until_end(rest, stop)) for start, rest in rows]
     return sizes
 

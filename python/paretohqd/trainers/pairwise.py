@@ -227,7 +227,10 @@ class PairTrainer(DPOTrainer):  # type: ignore[misc]
         prompts = [talk[-1]["content"] for talk in dataset["prompt"]]
         for side in SIDES:
             rows = encode_rows(
-                processing_class, prompts, [talk[0]["content"] for talk in dataset[side]]
+                processing_class,
+                prompts,
+                [talk[0]["content"] for talk in dataset[side]],
+                stop=self.stop,
             )
             ids["prompt_ids"] = [start for start, _ in rows]
             ids[f"{side}_ids"] = [until_end(rest, self.stop) for _, rest in rows]
