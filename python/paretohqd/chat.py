@@ -305,8 +305,8 @@ def frame_rows(
 ) -> list[Row]:
     """`encode_rows` of a frame's columns prompt, `response` and perhaps before."""
     before = rows[BEFORE].to_list() if BEFORE in rows.columns else None
-    texts = (rows[column].to_list() for column in ("prompt", response))
-    return encode_rows(tokenizer, *texts, before, stop=stop)
+    prompts, responses = rows["prompt"].to_list(), rows[response].to_list()
+    return encode_rows(tokenizer, prompts, responses, before, stop=stop)
 
 
 def row_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> list[int]:
