@@ -18,16 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.chat import (
-    NO_CLOCK,
-    as_text,
-    check_added,
-    control_pattern,
-    encode_cut,
-    named_template,
-    with_date,
-)
+from paretohqd.control_tokens import as_text, control_pattern, encode_cut
 from paretohqd.loading import quiet, told
+from paretohqd.templates import NO_CLOCK, check_added, named_template, with_date
 
 Scores = NDArray[np.float64]
 

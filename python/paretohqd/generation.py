@@ -18,10 +18,11 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from paretohqd.chat import encode_prompts, find_form, stop_tokens
+from paretohqd.chat import encode_prompts, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import positions
 from paretohqd.stages import hash_path
+from paretohqd.templates import find_form
 
 Progress = Callable[[int, int], None]
 

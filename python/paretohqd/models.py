@@ -26,7 +26,7 @@ from transformers import (
     GgufConfig,
 )
 
-from paretohqd import chat, config, embedded
+from paretohqd import chat, config, embedded, templates
 from paretohqd.loading import quiet, told
 from paretohqd.stages import hash_path
 
@@ -138,9 +138,9 @@ def load_tokenizer(spec: config.Model) -> Any:
             f"model {spec.name}: its tokenizer has no chat template: set model.chat_template"
         )
     try:
-        template = chat.named_template(tokenizer.chat_template)
-        tokenizer.chat_template = chat.with_date(template, _day(spec))
-        chat.check_template(tokenizer)
+        template = templates.named_template(tokenizer.chat_template)
+        tokenizer.chat_template = templates.with_date(template, _day(spec))
+        templates.check_template(tokenizer)
     except ValueError as error:
         raise ValueError(f"model {spec.name}: {error}") from error
     if tokenizer.eos_token is None:
@@ -160,14 +160,14 @@ def _day(spec: config.Model) -> datetime.date:
         raise ValueError(f"date: expected a day as YYYY-MM-DD, got {spec.date!r}") from None
 
 
-def check_trainable(spec: config.Model) -> chat.Form:
+def check_trainable(spec: config.Model) -> templates.Form:
     """Refuse a base that no answers could be trained with, before its weights are loaded.
 
     Returns:
         What its template writes around an answer.
 
     Raises:
-        ValueError: as `load_tokenizer` and `chat.check_trainable`.
+        ValueError: as `load_tokenizer` and `templates.check_trainable`.
     """
     tokenizer, folder, revision = load_tokenizer(spec), base_folder(spec), spec.revision or "main"
     with told(spec.name), quiet():
@@ -177,10 +177,10 @@ def check_trainable(spec: config.Model) -> chat.Form:
         except OSError:  # none is stored: transformers makes one of the model's configuration
             generation = GenerationConfig.from_model_config(found)
     try:
-        chat.check_trainable(tokenizer, chat.stop_ids(tokenizer, generation.eos_token_id))
+        templates.check_trainable(tokenizer, chat.stop_ids(tokenizer, generation.eos_token_id))
     except ValueError as error:
         raise ValueError(f"model {spec.name}: {error}") from error
-    return chat.find_form(tokenizer)
+    return templates.find_form(tokenizer)
 
 
 def dated(spec: config.Model) -> config.Model:
@@ -193,7 +193,7 @@ def dated(spec: config.Model) -> config.Model:
             template = AutoTokenizer.from_pretrained(
                 base_folder(spec), revision=spec.revision or "main"
             ).chat_template
-    if template is None or not chat.needs_date(chat.named_template(template)):
+    if template is None or not templates.needs_date(templates.named_template(template)):
         return spec
     return replace(spec, date=datetime.date.today().isoformat())
 

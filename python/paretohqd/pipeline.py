@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import torch
 
-from paretohqd import chat, config, data, evaluation, models, scoring, training
+from paretohqd import chat, config, data, evaluation, models, scoring, templates, training
 from paretohqd.answers import answer, sample
 from paretohqd.pages.report import write_report
 from paretohqd.progress import Screen
@@ -80,7 +80,7 @@ def split(s: Session) -> Result:
         )
         for name in ("pool", "prompts", "held_out"):
             getattr(found, name).write_parquet(out / f"{name}.parquet")
-        chat.check_answers(chat.find_form(tokenizer), found.pool["response"].to_list())
+        templates.check_answers(templates.find_form(tokenizer), found.pool["response"].to_list())
         texts = (found.pool[column].to_list() for column in ("prompt", "response"))
         held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
         if control := sum(held):

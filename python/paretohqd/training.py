@@ -20,7 +20,6 @@ from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
 from paretohqd.chat import (
-    check_trainable,
     frame_rows,
     prompt_lengths,
     stop_tokens,
@@ -29,6 +28,7 @@ from paretohqd.chat import (
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
 from paretohqd.strict import check_keys, check_values
+from paretohqd.templates import check_trainable
 
 RESERVED = (
     "output_dir",

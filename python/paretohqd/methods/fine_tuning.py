@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import chat, training
+from paretohqd import chat, templates, training
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.stages import hash_frame, hash_path
 
@@ -50,7 +50,7 @@ def fine_tune(
     """
     train, lora = bench.train_settings(stage), bench.settings.lora
     rows = rows.select(c for c in ("prompt", "response", chat.BEFORE) if c in rows.columns)
-    if chat.BEFORE in rows.columns and not chat.find_form(bench.tokenizer()).system:
+    if chat.BEFORE in rows.columns and not templates.find_form(bench.tokenizer()).system:
         bench.notes["system messages"] = (
             "stand before the user's text: the chat template writes none"
         )

@@ -21,9 +21,10 @@ from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
 from paretohqd import training
-from paretohqd.chat import asked, check_trainable, encode_rows, stop_tokens, until_end
+from paretohqd.chat import encode_rows, stop_tokens, until_end
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
+from paretohqd.templates import asked, check_trainable
 from paretohqd.trainers.pair_tokens import SIDES, pair_lengths, text_lengths, trained_tokens
 from paretohqd.training import (
     LORA_DEFAULTS,

@@ -1,0 +1,96 @@
+"""What reward models read of texts that hold control tokens, and of templates."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers.processors import TemplateProcessing
+
+from paretohqd import control_tokens
+from paretohqd.classifier import ClassifierReward
+from shapes import (
+    DATED,
+    END,
+    HOSTILE,
+    TURN,
+)
+from tiny import tiny_classifier, tiny_tokenizer
+
+
+@pytest.mark.parametrize("template", ["chat", "{prompt}<|pad|>{response}"])
+def test_reward_models_read_control_tokens_in_texts_as_characters(
+    causal: Path, tmp_path: Path, template: str
+) -> None:
+    folder = tiny_classifier(tmp_path)
+    reward = ClassifierReward(name="r", model=str(folder), template=template, device="cpu")
+    loaded = reward.load()
+    texts = [reward._text(loaded, *pair) for pair in (("Hi", "Yes."), (HOSTILE, "<|pad|>Yes."))]
+    [(_, plain), (_, hostile)] = reward._batches(loaded, texts, texts)
+    tokenizer = loaded.tokenizer
+    control = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
+    for inputs in (plain, hostile):
+        [ids], [mask] = inputs["input_ids"], inputs["attention_mask"]
+        assert len(mask) == len(ids)
+        inputs["control"] = [[i for i in ids if i in control]]
+    assert plain["control"] == hostile["control"], "those of the template"
+    text = tokenizer.decode(hostile["input_ids"][0])
+    assert HOSTILE in text
+    assert "<|pad|>Yes." in text
+    scores = reward.score(["Hi", HOSTILE], ["Yes.", "<|pad|>Yes."])
+    assert scores[0] == pytest.approx(reward.score(["Hi"], ["Yes."])[0], rel=1e-5)
+    short = dataclasses.replace(reward, max_length=20)
+    with pytest.warns(UserWarning, match="lose their beginning"):
+        short.score([HOSTILE], ["Yes."])
+    assert short.truncated == 1
+
+
+def test_pairs_of_texts_are_cut_too() -> None:
+    tokenizer = tiny_tokenizer()
+    control = control_tokens.control_pattern(tokenizer)
+    texts = ["a", HOSTILE]
+    first, second = [
+        [control_tokens.as_text(control, text) for text in texts[::s]] for s in (1, -1)
+    ]
+    found = control_tokens.encode_cut(tokenizer, first, second, add_special_tokens=True)[
+        "input_ids"
+    ]
+    ends = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
+    assert not {i for row in found for i in row} & set(ends)
+    assert [tokenizer.decode(row) for row in found] == ["a" + HOSTILE, HOSTILE + "a"]
+
+
+def test_reward_models_do_not_read_the_clock(tmp_path: Path) -> None:
+    folder = tiny_classifier(tmp_path)
+    (folder / "chat_template.jinja").write_text(DATED)
+    reward = ClassifierReward(name="r", model=str(folder), device="cpu")
+    assert reward._text(reward.load(), "Hi", "Yes.").startswith("Today: 26 Jul 2024\n")
+
+
+@pytest.mark.parametrize(
+    ("template", "twice"),
+    [
+        ("<|im_start|>{prompt} {response}", "<|im_start|>"),
+        ("{prompt} {response}<|im_end|>", "<|im_end|>"),
+        ("{prompt}<|im_end|><|im_start|>{response}", None),
+    ],
+)
+def test_a_reward_template_leaves_to_the_tokenizer_what_that_adds(
+    tmp_path: Path, template: str, twice: str | None
+) -> None:
+    folder = tiny_classifier(tmp_path)
+    tokenizer = tiny_tokenizer()
+    ids = [(token, tokenizer.convert_tokens_to_ids(token)) for token in (TURN, END)]
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=f"{TURN} $A {END}", special_tokens=ids
+    )
+    tokenizer.save_pretrained(folder)
+    reward = ClassifierReward(name="r", model=str(folder), template=template, device="cpu")
+    if twice is None:
+        assert np.isfinite(reward.score(["Hi"], [HOSTILE])).all()
+        return
+    with pytest.raises(ValueError, match=f"^template writes {re.escape(twice)}, which the tok"):
+        reward.load()
