@@ -14,12 +14,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 from trl import SFTTrainer
 
 import small_run
 from counted_rewards import vowels
-from paretohqd import chat, generation, models, pipeline, templates, training
+from paretohqd import chat, control_tokens, generation, models, pipeline, templates, training
 from paretohqd.config import Model
 from paretohqd.likelihood import encode_answers
 from paretohqd.progress import Screen
@@ -295,3 +295,17 @@ def test_tokenizers_that_put_a_space_before_texts(scheme: str) -> None:
             assert tokenizer.convert_ids_to_tokens(rest)[0].startswith("\u2581")
             assert tokenizer.decode(rest) == f"{answer} {END}"
             assert rest.count(tokenizer.eos_token_id) == 1
+
+
+def test_tokenizers_written_in_python() -> None:
+    tokenizer = ByT5Tokenizer(extra_ids=0)
+    tokenizer.chat_template = CHAT_TEMPLATE.replace(END, "</s>").replace(TURN, "<pad>")
+    text = HOSTILE.replace(END, "</s>").replace(TURN, "<pad>")
+    [(start, rest)] = chat.encode_rows(tokenizer, [text], [text], [text])
+    end, turn = tokenizer.convert_tokens_to_ids(["</s>", "<pad>"])
+    assert (start.count(end), start.count(turn), rest.count(end), rest.count(turn)) == (2, 3, 1, 0)
+    assert tokenizer.decode(rest) == f"{text}</s>"  # its end token takes white space behind it
+    control = control_tokens.control_pattern(tokenizer)
+    cut = [control_tokens.as_text(control, text)]
+    [ids] = control_tokens.encode_cut(tokenizer, cut)["input_ids"]
+    assert ids.count(end) == 1, "the one that the tokenizer adds"
