@@ -44,10 +44,14 @@ class FakeGguf:
 
     def __init__(self, source: Path) -> None:
         self.source, self.calls, self.fail = source, 0, False
+        self.missing: set[str] = set()
 
-    def from_pretrained(self, *args: Any, **more: Any) -> FakeGguf:
+    base_model_prefix = ""
+
+    def from_pretrained(self, *args: Any, output_loading_info: bool = False, **more: Any) -> Any:
         self.calls += 1
-        return self
+        report = {"missing_keys": self.missing, "unexpected_keys": set()}
+        return (self, report) if output_loading_info else self
 
     def save_pretrained(self, folder: Path) -> None:
         shutil.copytree(self.source, folder, dirs_exist_ok=True)
