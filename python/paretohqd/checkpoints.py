@@ -17,51 +17,55 @@ DERIVED = re.compile(
 """Stored by some checkpoints though the architecture computes it, or another head reads it."""
 
 
-def check_config(name: str, config: Any, *, head: str) -> None:
-    """Refuse architectures that are not read as they are meant.
+def check_decoder(name: str, config: Any) -> None:
+    """Refuse what is no language model of text, by its configuration alone.
 
     Args:
         name: the model's, for the message.
         config: its transformers configuration.
-        head: what it is loaded for: "CausalLM" or "SequenceClassification".
 
     Raises:
-        ValueError: quantised weights, or a checkpoint of another head; of a language model also an
-            encoder with a decoder, or inputs other than text.
+        ValueError: quantised weights, an encoder, inputs other than text, or a checkpoint of
+            another head.
     """
-    if getattr(config, "quantization_config", None) is not None:
-        raise ValueError(
-            f"model {name}: its weights are quantised (quantization_config), and adapters or scores "
-            "on top of them are untested here: take the checkpoint that it was made from"
-        )
-    if head == "CausalLM":
-        _check_decoder(name, config)
-    declared = getattr(config, "architectures", None) or []
-    heads = {part for text in declared for part in re.findall(r"[a-z\d]For([A-Z]\w*)", text)}
-    if heads and head not in heads:
-        raise ValueError(
-            f"model {name}: is saved as {', '.join(declared)}, and would be read as a "
-            f"{'language model' if head == 'CausalLM' else 'reward model'} (...For{head}), which "
-            "computes something else: take a checkpoint with that head"
-        )
-
-
-def _check_decoder(name: str, config: Any) -> None:
+    check_plain(name, config)
+    kind = config.model_type
     if getattr(config, "is_encoder_decoder", False):
         raise ValueError(
-            f"model {name}: {config.model_type} is an encoder with a decoder: take a language model "
-            "that is a decoder alone (...ForCausalLM)"
+            f"model {name}: {kind} is an encoder with a decoder: take a language model that is a "
+            "decoder alone (...ForCausalLM)"
         )
     if getattr(config, "is_decoder", None) is False:  # only architectures that can be either say
         raise ValueError(
-            f"model {name}: {config.model_type} is an encoder (is_decoder is false): take a language "
-            "model (...ForCausalLM)"
+            f"model {name}: {kind} is an encoder (is_decoder is false): take a language model "
+            "(...ForCausalLM)"
         )
     if config.get_text_config(decoder=True) is not config:
         inside = [key for key in config.sub_configs if getattr(config, key, None) is not None]
         raise ValueError(
-            f"model {name}: {config.model_type} reads more than text ({', '.join(inside)}): take the "
-            "text-only checkpoint of that model (...ForCausalLM)"
+            f"model {name}: {kind} reads more than text ({', '.join(inside)}): take the text-only "
+            "checkpoint of that model (...ForCausalLM)"
+        )
+    check_head(name, config, "CausalLM")
+
+
+def check_plain(name: str, config: Any) -> None:
+    """Refuse quantised weights, which some machines round in one way and some in another."""
+    if getattr(config, "quantization_config", None) is not None:
+        raise ValueError(
+            f"model {name}: its weights are quantised (quantization_config), and what that changes "
+            "is not measured here: take the checkpoint that it was made from"
+        )
+
+
+def check_head(name: str, config: Any, head: str) -> None:
+    """Refuse a checkpoint that was saved with another head than ...For`head`."""
+    declared = getattr(config, "architectures", None) or []
+    heads = {part for text in declared for part in re.findall(r"[a-z\d]For([A-Z]\w*)", text)}
+    if heads and head not in heads:
+        raise ValueError(
+            f"model {name}: is saved as {', '.join(declared)}, and would be read as one "
+            f"...For{head}, which computes something else: take a checkpoint with that head"
         )
 
 

@@ -81,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--prompt", default="prompt", metavar="COLUMN")
     score.add_argument("--response", default="response", metavar="COLUMN")
     score.add_argument("--template", help="text with {prompt} and {response}, for reward models")
+    score.add_argument(
+        "--pair", action=argparse.BooleanOptionalAction,
+        help="give reward models prompt and answer as a pair of texts, or as one (found out)",
+    )  # fmt: skip
     score.set_defaults(work=_score)
 
     run = commands.add_parser("run", help="do a whole run, or go on with it")
@@ -126,9 +130,12 @@ def _score(parsed: argparse.Namespace) -> None:
     if parsed.output.exists() and parsed.output.samefile(parsed.input):
         raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
     embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
-    if parsed.template and all(embedded):
-        raise ValueError("--template is for reward models: the embedded scorers take none")
-    options = {"template": parsed.template} if parsed.template else {}
+    given = {"template": parsed.template, "pair": parsed.pair}
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and all(embedded):
+        raise ValueError(
+            f"--{next(iter(options))} is for reward models: the embedded scorers take none"
+        )
     rewards = [
         scoring.make_reward(name=name, scorer=what)
         if inside

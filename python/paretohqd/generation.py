@@ -282,9 +282,7 @@ def _decode_batch(
     return answers
 
 
-def _read_once(
-    model: Any, tokens: torch.Tensor, mask: torch.Tensor, samples: int
-) -> DynamicCache | None:
+def _read_once(model: Any, tokens: torch.Tensor, mask: torch.Tensor, samples: int) -> Any:
     """What a model remembers of all prompts but their last tokens, once for each of the samples.
 
     None where that cannot be repeated exactly, so that each answer's prompt is read for itself: a
@@ -302,7 +300,7 @@ def _read_once(
         use_cache=True,
         logits_to_keep=1,
     )
-    cache = getattr(read, "past_key_values", None)
+    cache: Any = getattr(read, "past_key_values", None)
     known = DynamicCache.__module__
     if type(cache) is not DynamicCache or any(type(x).__module__ != known for x in cache.layers):
         return None

@@ -23,19 +23,12 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     GgufConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
 )
 
 from paretohqd import checkpoints, config, embedded
 from paretohqd.loading import quiet, told
+from paretohqd.reading import check_reading
 from paretohqd.stages import hash_path
-
-
-ROUNDING = 2.0
-"""Mean difference of logits that rounding may make, in their standard deviation times the root of
-the number format's unit: 7e-4 deviations in float32 and .18 in bfloat16, where the embedded model
-has 1e-6 and .015."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +119,7 @@ def load_base(spec: config.Model, *, device: str, dtype: torch.dtype) -> tuple[A
     checkpoints.check_vocabulary(spec.name, tokenizer, model, example)
     ends = model.generation_config.eos_token_id
     model = model.to(device).eval()
-    _check_reading(spec.name, model, example, tokenizer.pad_token_id)
+    check_reading(spec.name, model, example, tokenizer.pad_token_id)
     # Penalties and the like that a checkpoint ships would act on what is sampled here, unsaid.
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
@@ -144,69 +137,11 @@ def _example(tokenizer: Any) -> list[int]:
     return ids
 
 
-class _Forced(LogitsProcessor):  # type: ignore[misc]
-    """Keeps the predictions of each step, and takes given tokens whatever they are."""
-
-    def __init__(self, tokens: list[int]) -> None:
-        self.tokens, self.seen = tokens, list[torch.Tensor]()
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        self.seen.append(scores.float())
-        taken = torch.full_like(scores, -torch.inf)
-        taken[:, self.tokens[len(self.seen) - 1]] = 0
-        return taken
-
-
-@torch.inference_mode()
-def _check_reading(name: str, model: Any, ids: list[int], pad: int) -> None:
-    """Refuse a model that predicts otherwise token by token, beside a longer prompt, than at once.
-
-    Training and likelihoods read a whole text at once, sampling reads a padded prompt and goes on
-    from a cache. The two are one function if the model looks at no later token, heeds the mask,
-    and remembers all it needs. That is told by trying, not by the architecture's name.
-
-    Raises:
-        ValueError: the predictions differ beyond rounding, or are no numbers.
-    """
-    steps = min(4, len(ids) - 1)
-    start, forced = ids[:-steps], _Forced(ids[-steps:])
-    rows = torch.tensor([[pad] * 3 + start, ids[:1] * 3 + start], device=model.device)
-    mask = torch.ones_like(rows)
-    mask[0, :3] = 0
-    model.generation_config = GenerationConfig()  # no end tokens either
-    with told(name), quiet():
-        whole = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits
-        model.generate(
-            input_ids=rows,
-            attention_mask=mask,
-            generation_config=GenerationConfig(
-                do_sample=False, max_new_tokens=steps, pad_token_id=pad
-            ),
-            logits_processor=LogitsProcessorList([forced]),
-        )
-    expected = whole[0, -steps - 1 : -1].float()
-    if not expected.isfinite().all():
-        raise ValueError(
-            f"model {name}: its predictions in {str(model.dtype).removeprefix('torch.')} are no "
-            "numbers: its weights are damaged, or need another precision"
-        )
-    # A mean, for one rounding may send a token to another expert.
-    apart = (torch.stack([scores[0] for scores in forced.seen]) - expected).abs().mean()
-    apart = float(apart / whole.float().std().clamp(min=torch.finfo(torch.float32).tiny))
-    if not apart <= ROUNDING * torch.finfo(model.dtype).eps ** 0.5:
-        raise ValueError(
-            f"model {name}: what it predicts token by token, beside a longer prompt, is not what it "
-            f"predicts reading the text at once: {apart:.2g} standard deviations apart. "
-            f"{model.config.model_type} looks at later tokens, or takes no heed of padding, or its "
-            "cache forgets: take another architecture"
-        )
-
-
 def load_config(spec: config.Model) -> Any:
     """Load the configuration alone, and refuse what is no causal language model of text."""
     with told(spec.name), quiet():
         found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
-    checkpoints.check_config(spec.name, found, head="CausalLM")
+    checkpoints.check_decoder(spec.name, found)
     return found
 
 

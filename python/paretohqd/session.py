@@ -146,6 +146,8 @@ def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, 
     """What an objective's scores depend on: content where it is local, else names and versions."""
     given = dataclasses.asdict(objective)
     del given["batch_size"], given["column"]
+    if given["pair"] is None:  # found out from the model
+        del given["pair"]
     if objective.model is None:
         given["packages"] = reward.manifest()["packages"]
     elif Path(objective.model).is_dir():
