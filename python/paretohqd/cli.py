@@ -1,8 +1,8 @@
 """The command `paretohqd`: select, layers, score, run, compare, report, bench.
 
 Only argparse and what a command itself needs are imported, so `select` and `layers` work in an
-installation without torch. Exit codes: 0 done, 1 an error (one line on standard error), 2 a wrong
-call, 130 stopped by Ctrl-C.
+installation without torch. Exit codes: 0 done, 1 an error (one line on standard error, after the
+traceback with --debug), 2 a wrong call, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ import argparse
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-import polars as pl
-
 import paretohqd as pq
-from paretohqd import arguments, tables
+from paretohqd import arguments, failures, tables
 from paretohqd.config import Settings
 from paretohqd.files import check_output, read_frame, write_frame
 
@@ -32,26 +31,17 @@ def main(given: Sequence[str] | None = None) -> int:
         hint = ": the same command goes on from here" if going else ""
         print(f"paretohqd: stopped{hint}", file=sys.stderr)
         return 130
-    except ModuleNotFoundError as error:
-        if isinstance(error, ValueError):  # one of ours, which says what to install
-            return _fail(str(error))
-        return _fail(f"{error.name} is not installed: pip install 'paretohqd[train]'")
     except BrokenPipeError:
         # Whoever reads the output has enough; Python would complain again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
-    except (ValueError, ImportError, pl.exceptions.PolarsError) as error:
-        return _fail(str(error))
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
-            raise
-        return _fail(
-            "the GPU's memory is full: lower train.per_device_train_batch_size or "
-            "generation.batch_size, or set train.gradient_checkpointing: true"
-        )
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of Rust's is no Exception
+        if parsed.debug:
+            traceback.print_exception(error)
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        return _fail(f"{failures.sentence(error)}{notes}")
     return 0
 
 
@@ -119,6 +109,12 @@ def _parser() -> argparse.ArgumentParser:
         help="record the times; in a folder, as DATE-MACHINE.csv",
     )  # fmt: skip
     bench.set_defaults(work=_bench)
+    parser.set_defaults(debug=False)
+    for known in (parser, *commands.choices.values()):
+        known.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS,
+            help="show an error's whole traceback",
+        )  # fmt: skip
     return parser
 
 
@@ -157,7 +153,8 @@ def _run(parsed: argparse.Namespace) -> None:
     from paretohqd import evaluation
     from paretohqd.pipeline import run
 
-    folder = run(settings)
+    with failures.recorded(Path(settings.run)):
+        folder = run(settings)
     if os.environ.get("RANK", "0") == "0":
         summary = json.loads((folder / "evaluate" / "summary" / "metrics.json").read_text())
         seconds = json.loads((folder / "facts.json").read_text())["seconds"]
@@ -173,7 +170,8 @@ def _compare(parsed: argparse.Namespace) -> None:
     from paretohqd.compare import compare, stand_of
     from paretohqd.standing.text import render
 
-    folder = compare(settings)
+    with failures.recorded(Path(settings.run)):
+        folder = compare(settings)
     limits = json.loads((folder / "results.json").read_text())["limits"]
     print(render(stand_of(folder), limits))
     print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
