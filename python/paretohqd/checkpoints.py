@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 DERIVED = re.compile(
-    r"inv_freq$|masked_bias$|attn\.bias$|attention\.bias$|position_ids$|\.pooler\."
+    r"(inv_freq|masked_bias|causal_mask|(attn|attention)\.bias|position_ids)$|\.pooler\."
 )
 """Stored by some checkpoints though the architecture computes it, or another head reads it."""
 
