@@ -124,6 +124,18 @@ def test_a_missing_model_is_one_line(name: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_full_memory_is_not_the_models_fault(
+    causal: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def full(*given: Any, **more: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(type(error)):
+        load(causal)
+
+
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_a_damaged_model_is_one_line(copy: Path, file: str) -> None:
     (copy / file).write_bytes((copy / file).read_bytes()[:50])
