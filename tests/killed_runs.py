@@ -95,8 +95,8 @@ def points() -> dict[str, Callable[[], None]]:
     from transformers import Trainer
 
     from paretohqd import evaluation, generation, pipeline, training
+    from paretohqd.scoring import ClassifierReward as Reward
 
-    Reward = pipeline.scoring.ClassifierReward
     return {
         "before run.json": lambda: at_rename("run/run.json"),
         "half of held_out.parquet": lambda: at_half("held_out.parquet"),

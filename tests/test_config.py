@@ -106,7 +106,8 @@ def test_every_setting_is_suggested_where_it_is_misspelt(tmp_path, key, hint, va
 
 @pytest.mark.parametrize("key", hints(config.Objective))
 def test_settings_of_objectives(key):
-    value = 3 if "int" in str(hints(config.Objective)[key]) else "text"
+    hint = str(hints(config.Objective)[key])
+    value = 3 if "int" in hint else True if "bool" in hint else "text"
     both = [{"name": "one", "scorer": "x"}, {"name": "two", "scorer": "x"}]
     if key == "model":
         del both[0]["scorer"]

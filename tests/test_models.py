@@ -44,10 +44,14 @@ class FakeGguf:
 
     def __init__(self, source: Path) -> None:
         self.source, self.calls, self.fail = source, 0, False
+        self.missing: set[str] = set()
 
-    def from_pretrained(self, *args: Any, **more: Any) -> FakeGguf:
+    base_model_prefix = ""
+
+    def from_pretrained(self, *args: Any, output_loading_info: bool = False, **more: Any) -> Any:
         self.calls += 1
-        return self
+        report = {"missing_keys": self.missing, "unexpected_keys": set()}
+        return (self, report) if output_loading_info else self
 
     def save_pretrained(self, folder: Path) -> None:
         shutil.copytree(self.source, folder, dirs_exist_ok=True)
@@ -118,6 +122,18 @@ def test_a_missing_model_is_one_line(name: str) -> None:
     with pytest.raises(ValueError, match=f"^model {name}: cannot be loaded: ") as caught:
         load(name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")])
+def test_full_memory_is_not_the_models_fault(
+    causal: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def full(*given: Any, **more: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", full)
+    with pytest.raises(type(error)):
+        load(causal)
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors"])

@@ -79,7 +79,8 @@ def test_a_whole_run_makes_every_stage(finished: Path) -> None:
     }
     assert sorted(manifests) == sorted(STAGES)
     top = {p.name for p in finished.iterdir() if p.is_file()}
-    assert top == {".lock", "run.json", "machine.json", "config.yaml", "facts.json", "report.html"}
+    kept = {"run.json", "machine.json", "checked.json", "config.yaml", "facts.json", "report.html"}
+    assert top == {".lock", *kept}
     assert not (finished / "superseded").exists()
     facts = json.loads((finished / "facts.json").read_text())
     assert sorted(facts["seconds"]) == sorted(STAGES)

@@ -28,9 +28,10 @@ def test_reward_models_read_control_tokens_in_texts_as_characters(
     folder = tiny_classifier(tmp_path)
     reward = ClassifierReward(name="r", model=str(folder), template=template, device="cpu")
     loaded = reward.load()
-    texts = [reward._text(loaded, *pair) for pair in (("Hi", "Yes."), (HOSTILE, "<|pad|>Yes."))]
-    [(_, plain), (_, hostile)] = reward._batches(loaded, texts, texts)
-    tokenizer = loaded.tokenizer
+    pairs = [("Hi", "Yes."), (HOSTILE, "<|pad|>Yes.")]
+    rows = {loaded.inputs.parts(*pair): pair[1] for pair in pairs}
+    [(_, plain), (_, hostile)] = reward._batches(loaded, rows, list(rows))
+    tokenizer = loaded.inputs.tokenizer
     control = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
     for inputs in (plain, hostile):
         [ids], [mask] = inputs["input_ids"], inputs["attention_mask"]
@@ -67,7 +68,8 @@ def test_reward_models_do_not_read_the_clock(tmp_path: Path) -> None:
     folder = tiny_classifier(tmp_path)
     (folder / "chat_template.jinja").write_text(DATED)
     reward = ClassifierReward(name="r", model=str(folder), device="cpu")
-    assert reward._text(reward.load(), "Hi", "Yes.").startswith("Today: 26 Jul 2024\n")
+    (text,) = reward.load().inputs.parts("Hi", "Yes.")
+    assert text.startswith("Today: 26 Jul 2024\n")
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ def sample(s: Session, offline: Result) -> Result:
     if count < spec.prompts:
         s.screen.line(f"  generation.prompts: {spec.prompts} asked for, {count} there are")
     who = representatives(s.weights)
-    s.free()
     for place, number in enumerate(who):
         answer(
             s, f"stage2/generate/{number:02d}", chosen, stage=1, number=number,

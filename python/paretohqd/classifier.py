@@ -5,9 +5,8 @@ torch and transformers are loaded when a `ClassifierReward` first scores.
 
 from __future__ import annotations
 
-import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import groupby
@@ -18,8 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.control_tokens import as_text, control_pattern, encode_cut
+from paretohqd.checkpoints import check_head, check_plain, check_vocabulary, check_weights
+from paretohqd.control_tokens import control_pattern
 from paretohqd.loading import quiet, told
+from paretohqd.reward_inputs import Parts, RewardInputs, Tokens, choose_form, type_options
 from paretohqd.templates import NO_CLOCK, check_added, named_template, with_date
 
 Scores = NDArray[np.float64]
@@ -40,11 +41,9 @@ def refuse_blank(column: str, values: Sequence[str | None], *, empty: bool) -> N
 class _Loaded:
     """A model ready to score, with what was found out while loading it."""
 
-    tokenizer: Any
-    control: re.Pattern[str]
+    inputs: RewardInputs
     network: Any
     device: str
-    limit: int
     output: int
     commit: str | None
 
@@ -66,18 +65,23 @@ class ClassifierReward:
         name: Column of the scores.
         model: Name on the Hugging Face hub, or a folder.
         revision: Branch, tag or commit on the hub.
-        template: How a pair becomes one text: "chat" for the tokenizer's chat template over a user
-            and an assistant message, or a format string with `{prompt}` and `{response}`, to which
-            the tokenizer adds its special tokens.
-        output: Which output of a head with several to read.
+        template: How prompt and answer become one text: "chat" for the tokenizer's chat template
+            over a user and an assistant message, or a format string with `{prompt}` and
+            `{response}`, to which the tokenizer adds its special tokens. Where it is not given, a
+            model that tells the two texts of a pair apart is given a pair, others a chat.
+        pair: Give the model a pair of texts, as the tokenizer joins them, or (False) one text. None
+            finds out, and refuses a template for a model that tells the two apart.
+        output: Which output of a head with several to read: the logit itself.
         batch_size: Rows per forward pass.
         max_length: Tokens beyond which a text loses its beginning, so that the answer, which stands
-            at the end, is kept; lowered to what the model can take. `truncated` counts such rows.
+            at the end, is kept; lowered to what the model can take. `truncated` counts such rows,
+            and `cut_answers` those of them whose answer is too long even without its prompt.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", ...
         dtype: Floating-point type of the weights.
 
     Raises:
-        ValueError: A template without `{response}`, a batch or length below 1, an unknown dtype.
+        ValueError: A template without `{response}` or for a pair, a batch or length below 1, an
+            unknown dtype.
 
     Example:
         >>> ClassifierReward(name="helpful", model="folder", template="{prompt} [SEP] {reply}")
@@ -88,24 +92,32 @@ class ClassifierReward:
     name: str
     model: str
     revision: str | None = None
-    template: str = "chat"
+    template: str | None = None
+    pair: bool | None = None
     output: int | None = None
     batch_size: int = 16
     max_length: int = 1024
     device: str = "auto"
     dtype: str = "float32"
     truncated: int = field(default=0, init=False)
+    cut_answers: int = field(default=0, init=False)
     _loaded: _Loaded | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse settings that could only fail after the model was loaded."""
-        if self.template != "chat":
-            found = {part[1] for part in Formatter().parse(self.template) if part[1] is not None}
+        if self.template not in (None, "chat"):
+            found = {
+                part[1] for part in Formatter().parse(str(self.template)) if part[1] is not None
+            }
             if found != {"prompt", "response"}:
                 raise ValueError(
                     "template needs the fields {prompt} and {response}; found "
                     f"{', '.join(sorted(found)) or 'none'}"
                 )
+        if self.pair and self.template is not None:
+            raise ValueError(
+                "pair=True gives the model two texts, template makes one: leave one out"
+            )
         if self.batch_size < 1 or self.max_length < 1:
             raise ValueError("batch_size and max_length must be at least 1")
         if self.dtype not in ("float32", "bfloat16", "float16"):
@@ -116,15 +128,20 @@ class ClassifierReward:
 
         Raises:
             ValueError: The checkpoint lacks weights of the classifier (as a language model does,
-                whose score head would be random), several outputs and none chosen, no such output,
-                no chat template, or a template with tokens that the tokenizer adds itself.
+                whose score head would be random) or is of something else, tokens without
+                embeddings, several outputs and none chosen, no such output, no chat template, a
+                template with tokens that the tokenizer adds itself, or one text for a model of
+                pairs.
         """
         if self._loaded is not None:
             return self._loaded
         import torch
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
         model, revision = str(self.model), self.revision
+        with told(model), quiet():
+            config = AutoConfig.from_pretrained(model, revision=revision)
+        check_plain(model, config)
         with told(model), quiet():
             tokenizer = AutoTokenizer.from_pretrained(
                 model, revision=revision, truncation_side="left"
@@ -135,36 +152,33 @@ class ClassifierReward:
                 dtype=getattr(torch, self.dtype),
                 output_loading_info=True,
             )
-        if self.template == "chat" and not tokenizer.chat_template:
-            raise ValueError(
-                f"{model} has no chat template: pass template= as a format string with "
-                "{prompt} and {response}, as its model card shows it"
-            )
-        if self.template == "chat":
+        check_weights(model, network, report)
+        check_head(model, network.config, "SequenceClassification")
+        check_vocabulary(model, tokenizer, network, ())
+        network.eval()
+        form = choose_form(model, tokenizer, network, template=self.template, pair=self.pair)
+        if form == "chat":
             template = named_template(tokenizer.chat_template)
             tokenizer.chat_template = with_date(template, NO_CLOCK)
-        else:
-            check_added(tokenizer, self.template)
-        if report["missing_keys"]:
-            raise ValueError(
-                f"{model} is no trained classifier: its checkpoint lacks "
-                f"{', '.join(sorted(report['missing_keys']))}, which would be random. Pass a "
-                "reward model, not a language model"
-            )
+        elif form != "pair":
+            check_added(tokenizer, form)
         text = network.config.get_text_config()
         if hasattr(network, "score"):
             # Heads of this name read the last token that is not pad_token_id: let none be that.
             text.pad_token_id = -1
-        positions = getattr(text, "max_position_embeddings", None) or self.max_length
         device = self.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self._loaded = _Loaded(
-            tokenizer=tokenizer,
-            control=control_pattern(tokenizer),
-            network=network.to(device).eval(),
+            inputs=RewardInputs(
+                tokenizer=tokenizer,
+                control=control_pattern(tokenizer),
+                form=form,
+                types=type_options(network.config),
+                limit=min(self.max_length, tokenizer.model_max_length, _positions(network, text)),
+            ),
+            network=network.to(device),
             device=device,
-            limit=int(min(self.max_length, tokenizer.model_max_length, positions)),
             output=self._choose_output(network.config),
             commit=_commit(model, revision),
         )
@@ -196,47 +210,30 @@ class ClassifierReward:
         if not len(responses):
             return np.zeros(0)
         loaded = self.load()
-        texts = [self._text(loaded, p, r) for p, r in zip(prompts, responses, strict=True)]
-        distinct = list(dict.fromkeys(texts))
-        scores: dict[str, float] = {}
-        for batch, inputs in self._batches(loaded, distinct, texts):
+        parts = [loaded.inputs.parts(p, r) for p, r in zip(prompts, responses, strict=True)]
+        answers = dict(zip(parts, responses, strict=True))
+        scores: dict[Parts, float] = {}
+        for batch, inputs in self._batches(loaded, answers, parts):
             tensors = {k: torch.tensor(v, device=loaded.device) for k, v in inputs.items()}
             with torch.inference_mode():
                 logits = loaded.network(**tensors).logits[:, loaded.output]
             scores.update(zip(batch, logits.float().tolist(), strict=True))
-        return np.array([scores[text] for text in texts], dtype=np.float64)
-
-    def _text(self, loaded: _Loaded, prompt: str, response: str) -> str:
-        # Control tokens are the template's; texts hold none.
-        prompt, response = (as_text(loaded.control, text) for text in (prompt, response))
-        if self.template != "chat":
-            return self.template.format(prompt=prompt, response=response)
-        messages = [
-            {"role": "user", "content": prompt},
-            {"role": "assistant", "content": response},
-        ]
-        return str(loaded.tokenizer.apply_chat_template(messages, tokenize=False))
+        return np.array([scores[row] for row in parts], dtype=np.float64)
 
     def _batches(
-        self, loaded: _Loaded, distinct: list[str], texts: list[str]
-    ) -> Iterator[tuple[list[str], dict[str, list[list[int]]]]]:
-        """Texts of one token length with their model inputs, shortest first."""
-        # A chat template writes the special tokens itself.
-        special = self.template != "chat"
-        tokens = encode_cut(loaded.tokenizer, distinct, add_special_tokens=special, verbose=False)
-        long = [i for i, ids in enumerate(tokens["input_ids"]) if len(ids) > loaded.limit]
+        self, loaded: _Loaded, answers: Mapping[Parts, str], rows: Sequence[Parts]
+    ) -> Iterator[tuple[list[Parts], Tokens]]:
+        """Distinct rows of one token length with their model inputs, shortest first."""
+        distinct = list(answers)
+        tokens = loaded.inputs.encode(distinct)
+        limit = loaded.inputs.limit
+        long = [i for i, ids in enumerate(tokens["input_ids"]) if len(ids) > limit]
         if long:
-            cut = encode_cut(
-                loaded.tokenizer,
-                [distinct[i] for i in long],
-                add_special_tokens=special,
-                truncation=True,
-                max_length=loaded.limit,
-            )
-            for key, rows in tokens.items():
-                for i, row in zip(long, cut[key], strict=True):
-                    rows[i] = row
-            self._note_truncated({distinct[i] for i in long}, texts, loaded.limit)
+            cut = loaded.inputs.cut([distinct[i] for i in long])
+            for key, values in tokens.items():
+                for i, value in zip(long, cut[key], strict=True):
+                    values[i] = value
+            self._note_truncated({distinct[i]: answers[distinct[i]] for i in long}, rows, loaded)
 
         def length(i: int) -> int:
             return len(tokens["input_ids"][i])
@@ -245,35 +242,57 @@ class ClassifierReward:
             same = list(group)
             for start in range(0, len(same), self.batch_size):
                 part = same[start : start + self.batch_size]
-                inputs = {key: [rows[i] for i in part] for key, rows in tokens.items()}
+                inputs = {key: [values[i] for i in part] for key, values in tokens.items()}
                 yield [distinct[i] for i in part], inputs
 
-    def _note_truncated(self, long: set[str], texts: list[str], limit: int) -> None:
-        if not self.truncated:
+    def _note_truncated(
+        self, long: Mapping[Parts, str], rows: Sequence[Parts], loaded: _Loaded
+    ) -> None:
+        """Count over-long rows, and those of them whose answer is cut; say so once."""
+        cut = {row for row, answer in long.items() if loaded.inputs.cuts_answer(answer)}
+        if not self.truncated or (cut and not self.cut_answers):
+            which = ", some of them within the answer" if cut else ""
             warnings.warn(
-                f"{self.name}: texts of more than {limit} tokens lose their beginning; their count "
-                "is kept in the manifest",
+                f"{self.name}: texts of more than {loaded.inputs.limit} tokens lose their "
+                f"beginning{which}; their count is kept in the manifest",
                 stacklevel=4,
             )
-        self.truncated += sum(text in long for text in texts)
+        self.truncated += sum(row in long for row in rows)
+        self.cut_answers += sum(row in cut for row in rows)
 
     def manifest(self) -> dict[str, Any]:
         """Where the scores come from; complete once the reward has scored.
 
         `commit`, `device` and `limit` (the length in force) are None while no model is loaded;
-        `truncated` counts the over-long rows of all calls so far.
+        `truncated` counts the over-long rows of all calls so far; `template` is "pair" once a
+        loaded model is given pairs.
         """
-        keys = ("name", "model", "revision", "template", "output", "max_length", "dtype")
+        keys = ("name", "model", "revision", "output", "max_length", "dtype")
         loaded = self._loaded
         return {
             "kind": "classifier",
             **{key: getattr(self, key) for key in keys},
+            "template": loaded.inputs.form if loaded else self.template,
             "commit": loaded and loaded.commit,
             "device": loaded and loaded.device,
-            "limit": loaded and loaded.limit,
+            "limit": loaded and loaded.inputs.limit,
             "truncated": self.truncated,
+            "cut_answers": self.cut_answers,
             "packages": {name: version(name) for name in ("torch", "transformers")},
         }
+
+
+def _positions(network: Any, config: Any) -> int:
+    """Tokens that a network has positions for; very many where nothing limits them."""
+    found = int(getattr(config, "max_position_embeddings", None) or 2**31)
+    for name, module in network.named_modules():
+        # Positions of RoBERTa and its kin begin after the padding token's number.
+        if (
+            name.endswith(".position_embeddings")
+            and getattr(module, "padding_idx", None) is not None
+        ):
+            found = min(found, module.num_embeddings - module.padding_idx - 1)
+    return found
 
 
 def _commit(model: str, revision: str | None) -> str | None:

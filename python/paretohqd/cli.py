@@ -1,8 +1,8 @@
 """The command `paretohqd`: select, layers, score, run, compare, report, bench.
 
 Only argparse and what a command itself needs are imported, so `select` and `layers` work in an
-installation without torch. Exit codes: 0 done, 1 an error (one line on standard error), 2 a wrong
-call, 130 stopped by Ctrl-C.
+installation without torch. Exit codes: 0 done, 1 an error (one line on standard error, after the
+traceback with --debug), 2 a wrong call, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ import argparse
 import json
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 import paretohqd as pq
-from paretohqd import arguments, tables
+from paretohqd import arguments, failures, tables
 from paretohqd.config import Settings
 from paretohqd.files import read_frame
 from paretohqd.writing import check_output, write_frame, write_text
@@ -37,26 +36,17 @@ def main(given: Sequence[str] | None = None) -> int:
         hint = ": the same command goes on from here" if going else ""
         print(f"paretohqd: stopped{hint}", file=sys.stderr)
         return 130
-    except ModuleNotFoundError as error:
-        if isinstance(error, ValueError):  # one of ours, which says what to install
-            return _fail(str(error))
-        return _fail(f"{error.name} is not installed: pip install 'paretohqd[train]'")
     except BrokenPipeError:
         # Whoever reads the output has enough; Python would complain again when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}")
-    except (ValueError, ImportError, pl.exceptions.PolarsError) as error:
-        return _fail(str(error))
-    except RuntimeError as error:
-        if type(error).__name__ != "OutOfMemoryError":
-            raise
-        return _fail(
-            "the GPU's memory is full: lower train.per_device_train_batch_size or "
-            "generation.batch_size, or set train.gradient_checkpointing: true"
-        )
+    except SystemExit:
+        raise
+    except BaseException as error:  # a panic of Rust's is no Exception
+        if parsed.debug:
+            traceback.print_exception(error)
+        notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+        return _fail(f"{failures.sentence(error)}{notes}")
     return 0
 
 
@@ -103,6 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--prompt", default="prompt", metavar="COLUMN")
     score.add_argument("--response", default="response", metavar="COLUMN")
     score.add_argument("--template", help="text with {prompt} and {response}, for reward models")
+    score.add_argument(
+        "--pair", action=argparse.BooleanOptionalAction,
+        help="give reward models prompt and answer as a pair of texts, or as one (found out)",
+    )  # fmt: skip
     score.set_defaults(work=_score)
 
     run = commands.add_parser("run", help="do a whole run, or go on with it")
@@ -137,6 +131,12 @@ def _parser() -> argparse.ArgumentParser:
         help="record the times; in a folder, as DATE-MACHINE.csv",
     )  # fmt: skip
     bench.set_defaults(work=_bench)
+    parser.set_defaults(debug=False)
+    for known in (parser, *commands.choices.values()):
+        known.add_argument(
+            "--debug", action="store_true", default=argparse.SUPPRESS,
+            help="show an error's whole traceback",
+        )  # fmt: skip
     return parser
 
 
@@ -149,9 +149,12 @@ def _score(parsed: argparse.Namespace) -> None:
     if parsed.output.exists() and parsed.output.samefile(parsed.input):
         raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
     embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
-    if parsed.template and all(embedded):
-        raise ValueError("--template is for reward models: the embedded scorers take none")
-    options = {"template": parsed.template} if parsed.template else {}
+    given = {"template": parsed.template, "pair": parsed.pair}
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and all(embedded):
+        raise ValueError(
+            f"--{next(iter(options))} is for reward models: the embedded scorers take none"
+        )
     rewards = [
         scoring.make_reward(name=name, scorer=what)
         if inside
@@ -173,7 +176,8 @@ def _run(parsed: argparse.Namespace) -> None:
     from paretohqd import evaluation
     from paretohqd.pipeline import run
 
-    folder = run(settings)
+    with failures.recorded(Path(settings.run)):
+        folder = run(settings)
     if os.environ.get("RANK", "0") == "0":
         summary = json.loads((folder / "evaluate" / "summary" / "metrics.json").read_text())
         seconds = json.loads((folder / "facts.json").read_text())["seconds"]
@@ -189,7 +193,8 @@ def _compare(parsed: argparse.Namespace) -> None:
     from paretohqd.compare import compare, stand_of
     from paretohqd.standing.text import render
 
-    folder = compare(settings)
+    with failures.recorded(Path(settings.run)):
+        folder = compare(settings)
     limits = json.loads((folder / "results.json").read_text())["limits"]
     print(render(stand_of(folder), limits))
     print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")

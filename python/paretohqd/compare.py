@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import evaluation, pipeline, scoring
+from paretohqd import evaluation, failures, pipeline
 from paretohqd.compare_config import Comparison
 from paretohqd.compare_plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
@@ -109,10 +108,8 @@ def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
         raise  # a full disk or host is not the method's fault, and would be the next one's too
     except Exception as error:
         s.free()
-        message = " ".join(str(error).split())
-        if not isinstance(error, ValueError) or not message:  # a message for developers
-            message = f"{type(error).__name__}: {message}"
-        s.folder.write_text(job.failure, traceback.format_exc())
+        message = failures.sentence(error)
+        s.folder.write_text(job.failure, failures.described(error))
         s.screen.line(f"{job.label} failed: {message} (more in {job.failure})")
         policies, keys = [], []
         found["error"] = message
@@ -148,13 +145,9 @@ def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
 
     def work(out: Path) -> Mapping[str, Any]:
         frame = pl.read_parquet(made.path / "answers.parquet")
-        model, tokenizer = s.sampler(*policy.adapters)
-        sure = likelihood(
-            model, tokenizer, frame["prompt"].to_list(), frame["response"].to_list(),
-            before=[policy.before] * len(frame), finished=frame["finished"].to_list(),
-        )  # fmt: skip
-        frame = scoring.score(frame, s.rewards, allow_empty=True)
-        frame = evaluation.measure(frame, spec).with_columns(sure["entropy"])
+        entropy = certainty(s, policy, frame)
+        frame = s.score(frame, allow_empty=True)
+        frame = evaluation.measure(frame, spec).with_columns(entropy)
         frame.write_parquet(out / "answers.parquet")
         return {"rewards": [reward.manifest() for reward in s.rewards]}
 
@@ -168,6 +161,15 @@ def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
         | {f"adapter{i}": hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
     )  # fmt: skip
     return result.path.relative_to(s.folder.folder).as_posix()
+
+
+def certainty(s: Session, policy: Policy, frame: pl.DataFrame) -> pl.Series:
+    """Entropy of a policy's predictions over its answers; the model is not held any longer."""
+    model, tokenizer = s.sampler(*policy.adapters)
+    return likelihood(
+        model, tokenizer, frame["prompt"].to_list(), frame["response"].to_list(),
+        before=[policy.before] * len(frame), finished=frame["finished"].to_list(),
+    )["entropy"]  # fmt: skip
 
 
 def finish(

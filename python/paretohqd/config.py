@@ -77,6 +77,9 @@ class Objective:
     revision: str | None = None
     template: str | None = None
     """Text with {prompt} and {response}, or `chat` for the tokenizer's own template."""
+    pair: bool | None = None
+    """Give the model prompt and answer as a pair of texts (or, false, as one); found out where it
+    is not given."""
     output: int | None = None
     """Which output of a head with several."""
     column: str | None = None

@@ -8,7 +8,9 @@ figures).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ import numpy as np
 import polars as pl
 import torch
 from peft import PeftModel
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from paretohqd.adapters import put_adapter
 from paretohqd.chat import encode_prompts, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import positions
@@ -86,14 +89,14 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
         if isinstance(base, PeftModel):
             others = [other for other in base.peft_config if other != name]
             if name not in base.peft_config:
-                base.load_adapter(str(folder.absolute()), adapter_name=name)
+                put_adapter(base, folder, name)
             base.set_adapter(name)
             for other in others:
                 base.delete_adapter(other)
             model = base
         else:
-            model = PeftModel.from_pretrained(base, str(folder.absolute()), adapter_name=name)
-    return model.to(base.dtype).eval()
+            model = put_adapter(base, folder, name)
+    return model.eval()
 
 
 def generate(
@@ -120,7 +123,8 @@ def generate(
         seed: together with the row's number it fixes the row's random numbers, so an answer
             depends neither on the batch size nor on the other prompts (up to the rounding of
             the model's own arithmetic).
-        samples: answers per prompt; the prompt is read once for all of them.
+        samples: answers per prompt; the prompt is read once for all of them where the model's cache
+            can be repeated.
         max_new_tokens: an answer stops here at the latest.
         temperature: 0 takes the likeliest token; larger is more random.
         top_p: the share of probability that may be drawn from.
@@ -215,16 +219,8 @@ def _decode_batch(
     mask = mask.to(model.device)
     inputs: dict[str, Any] = {}
     if samples > 1:
-        if width > 1:
-            positions = (mask.cumsum(-1) - 1).clamp(min=0)
-            inputs["past_key_values"] = model(
-                input_ids=tokens[:, :-1],
-                attention_mask=mask[:, :-1],
-                position_ids=positions[:, :-1],
-                use_cache=True,
-                logits_to_keep=1,
-            ).past_key_values
-            inputs["past_key_values"].batch_repeat_interleave(samples)
+        if (cache := _read_once(model, tokens, mask, samples)) is not None:
+            inputs["past_key_values"] = cache
         tokens = tokens.repeat_interleave(samples, dim=0)
         mask = mask.repeat_interleave(samples, dim=0)
     stop = stop_tokens(model, tokenizer)
@@ -237,7 +233,7 @@ def _decode_batch(
             ]
         ).reshape(len(ids) * samples, max_new_tokens)
         processors.append(NucleusSampler(uniforms, temperature=temperature, top_p=top_p))
-    with quiet():
+    with quiet(), _no_settings(model):
         out = model.generate(
             input_ids=tokens,
             attention_mask=mask,
@@ -258,3 +254,46 @@ def _decode_batch(
         count = len(row) if end is None else end + 1
         answers.append({"response": text, "tokens": count, "finished": end is not None})
     return answers
+
+
+def _read_once(model: Any, tokens: torch.Tensor, mask: torch.Tensor, samples: int) -> Any:
+    """What a model remembers of all prompts but their last tokens, once for each of the samples.
+
+    None where that cannot be repeated exactly, so that each answer's prompt is read for itself: a
+    model that keeps its memory elsewhere (Mamba, RecurrentGemma), or in a cache of its own kind
+    (MiniMax), of which the library's `reorder_cache` may know a part.
+    """
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    if "past_key_values" not in signature(base.forward).parameters or tokens.shape[1] == 1:
+        return None
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    read = model(
+        input_ids=tokens[:, :-1],
+        attention_mask=mask[:, :-1],
+        position_ids=positions[:, :-1],
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    cache: Any = getattr(read, "past_key_values", None)
+    known = DynamicCache.__module__
+    if type(cache) is not DynamicCache or any(type(x).__module__ != known for x in cache.layers):
+        return None
+    # Not batch_repeat_interleave: layers of convolutions and recurrences lack it or forget theirs.
+    rows = torch.arange(len(tokens), device=tokens.device)
+    cache.reorder_cache(rows.repeat_interleave(samples))
+    return cache
+
+
+@contextmanager
+def _no_settings(model: Any) -> Iterator[None]:
+    """Take away a model's own settings of sampling, which fill in whatever a call leaves open.
+
+    `load_base` has none of them left; a model from elsewhere may have penalties, forbidden words
+    or a cache of another kind.
+    """
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    kept, base.generation_config = base.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        base.generation_config = kept

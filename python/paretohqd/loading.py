@@ -43,6 +43,8 @@ def told(name: str | Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            raise  # not the model's fault, and has a remedy of its own
         reason = (str(error).splitlines() or [""])[0].strip()
         raise ValueError(
             f"model {name}: cannot be loaded: {reason or type(error).__name__}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from peft import PeftModel
 
+from paretohqd.adapters import put_adapter
 from paretohqd.generation import load_adapter
 from paretohqd.loading import quiet
 from paretohqd.stages import hash_path
@@ -46,7 +47,7 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
     mixed = f"mixture-{hashlib.sha256(marks.encode()).hexdigest()[:16]}"
     with quiet():
         for name, (folder, _) in zip(names, parts, strict=True):
-            model.load_adapter(str(folder.absolute()), adapter_name=name)
+            put_adapter(model, folder, name, exact=True)  # the sum alone is rounded, once
             config = model.peft_config[name]
             if config.use_rslora or config.use_dora:
                 raise ValueError(
@@ -59,4 +60,4 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
         for other in [name for name in model.peft_config if name != mixed]:
             model.delete_adapter(other)
     # The new adapter's dropout is in training mode, whatever the rest is in.
-    return model.to(base.dtype).eval()
+    return model.eval()

@@ -26,7 +26,8 @@ from transformers import (
     GgufConfig,
 )
 
-from paretohqd import chat, config, embedded, templates
+from paretohqd import chat, checkpoints, config, embedded, templates
+from paretohqd.decoding import check_reading
 from paretohqd.loading import quiet, told
 from paretohqd.stages import hash_path
 
@@ -110,17 +111,40 @@ def load_base(spec: config.Model, *, device: str, dtype: torch.dtype) -> tuple[A
             template that leaves texts out, fails, or writes something else every time.
     """
     tokenizer, folder = load_tokenizer(spec), base_folder(spec)
+    load_config(spec)
     with told(spec.name), quiet():
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, revision=spec.revision or "main", dtype=dtype
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, revision=spec.revision or "main", dtype=dtype, output_loading_info=True
         )
+    checkpoints.check_weights(spec.name, model, report)
+    example = _example(tokenizer)
+    checkpoints.check_vocabulary(spec.name, tokenizer, model, example)
+    ends = model.generation_config.eos_token_id
+    model = model.to(device).eval()
+    check_reading(spec.name, model, example, tokenizer.pad_token_id)
     # Penalties and the like that a checkpoint ships would act on what is sampled here, unsaid.
     model.generation_config = GenerationConfig(
         bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=model.generation_config.eos_token_id,
+        eos_token_id=ends,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return model.to(device).eval(), tokenizer
+    return model, tokenizer
+
+
+def _example(tokenizer: Any) -> list[int]:
+    """Token ids of a short chat."""
+    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False)
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
+
+
+def load_config(spec: config.Model) -> Any:
+    """Load the configuration alone, and refuse what is no causal language model of text."""
+    with told(spec.name), quiet():
+        found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
+    checkpoints.check_decoder(spec.name, found)
+    return found
 
 
 def load_tokenizer(spec: config.Model) -> Any:
@@ -200,9 +224,7 @@ def dated(spec: config.Model) -> config.Model:
 
 def context_length(spec: config.Model) -> int:
     """Tokens that the model can attend to, see `positions`; no weights are loaded."""
-    with told(spec.name), quiet():
-        found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
-    return positions(found)
+    return positions(load_config(spec))
 
 
 def positions(configuration: Any) -> int:
@@ -239,12 +261,14 @@ def unpack_gguf(file: Path) -> Path:
         source = {"gguf_file": file.name}
         # The conversion draws a bar that no setting of transformers turns off.
         with told(file), quiet(), contextlib.redirect_stderr(io.StringIO()):
-            model = AutoModelForCausalLM.from_pretrained(
+            model, report = AutoModelForCausalLM.from_pretrained(
                 str(file.parent),
                 quantization_config=GgufConfig(dequantize=True),
                 dtype=torch.float32,
+                output_loading_info=True,
                 **source,
             )
+            checkpoints.check_weights(file, model, report)
             model.save_pretrained(beside)
             AutoTokenizer.from_pretrained(str(file.parent), **source).save_pretrained(beside)
         with contextlib.suppress(OSError):  # another process was first: its folder is as good

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import torch
 
-from paretohqd import chat, config, data, evaluation, models, scoring, templates, training
+from paretohqd import chat, config, data, evaluation, models, templates, training
 from paretohqd.answers import answer, sample
 from paretohqd.pages.report import write_report
 from paretohqd.progress import Screen
@@ -111,7 +110,7 @@ def score(s: Session, stage: int, answers: Result) -> Result:
         wanted = [reward for reward in s.rewards if reward.name not in frame.columns]
         if wanted:
             with s.screen.bar(f"score {len(frame)} answers") as progress:
-                frame = scoring.score(frame, wanted, progress=progress)
+                frame = s.score(frame, wanted, progress=progress)
         frame.write_parquet(out / "scored.parquet")
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 
@@ -172,15 +171,9 @@ def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Res
     """Train the adapter of one preference."""
     train = s.train[stage]
     name = f"stage{stage}/fit/{number:02d}"
-    s.free()
 
     def work(out: Path) -> Mapping[str, Any]:
-        gpu = s.machine.device == "cuda" and s.machine.bfloat16
-        base, tokenizer = models.load_base(
-            s.settings.model,
-            device=s.machine.device,
-            dtype=torch.bfloat16 if gpu else torch.float32,
-        )
+        base, tokenizer = s.trainable()
         label = f"fit {evaluation.model_name(stage, number)}"
         with s.screen.bar(label) as progress:
             return training.fit(
@@ -235,7 +228,7 @@ def evaluate(s: Session, offline: Result) -> None:
 
         def work(out: Path, made: Result = made) -> Mapping[str, Any]:
             frame = pl.read_parquet(made.path / "answers.parquet")
-            frame = scoring.score(frame, s.rewards, allow_empty=True)
+            frame = s.score(frame, allow_empty=True)
             evaluation.measure(frame, spec).write_parquet(out / "answers.parquet")
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 

@@ -6,12 +6,14 @@ import dataclasses
 import gc
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
+from peft import PeftModel
 
 from paretohqd import config, models, scoring, training
 from paretohqd.forecast import Forecast
@@ -51,6 +53,7 @@ class Session:
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:
             self.machine = self._find_machine()
+            models.load_config(self.settings.model)
             self._settle_template()
             self.model_id = json.dumps(models.identity(self.settings.model), sort_keys=True)
             self.objective_settings = dict(
@@ -58,6 +61,7 @@ class Session:
             )
             """What scores depend on."""
             if rank == 0:
+                self._check_models()
                 self._write_config()
         except BaseException:
             self.folder.close()  # or a caller that goes on would find the folder in use
@@ -71,8 +75,13 @@ class Session:
         return self.folder.result(name)
 
     def sampler(self, *adapters: Weighted) -> tuple[Any, Any]:
-        """The base for sampling, kept in memory between models, with adapters put on."""
-        if self._sampler is None or not adapters:
+        """The base for sampling, kept in memory between models, with adapters put on.
+
+        A base that carries adapters is let go before a bare one is loaded, and so is whatever else
+        lies in memory before any is.
+        """
+        if self._sampler is None or not (adapters or self._is_bare()):
+            self.free()
             self._sampler = models.load_base(
                 self.settings.model, device=self.machine.device, dtype=self.machine.dtype
             )
@@ -82,15 +91,63 @@ class Session:
             self._sampler = (model, tokenizer)
         return model, tokenizer
 
+    def trainable(self) -> tuple[Any, Any]:
+        """A fresh base to train on, with nothing else in memory."""
+        self.free()
+        gpu = self.machine.device == "cuda" and self.machine.bfloat16
+        return models.load_base(
+            self.settings.model,
+            device=self.machine.device,
+            dtype=torch.bfloat16 if gpu else torch.float32,
+        )
+
+    def score(
+        self, frame: pl.DataFrame, rewards: Sequence[scoring.Reward] | None = None, **more: Any
+    ) -> pl.DataFrame:
+        """`scoring.score` by these rewards, or all; reward models find no sampler in memory."""
+        rewards = self.rewards if rewards is None else rewards
+        if any(isinstance(reward, scoring.ClassifierReward) for reward in rewards):
+            self._sampler = None
+            self._collect()
+        return scoring.score(frame, rewards, **more)
+
     def free(self) -> None:
         """Give back the memory of the sampler and of the reward models."""
         self._sampler = None
         for reward in self.rewards:
             if isinstance(reward, scoring.ClassifierReward):
                 reward.unload()
-        gc.collect()  # a trainer and its model refer to each other
+        self._collect()
+
+    def _collect(self) -> None:
+        gc.collect()  # a trainer and its model refer to each other, as do a base and its adapters
         if self.machine.device == "cuda":
             torch.cuda.empty_cache()
+
+    def _is_bare(self) -> bool:
+        return self._sampler is not None and not isinstance(self._sampler[0], PeftModel)
+
+    def _check_models(self) -> None:
+        """Load every model once before any work is done, unless this folder has seen them.
+
+        What is wrong with one would else be found when it is first needed: after hours, where
+        the first scores are columns of the data. Reward models that are needed at once stay.
+        """
+        now = {"model": self.model_id, "objectives": self.objective_settings}
+        if self.folder.read_json("checked.json") == json.loads(json.dumps(now)):
+            return
+        self.sampler()
+        self.free()
+        for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
+            if not isinstance(reward, scoring.ClassifierReward):
+                continue
+            try:
+                reward.load()
+            except ValueError as error:
+                raise ValueError(f"objectives: {reward.name}: {error}") from error
+            if objective.column is not None:
+                reward.unload()
+        self.folder.write_json("checked.json", now)
 
     def _find_machine(self) -> models.Machine:
         """Find the machine; a resumed run keeps the number format that it began with."""
@@ -168,6 +225,8 @@ def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, 
     """What an objective's scores depend on: content where it is local, else names and versions."""
     given = dataclasses.asdict(objective)
     del given["batch_size"], given["column"]
+    if given["pair"] is None:  # found out from the model
+        del given["pair"]
     if objective.model is None:
         given["packages"] = reward.manifest()["packages"]
     elif Path(objective.model).is_dir():

@@ -14,11 +14,12 @@ from typing import Any
 
 import polars as pl
 from datasets import Dataset
-from peft import LoraConfig, PeftModel, load_peft_weights, set_peft_model_state_dict
+from peft import LoraConfig, load_peft_weights, set_peft_model_state_dict
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
+from paretohqd.adapters import put_adapter
 from paretohqd.chat import (
     frame_rows,
     prompt_lengths,
@@ -135,9 +136,8 @@ def fit(
     set_seed(seed)
     tokenizer.padding_side = "right"
     if start_from is not None:
-        # is_trainable, and no peft_config below: without the first nothing would train.
-        with quiet():
-            model = PeftModel.from_pretrained(model, str(start_from.absolute()), is_trainable=True)
+        # trainable, and no peft_config below: without the first nothing would train.
+        model = put_adapter(model, start_from, "default", trainable=True, exact=True)
     with quiet():
         arguments = SFTConfig(
             **for_machine(settings, machine),

@@ -15,9 +15,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 
-from paretohqd import chat, models, scoring, training
+from paretohqd import chat, models, training
 from paretohqd.answers import sampling, usable
 from paretohqd.compare_config import Comparison
 from paretohqd.generation import generate
@@ -183,13 +182,7 @@ class Bench(Spending):
         s = self.session
 
         def run(out: Path) -> Mapping[str, Any]:
-            s.free()
-            gpu = s.machine.device == "cuda" and s.machine.bfloat16
-            base, tokenizer = models.load_base(
-                self.settings.model,
-                device=s.machine.device,
-                dtype=torch.bfloat16 if gpu else torch.float32,
-            )
+            base, tokenizer = s.trainable()
             with s.screen.bar(f"{self.title}: fit {label}") as progress:
                 return work(base, tokenizer, out, progress)
 
@@ -276,7 +269,7 @@ class Bench(Spending):
         """Add one column per objective, as a step."""
 
         def work(out: Path) -> Mapping[str, Any]:
-            scoring.score(frame, self.session.rewards).write_parquet(out / "scored.parquet")
+            self.session.score(frame).write_parquet(out / "scored.parquet")
             return {"rows": len(frame), "dropped": dict(dropped)}
 
         made = self.step(

@@ -1,0 +1,65 @@
+"""Putting LoRA adapters on a base: on its device, whole, and with nothing else of it changed.
+
+Sampling holds an adapter in its base's number format, which is how training computes with it:
+autocast rounds the float32 weights that are trained to bfloat16 at each product. Buffers, such as
+the frequencies of rotary positions, and weights that the architecture keeps in float32 stay as
+they are: `model.to(dtype)` would cast those too.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from peft import PeftConfig, PeftModel, get_peft_model
+from torch import OutOfMemoryError
+
+from paretohqd.loading import quiet
+
+
+def put_adapter(
+    base: Any, folder: Path, name: str, *, trainable: bool = False, exact: bool = False
+) -> PeftModel:
+    """Add the adapter in `folder` to a base, under a name; it is not switched to.
+
+    Args:
+        base: a model, or one that has adapters already.
+        folder: what `save_pretrained` of an adapter wrote.
+        name: what the adapter is called; the first on a base is the active one.
+        trainable: its weights get gradients.
+        exact: hold its weights in float32, as training must, whatever the base's number format.
+
+    Raises:
+        ValueError: no adapter there, or one of another base: weights that are missing (and would
+            be those of a new adapter), that the base has no place for, or of other shapes.
+    """
+    held = {"autocast_adapter_dtype": exact}
+    try:
+        with quiet():
+            if not isinstance(base, PeftModel):
+                config = PeftConfig.from_pretrained(str(folder.absolute()))
+                config.inference_mode = not trainable
+                base = get_peft_model(base, config, adapter_name=name, **held)
+            report = base.load_adapter(
+                str(folder.absolute()),
+                adapter_name=name,
+                is_trainable=trainable,
+                # Its default is the first GPU, wherever the base is.
+                torch_device=str(base.device),
+                **held,
+            )
+    except (MemoryError, OutOfMemoryError):
+        raise
+    except Exception as error:  # a damaged file fails in whatever library reads it
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"adapter {folder}: cannot be put on this base: {reason or type(error).__name__}"
+        ) from error
+    wrong = [*report.missing_keys, *report.unexpected_keys]
+    if wrong:
+        raise ValueError(
+            f"adapter {folder}: does not fit this base: {len(report.missing_keys)} weights are "
+            f"missing and {len(report.unexpected_keys)} have no place (first: {wrong[0]}): it was "
+            "trained on another base, or its file is damaged"
+        )
+    return base

@@ -1,0 +1,77 @@
+"""What went wrong: one line for people, and all of it in a file for who wants to find out why."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from paretohqd.stages import versions
+
+PLAIN = (ValueError, ImportError, pl.exceptions.PolarsError)
+"""Errors whose text says what they are; others are named by their kind."""
+
+
+def sentence(error: BaseException) -> str:
+    """An error as one line, with what can be done where that is known.
+
+    Example:
+        >>> sentence(KeyError("score"))
+        "KeyError: 'score'"
+        >>> sentence(ValueError("no rows\\n  to train on"))
+        'no rows to train on'
+    """
+    kind, text = type(error).__name__, " ".join(str(error).split())
+    if kind == "OutOfMemoryError":  # torch's, which may not be there
+        return (
+            "the GPU's memory is full: lower train.per_device_train_batch_size or "
+            "generation.batch_size, or set train.gradient_checkpointing: true"
+        )
+    if isinstance(error, MemoryError):
+        return "memory is full: close other programs, or lower batch sizes" + (
+            text and f" ({text})"
+        )
+    if isinstance(error, ModuleNotFoundError) and not isinstance(error, ValueError):
+        return f"{error.name} is not installed: pip install 'paretohqd[train]'"
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or text or kind}"
+    return text if text and isinstance(error, PLAIN) else f"{kind}: {text}".rstrip(": ")
+
+
+def described(error: BaseException) -> str:
+    """All there is to know of an error: when, of which command and versions, and the traceback."""
+    found = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    found |= {"command": shlex.join(sys.orig_argv)}
+    head = "\n".join(f"{name}: {text}" for name, text in (found | versions()).items())
+    return f"{head}\n\n{''.join(traceback.format_exception(error))}"
+
+
+@contextlib.contextmanager
+def recorded(folder: Path) -> Iterator[None]:
+    """Keep an error's description in a run folder as `error.txt`, until all goes well.
+
+    The error goes on, with a note of where that is. There is no file where the folder is not yet a
+    run's, or cannot be written, nor for Ctrl-C, which is no error.
+    """
+    rank = os.environ.get("RANK", "0")
+    file = folder.absolute() / ("error.txt" if rank == "0" else f"error-{rank}.txt")
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of Rust's is no Exception
+        if (file.parent / "run.json").is_file():
+            with contextlib.suppress(OSError):
+                file.write_text(described(error), encoding="utf-8")
+                error.add_note(f"more in {file}")
+        raise
+    else:
+        file.unlink(missing_ok=True)
