@@ -242,7 +242,7 @@ def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("key", pairwise.RESERVED)
+@pytest.mark.parametrize("key", pairwise.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^pairs.{key} is set by the run itself: leave it out"):
         pairwise.check_settings({key: 1}, {})

@@ -302,7 +302,7 @@ def test_bad_input(causal: Path, tmp_path: Path, given: dict[str, Any], message:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("key", reinforcement.RESERVED)
+@pytest.mark.parametrize("key", reinforcement.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^grpo.{key} is set by the run itself: leave it out"):
         reinforcement.check_settings({"learning_rate": 1e-4, key: 1}, {})

@@ -11,7 +11,8 @@ from paretohqd.compare_config import Comparison, Entry
 from paretohqd.methods import METHODS
 from paretohqd.methods.options import check_options
 from paretohqd.strict import check_keys
-from paretohqd.trainers import pairwise, reinforcement
+from paretohqd.trainer_keys import NOT_ADDED
+from paretohqd.trainers import ham_training, pairwise, reinforcement
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget."""
@@ -79,12 +80,14 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     """Refuse settings that some method cannot work with, before the others have worked for hours.
 
     Raises:
-        ValueError: a setting that no trainer has, adapters that cannot be summed, or reinforcement
+        ValueError: a setting that a trainer does not follow, adapters that cannot be summed, or reinforcement
             learning under a budget of tokens with settings that need a number of steps.
     """
     reinforcement.check_settings(settings.reinforcement, settings.lora, "reinforcement")
     pairwise.check_settings(settings.pairs, settings.lora, "pairs")
-    for name in ("use_rslora", "use_dora"):
+    if any(job.entry.method == "ham" for job in jobs):
+        ham_training.KIND.check(settings.train, "train")
+    for name in NOT_ADDED:
         if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
             raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")
     if any(

@@ -18,6 +18,7 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from paretohqd.finite import FiniteLogits, check_loaded
 from paretohqd.loading import quiet
 from paretohqd.models import positions
 from paretohqd.stages import hash_path
@@ -77,6 +78,9 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
 
     A base that already carries an adapter switches to this one and lets the other go, so memory
     does not grow with the number of adapters; the base's weights are shared and never changed.
+
+    Raises:
+        ValueError: weights of the adapter that are not finite.
     """
     # Named by content: folders of two stages have the same names, and one may be written anew.
     name = f"adapter-{hash_path(folder)[:16]}"
@@ -91,6 +95,7 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
             model = base
         else:
             model = PeftModel.from_pretrained(base, str(folder.absolute()), adapter_name=name)
+    check_loaded(model, name, folder)
     return model.to(base.dtype).eval()
 
 
@@ -130,7 +135,8 @@ def generate(
         tokens (generated, with the end token), finished (it ended by itself).
 
     Raises:
-        ValueError: a prompt leaves no room for an answer within the model's context.
+        ValueError: a prompt leaves no room for an answer within the model's context, or the
+            model's scores of the next token are not finite.
     """
     ids = encode_prompts(tokenizer, prompts, before)
     check_room([len(row) for row in ids], max_new_tokens, positions(model.config))
@@ -254,7 +260,7 @@ def _decode_batch(
         tokens = tokens.repeat_interleave(samples, dim=0)
         mask = mask.repeat_interleave(samples, dim=0)
     stop = stop_tokens(model, tokenizer)
-    processors = LogitsProcessorList()
+    processors = LogitsProcessorList([FiniteLogits()])
     if temperature > 0:
         uniforms = np.stack(
             [

@@ -13,9 +13,11 @@ from typing import Any
 
 from peft import PeftModel
 
+from paretohqd.finite import check_loaded
 from paretohqd.generation import load_adapter
 from paretohqd.loading import quiet
 from paretohqd.stages import hash_path
+from paretohqd.trainer_keys import NOT_ADDED
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""
@@ -30,8 +32,8 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
             is loaded as it is.
 
     Raises:
-        ValueError: no adapter with a weight, or one trained with rslora or DoRA, whose scaling or
-            magnitude a sum would get wrong.
+        ValueError: no adapter with a weight, one whose weights are not finite, or one trained with
+            rslora or DoRA, whose scaling or magnitude a sum would get wrong.
     """
     parts = [(folder, weight) for folder, weight in adapters if weight]
     if not parts:
@@ -47,11 +49,12 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
     with quiet():
         for name, (folder, _) in zip(names, parts, strict=True):
             model.load_adapter(str(folder.absolute()), adapter_name=name)
-            config = model.peft_config[name]
-            if config.use_rslora or config.use_dora:
+            check_loaded(model, name, folder)
+            wrong = [key for key in NOT_ADDED if getattr(model.peft_config[name], key)]
+            if wrong:
                 raise ValueError(
-                    f"{folder}: trained with lora.use_rslora or lora.use_dora, of which a sum of "
-                    "adapters would be wrong: leave them off"
+                    f"{folder}: trained with lora.{wrong[0]}, of which a sum of adapters would be "
+                    "wrong: leave it off"
                 )
         weights = [weight for _, weight in parts]
         model.add_weighted_adapter(names, weights, mixed, combination_type="cat")

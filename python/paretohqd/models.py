@@ -145,6 +145,13 @@ def load_tokenizer(spec: config.Model) -> Any:
     return tokenizer
 
 
+def skeleton(spec: config.Model) -> Any:
+    """The base model without weights: its modules and their names."""
+    with told(spec.name), quiet(), torch.device("meta"):
+        found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
+        return AutoModelForCausalLM.from_config(found)
+
+
 def context_length(spec: config.Model) -> int:
     """Tokens that the model can attend to, see `positions`; no weights are loaded."""
     with told(spec.name), quiet():
