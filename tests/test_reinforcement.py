@@ -372,3 +372,9 @@ def test_bfloat16_trains(causal: Path, tmp_path: Path, trainers: list[GRPOTraine
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
     assert any(bool(saved[name].any()) for name in saved if "lora_B" in name)
+
+
+def test_a_training_that_diverges_keeps_nothing(causal: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the training diverged, and nothing of it is kept"):
+        reinforce(causal, tmp_path, settings={"learning_rate": 1e30}, steps=4)
+    assert not (tmp_path / "adapter").exists()
