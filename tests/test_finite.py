@@ -57,14 +57,12 @@ def test_a_gradient_that_is_not_finite(
         return loss
 
     monkeypatch.setattr(training.trl.SFTTrainer, "training_step", large)
-    with pytest.raises(ValueError, match="^the gradient's norm of step 2 is inf"):
+    with pytest.raises(ValueError, match=r"^the gradient's norm of step 2 is inf"):
         fit(load, rows, tmp_path)
     assert not (tmp_path / "adapter").exists()
 
 
-def test_weights_that_the_last_step_spoils(
-    load: Load, rows: pl.DataFrame, tmp_path: Path
-) -> None:
+def test_weights_that_the_last_step_spoils(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^after step 1 .*lora_[AB].* is not finite"):
         fit(load, rows, tmp_path, train={"max_steps": 1, "learning_rate": 1e39})
     assert not (tmp_path / "adapter").exists()

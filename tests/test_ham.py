@@ -327,7 +327,7 @@ def test_the_method_refuses_too_many(bench: Callable[..., Bench]) -> None:
 
 
 def test_a_training_that_diverges_keeps_nothing(base: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="of step 2 is (nan|inf): the training diverged"):
+    with pytest.raises(ValueError, match=r"of step 2 is (nan|inf): the training diverged"):
         train(base, tmp_path, toy(passes=2), train={"max_steps": 4, "learning_rate": 1e30})
     assert not (tmp_path / "adapter-0").exists()
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from paretohqd.adapter_keys import NOT_ADDED
 from paretohqd.compare_config import Comparison, Entry
 from paretohqd.methods import METHODS
 from paretohqd.methods.options import check_options
 from paretohqd.strict import check_keys
-from paretohqd.trainer_keys import NOT_ADDED
 from paretohqd.trainers import ham_training, pairwise, reinforcement
 
 REFERENCE = "paretohqd"
@@ -80,8 +80,9 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     """Refuse settings that some method cannot work with, before the others have worked for hours.
 
     Raises:
-        ValueError: a setting that a trainer does not follow, adapters that cannot be summed, or reinforcement
-            learning under a budget of tokens with settings that need a number of steps.
+        ValueError: a setting that a trainer does not follow, adapters that cannot be summed, or
+            reinforcement learning under a budget of tokens with settings that need a number of
+            steps.
     """
     reinforcement.check_settings(settings.reinforcement, settings.lora, "reinforcement")
     pairwise.check_settings(settings.pairs, settings.lora, "pairs")

@@ -10,7 +10,7 @@ from transformers import LogitsProcessor
 
 
 class StopsAtNan:
-    """To be put before a trainer of transformers: stops at a loss or gradient that is not finite."""
+    """Put before a trainer of transformers: it stops at a loss or gradient that is not finite."""
 
     def training_step(self, *given: Any, **more: Any) -> Any:
         """Loss of a part of a step."""
@@ -32,12 +32,19 @@ def check_step(value: float, what: str, step: int) -> None:
     Raises:
         ValueError: the value is not finite.
     """
-    if not math.isfinite(value):
+    if math.isfinite(value):
+        return
+    if step == 1:
         raise ValueError(
-            f"the {what} of step {step} is {value}: the training diverged, and nothing of it is "
-            "kept: lower the learning rate, let it warm up (warmup_steps), or clip gradients "
-            "sooner (max_grad_norm)"
+            f"the {what} of step 1 is {value}, before any weight was changed: the base or the "
+            "adapter that it starts from is not finite, or its numbers are too large for bfloat16: "
+            "try float32"
         )
+    raise ValueError(
+        f"the {what} of step {step} is {value}: the training diverged, and nothing of it is kept: "
+        "lower the learning rate, let it warm up (warmup_steps), or clip gradients sooner "
+        "(max_grad_norm)"
+    )
 
 
 def check_trained(model: Any, steps: int) -> None:

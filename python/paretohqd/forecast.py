@@ -86,4 +86,5 @@ def _steps(train: Mapping[str, Any], rows: int) -> int:
     """Steps of a training: given as such, or passes over its rows (3 of them is the trainer's)."""
     if train.get("max_steps", -1) > 0:
         return int(train["max_steps"])
-    return math.ceil(train.get("num_train_epochs", 3) * math.ceil(rows / _batch(train)))
+    epochs = float(train.get("num_train_epochs", 3))
+    return math.ceil(epochs * math.ceil(rows / _batch(train)))

@@ -13,11 +13,11 @@ from typing import Any
 
 from peft import PeftModel
 
+from paretohqd.adapter_keys import NOT_ADDED
 from paretohqd.finite import check_loaded
 from paretohqd.generation import load_adapter
 from paretohqd.loading import quiet
 from paretohqd.stages import hash_path
-from paretohqd.trainer_keys import NOT_ADDED
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""

@@ -14,12 +14,13 @@ from typing import Any
 import torch
 
 from paretohqd import config, models, scoring, training
+from paretohqd.adapter_settings import check_modules
 from paretohqd.forecast import Forecast
 from paretohqd.loading import kept
 from paretohqd.mixing import Weighted, load_mixture
 from paretohqd.preferences import preference_weights
 from paretohqd.progress import Screen
-from paretohqd.settings import check_modules, merged
+from paretohqd.settings import merged
 from paretohqd.stages import Result, Run
 from paretohqd.strict import to_mapping
 

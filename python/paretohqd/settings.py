@@ -1,4 +1,4 @@
-"""Settings of TRL's trainers and of PEFT's LoRA: checked before any work, then built.
+"""Settings of TRL's trainers: checked before any work, then built.
 
 What is followed and what is refused stands in `trainer_keys`; here it is enforced, for the command
 line and for the Python API alike.
@@ -7,32 +7,17 @@ line and for the Python API alike.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 import torch
-from peft import LoraConfig
-from peft.tuners.tuners_utils import check_target_module_exists
-from peft.utils.other import get_pattern_key
 from transformers import Trainer, get_scheduler
 from transformers.integrations import get_available_reporting_integrations
-from transformers.pytorch_utils import Conv1D
 
-from paretohqd.loading import quiet
 from paretohqd.models import Machine
-from paretohqd.strict import check_keys
-from paretohqd.trainer_keys import LENGTH, LORA, Keys
-
-LORA_DEFAULTS: dict[str, Any] = {
-    "r": 64,
-    "lora_alpha": 128,
-    "lora_dropout": 0.05,
-    "target_modules": "all-linear",
-    "task_type": "CAUSAL_LM",
-}
-"""Rewards-in-Context's public settings."""
+from paretohqd.setting_rules import Keys, check_judged, named
+from paretohqd.trainer_keys import LENGTH
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)
 
@@ -57,8 +42,8 @@ class Kind:
                 that it cannot follow, a value that the key cannot have, or settings that contradict
                 each other.
         """
-        names = {f.name: _default(f) for f in fields(self.config) if f.init}
-        check_judged(given, self.keys, {**names, **self.defaults}, where)
+        defaults = {**defaults_of(self.config), **self.defaults}
+        check_judged(given, self.keys, defaults, where)
         _check_together({**self.defaults, **given}, given, where)
 
     def try_out(self, given: Mapping[str, Any], where: str) -> None:
@@ -71,18 +56,20 @@ class Kind:
             return  # the settings set up how processes meet: not before they are to
         settings = self.merged(given)
         arguments = self.build(settings, CPU, where, output_dir="checkpoints")
-        steps = max(arguments.max_steps, 1)
-        kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
-        optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **options)
+        steps = arguments.max_steps if arguments.max_steps > 0 else 1000  # epochs: nobody knows yet
+        with named(f"{where}.optim"):
+            kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
+            optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **options)
         with named(f"{where}.lr_scheduler_kwargs"):
-            get_scheduler(
+            rate = get_scheduler(
                 arguments.lr_scheduler_type, optimizer, arguments.get_warmup_steps(steps), steps,
                 arguments.lr_scheduler_kwargs,
             )  # fmt: skip
+            for _ in range(min(steps, 1000)):
+                optimizer.step()
+                rate.step()
 
-    def build(
-        self, settings: Mapping[str, Any], machine: Machine, where: str, **own: Any
-    ) -> Any:
+    def build(self, settings: Mapping[str, Any], machine: Machine, where: str, **own: Any) -> Any:
         """The library's object for these settings, with what the run sets itself.
 
         Raises:
@@ -118,109 +105,6 @@ def merged(before: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]
     return {**{k: v for k, v in before.items() if not (again and k in LENGTH)}, **then}
 
 
-def check_lora(given: Mapping[str, Any]) -> None:
-    """Refuse what an adapter could not follow, before any work.
-
-    Raises:
-        ValueError: an unknown key, one that is set by the run itself or refused, or a bad value.
-    """
-    defaults = {f.name: _default(f) for f in fields(LoraConfig) if f.init}
-    check_judged(given, LORA, {**defaults, **LORA_DEFAULTS}, "lora")
-    adapter_config(given)
-
-
-def adapter_config(given: Mapping[str, Any], **own: Any) -> LoraConfig:
-    """PEFT's object for the adapter; a new one each time, for PEFT writes into it."""
-    with named("lora"), quiet():
-        return LoraConfig(**{**LORA_DEFAULTS, **given, **own})
-
-
-def check_modules(model: Any, given: Mapping[str, Any]) -> None:
-    """Refuse an adapter that would not be where it was asked for.
-
-    Args:
-        model: a causal language model without adapters; its weights are not looked at.
-        given: settings for LoraConfig.
-
-    Raises:
-        ValueError: a name of `target_modules`, `exclude_modules`, `layers_to_transform`,
-            `rank_pattern` or `alpha_pattern` that the model does not have, or that is no linear
-            layer of its blocks.
-    """
-    wanted = {**LORA_DEFAULTS, **given}
-    modules = dict(model.named_modules())
-    head = model.get_output_embeddings()
-    linear = {
-        name
-        for name, module in modules.items()
-        if isinstance(module, torch.nn.Linear | Conv1D) and module is not head
-    }
-    known = ", ".join(sorted({name.rsplit(".", 1)[-1] for name in linear}))
-
-    def found(**changed: Any) -> set[str]:
-        config = adapter_config({**given, **changed})
-        if every and "target_modules" not in changed:
-            config.target_modules = linear
-        return {name for name in modules if check_target_module_exists(config, name)}
-
-    targets = wanted["target_modules"]
-    every = isinstance(targets, str) and targets.lower() == "all-linear"
-    for one in [] if every else [targets] if isinstance(targets, str) else targets:
-        alone = {"exclude_modules": None, "layers_to_transform": None, "layers_pattern": None}
-        hit = found(target_modules=one if isinstance(targets, str) else [one], **alone)
-        if not hit:
-            raise ValueError(f"lora.target_modules: {one!r} matches no module: there are {known}")
-        if hit - linear:
-            raise ValueError(
-                f"lora.target_modules: {one!r} matches {min(hit - linear)}, which is no linear "
-                f"layer of the model's blocks: there are {known}"
-            )
-    hit = found()
-    if not hit:
-        raise ValueError(
-            "lora: no module is left to train: check target_modules, exclude_modules and "
-            "layers_to_transform"
-        )
-    excluded = wanted.get("exclude_modules") or []
-    for one in [excluded] if isinstance(excluded, str) else excluded:
-        if found(exclude_modules=None) <= found(
-            exclude_modules=one if isinstance(excluded, str) else [one]
-        ):
-            raise ValueError(f"lora.exclude_modules: {one!r} excludes no module: there are {known}")
-    layers = wanted.get("layers_to_transform")
-    if layers is not None:
-        for layer in [layers] if isinstance(layers, int) else layers:
-            if not found(layers_to_transform=[layer]):
-                raise ValueError(f"lora.layers_to_transform: the model has no layer {layer}")
-    for key in ("rank_pattern", "alpha_pattern"):
-        for one in wanted.get(key, {}):
-            if not any(get_pattern_key([one], name) == one for name in hit):
-                raise ValueError(f"lora.{key}: {one!r} matches no module that is trained")
-
-
-def check_judged(
-    given: Mapping[str, Any], keys: Keys, defaults: Mapping[str, Any], where: str
-) -> None:
-    """Refuse keys by what `trainer_keys` says of them; a refused key may state its default."""
-    check_keys(given, defaults, where)
-    for key, value in given.items():
-        if key in keys.own:
-            instead = f", and set {keys.own[key]}" if keys.own[key] else ""
-            raise ValueError(f"{where}.{key} is set by the run itself: leave it out{instead}")
-        rule = keys.followed.get(key)
-        if rule is None:
-            same = type(value) is type(defaults[key]) and value == defaults[key]
-            if not same:
-                reason = keys.refused.get(key, "a key that nobody has judged")
-                raise ValueError(f"{where}.{key} is not followed ({reason}): leave it out")
-            continue
-        if not rule.is_kind(value):
-            why = f" ({rule.why})" if rule.why else ""
-            raise ValueError(f"{where}.{key}: expected {rule.kind}, got {value!r}{why}")
-        if not rule.is_within(value):
-            raise ValueError(f"{where}.{key}: expected {rule.kind} {rule.within}, got {value!r}")
-
-
 def _check_together(settings: Mapping[str, Any], given: Mapping[str, Any], where: str) -> None:
     """Refuse settings of which one would leave another without effect."""
 
@@ -253,26 +137,24 @@ def _check_together(settings: Mapping[str, Any], given: Mapping[str, Any], where
 def _check_trackers(given: Any, where: str) -> None:
     """Trackers must be installed, or the first training would say so."""
     names = [given] if isinstance(given, str) else list(given)
-    there = get_available_reporting_integrations() if names != ["none"] else []
+    if names == ["none"]:
+        return
+    there = get_available_reporting_integrations()
     for name in names:
-        if name not in (*there, "none"):
+        if name not in there:
             found = ", ".join(there) or "no tracker is"
             raise ValueError(f"{where}.report_to: {name} is not installed: {found} installed")
         if name == "tensorboard" and "TENSORBOARD_LOGGING_DIR" not in os.environ:
             raise ValueError(
-                f"{where}.report_to: set TENSORBOARD_LOGGING_DIR to a folder outside the run, which "
-                "keeps no such files"
+                f"{where}.report_to: set TENSORBOARD_LOGGING_DIR to a folder outside the run, "
+                "which keeps no such files"
             )
 
 
-@contextmanager
-def named(where: str) -> Iterator[None]:
-    """Say whose settings a library refuses."""
-    try:
-        yield
-    except (ValueError, TypeError, ImportError, KeyError, AttributeError) as error:
-        raise ValueError(f"{where}: {' '.join(str(error).split())}") from error
-
-
-def _default(field: Any) -> Any:
-    return field.default_factory() if field.default is MISSING else field.default
+def defaults_of(config: type) -> dict[str, Any]:
+    """Each key of a class of settings, and its default."""
+    return {
+        f.name: f.default if f.default_factory is MISSING else f.default_factory()
+        for f in fields(config)
+        if f.init
+    }

@@ -37,6 +37,10 @@ KEY = "key"
 PACKAGES = ("paretohqd", "numpy", "polars", "torch", "transformers", "trl", "peft", "datasets")
 
 
+Watch = Callable[[Path | None], AbstractContextManager[Sized]]
+"""Entered with the file for what is remarkable, or None; gives what can be counted."""
+
+
 @dataclass(frozen=True)
 class Result:
     """A finished stage: its folder and what its manifest says."""
@@ -65,7 +69,7 @@ class Run:
         world: int = 1,
         barrier: Callable[[], None] = lambda: None,
         report: Callable[[str], None] = lambda line: None,
-        watch: Callable[[Path | None], AbstractContextManager[Sized]] = lambda file: nullcontext(()),
+        watch: Watch = lambda file: nullcontext(()),
     ) -> None:
         """Open or make the folder.
 

@@ -1,7 +1,7 @@
 """Supervised fine-tuning of one LoRA adapter on the rows chosen for one preference.
 
 The trainer is TRL's SFTTrainer, the adapter PEFT's LoRA; both follow the user's settings, each key
-as `trainer_keys` says.
+as `trainer_keys` and `adapter_keys` say.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig
 
+from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
 from paretohqd.dataset import sft_dataset
 from paretohqd.finite import StopsAtNan, check_loaded, check_trained
 from paretohqd.generation import asked, encode_prompts, stop_tokens
 from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine
-from paretohqd.settings import Kind, adapter_config, check_lora, check_modules
+from paretohqd.settings import Kind
 from paretohqd.stages import WARNINGS
 from paretohqd.trainer_keys import SFT
 

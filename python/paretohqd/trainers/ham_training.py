@@ -28,11 +28,17 @@ from peft import get_peft_model
 from transformers import get_scheduler, set_seed
 from trl import SFTConfig
 
+from paretohqd.adapter_settings import (
+    LORA_DEFAULTS,
+    adapter_config,
+    check_lora,
+    check_modules,
+)
 from paretohqd.finite import check_step, check_trained
 from paretohqd.likelihood import answer_logps, encode_answers, pad
 from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine
-from paretohqd.settings import LORA_DEFAULTS, Kind, adapter_config, check_lora, check_modules
+from paretohqd.settings import Kind
 from paretohqd.stages import WARNINGS
 from paretohqd.trainer_keys import JOINT
 from paretohqd.trainers.ham_values import (
@@ -89,8 +95,8 @@ def fit_jointly(
         machine: device and number format.
         train: settings for SFTConfig, over training's DEFAULTS; of these the number of steps (each
             takes an equal share of the prompts), max_length, and what AdamW and its schedule take.
-        lora: settings for LoraConfig, over settings.LORA_DEFAULTS; dropout is always 0, because
-            both readings of a step must agree.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
+            because both readings of a step must agree.
         seed: adapter k starts from seed + k.
         on_step: called with (steps done, steps in all).
 
@@ -100,9 +106,9 @@ def fit_jointly(
         the last step, trainable parameters, the settings in force.
 
     Raises:
-        ValueError: settings that could not be followed, too many adapters, prompts that do not divide among the steps or have one
-            answer, scores that are not finite, a prompt that fills max_length, or a training that
-            diverged. Nothing is saved then.
+        ValueError: settings that could not be followed, too many adapters, prompts that do not
+            divide among the steps or have one answer, scores that are not finite, a prompt that
+            fills max_length, or a training that diverged. Nothing is saved then.
     """
     KIND.check(train, "train")
     check_lora(lora)

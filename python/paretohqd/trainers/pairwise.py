@@ -21,11 +21,12 @@ from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
 from paretohqd import training
-from paretohqd.generation import asked, stop_tokens
+from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
 from paretohqd.finite import StopsAtNan
+from paretohqd.generation import asked, stop_tokens
 from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine
-from paretohqd.settings import Kind, adapter_config, check_lora, check_modules
+from paretohqd.settings import Kind
 from paretohqd.stages import WARNINGS
 from paretohqd.trainer_keys import DPO
 from paretohqd.trainers.pair_tokens import pair_lengths, text_lengths, trained_tokens, until_end
@@ -98,7 +99,7 @@ def fit_pairs(
         machine: device and number format.
         train: settings for DPOConfig, over DEFAULTS; one pass over the pairs where neither
             max_steps nor num_train_epochs is given.
-        lora: settings for LoraConfig, over settings.LORA_DEFAULTS.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS.
         seed: fixes the adapter's start.
         beta: how much a difference of log-probabilities counts: larger stays nearer to the base.
         weight: the main objective's, above 0 and at most 1.
@@ -110,10 +111,10 @@ def fit_pairs(
         trainable parameters, the settings in force.
 
     Raises:
-        ValueError: settings that could not be followed, no pairs, missing columns or values, a pair of two equal answers, a beta or
-            weight out of range, a prompt that fills max_length, answers that are all cut short, a
-            chat template that does not end answers, an adapter without trainable parameters, or a
-            training that diverged. Nothing is saved then.
+        ValueError: settings that could not be followed, no pairs, missing columns or values, a pair
+            of two equal answers, a beta or weight out of range, a prompt that fills max_length,
+            answers that are all cut short, a chat template that does not end answers, an adapter
+            without trainable parameters, or a training that diverged. Nothing is saved then.
     """
     KIND.check(train, "pairs")
     check_lora(lora)

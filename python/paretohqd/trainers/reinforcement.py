@@ -22,12 +22,13 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig
 
 from paretohqd import training
+from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
 from paretohqd.finite import StopsAtNan
 from paretohqd.generation import check_room, encode_prompts, stop_tokens
 from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine, positions
 from paretohqd.scoring import Reward
-from paretohqd.settings import Kind, adapter_config, check_lora, check_modules
+from paretohqd.settings import Kind
 from paretohqd.stages import WARNINGS
 from paretohqd.trainer_keys import GRPO
 from paretohqd.trainers.budget import Budget
@@ -136,7 +137,7 @@ def reinforce(
             whose answers all got the same reward (they train nothing), loss, gradient norm.
         machine: device and number format.
         settings: for GRPOConfig, over DEFAULTS.
-        lora: settings for LoraConfig, over settings.LORA_DEFAULTS; its dropout is always 0.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; its dropout is always 0.
         constants: {name: (mean, deviation)}, frozen: see `standard_constants`. Without them the
             reward with the widest scores would decide alone.
         seed: fixes the adapter's start and what is sampled.
@@ -154,9 +155,9 @@ def reinforce(
         constants, echo_gate, processes, trainable parameters, the settings in force.
 
     Raises:
-        ValueError: settings that could not be followed, no prompts or one that leaves no room for an answer, weights or constants that
-            do not fit the rewards, a budget too small for a step, a score that is not finite, or a
-            training that diverged. Nothing is saved then.
+        ValueError: settings that could not be followed, no prompts or one that leaves no room for
+            an answer, weights or constants that do not fit the rewards, a budget too small for a
+            step, a score that is not finite, or a training that diverged. Nothing is saved then.
     """
     KIND.check(settings, "grpo")
     check_lora(lora)
