@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,6 +42,33 @@ def adapter_config(given: Mapping[str, Any], **own: Any) -> LoraConfig:
     """PEFT's object for the adapter; a new one each time, for PEFT writes into it."""
     with named("lora"), quiet():
         return LoraConfig(**{**LORA_DEFAULTS, **given, **own})
+
+
+def check_saved(folder: Path) -> None:
+    """Refuse a saved adapter that a base could not carry and let go again unchanged.
+
+    Raises:
+        ValueError: no adapter of LoRA, or one trained with settings that are refused here.
+    """
+    try:
+        saved = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}: holds no adapter: {error}") from None
+    if saved.get("peft_type") != "LORA":
+        raise ValueError(f"{folder}: an adapter of {saved.get('peft_type')}, not of LORA")
+    defaults = defaults_of(LoraConfig)
+    for key in LORA.refused.keys() & saved.keys() - {"fan_in_fan_out"}:  # as the layers lie
+        if saved[key] and saved[key] != defaults[key]:
+            raise ValueError(
+                f"{folder}: trained with lora.{key}: {saved[key]!r} ({LORA.refused[key]}): train "
+                "it without"
+            )
+    start = LORA.followed["init_lora_weights"]
+    if not start.is_kind(saved.get("init_lora_weights", True)):
+        raise ValueError(
+            f"{folder}: trained with lora.init_lora_weights: {saved['init_lora_weights']!r} "
+            f"({start.why}): convert it to plain LoRA, or train it anew"
+        )
 
 
 def check_modules(model: Any, given: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from paretohqd.methods import METHODS
 from paretohqd.methods.options import check_options
 from paretohqd.strict import check_keys
 from paretohqd.trainers import ham_training, pairwise, reinforcement
+from paretohqd.training import check_settings
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget."""
@@ -87,7 +88,7 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     reinforcement.check_settings(settings.reinforcement, settings.lora, "reinforcement")
     pairwise.check_settings(settings.pairs, settings.lora, "pairs")
     if any(job.entry.method == "ham" for job in jobs):
-        ham_training.KIND.check(settings.train, "train")
+        check_settings(settings.train, settings.lora, kind=ham_training.KIND)
     for name in NOT_ADDED:
         if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
             raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")

@@ -18,6 +18,7 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from paretohqd.adapter_settings import check_saved
 from paretohqd.finite import FiniteLogits, check_loaded
 from paretohqd.loading import quiet
 from paretohqd.models import positions
@@ -80,8 +81,10 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
     does not grow with the number of adapters; the base's weights are shared and never changed.
 
     Raises:
-        ValueError: weights of the adapter that are not finite.
+        ValueError: no LoRA adapter, one that changes the base or more than its updates, or weights
+            that are not finite.
     """
+    check_saved(folder)
     # Named by content: folders of two stages have the same names, and one may be written anew.
     name = f"adapter-{hash_path(folder)[:16]}"
     with quiet():

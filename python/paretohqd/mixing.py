@@ -14,6 +14,7 @@ from typing import Any
 from peft import PeftModel
 
 from paretohqd.adapter_keys import NOT_ADDED
+from paretohqd.adapter_settings import check_saved
 from paretohqd.finite import check_loaded
 from paretohqd.generation import load_adapter
 from paretohqd.loading import quiet
@@ -48,6 +49,7 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
     mixed = f"mixture-{hashlib.sha256(marks.encode()).hexdigest()[:16]}"
     with quiet():
         for name, (folder, _) in zip(names, parts, strict=True):
+            check_saved(folder)
             model.load_adapter(str(folder.absolute()), adapter_name=name)
             check_loaded(model, name, folder)
             wrong = [key for key in NOT_ADDED if getattr(model.peft_config[name], key)]

@@ -20,7 +20,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig
 
-from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
+from paretohqd.adapter_settings import adapter_config, check_lora, check_modules, check_saved
 from paretohqd.dataset import sft_dataset
 from paretohqd.finite import StopsAtNan, check_loaded, check_trained
 from paretohqd.generation import asked, encode_prompts, stop_tokens
@@ -141,8 +141,7 @@ def fit(
             adapter without trainable parameters, or a training that diverged: a loss, gradient or
             weight that is not finite. Nothing is saved then.
     """
-    KIND.check(train, "train")
-    check_lora(lora)
+    check_settings(train, lora)
     if start_from is None:
         check_modules(model, lora)
     settings = KIND.merged(train)
@@ -156,6 +155,7 @@ def fit(
     with kept(out / WARNINGS), quiet():
         if start_from is not None:
             # is_trainable, and no peft_config below: without the first nothing would train.
+            check_saved(start_from)
             model = PeftModel.from_pretrained(model, str(start_from.absolute()), is_trainable=True)
             check_loaded(model, "default", start_from)
         arguments = KIND.build(

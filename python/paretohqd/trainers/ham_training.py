@@ -31,7 +31,6 @@ from trl import SFTConfig
 from paretohqd.adapter_settings import (
     LORA_DEFAULTS,
     adapter_config,
-    check_lora,
     check_modules,
 )
 from paretohqd.finite import check_step, check_trained
@@ -50,7 +49,7 @@ from paretohqd.trainers.ham_values import (
     leanings,
     policy_values,
 )
-from paretohqd.training import DEFAULTS
+from paretohqd.training import DEFAULTS, check_settings
 
 KIND = Kind(SFTConfig, JOINT, DEFAULTS)
 """What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
@@ -110,8 +109,7 @@ def fit_jointly(
             divide among the steps or have one answer, scores that are not finite, a prompt that
             fills max_length, or a training that diverged. Nothing is saved then.
     """
-    KIND.check(train, "train")
-    check_lora(lora)
+    check_settings(train, lora, kind=KIND)
     check_modules(model, lora)
     settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}

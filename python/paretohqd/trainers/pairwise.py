@@ -21,7 +21,7 @@ from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
 from paretohqd import training
-from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
+from paretohqd.adapter_settings import adapter_config, check_modules
 from paretohqd.finite import StopsAtNan
 from paretohqd.generation import asked, stop_tokens
 from paretohqd.loading import kept, quiet
@@ -116,8 +116,7 @@ def fit_pairs(
             answers that are all cut short, a chat template that does not end answers, an adapter
             without trainable parameters, or a training that diverged. Nothing is saved then.
     """
-    KIND.check(train, "pairs")
-    check_lora(lora)
+    check_settings(train, lora)
     check_modules(model, lora)
     settings = KIND.merged(train)
     _check_pairs(pairs)

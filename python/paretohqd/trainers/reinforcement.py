@@ -22,7 +22,7 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig
 
 from paretohqd import training
-from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
+from paretohqd.adapter_settings import adapter_config, check_modules
 from paretohqd.finite import StopsAtNan
 from paretohqd.generation import check_room, encode_prompts, stop_tokens
 from paretohqd.loading import kept, quiet
@@ -159,8 +159,7 @@ def reinforce(
             an answer, weights or constants that do not fit the rewards, a budget too small for a
             step, a score that is not finite, or a training that diverged. Nothing is saved then.
     """
-    KIND.check(settings, "grpo")
-    check_lora(lora)
+    check_settings(settings, lora)
     check_modules(model, lora)
     chosen = KIND.merged(settings)
     if not prompts:
