@@ -126,7 +126,8 @@ def fit(
         machine: device and number format.
         train: settings for SFTConfig, over DEFAULTS: a number of epochs takes the place of the
             default number of steps.
-        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; unused with `start_from`.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; unused with
+            `start_from`.
         seed: fixes the adapter's start, dropout and the order of rows.
         start_from: an adapter to train further (stage 2) in place of a new one.
         on_step: called with (steps done, steps in all).
