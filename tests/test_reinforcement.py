@@ -378,3 +378,25 @@ def test_a_training_that_diverges_keeps_nothing(causal: Path, tmp_path: Path) ->
     with pytest.raises(ValueError, match="the training diverged, and nothing of it is kept"):
         reinforce(causal, tmp_path, settings={"learning_rate": 1e30}, steps=4)
     assert not (tmp_path / "adapter").exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"top_k": 3},
+        {"min_p": 0.3},
+        {"repetition_penalty": 2.0},
+        {"top_entropy_quantile": 0.5},
+        {"entropy_coef": 0.5},
+        {"scale_rewards": "none"},
+        {"optim": "sgd"},
+        {"max_grad_norm": 1e-3},
+    ],
+    ids=str,
+)
+def test_a_setting_changes_what_is_trained(
+    causal: Path, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    for name, settings in (("plain", {}), ("changed", changed)):
+        reinforce(causal, tmp_path / name, settings=settings, weights=[0.5, 0.5], steps=2)
+    assert weights(tmp_path / "plain") != weights(tmp_path / "changed")
