@@ -109,6 +109,11 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
             },
             "base has seeds 1, and sft 0: with none in common nothing is compared",
         ),
+        ({"train": {"packing": True}}, r"train\.packing: a comparison puts rows in order"),
+        (
+            {"train_stage2": {"train_sampling_strategy": "random"}},
+            r"train_stage2\.train_sampling_strategy: a comparison puts rows in order",
+        ),
         ({"train": {"max_steps": -1}}, "train.max_steps: .* whole number from 1 on, got -1"),
         (
             {"train_stage2": {"num_train_epochs": 2}},
@@ -145,6 +150,10 @@ def test_bad_settings(more: dict[str, Any], message: str) -> None:
     ("more", "message"),
     [
         ({"lora": {"use_dora": True}}, r"lora\.use_dora: soups add adapters up"),
+        ({"lora": {"use_rslora": True}}, r"lora\.use_rslora: soups add adapters up"),
+        ({"pairs": {"label_smoothing": 0.1}}, r"pairs\.label_smoothing is not followed"),
+        ({"reinforcement": {"use_vllm": True}}, r"reinforcement\.use_vllm is not followed"),
+        ({"train": {"optim": "sgd"}}, r"train\.optim is not followed \(training several"),
         ({"reinforcement": {"learning_rat": 1}}, "did you mean learning_rate"),
         ({"pairs": {"learning_rat": 1}}, "did you mean learning_rate"),
         (
@@ -158,7 +167,7 @@ def test_bad_settings(more: dict[str, Any], message: str) -> None:
     ],
 )
 def test_settings_that_a_method_cannot_work_with(more: dict[str, Any], message: str) -> None:
-    settings = comparison(methods=["paretohqd", "morlhf", "soups"], **more)
+    settings = comparison(methods=["paretohqd", "morlhf", "soups", "ham"], **more)
     with pytest.raises(ValueError, match=message):
         check_together(settings, list(plan(settings)))
     if "reinforcement" in more and "lr_scheduler_type" in more["reinforcement"]:

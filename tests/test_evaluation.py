@@ -339,6 +339,11 @@ def test_the_estimate_leaves_out_what_is_done(clock: Clock) -> None:
     assert "for 110 sampled answers" in line
 
 
+def test_the_estimate_of_each_stage_has_its_own_length(clock: Clock) -> None:
+    (line,) = told(config(train_stage2={"num_train_epochs": 1}), clock, [])
+    assert "for 215 training steps" in line, "5 x 30, and 5 passes over 50 rows in batches of 4"
+
+
 def test_the_estimate_counts_epochs(clock: Clock) -> None:
     settings = config(
         train={"max_steps": -1, "num_train_epochs": 2, "per_device_train_batch_size": 4}, stages=1

@@ -324,3 +324,37 @@ def test_the_method_keeps_to_a_budget(bench: Callable[..., Bench]) -> None:
 def test_the_method_refuses_too_many(bench: Callable[..., Bench]) -> None:
     with pytest.raises(ValueError, match="count: expected 1 to 12 models, got 13"):
         ham(bench(), count=13)
+
+
+def test_a_training_that_diverges_keeps_nothing(base: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"of step 2 is (nan|inf): the training diverged"):
+        train(base, tmp_path, toy(passes=2), train={"max_steps": 4, "learning_rate": 1e30})
+    assert not (tmp_path / "adapter-0").exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"num_train_epochs": 2},
+        {"optim": "sgd"},
+        {"neftune_noise_alpha": 5.0},
+        {"gradient_checkpointing": True},
+        {"save_strategy": "steps"},
+    ],
+    ids=str,
+)
+def test_what_joint_training_does_not_take(
+    base: Any, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match=rf"^train\.{next(iter(given))} is not followed"):
+        train(base, tmp_path, toy(passes=2), train=given)
+
+
+def test_the_schedules_own_settings_are_followed(base: Any, tmp_path: Path) -> None:
+    given = {
+        "max_steps": 4, "learning_rate": 1e-2, "lr_scheduler_type": "cosine_with_min_lr",
+        "lr_scheduler_kwargs": {"min_lr": 9e-3},
+    }  # fmt: skip
+    train(base, tmp_path, toy(passes=2), train=given)
+    log = json.loads((tmp_path / "log.json").read_text())
+    assert min(entry["learning_rate"] for entry in log) > 9e-3

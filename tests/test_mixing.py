@@ -75,6 +75,60 @@ def test_mixtures_follow_each_other_on_one_base(causal: Path, adapters: list[Pat
     assert not torch.equal(found[0], found[1])
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"rank_pattern": {"q_proj": 2}},
+        {"alpha_pattern": {"layers.0.self_attn.v_proj": 30}},
+        {"rank_pattern": {"q_proj": 9}, "alpha_pattern": {"q_proj": 3}},
+        {"target_modules": ["q_proj"], "layers_to_transform": [1]},
+    ],
+    ids=str,
+)
+def test_sums_of_uneven_adapters_are_exact(
+    causal: Path, tmp_path: Path, more: dict[str, Any]
+) -> None:
+    folders = [adapter(causal, tmp_path / f"{seed}", seed, **more) for seed in range(2)]
+    mixed = load_mixture(load(causal), [(folders[0], 0.3), (folders[1], 0.7)])
+    plain = load(causal)
+    parts = [deltas(causal, folder) for folder in folders]
+    with torch.no_grad():
+        for name, parameter in plain.named_parameters():
+            parameter += 0.3 * parts[0][name] + 0.7 * parts[1][name]
+        assert (mixed(IDS).logits - plain(IDS).logits).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"init_lora_weights": "pissa"}, "init_lora_weights: 'pissa' .*change the base"),
+        ({"init_lora_weights": "olora"}, "init_lora_weights: 'olora' .*change the base"),
+        ({"bias": "all"}, "bias: 'all'"),
+        ({"modules_to_save": ["lm_head"]}, r"modules_to_save: \['lm_head'\]"),
+        ({"trainable_token_indices": [1]}, "trainable_token_indices"),
+        ({"layer_replication": [[0, 2], [0, 2]]}, "layer_replication"),
+    ],
+    ids=str,
+)
+def test_adapters_of_others_that_would_change_the_base_are_refused(
+    causal: Path, adapters: list[Path], tmp_path: Path, more: dict[str, Any], message: str
+) -> None:
+    foreign = adapter(causal, tmp_path / "foreign", 7, **more)
+    for parts in ([(foreign, 1.0)], [(adapters[0], 0.5), (foreign, 0.5)]):
+        base = load(causal)
+        before = {name: p.clone() for name, p in base.named_parameters()}
+        with pytest.raises(ValueError, match=f"foreign: trained with lora.{message}"):
+            load_mixture(base, parts)
+        for name, parameter in base.named_parameters():
+            plain = name.removeprefix("base_model.model.").replace(".base_layer", "")
+            assert "lora" in name or torch.equal(parameter, before[plain]), name
+
+
+def test_a_folder_without_an_adapter(causal: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no adapter"):
+        load_mixture(load(causal), [(tmp_path, 1.0)])
+
+
 def test_sums_that_would_be_wrong_are_refused(
     causal: Path, adapters: list[Path], tmp_path: Path
 ) -> None:

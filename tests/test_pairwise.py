@@ -242,7 +242,7 @@ def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("key", pairwise.RESERVED)
+@pytest.mark.parametrize("key", pairwise.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^pairs.{key} is set by the run itself: leave it out"):
         pairwise.check_settings({key: 1}, {})
@@ -309,3 +309,30 @@ def test_a_template_that_does_not_end_answers(
     )
     with pytest.raises(ValueError, match=r"ends an answer without <\|im_end\|>, .*never stop"):
         fit(lambda: load(template), pairs, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"optim": "sgd"}, False),
+        ({"weight_decay": 0.5}, False),
+        ({"max_grad_norm": 1e-3}, False),
+        ({"disable_dropout": False}, False),
+        ({"dataloader_num_workers": 1}, True),
+        ({"activation_checkpointing": True}, True),
+        ({"logging_steps": 2}, True),
+    ],
+    ids=str,
+)
+def test_a_setting_changes_what_is_trained(
+    load: Load, pairs: pl.DataFrame, tmp_path: Path, changed: dict[str, Any], same: bool
+) -> None:
+    lora = {**LORA, "lora_dropout": 0.3}
+    for name, train in (("plain", {}), ("changed", changed)):
+        fit(load, pairs, tmp_path / name, train=train, lora=lora)
+    assert (weights(tmp_path / "plain") == weights(tmp_path / "changed")) is same
+
+
+def test_a_number_of_steps_and_of_epochs(load: Load, pairs: pl.DataFrame, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^pairs\.num_train_epochs: max_steps is given too"):
+        fit(load, pairs, tmp_path, train={"max_steps": 2, "num_train_epochs": 1})

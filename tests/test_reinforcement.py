@@ -303,7 +303,7 @@ def test_bad_input(causal: Path, tmp_path: Path, given: dict[str, Any], message:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("key", reinforcement.RESERVED)
+@pytest.mark.parametrize("key", reinforcement.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^grpo.{key} is set by the run itself: leave it out"):
         reinforcement.check_settings({"learning_rate": 1e-4, key: 1}, {})
@@ -373,3 +373,31 @@ def test_bfloat16_trains(causal: Path, tmp_path: Path, trainers: list[GRPOTraine
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
     assert any(bool(saved[name].any()) for name in saved if "lora_B" in name)
+
+
+def test_a_training_that_diverges_keeps_nothing(causal: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the training diverged, and nothing of it is kept"):
+        reinforce(causal, tmp_path, settings={"learning_rate": 1e30}, steps=4)
+    assert not (tmp_path / "adapter").exists()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"top_k": 3},
+        {"min_p": 0.3},
+        {"repetition_penalty": 2.0},
+        {"top_entropy_quantile": 0.5},
+        {"entropy_coef": 0.5},
+        {"scale_rewards": "none"},
+        {"optim": "sgd"},
+        {"max_grad_norm": 1e-3},
+    ],
+    ids=str,
+)
+def test_a_setting_changes_what_is_trained(
+    causal: Path, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    for name, settings in (("plain", {}), ("changed", changed)):
+        reinforce(causal, tmp_path / name, settings=settings, weights=[0.5, 0.5], steps=2)
+    assert weights(tmp_path / "plain") != weights(tmp_path / "changed")

@@ -112,7 +112,7 @@ def test_an_adapter_that_trains_nothing(
         fit(load, rows, tmp_path / "two", start_from=tmp_path / "one" / "adapter")
 
 
-@pytest.mark.parametrize("key", training.RESERVED)
+@pytest.mark.parametrize("key", training.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^train.{key} is set by the run itself: leave it out"):
         training.check_settings({"max_steps": 2, key: 1}, {})
@@ -137,7 +137,7 @@ def test_settings_arrive_as_they_are(
 ) -> None:
     train = {
         "learning_rate": 0.25,
-        "lr_scheduler_type": "constant",
+        "lr_scheduler_type": "constant_with_warmup",
         "weight_decay": 0.125,
         "gradient_accumulation_steps": 3,
         "max_length": 77,

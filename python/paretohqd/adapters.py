@@ -14,6 +14,8 @@ from typing import Any
 from peft import PeftConfig, PeftModel, get_peft_model
 from torch import OutOfMemoryError
 
+from paretohqd.adapter_settings import check_saved
+from paretohqd.finite import check_loaded
 from paretohqd.loading import quiet
 
 
@@ -30,9 +32,11 @@ def put_adapter(
         exact: hold its weights in float32, as training must, whatever the base's number format.
 
     Raises:
-        ValueError: no adapter there, or one of another base: weights that are missing (and would
-            be those of a new adapter), that the base has no place for, or of other shapes.
+        ValueError: no LoRA adapter there, one that changes the base or more than its updates, or
+            one of another base: weights that are missing (and would be those of a new adapter),
+            that the base has no place for, or of other shapes; or weights that are not finite.
     """
+    check_saved(folder)
     held = {"autocast_adapter_dtype": exact}
     try:
         with quiet():
@@ -62,4 +66,5 @@ def put_adapter(
             f"missing and {len(report.unexpected_keys)} have no place (first: {wrong[0]}): it was "
             "trained on another base, or its file is damaged"
         )
+    check_loaded(base, name, folder)
     return base

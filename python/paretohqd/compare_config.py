@@ -140,6 +140,12 @@ def _check_steps(given: Mapping[str, Any], section: str) -> None:
         raise ValueError(
             f"{section}.num_train_epochs: a comparison counts steps: give {section}.max_steps"
         )
+    for name in ("packing", "train_sampling_strategy", "dataloader_drop_last"):
+        if name in given:
+            raise ValueError(
+                f"{section}.{name}: a comparison puts rows in order and counts their tokens: leave "
+                "it out"
+            )
     for name in ("max_steps", "per_device_train_batch_size", "gradient_accumulation_steps"):
         value = given.get(name, 1)
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

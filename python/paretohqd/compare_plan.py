@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from paretohqd.adapter_keys import NOT_ADDED
 from paretohqd.compare_config import Comparison, Entry
 from paretohqd.methods import METHODS
 from paretohqd.methods.options import check_options
 from paretohqd.strict import check_keys
-from paretohqd.trainers import pairwise, reinforcement
+from paretohqd.trainers import ham_training, pairwise, reinforcement
+from paretohqd.training import check_settings
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget."""
@@ -79,12 +81,15 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     """Refuse settings that some method cannot work with, before the others have worked for hours.
 
     Raises:
-        ValueError: a setting that no trainer has, adapters that cannot be summed, or reinforcement
-            learning under a budget of tokens with settings that need a number of steps.
+        ValueError: a setting that a trainer does not follow, adapters that cannot be summed, or
+            reinforcement learning under a budget of tokens with settings that need a number of
+            steps.
     """
     reinforcement.check_settings(settings.reinforcement, settings.lora, "reinforcement")
     pairwise.check_settings(settings.pairs, settings.lora, "pairs")
-    for name in ("use_rslora", "use_dora"):
+    if any(job.entry.method == "ham" for job in jobs):
+        check_settings(settings.train, settings.lora, kind=ham_training.KIND)
+    for name in NOT_ADDED:
         if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
             raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")
     if any(

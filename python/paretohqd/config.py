@@ -1,9 +1,8 @@
 """What a run is: one frozen dataclass per section of the YAML file, read strictly.
 
 Nothing heavy is imported here, so a misspelt key is reported before torch has loaded. The
-sections `train`, `train_stage2` and `lora` are kept as plain mappings: they go verbatim to TRL's
-SFTConfig and PEFT's LoraConfig, and their keys are checked against those classes when a run
-starts.
+sections `train`, `train_stage2` and `lora` are kept as plain mappings for TRL's SFTConfig and
+PEFT's LoraConfig; which of their keys are followed is checked when a run starts.
 """
 
 from __future__ import annotations

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import polars as pl
 
 from paretohqd import config
 from paretohqd.progress import Advance, Screen, duration
+from paretohqd.settings import merged
 from paretohqd.training import DEFAULTS
 
 PASSES_PER_SAMPLED_TOKEN = 0.65
@@ -40,16 +43,19 @@ class Forecast:
             marks.append(time.monotonic())
             if not self._told and len(marks) == 2:
                 self._told = True
-                self._tell(marks[1] - marks[0], rows, total)
+                self._tell(marks[1] - marks[0], rows)
 
         return on_step
 
-    def _tell(self, seconds_per_step: float, rows: pl.DataFrame, total: int) -> None:
+    def _tell(self, seconds_per_step: float, rows: pl.DataFrame) -> None:
         settings = self._settings
         texts = pl.col("prompt").str.len_chars() + pl.col("response").str.len_chars()
         per_row = float(rows.select(texts.mean()).item()) * TOKENS_PER_CHARACTER + 30
-        train = {**DEFAULTS, **settings.train}
-        batch = train["per_device_train_batch_size"] * train.get("gradient_accumulation_steps", 1)
+        chosen = settings.selection
+        kinds = {1: merged(DEFAULTS, settings.train)}
+        kinds[2] = merged(kinds[1], settings.train_stage2)
+        sizes = {1: chosen.k, 2: chosen.k_stage2 or max(1, chosen.k // 2)}
+        batch = _batch(kinds[1])
         per_token = seconds_per_step / (batch * per_row)
         spec, P = settings.generation, self._preferences
         corners = min(P, len(settings.objectives) + 1)
@@ -58,10 +64,8 @@ class Forecast:
         answers = held_out * max(0, 1 + settings.stages * P - answered)
         steps = 0
         for stage in range(1, settings.stages + 1):
-            train = {**DEFAULTS, **settings.train, **(settings.train_stage2 if stage == 2 else {})}
             left = sum(f"stage{stage}/fit/{i:02d}" not in self._finished for i in range(P))
-            # Without max_steps the data decide; then as many as here is the best guess.
-            steps += left * (train["max_steps"] if train["max_steps"] > 0 else total)
+            steps += left * _steps(kinds[stage], sizes[stage])
         if settings.stages == 2:
             made = sum(stage.startswith("stage2/generate/") for stage in self._finished)
             answers += spec.prompts * max(0, corners - made)
@@ -72,3 +76,15 @@ class Forecast:
             f"{steps} training steps at {seconds_per_step:.1f} s, {duration(sampling)} for "
             f"{answers} sampled answers)"
         )
+
+
+def _batch(train: Mapping[str, Any]) -> int:
+    return int(train["per_device_train_batch_size"] * train.get("gradient_accumulation_steps", 1))
+
+
+def _steps(train: Mapping[str, Any], rows: int) -> int:
+    """Steps of a training: given as such, or passes over its rows (3 of them is the trainer's)."""
+    if train.get("max_steps", -1) > 0:
+        return int(train["max_steps"])
+    epochs = float(train.get("num_train_epochs", 3))
+    return math.ceil(epochs * math.ceil(rows / _batch(train)))

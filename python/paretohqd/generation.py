@@ -22,6 +22,7 @@ from transformers import DynamicCache, GenerationConfig, LogitsProcessor, Logits
 
 from paretohqd.adapters import put_adapter
 from paretohqd.chat import encode_prompts, stop_tokens
+from paretohqd.finite import FiniteLogits
 from paretohqd.loading import quiet
 from paretohqd.models import positions
 from paretohqd.stages import hash_path
@@ -82,6 +83,10 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
 
     A base that already carries an adapter switches to this one and lets the other go, so memory
     does not grow with the number of adapters; the base's weights are shared and never changed.
+
+    Raises:
+        ValueError: no LoRA adapter, one that changes the base or more than its updates, or weights
+            that are not finite.
     """
     # Named by content: folders of two stages have the same names, and one may be written anew.
     name = f"adapter-{hash_path(folder)[:16]}"
@@ -136,7 +141,8 @@ def generate(
         tokens (generated, with the end token), finished (it ended by itself).
 
     Raises:
-        ValueError: a prompt leaves no room for an answer within the model's context.
+        ValueError: a prompt leaves no room for an answer within the model's context, or the
+            model's scores of the next token are not finite.
     """
     ids = encode_prompts(tokenizer, prompts, before)
     check_room([len(row) for row in ids], max_new_tokens, positions(model.config))
@@ -224,7 +230,7 @@ def _decode_batch(
         tokens = tokens.repeat_interleave(samples, dim=0)
         mask = mask.repeat_interleave(samples, dim=0)
     stop = stop_tokens(model, tokenizer)
-    processors = LogitsProcessorList()
+    processors = LogitsProcessorList([FiniteLogits()])
     if temperature > 0:
         uniforms = np.stack(
             [

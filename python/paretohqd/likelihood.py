@@ -7,6 +7,7 @@ policy that has collapsed onto a few sentences where no reward does.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -72,8 +73,8 @@ def likelihood(
         there is no token).
 
     Raises:
-        ValueError: lists of unequal lengths, a model in training mode (dropout would act), or a
-            row that does not fit into the model's context.
+        ValueError: lists of unequal lengths, a model in training mode (dropout would act), a
+            row that does not fit into the model's context, or a log-probability that is NaN.
     """
     if any(module.training for module in model.modules()):
         raise ValueError("the model is in training mode, so dropout would act: call model.eval()")
@@ -95,6 +96,13 @@ def likelihood(
         done += len(batch)
         if progress:
             progress(done, len(ids))
+    bad = [i for i, (logp, _, _) in enumerate(found) if math.isnan(logp)]
+    if bad:
+        raise ValueError(
+            f"the log-probabilities of {len(bad)} of {len(found)} answers are NaN (first: row "
+            f"{bad[0]}): the model's weights are too large or not finite: train its adapter anew "
+            "with a lower learning rate, or compute in float32"
+        )
     schema = {"logp": pl.Float64, "answer_tokens": pl.Int32, "entropy": pl.Float64}
     return pl.DataFrame(found, schema=schema, orient="row")
 

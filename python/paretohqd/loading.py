@@ -1,35 +1,108 @@
-"""Loading models of others' libraries: quietly, and with errors that fit into one line."""
+"""Others' libraries: without their bars, with their warnings kept, and errors in one line."""
 
 from __future__ import annotations
 
 import contextlib
+import logging as python_logging
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
+
+KNOWN = ("`is_gradient_checkpointing` is deprecated",)
+"""What one library says of another's names at every load: nothing that a user could change."""
+
+_keeping: list[Counter[str]] = []
+"""What warnings go into now; the outermost of several calls of `kept` keeps them."""
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep libraries' loading bars and warnings off the screen; ours say what goes on."""
+    """Keep libraries' loading bars off the screen; ours say what goes on."""
     import datasets
     from transformers.utils import logging
 
-    verbosity = logging.get_verbosity()
     bars = logging.is_progress_bar_enabled()
     no_data_bars = datasets.are_progress_bars_disabled()
-    logging.set_verbosity_error()
     logging.disable_progress_bar()
     datasets.disable_progress_bars()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            for text in KNOWN:
+                warnings.filterwarnings("ignore", message=re.escape(text))
             yield
     finally:
-        logging.set_verbosity(verbosity)
         if not no_data_bars:
             datasets.enable_progress_bars()
         if bars:
             logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def kept(file: Path | None) -> Iterator[Counter[str]]:
+    """Keep what libraries warn of in a file instead of on the screen: each text once, counted.
+
+    Args:
+        file: written at the end, errors included, if there was a warning; None for no file.
+
+    Yields:
+        The warnings so far and how often each came.
+    """
+    if _keeping:
+        yield _keeping[0]
+        return
+    found: Counter[str] = Counter()
+    handler = _Keeper(found)
+    loggers = [python_logging.getLogger(name) for name in LIBRARIES]
+    before = [(logger, logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    _keeping.append(found)
+    try:
+        for logger in loggers:
+            logger.handlers, logger.propagate = [handler], False
+            logger.setLevel(python_logging.WARNING)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            for kind in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
+                warnings.simplefilter("ignore", kind)  # for the libraries' own developers
+            warnings.showwarning = lambda message, category, *where, **more: handler.add(
+                category.__name__, str(message)
+            )
+            yield found
+    finally:
+        _keeping.clear()
+        for logger, handlers, propagate, level in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        if file is not None:
+            _write(file, found)
+
+
+class _Keeper(python_logging.Handler):
+    """Counts what is logged."""
+
+    def __init__(self, found: Counter[str]) -> None:
+        super().__init__(python_logging.WARNING)
+        self.found = found
+
+    def emit(self, record: python_logging.LogRecord) -> None:
+        self.add(record.name, record.getMessage())
+
+    def add(self, source: str, text: Any) -> None:
+        """One more of this text, which may have several lines."""
+        self.found[f"{source}: {' '.join(str(text).split())}"] += 1
+
+
+def _write(file: Path, found: Counter[str]) -> None:
+    if found:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [f"{count} x {text}\n" for text, count in found.items()]
+        file.write_text("".join(lines), encoding="utf-8", errors="replace")
+    else:
+        file.unlink(missing_ok=True)  # an earlier attempt's
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 from peft import PeftModel
 
+from paretohqd.adapter_keys import NOT_ADDED
 from paretohqd.adapters import put_adapter
 from paretohqd.generation import load_adapter
 from paretohqd.loading import quiet
@@ -31,8 +32,8 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
             is loaded as it is.
 
     Raises:
-        ValueError: no adapter with a weight, or one trained with rslora or DoRA, whose scaling or
-            magnitude a sum would get wrong.
+        ValueError: no adapter with a weight, one whose weights are not finite, or one trained with
+            rslora or DoRA, whose scaling or magnitude a sum would get wrong.
     """
     parts = [(folder, weight) for folder, weight in adapters if weight]
     if not parts:
@@ -48,11 +49,11 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
     with quiet():
         for name, (folder, _) in zip(names, parts, strict=True):
             put_adapter(model, folder, name, exact=True)  # the sum alone is rounded, once
-            config = model.peft_config[name]
-            if config.use_rslora or config.use_dora:
+            wrong = [key for key in NOT_ADDED if getattr(model.peft_config[name], key)]
+            if wrong:
                 raise ValueError(
-                    f"{folder}: trained with lora.use_rslora or lora.use_dora, of which a sum of "
-                    "adapters would be wrong: leave them off"
+                    f"{folder}: trained with lora.{wrong[0]}, of which a sum of adapters would be "
+                    "wrong: leave it off"
                 )
         weights = [weight for _, weight in parts]
         model.add_weighted_adapter(names, weights, mixed, combination_type="cat")

@@ -222,6 +222,13 @@ def dated(spec: config.Model) -> config.Model:
     return replace(spec, date=datetime.date.today().isoformat())
 
 
+def skeleton(spec: config.Model) -> Any:
+    """The base model without weights: its modules and their names."""
+    found = load_config(spec)
+    with told(spec.name), quiet(), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(found)
+
+
 def context_length(spec: config.Model) -> int:
     """Tokens that the model can attend to, see `positions`; no weights are loaded."""
     return positions(load_config(spec))

@@ -16,10 +16,13 @@ import torch
 from peft import PeftModel
 
 from paretohqd import config, models, scoring, training
+from paretohqd.adapter_settings import check_modules
 from paretohqd.forecast import Forecast
+from paretohqd.loading import kept
 from paretohqd.mixing import Weighted, load_mixture
 from paretohqd.preferences import preference_weights
 from paretohqd.progress import Screen
+from paretohqd.settings import merged
 from paretohqd.stages import Result, Run
 from paretohqd.strict import to_mapping
 
@@ -39,7 +42,7 @@ class Session:
         self.weights = asked.values
         self.preferences = asked.values if asked.names is None else asked.named()
         """The weights with the preferences' names, if they have any."""
-        stage2 = {**settings.train, **settings.train_stage2}
+        stage2 = merged(settings.train, settings.train_stage2)
         training.check_settings(settings.train, settings.lora)
         training.check_settings(stage2, settings.lora, "train_stage2")
         self.train = {1: dict(settings.train), 2: stage2}
@@ -47,13 +50,15 @@ class Session:
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
         self.folder = Run(
-            Path(settings.run), rank=rank, world=world, barrier=barrier, report=self.screen.line
-        )
+            Path(settings.run), rank=rank, world=world, barrier=barrier, report=self.screen.line,
+            watch=kept,
+        )  # fmt: skip
         self._sampler: tuple[Any, Any] | None = None
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:
             self.machine = self._find_machine()
             models.load_config(self.settings.model)
+            check_modules(models.skeleton(self.settings.model), settings.lora)
             self._settle_template()
             self.model_id = json.dumps(models.identity(self.settings.model), sort_keys=True)
             self.objective_settings = dict(

@@ -13,7 +13,8 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -27,10 +28,17 @@ FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
 
 MANIFEST = "manifest.json"
+WARNINGS = "warnings.txt"
+"""What libraries warned of while the stage was done: a log, of which nothing depends."""
+
 KEY = "key"
 """Marks the folder of an unfinished attempt with what it is an attempt at."""
 
 PACKAGES = ("paretohqd", "numpy", "polars", "torch", "transformers", "trl", "peft", "datasets")
+
+
+Watch = Callable[[Path | None], AbstractContextManager[Sized]]
+"""Entered with the file for what is remarkable, or None; gives what can be counted."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +69,18 @@ class Run:
         world: int = 1,
         barrier: Callable[[], None] = lambda: None,
         report: Callable[[str], None] = lambda line: None,
+        watch: Watch = lambda file: nullcontext(()),
     ) -> None:
         """Open or make the folder.
+
+        Args:
+            folder: the run folder.
+            rank: number of this process.
+            world: number of processes.
+            barrier: waits for the others.
+            report: takes a line for people.
+            watch: entered while a stage is done; writes what was remarkable to a file, if any, and
+                says how much it is.
 
         Raises:
             ValueError: it holds something that is not a run, a run of another layout, or a run
@@ -70,6 +88,7 @@ class Run:
         """
         self.folder = folder.absolute()
         self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
+        self._watch = watch
         self._lock: Any = None
         self._stages: list[str] = []
         if rank == 0:
@@ -151,11 +170,13 @@ class Run:
         if owner is None:
             self.barrier()
         start, used = time.perf_counter(), time.process_time()
-        notes = dict(work(beside) or {})
+        writes = self.rank == 0 or owner is not None
+        with self._watch(beside / WARNINGS if writes else None) as remarks:
+            notes = dict(work(beside) or {})
         seconds, used = time.perf_counter() - start, time.process_time() - used
         if owner is None:
             self.barrier()
-        if self.rank == 0 or owner is not None:
+        if writes:
             files = _hash_files(beside)
             del files[KEY]
             manifest = {
@@ -180,7 +201,8 @@ class Run:
             _sync(final.parent)
         if owner is None:
             self.barrier()
-        self.report(f"{name}: {seconds:.1f} s")
+        warned = f", warnings of libraries: {len(remarks)} in {WARNINGS}" if len(remarks) else ""
+        self.report(f"{name}: {seconds:.1f} s{warned}")
         return self.result(name)
 
     def result(self, name: str) -> Result:
@@ -248,7 +270,8 @@ def _hash_json(content: Any) -> str:
 
 
 def _hash_files(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
+    no_result = (folder / MANIFEST, folder / WARNINGS)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p not in no_result)
     return {p.relative_to(folder).as_posix(): hash_path(p) for p in files}
 
 

@@ -78,18 +78,6 @@ def from_mapping(kind: Any, value: Any, where: str = "") -> Any:
     return kind(**{k: _convert(hints[k], v, _dotted(where, k)) for k, v in value.items()})
 
 
-def check_values(given: Mapping[str, Any], kind: Any, where: str) -> None:
-    """Raise a ValueError for a value that is no number where dataclass `kind` wants one."""
-    hints = typing.get_type_hints(kind)
-    for key, value in given.items():
-        kinds = set(typing.get_args(hints[key]) or (hints[key],))
-        if not kinds <= {*PLAIN, type(None)} or type(value) in kinds:
-            continue
-        if not (float in kinds and type(value) is int):
-            wanted = " or ".join(PLAIN[k] for k in PLAIN if k in kinds)
-            raise ValueError(f"{_dotted(where, key)}: expected {wanted}, got {value!r}")
-
-
 def to_mapping(value: Any) -> Any:
     """What `from_mapping` reads: dicts, lists and plain values, which YAML and JSON can hold."""
     if dataclasses.is_dataclass(value):

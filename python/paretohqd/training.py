@@ -1,6 +1,7 @@
 """Supervised fine-tuning of one LoRA adapter on the rows chosen for one preference.
 
-The trainer is TRL's SFTTrainer, the adapter PEFT's LoRA; both take the user's settings verbatim.
+The trainer is TRL's SFTTrainer, the adapter PEFT's LoRA; both follow the user's settings, each key
+as `trainer_keys` and `adapter_keys` say.
 """
 
 from __future__ import annotations
@@ -8,38 +9,27 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import trl
 from datasets import Dataset
-from peft import LoraConfig, load_peft_weights, set_peft_model_state_dict
+from peft import load_peft_weights, set_peft_model_state_dict
 from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
+from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
 from paretohqd.adapters import put_adapter
-from paretohqd.chat import (
-    frame_rows,
-    prompt_lengths,
-    stop_tokens,
-    until_end,
-)
-from paretohqd.loading import quiet
+from paretohqd.chat import frame_rows, prompt_lengths, stop_tokens, until_end
+from paretohqd.finite import StopsAtNan, check_trained
+from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine
-from paretohqd.strict import check_keys, check_values
+from paretohqd.settings import Kind
+from paretohqd.stages import WARNINGS
 from paretohqd.templates import check_trainable
-
-RESERVED = (
-    "output_dir",
-    "use_cpu",
-    "seed",
-    "data_seed",
-    "completion_only_loss",
-    "assistant_only_loss",
-)
-"""SFTConfig keys that the run decides itself."""
+from paretohqd.trainer_keys import SFT
 
 DEFAULTS: dict[str, Any] = {
     "max_steps": 200,
@@ -56,38 +46,36 @@ DEFAULTS: dict[str, Any] = {
 }
 """200 steps of batch 8 are the paper's; the rest are Rewards-in-Context's public settings."""
 
-LORA_DEFAULTS: dict[str, Any] = {
-    "r": 64,
-    "lora_alpha": 128,
-    "lora_dropout": 0.05,
-    "target_modules": "all-linear",
-    "task_type": "CAUSAL_LM",
-}
-
+KIND = Kind(SFTConfig, SFT, DEFAULTS)
+"""What `train` is."""
 
 IGNORED = -100
 """The label that torch's cross entropy leaves out."""
 
 
+class SFTTrainer(StopsAtNan, trl.SFTTrainer):  # type: ignore[misc]
+    """TRL's, which stops where a number is not finite."""
+
+
 def check_settings(
-    train: Mapping[str, Any],
-    lora: Mapping[str, Any],
-    where: str = "train",
-    *,
-    kind: type = SFTConfig,
-    reserved: Sequence[str] = RESERVED,
+    train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train", *, kind: Kind = KIND
 ) -> None:
-    """Refuse keys that the trainer's `kind` of settings or LoraConfig does not have, before work.
+    """Refuse settings of a `kind` of training that could not be followed, before any work.
 
     Raises:
-        ValueError: an unknown key (with the nearest known one) or one that the run sets itself.
+        ValueError: an unknown key (with the nearest known one), one that the run sets itself or
+            that it cannot follow, a value that the key cannot have, or settings that contradict
+            each other; the message names the key.
+
+    Example:
+        >>> check_settings({"num_train_epochs": 2}, {"r": 16})
+        >>> check_settings({"push_to_hub": True}, {})
+        Traceback (most recent call last):
+        ValueError: train.push_to_hub is not followed (a run sends nothing anywhere): leave it out
     """
-    taken = [key for key in train if key in reserved]
-    if taken:
-        raise ValueError(f"{where}.{taken[0]} is set by the run itself: leave it out")
-    for given, known, section in ((train, kind, where), (lora, LoraConfig, "lora")):
-        check_keys(given, [f.name for f in fields(known) if f.init], section)
-        check_values(given, known, section)
+    kind.check(train, where)
+    check_lora(lora)
+    kind.try_out(train, where)
 
 
 def fit(
@@ -112,8 +100,10 @@ def fit(
         out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
             (`save_strategy: steps`) are continued from.
         machine: device and number format.
-        train: settings for SFTConfig, over DEFAULTS.
-        lora: settings for LoraConfig, over LORA_DEFAULTS; unused with `start_from`.
+        train: settings for SFTConfig, over DEFAULTS: a number of epochs takes the place of the
+            default number of steps.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; unused with
+            `start_from`.
         seed: fixes the adapter's start, dropout and the order of rows.
         start_from: an adapter to train further (stage 2) in place of a new one.
         on_step: called with (steps done, steps in all).
@@ -123,11 +113,15 @@ def fit(
         processes, steps, trainable parameters, the settings in force.
 
     Raises:
-        ValueError: no rows, a prompt that fills max_length so that no token of the answer is
-            trained on, a chat template that does not end answers, or an adapter without trainable
-            parameters.
+        ValueError: settings that could not be followed, no rows, a prompt that fills max_length so
+            that no token of the answer is trained on, a chat template that does not end answers, an
+            adapter without trainable parameters, or a training that diverged: a loss, gradient or
+            weight that is not finite. Nothing is saved then.
     """
-    settings = {**DEFAULTS, **train}
+    check_settings(train, lora)
+    if start_from is None:
+        check_modules(model, lora)
+    settings = KIND.merged(train)
     if rows.is_empty():
         raise ValueError("no rows to train on")
     check_lengths(tokenizer, rows, settings["max_length"])
@@ -135,24 +129,19 @@ def fit(
     check_trainable(tokenizer, stop)
     set_seed(seed)
     tokenizer.padding_side = "right"
-    if start_from is not None:
-        # trainable, and no peft_config below: without the first nothing would train.
-        model = put_adapter(model, start_from, "default", trainable=True, exact=True)
-    with quiet():
-        arguments = SFTConfig(
-            **for_machine(settings, machine),
-            output_dir=str(out / "checkpoints"),
-            seed=seed,
-            disable_tqdm=True,
+    with kept(out / WARNINGS), quiet():
+        if start_from is not None:
+            # trainable, and no peft_config below: without the first nothing would train.
+            model = put_adapter(model, start_from, "default", trainable=True, exact=True)
+        arguments = KIND.build(
+            settings, machine, "train", output_dir=str(out / "checkpoints"), seed=seed
         )
-        if arguments.world_size == 1:
-            arguments._n_gpu = min(arguments.n_gpu, 1)  # else several GPUs multiply the batch
         trainer = SFTTrainer(
             model=model,
             args=arguments,
             train_dataset=_dataset(tokenizer, rows, stop),
             processing_class=tokenizer,
-            peft_config=None if start_from else LoraConfig(**{**LORA_DEFAULTS, **lora}),
+            peft_config=None if start_from else adapter_config(lora),
             callbacks=[Steps(on_step)] if on_step else None,
         )
         trainer.pop_callback(PrinterCallback)
@@ -178,11 +167,6 @@ def fit(
         "train": settings,
         "lora": trainer.model.peft_config[trainer.model.active_adapter].to_dict(),
     }
-
-
-def for_machine(settings: dict[str, Any], machine: Machine) -> dict[str, Any]:
-    """Add what SFTConfig must be told where there is no GPU (it turns bf16 on by itself)."""
-    return {"bf16": machine.bfloat16, **settings, "use_cpu": machine.device == "cpu"}
 
 
 def check_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> None:
@@ -213,7 +197,21 @@ def _dataset(tokenizer: Any, rows: pl.DataFrame, stop: Sequence[int]) -> Dataset
 
 
 def train_on(trainer: Any, checkpoints: Path) -> None:
-    """Train, going on from the newest whole checkpoint."""
+    """Train to the last step, going on from the newest whole checkpoint.
+
+    Raises:
+        ValueError: the training diverged, or ended before its last step.
+    """
+    _train(trainer, checkpoints)
+    done, wanted = trainer.state.global_step, trainer.state.max_steps
+    if done < wanted:
+        raise ValueError(
+            f"only {done} of {wanted} steps were trained: dataloader_drop_last leaves no whole "
+            "batch of so few rows: leave it out or lower per_device_train_batch_size"
+        )
+
+
+def _train(trainer: Any, checkpoints: Path) -> None:
     for last in _newest_first(checkpoints):
         try:
             state = TrainerState.load_from_json(str(last / TRAINER_STATE_NAME))  # written last
@@ -235,7 +233,12 @@ def _newest_first(checkpoints: Path) -> list[Path]:
 
 
 def save_adapter(trainer: Any, out: Path, *, more: Sequence[str] = ()) -> None:
-    """Save the adapter and the log, with `more` of what the trainer logs than every one has."""
+    """Save the adapter and the log, with `more` of what the trainer logs than every one has.
+
+    Raises:
+        ValueError: a weight that is not finite.
+    """
+    check_trained(trainer.model, trainer.state.global_step)
     trainer.model.save_pretrained(out / "adapter")
     # The model card names the base by its path on this machine and tells nothing else.
     (out / "adapter" / "README.md").unlink(missing_ok=True)

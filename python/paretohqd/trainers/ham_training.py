@@ -24,13 +24,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import get_peft_model
 from transformers import get_scheduler, set_seed
 from trl import SFTConfig
 
+from paretohqd.adapter_settings import (
+    LORA_DEFAULTS,
+    adapter_config,
+    check_modules,
+)
+from paretohqd.finite import check_step, check_trained
 from paretohqd.likelihood import answer_logps, encode_answers, pad
-from paretohqd.loading import quiet
+from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine
+from paretohqd.settings import Kind
+from paretohqd.stages import WARNINGS
+from paretohqd.trainer_keys import JOINT
 from paretohqd.trainers.ham_values import (
     LEAN,
     MOST,
@@ -40,7 +49,11 @@ from paretohqd.trainers.ham_values import (
     leanings,
     policy_values,
 )
-from paretohqd.training import DEFAULTS, LORA_DEFAULTS, for_machine
+from paretohqd.training import DEFAULTS, check_settings
+
+KIND = Kind(SFTConfig, JOINT, DEFAULTS)
+"""What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
+take."""
 
 GROUP = "group"
 """Column that numbers the prompts: rows of one number, one after the other, answer one prompt."""
@@ -81,8 +94,8 @@ def fit_jointly(
         machine: device and number format.
         train: settings for SFTConfig, over training's DEFAULTS; of these the number of steps (each
             takes an equal share of the prompts), max_length, and what AdamW and its schedule take.
-        lora: settings for LoraConfig, over training's LORA_DEFAULTS; dropout is always 0, because
-            both readings of a step must agree.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
+            because both readings of a step must agree.
         seed: adapter k starts from seed + k.
         on_step: called with (steps done, steps in all).
 
@@ -92,10 +105,13 @@ def fit_jointly(
         the last step, trainable parameters, the settings in force.
 
     Raises:
-        ValueError: too many adapters, prompts that do not divide among the steps or have one
-            answer, scores that are not finite, or a prompt that fills max_length.
+        ValueError: settings that could not be followed, too many adapters, prompts that do not
+            divide among the steps or have one answer, scores that are not finite, a prompt that
+            fills max_length, or a training that diverged. Nothing is saved then.
     """
-    settings = {**DEFAULTS, **train}
+    check_settings(train, lora, kind=KIND)
+    check_modules(model, lora)
+    settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
     if not 1 <= count <= MOST:
         raise ValueError(f"{count} adapters: joint training takes 1 to {MOST}")
@@ -106,42 +122,11 @@ def fit_jointly(
     each = len(prompts) // steps
     tokenizer.padding_side = "right"
     model.eval()  # no dropout: what is read twice must be the same
-    with quiet():
-        arguments = SFTConfig(
-            **for_machine(settings, machine), output_dir=str(out), seed=seed, disable_tqdm=True
-        )
+    with kept(out / WARNINGS), quiet():
+        arguments = KIND.build(settings, machine, "train", output_dir=str(out), seed=seed)
         policies = _Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
-    optimizer = torch.optim.AdamW(
-        policies.parameters(), lr=arguments.learning_rate, weight_decay=arguments.weight_decay,
-        betas=(arguments.adam_beta1, arguments.adam_beta2), eps=arguments.adam_epsilon,
-    )  # fmt: skip
-    rate = get_scheduler(
-        arguments.lr_scheduler_type, optimizer, arguments.get_warmup_steps(steps), steps
-    )
-    apart = torch.from_numpy(LEAN * leanings(count, len(objectives)))
-    log = []
-    for step in range(steps):
-        batch = prompts[step * each : (step + 1) * each]
-        base = policies.base_logps(batch)
-        logps = policies.logps(batch).requires_grad_()
-        values = policy_values(logps, base, batch)
-        volume = hypervolume(values + apart, REFERENCE)
-        (slope,) = torch.autograd.grad(-volume, logps)
-        norms = policies.backward(batch, slope, arguments.max_grad_norm)
-        log.append(
-            {
-                "step": step + 1,
-                "hypervolume": float(hypervolume(values.detach(), REFERENCE)),
-                "values": values.tolist(),
-                "learning_rate": rate.get_last_lr()[0],
-                "grad_norm": norms,
-            }
-        )
-        optimizer.step()
-        rate.step()
-        optimizer.zero_grad()
-        if on_step:
-            on_step(step + 1, steps)
+        log = _train(policies, prompts, arguments, steps, len(objectives), on_step)
+        check_trained(policies.model, steps)
     out.mkdir(parents=True, exist_ok=True)
     policies.save(out)
     (out / "log.json").write_text(json.dumps(log, indent=1))
@@ -158,6 +143,54 @@ def fit_jointly(
         "train": settings,
         "lora": adapter,
     }
+
+
+def _train(
+    policies: _Policies,
+    prompts: Sequence[Answers],
+    arguments: Any,
+    steps: int,
+    objectives: int,
+    on_step: Callable[[int, int], None] | None,
+) -> list[dict[str, Any]]:
+    """All steps; returns the log's entries."""
+    optimizer = torch.optim.AdamW(
+        policies.parameters(), lr=arguments.learning_rate, weight_decay=arguments.weight_decay,
+        betas=(arguments.adam_beta1, arguments.adam_beta2), eps=arguments.adam_epsilon,
+    )  # fmt: skip
+    rate = get_scheduler(
+        arguments.lr_scheduler_type, optimizer, arguments.get_warmup_steps(steps), steps,
+        arguments.lr_scheduler_kwargs,
+    )  # fmt: skip
+    apart = torch.from_numpy(LEAN * leanings(len(policies.names), objectives))
+    each = len(prompts) // steps
+    log = []
+    for step in range(steps):
+        batch = prompts[step * each : (step + 1) * each]
+        base = policies.base_logps(batch)
+        logps = policies.logps(batch).requires_grad_()
+        values = policy_values(logps, base, batch)
+        volume = hypervolume(values + apart, REFERENCE)
+        check_step(float(volume), "hypervolume", step + 1)
+        (slope,) = torch.autograd.grad(-volume, logps)
+        norms = policies.backward(batch, slope, arguments.max_grad_norm)
+        for norm in norms:
+            check_step(norm, "gradient's norm", step + 1)
+        log.append(
+            {
+                "step": step + 1,
+                "hypervolume": float(hypervolume(values.detach(), REFERENCE)),
+                "values": values.tolist(),
+                "learning_rate": rate.get_last_lr()[0],
+                "grad_norm": norms,
+            }
+        )
+        optimizer.step()
+        rate.step()
+        optimizer.zero_grad()
+        if on_step:
+            on_step(step + 1, steps)
+    return log
 
 
 def _answers(
@@ -206,9 +239,9 @@ class _Policies:
             set_seed(seed + k)
             # A config each: PEFT writes into it.
             if k == 0:
-                self.model = get_peft_model(model, LoraConfig(**lora), adapter_name=name)
+                self.model = get_peft_model(model, adapter_config(lora), adapter_name=name)
             else:
-                self.model.add_adapter(name, LoraConfig(**lora))
+                self.model.add_adapter(name, adapter_config(lora))
         self.model.eval()
         self.own = {
             name: [p for n, p in self.model.named_parameters() if f".{name}." in n]

@@ -1,7 +1,8 @@
 """Training of one LoRA adapter on preference pairs: DPO, and MODPO by a margin.
 
 The trainer is TRL's DPOTrainer (Rafailov et al. 2023, "Direct Preference Optimization", arXiv
-2305.18290), the adapter PEFT's LoRA; both take the user's settings verbatim.
+2305.18290), the adapter PEFT's LoRA; both follow the user's settings, each key as `trainer_keys`
+says.
 """
 
 from __future__ import annotations
@@ -16,43 +17,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
 from paretohqd import training
+from paretohqd.adapter_settings import adapter_config, check_modules
 from paretohqd.chat import encode_rows, stop_tokens, until_end
-from paretohqd.loading import quiet
+from paretohqd.finite import StopsAtNan
+from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine
+from paretohqd.settings import Kind
+from paretohqd.stages import WARNINGS
 from paretohqd.templates import asked, check_trainable
+from paretohqd.trainer_keys import DPO
 from paretohqd.trainers.pair_tokens import SIDES, pair_lengths, text_lengths, trained_tokens
-from paretohqd.training import (
-    LORA_DEFAULTS,
-    Steps,
-    check_lengths,
-    for_machine,
-    save_adapter,
-    train_on,
-)
-
-RESERVED = (
-    "output_dir",
-    "use_cpu",
-    "seed",
-    "data_seed",
-    "beta",
-    "loss_type",
-    "loss_weights",
-    "ld_alpha",
-    "f_divergence_type",
-    "use_weighting",
-    "sync_ref_model",
-    "precompute_ref_log_probs",
-    "truncation_mode",
-    "train_sampling_strategy",
-    "dataloader_drop_last",
-)
-"""DPOConfig keys that the run decides itself: what the loss is, and which tokens it is over."""
+from paretohqd.training import Steps, check_lengths, save_adapter, train_on
 
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 8,
@@ -67,6 +46,9 @@ DEFAULTS: dict[str, Any] = {
 }
 """What differs from DPOConfig; by default the steps are one pass over the pairs."""
 
+KIND = Kind(DPOConfig, DPO, DEFAULTS)
+"""What `pairs` is."""
+
 LOGGED = ("rewards/accuracies", "rewards/margins", "logps/chosen", "logps/rejected", "entropy")
 """Kept of each step besides what every training keeps. With a margin the margin is subtracted from
 the rewards: rewards/margins is then what the loss takes the sigmoid of."""
@@ -75,12 +57,12 @@ MARGIN = "margin"
 
 
 def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "pairs") -> None:
-    """Refuse keys that DPOConfig or LoraConfig does not have, before any work is done.
+    """Refuse settings for DPOConfig and LoraConfig that could not be followed, before any work.
 
     Raises:
-        ValueError: an unknown key (with the nearest known one) or one that the run sets itself.
+        ValueError: see `training.check_settings`.
     """
-    training.check_settings(train, lora, where, kind=DPOConfig, reserved=RESERVED)
+    training.check_settings(train, lora, where, kind=KIND)
 
 
 def fit_pairs(
@@ -116,8 +98,9 @@ def fit_pairs(
         out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
             (`save_strategy: steps`) are continued from.
         machine: device and number format.
-        train: settings for DPOConfig, over DEFAULTS; without max_steps one pass over the pairs.
-        lora: settings for LoraConfig, over training.LORA_DEFAULTS.
+        train: settings for DPOConfig, over DEFAULTS; one pass over the pairs where neither
+            max_steps nor num_train_epochs is given.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS.
         seed: fixes the adapter's start.
         beta: how much a difference of log-probabilities counts: larger stays nearer to the base.
         weight: the main objective's, above 0 and at most 1.
@@ -129,11 +112,14 @@ def fit_pairs(
         trainable parameters, the settings in force.
 
     Raises:
-        ValueError: no pairs, missing columns or values, a pair of two equal answers, a beta or
-            weight out of range, a prompt that fills max_length, answers that are all cut short, a
-            chat template that does not end answers, or an adapter without trainable parameters.
+        ValueError: settings that could not be followed, no pairs, missing columns or values, a pair
+            of two equal answers, a beta or weight out of range, a prompt that fills max_length,
+            answers that are all cut short, a chat template that does not end answers, an adapter
+            without trainable parameters, or a training that diverged. Nothing is saved then.
     """
-    settings = {**DEFAULTS, **train}
+    check_settings(train, lora)
+    check_modules(model, lora)
+    settings = KIND.merged(train)
     _check_pairs(pairs)
     if not 0 < weight <= 1 or not 0 < beta < math.inf:
         raise ValueError(
@@ -155,25 +141,23 @@ def fit_pairs(
     )
     dropout = {} if settings.get("disable_dropout") is False else {"lora_dropout": 0.0}
     set_seed(seed)
-    with quiet(), _no_bars():
-        arguments = DPOConfig(
-            **for_machine(settings, machine),
-            **steps,
+    with kept(out / WARNINGS), quiet(), _no_bars():
+        arguments = KIND.build(
+            {**settings, **steps},
+            machine,
+            "pairs",
             output_dir=str(out / "checkpoints"),
             seed=seed,
             beta=beta,
             precompute_ref_log_probs=True,
             train_sampling_strategy="sequential",
-            disable_tqdm=True,
         )
-        if arguments.world_size == 1:
-            arguments._n_gpu = min(arguments.n_gpu, 1)  # else several GPUs are refused
         trainer = PairTrainer(
             model=model,
             args=arguments,
             train_dataset=_dataset(pairs),
             processing_class=tokenizer,
-            peft_config=LoraConfig(**{**LORA_DEFAULTS, **lora, **dropout}),
+            peft_config=adapter_config(lora, **dropout),
             callbacks=[Steps(on_step)] if on_step else None,
             stop=stop,
             weight=weight,
@@ -206,7 +190,7 @@ def fit_pairs(
     }
 
 
-class PairTrainer(DPOTrainer):  # type: ignore[misc]
+class PairTrainer(StopsAtNan, DPOTrainer):  # type: ignore[misc]
     """DPOTrainer that trains nothing behind an answer's end token and knows MODPO's margin.
 
     MODPO's loss is DPO's own with margin / beta added to the reference's log-probability of the

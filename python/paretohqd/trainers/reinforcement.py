@@ -8,47 +8,33 @@ share, the entropy and the distance from the base beside each reward.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import trl
 from accelerate.utils import gather_object
 from datasets import Dataset
-from peft import LoraConfig
 from transformers import PrinterCallback, TrainerCallback, set_seed
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from paretohqd import training
+from paretohqd.adapter_settings import adapter_config, check_modules
 from paretohqd.chat import answer_text, encode_prompts, stop_tokens
+from paretohqd.finite import StopsAtNan
 from paretohqd.generation import check_room
-from paretohqd.loading import quiet
+from paretohqd.loading import kept, quiet
 from paretohqd.models import Machine, positions
 from paretohqd.scoring import Reward
+from paretohqd.settings import Kind
+from paretohqd.stages import WARNINGS
+from paretohqd.trainer_keys import GRPO
 from paretohqd.trainers.budget import Budget
 from paretohqd.trainers.rollouts import Rollouts, check_constants
-from paretohqd.training import LORA_DEFAULTS, for_machine, save_adapter
-
-RESERVED = (
-    "output_dir",
-    "use_cpu",
-    "seed",
-    "data_seed",
-    "max_steps",
-    "num_train_epochs",
-    "num_iterations",
-    "steps_per_generation",
-    "generation_batch_size",
-    "shuffle_dataset",
-    "reward_weights",
-    "mask_truncated_completions",
-    "logging_steps",
-    "logging_strategy",
-    "save_strategy",
-)
-"""GRPOConfig keys that the run decides itself: a step is one batch of new answers to the next
-prompts in order, each trained on once and whole; that is what steps and budgets count."""
+from paretohqd.training import save_adapter
 
 DEFAULTS: dict[str, Any] = {
     # 4 prompts x 4 answers a step, trained on in 4 parts (3.3 GB with SmolLM2-135M, 7.1 in one).
@@ -72,6 +58,10 @@ DEFAULTS: dict[str, Any] = {
 }
 """Small-scale values that were seen to work with SmolLM2-135M (ours); the rest is TRL's."""
 
+KIND = Kind(GRPOConfig, GRPO, DEFAULTS)
+"""What `reinforcement` is. The run decides the number of steps and what one is: a batch of new
+answers to the next prompts in order, each trained on once and whole; that is what budgets count."""
+
 STEPS = 30
 """Steps where neither they nor a budget are given."""
 
@@ -83,12 +73,12 @@ their sum: not a bit of the adapter changes (there is a test). A step then takes
 
 
 def check_settings(given: Mapping[str, Any], lora: Mapping[str, Any], where: str = "grpo") -> None:
-    """Refuse keys that GRPOConfig or LoraConfig does not have, before any work is done.
+    """Refuse settings for GRPOConfig and LoraConfig that could not be followed, before any work.
 
     Raises:
-        ValueError: an unknown key (with the nearest known one) or one that the run sets itself.
+        ValueError: see `training.check_settings`.
     """
-    training.check_settings(given, lora, where, kind=GRPOConfig, reserved=RESERVED)
+    training.check_settings(given, lora, where, kind=KIND)
 
 
 def check_budgeted(given: Mapping[str, Any], where: str = "grpo") -> None:
@@ -148,7 +138,7 @@ def reinforce(
             whose answers all got the same reward (they train nothing), loss, gradient norm.
         machine: device and number format.
         settings: for GRPOConfig, over DEFAULTS.
-        lora: settings for LoraConfig, over training's LORA_DEFAULTS; its dropout is always 0.
+        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; its dropout is always 0.
         constants: {name: (mean, deviation)}, frozen: see `standard_constants`. Without them the
             reward with the widest scores would decide alone.
         seed: fixes the adapter's start and what is sampled.
@@ -166,11 +156,13 @@ def reinforce(
         constants, echo_gate, processes, trainable parameters, the settings in force.
 
     Raises:
-        ValueError: no prompts or one that leaves no room for an answer, weights or constants that
-            do not fit the rewards, a budget too small for a step, or a score that is not finite.
+        ValueError: settings that could not be followed, no prompts or one that leaves no room for
+            an answer, weights or constants that do not fit the rewards, a budget too small for a
+            step, a score that is not finite, or a training that diverged. Nothing is saved then.
     """
-    chosen = {**DEFAULTS, **settings}
-    adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
+    check_settings(settings, lora)
+    check_modules(model, lora)
+    chosen = KIND.merged(settings)
     if not prompts:
         raise ValueError("no prompts to train on")
     check_constants(rewards, weights, constants)
@@ -182,18 +174,18 @@ def reinforce(
         check_budgeted(chosen)
     stop = stop_tokens(model, tokenizer)
     set_seed(seed)
-    with quiet():
-        arguments = GRPOConfig(
-            **for_machine({**chosen, "beta": chosen.get("beta", 0.0) or WATCH}, machine),
+    with kept(out / WARNINGS), quiet():
+        arguments = KIND.build(
+            {**chosen, "beta": chosen.get("beta", 0.0) or WATCH},
+            machine,
+            "grpo",
             output_dir=str(out / "checkpoints"),
             seed=seed,
             reward_weights=[float(w) for w in weights],
             shuffle_dataset=False,
             logging_steps=1,
             save_strategy="no",
-            disable_tqdm=True,
         )
-        arguments._n_gpu = min(arguments.n_gpu, 1)  # else TRL refuses to see several GPUs
         answers = arguments.generation_batch_size
         several = answers // arguments.num_generations
         first = [lengths[prompts[i % len(prompts)]] for i in range(several)]
@@ -213,11 +205,12 @@ def reinforce(
             args=arguments,
             train_dataset=_rounds(prompts, several),
             processing_class=tokenizer,
-            peft_config=LoraConfig(**adapter),
+            peft_config=adapter_config(lora, lora_dropout=0.0),
             callbacks=[_Watch(rollouts, budget, on_step)],
         )
         trainer.pop_callback(PrinterCallback)
-        trainer.train()
+        with _diverged():
+            trainer.train()
         if trainer.is_world_process_zero():
             save_adapter(trainer, out)
             log = _log(trainer.state.log_history, rollouts.steps)
@@ -238,13 +231,27 @@ def reinforce(
     }
 
 
-class ChatTrainer(GRPOTrainer):  # type: ignore[misc]
-    """GRPOTrainer that reads prompts as they are read where answers are sampled."""
+class ChatTrainer(StopsAtNan, trl.GRPOTrainer):  # type: ignore[misc]
+    """TRL's, which reads prompts as sampling does, and stops where a number is not finite."""
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
         """Ids of the prompts; no images, nothing of other modes."""
         texts = [talk[-1]["content"] for talk in prompts]
         return encode_prompts(self.processing_class, texts), None, {}
+
+
+@contextlib.contextmanager
+def _diverged() -> Iterator[None]:
+    """What torch's draw says of scores that are not finite, as `finite` says it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        raise ValueError(
+            "the scores of the next token are not finite: the training diverged, and nothing of it "
+            "is kept: lower the learning rate"
+        ) from error
 
 
 def _prompt_lengths(
