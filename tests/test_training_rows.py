@@ -12,6 +12,7 @@ from trl import SFTTrainer
 
 from paretohqd import models, training
 from paretohqd.config import Model
+from paretohqd.dataset import text_dataset
 from small_fit import CPU, TRAIN, Load, fit
 
 
@@ -112,7 +113,7 @@ def test_what_follows_the_last_end_token_is_masked(labels: list[int], expected: 
 
 
 def test_the_dataset_is_conversational(rows: pl.DataFrame) -> None:
-    dataset = training.sft_dataset(rows.with_columns(other=1))
+    dataset = text_dataset(rows.with_columns(other=1))
     assert dataset.column_names == ["prompt", "completion"]
     assert dataset[0] == {
         "prompt": [{"role": "user", "content": rows["prompt"][0]}],

@@ -153,7 +153,7 @@ def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
             model, tokenizer, frame["prompt"].to_list(), frame["response"].to_list(),
             before=[policy.before] * len(frame), finished=frame["finished"].to_list(),
         )  # fmt: skip
-        frame = scoring.score(frame, s.rewards, allow_empty=True)
+        frame = scoring.score(frame, s.rewards, allow_empty=True, plain=True)
         frame = evaluation.measure(frame, spec).with_columns(sure["entropy"])
         frame.write_parquet(out / "answers.parquet")
         return {"rewards": [reward.manifest() for reward in s.rewards]}

@@ -106,7 +106,7 @@ def score(s: Session, stage: int, answers: Result) -> Result:
         wanted = [reward for reward in s.rewards if reward.name not in frame.columns]
         if wanted:
             with s.screen.bar(f"score {len(frame)} answers") as progress:
-                frame = scoring.score(frame, wanted, progress=progress)
+                frame = scoring.score(frame, wanted, plain=True, progress=progress)
         frame.write_parquet(out / "scored.parquet")
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 
@@ -230,7 +230,7 @@ def evaluate(s: Session, offline: Result) -> None:
 
         def work(out: Path, made: Result = made) -> Mapping[str, Any]:
             frame = pl.read_parquet(made.path / "answers.parquet")
-            frame = scoring.score(frame, s.rewards, allow_empty=True)
+            frame = scoring.score(frame, s.rewards, allow_empty=True, plain=True)
             evaluation.measure(frame, spec).write_parquet(out / "answers.parquet")
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 

@@ -19,7 +19,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig, SFTTrainer
 
-from paretohqd.dataset import sft_dataset
+from paretohqd.dataset import text_dataset
 from paretohqd.generation import asked, encode_prompts, stop_tokens
 from paretohqd.loading import quiet
 from paretohqd.models import Machine
@@ -170,12 +170,7 @@ def fit(
         trainer = SFTTrainer(
             model=model,
             args=arguments,
-            train_dataset=sft_dataset(
-                rows,
-                prompt="prompt",
-                completion="response",
-                system=BEFORE if BEFORE in rows.columns else None,
-            ),
+            train_dataset=text_dataset(rows, before=BEFORE if BEFORE in rows.columns else None),
             processing_class=tokenizer,
             peft_config=None if start_from else LoraConfig(**{**LORA_DEFAULTS, **lora}),
             callbacks=[Steps(on_step)] if on_step else None,

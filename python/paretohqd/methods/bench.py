@@ -276,7 +276,9 @@ class Bench(Spending):
         """Add one column per objective, as a step."""
 
         def work(out: Path) -> Mapping[str, Any]:
-            scoring.score(frame, self.session.rewards).write_parquet(out / "scored.parquet")
+            scoring.score(frame, self.session.rewards, plain=True).write_parquet(
+                out / "scored.parquet"
+            )
             return {"rows": len(frame), "dropped": dict(dropped)}
 
         made = self.step(
