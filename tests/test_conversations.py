@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import paretohqd as pq
 from paretohqd.dataset import sft_dataset
 from paretohqd.files import read_frame
 from paretohqd.writing import write_frame
@@ -279,6 +280,22 @@ def test_columns_that_are_named() -> None:
     # Dialogues may have any name.
     renamed = frame.select(dialogue="messages")
     assert sft_dataset(renamed, completion="dialogue")[0]["prompt"] == LONG[:3]
+
+
+def test_a_prompt_is_the_same_in_every_unicode_form() -> None:
+    frame = pl.DataFrame({"prompt": ["Th\u00e9? "], "chosen": [[user("The\u0301?"), TALK[1]]]})
+    assert sft_dataset(frame)[0]["completion"] == TALK[1:]
+
+
+def test_all_preferences_keep_theirs() -> None:
+    frame = pl.DataFrame({"messages": [TALK] * 3, "a": [1.0, 0, 0.6], "b": [0.0, 1, 0.7]})
+    chosen = pq.choose(frame.with_columns(tools=pl.lit("[1]")), ["a", "b"], 2, k=1)
+    data = chosen.to_dataset()
+    assert data.column_names == ["prompt", "completion", "preference", "tools"]
+    assert list(data["preference"]) == [0, 1]
+    frame = frame.with_columns(told=pl.lit("Be brief."))
+    data = pq.choose(frame, ["a", "b"], 2, k=1).to_dataset(0, system="told")
+    assert data[0]["prompt"] == [system("Be brief."), TALK[0]]
 
 
 def test_nulls_stand_for_nothing_beside_texts() -> None:

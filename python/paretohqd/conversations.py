@@ -6,6 +6,7 @@ columns hold what, `paretohqd.layouts` finds out.
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,8 +198,8 @@ def _history(past: Any) -> list[Message]:
 
 def _told(turns: list[Message], told: str) -> list[Message]:
     """The turns with a system message before them."""
-    own = [turn["content"] for turn in turns if turn["role"] == "system"]
-    if own and own != [told]:
+    own = [_bare(turn["content"]) for turn in turns if turn["role"] == "system"]
+    if own and own != [_bare(told)]:
         raise Unreadable("has another system message than the conversation")
     return turns if own else [{"role": "system", "content": told}, *turns]
 
@@ -210,14 +211,19 @@ def _agree(asked: list[Message], talk: list[Message]) -> bool:
     """
     systems, others = [], []
     for turns in (asked, talk):
-        systems.append([t["content"] for t in turns if t["role"] == "system"])
-        others.append([(t["role"], t["content"].strip()) for t in turns if t["role"] != "system"])
+        systems.append([_bare(t["content"]) for t in turns if t["role"] == "system"])
+        others.append([(t["role"], _bare(t["content"])) for t in turns if t["role"] != "system"])
     if all(systems) and systems[0] != systems[1]:
         return False
     users = [turn for turn in others[1] if turn[0] == "user"]
     return others[0] == others[1] or (
         len(others[0]) == 1 and others[0][0] in users[:1] + users[-1:]
     )
+
+
+def _bare(text: str) -> str:
+    """A text as it compares: in one Unicode form, without the space around it."""
+    return unicodedata.normalize("NFC", text).strip()
 
 
 def _column(name: str | None) -> pl.Expr:
