@@ -75,13 +75,15 @@ def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
 
 def _read(frame: pl.DataFrame, spec: config.Data, *, answers: bool) -> pl.DataFrame:
     """The frame with its texts in columns called prompt, response and conversation."""
-    _refuse_type(frame, "prompt", spec.prompt, holds_values)
-    if answers:
-        _refuse_type(frame, "response", spec.response, holds_values)
-    options = {"prompt": "data.prompt", "response": "data.response"}
+    named = {"prompt": spec.prompt, **({"response": spec.response} if answers else {})}
+    for option, name in named.items():
+        if name not in (*frame.columns, option) and not set(PAIR) <= set(frame.columns):
+            raise _missing(frame, option, name)
+        _refuse_type(frame, option, name, holds_values)
     layout = default_layout(
-        frame, prompt=spec.prompt, response=spec.response, options=options, answers=answers
-    )
+        frame, prompt=spec.prompt, response=spec.response, options="data.prompt, data.response",
+        answers=answers,
+    )  # fmt: skip
     if layout.answer == "chosen" and "rejected" in frame.columns and spec.response != "chosen":
         return from_pairs(frame, prompt=layout.prompt, conversation=spec.conversation)
     wanted = [name for name in (layout.prompt, layout.answer) if name is not None]
@@ -105,12 +107,14 @@ def _read(frame: pl.DataFrame, spec: config.Data, *, answers: bool) -> pl.DataFr
 def _conversations(frame: pl.DataFrame, name: str) -> pl.Series:
     """The column by which rows belong together, as text."""
     if name not in frame.columns:
-        raise ValueError(
-            f"no column {name!r} (it has {', '.join(frame.columns)}): set data.conversation"
-        )
+        raise _missing(frame, "conversation", name)
     _refuse_type(frame, "conversation", name, lambda t: t.is_integer() or t in TEXT)
     _refuse_nulls(frame, name)
     return texts_of(frame, name)
+
+
+def _missing(frame: pl.DataFrame, option: str, name: str) -> ValueError:
+    return ValueError(f"no column {name!r} (it has {', '.join(frame.columns)}): set data.{option}")
 
 
 def _refuse_type(

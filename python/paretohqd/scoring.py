@@ -158,15 +158,21 @@ def read_texts(
     Raises:
         ValueError: As `score`.
     """
-    for column in (prompt, response):
+    for name, column in (("prompt", prompt), ("response", response)):
+        if column not in frame.columns and (plain or column != name):
+            raise ValueError(
+                f"no column {column!r} to score; the frame has {', '.join(frame.columns)}. Name "
+                "the text columns with prompt= and response="
+            )
         if column in frame.columns and not holds_values(frame.schema[column]):
             raise ValueError(f"column {column!r} holds {frame.schema[column]}, not strings")
     if plain:
         layout = Layout(prompt=prompt, answer=response)
         prompts, responses = frame[prompt], frame[response]
     else:
-        options = {"prompt": "prompt=", "response": "response="}
-        layout = default_layout(frame, prompt=prompt, response=response, options=options)
+        layout = default_layout(
+            frame, prompt=prompt, response=response, options="prompt=, response="
+        )
         if layout.answer in PAIR and set(PAIR) <= set(frame.columns) and response not in PAIR:
             raise ValueError(
                 "columns 'chosen' and 'rejected' hold two answers a row: name one with response="

@@ -6,8 +6,6 @@ tools, is refused and not dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import polars as pl
 
 from paretohqd.conversations import PAIR, Conversation, Layout
@@ -16,34 +14,28 @@ from paretohqd.messages import ASSISTANT, HUMAN
 
 
 def default_layout(
-    frame: pl.DataFrame, *, prompt: str, response: str, options: Mapping[str, str],
-    answers: bool = True,
+    frame: pl.DataFrame, *, prompt: str, response: str, options: str, answers: bool = True,
 ) -> Layout:  # fmt: skip
-    """The layout of a frame whose texts are in these columns; "prompt" and "response" by default.
+    """The layout of a frame whose texts are in these columns, by default prompt and response.
 
-    Where the columns of the default are missing, `find_layout` finds others.
+    What is not there is looked for: whoever has been told another name than these refuses before.
 
     Args:
         frame: A row for each answer.
         prompt: The column of prompts.
         response: The column of answers.
-        options: What the user can set: {"prompt": ..., "response": ...}.
+        options: What the user can set, for the messages of errors.
         answers: False reads prompts alone, where there are such.
 
     Raises:
-        ValueError: A column of another name is missing, or as `find_layout`.
+        ValueError: As `find_layout`.
     """
     there = set(frame.columns)
-    for name, column in {"prompt": prompt, "response": response}.items():
-        if column != name and column not in there and (answers or name == "prompt"):
-            raise ValueError(
-                f"no column {column!r} (it has {', '.join(frame.columns)}): set {options[name]}"
-            )
     asked = prompt in there or any(name in there for name in PROMPTS)
     named = response in there and (asked or response != "response")
     return find_layout(
         frame, prompt=prompt if prompt in there else None, completion=response if named else None,
-        options=", ".join(options.values()), answers=answers,
+        options=options, answers=answers,
     )  # fmt: skip
 
 
