@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from paretohqd.conversations import PAIR, Layout
-from paretohqd.messages import WRITTEN
+from paretohqd.messages import BEGINS, is_written
 
 PROMPTS = ("prompt", "question", "instruction", "query")
 ANSWERS = ("completion", "response", "answer", "output", "chosen")
@@ -119,7 +119,10 @@ def _refuse_columns(frame: pl.DataFrame, layout: Layout) -> None:
 
 def is_plain(frame: pl.DataFrame, name: str) -> bool:
     """Whether a column holds texts, none of which are messages written down."""
-    return frame.schema[name] in TEXT and not texts_of(frame, name).str.contains(WRITTEN).any()
+    if frame.schema[name] not in TEXT:
+        return False
+    texts = texts_of(frame, name)
+    return not any(map(is_written, texts.filter(texts.str.contains(BEGINS))))
 
 
 def texts_of(frame: pl.DataFrame, name: str) -> pl.Series:

@@ -32,12 +32,8 @@ REFUSED = ("function_call", "functions", "images", "image", "videos", "video", "
 TEXT_PARTS = ("text", "input_text", "output_text")
 OTHER_PARTS = ("image", "image_url", "input_image", "input_audio", "audio", "video", "file")
 
-_BOTH = r"[\"'](?:{0}[\"']\s*:.*[\"']{1}|{1}[\"']\s*:.*[\"']{0})[\"']\s*:"
-WRITTEN = (
-    rf"(?s)^\s*\[\s*\{{.*(?:{_BOTH.format('role', 'content')}|{_BOTH.format('from', 'value')})"
-    r".*\]\s*$"
-)
-"""A pattern, for Polars too, of texts that hold a list of messages as JSON or Python writes it."""
+BEGINS = r"^\s*\[\s*\{"
+"""How a text begins that holds a list of objects, as a pattern for Polars too."""
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 """Where the turns of an hh-rlhf dialogue start."""
@@ -67,7 +63,7 @@ def read_messages(value: Any) -> list[Message] | None:
         True
     """
     if isinstance(value, str):
-        if not re.match(WRITTEN, value):
+        if not is_written(value):
             return None
         value = _parsed(value)
     elif isinstance(value, Mapping):
@@ -75,6 +71,19 @@ def read_messages(value: Any) -> list[Message] | None:
     if not isinstance(value, list | tuple) or not value:
         raise Unreadable(f"{_NEITHER}: it is null" if value is None else _NEITHER)
     return [_message(turn, last=place == len(value)) for place, turn in enumerate(value, 1)]
+
+
+def is_written(text: str) -> bool:
+    """Whether a text looks like a list of messages, as JSON or Python writes it.
+
+    Example:
+        >>> is_written('[{"role": "user", "content": "Tea?"}]'), is_written('[{"role": "Hamlet"}]')
+        (True, False)
+    """
+    if not re.match(BEGINS, text) or not text.rstrip().endswith("]"):
+        return False
+    keys = set(re.findall(r"[\"'](role|content|from|value)[\"']\s*:", text))
+    return keys >= {"role", "content"} or keys >= {"from", "value"}
 
 
 def read_dialogue(text: str) -> list[Message] | None:
@@ -141,13 +150,14 @@ def _first(raw: Mapping[str, Any], *names: str) -> Any:
 
 def _parts(content: Any) -> Any:
     """The parts of a content that stand in a text, which they are where others are texts."""
-    if not isinstance(content, str) or not re.match(r"\s*\[\s*\{", content):
+    if not isinstance(content, str) or not re.match(BEGINS, content):
         return content
     known = (*TEXT_PARTS, *OTHER_PARTS)
     try:
         parts = json.loads(content)
-    except ValueError:
-        if re.search(rf"(?s)^\[\{{(?:.*,)?(?:{'|'.join(known)})(?:,.*)?\}}\]$", content):
+    except (ValueError, RecursionError):
+        found = re.search(rf"[{{,](?:{'|'.join(known)})[,}}]", content)
+        if found and content.startswith("[{") and content.endswith("}]"):
             raise Unreadable(
                 "has parts that Polars made a text of, beside texts: make all contents lists"
             ) from None
@@ -179,7 +189,7 @@ def _parsed(text: str) -> Any:
     """What a text holds, as JSON or as Python writes it."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         pass
     try:
         return ast.literal_eval(text.strip())
@@ -211,7 +221,7 @@ def read_tools(value: Any) -> Any:
         return None
     try:
         tools = json.loads(value) if isinstance(value, str) else without_nulls(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         tools = value
     if tools is None or (isinstance(tools, list) and not tools):
         return None
