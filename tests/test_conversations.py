@@ -210,6 +210,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"messages": TALK, "tools": "weather"},
         "tools: row 0 holds no list of tools, nor the JSON of one",
     ),
+    "names of tools": (
+        {"messages": TALK, "tools": ["weather"]},
+        "tools: row 0 holds no list of tools",
+    ),
     "a past that is none": (
         {"instruction": "Tea?", "output": "Yes.", "history": [["Hi"]]},
         "history: row 0 holds no list of pairs",

@@ -134,6 +134,10 @@ LAYOUTS: dict[str, tuple[dict[str, Any], list[dict[str, Any]]]] = {
         LONG[:3],
     ),
     "Python's text": ({"messages": str(LONG)}, LONG[:3]),
+    "an instruction as messages": (
+        {"instruction": [user("Tea?", weight=0)], "input": "x", "output": "Yes."},
+        TALK[:1],
+    ),
     "keys of no matter": ({"messages": [user("Tea?", id=1), assistant("Yes.", id=2)]}, TALK[:1]),
     "weights before the answer": (
         {

@@ -86,10 +86,12 @@ def find_layout(
                     f"no column of {missing} was found among {', '.join(frame.columns)}: "
                     f"name them ({options})"
                 )
+    # Prompts that are messages are whole.
+    parts = PARTS.get(prompt, ()) if prompt and frame.schema[prompt] in TEXT else ()
     layout = Layout(
         prompt=prompt,
         answer=answer,
-        parts=tuple(x for x in PARTS.get(prompt or "", ()) if x in frame.columns),
+        parts=tuple(x for x in parts if x in frame.columns),
         history=_first(frame, ["history"] if prompt == "instruction" else []),
         system=system or _first(frame, SYSTEMS),
         tools=_first(frame, ["tools"]),

@@ -134,7 +134,8 @@ def _message(raw: Any, *, last: bool) -> Message:
     if message["role"] != "tool":
         content = _parts(content)
     message["content"] = "" if content is None and calls else _text(content)
-    if last and (raw.get("weight", 1) == 0 or raw.get("train", True) in (False, 0)):
+    unweighted = raw.get("weight", 1) == 0 or raw.get("train", True) in (False, 0)
+    if last and message["role"] == "assistant" and unweighted:
         raise Unreadable("ends with a message that is marked as one not to train on")
     return message | more
 
@@ -225,8 +226,10 @@ def read_tools(value: Any) -> Any:
         tools = value
     if tools is None or (isinstance(tools, list) and not tools):
         return None
-    if not isinstance(tools, list):
-        raise Unreadable("holds no list of tools, nor the JSON of one")
-    if isinstance(value, str):
-        return value
-    return [json.loads(tool) if isinstance(tool, str) else tool for tool in tools]
+    if isinstance(tools, list):
+        if isinstance(value, str):
+            return value
+        tools = [_parsed(tool) if _is_object(tool) else tool for tool in tools]
+        if all(isinstance(tool, Mapping) for tool in tools):
+            return tools
+    raise Unreadable("holds no list of tools, nor the JSON of one")
