@@ -202,6 +202,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"prompt": "Tea?", "chosen": str(np.array(TALK, dtype=object))},
         "chosen: row 0 is text that looks like a list of messages and is no JSON",
     ),
+    "text that is no list": (
+        {"messages": "['a', 'b']"},
+        "messages: row 0 holds no messages and no dialogue",
+    ),
     "answers in a list": (
         {"prompt": "Tea?", "response": ["Yes.", "No."]},
         "response: row 0 holds neither text nor messages",

@@ -142,10 +142,10 @@ def _first(frame: pl.DataFrame, names: Sequence[str]) -> str | None:
 
 
 def _holds_dialogues(frame: pl.DataFrame, name: str) -> bool:
-    """Whether a column of that name is one of dialogues: others number the conversations."""
+    """Whether a column of that name is one of dialogues: "conversation" may also number them."""
     if name not in frame.columns or not holds_values(frame.schema[name]):
         return False
-    if frame.schema[name] not in TEXT:
+    if frame.schema[name] not in TEXT or name != "conversation":
         return True
     begins = texts_of(frame, name).str.contains(r"^\s*Human:").any()
     return bool(begins) or not is_plain(frame, name)
