@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from paretohqd import config, data
+from paretohqd.dataset import sft_dataset
 from paretohqd.layouts import find_layout
 from paretohqd.scoring import score
 from paretohqd.texts import single_turns
@@ -200,3 +201,15 @@ def test_pairs_beside_their_prompts(tmp_path: Path) -> None:
         load(other.with_columns(prompt=pl.lit("Tea?")), tmp_path)
     with pytest.raises(ValueError, match=r"no column 'x' .*: set data.conversation"):
         load(frame, tmp_path, conversation="x")
+
+
+def test_names_that_look_like_patterns(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"^a.*$": ["Tea?"], "^b.*$": ["Yes."], "^c.*$": ["7"]})
+    named = {"prompt": "^a.*$", "response": "^b.*$"}
+    found = load(frame, tmp_path, **named, conversation="^c.*$")
+    assert found.row(0) == ("Tea?", "Yes.", "7")
+    reward = Seen()
+    score(frame, [reward], **named)
+    assert reward.pairs == [("Tea?", "Yes.")]
+    made = sft_dataset(frame, prompt="^a.*$", completion="^b.*$", system="^c.*$")
+    assert made[0]["prompt"][0] == {"role": "system", "content": "7"}
