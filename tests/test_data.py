@@ -154,7 +154,7 @@ def test_pairs_that_are_no_dialogues(source, text):
     )
     spec = source(pairs)
     with pytest.raises(
-        ValueError, match=r"column 'rejected', row 1: expected .* 'Assistant:' turns"
+        ValueError, match=r"rejected: row 1 holds .* no dialogue with .* 'Assistant:' turns"
     ):
         data.load_source(spec, spec.source)
 
@@ -235,6 +235,20 @@ def test_no_conversation_and_no_prompt_on_both_sides(
             found.prompts["prompt"].to_list()
             == left["prompt"].unique(maintain_order=True).to_list()
         )
+
+
+def test_held_out_prompts_are_known_in_every_unicode_form(source):
+    frame = answers(40, per_conversation=1).with_columns(
+        prompt=pl.Series([f"caf\u00e9 {i % 20}" for i in range(20)] * 2).str.normalize("NFC")
+    )
+    other = pl.Series([f"cafe\u0301 {i}" for i in range(20)])
+    frame = frame.with_columns(prompt=pl.concat([frame["prompt"][:20], other]))
+    found = split(source(frame, prompts=None))
+    assert found.dropped["prompt is held out"] == 3
+    assert len(found.pool) == 40 - 2 * 3
+    assert len(found.prompts) == 17
+    # Conversations that are named by their prompts are one, too.
+    assert split(source(frame.drop("conversation"))).dropped["prompt is held out"] == 0
 
 
 def test_the_same_seed_gives_the_same_split(source):

@@ -1,5 +1,8 @@
+# ruff: noqa: RUF001
 import doctest
 import math
+import re
+import unicodedata
 
 import numpy as np
 import polars as pl
@@ -12,6 +15,65 @@ from paretohqd import metrics
 
 def test_examples_in_docstrings():
     assert doctest.testmod(metrics).failed == 0
+
+
+FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+
+
+def plain_words(text):
+    """The definition for ASCII, written out: what lies between other characters than these."""
+    chunks = re.split(r"[^a-z0-9']+|''+", text.lower())
+    return [chunk.strip("'") for chunk in chunks if chunk.strip("'")]
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_words_of_ascii(text):
+    assert metrics.words(text) == plain_words(text)
+    # Nor do other scripts beside them make a difference.
+    assert metrics.words(f"{text} é 好") == [*plain_words(text), "é", "好"]
+
+
+@given(st.text(), st.sampled_from(FORMS))
+def test_words_are_the_same_in_every_unicode_form(text, form):
+    assert metrics.words(unicodedata.normalize(form, text)) == metrics.words(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # combining marks belong to their letters, and begin no word
+        ("धन्यवाद, தமிழ்!", ["धन्यवाद", "தமிழ்"]),
+        ("مُحَمَّد", ["مُحَمَّد"]),
+        ("\u2764\ufe0f ok", ["ok"]),
+        # what is not seen tells no words apart: a soft hyphen, a joiner, a variant
+        ("co\u00adop coop", ["coop", "coop"]),
+        ("می\u200cخواهم", ["میخواهم"]),
+        ("葛\U000e0100 葛", ["葛", "葛"]),
+        # but an invisible space does
+        ("ไทย\u200bดี", ["ไทย", "ดี"]),
+        ("don't don\u2019t don\u2018t don\u02bct", ["don't"] * 4),
+        ("\u2018so\u2019 l\u2019Été", ["so", "l'été"]),
+        ("ﬁne Ｆｉｎｅ STRASSE straße", ["fine", "fine", "strasse", "strasse"]),
+        ("iPhone手机，很好", ["iphone", "手", "机", "很", "好"]),
+        ("図書館に行きました。コーヒー", [*"図書館", "に", "行", "きました", "コーヒー"]),
+        ("\uff8a\uff9f\uff9d パン", ["パン", "パン"]),
+        ("한국어 \u1112\u1161\u11ab", ["한국어", "한"]),
+        ("👨‍👩‍👧 🇫🇷 family", ["family"]),
+        ("foo_bar 3.14", ["foo", "bar", "3", "14"]),
+    ],
+)
+def test_words_of_other_scripts(text, expected):
+    assert metrics.words(text) == expected
+
+
+def test_measures_of_other_scripts():
+    assert metrics.collapse(["धन्यवाद", "我昨天去了图书馆。"]).short.tolist() == [True, False]
+    assert metrics.collapse(["好好好好", "很好很好很好很好"]).repetitive.all()
+    hindi = "मुझे अच्छी किताबें पढ़ना पसंद है", "विज्ञान कथाएँ रोचक होती हैं"
+    assert metrics.word_overlap(*([text] for text in hindi)) == [0]
+    asked = "Où est le café près d'ici, s'il vous plaît, monsieur l'élève?"
+    for form in FORMS:
+        assert metrics.word_overlap([asked], [unicodedata.normalize(form, asked)]) == [1]
 
 
 @pytest.mark.parametrize(

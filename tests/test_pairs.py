@@ -264,3 +264,12 @@ def test_a_hundred_thousand_prompts_take_about_a_second():
     assert time.process_time() - start < 10
     # 1 - P(no consistent pair among 4 in independent order) = 1 - 1/4! = .958
     assert abs(len(found) / n - 23 / 24) < 0.005
+
+
+def test_texts_in_two_unicode_forms_are_one():
+    texts = ["caf\u00e9", "cafe\u0301"]
+    frame = pl.DataFrame({"prompt": texts, "response": texts, "kind": [0.0, 1.0]})
+    with pytest.raises(ValueError, match="none of the 1 prompts has two different ones"):
+        consistent_pairs(frame, ["kind"])
+    frame = frame.with_columns(response=pl.Series(["No.", "Yes."]))
+    assert consistent_pairs(frame, ["kind"])["chosen"].to_list() == ["Yes."]

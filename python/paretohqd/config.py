@@ -48,7 +48,11 @@ class Data:
     split: str = "train"
     revision: str | None = None
     prompt: str = "prompt"
+    """Column of prompts: texts, or messages of which one is a prompt. Where there is none of this
+    name, the columns of common layouts are looked for (see `Selection.to_dataset`)."""
     response: str = "response"
+    """Column of answers, likewise; or of whole dialogues, where there are no prompts. Without it a
+    row with chosen and rejected becomes two."""
     conversation: str | None = None
     """Column by which rows belong together; the prompt where there is none."""
     held_out: int = 64

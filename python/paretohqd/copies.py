@@ -9,10 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.columns import column, unused
-from paretohqd.dataset import COMPLETIONS, MESSAGES, PROMPTS
+from paretohqd.layouts import ANSWERS, DIALOGUES, PROMPTS, SYSTEMS
 
-BESIDE = ("system", "input", "context", "history", "tools", "rejected", "conversations")
-"""What a training text may be made of besides prompts, answers and messages."""
+BESIDE = (*SYSTEMS, "input", "context", "history", "tools", "rejected")
+"""What a training text may be made of besides prompts, answers and dialogues."""
 
 
 def copy_columns(schema: Mapping[str, pl.DataType], scores: Collection[str]) -> tuple[str, ...]:
@@ -33,9 +33,9 @@ def copy_columns(schema: Mapping[str, pl.DataType], scores: Collection[str]) -> 
         ('id', 'help')
     """
     others = [name for name in schema if name not in scores]
-    kinds = [[name for name in others if name in kind] for kind in (PROMPTS, COMPLETIONS, MESSAGES)]
+    kinds = [[name for name in others if name in kind] for kind in (PROMPTS, ANSWERS, DIALOGUES)]
     if (kinds[0] and kinds[1]) or kinds[2]:
-        texts = {*PROMPTS, *COMPLETIONS, *MESSAGES, *BESIDE}
+        texts = {*PROMPTS, *ANSWERS, *DIALOGUES, *BESIDE}
         names = [name for name in others if name in texts]
     else:
         names = list(schema)

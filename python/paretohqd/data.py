@@ -10,12 +10,13 @@ import numpy as np
 import polars as pl
 
 from paretohqd import config, embedded
+from paretohqd.conversations import PAIR
 from paretohqd.files import read_frame
+from paretohqd.layouts import TEXT, find_layout, holds_values, texts_of
+from paretohqd.messages import ASSISTANT
 from paretohqd.metrics import word_overlap
 from paretohqd.selection import ADDED
-
-TURN = "\n\nAssistant:"
-"""Where the last answer of an hh-rlhf dialogue starts."""
+from paretohqd.texts import default_layout, single_turns
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,28 @@ class Split:
 def load_source(spec: config.Data, source: str, *, answers: bool = True) -> pl.DataFrame:
     """Rows of a source with at least the columns prompt, response and conversation.
 
-    Without `answers`, a source of prompts need not have responses.
+    Prompts and answers may be texts or messages: see `Selection.to_dataset` for where they are
+    looked for, if not in the columns that `spec` names. A row with chosen and rejected and no other
+    answer becomes two.
+
+    Args:
+        spec: the data section of the configuration.
+        source: `spec.source` or `spec.prompts`.
+        answers: False: a source of prompts, which need not have responses.
 
     Raises:
-        ValueError: no such source, a missing column, or one that is not text or has nulls. Null
-            responses are empty answers, as CSV has them.
+        ValueError: no such source, a missing column, one that is not text or has nulls, or rows
+            that are no single prompt and answer. Null responses are empty answers, as CSV has them.
     """
     if source == "embedded:conversations":
         return embedded.conversations().with_columns(pl.col("conversation").cast(pl.String))
     if source.startswith("embedded:"):
         raise ValueError(f"{source}: did you mean embedded:conversations?")
     frame = _from_hub(spec, source) if source.startswith("hub:") else read_frame(Path(source))
-    if spec.prompt not in frame.columns and {"chosen", "rejected"} <= set(frame.columns):
-        return from_pairs(frame)
-    return _renamed(frame, spec, source, answers=answers)
+    try:
+        return _read(frame, spec, answers=answers)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
@@ -64,65 +73,102 @@ def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
     return frame
 
 
-def _renamed(frame: pl.DataFrame, spec: config.Data, source: str, *, answers: bool) -> pl.DataFrame:
-    """The frame with its columns called prompt, response and conversation."""
-    wanted = {"prompt": spec.prompt}
+def _read(frame: pl.DataFrame, spec: config.Data, *, answers: bool) -> pl.DataFrame:
+    """The frame with its texts in columns called prompt, response and conversation."""
+    named = {"prompt": spec.prompt, **({"response": spec.response} if answers else {})}
+    for option, name in named.items():
+        if name not in (*frame.columns, option) and not set(PAIR) <= set(frame.columns):
+            raise _missing(frame, option, name)
+        _refuse_type(frame, option, name, holds_values)
+    layout = default_layout(
+        frame, prompt=spec.prompt, response=spec.response, options="data.prompt, data.response",
+        answers=answers,
+    )  # fmt: skip
+    if layout.answer == "chosen" and "rejected" in frame.columns and spec.response != "chosen":
+        return from_pairs(frame, prompt=layout.prompt, conversation=spec.conversation)
+    wanted = [name for name in (layout.prompt, layout.answer) if name is not None]
+    if layout.prompt is not None:
+        _refuse_nulls(frame, layout.prompt)
+    prompts, responses = single_turns(frame, layout, allow_empty=True)
+    columns = {"prompt": prompts}
     if answers:
-        wanted["response"] = spec.response
+        columns["response"] = responses.fill_null("")
     given = spec.conversation
+    if given is None and "conversation" in frame.columns and layout.answer != "conversation":
+        given = "conversation"
     if given is not None and (answers or given in frame.columns):
-        wanted["conversation"] = given
-    elif "conversation" in frame.columns:
-        wanted["conversation"] = "conversation"
-    for name, column in wanted.items():
-        if column not in frame.columns:
-            raise ValueError(
-                f"{source}: no column {column!r} (it has {', '.join(frame.columns)}): "
-                f"set data.{name}"
-            )
-        kind = frame.schema[column]
-        number = name == "conversation" and kind.is_integer()
-        if kind not in (pl.String, pl.Categorical, pl.Enum) and not number:
-            raise ValueError(f"{source}: column {column!r} is {kind}, not text: set data.{name}")
-        missing = frame[column].alias("").is_null()  # "^x.*$" would be taken for a pattern
-        if name != "response" and missing.any():
-            raise ValueError(
-                f"{source}: column {column!r} is null in {missing.sum()} of {len(frame)} rows "
-                f"(first: row {missing.arg_max()}): fill or drop them"
-            )
-    columns = {name: frame[column].cast(pl.String) for name, column in wanted.items()}
+        columns["conversation"] = _conversations(frame, given)
+        wanted.append(given)
     columns.setdefault("conversation", columns["prompt"])
-    if answers:
-        columns["response"] = columns["response"].fill_null("")
-    others = [c for c in frame.columns if c not in wanted.values() and c not in columns]
+    others = [c for c in frame.columns if c not in wanted and c not in columns]
     return frame.with_columns(**columns).select(*columns, *others)
 
 
-def from_pairs(frame: pl.DataFrame) -> pl.DataFrame:
+def _conversations(frame: pl.DataFrame, name: str) -> pl.Series:
+    """The column by which rows belong together, as text."""
+    if name not in frame.columns:
+        raise _missing(frame, "conversation", name)
+    _refuse_type(frame, "conversation", name, lambda t: t.is_integer() or t in TEXT)
+    _refuse_nulls(frame, name)
+    return texts_of(frame, name)
+
+
+def _missing(frame: pl.DataFrame, option: str, name: str) -> ValueError:
+    return ValueError(f"no column {name!r} (it has {', '.join(frame.columns)}): set data.{option}")
+
+
+def _refuse_type(
+    frame: pl.DataFrame, option: str, name: str, fits: Callable[[pl.DataType], bool]
+) -> None:
+    if name in frame.columns and not fits(frame.schema[name]):
+        raise ValueError(f"column {name!r} is {frame.schema[name]}, not text: set data.{option}")
+
+
+def _refuse_nulls(frame: pl.DataFrame, name: str) -> None:
+    missing = frame[name].alias("").is_null()  # "^x.*$" would be taken for a pattern
+    if missing.any():
+        raise ValueError(
+            f"column {name!r} is null in {missing.sum()} of {len(frame)} rows "
+            f"(first: row {missing.arg_max()}): fill or drop them"
+        )
+
+
+def from_pairs(
+    frame: pl.DataFrame, *, prompt: str | None = None, conversation: str | None = None
+) -> pl.DataFrame:
     """Preference pairs as single answers: both the chosen and the rejected one become a row.
 
-    Columns chosen and rejected hold whole dialogues in the form of hh-rlhf, "Human: ... Assistant:
-    ...", whose last assistant turn is the answer. Dialogues that begin alike are one conversation,
-    for the same one may be there several times, cut off after different turns.
+    Columns chosen and rejected hold the answers to the prompts of a column, or whole dialogues.
+    These are messages, of one prompt and its answer, or texts in the form of hh-rlhf, "Human: ...
+    Assistant: ...": what stands before the last assistant turn is the prompt, further turns
+    included; a dialogue that ends with another turn has an empty answer. Each side has the prompt
+    of its own dialogue. Those that begin alike are one conversation, for the same one may be there
+    several times, cut off after different turns.
 
     >>> pair = "\\n\\nHuman: Hi\\n\\nAssistant: "
     >>> pairs = pl.DataFrame({"chosen": [pair + "Hello!"], "rejected": [pair + "What?"]})
     >>> from_pairs(pairs).select("prompt", "response", "conversation").rows()
     [('Hi', 'Hello!', 'Hi'), ('Hi', 'What?', 'Hi')]
     """
-    rows = []
-    for number, pair in enumerate(frame.select("chosen", "rejected").iter_rows()):
-        for side, text in zip(("chosen", "rejected"), pair, strict=True):
-            if not isinstance(text, str) or TURN not in text:
-                raise ValueError(
-                    f"column {side!r}, row {number}: expected a dialogue with "
-                    f"'{TURN.strip()}' turns"
-                )
-            before, _, answer = text.rpartition(TURN)
-            prompt = before.strip().removeprefix("Human:").strip()
-            rows.append((prompt, answer.strip(), prompt.partition(TURN)[0], side))
-    schema = ["prompt", "response", "conversation", "side"]
-    return pl.DataFrame(rows, schema=dict.fromkeys(schema, pl.String), orient="row")
+    sides = []
+    for side in PAIR:
+        layout = find_layout(frame, prompt=prompt, completion=side)
+        prompts, responses = single_turns(frame, layout, allow_empty=True)
+        if conversation is None:
+            belong = prompts.str.split(ASSISTANT).list.first()
+        else:
+            belong = _conversations(frame, conversation)
+        sides.append(
+            pl.DataFrame(
+                {
+                    "prompt": prompts,
+                    "response": responses.fill_null(""),
+                    "conversation": belong,
+                    "side": pl.repeat(side, len(frame), dtype=pl.String, eager=True),
+                }
+            ).with_row_index("row")
+        )
+    return pl.concat(sides).sort("row", maintain_order=True).drop("row")
 
 
 def split(
@@ -158,12 +204,14 @@ def split(
         "and the model's context"
     )
     frame, dropped["prompt too long"] = _without(frame, long, reason, spec.invalid)
-    held = _choose(frame["conversation"], spec.held_out, seed)
-    aside = frame["conversation"].is_in(held.implode())
-    held_out = frame.filter(aside).unique("conversation", keep="first", maintain_order=True)
+    held = _choose(_comparable(frame["conversation"]), spec.held_out, seed)
+    aside = _comparable(frame["conversation"]).is_in(held.implode())
+    held_out = frame.filter(aside)
+    held_out = held_out.filter(_comparable(held_out["conversation"]).is_first_distinct())
     pool = frame.filter(~aside)
     # Held-out prompts must not be trained on under another conversation's name either.
-    same = pool["prompt"].is_in(held_out["prompt"].implode())
+    asked = _comparable(held_out["prompt"])
+    same = _comparable(pool["prompt"]).is_in(asked.implode())
     pool, dropped["prompt is held out"] = pool.filter(~same), int(same.sum())
     if spec.max_word_overlap is not None:
         before = len(pool)
@@ -176,17 +224,22 @@ def split(
     if spec.prompts is not None:
         others = load_source(spec, spec.prompts, answers=False)
         others = others.filter(
-            ~pl.col("conversation").is_in(held.implode()),
-            ~pl.col("prompt").is_in(held_out["prompt"].implode()),
+            ~_comparable(others["conversation"]).is_in(held.implode()),
+            ~_comparable(others["prompt"]).is_in(asked.implode()),
         )
         short = prompt_lengths(others) < limit
         dropped["prompt for stage 2 too long"] = int((~short).sum())
         others = others.filter(short)
         if others.is_empty():
             raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
-    prompts = others.unique("prompt", keep="first", maintain_order=True)
+    prompts = others.filter(_comparable(others["prompt"]).is_first_distinct())
     names = ["prompt", "conversation"]
     return Split(pool, prompts.select(names), held_out.select(names), dropped)
+
+
+def _comparable(texts: pl.Series) -> pl.Series:
+    """Texts in one Unicode form: a prompt is the same however its accents are written."""
+    return texts.str.normalize("NFC")
 
 
 def without_echoes(frame: pl.DataFrame, limit: float) -> pl.DataFrame:

@@ -228,8 +228,9 @@ class _Answers:
                     f"pairs need a text column {name!r}; the frame has "
                     f"{', '.join(f'{k} ({v})' for k, v in frame.schema.items())}"
                 )
-        prompt, _ = group_ids(frame["prompt"], len(frame))
-        self.text, _ = group_ids(frame["response"], len(frame))
+        # Equal texts may be written in two Unicode forms.
+        prompt, _ = group_ids(frame["prompt"].str.normalize("NFC"), len(frame))
+        self.text, _ = group_ids(frame["response"].str.normalize("NFC"), len(frame))
         self.order = np.argsort(prompt, kind="stable")
         there = prompt[self.order]
         self.starts = np.flatnonzero(np.concatenate(([True], there[1:] != there[:-1])))

@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from paretohqd import embedded
 from paretohqd.classifier import ClassifierReward, refuse_blank
+from paretohqd.conversations import PAIR, Layout
+from paretohqd.layouts import holds_values
+from paretohqd.texts import default_layout, single_turns
 
 __all__ = ["ClassifierReward", "Reward", "make_reward", "score"]
 
@@ -83,6 +86,7 @@ def score(
     prompt: str = "prompt",
     response: str = "response",
     allow_empty: bool = False,
+    plain: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> pl.DataFrame:
     """Add a column of scores for each reward.
@@ -93,28 +97,34 @@ def score(
     Args:
         frame: One row per answer.
         rewards: What to score by; each names its column.
-        prompt: Column of the prompts, strings; they may be empty but not null.
-        response: Column of the answers, strings, not null, and blank only with `allow_empty`.
+        prompt: Column of the prompts: texts, or messages of which one is a prompt; they may be
+            empty but not null. Where the frame has no column "prompt", it is found as
+            `Selection.to_dataset` finds it.
+        response: Column of the answers, likewise, not null, and blank only with `allow_empty`.
         allow_empty: Score blank answers too, as a model's evaluation must; by default they are
             refused, for they are no training data.
+        plain: The columns hold texts, as a run makes them, whatever these look like: no messages
+            are looked for in them and nothing beside them.
         progress: Called with the number of scores done and the number in all.
 
     Returns:
         The frame with one Float64 column per reward after its own.
 
     Raises:
-        ValueError: A text column is missing or not of strings, a null or empty text, no rewards,
-            a name used twice or taken by a column, a score that is not finite.
+        ValueError: A column is missing or holds no texts, a null or empty text, a row with several
+            turns, a system message or tools, no rewards, a name used twice or taken by a column, a
+            score that is not finite.
 
     Example:
         >>> frame = pl.DataFrame({"prompt": ["How was it?"], "response": ["I loved it!"]})
         >>> score(frame, [embedded.Positivity()])["positivity"].to_list()
         [0.636]
     """
-    _check(frame, [reward.name for reward in rewards], prompt, response)
-    prompts, responses = frame[prompt].to_list(), frame[response].to_list()
-    refuse_blank(prompt, prompts, empty=True)
-    refuse_blank(response, responses, empty=allow_empty)
+    _check(frame, [reward.name for reward in rewards])
+    texts = read_texts(
+        frame, prompt=prompt, response=response, allow_empty=allow_empty, plain=plain
+    )
+    prompts, responses = texts["prompt"].to_list(), texts["response"].to_list()
     columns = {reward.name: np.zeros(len(frame)) for reward in rewards}
     done, total = 0, len(frame) * len(rewards)
     for reward in rewards:
@@ -140,15 +150,40 @@ def score(
     return frame.with_columns(pl.Series(name, values) for name, values in columns.items())
 
 
-def _check(frame: pl.DataFrame, names: list[str], prompt: str, response: str) -> None:
-    for column in (prompt, response):
-        if column not in frame.columns:
+def read_texts(
+    frame: pl.DataFrame, *, prompt: str, response: str, allow_empty: bool, plain: bool = False
+) -> pl.DataFrame:
+    """What `score` reads in a frame: columns prompt and response, in the rows' order.
+
+    Raises:
+        ValueError: As `score`.
+    """
+    for name, column in (("prompt", prompt), ("response", response)):
+        if column not in frame.columns and (plain or column != name):
             raise ValueError(
                 f"no column {column!r} to score; the frame has {', '.join(frame.columns)}. Name "
                 "the text columns with prompt= and response="
             )
-        if frame.schema[column] != pl.String:
+        if column in frame.columns and not holds_values(frame.schema[column]):
             raise ValueError(f"column {column!r} holds {frame.schema[column]}, not strings")
+    if plain:
+        layout = Layout(prompt=prompt, answer=response)
+        prompts, responses = frame[prompt], frame[response]
+    else:
+        layout = default_layout(
+            frame, prompt=prompt, response=response, options="prompt=, response="
+        )
+        if layout.answer in PAIR and set(PAIR) <= set(frame.columns) and response not in PAIR:
+            raise ValueError(
+                "columns 'chosen' and 'rejected' hold two answers a row: name one with response="
+            )
+        prompts, responses = single_turns(frame, layout, allow_empty=allow_empty)
+    refuse_blank(layout.prompt or str(layout.answer), prompts.to_list(), empty=True)
+    refuse_blank(str(layout.answer), responses.to_list(), empty=allow_empty)
+    return pl.DataFrame({"prompt": prompts, "response": responses})
+
+
+def _check(frame: pl.DataFrame, names: list[str]) -> None:
     if not names:
         raise ValueError("no rewards to score by")
     twice = sorted({name for name in names if names.count(name) > 1})

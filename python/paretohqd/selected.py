@@ -225,32 +225,43 @@ class Selection:
         prompt: str | None = None,
         completion: str | None = None,
         messages: str | None = None,
+        system: str | None = None,
     ) -> Dataset:
         """A Hugging Face Dataset that TRL's SFTTrainer takes as it is.
 
-        Needs the package `datasets`.
+        Needs the package `datasets`. Prompts and answers are texts or lists of messages: {role,
+        content}, or {from, value} as in ShareGPT, as objects or as JSON.
 
         Args:
             preference: One preference, by number or name; None: all, told apart by the column
                 `preference`.
             prompt: The column of prompts; by default the first of prompt, question, instruction,
-                query that there is.
+                query that there is. To an `instruction` belong the columns input, context and
+                history, to a `question` context.
             completion: The column of answers; by default the first of completion, response,
-                answer, output, chosen.
-            messages: Or the column of conversations, lists of {role, content}, whose last message
-                is the answer; by default messages or conversation, where there are no prompts.
+                answer, output, chosen. An answer may be a whole dialogue whose last message it is:
+                it must begin with the row's prompt, if there is a column of prompts.
+            messages: Or the column of whole dialogues; by default messages, conversations or
+                conversation, where prompts or answers are missing.
+            system: The column of system messages; by default system, system_prompt or
+                system_message. Empty ones are none.
 
         Returns:
             A dataset with the columns prompt and completion, each a list of messages, on which
-            TRL trains the completion alone.
+            TRL trains the completion alone; and tools, where rows have such a column. Tool calls
+            and results stay as they are.
 
         Raises:
-            ValueError: no such preference or column, or a conversation without an answer.
+            ValueError: no such preference or column, columns that could both hold the answers, an
+                empty answer, a dialogue that does not end with one, a part that is no text, or
+                what else is no conversation.
         """
         from paretohqd.dataset import sft_dataset
 
         rows = self.rows if preference is None else self.of(preference)
-        columns = {"prompt": prompt, "completion": completion, "messages": messages}
+        columns = {
+            "prompt": prompt, "completion": completion, "messages": messages, "system": system,
+        }  # fmt: skip
         return sft_dataset(rows, keep=["preference"] if preference is None else [], **columns)
 
     def plot(self, **options: Any) -> alt.ConcatChart:

@@ -109,12 +109,15 @@ class Session:
     def score(
         self, frame: pl.DataFrame, rewards: Sequence[scoring.Reward] | None = None, **more: Any
     ) -> pl.DataFrame:
-        """`scoring.score` by these rewards, or all; reward models find no sampler in memory."""
+        """`scoring.score` of a run's texts by these rewards, or all.
+
+        Reward models find no sampler in memory.
+        """
         rewards = self.rewards if rewards is None else rewards
         if any(isinstance(reward, scoring.ClassifierReward) for reward in rewards):
             self._sampler = None
             self._collect()
-        return scoring.score(frame, rewards, **more)
+        return scoring.score(frame, rewards, plain=True, **more)
 
     def free(self) -> None:
         """Give back the memory of the sampler and of the reward models."""

@@ -59,14 +59,16 @@ def score(
         ImportError: Ray is not installed.
     """
     texts: dict[str, Any] = {"prompt": prompt, "response": response, "allow_empty": allow_empty}
-    work = {"fn_constructor_args": ([_bare(reward) for reward in rewards], texts)}
+    bare = [_bare(reward) for reward in rewards]
     if not isinstance(data, pl.DataFrame):
+        work = {"fn_constructor_args": (bare, texts)}
         actors = _actors(concurrency, num_gpus) | work
         return data.map_batches(_Scorer, batch_size=batch_size, batch_format="pyarrow", **actors)
     # Whatever is wrong with the texts is said at once, and with the row's number in the frame.
     whole = scoring.score(data, [_Nothing(reward.name) for reward in rewards], **texts)
     starts = range(0, len(data), batch_size)
-    columns = data.select(dict.fromkeys([prompt, response]).keys())
+    columns = scoring.read_texts(data, **texts)
+    work = {"fn_constructor_args": (bare, {"allow_empty": allow_empty, "plain": True})}
     scores = [pl.DataFrame(schema={reward.name: pl.Float64 for reward in rewards})]
     blocks = [_table(columns[start : start + batch_size]) for start in starts]
     actors = _actors(concurrency, num_gpus, len(blocks)) | work

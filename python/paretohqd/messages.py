@@ -1,0 +1,235 @@
+"""Messages of a conversation, whichever way a data set writes them down.
+
+A value of a column becomes a list of {"role", "content"} with what else a chat template reads.
+Roles get the names that templates know, contents are texts. What would be lost or changed on the
+way, such as an image, is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+Message = dict[str, Any]
+
+ROLES = {
+    **dict.fromkeys(("user", "human", "prompter"), "user"),
+    **dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "ai"), "assistant"),
+    **dict.fromkeys(("system", "developer"), "system"),
+    "tool": "tool",
+}
+"""Names of roles in data sets, in lower case, and those in chat templates."""
+
+KEPT = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
+"""Keys of a message that chat templates read beside its role and content."""
+
+REFUSED = ("function_call", "functions", "images", "image", "videos", "video", "audios", "audio")
+"""Keys of a message that stand for something that would be lost."""
+
+TEXT_PARTS = ("text", "input_text", "output_text")
+OTHER_PARTS = ("image", "image_url", "input_image", "input_audio", "audio", "video", "file")
+
+BEGINS = r"^\s*\[\s*\{"
+"""How a text begins that holds a list of objects, as a pattern for Polars too."""
+
+HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+"""Where the turns of an hh-rlhf dialogue start."""
+
+_NEITHER = "holds neither text nor messages with role and content"
+
+
+class Unreadable(ValueError):
+    """What is wrong with one value; who knows its column and row adds them."""
+
+
+def read_messages(value: Any) -> list[Message] | None:
+    """The messages that a value holds, or None where it is plain text.
+
+    Args:
+        value: Text, one message or a list of them, as objects or as text (JSON, or Python's own
+            form, which pandas writes into CSV). A message has a role and a content, or `from` and
+            `value` as in ShareGPT. A content is text or a list of parts of the type text.
+
+    Raises:
+        Unreadable: Anything else.
+
+    Example:
+        >>> read_messages([{"from": "human", "value": "Tea?"}, {"from": "gpt", "value": "Yes."}])
+        [{'role': 'user', 'content': 'Tea?'}, {'role': 'assistant', 'content': 'Yes.'}]
+        >>> read_messages("Tea?") is None
+        True
+    """
+    if isinstance(value, str):
+        if not is_written(value):
+            return None
+        value = _parsed(value)
+    elif isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list | tuple) or not value:
+        raise Unreadable(f"{_NEITHER}: it is null" if value is None else _NEITHER)
+    return [_message(turn, last=place == len(value)) for place, turn in enumerate(value, 1)]
+
+
+def is_written(text: str) -> bool:
+    """Whether a text looks like a list of messages, as JSON or Python writes it.
+
+    Example:
+        >>> is_written('[{"role": "user", "content": "Tea?"}]'), is_written('[{"role": "Hamlet"}]')
+        (True, False)
+    """
+    if not re.match(BEGINS, text) or not text.rstrip().endswith("]"):
+        return False
+    keys = set(re.findall(r"[\"'](role|content|from|value)[\"']\s*:", text))
+    return keys >= {"role", "content"} or keys >= {"from", "value"}
+
+
+def read_dialogue(text: str) -> list[Message] | None:
+    r"""The turns of a dialogue in the form of hh-rlhf, or None where a text is none.
+
+    A dialogue begins with "Human:"; each turn goes on to the next empty line that is followed by
+    "Human:" or "Assistant:".
+
+    Example:
+        >>> read_dialogue("\n\nHuman: Tea?\n\nAssistant: Yes.")
+        [{'role': 'user', 'content': 'Tea?'}, {'role': 'assistant', 'content': 'Yes.'}]
+        >>> read_dialogue("Assistant: is a word here") is None
+        True
+    """
+    text = f"\n\n{text.strip()}"
+    if not text.startswith(HUMAN):
+        return None
+    _, *turns = re.split(rf"({HUMAN}|{ASSISTANT})", text)
+    return [
+        {"role": "user" if start == HUMAN else "assistant", "content": content.strip()}
+        for start, content in zip(turns[::2], turns[1::2], strict=True)
+    ]
+
+
+def _message(raw: Any, *, last: bool) -> Message:
+    # A feature of the type Json is text to Arrow.
+    raw = _parsed(raw) if _is_object(raw) else without_nulls(raw)
+    if not isinstance(raw, Mapping) or not raw:
+        raise Unreadable("has a message that is null" if raw in (None, {}) else _NEITHER)
+    for key in REFUSED:
+        if raw.get(key) not in (None, "", [], {}):
+            raise Unreadable(f"has a message with {key!r}, which cannot be kept")
+    role = _first(raw, "role", "from")
+    if not isinstance(role, str):
+        raise Unreadable(_NEITHER)
+    if role.strip().lower() not in ROLES:
+        raise Unreadable(
+            f"has a message of the role {role!r}, which is none of user, assistant, system, tool"
+        )
+    message: Message = {"role": ROLES[role.strip().lower()]}
+    more = {key: raw[key] for key in KEPT if raw.get(key) not in (None, "", [], {})}
+    calls = more.get("tool_calls")
+    if isinstance(calls, str):
+        calls = more["tool_calls"] = _parsed(calls)
+    if calls is not None and not isinstance(calls, list):
+        raise Unreadable("has tool_calls that are no list")
+    content = _first(raw, "content", "value", "text")
+    if message["role"] != "tool":
+        content = _parts(content)
+    message["content"] = "" if content is None and calls else _text(content)
+    unweighted = raw.get("weight", 1) == 0 or raw.get("train", True) in (False, 0)
+    if last and message["role"] == "assistant" and unweighted:
+        raise Unreadable("ends with a message that is marked as one not to train on")
+    return message | more
+
+
+def _is_object(raw: Any) -> bool:
+    return isinstance(raw, str) and raw.lstrip().startswith("{")
+
+
+def _first(raw: Mapping[str, Any], *names: str) -> Any:
+    """The first of these values of a message that is not null."""
+    return next((raw[name] for name in names if raw.get(name) is not None), None)
+
+
+def _parts(content: Any) -> Any:
+    """The parts of a content that stand in a text, which they are where others are texts."""
+    if not isinstance(content, str) or not re.match(BEGINS, content):
+        return content
+    known = (*TEXT_PARTS, *OTHER_PARTS)
+    try:
+        parts = json.loads(content)
+    except (ValueError, RecursionError):
+        found = re.search(rf"[{{,](?:{'|'.join(known)})[,}}]", content)
+        if found and content.startswith("[{") and content.endswith("}]"):
+            raise Unreadable(
+                "has parts that Polars made a text of, beside texts: make all contents lists"
+            ) from None
+        return content
+    real = all(isinstance(part, dict) and part.get("type") in known for part in parts)
+    return parts if real else content
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if content is None:
+        raise Unreadable("has a message whose content is null")
+    if not isinstance(content, list):
+        raise Unreadable(_NEITHER)
+    texts = []
+    for part in content:
+        kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
+        text = part.get("text") if isinstance(part, Mapping) else part
+        if kind not in TEXT_PARTS:
+            raise Unreadable(f"has a message with a part of the type {kind!r}: only text is read")
+        if not isinstance(text, str):
+            raise Unreadable("has a message with a part that holds no text")
+        texts.append(text)
+    return "".join(texts)
+
+
+def _parsed(text: str) -> Any:
+    """What a text holds, as JSON or as Python writes it."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise Unreadable("is text that looks like a list of messages and is no JSON") from None
+
+
+def without_nulls(value: Any) -> Any:
+    """A value without the keys that are null: a frame's structs all have the same fields.
+
+    Example:
+        >>> without_nulls([{"role": "user", "tool_calls": None}])
+        [{'role': 'user'}]
+    """
+    if isinstance(value, Mapping):
+        return {key: without_nulls(v) for key, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [without_nulls(v) for v in value]
+    return value
+
+
+def read_tools(value: Any) -> Any:
+    """The tools of a conversation as they are, JSON text or a list; None where there are none.
+
+    Raises:
+        Unreadable: Text that is no list in JSON, or another value.
+    """
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    try:
+        tools = json.loads(value) if isinstance(value, str) else without_nulls(value)
+    except (ValueError, RecursionError):
+        tools = value
+    if tools is None or (isinstance(tools, list) and not tools):
+        return None
+    if isinstance(tools, list):
+        if isinstance(value, str):
+            return value
+        tools = [_parsed(tool) if _is_object(tool) else tool for tool in tools]
+        if all(isinstance(tool, Mapping) for tool in tools):
+            return tools
+    raise Unreadable("holds no list of tools, nor the JSON of one")

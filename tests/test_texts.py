@@ -1,0 +1,215 @@
+"""Conversations as plain texts for runs and scores: read right, or refused by what is too much."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from paretohqd import config, data
+from paretohqd.dataset import sft_dataset
+from paretohqd.layouts import find_layout
+from paretohqd.scoring import score
+from paretohqd.texts import single_turns
+from paretohqd.writing import write_frame
+from written_layouts import CALL, HH, LAYOUTS, LONG, TALK, assistant, frame_of, user
+
+
+def texts(frame: pl.DataFrame, **more: Any) -> list[tuple[str, str]]:
+    return list(zip(*single_turns(frame, find_layout(frame), **more), strict=True))
+
+
+def expected(name: str) -> list[tuple[str, str]] | None:
+    """Two rows of a layout as texts; None where texts do not say all that they hold."""
+    row, prompt = LAYOUTS[name]
+    if name == "hh-rlhf":
+        return [("Hi\n\nAssistant: Hello!\n\nHuman: Tea?", "Yes.")] * 2
+    if name == "hh-rlhf, cut at the answer":
+        return [(row["prompt"], "Yes.")] * 2
+    return [(prompt[0]["content"], "Yes.")] * 2 if len(prompt) == 1 else None
+
+
+TOO_MUCH = r"row 0 has (a system message|several turns) \(2 of 2 rows\), but here a prompt is one"
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_one_prompt_is_a_text_and_more_is_refused(name: str) -> None:
+    frame = frame_of([LAYOUTS[name][0]] * 2)
+    if (pairs := expected(name)) is not None:
+        assert texts(frame) == pairs
+    else:
+        with pytest.raises(ValueError, match=TOO_MUCH):
+            texts(frame)
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ({"messages": [user("?"), assistant("", tool_calls=[CALL])]}, "tools or calls of them"),
+        ({"messages": TALK, "tools": '[{"name": "x"}]'}, "tools or calls of them"),
+        ({"prompt": "?", "response": "!", "tools": '[{"name": "x"}]'}, "tools or calls of them"),
+        ({"prompt": "?", "response": "!", "system": "Be brief."}, "a system message"),
+        ({"messages": [user("?"), assistant("!", reasoning_content="Hm.")]}, "reasoning apart"),
+    ],
+)
+def test_what_texts_cannot_say_is_refused(row: dict[str, Any], what: str) -> None:
+    frame = pl.DataFrame({key: pl.Series([value], strict=False) for key, value in row.items()})
+    with pytest.raises(ValueError, match=rf"row 0 has {what}"):
+        texts(frame)
+
+
+def test_a_dialogue_without_an_answer_has_an_empty_one() -> None:
+    frame = pl.DataFrame({"chosen": [f"{HH}\n\nHuman: And milk?", HH]})
+    assert texts(frame, allow_empty=True) == [
+        (f"{HH}\n\nHuman: And milk?".removeprefix("\n\nHuman: "), ""),
+        ("Hi\n\nAssistant: Hello!\n\nHuman: Tea?", "Yes."),
+    ]
+    with pytest.raises(ValueError, match="chosen: row 0 does not end with"):
+        texts(frame)
+
+
+# ── scores ───────────────────────────────────────────────────────────────────────────────────
+
+
+class Seen:
+    """A reward that keeps what it is given."""
+
+    name = "seen"
+
+    def __init__(self) -> None:
+        self.pairs: list[tuple[str, str]] = []
+
+    def score(self, prompts: list[str], responses: list[str]) -> np.ndarray:
+        self.pairs += zip(prompts, responses, strict=True)
+        return np.zeros(len(prompts))
+
+    def manifest(self) -> dict[str, Any]:
+        return {}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_scores_are_of_the_same_texts(name: str) -> None:
+    frame, reward = frame_of([LAYOUTS[name][0]] * 2), Seen()
+    if "rejected" in frame.columns:
+        with pytest.raises(ValueError, match="hold two answers a row: name one with response="):
+            score(frame, [reward])
+    elif (pairs := expected(name)) is not None:
+        assert score(frame, [reward]).columns == [*frame.columns, "seen"]
+        assert reward.pairs == pairs
+    else:
+        with pytest.raises(ValueError, match=TOO_MUCH):
+            score(frame, [reward])
+        assert reward.pairs == []
+
+
+def test_scores_of_either_side_of_a_pair() -> None:
+    frame = pl.DataFrame({"chosen": [HH], "rejected": [HH.replace("Yes", "No")]})
+    reward = Seen()
+    for side in frame.columns:
+        score(frame, [reward], response=side)
+    before = "Hi\n\nAssistant: Hello!\n\nHuman: Tea?"
+    assert reward.pairs == [(before, "Yes."), (before, "No.")]
+
+
+def test_a_runs_own_texts_are_scored_whatever_they_look_like() -> None:
+    odd = '[{"role": "user", "content": "x"}]'
+    frame = pl.DataFrame({"prompt": [odd], "response": [odd], "system": ["Be brief."]})
+    reward = Seen()
+    score(frame, [reward], plain=True)
+    assert reward.pairs == [(odd, odd)]
+    with pytest.raises(ValueError, match="response: row 0 does not end with"):
+        score(frame, [reward])
+
+
+# ── sources of a run ─────────────────────────────────────────────────────────────────────────
+
+
+def load(frame: pl.DataFrame, folder: Path, *, answers: bool = True, **more: Any) -> pl.DataFrame:
+    path = folder / "source.parquet"
+    write_frame(frame, path)
+    return data.load_source(config.Data(source=str(path), **more), str(path), answers=answers)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_runs_read_the_same_texts(name: str, tmp_path: Path) -> None:
+    frame = frame_of([LAYOUTS[name][0]] * 2)
+    if (pairs := expected(name)) is None:
+        with pytest.raises(ValueError, match=rf"source\.parquet: \w+: {TOO_MUCH}"):
+            load(frame, tmp_path)
+        return
+    found = load(frame, tmp_path)
+    if "rejected" in frame.columns:
+        assert found["side"].to_list() == ["chosen", "rejected"] * 2
+        found = found.filter(pl.col("side") == "chosen")
+    assert found.select("prompt", "response").rows() == pairs
+
+
+def test_columns_that_a_run_is_told(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"instruction": ["Add."], "input": ["1 + 1"], "output": ["2"], "n": 3})
+    found = load(frame, tmp_path, prompt="instruction", response="output")
+    assert found.row(0) == ("Add.\n\n1 + 1", "2", "Add.\n\n1 + 1", "1 + 1", 3)
+    told = pl.DataFrame({"talk": [TALK], "thread": ["a"]})
+    found = load(told, tmp_path, response="talk", conversation="thread")
+    assert found.row(0) == ("Tea?", "Yes.", "a")
+
+
+def test_prompts_alone(tmp_path: Path) -> None:
+    for frame in (
+        pl.DataFrame({"prompt": [TALK[:1]]}),
+        pl.DataFrame({"messages": [TALK[:1]]}),
+        pl.DataFrame({"messages": [TALK]}),
+        pl.DataFrame({"prompt": ["Tea?"], "response": [3]}),
+    ):
+        found = load(frame, tmp_path, answers=False)
+        assert found["prompt"].to_list() == found["conversation"].to_list() == ["Tea?"]
+    with pytest.raises(ValueError, match=r"row 0 has several turns \(1 of 1 rows\)"):
+        load(pl.DataFrame({"prompt": [LONG[:3]]}), tmp_path, answers=False)
+
+
+def test_pairs_keep_the_prompts_of_their_own_dialogues(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "chosen": [" \n\nHuman: a Assistant: b\nHuman: c\n\nAssistant: d Human: e\n", HH],
+            "rejected": ["Human: other\n\nAssistant:", f"{HH}\n\nHuman: And milk?"],
+        }
+    )
+    before = "Hi\n\nAssistant: Hello!\n\nHuman: Tea?"
+    assert load(frame, tmp_path).rows() == [
+        ("a Assistant: b\nHuman: c", "d Human: e", "a Assistant: b\nHuman: c", "chosen"),
+        ("other", "", "other", "rejected"),
+        (before, "Yes.", "Hi", "chosen"),
+        (f"{before}\n\nAssistant: Yes.\n\nHuman: And milk?", "", "Hi", "rejected"),
+    ]
+
+
+def test_pairs_beside_their_prompts(tmp_path: Path) -> None:
+    no = [TALK[0], assistant("No.")]
+    for frame in (
+        pl.DataFrame({"prompt": ["Tea?"], "chosen": [TALK], "rejected": [no], "messages": [TALK]}),
+        pl.DataFrame({"question": ["Tea?"], "chosen": ["Yes."], "rejected": ["No."]}),
+        pl.DataFrame({"prompt": [TALK[:1]], "chosen": [TALK[1:]], "rejected": [no[1:]]}),
+        pl.DataFrame({"chosen": [TALK], "rejected": [no]}),
+    ):
+        found = load(frame.with_columns(thread=pl.lit(7)), tmp_path, conversation="thread")
+        assert found.rows() == [("Tea?", "Yes.", "7", "chosen"), ("Tea?", "No.", "7", "rejected")]
+    other = frame.with_columns(rejected=pl.Series([[user("Coffee?"), assistant("No.")]]))
+    assert load(other, tmp_path)["prompt"].to_list() == ["Tea?", "Coffee?"]
+    with pytest.raises(ValueError, match="rejected: row 0 has another prompt than column 'prompt'"):
+        load(other.with_columns(prompt=pl.lit("Tea?")), tmp_path)
+    with pytest.raises(ValueError, match=r"no column 'x' .*: set data.conversation"):
+        load(frame, tmp_path, conversation="x")
+
+
+def test_names_that_look_like_patterns(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"^a.*$": ["Tea?"], "^b.*$": ["Yes."], "^c.*$": ["7"]})
+    named = {"prompt": "^a.*$", "response": "^b.*$"}
+    found = load(frame, tmp_path, **named, conversation="^c.*$")
+    assert found.row(0) == ("Tea?", "Yes.", "7")
+    reward = Seen()
+    score(frame, [reward], **named)
+    assert reward.pairs == [("Tea?", "Yes.")]
+    made = sft_dataset(frame, prompt="^a.*$", completion="^b.*$", system="^c.*$")
+    assert made[0]["prompt"][0] == {"role": "system", "content": "7"}
