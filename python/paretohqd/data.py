@@ -10,12 +10,17 @@ import numpy as np
 import polars as pl
 
 from paretohqd import config, embedded
+from paretohqd.batches import compacted
 from paretohqd.files import read_frame
 from paretohqd.metrics import word_overlap
 from paretohqd.selection import ADDED
+from paretohqd.sources import Source
 
 TURN = "\n\nAssistant:"
 """Where the last answer of an hh-rlhf dialogue starts."""
+
+ROWS = 1 << 14
+"""Rows whose words or tokens are looked at together: lists of them take many times their text."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,55 @@ def load_source(spec: config.Data, source: str, *, answers: bool = True) -> pl.D
     if source.startswith("embedded:"):
         raise ValueError(f"{source}: did you mean embedded:conversations?")
     frame = _from_hub(spec, source) if source.startswith("hub:") else read_frame(Path(source))
+    return _understood(frame, spec, source, answers=answers)
+
+
+def _understood(
+    frame: pl.DataFrame, spec: config.Data, source: str, *, answers: bool
+) -> pl.DataFrame:
+    """Rows as they are in the source, or some of them, as prompts and answers."""
     if spec.prompt not in frame.columns and {"chosen", "rejected"} <= set(frame.columns):
         return from_pairs(frame)
     return _renamed(frame, spec, source, answers=answers)
+
+
+def _drawn(spec: config.Data, seed: int) -> pl.DataFrame:
+    """The rows of the source, or as many of them as are asked for, at random and in order."""
+    count = spec.max_rows
+    if count is not None and Path(spec.source).is_file():
+        try:
+            return _drawn_in_batches(spec, count, seed)
+        except ValueError:
+            pass  # What is wrong with all rows is said below.
+    frame = load_source(spec, spec.source)
+    if count is None or len(frame) <= count:
+        return frame
+    return frame[_places(len(frame), count, seed)]
+
+
+def _drawn_in_batches(spec: config.Data, count: int, seed: int) -> pl.DataFrame:
+    """The same, without holding the texts of other rows.
+
+    Raises:
+        ValueError: as `load_source`, but of a batch.
+    """
+    source = Source.of(spec.source)
+    rows, parts, start, places = source.rows(), [], 0, None
+    for batch in source.batches([pl.all()]):
+        found = _understood(batch, spec, spec.source, answers=True)
+        if places is None:
+            # A pair of answers is two rows.
+            n = rows * len(found) // max(len(batch), 1)
+            places = np.arange(n) if n <= count else _places(n, count, seed)
+        first, last = np.searchsorted(places, [start, start + len(found)])
+        parts.append(compacted(found[places[first:last] - start]))
+        start += len(found)
+    return pl.concat(parts).rechunk()
+
+
+def _places(n: int, count: int, seed: int) -> np.ndarray:
+    """Some of n rows, the same for the same seed, in order."""
+    return np.sort(np.random.default_rng([seed, 1]).permutation(n)[:count])
 
 
 def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
@@ -140,19 +191,16 @@ def split(
         ValueError: as `load_source`; empty answers or over-long prompts (unless invalid is "drop"),
             too few conversations, no rows left, or a column that a selection adds.
     """
-    frame = load_source(spec, spec.source)
+    frame = _drawn(spec, seed)
     if frame.is_empty():
         raise ValueError(f"{spec.source}: no rows")
     for name in ADDED:
         if name in frame.columns:
             raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
-    if spec.max_rows is not None and len(frame) > spec.max_rows:
-        order = np.random.default_rng([seed, 1]).permutation(len(frame))
-        frame = frame[np.sort(order[: spec.max_rows])]
     dropped = {}
     empty = frame["response"].str.strip_chars() == ""
     frame, dropped["empty answer"] = _without(frame, empty, "answers are empty", spec.invalid)
-    long = prompt_lengths(frame) >= limit
+    long = _lengths(frame, prompt_lengths) >= limit
     reason = (
         f"prompts have {limit} tokens or more, so that no answer fits into train.max_length "
         "and the model's context"
@@ -179,7 +227,7 @@ def split(
             ~pl.col("conversation").is_in(held.implode()),
             ~pl.col("prompt").is_in(held_out["prompt"].implode()),
         )
-        short = prompt_lengths(others) < limit
+        short = _lengths(others, prompt_lengths) < limit
         dropped["prompt for stage 2 too long"] = int((~short).sum())
         others = others.filter(short)
         if others.is_empty():
@@ -195,8 +243,17 @@ def without_echoes(frame: pl.DataFrame, limit: float) -> pl.DataFrame:
     A relevance reward is highest for an answer that repeats the prompt; training on such answers
     teaches the model to.
     """
-    overlap = word_overlap(frame["prompt"].to_list(), frame["response"].to_list())
-    return frame.filter(pl.Series(overlap <= limit))
+    kept = [
+        word_overlap(part["prompt"].to_list(), part["response"].to_list()) <= limit
+        for part in frame.iter_slices(ROWS)
+    ]
+    return frame.filter(pl.Series(np.concatenate([np.empty(0, dtype=bool), *kept])))
+
+
+def _lengths(frame: pl.DataFrame, prompt_lengths: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:
+    """Tokens of each row's prompt; those of some rows at a time are in memory."""
+    lengths = [prompt_lengths(part) for part in frame.iter_slices(ROWS)]
+    return pl.concat(lengths) if lengths else prompt_lengths(frame)
 
 
 def _choose(conversations: pl.Series, count: int, seed: int) -> pl.Series:

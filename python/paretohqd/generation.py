@@ -18,9 +18,9 @@ import torch
 from peft import PeftModel
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
+from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet
 from paretohqd.models import positions
-from paretohqd.stages import hash_path
 
 Progress = Callable[[int, int], None]
 

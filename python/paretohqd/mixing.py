@@ -14,8 +14,8 @@ from typing import Any
 from peft import PeftModel
 
 from paretohqd.generation import load_adapter
+from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet
-from paretohqd.stages import hash_path
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""

@@ -26,8 +26,8 @@ from transformers import (
 )
 
 from paretohqd import config, embedded
+from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet, told
-from paretohqd.stages import hash_path
 
 
 @dataclass(frozen=True, kw_only=True)
