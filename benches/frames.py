@@ -4,9 +4,9 @@
 
 Makes a folder of Parquet files with three scores and a text column, then, each in a fresh process:
 the sums of the scores by Polars alone (the bare scan), `select` and `layers` of the folder, their
-resident memory at most and their time as a ratio to the scan. Then a million groups of eight, and
-what every kind of table costs to enter. Answers are compared with those of a frame in memory on
-what fits. Linux only (VmHWM).
+resident memory at most and their time as a ratio to the scan. Then a million groups of eight, what
+every kind of table costs to enter, and the ways of taking rows by number. Answers are compared with
+those of a frame in memory on what fits. Linux only (VmHWM).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import polars as pl
 from rich.progress import track
 
 import paretohqd as pq
+from paretohqd import batches
 from paretohqd.bench.record import place, write
 
 NAMES = ["a", "b", "c"]
@@ -180,6 +181,59 @@ def entries(n: int) -> list[dict[str, Any]]:
     return table
 
 
+def ways_of_taking(folder: Path, rows: int) -> list[dict[str, Any]]:
+    """Rows by number out of row groups of several sizes: by a condition, by slices, by reading all.
+
+    `Source.take` takes the condition, or slices where there are lists, which are decoded whole.
+    """
+    table, scores = [], np.random.default_rng(3).random((rows, 3))
+    text = pl.select(pl.format("{} " + 200 * "answer ", pl.int_range(rows))).to_series()
+    flat = pl.DataFrame(scores, schema=NAMES).with_columns(text=text)
+    chats = flat.select(*NAMES, messages=pl.concat_list(pl.struct(content="text")))
+    for kind, frame in (("text", flat), ("lists", chats)):
+        for size in (20_000, 122_880, 262_144):
+            path = folder / f"{kind}-{size}.parquet"
+            frame.write_parquet(path, row_group_size=size)
+            for count in (10, 1000):
+                numbers = np.sort(np.random.default_rng(4).choice(rows, count, replace=False))
+                table += taken(path, kind, size, numbers, frame[numbers])
+            path.unlink()
+    return table
+
+
+def taken(
+    path: Path, kind: str, size: int, numbers: np.ndarray, expected: pl.DataFrame
+) -> list[dict[str, Any]]:
+    scan = pl.scan_parquet(path, glob=False)
+    n = scan.select(pl.len()).collect().item()
+
+    def by_condition() -> pl.DataFrame:
+        numbered = pl.scan_parquet(path, glob=False, row_index_name="#")
+        return batches.by_number(numbered, "#", numbers, NAMES)
+
+    def by_slices() -> pl.DataFrame:
+        return pl.concat(batches.by_slices([scan].__getitem__, np.array([0, n]), numbers, None))
+
+    def by_reading() -> pl.DataFrame:
+        parts, start = [], 0
+        for batch in batches.in_batches(scan, None):
+            first, last = np.searchsorted(numbers, [start, start + len(batch)])
+            parts.append(batches.compacted(batch[numbers[first:last] - start]))
+            start += len(batch)
+        return pl.concat(parts)
+
+    ways = {"condition": by_condition, "slices": by_slices, "reading all": by_reading}
+    seconds = dict.fromkeys(ways, np.inf)
+    for _ in range(3):  # In turn: what else the machine does meets all of them.
+        for told, call in ways.items():
+            start = time.perf_counter()
+            assert call().equals(expected)
+            seconds[told] = min(seconds[told], time.perf_counter() - start)
+    what = f"{len(numbers)} rows, {kind}, groups of {size}"
+    whole = seconds["reading all"]
+    return [row(f"{what}: {told}", n, s, whole, 0, "reading all") for told, s in seconds.items()]
+
+
 def row(call: str, n: int, seconds: float, base: float, peak: float, beside: str) -> dict[str, Any]:
     return {
         "call": call, "rows": n, "seconds": f"{seconds:.3g}", "beside": beside,
@@ -200,12 +254,15 @@ def main() -> None:
         return
     make(given.folder, given.rows)
     same_answers(given.folder, min(FITS, given.rows))
-    table = [*streamed(given.folder, given.rows), *in_groups(given.groups), *entries(10_000_000)]
+    table = [
+        *streamed(given.folder, given.rows), *in_groups(given.groups), *entries(10_000_000),
+        *ways_of_taking(given.folder, 1 << 19),
+    ]  # fmt: skip
     path = place(given.out, "frames")
     write(table, path, list(table[0]))
     for line in table:
         peak = f"  at most {line['peak_mb']} MB" if line["peak_mb"] else ""
-        size = f"{line['call']:34} {line['rows']:>12,} rows"
+        size = f"{line['call']:52} {line['rows']:>12,} rows"
         print(f"{size}  {line['seconds']:>7} s = {line['ratio']:>6} x {line['beside']}{peak}")
     print(f"written: {path}")
 

@@ -1,10 +1,11 @@
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from paretohqd import config, data, selection
+from paretohqd import batches, config, data, selection
 from paretohqd.writing import write_frame
 
 HH = "\n\nHuman: {}\n\nAssistant: {}"
@@ -269,6 +270,38 @@ def test_max_rows_draws_rows_in_order(source):
         assert 80 < len(found.pool) < 100
     assert drawn[0].pool["score"].to_list() != drawn[1].pool["score"].to_list()
     assert len(split(source(answers(400), max_rows=400)).pool) == 388
+
+
+PAIRS = pl.DataFrame(
+    {
+        "chosen": [HH.format(f"Hi {i}", f"good {i}") for i in range(90)],
+        "rejected": [HH.format(f"Hi {i}", f"bad {i}") for i in range(90)],
+    }
+)
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".csv", ".jsonl"])
+@pytest.mark.parametrize("frame", [answers(90), PAIRS], ids=["answers", "pairs"])
+@pytest.mark.parametrize("max_rows", [20, 91, 180, 500])
+def test_rows_are_drawn_without_holding_the_others(source, monkeypatch, ending, frame, max_rows):
+    """The same rows as from the whole source, of which only batches are seen."""
+    monkeypatch.setattr(batches, "BATCH", 7)
+    monkeypatch.setattr(data, "ROWS", 5)
+    spec = source(frame, ending=ending, max_rows=max_rows)
+    whole = data.load_source(spec, spec.source)
+    if len(whole) > max_rows:
+        whole = whole[np.sort(np.random.default_rng([3, 1]).permutation(len(whole))[:max_rows])]
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "read_frame", lambda path: pytest.fail("was read whole"))
+        found = split(spec, seed=3)
+    held = found.held_out["conversation"].implode()
+    assert_frame_equal(found.pool, whole.filter(~pl.col("conversation").is_in(held)))
+    # What is wrong is told of all rows, not of a batch.
+    column = frame.columns[0]
+    nulls = pl.when(pl.int_range(pl.len()).is_in([50, 88])).then(None).otherwise(column)
+    broken = source(frame.with_columns(nulls.alias(column)), ending=ending, max_rows=max_rows)
+    with pytest.raises(ValueError, match=r"null in 2 of 90 rows|row 50"):
+        split(broken, seed=3)
 
 
 def test_empty_answers(source):

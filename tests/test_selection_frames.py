@@ -193,3 +193,19 @@ def test_nan_drop_leaves_rows_out_and_keeps_their_numbers():
 def test_nan_drop_may_leave_nothing():
     with pytest.raises(ValueError, match="only 0 rows"):
         pq.select(SMALL.with_columns(a=pl.lit(float("nan"))), ["a", "b"], 2, k=1, nan="drop")
+
+
+def test_choosing_within_groups_copies_no_column_but_scores_and_keys(monkeypatch):
+    frame = random_frame().with_columns(group=pl.int_range(pl.len()) // 8, text=pl.lit("x" * 99))
+    copied = []
+    take = pl.DataFrame.__getitem__
+
+    def watched(self, key):
+        found = take(self, key)
+        if isinstance(found, pl.DataFrame) and "text" in found.columns:
+            copied.append(len(found))
+        return found
+
+    monkeypatch.setattr(pl.DataFrame, "__getitem__", watched)
+    found = pq.select(frame, NAMES, 3, k=1, by="group")
+    assert copied == [len(found)]

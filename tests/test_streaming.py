@@ -9,8 +9,8 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from drawn import NAMES, frames
-from paretohqd import sources
-from paretohqd.pools import first_layers, streaming
+from paretohqd import batches
+from paretohqd.pools import first_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 
@@ -19,8 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same"
 def small_batches(monkeypatch):
     """As if there were many more rows."""
     monkeypatch.setattr(first_layers, "SETTLE", 16)
-    monkeypatch.setattr(streaming, "BATCH", 7)
-    monkeypatch.setattr(sources, "BATCH", 7)
+    monkeypatch.setattr(batches, "BATCH", 7)
 
 
 def same_or_both_refused(call, *frames):

@@ -12,7 +12,7 @@ import polars as pl
 from paretohqd import config, data, evaluation
 from paretohqd.generation import generate, trim_unfinished
 from paretohqd.session import Session
-from paretohqd.stages import Result, hash_frame
+from paretohqd.stages import Result
 
 
 def sample(s: Session, offline: Result) -> Result:
@@ -90,7 +90,7 @@ def answer(
         name, work,
         settings={**sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16},
         inputs={
-            "prompts": hash_frame(prompts),
+            "prompts": s.folder.hash_frame(prompts),
             "model": s.model_id,
             "adapter": adapter.digest if adapter else "",
         },

@@ -24,6 +24,8 @@ from paretohqd.config import Settings
 from paretohqd.files import read_frame
 from paretohqd.writing import check_output, write_frame, write_text
 
+VERIFY = "read every file of the finished stages, also where size and times are unchanged"
+
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
@@ -106,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="replace a setting, such as selection.k=50",
     )  # fmt: skip
+    run.add_argument("--verify", action="store_true", help=VERIFY)
     run.set_defaults(work=_run)
 
     compare = commands.add_parser("compare", help="run several methods on the same data, or go on")
@@ -114,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], type=arguments.pair, dest="overrides",
         metavar="KEY=VALUE", help="replace a setting, such as seeds=[0,1,2]",
     )  # fmt: skip
+    compare.add_argument("--verify", action="store_true", help=VERIFY)
     compare.set_defaults(work=_compare)
 
     report = commands.add_parser("report", help="write the page of a finished run or comparison")
@@ -177,7 +181,7 @@ def _run(parsed: argparse.Namespace) -> None:
     from paretohqd.pipeline import run
 
     with failures.recorded(Path(settings.run)):
-        folder = run(settings)
+        folder = run(settings, verify=parsed.verify)
     if os.environ.get("RANK", "0") == "0":
         summary = json.loads((folder / "evaluate" / "summary" / "metrics.json").read_text())
         seconds = json.loads((folder / "facts.json").read_text())["seconds"]
@@ -194,7 +198,7 @@ def _compare(parsed: argparse.Namespace) -> None:
     from paretohqd.standing.text import render
 
     with failures.recorded(Path(settings.run)):
-        folder = compare(settings)
+        folder = compare(settings, verify=parsed.verify)
     limits = json.loads((folder / "results.json").read_text())["limits"]
     print(render(stand_of(folder), limits))
     print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")

@@ -26,7 +26,7 @@ from paretohqd.methods.spending import Tokens
 from paretohqd.pages.compare_report import load, write_comparison
 from paretohqd.progress import Screen, duration
 from paretohqd.session import Session
-from paretohqd.stages import Result, hash_frame, hash_path, versions
+from paretohqd.stages import Result, versions
 from paretohqd.standing import tables as standing_tables
 from paretohqd.standing.runs import stand
 from paretohqd.utility import data_bounds
@@ -44,8 +44,13 @@ TABLES = {
 """The files that a comparison ends with."""
 
 
-def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
+def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool = False) -> Path:
     """Do the comparison that `settings` describes, or what is left of it.
+
+    Args:
+        settings: the comparison.
+        screen: what shows how it goes.
+        verify: read every file of the finished stages, as for `pipeline.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
@@ -60,7 +65,7 @@ def compare(settings: Comparison, *, screen: Screen | None = None) -> Path:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("a comparison is one process: start it without accelerate launch")
     check_together(settings, jobs)
-    s = Session(settings, screen=screen)
+    s = Session(settings, screen=screen, verify=verify)
     try:
         s.screen.line(f"paretohqd compare in {s.folder.folder}")
         s.screen.line(f"machine: {s.machine.describe()}")
@@ -158,7 +163,7 @@ def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
         "measured", work,
         settings={"objectives": s.objective_settings, "evaluation": vars(spec), **mixed, **told},
         inputs={"answers": made.digest, "model": s.model_id}
-        | {f"adapter{i}": hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
+        | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
     )  # fmt: skip
     return result.path.relative_to(s.folder.folder).as_posix()
 
@@ -239,7 +244,7 @@ def shape_of_front(s: Session, offline: pl.DataFrame) -> dict[str, Any] | None:
     made = s.folder.stage(
         "front", work,
         settings={"objectives": s.names, "clouds": CLOUDS, "seed": s.settings.seed},
-        inputs={"scores": hash_frame(offline)},
+        inputs={"scores": s.folder.hash_frame(offline)},
     )  # fmt: skip
     assert made is not None, "a comparison is one process"
     front: dict[str, Any] | None = made.manifest["notes"]["front"]

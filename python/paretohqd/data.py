@@ -10,13 +10,18 @@ import numpy as np
 import polars as pl
 
 from paretohqd import config, embedded
+from paretohqd.batches import compacted
 from paretohqd.conversations import PAIR
 from paretohqd.files import read_frame
-from paretohqd.layouts import TEXT, find_layout, holds_values, texts_of
+from paretohqd.layouts import TEXT, find_layout, holds_values, is_plain, texts_of
 from paretohqd.messages import ASSISTANT
 from paretohqd.metrics import word_overlap
 from paretohqd.selection import ADDED
+from paretohqd.sources import Source
 from paretohqd.texts import default_layout, single_turns
+
+ROWS = 1 << 14
+"""Rows whose words or tokens are looked at together: lists of them take many times their text."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,47 @@ def load_source(spec: config.Data, source: str, *, answers: bool = True) -> pl.D
         return _read(frame, spec, answers=answers)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
+
+
+def _drawn(spec: config.Data, seed: int) -> pl.DataFrame:
+    """The rows of the source, or as many of them as are asked for, at random and in order."""
+    count = spec.max_rows
+    if count is not None and Path(spec.source).is_file():
+        try:
+            return _drawn_in_batches(spec, count, seed)
+        except ValueError:
+            pass  # What is wrong with all rows is said below.
+    frame = load_source(spec, spec.source)
+    if count is None or len(frame) <= count:
+        return frame
+    return frame[_places(len(frame), count, seed)]
+
+
+def _drawn_in_batches(spec: config.Data, count: int, seed: int) -> pl.DataFrame:
+    """The same of plain texts, without holding those of other rows.
+
+    Raises:
+        ValueError: as `load_source`, but of a batch; or another layout, which all rows decide.
+    """
+    source = Source.of(spec.source)
+    pairs = set(PAIR) <= set(source.names) and spec.response not in source.names
+    texts, each = (PAIR, 2) if pairs else ((spec.prompt, spec.response), 1)
+    rows, parts, start = each * source.rows(), [], 0
+    places = np.arange(rows) if rows <= count else _places(rows, count, seed)
+    for batch in source.batches([pl.all()]):
+        plain = all(name in source.names and is_plain(batch, name) for name in texts)
+        found = _read(batch, spec, answers=True) if plain else batch[:0]
+        if len(found) < each * len(batch):
+            raise ValueError("no plain prompts and answers")
+        first, last = np.searchsorted(places, [start, start + len(found)])
+        parts.append(compacted(found[places[first:last] - start]))
+        start += len(found)
+    return pl.concat(parts).rechunk()
+
+
+def _places(n: int, count: int, seed: int) -> np.ndarray:
+    """Some of n rows, the same for the same seed, in order."""
+    return np.sort(np.random.default_rng([seed, 1]).permutation(n)[:count])
 
 
 def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
@@ -186,19 +232,16 @@ def split(
         ValueError: as `load_source`; empty answers or over-long prompts (unless invalid is "drop"),
             too few conversations, no rows left, or a column that a selection adds.
     """
-    frame = load_source(spec, spec.source)
+    frame = _drawn(spec, seed)
     if frame.is_empty():
         raise ValueError(f"{spec.source}: no rows")
     for name in ADDED:
         if name in frame.columns:
             raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
-    if spec.max_rows is not None and len(frame) > spec.max_rows:
-        order = np.random.default_rng([seed, 1]).permutation(len(frame))
-        frame = frame[np.sort(order[: spec.max_rows])]
     dropped = {}
     empty = frame["response"].str.strip_chars() == ""
     frame, dropped["empty answer"] = _without(frame, empty, "answers are empty", spec.invalid)
-    long = prompt_lengths(frame) >= limit
+    long = _lengths(frame, prompt_lengths) >= limit
     reason = (
         f"prompts have {limit} tokens or more, so that no answer fits into train.max_length "
         "and the model's context"
@@ -227,7 +270,7 @@ def split(
             ~_comparable(others["conversation"]).is_in(held.implode()),
             ~_comparable(others["prompt"]).is_in(asked.implode()),
         )
-        short = prompt_lengths(others) < limit
+        short = _lengths(others, prompt_lengths) < limit
         dropped["prompt for stage 2 too long"] = int((~short).sum())
         others = others.filter(short)
         if others.is_empty():
@@ -248,8 +291,17 @@ def without_echoes(frame: pl.DataFrame, limit: float) -> pl.DataFrame:
     A relevance reward is highest for an answer that repeats the prompt; training on such answers
     teaches the model to.
     """
-    overlap = word_overlap(frame["prompt"].to_list(), frame["response"].to_list())
-    return frame.filter(pl.Series(overlap <= limit))
+    kept = [
+        word_overlap(part["prompt"].to_list(), part["response"].to_list()) <= limit
+        for part in frame.iter_slices(ROWS)
+    ]
+    return frame.filter(pl.Series(np.concatenate([np.empty(0, dtype=bool), *kept])))
+
+
+def _lengths(frame: pl.DataFrame, prompt_lengths: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:
+    """Tokens of each row's prompt; those of some rows at a time are in memory."""
+    lengths = [prompt_lengths(part) for part in frame.iter_slices(ROWS)]
+    return pl.concat(lengths) if lengths else prompt_lengths(frame)
 
 
 def _choose(conversations: pl.Series, count: int, seed: int) -> pl.Series:

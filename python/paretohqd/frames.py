@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from polars.io.plugins import register_io_source
 
+from paretohqd.batches import compacted
 from paretohqd.columns import Named, Scores, column, key_columns, key_ids, refuse_taken, unused
 from paretohqd.hypervolume import hypervolume
 from paretohqd.layers import pareto_layers
@@ -23,7 +24,6 @@ from paretohqd.pools.streaming import (
     Progress,
     bad_rows_named,
     first_layers,
-    gather,
     out_of_order,
     with_layers,
 )
@@ -187,7 +187,9 @@ def rays(
         rows, distances, known, n = _nearest(source, scores, origin, through, k, n_threads)
         flat = rows.ravel()
         unique, again = np.unique(flat, return_inverse=True)
-        near = gather(source, unique)[again]
+        near = source.take(unique, scores.columns)
+        if len(near) == len(unique):
+            near = near[again]
         if not np.array_equal(_values(near, scores), known.reshape(len(flat), -1)):
             raise out_of_order(source)
         return near.with_columns(
@@ -301,10 +303,7 @@ def _deferred(
             batch = batch if rows is None else batch.head(rows)
             rows = None if rows is None else rows - len(batch)
             if predicate is not None:
-                # A filter would keep the memory of texts that are gone.
-                wanted = unused(batch.columns, "wanted")
-                mask = batch.with_columns(predicate.alias(wanted))[wanted]
-                batch = batch[mask.arg_true()]
+                batch = compacted(batch.filter(predicate))
             yield batch if columns is None else batch.select(map(column, columns))
             if rows == 0:
                 return

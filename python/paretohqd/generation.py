@@ -23,9 +23,9 @@ from transformers import DynamicCache, GenerationConfig, LogitsProcessor, Logits
 from paretohqd.adapters import put_adapter
 from paretohqd.chat import encode_prompts, stop_tokens
 from paretohqd.finite import FiniteLogits
+from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet
 from paretohqd.models import positions
-from paretohqd.stages import hash_path
 from paretohqd.templates import find_form
 
 Progress = Callable[[int, int], None]

@@ -16,8 +16,8 @@ from peft import PeftModel
 from paretohqd.adapter_keys import NOT_ADDED
 from paretohqd.adapters import put_adapter
 from paretohqd.generation import load_adapter
+from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet
-from paretohqd.stages import hash_path
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""

@@ -28,8 +28,8 @@ from transformers import (
 
 from paretohqd import chat, checkpoints, config, embedded, templates
 from paretohqd.decoding import check_reading
+from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet, told
-from paretohqd.stages import hash_path
 
 
 @dataclass(frozen=True, kw_only=True)

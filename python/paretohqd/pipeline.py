@@ -22,15 +22,21 @@ from paretohqd.progress import Screen
 from paretohqd.selected import Selection
 from paretohqd.selection import choose
 from paretohqd.session import Session
-from paretohqd.stages import Result, hash_frame, hash_path
+from paretohqd.stages import Result
 from paretohqd.utility import QUANTILES, data_bounds
 
 
-def run(settings: config.Config, *, screen: Screen | None = None) -> Path:
+def run(settings: config.Config, *, screen: Screen | None = None, verify: bool = False) -> Path:
     """Do the run that `settings` describes, or what is left of it.
 
     Under `accelerate launch` every process calls this: training is shared by all, the other work
     is divided or done by the first.
+
+    Args:
+        settings: the run.
+        screen: what shows how it goes.
+        verify: read every file of the finished stages, and redo a stage whose content was changed;
+            otherwise only where a file's size, times or inode are others than they were.
 
     Returns:
         The run folder: `evaluate/summary/metrics.json`, `report.html` and every stage.
@@ -39,7 +45,7 @@ def run(settings: config.Config, *, screen: Screen | None = None) -> Path:
         ValueError: bad settings or data; what was finished before stays.
         OSError: the folder cannot be written, or the disk is full; run again when it can.
     """
-    s = Session(settings, screen=screen)
+    s = Session(settings, screen=screen, verify=verify)
     try:
         s.screen.line(f"paretohqd run in {s.folder.folder}")
         s.screen.line(f"machine: {s.machine.describe()}")
@@ -94,7 +100,7 @@ def split(s: Session) -> Result:
         work,
         settings={**_plain(spec), "seed": s.settings.seed, "limit": limit},
         inputs={"model": s.model_id}
-        | {name: hash_path(Path(name)) for name in sources if Path(name).is_file()},
+        | {name: s.folder.hash_path(Path(name)) for name in sources if Path(name).is_file()},
     )
 
 
@@ -188,7 +194,7 @@ def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Res
         name, work,
         settings={"train": train, "lora": s.settings.lora, "seed": s.settings.seed}
         | {"bfloat16": s.machine.bfloat16},
-        inputs={"rows": hash_frame(rows), "model": s.model_id}
+        inputs={"rows": s.folder.hash_frame(rows), "model": s.model_id}
         | ({"adapter": before.digest} if before else {}),
         owner=None,
     )  # fmt: skip

@@ -92,9 +92,11 @@ def select(
             and keys of all rows are held in memory.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out and counts them
             (`Selection.dropped`).
-        memory_limit: bytes that score columns and the pool may take while they are streamed; a pool
-            that needs more is refused. What Polars reads ahead, and the other columns of the
-            chosen rows, come on top.
+        memory_limit: bytes that the pool and a batch may take together, when scores are read and
+            again when the chosen rows are; batches follow it (and a default of 256 MB), a pool
+            that needs more is refused. On top come the chosen rows themselves and what Polars
+            reads ahead on its own: row groups of up to 16 numbers a row, and of a LazyFrame, a
+            CSV, JSONL or Arrow file as much as it needs.
         progress: is told how many rows have been read, batch by batch, while they are streamed.
         n_threads: threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
 
@@ -177,7 +179,7 @@ def choose(
         )
     return asked.selection(
         pool,
-        lambda places: _rows(source, pool, places, read),
+        lambda places: _rows(source, pool, places, read, memory_limit),
         scores=asked.scores.numbers(source.frame),
         n_threads=n_threads,
     )
@@ -264,7 +266,7 @@ def _within(
     nearest = Nearest(place[found.rows], found.distances, found.preference, found.position)
     return asked.answer(
         pool,
-        _rows(source, pool, nearest.places, frame[pool.row]),
+        _rows(source, pool, nearest.places, frame[pool.row] if source.lazy else None),
         nearest,
         pool.low,
         pool.high,
@@ -273,14 +275,19 @@ def _within(
     )
 
 
-def _rows(source: Source, pool: Pool, places: Rows, read: pl.DataFrame | None) -> pl.DataFrame:
-    """The rows at some places of the pool; of its rows, `read` is known already."""
+def _rows(
+    source: Source,
+    pool: Pool,
+    places: Rows,
+    read: pl.DataFrame | None,
+    memory_limit: int | None = None,
+) -> pl.DataFrame:
+    """The rows at some places of the pool; where they must be read again, `read` is of its rows."""
     rows = pool.row[places]
-    if isinstance(source.frame, pl.DataFrame):
-        return source.frame[rows]
+    if read is None:
+        return source.take(rows)
     unique, again = np.unique(rows, return_inverse=True)
-    if read is not None:
-        # A null, which the texts of copies may be, is no value to find a row by.
-        columns = [c.name for c in read if c.name in source.names and not c.null_count()]
-        read = read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
-    return gather(source, unique, read)[again]
+    # A null, which the texts of copies may be, is no value to find a row by.
+    columns = [c.name for c in read if c.name in source.names and not c.null_count()]
+    known = read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
+    return gather(source, unique, known, memory_limit=memory_limit)[again]

@@ -30,7 +30,9 @@ from paretohqd.strict import to_mapping
 class Session:
     """One run under way. Opening it checks what can be checked before any work is done."""
 
-    def __init__(self, settings: config.Config, *, screen: Screen | None = None) -> None:
+    def __init__(
+        self, settings: config.Config, *, screen: Screen | None = None, verify: bool = False
+    ) -> None:
         """Check the settings, open the folder and find the machine.
 
         Raises:
@@ -51,7 +53,7 @@ class Session:
         self.screen = screen or Screen(silent=rank > 0)
         self.folder = Run(
             Path(settings.run), rank=rank, world=world, barrier=barrier, report=self.screen.line,
-            watch=kept,
+            watch=kept, verify=verify,
         )  # fmt: skip
         self._sampler: tuple[Any, Any] | None = None
         self.forecast = Forecast(settings, len(self.weights), self.screen)

@@ -16,16 +16,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.batches import NARROW, SMALL, by_number, by_slices, in_batches, in_slices, row_bytes
 from paretohqd.reading.foreign import frame_of
-from paretohqd.reading.opening import blamed, file_sizes, open_file, open_files
+from paretohqd.reading.opening import blamed, file_sizes, open_file, open_files, open_numbered
 
 Path = str | os.PathLike  # type: ignore[type-arg]
-
-SLICE = 60_000
-"""So many rows are read in the time of finding a single one in a Parquet file."""
-
-BATCH = 1_000_000
-"""Rows that are read at a time: 24 MB of three scores."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +90,8 @@ class Source:
         if isinstance(self.frame, pl.DataFrame):
             return self.frame.schema
         with self.reading():
-            return self.frame.collect_schema()
+            # Of a copy: a scan whose own schema was asked for no longer takes row numbers in.
+            return self.frame.select(pl.all()).collect_schema()
 
     @property
     def names(self) -> list[str]:
@@ -118,33 +114,55 @@ class Source:
             return len(self.frame)
         return int(self.collect(self.frame.select(pl.len())).item())
 
-    def batches(self, expressions: Iterable[pl.Expr], size: int = BATCH) -> Iterator[pl.DataFrame]:
-        """Some columns, in the rows' order, `size` rows at a time."""
+    def batches(
+        self, expressions: Iterable[pl.Expr], limit: int | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Some columns, in the rows' order, in batches by their size in bytes.
+
+        Args:
+            expressions: What to read.
+            limit: Bytes that reading may take; `batches.MEMORY` by default. What Polars itself
+                reads ahead of a LazyFrame, CSV, JSONL or Arrow files comes on top.
+        """
+        expressions = list(expressions)
         query = self.frame.lazy().select(expressions)
         with self.reading():
-            yield from query.collect_batches(chunk_size=size, maintain_order=True)
+            width = row_bytes(query.collect_schema())
+            wide = width is None or width > NARROW
+            if self.seekable and wide and any(os.path.getsize(f) > SMALL for f in self.files):
+                parts = (self._part(number) for number in range(len(self.files)))
+                yield from in_slices((part.select(expressions) for part in parts), limit)
+            else:
+                yield from in_batches(query, limit)
 
-    def take(self, rows: NDArray[np.int64]) -> pl.DataFrame:
-        """Rows by number, with all columns; ascending numbers, none twice.
+    def take(
+        self, rows: NDArray[np.int64], filled: Iterable[str] = (), limit: int | None = None
+    ) -> pl.DataFrame:
+        """Rows by number, with all columns.
 
-        A filter would keep the memory of all the texts that it has read, taking rows does not.
+        Args:
+            rows: Ascending numbers, none twice.
+            filled: Columns that are not null in these rows, such as their scores.
+            limit: As for `batches`.
         """
         if isinstance(self.frame, pl.DataFrame):
             return self.frame[rows]
-        found = [pl.DataFrame(schema=self.schema)]
-        if self.seekable and len(rows) * SLICE < self._starts[-1]:
-            with self.reading():
-                for row in rows:
-                    file = int(np.searchsorted(self._starts, row, side="right")) - 1
-                    one = open_file(self.files[file], self.schema, self.folders)
-                    found.append(one.slice(int(row - self._starts[file]), 1).collect())
-            return pl.concat(found)
-        start = 0
-        for batch in self.batches([pl.all()]):
-            first, last = np.searchsorted(rows, [start, start + len(batch)])
-            found.append(batch[rows[first:last] - start])
-            start += len(batch)
-        return pl.concat(found)
+        with self.reading():
+            number = max(self.names, key=len) + "_"  # Longer than all others, it is none of them.
+            numbered: pl.LazyFrame | None = None
+            if not self.seekable:
+                numbered = self.frame.with_row_index(number)
+            elif not any(kind.is_nested() for kind in self.schema.dtypes()):
+                numbered = open_numbered(self.files, self.schema, self.folders, number)
+            if numbered is not None:
+                return by_number(numbered, number, rows, filled)
+            # Lists are decoded whole, whatever the condition, and so are files of several types.
+            found = by_slices(self._part, self._starts, rows, limit)
+            return pl.concat([pl.DataFrame(schema=self.schema), *found])
+
+    def _part(self, number: int) -> pl.LazyFrame:
+        """One of the files, with the columns of all."""
+        return open_file(self.files[number], self.schema, self.folders)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -2,17 +2,18 @@
 
 A stage is a folder. It is filled beside its final place and renamed when complete, so what
 stands under its name is whole. Its manifest holds the key (a hash of settings and inputs), the
-hash of every file, the seconds it took and the versions used. Nothing of ours is imported here.
+hash of every file, the seconds it took and the versions used. Files of a finished stage are read
+again only if their size, times or inode have changed since.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import platform
 import shutil
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sized
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -22,10 +23,14 @@ from typing import Any
 
 import polars as pl
 
+from paretohqd.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.writing import write_text
 
 FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
+
+FRAMES = 2
+"""How frames are hashed: by their values. Folders that do not say so go on as they began."""
 
 MANIFEST = "manifest.json"
 WARNINGS = "warnings.txt"
@@ -70,6 +75,7 @@ class Run:
         barrier: Callable[[], None] = lambda: None,
         report: Callable[[str], None] = lambda line: None,
         watch: Watch = lambda file: nullcontext(()),
+        verify: bool = False,
     ) -> None:
         """Open or make the folder.
 
@@ -81,6 +87,7 @@ class Run:
             report: takes a line for people.
             watch: entered while a stage is done; writes what was remarkable to a file, if any, and
                 says how much it is.
+            verify: read every file of the finished stages, also where nothing seems changed.
 
         Raises:
             ValueError: it holds something that is not a run, a run of another layout, or a run
@@ -94,6 +101,11 @@ class Run:
         if rank == 0:
             self._open()
         barrier()
+        kept = sorted((self.folder / MEMORY).glob("*.json"))  # One of each process.
+        known = [path.read_text(errors="replace") for path in kept]
+        self.hashes = Hashes(self.folder, known, read_all=verify)
+        self._by_value = (self.read_json("run.json") or {}).get("frames") == FRAMES
+        self._hashed: tuple[weakref.ref[pl.DataFrame], str] | None = None
 
     def _open(self) -> None:
         # A folder of hidden files alone is one whose first command was killed at once.
@@ -112,7 +124,8 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.folder)
         if not (self.folder / "run.json").exists():
-            self.write_json("run.json", {"format": FORMAT, "versions": versions()})
+            begun = {"format": FORMAT, "frames": FRAMES, "versions": versions()}
+            self.write_json("run.json", begun)
 
     def read_json(self, name: str) -> Any:
         """A small file of the run folder, or None where there is none."""
@@ -157,32 +170,33 @@ class Run:
         if owner is not None and owner % self.world != self.rank:
             return None
         final = self.folder / name
-        key = _hash_json({"stage": name, "settings": settings, "inputs": inputs or {}})
+        key = hash_json({"stage": name, "settings": settings, "inputs": inputs or {}})
+        keeps_books = self.rank == 0 or owner is not None
         done = self._finished(final, key)
+        if keeps_books:
+            self._keep_hashes()
         if owner is None:
             self.barrier()  # every process has looked before one of them changes anything
         if done:
             self.report(f"{name}: done before")
             return done
         beside = final.with_name(f"{final.name}.work")
-        if self.rank == 0 or owner is not None:
+        if keeps_books:
             _prepare(beside, key)
         if owner is None:
             self.barrier()
         start, used = time.perf_counter(), time.process_time()
-        writes = self.rank == 0 or owner is not None
-        with self._watch(beside / WARNINGS if writes else None) as remarks:
+        with self._watch(beside / WARNINGS if keeps_books else None) as remarks:
             notes = dict(work(beside) or {})
         seconds, used = time.perf_counter() - start, time.process_time() - used
         if owner is None:
             self.barrier()
-        if writes:
-            files = _hash_files(beside)
-            del files[KEY]
+        if keeps_books:
+            files = self.hashes.folder_files(beside, without=[KEY, MANIFEST, WARNINGS])
             manifest = {
                 "stage": name,
                 "key": key,
-                "digest": _hash_json(files),
+                "digest": hash_json(files),
                 "settings": settings,
                 "inputs": inputs or {},
                 "notes": notes,
@@ -199,6 +213,8 @@ class Run:
             self._set_aside(final, name)
             beside.replace(final)
             _sync(final.parent)
+            self.hashes.moved(beside, final)
+            self._keep_hashes()
         if owner is None:
             self.barrier()
         warned = f", warnings of libraries: {len(remarks)} in {WARNINGS}" if len(remarks) else ""
@@ -218,10 +234,36 @@ class Run:
     def _finished(self, final: Path, key: str) -> Result | None:
         try:
             manifest = json.loads((final / MANIFEST).read_text())
-            whole = manifest["key"] == key and manifest["files"] == _hash_files(final)
+            if manifest["key"] != key:
+                return None
+            whole = manifest["files"] == self.hashes.folder_files(
+                final, without=[MANIFEST, WARNINGS]
+            )
         except (OSError, ValueError, KeyError, TypeError):
             return None
+        if not whole:
+            self.report(f"{final.relative_to(self.folder)}: its files were changed: done anew")
         return Result(final, manifest) if whole else None
+
+    def hash_frame(self, frame: pl.DataFrame) -> str:
+        """Hash of a frame's content, whatever file it came from; once for the same frame."""
+        if self._hashed is None or self._hashed[0]() is not frame:
+            by = hash_frame if self._by_value else hash_frame_as_json
+            self._hashed = weakref.ref(frame), by(frame)
+        return self._hashed[1]
+
+    def hash_path(self, path: Path) -> str:
+        """Hash of a file's content, or of all files in a folder; read while it is not known."""
+        found = self.hashes.path(path)
+        self._keep_hashes()
+        return found
+
+    def _keep_hashes(self) -> None:
+        """Remember what was read; without, it is read again."""
+        if self.hashes.changed:
+            (self.folder / MEMORY).mkdir(exist_ok=True)
+            self.write_text(f"{MEMORY}/{self.rank}.json", self.hashes.text())
+            self.hashes.changed = False
 
     def _set_aside(self, final: Path, name: str) -> None:
         """Keep a result that changed settings replace: hours of work are not thrown away."""
@@ -249,30 +291,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def hash_path(path: Path) -> str:
-    """Hash of a file's content, or of all files in a folder."""
-    if path.is_dir():
-        return _hash_json(_hash_files(path))
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def hash_frame(frame: pl.DataFrame) -> str:
-    """Hash of a small frame's content, whatever file it came from."""
-    return hashlib.sha256(frame.write_json().encode()).hexdigest()
-
-
-def _hash_json(content: Any) -> str:
-    text = json.dumps(content, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _hash_files(folder: Path) -> dict[str, str]:
-    no_result = (folder / MANIFEST, folder / WARNINGS)
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p not in no_result)
-    return {p.relative_to(folder).as_posix(): hash_path(p) for p in files}
 
 
 def _prepare(beside: Path, key: str) -> None:

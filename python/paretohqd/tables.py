@@ -199,7 +199,7 @@ def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path, manifest: dict[str, A
         return
     # A buffer of our own: that of an unbuffered Python writes what fits the pipe, and no more.
     with open(sys.stdout.fileno(), "wb", closefd=False) as out:
-        for batch in for_json(frame, "standard output").collect_batches(maintain_order=True):
+        for batch in Source(for_json(frame, "standard output")).batches([pl.all()]):
             out.write(batch.write_ndjson().encode())
 
 

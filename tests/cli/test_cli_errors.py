@@ -203,3 +203,17 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
     monkeypatch.setattr(pq, "choose", broken)
     command = ["select", answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     assert fails(*command) == "cannot import name 'x' from 'y'"
+
+
+@pytest.mark.parametrize(
+    ("command", "function"),
+    [("run", "paretohqd.pipeline.run"), ("compare", "paretohqd.compare.compare")],
+)
+def test_to_verify_is_passed_on(fails, monkeypatch, command, function):
+    def called(settings, *, verify):
+        raise ValueError(f"verify: {verify}")
+
+    monkeypatch.setattr("paretohqd.config.load_settings", lambda *_: None)
+    monkeypatch.setattr(function, called)
+    assert fails(command, "x.yaml") == "verify: False"
+    assert fails(command, "--verify", "x.yaml") == "verify: True"

@@ -24,7 +24,7 @@ from paretohqd.methods.policy import Policy
 from paretohqd.methods.spending import Spending, Tokens
 from paretohqd.selection import choose
 from paretohqd.session import Session
-from paretohqd.stages import Result, hash_frame, hash_path
+from paretohqd.stages import Result
 
 Trainer = Callable[[Any, Any, Path, Callable[[int, int], None]], Mapping[str, Any]]
 """Trains on (base model, tokenizer, folder, on_step) and returns what to remember."""
@@ -157,7 +157,7 @@ class Bench(Spending):
 
         made = self.step(
             kind, write, settings=settings | {"names": self.names},
-            inputs={"rows": hash_frame(source)},
+            inputs={"rows": self.session.folder.hash_frame(source)},
         )  # fmt: skip
         self.charge(made, "select", per)
         return pl.read_parquet(made.path / "rows.parquet")
@@ -261,8 +261,11 @@ class Bench(Spending):
                 "weights": [weight for _, weight in policy.adapters],
                 "bfloat16": s.machine.bfloat16,
             },
-            inputs={"prompts": hash_frame(prompts), "model": s.model_id}
-            | {f"adapter{i}": hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
+            inputs={"prompts": s.folder.hash_frame(prompts), "model": s.model_id}
+            | {
+                f"adapter{i}": s.folder.hash_path(path)
+                for i, (path, _) in enumerate(policy.adapters)
+            },
         )  # fmt: skip
 
     def score(self, frame: pl.DataFrame, *, per: str, dropped: Mapping[str, int]) -> pl.DataFrame:
@@ -274,7 +277,7 @@ class Bench(Spending):
 
         made = self.step(
             "scored", work, settings=self.session.objective_settings,
-            inputs={"answers": hash_frame(frame)},
+            inputs={"answers": self.session.folder.hash_frame(frame)},
         )  # fmt: skip
         self.charge(made, "score", per, scored=len(frame))
         return pl.read_parquet(made.path / "scored.parquet")

@@ -12,7 +12,6 @@ import polars as pl
 
 from paretohqd import chat, templates, training
 from paretohqd.methods.bench import Bench, batch_size
-from paretohqd.stages import hash_frame, hash_path
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ def fine_tune(
             seed=bench.seed, start_from=start_from, on_step=on_step,
         )  # fmt: skip
 
-    inputs = {"rows": hash_frame(ordered)}
+    inputs = {"rows": bench.session.folder.hash_frame(ordered)}
     if start_from is not None:
-        inputs["adapter"] = hash_path(start_from)
+        inputs["adapter"] = bench.session.folder.hash_path(start_from)
     made = bench.train(
         "sft", work, label=label, settings={"train": train, "lora": lora}, inputs=inputs
     )

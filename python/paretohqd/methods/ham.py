@@ -13,7 +13,6 @@ from paretohqd.chat import prompt_lengths
 from paretohqd.methods.answer_groups import answer_groups
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.methods.policy import Policy
-from paretohqd.stages import hash_frame
 from paretohqd.trainers import ham_training
 from paretohqd.trainers.ham_values import MOST
 from paretohqd.trainers.rollouts import standard_constants
@@ -82,7 +81,7 @@ def ham(
     made = bench.train(
         "ham", work, label=f"{count} models together",
         settings={"train": train, "lora": bench.settings.lora, "count": count},
-        inputs={"rows": hash_frame(rows)},
+        inputs={"rows": bench.session.folder.hash_frame(rows)},
     )  # fmt: skip
     notes = made.manifest["notes"]
     bench.charge(made, "train", "once", trained=notes["trained_tokens"])

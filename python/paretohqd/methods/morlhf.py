@@ -10,7 +10,6 @@ import numpy as np
 
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.policy import Policy
-from paretohqd.stages import hash_frame
 from paretohqd.trainers import reinforcement
 from paretohqd.trainers.rollouts import standard_constants
 
@@ -109,7 +108,7 @@ def reinforced(
             "constants": constants, "echo_gate": bench.echo_gate,
             "objectives": s.objective_settings,
         },
-        inputs={"prompts": hash_frame(prompts.select("prompt"))},
+        inputs={"prompts": bench.session.folder.hash_frame(prompts.select("prompt"))},
     )  # fmt: skip
     notes = made.manifest["notes"]
     bench.charge(

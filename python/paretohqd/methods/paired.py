@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from paretohqd.methods.bench import Bench, batch_size
-from paretohqd.stages import hash_frame
 from paretohqd.trainers import pairwise
 from paretohqd.trainers.pair_tokens import pair_lengths
 
@@ -70,7 +69,7 @@ def fit_paired(
     made = bench.train(
         "dpo", work, label=label,
         settings={"train": train, "lora": lora, "beta": beta, "weight": weight},
-        inputs={"pairs": hash_frame(ordered)},
+        inputs={"pairs": bench.session.folder.hash_frame(ordered)},
     )  # fmt: skip
     bench.charge(made, "train", per, trained=made.manifest["notes"]["trained_tokens"])
     bench.note_training(label, pairs=len(pairs), order=order, steps=train["max_steps"])

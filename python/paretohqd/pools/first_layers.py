@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.batches import compacted
 from paretohqd.columns import Named, Scores, refuse_taken
 from paretohqd.layers import pareto_layers
 from paretohqd.notebooks import html_table, numbered
@@ -163,7 +164,7 @@ class FirstLayers:
             layer = pareto_layers(points.columns, upto=self.limit, n_threads=self.n_threads)
             kept = rows[layer >= 0]
         numbers = pl.Series("row", self.rows + kept, dtype=pl.Int64)
-        self._waiting.append(frame[kept].with_columns(numbers))
+        self._waiting.append(compacted(frame[kept]).with_columns(numbers))
         self.rows += len(frame)
         waiting = sum(map(len, self._waiting))
         unscreened = self._screen is None and self.limit is not None
@@ -243,8 +244,7 @@ class FirstLayers:
             self.limit = max(self.floor, int(np.searchsorted(held, wanted)) + 1)
             layer = np.where(layer < self.limit, layer, np.int32(-1))
         inside = layer >= 0
-        # A filter would keep the memory of texts that are gone.
-        self._kept = frame[np.flatnonzero(inside)]
+        self._kept = compacted(frame[np.flatnonzero(inside)])
         self._layer, self._waiting = layer[inside], []
 
     def needed(self) -> int:

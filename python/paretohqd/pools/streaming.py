@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from paretohqd.columns import Scores, column, missing_keys
 from paretohqd.numerals import as_number, is_text, is_word, numbers_of, said, words_refused
 from paretohqd.pools.first_layers import FirstLayers
-from paretohqd.sources import BATCH, Source
+from paretohqd.sources import Source
 
 Progress = Callable[[int], object]
 """Is told how many rows have been read."""
@@ -63,7 +63,7 @@ def first_layers(
         state = FirstLayers(objectives, upto=upto, at_least=at_least, nan=nan, n_threads=n_threads)
         if floor:
             state.limit = state.floor = floor
-        for batch in source.batches(map(column, columns), _size(memory_limit, empty)):
+        for batch in source.batches(map(column, columns), memory_limit):
             for name in keep:
                 missing = missing_keys(batch[name])
                 if missing.any():
@@ -86,13 +86,6 @@ def first_layers(
         if upto is not None or state.whole or enough(state):
             return state
         floor = 2 * (state.limit or 1)
-
-
-def _size(memory_limit: int | None, batch: pl.DataFrame) -> int:
-    """Rows to read at a time: a batch, its copy and what is read ahead fit in half the limit."""
-    if memory_limit is None:
-        return BATCH
-    return max(1 << 13, min(BATCH, memory_limit // (8 * 8 * max(batch.width, 1))))
 
 
 @contextmanager
@@ -175,21 +168,25 @@ def _bad(
 
 
 def gather(
-    source: Source, rows: NDArray[np.int64], expected: pl.DataFrame | None = None
+    source: Source,
+    rows: NDArray[np.int64],
+    expected: pl.DataFrame,
+    *,
+    memory_limit: int | None = None,
 ) -> pl.DataFrame:
     """Rows of a source by number, in ascending order, with all columns.
 
     Args:
         source: The rows.
         rows: Ascending numbers, none twice.
-        expected: Columns that these rows had when they were chosen.
+        expected: Columns that these rows had when they were chosen, none of them null.
+        memory_limit: Bytes that reading may take.
 
     Raises:
         ValueError: the source gives its rows in another order this time.
     """
-    found = source.take(rows)
-    known = pl.DataFrame() if expected is None else expected
-    if len(found) != len(rows) or not found.select(map(column, known.columns)).equals(known):
+    found = source.take(rows, expected.columns, memory_limit)
+    if not found.select(map(column, expected.columns)).equals(expected):
         raise out_of_order(source)
     return found
 

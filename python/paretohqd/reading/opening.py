@@ -118,6 +118,36 @@ def open_file(file: str, schema: Schema, folders: Iterable[str] = ()) -> pl.Lazy
     return scan_run([part], schema)
 
 
+def open_numbered(
+    files: Sequence[str], schema: Schema, folders: Iterable[str], number: str
+) -> pl.LazyFrame | None:
+    """Parquet files that were opened, with a column of their rows' numbers that the scan makes.
+
+    A condition on a column that is added above a scan has all columns of all rows decoded.
+
+    Args:
+        files: The files.
+        schema: As for `open_file`, as are the folders.
+        folders: Columns that the names of subfolders stand for.
+        number: The column to add, as the first.
+
+    Returns:
+        None where the files' types differ: they are several scans.
+    """
+    alike = runs(_looked_at(list(files)))
+    if len(alike) != 1:
+        return None
+    named: dict[str, pl.DataType] = {}
+    if known := {name: schema[name] for name in folders}:
+        named = {name: known.get(name, pl.String()) for name in folder_values(files[0])}
+    scan = pl.scan_parquet(
+        [part.file for part in alike[0]], glob=False, row_index_name=number,
+        hive_partitioning=bool(named), hive_schema=named or None,
+    )  # fmt: skip
+    added: dict[str, pl.DataType] = {number: scan.collect_schema()[number]}
+    return aligned(scan, {**added, **alike[0][0].schema, **named}, {**added, **schema})
+
+
 def file_sizes(files: Sequence[str]) -> list[int]:
     """How many rows each file has; Parquet files say so at their ends, the others are read."""
     if not all(kind_of(file) is PARQUET for file in files):
