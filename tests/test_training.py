@@ -102,12 +102,12 @@ def test_an_adapter_that_trains_nothing(
     load: Load, rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(load, rows, tmp_path / "one")
-    whole = training.PeftModel.from_pretrained
+    whole = training.put_adapter
 
     def frozen(*args: Any, **more: Any) -> Any:
-        return whole(*args, **{**more, "is_trainable": False})
+        return whole(*args, **{**more, "trainable": False})
 
-    monkeypatch.setattr(training.PeftModel, "from_pretrained", frozen)
+    monkeypatch.setattr(training, "put_adapter", frozen)
     with pytest.raises(ValueError, match="no trainable parameters"):
         fit(load, rows, tmp_path / "two", start_from=tmp_path / "one" / "adapter")
 
