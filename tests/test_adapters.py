@@ -141,5 +141,5 @@ def test_an_adapter_of_another_base_is_refused(causal: Path, zero: Path, tmp_pat
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"adapter .*cannot be put on this base"):
         load_adapter(load(causal), folder)
-    with pytest.raises(ValueError, match=r"adapter .*none.* cannot be put on this base"):
+    with pytest.raises(ValueError, match=r"none: holds no adapter"):
         put_adapter(load(causal), tmp_path / "none", "default")

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig
 
 from architectures import SETTINGS, configuration, save_model
-from paretohqd import generation, models, reading
+from paretohqd import decoding, generation, models
 from paretohqd.config import Model
 from paretohqd.generation import encode_prompts, generate
 from paretohqd.likelihood import likelihood
@@ -242,7 +242,7 @@ def test_a_model_that_looks_ahead_or_forgets_is_refused(
 ) -> None:
     model, tokenizer = base
     ids = models._example(tokenizer)
-    reading.check_reading("m", model, ids, tokenizer.pad_token_id)
+    decoding.check_reading("m", model, ids, tokenizer.pad_token_id)
     attention = model.model.layers[0].self_attn
     monkeypatch.setattr(attention, "is_causal", False)
     forward = attention.forward
@@ -250,7 +250,7 @@ def test_a_model_that_looks_ahead_or_forgets_is_refused(
         attention, "forward", lambda *a, **k: forward(*a, **{**k, "attention_mask": None})
     )
     with pytest.raises(ValueError, match="standard deviations apart"):
-        reading.check_reading("m", model, ids, tokenizer.pad_token_id)
+        decoding.check_reading("m", model, ids, tokenizer.pad_token_id)
 
 
 def test_predictions_that_are_no_numbers_are_refused(folder: Path) -> None:

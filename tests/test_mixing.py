@@ -101,8 +101,8 @@ def test_sums_of_uneven_adapters_are_exact(
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"init_lora_weights": "pissa"}, "init_lora_weights: 'pissa' .*change the base"),
-        ({"init_lora_weights": "olora"}, "init_lora_weights: 'olora' .*change the base"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights: 'pissa', .*change the base"),
+        ({"init_lora_weights": "olora"}, "init_lora_weights: 'olora', .*change the base"),
         ({"bias": "all"}, "bias: 'all'"),
         ({"modules_to_save": ["lm_head"]}, r"modules_to_save: \['lm_head'\]"),
         ({"trainable_token_indices": [1]}, "trainable_token_indices"),

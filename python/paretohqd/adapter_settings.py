@@ -63,11 +63,12 @@ def check_saved(folder: Path) -> None:
                 f"{folder}: trained with lora.{key}: {saved[key]!r} ({LORA.refused[key]}): train "
                 "it without"
             )
-    start = LORA.followed["init_lora_weights"]
-    if not start.is_kind(saved.get("init_lora_weights", True)):
+    start = saved.get("init_lora_weights", True)
+    # A start from random updates is no matter once it is trained: the base was not changed by it.
+    if start is not False and not LORA.followed["init_lora_weights"].is_kind(start):
         raise ValueError(
-            f"{folder}: trained with lora.init_lora_weights: {saved['init_lora_weights']!r} "
-            f"({start.why}): convert it to plain LoRA, or train it anew"
+            f"{folder}: trained with lora.init_lora_weights: {start!r}, which may change the base "
+            "that all adapters share: convert it to plain LoRA, or train it anew"
         )
 
 

@@ -14,6 +14,10 @@ from paretohqd.generation import generate, trim_unfinished
 from paretohqd.session import Session
 from paretohqd.stages import Result
 
+SAMPLER = 2
+"""Which way of sampling an answer is of, for old folders: before, adapters rounded the base's
+rotary frequencies to bfloat16, and control tokens in prompts were tokens."""
+
 
 def sample(s: Session, offline: Result) -> Result:
     """Answers of the representative stage-1 models, as one frame without scores."""
@@ -115,4 +119,5 @@ def representatives(weights: np.ndarray) -> list[int]:
 
 def sampling(spec: config.Generation) -> dict[str, Any]:
     """What an answer depends on: not how many prompts there are, nor what follows."""
-    return {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
+    settings = {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
+    return settings | {"sampler": SAMPLER}

@@ -53,7 +53,8 @@ def row_bytes(schema: Mapping[str, pl.DataType]) -> int | None:
     """
     if any(map(_varies, schema.values())):
         return None
-    empty = pl.DataFrame(schema=dict(schema))
+    # Called by numbers: Polars takes a name like "^x.*$" for a pattern here.
+    empty = pl.DataFrame(schema={str(i): dtype for i, dtype in enumerate(schema.values())})
     return max(1, int(empty.clear(1024).estimated_size()) // 1024)
 
 

@@ -1,5 +1,6 @@
 import os
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -209,11 +210,12 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
     ("command", "function"),
     [("run", "paretohqd.pipeline.run"), ("compare", "paretohqd.compare.compare")],
 )
-def test_to_verify_is_passed_on(fails, monkeypatch, command, function):
+def test_to_verify_is_passed_on(fails, monkeypatch, tmp_path, command, function):
     def called(settings, *, verify):
         raise ValueError(f"verify: {verify}")
 
-    monkeypatch.setattr("paretohqd.config.load_settings", lambda *_: None)
+    settings = SimpleNamespace(run=str(tmp_path / "run"))
+    monkeypatch.setattr("paretohqd.config.load_settings", lambda *_: settings)
     monkeypatch.setattr(function, called)
     assert fails(command, "x.yaml") == "verify: False"
     assert fails(command, "--verify", "x.yaml") == "verify: True"
