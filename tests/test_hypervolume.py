@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 import oracle
 import twins.hypervolume as twin
-from paretohqd.hypervolume import hypervolume, hypervolume_contributions, hypervolume_estimate
+from paretohqd.volumes import hypervolume, hypervolume_contributions, hypervolume_estimate
 
 
 def clouds(values, *, max_rows=7, max_objectives=5):

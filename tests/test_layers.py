@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import oracle
-from paretohqd.layers import group_ids, pareto_front, pareto_layers
+from paretohqd.pareto import group_ids, pareto_front, pareto_layers
 
 few_values = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, 1e300, np.inf])
 many_values = st.floats(allow_nan=False, width=32)
@@ -246,7 +246,7 @@ class TestArguments:
     def test_interpreter_lock_is_released(self):
         code = (
             "import threading, time, numpy as np\n"
-            "from paretohqd.layers import pareto_layers\n"
+            "from paretohqd.pareto import pareto_layers\n"
             "points = np.random.default_rng(0).random((200_000, 4))\n"
             "thread = threading.Thread(target=pareto_layers, args=(points,))\n"
             "thread.start()\n"

@@ -23,10 +23,10 @@ from compared import (
     stood,
 )
 from paretohqd import metrics
-from paretohqd.hypervolume import hypervolume
 from paretohqd.standing.tables import cost_table, methods_table, points_table, summary_table
 from paretohqd.standing.text import render
 from paretohqd.utility import scaled, served
+from paretohqd.volumes import hypervolume
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oracle
-from paretohqd.layers import pareto_layers
+from paretohqd.pareto import pareto_layers
 from twins import layers
 
 values = st.integers(0, 5).map(float) | st.floats(allow_nan=False, width=32)

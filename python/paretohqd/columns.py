@@ -11,9 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.inputs import no_score
-from paretohqd.layers import group_ids
 from paretohqd.numerals import as_number, is_text
 from paretohqd.objectives import Objectives
+from paretohqd.pareto import group_ids
 from paretohqd.reading.schemas import column as column
 
 Named = Sequence[str] | Mapping[str, str | Sequence[str]]

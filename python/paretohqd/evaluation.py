@@ -11,8 +11,8 @@ import polars as pl
 from paretohqd import metrics
 from paretohqd.config import Evaluation
 from paretohqd.findings import findings, label, mean_and_error, sentence
-from paretohqd.hypervolume import hypervolume
 from paretohqd.utility import scaled, served
+from paretohqd.volumes import hypervolume
 
 BASE = "base"
 

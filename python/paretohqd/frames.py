@@ -16,9 +16,8 @@ from polars.io.plugins import register_io_source
 
 from paretohqd.batches import compacted
 from paretohqd.columns import Named, Scores, column, key_columns, key_ids, refuse_taken, unused
-from paretohqd.hypervolume import hypervolume
-from paretohqd.layers import pareto_layers
 from paretohqd.objectives import Objectives, count
+from paretohqd.pareto import pareto_layers
 from paretohqd.pools.pool import row_numbers
 from paretohqd.pools.streaming import (
     Progress,
@@ -29,6 +28,7 @@ from paretohqd.pools.streaming import (
 )
 from paretohqd.rays import nearest_to_rays
 from paretohqd.sources import Source
+from paretohqd.volumes import hypervolume
 
 Frame = pl.DataFrame | pl.LazyFrame
 

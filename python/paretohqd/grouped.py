@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from paretohqd import _core
 from paretohqd.inputs import Column
-from paretohqd.layers import group_ids, pareto_layers
 from paretohqd.objectives import Objectives, count, optional_count
+from paretohqd.pareto import group_ids, pareto_layers
 from paretohqd.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,7 @@ import numpy as np
 
 from paretohqd.charts import PICKED, Chart, axes, domain, finish, inline, readable, tip
 from paretohqd.findings import label
-from paretohqd.layers import pareto_front
+from paretohqd.pareto import pareto_front
 
 SHAPES = (
     "M0,-1A1,1,0,1,1,0,1A1,1,0,1,1,0,-1Z",  # circle

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from paretohqd.batches import compacted
 from paretohqd.columns import Named, Scores, refuse_taken
-from paretohqd.layers import pareto_layers
 from paretohqd.notebooks import html_table, numbered
 from paretohqd.objectives import Objectives, optional_count
+from paretohqd.pareto import pareto_layers
 from paretohqd.pools.screening import Screen
 from paretohqd.reading.schemas import common_type, converted
 from paretohqd.sources import Source

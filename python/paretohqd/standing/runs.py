@@ -16,11 +16,11 @@ import polars as pl
 
 from paretohqd import metrics
 from paretohqd.findings import mean_and_error
-from paretohqd.hypervolume import hypervolume
-from paretohqd.layers import pareto_front
+from paretohqd.pareto import pareto_front
 from paretohqd.standing.over_seeds import DESCRIBED, average, over_seeds
 from paretohqd.standing.resampling import Floats, interval, prompt_shares, volumes
 from paretohqd.utility import scaled, served
+from paretohqd.volumes import hypervolume
 
 REPLICATES = 2000
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")
