@@ -48,6 +48,16 @@ SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
             "layer_types": ["sliding_attention", "full_attention"],
         },
     ),
+    "gpt_neox": (
+        "GPTNeoX",
+        {
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "max_position_embeddings": 256,
+        },
+    ),
     "lfm2": ("Lfm2", SMALL | {"layer_types": ["conv", "full_attention"], "block_multiple_of": 8}),
     "mamba": ("Mamba", {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8}),
     "jamba": (

@@ -141,5 +141,27 @@ def test_an_adapter_of_another_base_is_refused(causal: Path, zero: Path, tmp_pat
     file.write_bytes(file.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"adapter .*cannot be put on this base"):
         load_adapter(load(causal), folder)
+    save_file(weights | {"base_model.model.model.embed_tokens.weight": torch.ones(2, 2)}, file)
+    with pytest.raises(ValueError, match="its file holds weights of the base too"):
+        load_adapter(load(causal), folder)
     with pytest.raises(ValueError, match=r"none: holds no adapter"):
         put_adapter(load(causal), tmp_path / "none", "default")
+
+
+def test_a_refused_adapter_is_taken_off_again(causal: Path, zero: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(zero, tmp_path / "adapter"))
+    file = folder / "adapter_model.safetensors"
+    bad = load_file(file)
+    first = min(bad)
+    bad[first] = torch.full_like(bad[first], torch.nan)
+    save_file(bad, file)
+    bare, carrying = load(causal), load_adapter(load(causal), zero)
+    names, expected = sorted(dict(bare.named_modules())), logits(bare)
+    for _ in range(2):  # the second time it would have been found there
+        for base in (bare, carrying):
+            with pytest.raises(ValueError, match="is not finite"):
+                load_adapter(base, folder)
+    assert sorted(dict(bare.named_modules())) == names
+    assert torch.equal(logits(bare), expected)
+    assert torch.equal(logits(carrying), expected)
+    assert len(carrying.peft_config) == 1

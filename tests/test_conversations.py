@@ -260,6 +260,11 @@ def test_the_first_bad_row_is_named_and_others_are_counted() -> None:
             {},
             r"'images' has values in 1 of 1 rows",
         ),
+        (
+            {"prompt": "x", "response": "y", "documents": ["z"]},
+            {},
+            r"'documents' has values in 1 of 1 rows",
+        ),
     ],
 )
 def test_columns_are_refused(columns: dict[str, Any], given: dict[str, str], message: str) -> None:
@@ -317,3 +322,8 @@ def test_nulls_stand_for_nothing_beside_texts() -> None:
     data = sft_dataset(frame)
     assert data.column_names == ["prompt", "completion"]
     assert [row["prompt"][0]["content"] for row in data] == ["a", "b", "c\n\nd"]
+
+
+def test_a_context_belongs_to_a_query() -> None:
+    row = {"query": "Who came?", "context": "Ann came.", "answer": "Ann."}
+    assert sft_dataset(pl.DataFrame(row))[0]["prompt"] == [user("Who came?\n\nAnn came.")]

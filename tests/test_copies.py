@@ -148,3 +148,12 @@ def test_python_objects_cannot_be_compared():
     assert pq.choose(frame, OBJECTIVES, 3, k=2).copies() == 0
     with pytest.raises(ValueError, match="Python objects, which cannot be compared: cast it"):
         pq.choose(frame, OBJECTIVES, 3, k=2, duplicates="drop")
+
+
+def test_the_column_that_numbers_conversations_is_no_text_of_a_copy():
+    schema = dict.fromkeys(["prompt", "response", "conversation", "system"], pl.String())
+    assert copy_columns(schema | {"help": pl.Float64()}, ["help"]) == (
+        "prompt", "response", "system",
+    )  # fmt: skip
+    # Where there is nothing else it is the dialogue itself.
+    assert copy_columns({"conversation": pl.String(), "id": pl.Int64()}, []) == ("conversation",)

@@ -382,3 +382,9 @@ def test_nothing_is_left(source):
 def test_columns_that_a_selection_adds_are_refused_early(source, name):
     with pytest.raises(ValueError, match=f"selection adds a column '{name}' too: rename it"):
         split(source(answers().with_columns(pl.lit(0).alias(name))))
+
+
+def test_a_misspelt_column_beside_pairs_is_refused(source):
+    frame = PAIRS.with_columns(prompt=pl.lit("Hi"), answer=pl.lit("x"))
+    with pytest.raises(ValueError, match=r"no column 'anser' .*data\.response"):
+        split(source(frame, response="anser"), seed=3)

@@ -218,3 +218,11 @@ def test_utilities_increase(kind: str) -> None:
     high = low + rng.random((200, 3)) * 0.1
     weights = np.array([0.2, 0.3, 0.5])
     assert (KINDS[kind](high, weights) >= KINDS[kind](low, weights)).all()
+
+
+def test_the_best_of_copies_is_taken_once() -> None:
+    frame = pl.DataFrame({"prompt": ["a", "a", "a", "b"], "response": ["x", "x", "y", "x"]})
+    values = [1.0, 3.0, 2.0, 0.0]
+    assert best(frame, values, 3)["response"].to_list() == ["x", "y", "x"]
+    found = best(frame.with_row_index("row"), values, 4, copies=["prompt", "response"])
+    assert found["row"].to_list() == [1, 2, 3]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import small_run
-from paretohqd import chat, models, templates, training
+from paretohqd import answers, chat, models, templates, training
 from paretohqd.config import Model
 from paretohqd.methods.ric import ric
 from paretohqd.progress import Screen
@@ -222,6 +222,25 @@ def test_answers_that_the_template_leaves_no_place_for_are_refused_before_any_wo
     with pytest.raises(ValueError, match=r"answers open with a thought \(first: row 0\), and the"):
         small_run.do(chosen)
     assert not (tmp_path / "run" / "stage1").exists()
+
+
+def test_what_a_model_says_is_measured_though_nothing_could_be_trained_on_it(
+    causal: Path, parts: Path
+) -> None:
+    """A sampled answer may open a thought that the prompt has closed."""
+    tokenizer = with_template(NO_THINK)
+    said = ["<think>Hm.</think> Yes.", "Yes."]
+    with pytest.raises(ValueError, match="answers open with a thought"):
+        chat.encode_rows(tokenizer, ["Tea?"] * 2, said)
+    rows = chat.encode_rows(tokenizer, ["Tea?"] * 2, said, sampled=True)
+    for (start, rest), text in zip(rows, said, strict=True):
+        assert tokenizer.decode(start).endswith("<think>\n\n</think>\n\n")
+        assert tokenizer.decode(rest).startswith(text)
+    frame = pl.DataFrame({"prompt": ["Tea?"] * 2, "response": said, "finished": [True] * 2})
+    form = templates.find_form(tokenizer)
+    kept, dropped = answers.usable(small_run.settings(parts, "run"), frame, form)
+    assert kept["response"].to_list() == ["Yes."]
+    assert dropped["opens a thought that the prompt has closed"] == 1
 
 
 def test_end_tokens_are_those_of_the_configuration_where_none_are_stored(

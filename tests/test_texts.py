@@ -24,11 +24,9 @@ def texts(frame: pl.DataFrame, **more: Any) -> list[tuple[str, str]]:
 
 def expected(name: str) -> list[tuple[str, str]] | None:
     """Two rows of a layout as texts; None where texts do not say all that they hold."""
-    row, prompt = LAYOUTS[name]
-    if name == "hh-rlhf":
+    _, prompt = LAYOUTS[name]
+    if name in ("hh-rlhf", "hh-rlhf, cut at the answer"):
         return [("Hi\n\nAssistant: Hello!\n\nHuman: Tea?", "Yes.")] * 2
-    if name == "hh-rlhf, cut at the answer":
-        return [(row["prompt"], "Yes.")] * 2
     return [(prompt[0]["content"], "Yes.")] * 2 if len(prompt) == 1 else None
 
 

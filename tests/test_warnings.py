@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from paretohqd.loading import LIBRARIES, kept, quiet
+from paretohqd.same_rows import SameRowsWarning
 from paretohqd.stages import WARNINGS, Run
 from small_fit import Load, fit
 from small_run import do, settings
@@ -124,3 +125,14 @@ def test_a_run_counts_them_and_its_results_are_the_same(parts: Path, tmp_path: P
     manifest = json.loads((run / "stage1" / "fit" / "00" / "manifest.json").read_text())
     assert WARNINGS not in manifest["files"]
     assert "stage1/fit/00: done before" in do(chosen)
+
+
+def test_that_preferences_get_the_same_rows_stays_on_the_screen(tmp_path: Path) -> None:
+    def work() -> None:
+        with kept(tmp_path / "w.txt") as found:
+            warnings.warn("the same rows", SameRowsWarning, stacklevel=1)
+            warn()
+        assert len(found) == 2
+
+    with pytest.warns(SameRowsWarning, match="the same"):
+        work()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import config, data, evaluation
+from paretohqd import config, data, evaluation, models, templates
 from paretohqd.generation import generate, trim_unfinished
 from paretohqd.session import Session
 from paretohqd.stages import Result
@@ -44,7 +44,8 @@ def sample(s: Session, offline: Result) -> Result:
             f.with_columns(model=pl.lit(evaluation.model_name(1, number)))
             for number, f in zip(who, frames, strict=True)
         )
-        frame, dropped = usable(s.settings, frame)
+        form = templates.find_form(models.load_tokenizer(s.settings.model))
+        frame, dropped = usable(s.settings, frame, form)
         frame.write_parquet(out / "answers.parquet")
         return {"rows": len(frame), "dropped": dropped}
 
@@ -55,13 +56,19 @@ def sample(s: Session, offline: Result) -> Result:
     )  # fmt: skip
 
 
-def usable(settings: config.Config, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+def usable(
+    settings: config.Config, frame: pl.DataFrame, form: templates.Form
+) -> tuple[pl.DataFrame, dict[str, int]]:
     """Sampled answers that may be trained on, and how many were left out for which reason."""
     if settings.generation.trim:
         frame = trim_unfinished(frame)
     total = len(frame)
     frame = frame.filter(pl.col("response").str.strip_chars() != "")
     dropped = {"empty answer": total - len(frame)}
+    closed = pl.Series([form.closed(text) for text in frame["response"]], dtype=pl.Boolean)
+    if closed.any():
+        frame = frame.filter(~closed)
+        dropped["opens a thought that the prompt has closed"] = int(closed.sum())
     limit = settings.data.max_word_overlap
     if limit is not None:
         before = len(frame)

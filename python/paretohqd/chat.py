@@ -55,6 +55,7 @@ def encode_rows(
     before: Sequence[str] | None = None,
     *,
     stop: Collection[int] = (),
+    sampled: bool = False,
 ) -> list[Row]:
     """Token ids of each prompt, as `encode_prompts` has them, and of what follows it.
 
@@ -65,6 +66,7 @@ def encode_rows(
         before: a system message for each; an empty one is none.
         stop: ids of which one ends each answer, and none stands in it: the tokenizer's end token
             where the template writes none of them.
+        sampled: the answers are to be measured, and may be whatever a model says.
 
     Raises:
         ValueError: a template that no training text can be made with, or as `check_answers`.
@@ -72,7 +74,8 @@ def encode_rows(
     form = find_form(tokenizer)
     if form.fault:
         raise ValueError(f"{form.fault}: set model.chat_template")
-    check_answers(form, responses)
+    if not sampled:
+        check_answers(form, responses)
     ended = not stop or set(encoded(tokenizer, [form.tail])[0]) & set(stop)
     tail = form.tail if ended else tokenizer.eos_token
     control = _pattern(tokenizer, form, answers=True, stop=stop)

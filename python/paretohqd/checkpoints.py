@@ -17,6 +17,10 @@ DERIVED = re.compile(
 """Stored by some checkpoints though the architecture computes it, or another head reads it."""
 
 
+NEITHER = ("gpt_neox", "gpt_neox_japanese")
+"""Decoders throughout, whose configuration says `is_decoder: false` and means nothing by it."""
+
+
 def check_decoder(name: str, config: Any) -> None:
     """Refuse what is no language model of text, by its configuration alone.
 
@@ -35,7 +39,8 @@ def check_decoder(name: str, config: Any) -> None:
             f"model {name}: {kind} is an encoder with a decoder: take a language model that is a "
             "decoder alone (...ForCausalLM)"
         )
-    if getattr(config, "is_decoder", None) is False:  # only architectures that can be either say
+    # Only architectures that can be either say, and those of NEITHER.
+    if getattr(config, "is_decoder", None) is False and kind not in NEITHER:
         raise ValueError(
             f"model {name}: {kind} is an encoder (is_decoder is false): take a language model "
             "(...ForCausalLM)"

@@ -123,7 +123,9 @@ def _read(frame: pl.DataFrame, spec: config.Data, *, answers: bool) -> pl.DataFr
     """The frame with its texts in columns called prompt, response and conversation."""
     named = {"prompt": spec.prompt, **({"response": spec.response} if answers else {})}
     for option, name in named.items():
-        if name not in (*frame.columns, option) and not set(PAIR) <= set(frame.columns):
+        # A source of prompts alone may be pairs beside answers with names of their own.
+        found = not answers and set(PAIR) <= set(frame.columns)
+        if name not in (*frame.columns, option) and not found:
             raise _missing(frame, option, name)
         _refuse_type(frame, option, name, holds_values)
     layout = default_layout(

@@ -16,10 +16,13 @@ PROMPTS = ("prompt", "question", "instruction", "query")
 ANSWERS = ("completion", "response", "answer", "output", "chosen")
 DIALOGUES = ("messages", "conversations", "conversation")
 SYSTEMS = ("system", "system_prompt", "system_message")
-PARTS = {"instruction": ("input", "context"), "question": ("context",)}
+PARTS = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
 """Columns of texts that go on where a prompt's column ends, as in Alpaca's sets."""
-UNREAD = ("images", "image", "videos", "video", "audios", "audio", "functions")
-"""Columns that stand for a part of the prompt that is no text."""
+UNREAD = (
+    "images", "image", "videos", "video", "audios", "audio", "functions", "documents",
+    "chat_template_kwargs",
+)  # fmt: skip
+"""Columns that stand for a part of the prompt that is no text, or that is not read."""
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)
 
@@ -39,8 +42,8 @@ def find_layout(
     Prompts are in the first of prompt, question, instruction, query that there is; answers in
     the first of completion, response, answer, output, chosen. Where one of the two is missing,
     whole dialogues are in messages, conversations or conversation; where there is none of
-    these, in chosen. To an instruction belong input, context and history, to a question
-    context, and to every conversation system (or system_prompt, system_message) and tools.
+    these, in chosen. To an instruction belong input, context and history, to a question or
+    a query context, and to every conversation system (or system_prompt, system_message) and tools.
 
     Args:
         frame: A row for each answer.

@@ -149,7 +149,9 @@ def encode_answers(
     stop = stop_tokens(model, tokenizer)
     found = []
     for (start, rest), ended in zip(
-        encode_rows(tokenizer, prompts, responses, before, stop=stop), finished, strict=True
+        encode_rows(tokenizer, prompts, responses, before, stop=stop, sampled=True),
+        finished,
+        strict=True,
     ):
         answer = until_end(rest, stop)
         found.append((start, answer if ended else answer[:-1]))

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from paretohqd.same_rows import SameRowsWarning
+
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
 
 KNOWN = ("`is_gradient_checkpointing` is deprecated",)
@@ -46,6 +48,8 @@ def quiet() -> Iterator[None]:
 def kept(file: Path | None) -> Iterator[Counter[str]]:
     """Keep what libraries warn of in a file instead of on the screen: each text once, counted.
 
+    That all preferences get the same rows is no library's remark, and stays on the screen.
+
     Args:
         file: written at the end, errors included, if there was a warning; None for no file.
 
@@ -68,9 +72,17 @@ def kept(file: Path | None) -> Iterator[Counter[str]]:
             warnings.simplefilter("always")
             for kind in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
                 warnings.simplefilter("ignore", kind)  # for the libraries' own developers
-            warnings.showwarning = lambda message, category, *where, **more: handler.add(
-                category.__name__, str(message)
-            )
+            shown = warnings.showwarning
+
+            def keep(
+                message: Warning | str, category: type[Warning], *where: Any, **more: Any
+            ) -> None:
+                if issubclass(category, SameRowsWarning):
+                    shown(message, category, *where, **more)
+                else:
+                    handler.add(category.__name__, str(message))
+
+            warnings.showwarning = keep
             yield found
     finally:
         _keeping.clear()

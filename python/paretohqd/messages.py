@@ -26,7 +26,10 @@ ROLES = {
 KEPT = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
 """Keys of a message that chat templates read beside its role and content."""
 
-REFUSED = ("function_call", "functions", "images", "image", "videos", "video", "audios", "audio")
+REFUSED = (
+    "function_call", "functions", "tools", "reasoning", "images", "image", "videos", "video",
+    "audios", "audio",
+)  # fmt: skip
 """Keys of a message that stand for something that would be lost."""
 
 TEXT_PARTS = ("text", "input_text", "output_text")

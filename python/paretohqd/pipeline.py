@@ -190,10 +190,13 @@ def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Res
                 on_step=s.forecast.watch(rows, progress),
             )  # fmt: skip
 
+    # Folders of before have adapters of 200 steps under such settings.
+    epochs = "num_train_epochs" in train and "max_steps" not in train
     s.folder.stage(
         name, work,
         settings={"train": train, "lora": s.settings.lora, "seed": s.settings.seed}
-        | {"bfloat16": s.machine.bfloat16},
+        | {"bfloat16": s.machine.bfloat16}
+        | ({"length": "num_train_epochs"} if epochs else {}),
         inputs={"rows": s.folder.hash_frame(rows), "model": s.model_id}
         | ({"adapter": before.digest} if before else {}),
         owner=None,

@@ -237,7 +237,7 @@ class Selection:
                 `preference`.
             prompt: The column of prompts; by default the first of prompt, question, instruction,
                 query that there is. To an `instruction` belong the columns input, context and
-                history, to a `question` context.
+                history, to a `question` or a `query` context.
             completion: The column of answers; by default the first of completion, response,
                 answer, output, chosen. An answer may be a whole dialogue whose last message it is:
                 it must begin with the row's prompt, if there is a column of prompts.

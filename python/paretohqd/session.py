@@ -152,9 +152,14 @@ class Session:
             if not isinstance(reward, scoring.ClassifierReward):
                 continue
             try:
-                reward.load()
+                form = reward.load().inputs.form
             except ValueError as error:
                 raise ValueError(f"objectives: {reward.name}: {error}") from error
+            if objective.pair is None and form == "pair":
+                self.screen.line(
+                    f"objectives: {reward.name}: tells two texts apart, so it is given prompt and "
+                    "answer as a pair (set pair: false if it was trained on single texts)"
+                )
             if objective.column is not None:
                 reward.unload()
         self.folder.write_json("checked.json", now)

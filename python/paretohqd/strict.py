@@ -6,6 +6,7 @@ Nothing heavy is imported here, and PyYAML only when a text is read.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import difflib
 import re
 import types
@@ -131,7 +132,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return tuple(_convert(args[0], each, f"{where}[{i}]") for i, each in enumerate(value))
     if hint in PLAIN:
         if not _is_plain(hint, value):
-            advice = ": put it in quotes" if hint is str and isinstance(value, int | float) else ""
+            quoted = hint is str and isinstance(value, int | float | datetime.date)
+            advice = ": put it in quotes" if quoted else ""
             raise ValueError(f"{where}: expected {PLAIN[hint]}, got {value!r}{advice}")
         return hint(value)
     if not isinstance(value, Mapping):

@@ -58,7 +58,7 @@ class Form:
         >>> Form(opening="<think>\\n").ending("<think>\\nHm.\\n</think>\\n\\nYes.")
         'Hm.\\n</think>\\n\\nYes.'
         """
-        if not self._opens_again(response):
+        if not self._opens_again(response) or self.closed(response):
             return self.gap + response
         if self.gap:
             return response

@@ -66,7 +66,7 @@ def single_turns(
         ('Tea?', 'Yes.')
     """
     if _is_text(frame, layout):
-        prompts = frame.select(layout.prompts().cast(pl.String)).to_series()
+        prompts = _without_ends(frame.select(layout.prompts().cast(pl.String)).to_series())
         if layout.answer is None:
             return prompts, pl.repeat("", len(frame), dtype=pl.String, eager=True)
         return prompts, texts_of(frame, layout.answer)
@@ -90,6 +90,18 @@ def _is_text(frame: pl.DataFrame, layout: Layout) -> bool:
         return False
     others = [name for name in (layout.history, layout.system, layout.tools) if name]
     return all(frame[name].is_null().all() for name in others)
+
+
+def _without_ends(prompts: pl.Series) -> pl.Series:
+    """Prompts; those that are dialogues up to where an answer begins, without their outer tags.
+
+    The prompt of a whole dialogue has none either: both are the template's to write.
+    """
+    cut = prompts.str.contains(r"(?s)^\s*Human:.*\n\nAssistant:\s*$").fill_null(False)
+    if not cut.any():
+        return prompts
+    texts = (_asked(text) if tags else text for text, tags in zip(prompts, cut, strict=True))
+    return pl.Series(list(texts), dtype=pl.String)
 
 
 def _asked(dialogue: str) -> str:

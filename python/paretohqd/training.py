@@ -146,6 +146,8 @@ def fit(
         )
         trainer.pop_callback(PrinterCallback)
         cut = sum(not set(labels) & set(stop) for labels in trainer.train_dataset["labels"])
+        if settings.get("packing"):
+            cut = 0  # what does not fit goes on in the next row
         if cut == len(trainer.train_dataset):
             raise ValueError(
                 f"max_length={settings['max_length']} cuts all {cut} answers short: no end token "

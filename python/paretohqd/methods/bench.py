@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import chat, models, training
+from paretohqd import chat, models, templates, training
 from paretohqd.answers import sampling, usable
 from paretohqd.compare_config import Comparison
 from paretohqd.generation import generate
@@ -229,7 +229,8 @@ class Bench(Spending):
             self.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
             frame = pl.read_parquet(made.path / "answers.parquet")
             own = asked.drop("prompt")[np.repeat(np.arange(len(asked)), samples)]
-            frame, dropped = usable(self.settings, pl.concat([frame, own], how="horizontal"))
+            form = templates.find_form(self.tokenizer())
+            frame, dropped = usable(self.settings, pl.concat([frame, own], how="horizontal"), form)
             parts.append(self.score(frame, per=per, dropped=dropped))
         return pl.concat(parts)
 

@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 
 from paretohqd.answers import representatives
+from paretohqd.columns import column
+from paretohqd.copies import copy_columns
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
@@ -99,6 +101,8 @@ def chosen(
     if upto is not None:
         layer = pareto_layers(frame.select(bench.names), upto=upto)
         pool = frame.filter(pl.Series(layer >= 0))
+        if asked["duplicates"] == "drop":
+            pool = pool.unique([*map(column, copy_columns(frame.schema, bench.names))])
         room = len(pool) if distinct is None else pool[distinct].n_unique()
         if room < k:
             bench.notes["k"] = f"{room} rows in {upto} layers, {k} were wanted"

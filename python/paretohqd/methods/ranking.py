@@ -9,13 +9,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from paretohqd.columns import column
+from paretohqd.copies import copy_columns
 from paretohqd.methods.bench import Bench
 
 Floats = NDArray[np.float64]
 
 
 def best(
-    frame: pl.DataFrame, values: ArrayLike, k: int, *, one_per_prompt: bool = False
+    frame: pl.DataFrame,
+    values: ArrayLike,
+    k: int,
+    *,
+    one_per_prompt: bool = False,
+    copies: Sequence[str] = (),
 ) -> pl.DataFrame:
     """The k rows of the largest values, best first; equal ones in the order of the frame.
 
@@ -24,6 +31,7 @@ def best(
         values: (n,) larger is better.
         k: rows wanted; all where there are fewer.
         one_per_prompt: take no prompt twice.
+        copies: of rows that are equal in these columns, take the best alone.
 
     Example:
         >>> frame = pl.DataFrame({"prompt": ["a", "a", "b"], "x": [1, 2, 3]})
@@ -32,6 +40,8 @@ def best(
     """
     order = np.argsort(-np.asarray(values, dtype=np.float64), kind="stable")
     ranked = frame[order]
+    if copies:
+        ranked = ranked.unique([*map(column, copies)], keep="first", maintain_order=True)
     if one_per_prompt:
         ranked = ranked.unique("prompt", keep="first", maintain_order=True)
     return ranked.head(k)
@@ -50,9 +60,13 @@ def best_rows(
 
     `settings` say what the values are.
     """
-    k, one = k or bench.settings.selection.k, bench.settings.selection.one_per_prompt
+    spec = bench.settings.selection
+    k, one = k or spec.k, spec.one_per_prompt
+    copies = copy_columns(frame.schema, bench.names) if spec.duplicates == "drop" else ()
+    if copies:
+        settings |= {"copies": copies}
     return bench.table(
-        "select", lambda: best(frame, values, k, one_per_prompt=one), frame,
+        "select", lambda: best(frame, values, k, one_per_prompt=one, copies=copies), frame,
         per=per, k=k, one_per_prompt=one, **settings,
     )  # fmt: skip
 
