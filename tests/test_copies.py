@@ -157,3 +157,25 @@ def test_the_column_that_numbers_conversations_is_no_text_of_a_copy():
     )  # fmt: skip
     # Where there is nothing else it is the dialogue itself.
     assert copy_columns({"conversation": pl.String(), "id": pl.Int64()}, []) == ("conversation",)
+
+
+def test_whole_dialogues_are_the_text_of_a_copy():
+    schema = dict.fromkeys(["chosen", "rejected"], pl.String()) | {"id": pl.Int64()}
+    assert copy_columns(schema, []) == ("chosen", "rejected")
+
+
+def test_a_pool_grows_past_a_copy_that_has_the_best_value():
+    frame = pl.DataFrame(
+        {"prompt": [*"ppqrs"], "response": [*"xxyzw"], "help": [5, 4, 4, 3, 2],
+         "safe": [3, 4, 3, 3, 1]}
+    )  # fmt: skip
+    for data in (frame, frame.lazy()):
+        found = pq.select(data, OBJECTIVES, [[1, 0], [0, 1]], k=1, duplicates="drop")
+        assert found["row"].to_list() == [0, 0]
+
+
+@pytest.mark.parametrize("stop", [{"at_least": 0}, {"upto": 0}, {"at_least": -1}])
+def test_stops_below_one_are_refused_in_groups_too(stop):
+    for more in ({}, {"duplicates": "drop"}):
+        with pytest.raises(ValueError, match=next(iter(stop))):
+            pq.select(TWENTY, OBJECTIVES, 2, k=1, by="prompt", **stop, **more)

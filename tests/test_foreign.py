@@ -121,3 +121,8 @@ def test_nor_is_the_name_of_a_score(name, lazy, text):
     assert pq.select(data, [name, "b"], 2, k=1, nan="drop")["row"].to_list() == [0, 3]
     arrays = pl.DataFrame({name: [[1, 0], [0, 1]]}, schema={name: pl.Array(pl.Int8, 2)})
     assert pq.select(arrays.lazy() if lazy else arrays, name, 2, k=1)["row"].to_list() == [0, 1]
+
+
+def test_whole_numbers_and_none_beside_floats():
+    frame = {"a": [1, 0.5, None], "b": [0.0, 1.0, 2.0]}
+    assert pq.select(frame, ["a", "b"], 2, k=1, nan="drop")["row"].to_list() == [0, 1]

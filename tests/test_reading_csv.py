@@ -124,3 +124,28 @@ def test_tabs_and_blanks_around_names(tmp_path):
 
 def test_columns_without_a_name_that_excel_adds(tmp_path):
     assert read_frame(written(tmp_path, "a,b,,\n1,2,,\n")).columns[:2] == ["a", "b"]
+
+
+@pytest.mark.parametrize("text", [r'"say \"hi\", ok"', '"a "b" c"', r'"\"x\""'])
+@pytest.mark.parametrize("packed", [False, True])
+def test_quotes_that_are_not_doubled_are_refused(tmp_path, text, packed):
+    path = tmp_path / ("x.csv.gz" if packed else "x.csv")
+    content = f"prompt,help,safe\nb,0,1\n{text},1,0\n".encode()
+    path.write_bytes(gzip.compress(content) if packed else content)
+    with pytest.raises(ValueError, match=r"record that begins in line 3 has a quoted value with"):
+        pq.select(str(path), ["help", "safe"], 2, k=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('"say ""hi"", ok"', 'say "hi", ok'),
+        ('say "hi"', 'say "hi"'),
+        (r'"ends in \"', "ends in \\"),
+        ('"two\nlines ""x"""', 'two\nlines "x"'),
+    ],
+)
+def test_quotes_that_are_right_are_read(tmp_path, text, value):
+    path = tmp_path / "x.csv"
+    path.write_text(f"prompt,help,safe\n{text},1,0\nb,0,1\n")
+    assert pq.select(str(path), ["help", "safe"], 2, k=1)["prompt"][0] == value

@@ -311,3 +311,20 @@ def test_a_selection_needs_no_drawing_package():
         "assert not {'altair', 'datasets', 'torch', 'ray', 'rich'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_objectives_in_no_sure_order_are_refused():
+    for given in ({"help", "harm"}, iter(["help", "harm"])):
+        for data in (FRAME, FRAME.lazy()):
+            with pytest.raises(ValueError, match="no sure order, or only once: pass a list"):
+                pq.choose(data, given, 3, k=2)
+    names = {"help": 1, "harm": 2}.keys()
+    expected = pq.select(FRAME, ["help", "harm"], 3, k=2)["row"].to_list()
+    for data in (FRAME, FRAME.lazy()):
+        assert pq.select(data, names, 3, k=2)["row"].to_list() == expected
+
+
+def test_the_groups_of_a_column_that_looks_like_a_pattern_are_counted():
+    frame = FRAME.rename({"prompt": "^g.*$"}).with_columns(gx=pl.int_range(pl.len()))
+    told = pq.choose(frame, ["help", "harm"], 2, k=1, by="^g.*$").explain()
+    assert f"{frame['^g.*$'].n_unique()} of ^g.*$, each with its own layers" in told

@@ -226,3 +226,25 @@ def test_files_alike_are_looked_at_together(tmp_path, monkeypatch):
     assert looked_at.count(1) <= 1
     WHOLE.write_parquet(tmp_path / "9.parquet")
     assert open_files([str(tmp_path)]).schema["a"] == pl.Float64
+
+
+@pytest.mark.parametrize("again", [["a.csv", "a.csv"], [".", "a.csv"], ["a.csv", "./a.csv"]])
+def test_a_file_that_is_named_twice_is_refused(tmp_path, monkeypatch, again):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("a,b\n1,0\n0,1\n")
+    with pytest.raises(ValueError, match=r"a\.csv: is named twice"):
+        pq.select(again, ["a", "b"], 2, k=1)
+
+
+@pytest.mark.parametrize("values", [["", "true"], ["7", "12345678901234567890123"], ["1", "x"]])
+def test_types_of_text_do_not_depend_on_the_order_of_files(tmp_path, values):
+    found = []
+    for place, order in enumerate((values, values[::-1])):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        for number, value in enumerate(order):
+            (folder / f"{number}.csv").write_text(f"a,b,m\n1,0,{value}\n0,1,{value}\n")
+        chosen = pq.select(str(folder), ["a", "b"], [[1, 0]], k=2)
+        found.append((chosen.schema["m"], sorted(map(str, chosen["m"]))))
+    assert found[0] == found[1]

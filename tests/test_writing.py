@@ -175,3 +175,10 @@ def test_columns_are_checked_before_the_work(tmp_path):
     times = pl.DataFrame({"spent": [datetime.timedelta(seconds=3)]})
     write_frame(times, tmp_path / "x.jsonl")
     assert (tmp_path / "x.jsonl").read_text() == '{"spent":"PT3S"}\n'
+
+
+def test_names_that_look_like_patterns_in_json(tmp_path):
+    frame = pl.DataFrame({"^w.*$": [0.5, 1.0], "w": [1.0, 2.0]})
+    for given in (frame, frame.lazy()):
+        write_frame(given, tmp_path / "x.jsonl")
+        assert pl.read_ndjson(tmp_path / "x.jsonl").equals(frame)

@@ -10,7 +10,7 @@ import polars as pl
 
 from paretohqd.columns import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.copies import copy_columns
-from paretohqd.objectives import count
+from paretohqd.objectives import count, optional_count
 from paretohqd.pools.pool import Floats, Nearest, Pool, Rows, row_numbers
 from paretohqd.pools.pooling import Stop
 from paretohqd.preferences import Directions, Preferences, preference_weights, ray_weights
@@ -120,8 +120,9 @@ class Asked:
         """How many layers make the pool; by default those that hold P * k rows, and a box.
 
         Raises:
-            ValueError: two stops, or no such column.
+            ValueError: two stops, one below 1, or no such column.
         """
+        upto, at_least = optional_count("upto", upto), optional_count("at_least", at_least)
         if upto is not None and at_least is not None:
             raise ValueError(
                 f"choose one of upto ({upto}) and at_least ({at_least}); both are stops"

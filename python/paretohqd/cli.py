@@ -22,7 +22,7 @@ import paretohqd as pq
 from paretohqd import arguments, failures, tables
 from paretohqd.config import Settings
 from paretohqd.files import read_frame
-from paretohqd.writing import check_output, write_frame, write_text
+from paretohqd.writing import check_output, refuse_overwriting, write_frame, write_text
 
 VERIFY = "read every file of the finished stages, also where size and times are unchanged"
 
@@ -149,9 +149,8 @@ def _score(parsed: argparse.Namespace) -> None:
 
     check_output(parsed.output)
     frame = read_frame(parsed.input)
+    refuse_overwriting(parsed.output, [parsed.input])
     check_output(parsed.output, frame.schema)
-    if parsed.output.exists() and parsed.output.samefile(parsed.input):
-        raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
     embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
     given = {"template": parsed.template, "pair": parsed.pair}
     options = {name: value for name, value in given.items() if value is not None}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -59,8 +59,9 @@ class Scores:
         """
         if isinstance(objectives, str) and isinstance(schema.get(objectives), pl.Array | pl.List):
             objectives = [objectives]
-        if isinstance(objectives, str) or not isinstance(objectives, Iterable):
+        if isinstance(objectives, str):
             raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
+        objectives = in_order(objectives)
         found = cls([], [], [], [])
         for name in objectives:
             refuse_missing(schema, name, "objectives")
@@ -143,6 +144,25 @@ class Scores:
                     f"column {name!r} is constant ({worst if up else -worst:g} in all {rows} "
                     "rows), so that nothing can be traded for it: leave it out of the objectives"
                 )
+
+
+def in_order(objectives: Named) -> list[str] | dict[str, str | Sequence[str]]:
+    """A copy of the objectives as they were given.
+
+    Raises:
+        ValueError: a set, whose order, which the weights follow, differs from run to run; what can
+            be gone through only once; or no names at all.
+    """
+    if isinstance(objectives, Mapping):
+        return dict(objectives)
+    if not isinstance(objectives, Iterable):
+        raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
+    if isinstance(objectives, Set | Iterator) and not isinstance(objectives, KeysView):
+        raise ValueError(
+            f"objectives: a {type(objectives).__name__} gives its names in no sure order, or only "
+            "once: pass a list"
+        )
+    return list(objectives)
 
 
 def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:

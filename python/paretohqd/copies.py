@@ -34,7 +34,8 @@ def copy_columns(schema: Mapping[str, pl.DataType], scores: Collection[str]) -> 
     """
     others = [name for name in schema if name not in scores]
     kinds = [[name for name in others if name in kind] for kind in (PROMPTS, ANSWERS, DIALOGUES)]
-    if (kinds[0] and kinds[1]) or kinds[2]:
+    # Without prompts `chosen` holds whole dialogues, as `find_layout` reads it.
+    if (kinds[0] and kinds[1]) or kinds[2] or "chosen" in others:
         texts = {*PROMPTS, *ANSWERS, *BESIDE}
         if not (kinds[0] and kinds[1]):  # else "conversation" may number them, as in a run
             texts |= {*DIALOGUES}

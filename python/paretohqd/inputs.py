@@ -213,7 +213,8 @@ def _is_column_of_table(array: NDArray[Any]) -> bool:
 
 def no_score(name: str | int, dtype: object) -> ValueError:
     """What to say of a column whose type is not that of a score."""
-    return ValueError(f"column {name!r} has dtype {dtype}, which is no score; {_advice(dtype)}")
+    told = "Struct" if isinstance(dtype, pl.Struct) else dtype  # with its fields it may be a page
+    return ValueError(f"column {name!r} has dtype {told}, which is no score; {_advice(dtype)}")
 
 
 def _advice(dtype: object) -> str:
@@ -223,7 +224,14 @@ def _advice(dtype: object) -> str:
             "2), or write a column for each score"
         )
     if isinstance(dtype, pl.Struct):
-        return f"write a column for each of its fields ({', '.join(dict(dtype))})"
+        fields = list(dict(dtype))
+        if fields and all(each.isdecimal() for each in fields):
+            return (
+                "its fields are numbered, as in what pandas' to_json writes: write it with "
+                "orient='records', lines=True"
+            )
+        more = ", ..." if len(fields) > 8 else ""
+        return f"write a column for each of its fields ({', '.join(fields[:8])}{more})"
     if dtype == pl.Boolean or str(dtype) == "bool":
         return "write it as 0 and 1"
     if isinstance(dtype, pl.DataType) and dtype.is_temporal():

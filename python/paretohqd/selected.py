@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.columns import column
 from paretohqd.copies import repeated
 from paretohqd.metrics import selection_overlap
 from paretohqd.notebooks import html_table, numbered
@@ -160,7 +161,7 @@ class Selection:
             f"layers     {len(sizes)} in the pool, with {shown} rows",
         ]
         if self.by is not None:
-            groups = self.rows.select(self.by).n_unique()
+            groups = self.rows.select(map(column, self.by)).n_unique()
             lines.append(f"groups     {groups:,} of {', '.join(self.by)}, each with its own layers")
         for (name, direction), worst, best in zip(
             self.objectives.items(), self.r_min, self.r_max, strict=True

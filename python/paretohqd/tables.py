@@ -20,7 +20,13 @@ from paretohqd.counting import RowCounter
 from paretohqd.files import read_frame
 from paretohqd.reading.formats import kind_of
 from paretohqd.sources import Source
-from paretohqd.writing import check_columns, check_output, for_json, write_frame
+from paretohqd.writing import (
+    check_columns,
+    check_output,
+    for_json,
+    refuse_overwriting,
+    write_frame,
+)
 
 STREAM = Path("-")
 """Standard input or output, as JSON lines."""
@@ -154,12 +160,10 @@ def _opened(parsed: argparse.Namespace) -> Source:
         source = Source(_from_stdin(), pattern="standard input")
     else:
         source = Source.of(parsed.input)
-    for file in source.files:
-        if parsed.output is not None and parsed.output.exists() and parsed.output.samefile(file):
-            raise ValueError(f"{parsed.output}: the input would be overwritten: name another file")
     if parsed.output == STREAM:
         check_columns(source.schema, ".jsonl", "standard output")
     elif parsed.output is not None:
+        refuse_overwriting(parsed.output, source.files)
         check_output(parsed.output, source.schema)
     return source
 

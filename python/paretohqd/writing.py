@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import polars as pl
 
+from paretohqd.reading.finding import local_path
 from paretohqd.reading.formats import WRITTEN
 
 EXACT_DIGITS = 15
@@ -67,7 +68,7 @@ def check_target(path: Path) -> Path:
     Raises:
         OSError: no such folder, one that may not be written, or no ordinary file.
     """
-    given = path.expanduser()
+    given = Path(local_path(path))
     target = Path(os.path.realpath(given))
     if target.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, not a file")
@@ -79,6 +80,13 @@ def check_target(path: Path) -> Path:
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise PermissionError(f"{path}: the folder {target.parent} may not be written")
     return target
+
+
+def refuse_overwriting(path: Path, files: Iterable[str | Path]) -> None:
+    """Raise a ValueError if a file that is read would be replaced by one that is written."""
+    target = check_target(path)
+    if target.exists() and any(target.samefile(local_path(file)) for file in files):
+        raise ValueError(f"{path}: the input would be overwritten: name another file")
 
 
 def check_output(path: Path, schema: Mapping[str, pl.DataType] | None = None) -> None:
@@ -159,12 +167,15 @@ def for_json(frame: pl.DataFrame | pl.LazyFrame, path: Path | str) -> pl.LazyFra
 
     def numbers(batch: pl.DataFrame) -> pl.DataFrame:
         for name in odd:
-            column = batch.get_column(name)
+            # Under no name: Polars takes some names for patterns, in methods of a Series too.
+            column = batch.get_column(name).rename("")
             for values in _leaves(column):
                 # Batches of a LazyFrame come in any order, and a list's values are no rows.
                 rows = values is column and isinstance(frame, pl.DataFrame)
                 _check_numbers(values, name, path, rows=rows)
-        return batch.with_columns(batch.get_column(name).cast(kept[name]) for name in odd)
+        return batch.with_columns(
+            batch.get_column(name).rename("").cast(kept[name]).rename(name) for name in odd
+        )
 
     if isinstance(frame, pl.DataFrame):
         return numbers(frame).lazy()

@@ -211,3 +211,22 @@ def test_targets_are_checked_before_the_work(fails, tmp_path, monkeypatch, optio
     command = ["select", tmp_path / "in.parquet", "--objectives", "help,harm", "--explain"]
     assert message in fails(*command, option, tmp_path / file)
     assert sorted(os.listdir(tmp_path)) == ["folder.svg", "in.parquet"]
+
+
+@pytest.mark.parametrize("command", ["select", "layers"])
+def test_the_input_is_not_overwritten_by_a_name_with_a_tilde(fails, answers, monkeypatch, command):
+    monkeypatch.setenv("HOME", str(answers.parent))
+    before = answers.read_bytes()
+    said = fails(command, "~/answers.parquet", "--objectives", "help,harm",
+                 "--output=~/answers.parquet")  # fmt: skip
+    assert "the input would be overwritten" in said
+    assert answers.read_bytes() == before
+
+
+def test_a_score_without_a_value_streams_to_a_row_without_a_layer(run, tmp_path):
+    (tmp_path / "x.csv").write_text("help,safe\n1,0\nNA,2\n0.5,0.5\n")
+    out = tmp_path / "out.csv"
+    options = ["--objectives", "help,safe", "--nan", "drop", "-o", out]
+    code, _, error = run("layers", tmp_path / "x.csv", *options)
+    assert (code, error) == (0, "")
+    assert read_frame(out)["layer"].to_list() == [0, None, 0]

@@ -226,7 +226,7 @@ def _typed(block: pa.Table, schema: pl.Schema) -> pl.DataFrame:
         return pl.DataFrame(schema=schema)
     # A column without a value in a whole block may have lost its type there.
     nulls = [name for name, kind in frame.schema.items() if kind == pl.Null]
-    frame = frame.with_columns(pl.col(name).cast(schema.get(name, pl.Null)) for name in nulls)
+    frame = frame.with_columns(column(name).cast(schema.get(name, pl.Null)) for name in nulls)
     for name in dict.fromkeys([*frame.columns, *schema]):
         here, first = frame.schema.get(name, "missing"), schema.get(name, "missing")
         if here != first:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.batches import compacted
-from paretohqd.columns import Named, Scores, refuse_taken
+from paretohqd.columns import Named, Scores, in_order, refuse_taken
 from paretohqd.notebooks import html_table, numbered
 from paretohqd.objectives import Objectives, optional_count
 from paretohqd.pareto import pareto_layers
@@ -79,7 +78,7 @@ class FirstLayers:
         if nan not in ("raise", "drop"):
             raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
         # What the caller does to a list or mapping later is no concern of this state.
-        self.objectives = copy.copy(objectives)
+        self.objectives = objectives if isinstance(objectives, str) else in_order(objectives)
         self.at_least = optional_count("at_least", at_least)
         self.limit = optional_count("upto", upto)
         """Layers that are kept, if that is known yet."""
@@ -322,9 +321,7 @@ class FirstLayers:
             raise ValueError(f"{path}: expected a name that ends in .parquet")
         state = {
             "version": 1,
-            "objectives": self.objectives
-            if isinstance(self.objectives, Mapping | str)
-            else list(self.objectives),
+            "objectives": self.objectives,
             "limit": self.limit,
             "floor": self.floor,
             "at_least": self.at_least,

@@ -134,6 +134,11 @@ class Pool:
         with np.errstate(over="ignore"):
             spans = r_max - r_min
         for name, span in zip(self.names, spans, strict=True):
+            if span == 0 and self.copies and len(self.row) + self.copies == self.usable:
+                raise ValueError(
+                    f"column {name!r} has one value in all rows that are no copies, so nothing can "
+                    "be traded for it: keep copies, or leave it out of the objectives"
+                )
             if span == 0:
                 raise ValueError(
                     f"column {name!r} has one value in the whole pool, so a ray may have no "

@@ -50,7 +50,6 @@ class Stop:
         self,
         layer: Layer,
         columns: Sequence[NDArray[Any]],
-        best: NDArray[np.float64],
         keys: Keys | None,
         copies: Keys | None,
     ) -> int | None:
@@ -59,7 +58,6 @@ class Stop:
         Args:
             layer: The layer of each row in them.
             columns: Its scores, an array per objective, larger is better.
-            best: (M,) the best of each objective over all rows.
             keys: Its value of `distinct`.
             copies: Its text, where copies do not count.
         """
@@ -77,11 +75,12 @@ class Stop:
                 if len(first) < self.different:
                     return None
                 needed.append(first[self.different - 1])
-            for column, high in zip(columns, best, strict=True):
-                below = column[rows] < high
-                if not below.any():
+            for column in columns:
+                # Not by the best of all rows, which a copy that is left out may have.
+                others = column[rows] != column[rows[0]]
+                if not others.any():
                     return None
-                needed.append(below.argmax())
+                needed.append(others.argmax())
         return int(layer[rows[max(needed)]])
 
 
@@ -105,7 +104,6 @@ def pool_in_memory(frame: pl.DataFrame, scores: Scores, stop: Stop) -> Pool:
         last = stop.last(
             layer[inside],
             [column[inside] for column in points.columns],
-            points.best(),
             None if keys is None else keys[inside],
             copies,
         )
@@ -164,7 +162,6 @@ def last_layer(state: FirstLayers, scores: Scores, stop: Stop) -> int | None:
     return stop.last(
         kept["layer"].to_numpy(),
         Objectives.of(kept.select(scores.expressions), maximize=scores.larger).columns,
-        np.zeros(len(scores.names)) if state.high is None else state.high,
         None if stop.distinct is None else key_ids(kept, [stop.distinct], "distinct"),
         copy_ids(kept, stop.copies) if stop.copies else None,
     )

@@ -230,8 +230,9 @@ def with_layers(
         layers = pl.Series(name, np.full(len(batch), -1, dtype=np.int32))
         layers.scatter(places, layer[first:last])
         if dropped is not None:
-            missing = [e.cast(pl.Float64).is_nan().fill_null(True) for e in dropped.expressions]
-            layers.scatter(batch.select(pl.any_horizontal(missing).arg_true()).to_series(), None)
+            missing = pl.any_horizontal(pl.all().cast(pl.Float64).is_nan().fill_null(True))
+            found = dropped.numbers(batch).select(missing.arg_true()).collect()
+            layers.scatter(found.to_series(), None)
         yield batch.with_columns(layers)
         start += len(batch)
     if len(rows) and rows[-1] >= start:

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import csv
+import mmap
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-from paretohqd.reading.text import lines, undecodable
+from paretohqd.reading.text import lines, packing, undecodable
+
+_ODD_QUOTE = re.compile(rb'"(?:(?<=\\")|(?<=[^,;\t|"\r\n]")(?=[^,;\t|"\r\n]))')
+"""A quote after a backslash, or with something else than separators and quotes on both sides."""
 
 
+@contextmanager
+def _long_values() -> Iterator[None]:
+    """Have the csv module read values of any length."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+@_long_values()
 def refuse_head(file: str, separator: str) -> list[str]:
     """The names of the columns; none in a file without a line.
 
@@ -56,6 +73,38 @@ def refuse_head(file: str, separator: str) -> list[str]:
     return names
 
 
+@_long_values()
+def refuse_quotes(file: str, separator: str) -> None:
+    """Raise a ValueError if a quoted value holds quotes that are not doubled.
+
+    Polars drops these without a word. Spark writes them after a backslash.
+    """
+    if not _has_odd_quotes(file):
+        return
+    reader, before = csv.reader(_decoded(file), delimiter=separator, strict=True), 0
+    try:
+        for _ in reader:
+            before = reader.line_num
+    except csv.Error as error:
+        if "expected after" in str(error):  # Of what else is wrong Polars says so.
+            raise ValueError(
+                f"{file}: cannot be read: the record that begins in line {before + 1} has a quoted "
+                'value with a quote in it: write that twice (""), of Spark by .option("escape", '
+                "'\"'), or write Parquet"
+            ) from error
+
+
+def _has_odd_quotes(file: str) -> bool:
+    if packing(file):
+        return any(map(_ODD_QUOTE.search, lines(file)))
+    with (
+        open(file, "rb") as opened,
+        mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text,
+    ):
+        return _ODD_QUOTE.search(text) is not None
+
+
+@_long_values()
 def whats_wrong(file: str, separator: str) -> str:
     """What is wrong with a file that Polars cannot read, with its line; "" if nothing is found."""
     if broken := undecodable(file, lines(file)):

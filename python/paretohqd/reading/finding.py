@@ -63,6 +63,16 @@ def find_files(pattern: str) -> list[str]:
     raise ValueError(f"{pattern}: no such file")
 
 
+def refuse_twice(files: list[str]) -> None:
+    """Raise a ValueError if a file is named twice: all its rows would be copies."""
+    seen: set[str] = set()
+    for file in files:
+        place = os.path.abspath(file)
+        if place in seen:
+            raise ValueError(f"{file}: is named twice among the files: name it once")
+        seen.add(place)
+
+
 def _inside(folder: str) -> list[str]:
     """The files of rows below a folder."""
     found = sorted(_walk(os.path.normpath(folder)))

@@ -90,7 +90,7 @@ def _of_columns(data: Mapping[Any, Any]) -> pl.DataFrame:
         # Of a plain list Polars takes the first number's type: [1, 0.5] would be refused.
         return pl.DataFrame(
             {
-                name: np.asarray(each, float) if _floats(each) else each
+                name: pl.Series(each, dtype=pl.Float64, strict=False) if _floats(each) else each
                 for name, each in data.items()
             }
         )
@@ -101,8 +101,9 @@ def _of_columns(data: Mapping[Any, Any]) -> pl.DataFrame:
 
 
 def _floats(values: object) -> bool:
-    """Whether these are plain numbers, and some of them floats, some not."""
-    return isinstance(values, list) and {type(each) for each in values} == {int, float}
+    """Whether these are plain numbers, perhaps with None, and some of them floats, some not."""
+    kinds = {type(each) for each in values} if isinstance(values, list) else set()
+    return kinds - {type(None)} == {int, float}
 
 
 def _made(make: Callable[[], Any], what: str) -> pl.DataFrame:

@@ -179,7 +179,11 @@ def _records(file: str, number: int, text: bytes) -> tuple[list[str], list[Recor
 
 def _reason(error: ValueError, text: bytes) -> str:
     """What is wrong with a text that is no JSON, and what to do."""
-    said = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+    said = ""
+    if isinstance(error, json.JSONDecodeError):
+        # Of one line the caller knows the number.
+        line = f"line {error.lineno}, " if error.lineno > 1 else ""
+        said = f"{error.msg} at {line}column {error.colno}"
     said = said or first_line(error)
     stripped = text.strip()
     if stripped in (b"{", b"[", b"{}"):

@@ -16,6 +16,7 @@ from paretohqd.reading.finding import (
     hive_keys,
     is_remote,
     local_path,
+    refuse_twice,
 )
 from paretohqd.reading.formats import ARROW, JSON, PARQUET, kind_of
 from paretohqd.reading.parts import (
@@ -77,6 +78,7 @@ def open_files(given: Sequence[str]) -> Opened:
         return _open_remote(pattern)
     patterns = [local_path(each) for each in given]
     files = [file for each in patterns for file in _of_one_kind(each, find_files(each))]
+    refuse_twice(files)
     keys = hive_keys(patterns, files)
     parts = _looked_at(files)
     if not parts:

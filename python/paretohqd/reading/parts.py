@@ -17,6 +17,9 @@ from paretohqd.reading.text import first_line
 
 Schema = Mapping[str, pl.DataType]
 
+_OF_TEXT = (pl.String, pl.Float64, pl.Int64, pl.Int128, pl.Boolean)
+"""The types that values of text may be found to have."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -49,8 +52,10 @@ class Part:
                 return None
             if kind is JSON:
                 return cls._of_json(file)
-            if kind.separator and not delimited.refuse_head(file, kind.separator):
-                return None
+            if kind.separator:
+                if not delimited.refuse_head(file, kind.separator):
+                    return None
+                delimited.refuse_quotes(file, kind.separator)
             return cls(file, kind, file_schema(file, kind))
         except (pl.exceptions.PolarsError, OSError, EOFError) as error:
             raise cannot_be_read(file, error) from error
@@ -102,7 +107,7 @@ def scan_run(run: list[Part], schema: Schema) -> pl.LazyFrame:
         return aligned(pl.scan_ipc(files, glob=False), part.schema, schema)
     # Text is parsed as what it is to be: "01" beside "a" stays "01".
     parsed = {
-        name: schema[name] if schema[name] in (pl.String, pl.Float64, pl.Int64) else dtype
+        name: schema[name] if schema.get(name) in _OF_TEXT else dtype
         for name, dtype in part.schema.items()
     }
     scan = pl.scan_csv(files, glob=False, separator=part.kind.separator, schema=parsed)
@@ -135,6 +140,11 @@ def file_schema(file: str, kind: Kind) -> pl.Schema:
     return scan.collect_schema()
 
 
+def _begins(file: str, mark: bytes) -> bool:
+    with open(file, "rb") as opened:
+        return opened.read(len(mark)) == mark
+
+
 def cannot_be_read(file: str, error: BaseException) -> ValueError:
     """What to say of a file that Polars or the system cannot read: in which line, if it is text."""
     kind = kind_of(file)
@@ -143,6 +153,11 @@ def cannot_be_read(file: str, error: BaseException) -> ValueError:
             return ValueError(reason)
         if kind is JSON:
             jsonlines.schema_of_lines(file)
+        if kind is ARROW and not _begins(file, b"ARROW1"):
+            return ValueError(
+                f"{file}: cannot be read: it is no Arrow file, but perhaps a stream of Arrow's, as "
+                "datasets' save_to_disk writes: pass datasets.load_from_disk(...), or write Parquet"
+            )
     except ValueError as found:
         return found
     except (pl.exceptions.PolarsError, OSError, EOFError):
