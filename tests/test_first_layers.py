@@ -236,3 +236,11 @@ def test_a_list_of_objectives_that_changes_later_changes_nothing():
     state = FirstLayers(names, upto=1)
     names.append("c")
     assert state.add(pl.DataFrame({"a": [1.0], "b": [1.0]})).rows == 1
+
+
+def test_a_folder_is_no_saved_state(tmp_path):
+    state = pq.FirstLayers(["a", "b"], upto=1).add({"a": [1.0, 0.0], "b": [0.0, 1.0]})
+    for name in ("x", "y"):
+        state.save(tmp_path / f"{name}.parquet")
+    with pytest.raises(ValueError, match=r"expected the one file that save\(\) wrote"):
+        pq.FirstLayers.load(tmp_path)

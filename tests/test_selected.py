@@ -328,3 +328,11 @@ def test_the_groups_of_a_column_that_looks_like_a_pattern_are_counted():
     frame = FRAME.rename({"prompt": "^g.*$"}).with_columns(gx=pl.int_range(pl.len()))
     told = pq.choose(frame, ["help", "harm"], 2, k=1, by="^g.*$").explain()
     assert f"{frame['^g.*$'].n_unique()} of ^g.*$, each with its own layers" in told
+
+
+def test_numbers_of_preferences_of_any_kind():
+    chosen = pq.choose(FRAME, ["help", "harm"], 3, k=2)
+    assert chosen.of(np.int64(1)).equals(chosen.of(1))
+    for wrong in (True, 1.0, np.float64(1), "1"):
+        with pytest.raises(ValueError, match="preference: expected 0 to 2"):
+            chosen.of(wrong)

@@ -182,3 +182,11 @@ def test_names_that_look_like_patterns_in_json(tmp_path):
     for given in (frame, frame.lazy()):
         write_frame(given, tmp_path / "x.jsonl")
         assert pl.read_ndjson(tmp_path / "x.jsonl").equals(frame)
+
+
+def test_a_semicolon_in_a_list_of_texts_is_refused_in_csv(tmp_path):
+    frame = pl.DataFrame({"tags": [["a", "b"], ["c;d"], None]})
+    for given in (frame, frame.lazy()):
+        with pytest.raises(ValueError, match="column 'tags': its lists are written with semicolo"):
+            write_frame(given, tmp_path / "x.csv")
+    assert os.listdir(tmp_path) == []

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 
+from paretohqd.notebooks import numbered
 from paretohqd.pools.pool import Floats, Nearest, Pool
 
 
@@ -32,9 +33,11 @@ def warn_of_the_same_rows(
     elif len(first) == len(pool.row):
         why = "they are the whole pool: lower k, or take more layers (upto, at_least)"
     elif best[first].all():
+        held = int(best.sum())
         why = (
-            f"{int(best.sum())} rows hold the best value in all objectives: use finer scores, a k "
-            "above that number, or leave rows out (duplicates='drop', distinct)"
+            f"{numbered(held, 'row')} {'holds' if held == 1 else 'hold'} the best value in all "
+            "objectives: use finer scores, a k above that number, or leave rows out "
+            "(duplicates='drop', distinct)"
         )
     else:
         why = (

@@ -212,7 +212,8 @@ class Selection:
         """
         names: Sequence[Any] = self.names or ()
         number: Any = names.index(preference) if preference in names else preference
-        if type(number) is not int or not 0 <= number < len(self.weights):
+        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+        if not whole or not 0 <= number < len(self.weights):
             told = f" or one of {', '.join(names)}" if names else ""
             raise ValueError(
                 f"preference: expected 0 to {len(self.weights) - 1}{told}, got {preference!r}"

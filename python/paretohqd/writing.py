@@ -145,7 +145,7 @@ def write_frame(
             if ending == ".parquet":
                 query.sink_parquet(file, metadata=metadata)
             elif ending == ".csv":
-                _for_csv(query).sink_csv(file)
+                _for_csv(query, path).sink_csv(file)
             else:
                 for_json(frame, path).sink_ndjson(file)
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -198,8 +198,12 @@ def _check_numbers(values: pl.Series, name: str, path: Path | str, *, rows: bool
         )
 
 
-def _for_csv(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Lists of plain values as text; what is null in a list is nothing between two semicolons."""
+def _for_csv(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    """Lists of plain values as text; what is null in a list is nothing between two semicolons.
+
+    Raises:
+        ValueError: when it is collected, a text in a list that holds a semicolon.
+    """
     schema = frame.collect_schema()
     lists = [name for name, dtype in schema.items() if isinstance(dtype, pl.List | pl.Array)]
 
@@ -207,6 +211,12 @@ def _for_csv(frame: pl.LazyFrame) -> pl.LazyFrame:
         # Under no name: Polars takes some names for patterns, in methods of a Series too.
         columns = [batch.get_column(n).rename("").cast(pl.List(pl.String)) for n in lists]
         filled = [each.list.eval(pl.element().fill_null("")) for each in columns]
+        for name, each in zip(lists, columns, strict=True):
+            if each.explode().str.contains(";", literal=True).any():
+                raise ValueError(
+                    f"{path}: CSV cannot hold column {name!r}: its lists are written with "
+                    "semicolons, and a text in one holds a semicolon: write Parquet or JSONL"
+                )
         return batch.with_columns(
             each.list.join(";").rename(name) for name, each in zip(lists, filled, strict=True)
         )

@@ -194,7 +194,11 @@ def _shown(selection: Chosen, preferences: Sequence[int | str] | None) -> list[i
     if preferences is None:
         return list(range(total))
     shown = [names.index(p) if isinstance(p, str) and p in names else p for p in preferences]
-    wrong = [p for p in shown if not isinstance(p, int) or not 0 <= p < total]
+    wrong = [
+        p
+        for p in shown
+        if not isinstance(p, int | np.integer) or isinstance(p, bool) or not 0 <= p < total
+    ]
     if wrong or not shown or len(set(shown)) < len(shown):
         told = f" or names ({', '.join(names)})" if names else ""
         raise ValueError(

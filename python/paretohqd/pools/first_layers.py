@@ -343,6 +343,8 @@ class FirstLayers:
         """
         source = Source.of(path)
         with source.reading():
+            if len(source.files) != 1:
+                raise ValueError(f"{path}: expected the one file that save() wrote")
             (file,) = source.files
             with open(file, "rb") as opened:
                 state: Any = pl.read_parquet_metadata(opened).get(KEY)
