@@ -13,7 +13,7 @@ help:  ## list the targets
 demo: $(VENV)/demo  ## set up and run the quickstart: about 10 minutes on two idle cores
 	$(BIN)/paretohqd run examples/quickstart.yaml
 
-compare: $(VENV)/demo  ## six methods side by side with the same tokens: 22 to 28 minutes on two idle cores
+compare: $(VENV)/demo  ## six methods side by side with the same tokens: 22 to 30 minutes on two idle cores
 	$(BIN)/paretohqd compare examples/compare.yaml
 
 test: $(VENV)/dev  ## set up and run all tests
