@@ -97,3 +97,17 @@ def test_a_constant_score_is_refused_wherever_rows_come_from():
     for data in (frame, frame.lazy()):
         with pytest.raises(ValueError, match=r"'correct' is constant .4 in all 50 rows"):
             pq.select(data, OBJECTIVES, k=2)
+
+
+def test_the_warning_names_the_callers_own_line():
+    frame = pl.DataFrame({"a": [4, 4, 0], "b": [4, 4, 1]})
+    state = pq.FirstLayers(["a", "b"], upto=2).add(frame)
+    for call in (
+        lambda: pq.select(frame, ["a", "b"], 3, k=2),
+        lambda: pq.choose(frame.lazy(), ["a", "b"], 3, k=2),
+        lambda: frame.pareto.select(["a", "b"], 3, k=2),
+        lambda: pq.choose_from(state, 3, k=2),
+    ):
+        with pytest.warns(pq.SameRowsWarning) as found:
+            call()
+        assert {each.filename for each in found} == {__file__}

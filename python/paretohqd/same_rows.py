@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -48,5 +49,13 @@ def warn_of_the_same_rows(
     warnings.warn(
         f"all {len(weights)} preferences get the same {rows}: {why}",
         SameRowsWarning,
-        stacklevel=5,
+        stacklevel=_level(),
     )
+
+
+def _level() -> int:
+    """How far up the caller's own code is, seen from the function that warns."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_globals.get("__name__", "").startswith("paretohqd.") and frame.f_back:
+        frame, level = frame.f_back, level + 1
+    return level
