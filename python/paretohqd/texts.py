@@ -97,6 +97,7 @@ def _without_ends(prompts: pl.Series) -> pl.Series:
 
     The prompt of a whole dialogue has none either: both are the template's to write.
     """
+    prompts = prompts.rename("")  # Polars takes some names for patterns, in methods of a Series too
     cut = prompts.str.contains(r"(?s)^\s*Human:.*\n\nAssistant:\s*$").fill_null(False)
     if not cut.any():
         return prompts
