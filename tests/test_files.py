@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from paretohqd.files import ENDINGS, read_frame
+from paretohqd.files import read_frame
+from paretohqd.reading.formats import WRITTEN as ENDINGS
 from paretohqd.writing import check_output, write_frame
 
 FRAME = pl.DataFrame(

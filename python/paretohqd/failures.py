@@ -14,6 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.stages import versions
+from paretohqd.writing import write_text
 
 PLAIN = (ValueError, ImportError, pl.exceptions.PolarsError)
 """Errors whose text says what they are; others are named by their kind."""
@@ -70,7 +71,7 @@ def recorded(folder: Path) -> Iterator[None]:
     except BaseException as error:  # a panic of Rust's is no Exception
         if (file.parent / "run.json").is_file():
             with contextlib.suppress(OSError):
-                file.write_text(described(error), encoding="utf-8")
+                write_text(file, described(error))
                 error.add_note(f"more in {file}")
         raise
     else:

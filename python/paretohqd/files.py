@@ -8,11 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.reading.finding import local_path
-from paretohqd.reading.formats import WRITTEN, kind_of
+from paretohqd.reading.formats import kind_of
 from paretohqd.reading.opening import blamed, open_files
-
-ENDINGS = WRITTEN
-"""Endings of the files that are written."""
 
 
 def read_frame(path: Path) -> pl.DataFrame:

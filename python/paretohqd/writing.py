@@ -13,6 +13,7 @@ import polars as pl
 
 from paretohqd.reading.finding import local_path
 from paretohqd.reading.formats import WRITTEN
+from paretohqd.reading.text import first_line
 
 EXACT_DIGITS = 15
 """Significant digits that a double, and so a JSON number, always keeps."""
@@ -150,7 +151,7 @@ def write_frame(
                 for_json(frame, path).sink_ndjson(file)
     except (pl.exceptions.PolarsError, OSError) as error:
         # Polars reports a full disk as an error of its own or of the system, by format.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise OSError(f"{path}: cannot be written: {reason}") from error
 
 
