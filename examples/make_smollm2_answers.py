@@ -17,8 +17,9 @@ import polars as pl
 import torch
 from chitchat_dataset import Dataset
 
-from paretohqd import config, models
+from paretohqd import models
 from paretohqd.generation import generate, trim_unfinished
+from paretohqd.model_spec import Model
 from paretohqd.progress import Screen
 
 PROMPTS, SAMPLES, SEED = 2_000, 4, 0
@@ -54,7 +55,7 @@ def main() -> None:
     arguments = parser.parse_args()
     prompts = choose_prompts()
     model, tokenizer = models.load_base(
-        config.Model(), device="cpu", dtype=getattr(torch, arguments.dtype)
+        Model(), device="cpu", dtype=getattr(torch, arguments.dtype)
     )
     with Screen().bar("sample answers") as progress:
         answers = generate(

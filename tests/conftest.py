@@ -17,6 +17,7 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from paretohqd.model_spec import Model
 from small_run import write_data
 from tiny import sentences, tiny_causal, tiny_classifier
 
@@ -45,10 +46,10 @@ def load(causal: Path) -> Callable[..., tuple[Any, Any]]:
     """Loads a fresh tiny model in float32 and its tokenizer, with another template if given."""
     import torch
 
-    from paretohqd import config, models
+    from paretohqd import models
 
     def one(template: str | None = None) -> tuple[Any, Any]:
-        spec = config.Model(name=str(causal), chat_template=template)
+        spec = Model(name=str(causal), chat_template=template)
         return models.load_base(spec, device="cpu", dtype=torch.float32)
 
     return one

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from paretohqd import models
 from paretohqd.adapters import put_adapter
-from paretohqd.config import Model
 from paretohqd.generation import load_adapter
 from paretohqd.mixing import load_mixture
+from paretohqd.model_spec import Model
 
 IDS = torch.arange(3, 83).reshape(1, 80)
 DTYPES = [torch.float32, torch.bfloat16]

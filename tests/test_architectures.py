@@ -17,9 +17,9 @@ from transformers import GenerationConfig
 
 from architectures import SETTINGS, configuration, save_model
 from paretohqd import decoding, generation, models
-from paretohqd.config import Model
 from paretohqd.generation import encode_prompts, generate
 from paretohqd.likelihood import likelihood
+from paretohqd.model_spec import Model
 from tiny import tiny_classifier, tiny_tokenizer
 
 PROMPTS = ["I like good tea in the evening", "you", "we found the old house today. What else?"]

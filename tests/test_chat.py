@@ -20,8 +20,8 @@ from trl import SFTTrainer
 import small_run
 from counted_rewards import vowels
 from paretohqd import chat, control_tokens, generation, models, pipeline, templates, training
-from paretohqd.config import Model
 from paretohqd.likelihood import encode_answers
+from paretohqd.model_spec import Model
 from paretohqd.progress import Screen
 from paretohqd.session import Session
 from paretohqd.trainers import pairwise, reinforcement

@@ -13,6 +13,7 @@ import yaml
 
 from paretohqd import config, evaluation, generation, metrics, selection, training
 from paretohqd.config import Config, load_config
+from paretohqd.model_spec import Model
 from paretohqd.strict import from_mapping, read_yaml, to_mapping
 
 EXAMPLES = sorted(
@@ -22,7 +23,7 @@ EXAMPLES = sorted(
 )
 SECTIONS = {
     "data": config.Data,
-    "model": config.Model,
+    "model": Model,
     "selection": config.Selection,
     "generation": config.Generation,
     "evaluation": config.Evaluation,

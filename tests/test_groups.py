@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import oracle
 from paretohqd import pareto_layers
-from paretohqd.pareto import group_ids
+from paretohqd.groups import group_ids
 
 
 def apart(points, keys, **stop):

@@ -20,6 +20,7 @@ from paretohqd.generation import load_adapter
 from paretohqd.likelihood import likelihood
 from paretohqd.methods.bench import Bench, Tokens
 from paretohqd.methods.ham import ham
+from paretohqd.model_spec import Model
 from paretohqd.models import Machine
 from paretohqd.trainers.ham_training import fit_jointly
 from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values
@@ -154,11 +155,9 @@ def values_of(base: Any, folder: Path, rows: pl.DataFrame, count: int) -> np.nda
 @pytest.fixture
 def again(causal: Path) -> Callable[[], Any]:
     """Another fresh model, as training needs one of its own."""
-    from paretohqd import config, models
+    from paretohqd import models
 
-    return lambda: models.load_base(
-        config.Model(name=str(causal)), device="cpu", dtype=torch.float32
-    )
+    return lambda: models.load_base(Model(name=str(causal)), device="cpu", dtype=torch.float32)
 
 
 def test_all_adapters_move_each_its_own_way(

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import oracle
-from paretohqd.pareto import group_ids, pareto_front, pareto_layers
+from paretohqd.groups import group_ids
+from paretohqd.pareto import pareto_front, pareto_layers
 
 few_values = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, 1e300, np.inf])
 many_values = st.floats(allow_nan=False, width=32)

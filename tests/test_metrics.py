@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd import metrics
+from paretohqd import metrics, overlap, statistics
 
 
 def test_examples_in_docstrings():
@@ -147,43 +147,43 @@ def test_echo_is_more_than_the_threshold():
 def test_selection_overlap_is_jaccard_in_order_of_preference():
     frame = pl.DataFrame({"preference": [2, 2, 0, 0, 0, 1], "row": [1, 2, 2, 3, 3, 9]})
     expected = [[1, 0, 1 / 3], [0, 1, 0], [1 / 3, 0, 1]]
-    np.testing.assert_allclose(metrics.selection_overlap(frame), expected)
-    assert metrics.selection_overlap(frame.clear()).shape == (0, 0)
+    np.testing.assert_allclose(overlap.selection_overlap(frame), expected)
+    assert overlap.selection_overlap(frame.clear()).shape == (0, 0)
     with pytest.raises(ValueError, match="row"):
-        metrics.selection_overlap(frame.drop("row"))
+        overlap.selection_overlap(frame.drop("row"))
 
 
 def test_rank_correlation_against_a_worked_example_with_ties():
     # ranks 1, 2.5, 2.5, 4 and 2, 1, 3, 4: products 3, squares 4.5 and 5
-    assert metrics.rank_correlation([1, 2, 2, 3], [20, 10, 30, 40]) == pytest.approx(
+    assert statistics.rank_correlation([1, 2, 2, 3], [20, 10, 30, 40]) == pytest.approx(
         3 / math.sqrt(4.5 * 5)
     )
-    assert metrics.rank_correlation([1, 2, 3], [9, 4, 1]) == -1
-    assert metrics.rank_correlation([0, 1, np.inf], [1, 2, 3]) == 1
-    assert math.isnan(metrics.rank_correlation([1], [2]))
-    assert math.isnan(metrics.rank_correlation([1, 2, 3], [5, 5, 5]))
+    assert statistics.rank_correlation([1, 2, 3], [9, 4, 1]) == -1
+    assert statistics.rank_correlation([0, 1, np.inf], [1, 2, 3]) == 1
+    assert math.isnan(statistics.rank_correlation([1], [2]))
+    assert math.isnan(statistics.rank_correlation([1, 2, 3], [5, 5, 5]))
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.integers(-5, 5)), min_size=2, max_size=30))
 def test_rank_correlation_sees_only_the_order(pairs):
     a, b = np.array(pairs, dtype=float).T
-    value = metrics.rank_correlation(a, b)
-    np.testing.assert_equal(metrics.rank_correlation(np.exp(a), b), value)
-    np.testing.assert_allclose(metrics.rank_correlation(b, -a), -value, atol=1e-12)
+    value = statistics.rank_correlation(a, b)
+    np.testing.assert_equal(statistics.rank_correlation(np.exp(a), b), value)
+    np.testing.assert_allclose(statistics.rank_correlation(b, -a), -value, atol=1e-12)
 
 
 def test_rank_correlation_refuses_what_it_cannot_rank():
     with pytest.raises(ValueError, match="b has 1 NaN, the first at 1"):
-        metrics.rank_correlation([1, 2], [1, np.nan])
+        statistics.rank_correlation([1, 2], [1, np.nan])
     with pytest.raises(ValueError, match="one length"):
-        metrics.rank_correlation([1, 2], [1, 2, 3])
+        statistics.rank_correlation([1, 2], [1, 2, 3])
 
 
 def test_sparsity_sums_squared_gaps_over_objectives():
     # objective 1: gaps 1, 2; objective 2: gaps 3, 1; whatever the order of the points
     front = [[3.0, 0.0], [0.0, 4.0], [1.0, 3.0]]
-    assert metrics.sparsity(front) == pytest.approx((1 + 4 + 9 + 1) / 2)
-    assert metrics.sparsity([[1.0, 2.0]]) == 0
+    assert statistics.sparsity(front) == pytest.approx((1 + 4 + 9 + 1) / 2)
+    assert statistics.sparsity([[1.0, 2.0]]) == 0
     for wrong in ([], [1.0, 2.0], [[1.0, np.nan]]):
         with pytest.raises(ValueError, match="finite"):
-            metrics.sparsity(wrong)
+            statistics.sparsity(wrong)

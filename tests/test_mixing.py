@@ -8,8 +8,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from paretohqd import models
-from paretohqd.config import Model
 from paretohqd.mixing import load_mixture
+from paretohqd.model_spec import Model
 
 IDS = torch.arange(40).reshape(2, 20)
 

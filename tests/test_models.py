@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from paretohqd import embedded, models
-from paretohqd.config import Model
 from paretohqd.generation import generate
+from paretohqd.model_spec import Model
 
 
 def load(name: Path | str, **more: Any) -> tuple[Any, Any]:

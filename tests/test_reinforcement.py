@@ -15,8 +15,8 @@ from trl import GRPOTrainer
 from counted_rewards import Counts, brief, vowels
 from paretohqd import models
 from paretohqd.chat import encode_prompts
-from paretohqd.config import Model
 from paretohqd.generation import generate, load_adapter
+from paretohqd.model_spec import Model
 from paretohqd.models import Machine
 from paretohqd.trainers import reinforcement
 from paretohqd.trainers.budget import Budget

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paretohqd import classifier, embedded, scoring
+from paretohqd import classifier, embedded_scorers, scoring
 from paretohqd.scoring import ClassifierReward, make_reward, score
 from tiny import sentences, tiny_causal, tiny_classifier
 
@@ -279,7 +279,7 @@ def test_score_adds_float64_columns_in_order_and_reports_progress(frame):
 
 
 def test_an_empty_frame_keeps_the_schema(frame):
-    scored = score(frame.clear(), [Length(), embedded.Positivity()])
+    scored = score(frame.clear(), [Length(), embedded_scorers.Positivity()])
     assert scored.schema["length"] == scored.schema["positivity"] == pl.Float64
     assert scored.height == 0
 
@@ -331,7 +331,9 @@ def test_a_reward_model_scores_a_frame(llama):
 
 
 def test_make_reward_builds_what_the_section_says(tmp_path):
-    assert make_reward(name="a", scorer="embedded:relevance") == embedded.Relevance(name="a")
+    assert make_reward(name="a", scorer="embedded:relevance") == embedded_scorers.Relevance(
+        name="a"
+    )
     options = {"template": "{prompt}{response}", "output": 1, "revision": "v1", "max_length": 64}
     made = make_reward(name="b", model="some/model", **options)
     assert made == ClassifierReward(name="b", model="some/model", **options)

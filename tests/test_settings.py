@@ -15,6 +15,7 @@ from paretohqd import training
 from paretohqd.adapter_keys import LORA
 from paretohqd.adapter_settings import check_lora, check_modules
 from paretohqd.generation import load_adapter
+from paretohqd.model_spec import Model
 from paretohqd.setting_rules import Keys
 from paretohqd.settings import CPU, Kind, merged
 from paretohqd.trainers import ham_training, pairwise, reinforcement
@@ -245,10 +246,10 @@ def plain(tmp_path_factory: pytest.TempPathFactory, causal: Path, rows: pl.DataF
 
 
 def fitted(causal: Path, rows: pl.DataFrame, out: Path, train: dict[str, Any]) -> Path:
-    from paretohqd import config, models
+    from paretohqd import models
 
     def one() -> Any:
-        spec = config.Model(name=str(causal))
+        spec = Model(name=str(causal))
         return models.load_base(spec, device="cpu", dtype=torch.float32)
 
     # Dropout is off, or the order of random numbers would decide.

@@ -22,7 +22,7 @@ from compared import (
     standing_of,
     stood,
 )
-from paretohqd import metrics
+from paretohqd import statistics
 from paretohqd.standing.tables import cost_table, methods_table, points_table, summary_table
 from paretohqd.standing.text import render
 from paretohqd.utility import scaled, served
@@ -210,7 +210,7 @@ def test_rows_hold_what_the_answers_say(demo):
     assert row["collapse"] == pytest.approx((every["short"] | every["repetitive"]).mean())
     asked = [w[1] for w in CORNERS]
     reached = [f["harmless logit"].mean() for f in frames]
-    assert row["rank harmless logit"] == metrics.rank_correlation(asked, reached)
+    assert row["rank harmless logit"] == statistics.rank_correlation(asked, reached)
     assert row["rank_mean"] == pytest.approx(
         (row["rank harmless logit"] + row["rank relevance"]) / 2
     )
@@ -228,7 +228,7 @@ def test_sparsity_is_of_the_scaled_front():
     box = {"x": (0.0, 2.0), "y": (0.0, 4.0)}
     found = stood([run("m", list("abcd"))], answers, bounds=box)
     assert found["runs"][0]["front"] == 3
-    assert found["runs"][0]["sparsity"] == metrics.sparsity([[0, 1], [0.5, 0.5], [1, 0]])
+    assert found["runs"][0]["sparsity"] == statistics.sparsity([[0, 1], [0.5, 0.5], [1, 0]])
 
 
 def test_entropy_may_be_unknown(demo):

@@ -16,8 +16,8 @@ import yaml
 
 import small_run
 from paretohqd import answers, chat, models, templates, training
-from paretohqd.config import Model
 from paretohqd.methods.ric import ric
+from paretohqd.model_spec import Model
 from paretohqd.progress import Screen
 from paretohqd.session import Session
 from shapes import (

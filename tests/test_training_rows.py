@@ -11,8 +11,8 @@ import torch
 from trl import SFTTrainer
 
 from paretohqd import chat, models, training
-from paretohqd.config import Model
 from paretohqd.dataset import sft_dataset
+from paretohqd.model_spec import Model
 from small_fit import CPU, TRAIN, Load, fit
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from paretohqd.loading import LIBRARIES, kept, quiet
+from paretohqd.loading import LIBRARIES, WARNINGS, kept, quiet
 from paretohqd.same_rows import SameRowsWarning
-from paretohqd.stages import WARNINGS, Run
+from paretohqd.stages import Run
 from small_fit import Load, fit
 from small_run import do, settings
 

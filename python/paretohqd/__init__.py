@@ -10,7 +10,7 @@ from importlib.metadata import version as _version
 
 from paretohqd import namespace as _namespace  # noqa: F401 - registers frame.pareto
 from paretohqd.frames import layers
-from paretohqd.metrics import selection_overlap
+from paretohqd.overlap import selection_overlap
 from paretohqd.pareto import pareto_front, pareto_layers
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.rays import nearest_to_rays, preference_grid

@@ -15,8 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from paretohqd.adapter_keys import LORA
 from paretohqd.loading import quiet
-from paretohqd.setting_rules import check_judged, named
-from paretohqd.settings import defaults_of
+from paretohqd.setting_rules import check_judged, defaults_of, named
 
 LORA_DEFAULTS: dict[str, Any] = {
     "r": 64,

@@ -8,10 +8,11 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
+from paretohqd.batches import row_numbers
 from paretohqd.columns import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.copies import copy_columns
 from paretohqd.objectives import count, optional_count
-from paretohqd.pools.pool import Floats, Nearest, Pool, Rows, row_numbers
+from paretohqd.pools.pool import Floats, Nearest, Pool, Rows
 from paretohqd.pools.pooling import Stop
 from paretohqd.preferences import Directions, Preferences, preference_weights, ray_weights
 from paretohqd.same_rows import warn_of_the_same_rows

@@ -176,3 +176,8 @@ def compacted(frame: pl.DataFrame) -> pl.DataFrame:
     frame.write_ipc(held, compat_level=pl.CompatLevel.oldest())
     held.seek(0)
     return pl.read_ipc(held)
+
+
+def row_numbers(rows: NDArray[np.int64], n: int) -> pl.Series:
+    """Row numbers below n in Polars' own type for them, if it holds them."""
+    return pl.Series("row", rows, dtype=pl.UInt32 if n < 2**32 else pl.UInt64)

@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.groups import group_ids
 from paretohqd.inputs import no_score
 from paretohqd.numerals import as_number, is_text
 from paretohqd.objectives import Objectives
-from paretohqd.pareto import group_ids
 from paretohqd.reading.schemas import column as column
 
 Named = Sequence[str] | Mapping[str, str | Sequence[str]]

@@ -14,6 +14,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any, Literal, TypeVar
 
+from paretohqd.model_spec import Model
 from paretohqd.strict import from_mapping, read_yaml
 
 TAKEN = (
@@ -22,20 +23,6 @@ TAKEN = (
     "preference", "preference_name", "weights", "position", "distance", "layer", "row",
 )  # fmt: skip
 """Columns that a run makes, so that no objective can have these names."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """The base model that every adapter is trained on."""
-
-    name: str = "embedded"
-    """`embedded` (SmolLM2-135M-Instruct), a hub name, a folder or a GGUF file."""
-    revision: str | None = None
-    chat_template: str | None = None
-    """Jinja text or a file with it; needed where the tokenizer has none."""
-    date: str | None = None
-    """The day that a template writes which asks for today's, as "YYYY-MM-DD": the first day of
-    the run where it is not given, so that a run reads the same text on every day."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import metrics
+from paretohqd import metrics, statistics
 from paretohqd.config import Evaluation
-from paretohqd.findings import findings, label, mean_and_error, sentence
+from paretohqd.findings import findings, mean_and_error, sentence
+from paretohqd.preferences import format_weights
 from paretohqd.utility import scaled, served
 from paretohqd.volumes import hypervolume
 
@@ -147,7 +148,7 @@ def _agreement(
     found = {}
     for i, name in enumerate(names):
         asked = [m["weights"][i] for m in chosen]
-        value = metrics.rank_correlation(asked, [m["reward"][name]["mean"] for m in chosen])
+        value = statistics.rank_correlation(asked, [m["reward"][name]["mean"] for m in chosen])
         found[name] = None if math.isnan(value) else value
     return found
 
@@ -157,7 +158,7 @@ def table(summary: Mapping[str, Any]) -> pl.DataFrame:
     rows = []
     for m in summary["models"]:
         row: dict[str, Any] = {"model": m["model"]}
-        row["weights"] = "-" if m["weights"] is None else label(m["weights"])
+        row["weights"] = "-" if m["weights"] is None else format_weights(m["weights"])
         for name in summary["objectives"]:
             row[name] = m["reward"][name]["mean"]
             row[f"{name} se"] = m["reward"][name]["se"]
@@ -176,7 +177,7 @@ def render(summary: Mapping[str, Any]) -> str:
     head += ["short", "loops", "echo", "words", "ended"]
     rows = [head]
     for m in summary["models"]:
-        row = [m["model"], "" if m["weights"] is None else label(m["weights"])]
+        row = [m["model"], "" if m["weights"] is None else format_weights(m["weights"])]
         row += [_pair(m["reward"][n], "") for n in names]
         row += [_pair(m["gain"][n], "+") if m["gain"] else "" for n in names]
         row += [f"{100 * m['collapse'][cause]:.0f} %" for cause in ("short", "repetitive")]

@@ -8,6 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from paretohqd.preferences import format_weights
+
 
 def findings(
     models: Sequence[Mapping[str, Any]],
@@ -43,7 +45,7 @@ def findings(
             mean, se = difference["mean"], difference["se"]
             told = mean is not None and se is not None and abs(mean) > 2 * se
             verdict = "open" if not told or mean is None else "wins" if mean > 0 else "loses"
-            text = "base" if other is base else label(other["weights"])
+            text = "base" if other is base else format_weights(other["weights"])
             return {"text": text, "verdict": verdict, **difference}
 
         rivals = [against(other) for other in corners.values() if other is not own]
@@ -51,7 +53,7 @@ def findings(
         found.append(
             {
                 "objective": name,
-                "corner": label(own["weights"]),
+                "corner": format_weights(own["weights"]),
                 "verdict": next((v for v in ("loses", "open", "wins") if v in verdicts), "open"),
                 "rivals": rivals,
                 "base": against(base),
@@ -70,16 +72,6 @@ def mean_and_error(values: pl.Series) -> dict[str, float | None]:
     array = values.to_numpy()
     error = float(array.std(ddof=1) / sqrt(len(array))) if len(array) > 1 else None
     return {"mean": float(array.mean()), "se": error}
-
-
-def label(weights: Sequence[float]) -> str:
-    """Weights as they are written on the page.
-
-    Example:
-        >>> label([1 / 3, 2 / 3])
-        '(0.333, 0.667)'
-    """
-    return "(" + ", ".join(f"{weight:.3g}" for weight in weights) + ")"
 
 
 def sentence(finding: Mapping[str, Any]) -> str:

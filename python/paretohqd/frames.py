@@ -14,11 +14,10 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from polars.io.plugins import register_io_source
 
-from paretohqd.batches import compacted
+from paretohqd.batches import compacted, row_numbers
 from paretohqd.columns import Named, Scores, column, key_columns, key_ids, refuse_taken, unused
 from paretohqd.objectives import Objectives, count
 from paretohqd.pareto import pareto_layers
-from paretohqd.pools.pool import row_numbers
 from paretohqd.pools.streaming import (
     Progress,
     bad_rows_named,

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paretohqd import _core
+from paretohqd.groups import group_ids
 from paretohqd.inputs import Column
 from paretohqd.objectives import Objectives, count, optional_count
-from paretohqd.pareto import group_ids, pareto_layers
+from paretohqd.pareto import pareto_layers
 from paretohqd.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]

@@ -13,6 +13,9 @@ from typing import Any
 
 from paretohqd.same_rows import SameRowsWarning
 
+WARNINGS = "warnings.txt"
+"""What libraries warned of while the stage was done: a log, of which nothing depends."""
+
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
 
 KNOWN = ("`is_gradient_checkpointing` is deprecated",)

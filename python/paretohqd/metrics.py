@@ -1,4 +1,4 @@
-"""Measures of answers, training sets and fronts that need no model.
+"""Measures of texts that need no model.
 
 Collapse and echo catch what rewards miss: a policy can raise its relevance by repeating the prompt
 and its brevity by saying nothing. The thresholds are this project's, parameters everywhere, and
@@ -18,17 +18,13 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
-import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
-BLOCK = 4096
-"""Rows whose preferences are compared at once: single precision counts them exactly."""
 
 _ASCII_WORD = re.compile("[a-z0-9]+(?:'[a-z0-9]+)*")
 
@@ -220,119 +216,3 @@ def echo(prompts: Sequence[str], responses: Sequence[str], *, threshold: float =
         [True, False]
     """
     return word_overlap(prompts, responses) > threshold
-
-
-def selection_overlap(selection: pl.DataFrame) -> Floats:
-    """Jaccard overlap of the preferences' training sets.
-
-    Neighbouring preferences that share most rows train nearly the same model; this shows it.
-
-    Args:
-        selection: A long frame, as `select` returns it: a row for each chosen example with the
-            columns `preference` and `row` (its index in the scored data).
-
-    Returns:
-        (P, P) shares of the union in [0, 1], preferences in ascending order; 1 on the diagonal.
-
-    Raises:
-        ValueError: A column is missing.
-
-    Example:
-        >>> frame = pl.DataFrame({"preference": [0, 0, 1, 1], "row": [3, 5, 5, 8]})
-        >>> selection_overlap(frame).round(3).tolist()
-        [[1.0, 0.333], [0.333, 1.0]]
-    """
-    missing = [name for name in ("preference", "row") if name not in selection.columns]
-    if missing:
-        raise ValueError(
-            f"selection lacks the column(s) {', '.join(missing)}: pass what select returns"
-        )
-    who, preference = np.unique(selection["preference"].to_numpy(), return_inverse=True)
-    rows = np.unique(selection["row"].to_numpy(), return_inverse=True)[1]
-    by_row = np.argsort(rows, kind="stable")
-    rows, preference = rows[by_row], preference[by_row]
-    shared = np.zeros((len(who), len(who)))
-    ends = np.searchsorted(rows, np.arange(0, rows.max(initial=-1) + 1 + BLOCK, BLOCK))
-    for start, end in pairwise(ends.tolist()):
-        # Which preferences (down) have which of these rows (across).
-        has = np.zeros((len(who), BLOCK), dtype=np.float32)
-        has[preference[start:end], rows[start:end] % BLOCK] = 1
-        shared += has @ has.T
-    sizes = shared.diagonal()
-    return shared / (sizes[:, None] + sizes[None, :] - shared)
-
-
-def _average_ranks(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    # Equal values share the mean of the ranks that they would take in some order.
-    ranks: Floats = (last - (counts - 1) / 2)[inverse]
-    return ranks
-
-
-def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
-    """Spearman's rank correlation, equal values sharing their average rank.
-
-    For instance of a preference's weight on an objective with the reward achieved in it: 1 when
-    asking for more always gives more.
-
-    Args:
-        a: n numbers.
-        b: n numbers.
-
-    Returns:
-        A value in [-1, 1]; NaN where it is undefined, when either side is constant or n < 2.
-
-    Raises:
-        ValueError: Not two flat sequences of one length, or a NaN in one.
-
-    Example:
-        >>> rank_correlation([0.0, 0.5, 1.0], [2.1, 2.4, 9.0])
-        1.0
-        >>> rank_correlation([0.0, 0.5, 1.0], [3.0, 3.0, 3.0])
-        nan
-    """
-    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(f"need two flat sequences of one length; got {x.shape} and {y.shape}")
-    for side, values in (("a", x), ("b", y)):
-        nans = np.flatnonzero(np.isnan(values))
-        if nans.size:
-            raise ValueError(f"{side} has {nans.size} NaN, the first at {nans[0]}: drop the pairs")
-    if x.size < 2:
-        return float("nan")
-    # One root of the product, not a product of roots: a perfect correlation is then exactly 1.
-    x, y = (_average_ranks(values) - (x.size + 1) / 2 for values in (x, y))
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    return float(np.clip(x @ y / scale, -1.0, 1.0)) if scale else float("nan")
-
-
-def sparsity(front: ArrayLike) -> float:
-    """How thinly a front is covered: the mean squared gap between neighbours; smaller is denser.
-
-    1 / (P - 1) times the sum, over objectives, of the squared gaps between consecutive values of
-    that objective in sorted order: the sparsity of Xu et al., "Prediction-Guided Multi-Objective
-    Reinforcement Learning for Continuous Robot Control" (ICML 2020). It depends on the units of the
-    objectives, and dominated points make a front look denser: pass a front, scaled like the
-    hypervolume beside it.
-
-    Args:
-        front: (P, m) mutually non-dominated points.
-
-    Returns:
-        The sparsity, 0 for a single point, as in the reference code: read it beside P.
-
-    Raises:
-        ValueError: Not a non-empty (P, m) array of finite numbers.
-
-    Example:
-        >>> sparsity([[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]])
-        0.5
-    """
-    points = np.asarray(front, dtype=np.float64)
-    if points.ndim != 2 or not points.size or not np.isfinite(points).all():
-        raise ValueError(f"front must be finite numbers of shape (P, m), P, m >= 1; got {points!r}")
-    if len(points) == 1:
-        return 0.0
-    gaps = np.diff(np.sort(points, axis=0), axis=0)
-    return float(np.square(gaps).sum() / (len(points) - 1))

@@ -26,10 +26,11 @@ from transformers import (
     GgufConfig,
 )
 
-from paretohqd import chat, checkpoints, config, embedded, templates
+from paretohqd import chat, checkpoints, embedded, templates
 from paretohqd.decoding import check_reading
 from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet, told
+from paretohqd.model_spec import Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ def _cpu_likes_bfloat16() -> bool:
     return best[torch.bfloat16] < 0.7 * best[torch.float32]
 
 
-def load_base(spec: config.Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
+def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
     """Load a base model and its tokenizer.
 
     Returns:
@@ -139,7 +140,7 @@ def _example(tokenizer: Any) -> list[int]:
     return ids
 
 
-def load_config(spec: config.Model) -> Any:
+def load_config(spec: Model) -> Any:
     """Load the configuration alone, and refuse what is no causal language model of text."""
     with told(spec.name), quiet():
         found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
@@ -147,7 +148,7 @@ def load_config(spec: config.Model) -> Any:
     return found
 
 
-def load_tokenizer(spec: config.Model) -> Any:
+def load_tokenizer(spec: Model) -> Any:
     """Load the tokenizer alone; see `load_base`.
 
     Where its template writes the day, that is `spec.date`, or today for good.
@@ -175,7 +176,7 @@ def load_tokenizer(spec: config.Model) -> Any:
     return tokenizer
 
 
-def _day(spec: config.Model) -> datetime.date:
+def _day(spec: Model) -> datetime.date:
     if spec.date is None:
         return datetime.date.today()
     try:
@@ -184,7 +185,7 @@ def _day(spec: config.Model) -> datetime.date:
         raise ValueError(f"date: expected a day as YYYY-MM-DD, got {spec.date!r}") from None
 
 
-def check_trainable(spec: config.Model) -> templates.Form:
+def check_trainable(spec: Model) -> templates.Form:
     """Refuse a base that no answers could be trained with, before its weights are loaded.
 
     Returns:
@@ -207,7 +208,7 @@ def check_trainable(spec: config.Model) -> templates.Form:
     return templates.find_form(tokenizer)
 
 
-def dated(spec: config.Model) -> config.Model:
+def dated(spec: Model) -> Model:
     """With today for the day that its chat template writes, if it writes one and none is given."""
     if spec.date is not None:
         return spec
@@ -222,14 +223,14 @@ def dated(spec: config.Model) -> config.Model:
     return replace(spec, date=datetime.date.today().isoformat())
 
 
-def skeleton(spec: config.Model) -> Any:
+def skeleton(spec: Model) -> Any:
     """The base model without weights: its modules and their names."""
     found = load_config(spec)
     with told(spec.name), quiet(), torch.device("meta"):
         return AutoModelForCausalLM.from_config(found)
 
 
-def context_length(spec: config.Model) -> int:
+def context_length(spec: Model) -> int:
     """Tokens that the model can attend to, see `positions`; no weights are loaded."""
     return positions(load_config(spec))
 
@@ -239,7 +240,7 @@ def positions(configuration: Any) -> int:
     return int(getattr(configuration, "max_position_embeddings", None) or 2**31)
 
 
-def base_folder(spec: config.Model) -> str:
+def base_folder(spec: Model) -> str:
     """What transformers can load: the name itself, or the folder that a GGUF was unpacked to."""
     if spec.name == "embedded":
         return str(unpack_gguf(embedded.model_file()))
@@ -285,7 +286,7 @@ def unpack_gguf(file: Path) -> Path:
     return folder
 
 
-def identity(spec: config.Model) -> dict[str, Any]:
+def identity(spec: Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
     found = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
     if spec.date is not None:
@@ -299,7 +300,7 @@ def identity(spec: config.Model) -> dict[str, Any]:
     return found
 
 
-def _template(spec: config.Model) -> str | None:
+def _template(spec: Model) -> str | None:
     """The chat template that the configuration gives, as text or as the name of a file."""
     if spec.chat_template is None:
         return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from paretohqd.reading.schemas import EXACT
+EXACT = 2**53
+"""Doubles hold every integer up to here and then begin to skip."""
 
 MISSING = (
     "", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "nil", "\\n", "-", "--",

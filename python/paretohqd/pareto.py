@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd import _core
+from paretohqd.groups import group_ids
 from paretohqd.objectives import Objectives, optional_count
 
 
@@ -102,78 +102,3 @@ def pareto_front(
     """
     layers = pareto_layers(points, maximize=maximize, upto=1, groups=groups, n_threads=n_threads)
     return np.equal(layers, 0)
-
-
-def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
-    """Turn one key per row into small integers.
-
-    Args:
-        groups: Integers, strings or any hashable keys, in a Polars, pandas or Arrow series, a 1-D
-            array or a list.
-        n: The number of keys there must be.
-
-    Returns:
-        An id per row, shape (n,), uint32, and a number that all ids are below.
-
-    Raises:
-        ValueError: There are not n keys, or one is null or NaN.
-    """
-    keys = _series(groups)
-    if len(keys) != n:
-        raise ValueError(
-            f"groups has {len(keys)} keys but there are {n} rows; pass one key per row"
-        )
-    missing = keys.is_null()
-    if keys.dtype.is_float():
-        missing = missing | keys.is_nan().fill_null(True)
-    if found := int(missing.sum()):
-        raise ValueError(
-            f"groups holds {found} null or NaN keys (first at row {missing.arg_max()}); drop these "
-            "rows or give them a key"
-        )
-    if keys.dtype.is_integer() and n:
-        low, high = keys.min(), keys.max()
-        if isinstance(low, int) and isinstance(high, int) and low >= 0 and high < 4 * n:
-            return keys.cast(pl.UInt32).to_numpy(), high + 1
-    some = keys.head(1024)
-    adjacent = n > 0 and 2 * some.rle_id()[-1] < len(some)
-    return (_adjacent_ids(keys) if adjacent else _hashed_ids(keys)), n
-
-
-def _hashed_ids(keys: pl.Series) -> NDArray[np.uint32]:
-    """The first row of each key as its id: found by hashing, without a sort."""
-    rows = keys.to_frame("key").with_row_index("row")
-    return rows.select(pl.col("row").first().over("key")).to_series().to_numpy()
-
-
-def _adjacent_ids(keys: pl.Series) -> NDArray[np.uint32]:
-    """The same where equal keys tend to be adjacent: only the first of each run is hashed.
-
-    If no key has two runs, the ids ascend, and the kernel need not move rows.
-    """
-    runs = keys.rle_id().to_numpy()
-    first = np.concatenate(([0], np.flatnonzero(runs[1:] != runs[:-1]) + 1))
-    heads = keys.gather(first)
-    return runs if heads.n_unique() == len(heads) else _hashed_ids(heads)[runs]
-
-
-def _series(groups: object) -> pl.Series:
-    if isinstance(groups, pl.Series):
-        return groups.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
-    if isinstance(groups, str | bytes):
-        raise ValueError(f"groups must hold one key per row, got {groups!r}")
-    try:
-        series = pl.Series(groups, strict=True)  # type: ignore[arg-type]
-        if series.dtype not in (pl.Object, pl.List):
-            return series
-    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
-        pass
-    # Keys that no column type holds, such as tuples or a mix: numbered one by one.
-    numbers: dict[object, int] = {}
-    try:
-        return pl.Series(
-            [None if key is None else numbers.setdefault(key, len(numbers)) for key in groups],  # type: ignore[attr-defined]
-            dtype=pl.Int64,
-        )
-    except TypeError as error:
-        raise ValueError(f"groups must hold one hashable key per row ({error})") from error

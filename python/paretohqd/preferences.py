@@ -216,3 +216,13 @@ def _lattices(number: int, m: int) -> list[int]:
     while sizes[-1] < number:
         sizes.append(comb(len(sizes) + m, m - 1))
     return sizes
+
+
+def format_weights(weights: Sequence[float]) -> str:
+    """Weights as they are written on the page.
+
+    Example:
+        >>> format_weights([1 / 3, 2 / 3])
+        '(0.333, 0.667)'
+    """
+    return "(" + ", ".join(f"{weight:.3g}" for weight in weights) + ")"

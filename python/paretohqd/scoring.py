@@ -14,9 +14,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd import embedded
+from paretohqd import embedded_scorers
 from paretohqd.classifier import ClassifierReward, refuse_blank
 from paretohqd.conversations import PAIR, Layout
+from paretohqd.exceptions import unknown_word
 from paretohqd.layouts import holds_values
 from paretohqd.texts import default_layout, single_turns
 
@@ -49,7 +50,7 @@ def make_reward(
 
     Args:
         name: Column of the scores.
-        scorer: "embedded:" and a key of `embedded.SCORERS`; or
+        scorer: "embedded:" and a key of `embedded_scorers.SCORERS`; or
         model: a sequence classifier, by hub name or folder.
         options: The other settings of `ClassifierReward`, with `model` only.
 
@@ -66,7 +67,7 @@ def make_reward(
         known = [f.name for f in fields(ClassifierReward) if f.init]
         for option in options:
             if option not in known:
-                raise embedded.unknown(f"reward {name!r} has no setting", option, known)
+                raise unknown_word(f"reward {name!r} has no setting", option, known)
         return ClassifierReward(name=name, model=model, **options)
     if options:
         raise ValueError(f"reward {name!r}: {', '.join(options)} go with model:, not with scorer:")
@@ -74,9 +75,9 @@ def make_reward(
     if origin != "embedded":
         raise ValueError(
             f"reward {name!r}: scorer must be embedded:<kind>, not {scorer!r}; kinds: "
-            f"{', '.join(embedded.SCORERS)}"
+            f"{', '.join(embedded_scorers.SCORERS)}"
         )
-    return embedded.scorer(kind, name=name)
+    return embedded_scorers.scorer(kind, name=name)
 
 
 def score(
@@ -117,7 +118,7 @@ def score(
 
     Example:
         >>> frame = pl.DataFrame({"prompt": ["How was it?"], "response": ["I loved it!"]})
-        >>> score(frame, [embedded.Positivity()])["positivity"].to_list()
+        >>> score(frame, [embedded_scorers.Positivity()])["positivity"].to_list()
         [0.636]
     """
     _check(frame, [reward.name for reward in rewards])

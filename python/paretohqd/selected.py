@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from paretohqd.columns import column
 from paretohqd.copies import repeated
-from paretohqd.metrics import selection_overlap
 from paretohqd.notebooks import html_table, numbered
+from paretohqd.overlap import selection_overlap
 from paretohqd.preferences import Directions, ray_weights
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from paretohqd.strict import check_keys
+from paretohqd.exceptions import check_keys
 
 
 @dataclass(frozen=True)
@@ -182,3 +182,12 @@ def named(where: str) -> Iterator[None]:
         yield
     except (ValueError, TypeError, ImportError, KeyError, AttributeError) as error:
         raise ValueError(f"{where}: {' '.join(str(error).split())}") from error
+
+
+def defaults_of(config: type) -> dict[str, Any]:
+    """Each key of a class of settings, and its default."""
+    return {
+        f.name: f.default if f.default_factory is MISSING else f.default_factory()
+        for f in fields(config)
+        if f.init
+    }

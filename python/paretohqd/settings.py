@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from transformers import Trainer, get_scheduler
 from transformers.integrations import get_available_reporting_integrations
 
 from paretohqd.models import Machine
-from paretohqd.setting_rules import Keys, check_judged, named
+from paretohqd.setting_rules import Keys, check_judged, defaults_of, named
 from paretohqd.trainer_keys import LENGTH
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)
@@ -149,12 +149,3 @@ def _check_trackers(given: Any, where: str) -> None:
                 f"{where}.report_to: set TENSORBOARD_LOGGING_DIR to a folder outside the run, "
                 "which keeps no such files"
             )
-
-
-def defaults_of(config: type) -> dict[str, Any]:
-    """Each key of a class of settings, and its default."""
-    return {
-        f.name: f.default if f.default_factory is MISSING else f.default_factory()
-        for f in fields(config)
-        if f.init
-    }

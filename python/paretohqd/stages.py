@@ -24,6 +24,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
+from paretohqd.loading import WARNINGS
 from paretohqd.writing import write_text
 
 FORMAT = 1
@@ -33,8 +34,6 @@ FRAMES = 2
 """How frames are hashed: by their values. Folders that do not say so go on as they began."""
 
 MANIFEST = "manifest.json"
-WARNINGS = "warnings.txt"
-"""What libraries warned of while the stage was done: a log, of which nothing depends."""
 
 KEY = "key"
 """Marks the folder of an unfinished attempt with what it is an attempt at."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Literal
+
+from paretohqd.exceptions import check_keys, dotted_key
 
 PLAIN = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
@@ -75,8 +76,8 @@ def from_mapping(kind: Any, value: Any, where: str = "") -> Any:
     for name, field in fields.items():
         optional = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
         if name not in value and not optional:
-            raise ValueError(f"missing key {_dotted(where, name)}")
-    return kind(**{k: _convert(hints[k], v, _dotted(where, k)) for k, v in value.items()})
+            raise ValueError(f"missing key {dotted_key(where, name)}")
+    return kind(**{k: _convert(hints[k], v, dotted_key(where, k)) for k, v in value.items()})
 
 
 def to_mapping(value: Any) -> Any:
@@ -86,20 +87,6 @@ def to_mapping(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: to_mapping(each) for key, each in value.items()}
     return [to_mapping(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def check_keys(given: Iterable[Any], known: Iterable[str], where: str) -> None:
-    """Raise a ValueError for the first key that is not known, with the nearest one that is."""
-    known = list(known)
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(str(key), known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(known)}"
-            raise ValueError(f"unknown key {_dotted(where, key)}: {hint}")
-
-
-def _dotted(where: str, key: Any) -> str:
-    return f"{where}.{key}" if where else str(key)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:

@@ -24,10 +24,9 @@ from paretohqd.adapter_settings import adapter_config, check_lora, check_modules
 from paretohqd.adapters import put_adapter
 from paretohqd.chat import frame_rows, prompt_lengths, stop_tokens, until_end
 from paretohqd.finite import StopsAtNan, check_trained
-from paretohqd.loading import kept, quiet
+from paretohqd.loading import WARNINGS, kept, quiet
 from paretohqd.models import Machine
 from paretohqd.settings import Kind
-from paretohqd.stages import WARNINGS
 from paretohqd.templates import check_trainable
 from paretohqd.trainer_keys import SFT
 

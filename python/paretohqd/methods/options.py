@@ -9,11 +9,11 @@ import typing
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+from paretohqd.exceptions import check_keys
 from paretohqd.methods import METHODS
 from paretohqd.methods.paretohqd import OPTIONS
 from paretohqd.methods.ric import MOST_ROUNDS
 from paretohqd.selection import choose
-from paretohqd.strict import check_keys
 from paretohqd.trainers.ham_values import MOST
 
 SPENDING = ("steps", "passes")

@@ -20,7 +20,7 @@ from paretohqd.on_ray.cluster import answers, pa, packed, ray, unpacked
 from paretohqd.scoring import Reward
 
 if TYPE_CHECKING:
-    from paretohqd.config import Model
+    from paretohqd.model_spec import Model
 
 
 def score(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from paretohqd.embedded import MissingPackageError
+from paretohqd.exceptions import MissingPackageError
 
 try:
     import pyarrow as pa

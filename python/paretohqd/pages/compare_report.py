@@ -13,10 +13,10 @@ import polars as pl
 from markupsafe import Markup
 
 from paretohqd.charts import library
-from paretohqd.findings import label
 from paretohqd.pages.cost_charts import cost_charts, trade_charts
 from paretohqd.pages.overlay import Look, colours, front_charts, looks, utility_chart
 from paretohqd.pages.page import number, template, write
+from paretohqd.preferences import format_weights
 from paretohqd.standing.over_seeds import DESCRIBED
 from paretohqd.standing.runs import stand
 from paretohqd.standing.tables import cost_table
@@ -257,7 +257,7 @@ def _samples(
 
 def _card(policy: Mapping[str, Any], number: int, count: int) -> str:
     if policy["weights"] is not None:
-        return label(policy["weights"])
+        return format_weights(policy["weights"])
     return "one answer for all" if count == 1 else f"point {number + 1} of {count}"
 
 

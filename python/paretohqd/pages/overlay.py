@@ -15,8 +15,8 @@ import altair as alt
 import numpy as np
 
 from paretohqd.charts import PICKED, Chart, axes, domain, finish, inline, readable, tip
-from paretohqd.findings import label
 from paretohqd.pareto import pareto_front
+from paretohqd.preferences import format_weights
 
 SHAPES = (
     "M0,-1A1,1,0,1,1,0,1A1,1,0,1,1,0,-1Z",  # circle
@@ -117,7 +117,7 @@ def front_charts(
             look = known[entry["method"]]
             front = _front(entry["points"], names)
             for point, best in zip(entry["points"], front, strict=True):
-                weights = "" if point["weights"] is None else label(point["weights"])
+                weights = "" if point["weights"] is None else format_weights(point["weights"])
                 row = {"p": look.p, "name": look.name, "w": weights, "base": look.base}
                 row |= {"line": bool(best) and len(names) == 2}
                 row |= _span("x", point["reward"][across]) | _span("y", point["reward"][up])

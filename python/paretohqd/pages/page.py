@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from paretohqd.findings import label
+from paretohqd.preferences import format_weights
 from paretohqd.progress import duration
 from paretohqd.writing import write_text
 
@@ -25,7 +25,7 @@ def template(name: str) -> Any:
     )
     environment.filters |= {
         "number": number,
-        "label": label,
+        "label": format_weights,
         "duration": duration,
         "percent": percent,
         "count": count,

@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from paretohqd.charts import Chart, evaluation_charts, library, palette, training_chart
 from paretohqd.evaluation import phases
-from paretohqd.findings import label
 from paretohqd.pages.fronts import selection_charts
 from paretohqd.pages.page import template, write
+from paretohqd.preferences import format_weights
 
 SAMPLE_PROMPTS = 6
 
@@ -57,7 +57,7 @@ def write_report(run: Path, out: Path) -> Path:
         )
     # What the run as a whole took changes when it is resumed; its results do not.
     metrics |= json.loads(_text(run, "facts.json"))
-    labels = [label(weights) for weights in metrics["preferences"]]
+    labels = [format_weights(weights) for weights in metrics["preferences"]]
     models = metrics["models"]
     last = max(model["stage"] for model in models)
     stages = [_stage(run, f"stage{number}", labels, metrics) for number in range(1, last + 1)]

@@ -26,11 +26,11 @@ except ImportError as error:
     ) from error
 
 from paretohqd.charts import library, readable
-from paretohqd.findings import label
 from paretohqd.plots.density import cell_counts, finite, spans
 from paretohqd.plots.dots import Chosen, Picture, chosen_dots, pool_dots
 from paretohqd.plots.legends import GRID, SOFT, triangle
 from paretohqd.plots.panels import INK, blank, panel
+from paretohqd.preferences import format_weights
 from paretohqd.writing import check_target, whole, write_text
 
 ENDINGS = (".png", ".svg", ".html")
@@ -110,7 +110,7 @@ def plot(
         title=f"weights of {', '.join(map(readable, selection.objectives))}"
         if named is None
         else "preferences",
-        labels=[label(row) for row in selection.weights]
+        labels=[format_weights(row) for row in selection.weights]
         if named is None
         else [readable(name) for name in named],
         front=front,

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.batches import row_numbers
 from paretohqd.grouped import given_units
 from paretohqd.objectives import Objectives
 from paretohqd.rays import nearest_to_rays
@@ -231,8 +232,3 @@ def firsts(keys: NDArray[Any]) -> Rows:
         [0, 2]
     """
     return np.sort(np.unique(keys, return_index=True)[1])
-
-
-def row_numbers(rows: Rows, n: int) -> pl.Series:
-    """Row numbers below n in Polars' own type for them, if it holds them."""
-    return pl.Series("row", rows, dtype=pl.UInt32 if n < 2**32 else pl.UInt64)

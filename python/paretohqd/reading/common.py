@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from paretohqd.numerals import EXACT
 from paretohqd.reading.parts import Part, Schema, blank, scan_run
-from paretohqd.reading.schemas import EXACT, column, common_type, loses_digits
+from paretohqd.reading.schemas import column, common_type, loses_digits
 
 
 def common_schema(parts: list[Part]) -> dict[str, pl.DataType]:

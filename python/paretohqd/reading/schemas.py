@@ -7,12 +7,11 @@ from collections.abc import Mapping
 import polars as pl
 from polars import selectors
 
+from paretohqd.numerals import EXACT
+
 _UNITS = ("ms", "us", "ns")
 _FLOATS = (pl.Float16, pl.Float32, pl.Float64)
 _TEXT = (pl.String, pl.Categorical, pl.Enum)
-
-EXACT = 2**53
-"""Doubles hold every integer up to here and then begin to skip."""
 
 
 def column(name: str) -> pl.Expr:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import metrics
+from paretohqd import statistics
 from paretohqd.findings import mean_and_error
 from paretohqd.pareto import pareto_front
 from paretohqd.standing.over_seeds import DESCRIBED, average, over_seeds
@@ -245,7 +245,7 @@ def _adjusted(
 
 def _front(points: Floats) -> dict[str, Any]:
     front = np.unique(points[pareto_front(points)], axis=0)
-    return {"front": len(front), "sparsity": metrics.sparsity(front)}
+    return {"front": len(front), "sparsity": statistics.sparsity(front)}
 
 
 def _text(
@@ -273,7 +273,7 @@ def _text(
     if all(point["weights"] is not None for point in points):
         for i, name in enumerate(names):
             asked = [point["weights"][i] for point in points]
-            value = metrics.rank_correlation(asked, [p["reward"][name]["mean"] for p in points])
+            value = statistics.rank_correlation(asked, [p["reward"][name]["mean"] for p in points])
             ranks[name] = None if math.isnan(value) else value
     return {
         "points": points,

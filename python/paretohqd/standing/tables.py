@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.findings import label
+from paretohqd.preferences import format_weights
 from paretohqd.standing.over_seeds import average
 
 PREFERENCES = (1, 3, 11)
@@ -62,7 +62,10 @@ def points_table(standing: Mapping[str, Any]) -> pl.DataFrame:
         for place, point in enumerate(run["points"]):
             weights = point["weights"]
             row = {name: run[name] for name in ("budget", "method", "seed")}
-            row |= {"preference": place, "weights": "-" if weights is None else label(weights)}
+            row |= {
+                "preference": place,
+                "weights": "-" if weights is None else format_weights(weights),
+            }
             for name in names:
                 row[name] = point["reward"][name]["mean"]
                 row[f"{name} se"] = point["reward"][name]["se"]

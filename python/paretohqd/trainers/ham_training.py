@@ -35,10 +35,9 @@ from paretohqd.adapter_settings import (
 )
 from paretohqd.finite import check_step, check_trained
 from paretohqd.likelihood import answer_logps, encode_answers, pad
-from paretohqd.loading import kept, quiet
+from paretohqd.loading import WARNINGS, kept, quiet
 from paretohqd.models import Machine
 from paretohqd.settings import Kind
-from paretohqd.stages import WARNINGS
 from paretohqd.trainer_keys import JOINT
 from paretohqd.trainers.ham_values import (
     LEAN,

@@ -24,10 +24,9 @@ from paretohqd import training
 from paretohqd.adapter_settings import adapter_config, check_modules
 from paretohqd.chat import encode_rows, stop_tokens, until_end
 from paretohqd.finite import StopsAtNan
-from paretohqd.loading import kept, quiet
+from paretohqd.loading import WARNINGS, kept, quiet
 from paretohqd.models import Machine
 from paretohqd.settings import Kind
-from paretohqd.stages import WARNINGS
 from paretohqd.templates import asked, check_trainable
 from paretohqd.trainer_keys import DPO
 from paretohqd.trainers.pair_tokens import SIDES, pair_lengths, text_lengths, trained_tokens

@@ -26,11 +26,10 @@ from paretohqd.adapter_settings import adapter_config, check_modules
 from paretohqd.chat import answer_text, encode_prompts, stop_tokens
 from paretohqd.finite import StopsAtNan
 from paretohqd.generation import check_room
-from paretohqd.loading import kept, quiet
+from paretohqd.loading import WARNINGS, kept, quiet
 from paretohqd.models import Machine, positions
 from paretohqd.scoring import Reward
 from paretohqd.settings import Kind
-from paretohqd.stages import WARNINGS
 from paretohqd.trainer_keys import GRPO
 from paretohqd.trainers.budget import Budget
 from paretohqd.trainers.rollouts import Rollouts, check_constants
