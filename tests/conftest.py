@@ -17,9 +17,9 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from helpers.small_run import write_data
+from helpers.tiny import sentences, tiny_causal, tiny_classifier
 from paretohqd.model_spec import Model
-from small_run import write_data
-from tiny import sentences, tiny_causal, tiny_classifier
 
 # No test is timed: machines are shared.
 settings.register_profile("untimed", deadline=None)
@@ -133,11 +133,11 @@ def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """
     import io
 
+    from helpers.small_comparison import comparison
     from paretohqd import pipeline
     from paretohqd.methods.bench import Bench
     from paretohqd.progress import Screen
     from paretohqd.session import Session
-    from small_comparison import comparison
 
     opened: list[Session] = []
 

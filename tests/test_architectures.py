@@ -15,12 +15,12 @@ from polars.testing import assert_frame_equal
 from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig
 
-from architectures import SETTINGS, configuration, save_model
+from helpers.architectures import SETTINGS, configuration, save_model
+from helpers.tiny import tiny_classifier, tiny_tokenizer
 from paretohqd import decoding, generation, models
 from paretohqd.generation import encode_prompts, generate
 from paretohqd.likelihood import likelihood
 from paretohqd.model_spec import Model
-from tiny import tiny_classifier, tiny_tokenizer
 
 PROMPTS = ["I like good tea in the evening", "you", "we found the old house today. What else?"]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import oracle
 import paretohqd as pq
+from helpers import oracle
 from paretohqd import cli
 from paretohqd.bench import answers, rivals
 from paretohqd.bench.clouds import Cloud

@@ -17,15 +17,9 @@ from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 from trl import SFTTrainer
 
-import small_run
-from counted_rewards import vowels
-from paretohqd import chat, control_tokens, generation, models, pipeline, templates, training
-from paretohqd.likelihood import encode_answers
-from paretohqd.model_spec import Model
-from paretohqd.progress import Screen
-from paretohqd.session import Session
-from paretohqd.trainers import pairwise, reinforcement
-from shapes import (
+from helpers import small_run
+from helpers.counted_rewards import vowels
+from helpers.shapes import (
     CHANNELS,
     END,
     HOSTILE,
@@ -41,8 +35,14 @@ from shapes import (
     TURN,
     with_template,
 )
-from small_fit import CPU, Load, fit
-from tiny import CHAT_TEMPLATE, sentences, tiny_tokenizer
+from helpers.small_fit import CPU, Load, fit
+from helpers.tiny import CHAT_TEMPLATE, sentences, tiny_tokenizer
+from paretohqd import chat, control_tokens, generation, models, pipeline, templates, training
+from paretohqd.likelihood import encode_answers
+from paretohqd.model_spec import Model
+from paretohqd.progress import Screen
+from paretohqd.session import Session
+from paretohqd.trainers import pairwise, reinforcement
 
 
 def trained(tokenizer: Any, example: dict[str, list[int]]) -> list[int]:

@@ -9,13 +9,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from helpers.small_comparison import comparison, do
 from paretohqd import cli, compare, generation, training
 from paretohqd.compare_config import Entry
 from paretohqd.compare_plan import Job
 from paretohqd.convexity import Shape
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.strict import to_mapping
-from small_comparison import comparison, do
 
 
 def tables(run: Path) -> dict[str, pl.DataFrame]:

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-from compared import ABLATIONS, LIMITS, METHODS, make, standing_of
+from helpers.compared import ABLATIONS, LIMITS, METHODS, make, standing_of
 from paretohqd.pages.compare_report import page, write_comparison
 from paretohqd.pages.cost_charts import cost_charts, ticks, trade_charts
 from paretohqd.pages.overlay import SHAPES, colours, front_charts, looks, utility_chart

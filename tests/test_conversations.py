@@ -11,10 +11,7 @@ import polars as pl
 import pytest
 
 import paretohqd as pq
-from paretohqd.dataset import sft_dataset
-from paretohqd.files import read_frame
-from paretohqd.writing import write_frame
-from written_layouts import (
+from helpers.written_layouts import (
     CALL,
     HH,
     LAYOUTS,
@@ -28,6 +25,9 @@ from written_layouts import (
     system,
     user,
 )
+from paretohqd.dataset import sft_dataset
+from paretohqd.files import read_frame
+from paretohqd.writing import write_frame
 
 
 @pytest.mark.parametrize("ending", ["", ".parquet", ".jsonl"])

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-import oracle
 import paretohqd as pq
+from helpers import oracle
 from paretohqd import convexity
 from paretohqd.convexity import front_shape, shapes_by_chance, unsupported, unsupported_share
 from paretohqd.statistics import rank_correlation

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import oracle
 import paretohqd as pq
+from helpers import oracle
 from paretohqd.copies import copy_columns
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import paretohqd as pq
-from oracle import layers
-from twins.divide import divide_and_conquer, past_the_stop
+from helpers.oracle import layers
+from helpers.twins.divide import divide_and_conquer, past_the_stop
 
 
 def clouds(levels: int):

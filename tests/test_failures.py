@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from helpers.small_run import mapping
 from paretohqd import cli, failures, pipeline
-from small_run import mapping
 
 
 class OutOfMemoryError(RuntimeError):

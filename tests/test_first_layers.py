@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import oracle
 import paretohqd as pq
-from drawn import NAMES, frame_of
+from helpers import oracle
+from helpers.drawn import NAMES, frame_of
 from paretohqd import FirstLayers
 from paretohqd.pools import first_layers
 

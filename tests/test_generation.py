@@ -14,10 +14,10 @@ from peft import LoraConfig, get_peft_model
 from polars.testing import assert_frame_equal
 from transformers import GenerationConfig, TopPLogitsWarper
 
+from helpers.tiny import sentences
 from paretohqd import generation, models
 from paretohqd.generation import NucleusSampler, generate, load_adapter, trim_unfinished
 from paretohqd.model_spec import Model
-from tiny import sentences
 
 PROMPTS = [
     "Hi",

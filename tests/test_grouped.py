@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle
 import paretohqd as pq
+from helpers import oracle
 from paretohqd.grouped import choose_in_groups
 from paretohqd.objectives import Objectives
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracle
+from helpers import oracle
 from paretohqd import pareto_layers
 from paretohqd.groups import group_ids
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from peft import load_peft_weights
 
 import paretohqd as pq
+from helpers.tiny import sentences
 from paretohqd.generation import load_adapter
 from paretohqd.likelihood import likelihood
 from paretohqd.methods.bench import Bench, Tokens
@@ -24,7 +25,6 @@ from paretohqd.model_spec import Model
 from paretohqd.models import Machine
 from paretohqd.trainers.ham_training import fit_jointly
 from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values
-from tiny import sentences
 
 MACHINE = Machine(device="cpu", bfloat16=False, threads=1)
 NAMES = ["e", "brief"]

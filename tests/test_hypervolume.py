@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import oracle
-import twins.hypervolume as twin
+import helpers.twins.hypervolume as twin
+from helpers import oracle
 from paretohqd.volumes import hypervolume, hypervolume_contributions, hypervolume_estimate
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import oracle
+from helpers import oracle
 from paretohqd.groups import group_ids
 from paretohqd.pareto import pareto_front, pareto_layers
 

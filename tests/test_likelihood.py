@@ -9,10 +9,10 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
+from helpers.tiny import sentences
 from paretohqd import likelihood as module
 from paretohqd.chat import encode_prompts
 from paretohqd.likelihood import answer_logps, encode_answers, likelihood, pad
-from tiny import sentences
 
 PROMPTS = [
     "Hi",

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from helpers.small_comparison import comparison, do
 from paretohqd.chat import prompt_lengths
 from paretohqd.compare_words import described
 from paretohqd.config import Generation
@@ -20,7 +21,6 @@ from paretohqd.methods.ric import ric, scores_text, targets
 from paretohqd.methods.spending import Spending, Tokens
 from paretohqd.methods.ucmoa import KINDS, ranked_highest
 from paretohqd.stages import Result
-from small_comparison import comparison, do
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 """Methods that take no preference, and their numbers of points."""

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from compared import make, standing_of
+from helpers.compared import make, standing_of
 from paretohqd.standing.tables import cost_table, methods_table, points_table, summary_table
 
 ROOT = Path(__file__).parents[1]

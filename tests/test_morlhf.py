@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from helpers.small_run import settings
 from paretohqd import config, pipeline
 from paretohqd.compare_config import Comparison
 from paretohqd.methods.bench import Bench
@@ -20,7 +21,6 @@ from paretohqd.progress import Screen
 from paretohqd.session import Session
 from paretohqd.strict import to_mapping
 from paretohqd.trainers.rollouts import standard_constants
-from small_run import settings
 
 GRPO = {
     "per_device_train_batch_size": 4,

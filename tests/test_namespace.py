@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import oracle
 import paretohqd as pq
+from helpers import oracle
 
 FRAME = pl.DataFrame(
     {

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from compared import XY, answers_frame, entry, make, run, standing_of, stood
+from helpers.compared import XY, answers_frame, entry, make, run, standing_of, stood
 from paretohqd.standing.crossed import crossed, holm
 from paretohqd.standing.tables import methods_table, summary_table
 from paretohqd.standing.text import render

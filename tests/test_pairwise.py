@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from helpers.small_fit import CPU, LORA, Killed, Load, weights
+from helpers.small_pairs import TRAIN, fit, log_probability, losses
+from helpers.tiny import sentences
 from paretohqd.generation import generate, load_adapter
 from paretohqd.models import Machine
 from paretohqd.trainers import pairwise
 from paretohqd.trainers.pair_tokens import pair_lengths
-from small_fit import CPU, LORA, Killed, Load, weights
-from small_pairs import TRAIN, fit, log_probability, losses
-from tiny import sentences
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ import pytest
 import torch
 from trl import DPOConfig, DPOTrainer
 
+from helpers.small_fit import Load
+from helpers.small_pairs import fit, log_probability
+from helpers.tiny import CHAT_TEMPLATE
 from paretohqd.trainers import pairwise
-from small_fit import Load
-from small_pairs import fit, log_probability
-from tiny import CHAT_TEMPLATE
 
 NO_TAIL = CHAT_TEMPLATE.replace("'<|im_end|>' + '\n'", "'<|im_end|>'")
 

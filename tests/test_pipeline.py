@@ -13,12 +13,12 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
+from helpers.small_run import do, settings
 from paretohqd import pipeline, select
 from paretohqd.config import load_config
 from paretohqd.preferences import ray_weights
 from paretohqd.progress import Screen
 from paretohqd.session import Session
-from small_run import do, settings
 
 ROOT = Path(__file__).parents[1]
 STAGES = [

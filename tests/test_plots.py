@@ -17,9 +17,9 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 
+from helpers.pictures import TWO, Made, cloud, drawn, made, panels, tables
 from paretohqd.plots import plot, save
 from paretohqd.plots.dots import staircase
-from pictures import TWO, Made, cloud, drawn, made, panels, tables
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 

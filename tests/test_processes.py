@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from helpers.small_run import do, settings
 from paretohqd import strict
 from paretohqd.config import load_config
-from small_run import do, settings
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,9 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-import oracle
+from helpers import oracle
+from helpers.twins import rays as twin
 from paretohqd.rays import nearest_to_rays, preference_grid
-from twins import rays as twin
 
 
 @st.composite

@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import load_file
 from trl import GRPOTrainer
 
-from counted_rewards import Counts, brief, vowels
+from helpers.counted_rewards import Counts, brief, vowels
+from helpers.small_fit import CPU, LORA, Killed, weights
+from helpers.tiny import sentences
 from paretohqd import models
 from paretohqd.chat import encode_prompts
 from paretohqd.generation import generate, load_adapter
@@ -20,8 +22,6 @@ from paretohqd.model_spec import Model
 from paretohqd.models import Machine
 from paretohqd.trainers import reinforcement
 from paretohqd.trainers.budget import Budget
-from small_fit import CPU, LORA, Killed, weights
-from tiny import sentences
 
 SETTINGS = {
     "max_completion_length": 6,

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-from finished_run import GRIDS, TWO, make_run
+from helpers.finished_run import GRIDS, TWO, make_run
 from paretohqd.charts import palette
 from paretohqd.findings import findings
 from paretohqd.pages.fronts import selection_charts

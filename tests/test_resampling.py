@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compared import BOX, XY, answers_frame, run, stood
+from helpers.compared import BOX, XY, answers_frame, run, stood
 from paretohqd.standing.resampling import interval, prompt_shares, volumes
 from paretohqd.utility import scaled
 from paretohqd.volumes import hypervolume

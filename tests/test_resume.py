@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+import helpers
+from helpers.small_run import settings
 from paretohqd import config, strict
-from small_run import settings
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the attempts are forked")
 
@@ -60,13 +61,17 @@ KILLS = {
 }
 
 
+TESTS = Path(helpers.__file__).parents[1]
+
+
 class Attempts:
     """Runs in processes of their own; see killed_runs.py."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.count = folder, 0
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("killed_runs.py"))],
+            [sys.executable, "-m", "helpers.killed_runs"],
+            cwd=TESTS,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

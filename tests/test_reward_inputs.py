@@ -15,9 +15,9 @@ from tokenizers import Tokenizer, pre_tokenizers, trainers
 from tokenizers import models as token_models
 from tokenizers.processors import TemplateProcessing
 
+from helpers.tiny import sentences, tiny_causal, tiny_classifier
 from paretohqd import cli
 from paretohqd.scoring import ClassifierReward
-from tiny import sentences, tiny_causal, tiny_classifier
 
 PROMPT, ANSWER = "I like good tea today.", "we found the old house today."
 

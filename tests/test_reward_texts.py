@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from tokenizers.processors import TemplateProcessing
 
-from paretohqd import control_tokens
-from paretohqd.classifier import ClassifierReward
-from shapes import (
+from helpers.shapes import (
     DATED,
     END,
     HOSTILE,
     TURN,
 )
-from tiny import tiny_classifier, tiny_tokenizer
+from helpers.tiny import tiny_classifier, tiny_tokenizer
+from paretohqd import control_tokens
+from paretohqd.classifier import ClassifierReward
 
 
 @pytest.mark.parametrize("template", ["chat", "{prompt}<|pad|>{response}"])

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from counted_rewards import brief, vowels
+from helpers.counted_rewards import brief, vowels
 from paretohqd.trainers.rollouts import GATED, Rollouts, standard_constants
 
 CONSTANTS = {"vowels": (0.2, 0.1), "brief": (-12.0, 4.0)}

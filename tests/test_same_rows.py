@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-import oracle
 import paretohqd as pq
+from helpers import oracle
 
 OBJECTIVES = ["helpful", "correct"]
 

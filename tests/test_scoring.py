@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from helpers.tiny import sentences, tiny_causal, tiny_classifier
 from paretohqd import classifier, embedded_scorers, scoring
 from paretohqd.scoring import ClassifierReward, make_reward, score
-from tiny import sentences, tiny_causal, tiny_classifier
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import oracle
+from helpers import oracle
 from paretohqd import FirstLayers, _core, pareto_layers
 from paretohqd.columns import Scores
 from paretohqd.objectives import Objectives

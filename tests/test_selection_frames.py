@@ -6,7 +6,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from drawn import NAMES, frame_of
+from helpers.drawn import NAMES, frame_of
 from paretohqd.selection import ADDED
 
 

@@ -14,12 +14,11 @@ import torch
 import transformers
 from peft import LoraConfig, get_peft_model
 
-import small_comparison
-import small_run
+from helpers import small_comparison, small_run
+from helpers.tiny import tiny_causal
 from paretohqd import models, pipeline
 from paretohqd.progress import Screen
 from paretohqd.session import Session
-from tiny import tiny_causal
 
 
 class Memory:

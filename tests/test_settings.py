@@ -11,6 +11,7 @@ import pytest
 import torch
 from peft import LoraConfig
 
+from helpers.small_fit import Load, fit, weights
 from paretohqd import training
 from paretohqd.adapter_keys import LORA
 from paretohqd.adapter_settings import check_lora, check_modules
@@ -19,7 +20,6 @@ from paretohqd.model_spec import Model
 from paretohqd.setting_rules import Keys
 from paretohqd.settings import CPU, Kind, merged
 from paretohqd.trainers import ham_training, pairwise, reinforcement
-from small_fit import Load, fit, weights
 
 KINDS = {
     "sft": training.KIND,

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from compared import (
+from helpers.compared import (
     BOX,
     CORNERS,
     METHODS,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from drawn import NAMES, frames
+from helpers.drawn import NAMES, frames
 from paretohqd import batches
 from paretohqd.pools import first_layers
 

@@ -14,13 +14,8 @@ import polars as pl
 import pytest
 import yaml
 
-import small_run
-from paretohqd import answers, chat, models, templates, training
-from paretohqd.methods.ric import ric
-from paretohqd.model_spec import Model
-from paretohqd.progress import Screen
-from paretohqd.session import Session
-from shapes import (
+from helpers import small_run
+from helpers.shapes import (
     DATED,
     DROPS_SYSTEM,
     END,
@@ -32,8 +27,13 @@ from shapes import (
     TURN,
     with_template,
 )
-from small_fit import CPU, TRAIN, Load
-from tiny import CHAT_TEMPLATE, tiny_tokenizer
+from helpers.small_fit import CPU, TRAIN, Load
+from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
+from paretohqd import answers, chat, models, templates, training
+from paretohqd.methods.ric import ric
+from paretohqd.model_spec import Model
+from paretohqd.progress import Screen
+from paretohqd.session import Session
 
 
 @pytest.mark.parametrize("template", [NO_SYSTEM, DROPS_SYSTEM, INSTRUCT])

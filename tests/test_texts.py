@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 import pytest
 
+from helpers.written_layouts import CALL, HH, LAYOUTS, LONG, TALK, assistant, frame_of, user
 from paretohqd import config, data
 from paretohqd.dataset import sft_dataset
 from paretohqd.layouts import find_layout
 from paretohqd.scoring import score
 from paretohqd.texts import single_turns
 from paretohqd.writing import write_frame
-from written_layouts import CALL, HH, LAYOUTS, LONG, TALK, assistant, frame_of, user
 
 
 def texts(frame: pl.DataFrame, **more: Any) -> list[tuple[str, str]]:

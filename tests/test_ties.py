@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-import oracle
 import paretohqd as pq
+from helpers import oracle
 
 NAMES = ["a", "b", "c", "d"]
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")

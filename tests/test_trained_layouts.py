@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from trl import SFTConfig, SFTTrainer
 
+from helpers.small_fit import Load
+from helpers.tiny import CHAT_TEMPLATE
+from helpers.written_layouts import CALL, LAYOUTS, LONG, OTHER, assistant, frame_of
 from paretohqd.dataset import sft_dataset
-from small_fit import Load
-from tiny import CHAT_TEMPLATE
-from written_layouts import CALL, LAYOUTS, LONG, OTHER, assistant, frame_of
 
 
 def trained(model: Any, tokenizer: Any, frame: pl.DataFrame, out: Path) -> list[tuple[str, str]]:

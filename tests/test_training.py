@@ -13,9 +13,9 @@ from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
 from trl import SFTTrainer
 
+from helpers.small_fit import CPU, LORA, TRAIN, Killed, Load, fit, weights
 from paretohqd import training
 from paretohqd.models import Machine
-from small_fit import CPU, LORA, TRAIN, Killed, Load, fit, weights
 
 
 def test_only_the_adapter_is_trained(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:

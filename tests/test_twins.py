@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import oracle
+from helpers import oracle
+from helpers.twins import layers
 from paretohqd.pareto import pareto_layers
-from twins import layers
 
 values = st.integers(0, 5).map(float) | st.floats(allow_nan=False, width=32)
 TWINS = [layers.one_objective, layers.two_objectives, layers.three_objectives]

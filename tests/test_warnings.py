@@ -10,11 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from helpers.small_fit import Load, fit
+from helpers.small_run import do, settings
 from paretohqd.loading import LIBRARIES, WARNINGS, kept, quiet
 from paretohqd.same_rows import SameRowsWarning
 from paretohqd.stages import Run
-from small_fit import Load, fit
-from small_run import do, settings
 
 
 def warn() -> None:

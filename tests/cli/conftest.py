@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.answers_given import FRAME
+from helpers.answers_given import FRAME
 from paretohqd import cli
 from paretohqd.writing import write_frame
 

@@ -7,8 +7,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from cli.answers_given import FRAME, python
-from finished_run import make_run
+from helpers.answers_given import FRAME, python
+from helpers.finished_run import make_run
 from paretohqd.files import read_frame
 from paretohqd.writing import write_frame
 

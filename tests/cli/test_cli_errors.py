@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import paretohqd as pq
-from cli.answers_given import FRAME
+from helpers.answers_given import FRAME
 from paretohqd import cli
 from paretohqd.writing import write_frame
 

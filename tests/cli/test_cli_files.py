@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from cli.answers_given import FRAME, python
+from helpers.answers_given import FRAME, python
 from paretohqd.files import read_frame
 from paretohqd.writing import write_frame
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
+from helpers.tiny import sentences
 from paretohqd import config
-from tiny import sentences
 
 
 def write_data(path: Path) -> None:

@@ -6,9 +6,9 @@ import io
 from pathlib import Path
 from typing import Any
 
+from helpers.small_run import mapping
 from paretohqd.compare_config import Comparison
 from paretohqd.strict import from_mapping
-from small_run import mapping
 
 GRPO = {
     "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "num_generations": 2,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tiny import tiny_tokenizer
+from helpers.tiny import tiny_tokenizer
 
 SMALL = {
     "hidden_size": 32,

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from tiny import CHAT_TEMPLATE, tiny_tokenizer
+from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
 
 TURN = "<|im_start|>"
 END = "<|im_end|>"

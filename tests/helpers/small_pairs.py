@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import torch
 
+from helpers.small_fit import CPU, LORA, Load
 from paretohqd.trainers import pairwise
-from small_fit import CPU, LORA, Load
 
 TRAIN = {"per_device_train_batch_size": 4, "learning_rate": 1e-2}
 
