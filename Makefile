@@ -26,7 +26,7 @@ lint: $(VENV)/dev  ## formatters, linters, types, import order
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest paretohqd._core
+	$(BIN)/python -m mypy.stubtest paretohqd.kernels._core
 	$(BIN)/lint-imports
 
 bench: $(VENV)/bench  ## our kernels alone (criterion), then beside other packages: 15 minutes
@@ -48,7 +48,7 @@ docs:  ## build and open the documentation of the Rust crate
 	cargo doc --no-deps --open
 
 clean:  ## remove what was built, not what was run
-	rm -rf $(VENV) target dist python/paretohqd/_core*.so
+	rm -rf $(VENV) target dist python/paretohqd/kernels/_core*.so
 
 $(VENV)/python: 
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.x ..." if sys.version_info < (3, 11) else 0)'

@@ -1,4 +1,4 @@
-//! The Python module `paretohqd._core`: slices in, the interpreter let go, arrays out.
+//! The Python module `paretohqd.kernels._core`: slices in, the interpreter let go, arrays out.
 
 use numpy::prelude::*;
 use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};

@@ -13,7 +13,7 @@ from helpers.small_comparison import comparison, do
 from paretohqd import cli, compare, generation, training
 from paretohqd.compare_config import Entry
 from paretohqd.compare_plan import Job
-from paretohqd.convexity import Shape
+from paretohqd.kernels.hull import Shape
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.strict import to_mapping
 

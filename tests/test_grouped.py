@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import paretohqd as pq
 from helpers import oracle
 from paretohqd.grouped import choose_in_groups
-from paretohqd.objectives import Objectives
+from paretohqd.kernels.points import Objectives
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd import metrics, overlap, statistics
+from paretohqd import metrics, overlap
+from paretohqd.kernels import statistics
 
 
 def test_examples_in_docstrings():

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
+from paretohqd.kernels.rays import preference_grid
 from paretohqd.preferences import default_number, preference_weights
-from paretohqd.rays import preference_grid
 
 OBJECTIVES = ["helpful", "harmless", "honest", "brief", "polite", "true", "new", "safe"]
 

@@ -7,7 +7,7 @@ import pytest
 
 import paretohqd as pq
 from paretohqd.files import read_frame
-from paretohqd.numerals import MISSING, numbers_of
+from paretohqd.kernels.numerals import MISSING, numbers_of
 
 BODY = "a,b\n1.0,0.0\n0.0,1.0\n0.5,0.6\n"
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers import oracle
-from paretohqd import FirstLayers, _core, pareto_layers
+from paretohqd import FirstLayers, pareto_layers
 from paretohqd.columns import Scores
-from paretohqd.objectives import Objectives
+from paretohqd.kernels import _core
+from paretohqd.kernels.points import Objectives
 from paretohqd.pools.screening import MOST, Screen
 
 

@@ -22,11 +22,11 @@ from helpers.compared import (
     standing_of,
     stood,
 )
-from paretohqd import statistics
+from paretohqd.kernels import statistics
+from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.standing.tables import cost_table, methods_table, points_table, summary_table
 from paretohqd.standing.text import render
 from paretohqd.utility import scaled, served
-from paretohqd.volumes import hypervolume
 
 
 @pytest.fixture(scope="module")

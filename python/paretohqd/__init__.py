@@ -10,18 +10,18 @@ from importlib.metadata import version as _version
 
 from paretohqd import namespace as _namespace  # noqa: F401 - registers frame.pareto
 from paretohqd.frames import layers
-from paretohqd.overlap import selection_overlap
-from paretohqd.pareto import pareto_front, pareto_layers
-from paretohqd.pools.first_layers import FirstLayers
-from paretohqd.rays import nearest_to_rays, preference_grid
-from paretohqd.same_rows import SameRowsWarning
-from paretohqd.selected import Selection
-from paretohqd.selection import choose, choose_from, select
-from paretohqd.volumes import (
+from paretohqd.kernels.hypervolume import (
     hypervolume,
     hypervolume_contributions,
     hypervolume_estimate,
 )
+from paretohqd.kernels.layers import pareto_front, pareto_layers
+from paretohqd.kernels.rays import nearest_to_rays, preference_grid
+from paretohqd.overlap import selection_overlap
+from paretohqd.pools.first_layers import FirstLayers
+from paretohqd.same_rows import SameRowsWarning
+from paretohqd.selected import Selection
+from paretohqd.selection import choose, choose_from, select
 
 __version__ = _version("paretohqd")
 

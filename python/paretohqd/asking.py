@@ -11,7 +11,7 @@ import polars as pl
 from paretohqd.batches import row_numbers
 from paretohqd.columns import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.copies import copy_columns
-from paretohqd.objectives import count, optional_count
+from paretohqd.kernels.points import count, optional_count
 from paretohqd.pools.pool import Floats, Nearest, Pool, Rows
 from paretohqd.pools.pooling import Stop
 from paretohqd.preferences import Directions, Preferences, preference_weights, ray_weights

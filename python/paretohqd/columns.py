@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.groups import group_ids
-from paretohqd.inputs import no_score
-from paretohqd.numerals import as_number, is_text
-from paretohqd.objectives import Objectives
+from paretohqd.kernels.arrays import no_score
+from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.numerals import as_number, is_text
+from paretohqd.kernels.points import Objectives
 from paretohqd.reading.schemas import column as column
 
 Named = Sequence[str] | Mapping[str, str | Sequence[str]]

@@ -19,7 +19,7 @@ from paretohqd import evaluation, failures, pipeline
 from paretohqd.compare_config import Comparison
 from paretohqd.compare_plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
-from paretohqd.convexity import front_shape, shapes_by_chance
+from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.likelihood import likelihood
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.methods.spending import Tokens

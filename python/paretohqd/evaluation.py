@@ -8,12 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import metrics, statistics
+from paretohqd import metrics
 from paretohqd.config import Evaluation
 from paretohqd.findings import findings, mean_and_error, sentence
+from paretohqd.kernels import statistics
+from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.preferences import format_weights
 from paretohqd.utility import scaled, served
-from paretohqd.volumes import hypervolume
 
 BASE = "base"
 

@@ -16,8 +16,10 @@ from polars.io.plugins import register_io_source
 
 from paretohqd.batches import compacted, row_numbers
 from paretohqd.columns import Named, Scores, column, key_columns, key_ids, refuse_taken, unused
-from paretohqd.objectives import Objectives, count
-from paretohqd.pareto import pareto_layers
+from paretohqd.kernels.hypervolume import hypervolume
+from paretohqd.kernels.layers import pareto_layers
+from paretohqd.kernels.points import Objectives, count
+from paretohqd.kernels.rays import nearest_to_rays
 from paretohqd.pools.streaming import (
     Progress,
     bad_rows_named,
@@ -25,9 +27,7 @@ from paretohqd.pools.streaming import (
     out_of_order,
     with_layers,
 )
-from paretohqd.rays import nearest_to_rays
 from paretohqd.sources import Source
-from paretohqd.volumes import hypervolume
 
 Frame = pl.DataFrame | pl.LazyFrame
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd import _core
-from paretohqd.groups import group_ids
-from paretohqd.inputs import Column
-from paretohqd.objectives import Objectives, count, optional_count
-from paretohqd.pareto import pareto_layers
+from paretohqd.kernels import _core
+from paretohqd.kernels.arrays import Column
+from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.layers import pareto_layers
+from paretohqd.kernels.points import Objectives, count, optional_count
 from paretohqd.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
@@ -89,7 +89,7 @@ def choose_in_groups(
 
     Example:
         >>> import numpy as np
-        >>> from paretohqd.objectives import Objectives
+        >>> from paretohqd.kernels.points import Objectives
         >>> answers = Objectives.of([[1.0, 0.0], [0.4, 0.5], [0.0, 1.0], [5.0, 2.0], [4.0, 1.0]])
         >>> prompt = np.array([0, 0, 0, 1, 1], dtype=np.uint32)
         >>> chosen = choose_in_groups(answers, prompt, np.array([[0.5, 0.5], [1.0, 0.0]]), k=1)

@@ -14,8 +14,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.groups import group_ids
-from paretohqd.objectives import Objectives
+from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.points import Objectives
 from paretohqd.preferences import preference_weights
 
 Floats = NDArray[np.float64]

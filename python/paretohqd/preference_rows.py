@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.inputs import named_columns
+from paretohqd.kernels.arrays import named_columns
 from paretohqd.sources import Source
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)

@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.objectives import count
+from paretohqd.kernels.points import count
+from paretohqd.kernels.rays import preference_grid
 from paretohqd.preference_rows import rows_and_names
-from paretohqd.rays import preference_grid
 
 TOLERANCE = 1e-6
 """How far from 1 the weights of a preference may sum."""

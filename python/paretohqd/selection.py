@@ -12,7 +12,7 @@ from paretohqd.asking import ADDED, Asked, Duplicates
 from paretohqd.columns import Named, column, key_columns, key_ids
 from paretohqd.copies import copy_ids
 from paretohqd.grouped import choose_in_groups
-from paretohqd.objectives import optional_count
+from paretohqd.kernels.points import optional_count
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.pools.pool import Nearest, Pool, Rows
 from paretohqd.pools.pooling import pool_in_memory, pool_of, pool_streamed

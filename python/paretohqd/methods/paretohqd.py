@@ -11,11 +11,11 @@ import polars as pl
 from paretohqd.answers import representatives
 from paretohqd.columns import column
 from paretohqd.copies import copy_columns
+from paretohqd.kernels.layers import pareto_layers
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.ranking import best
-from paretohqd.pareto import pareto_layers
 from paretohqd.selection import choose
 
 Rank = Literal["ray", "linear", "ideal"]

@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.kernels.rays import preference_grid
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
-from paretohqd.rays import preference_grid
 
 Floats = NDArray[np.float64]
 

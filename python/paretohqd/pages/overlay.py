@@ -15,7 +15,7 @@ import altair as alt
 import numpy as np
 
 from paretohqd.charts import PICKED, Chart, axes, domain, finish, inline, readable, tip
-from paretohqd.pareto import pareto_front
+from paretohqd.kernels.layers import pareto_front
 from paretohqd.preferences import format_weights
 
 SHAPES = (

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from paretohqd.batches import compacted
 from paretohqd.columns import Named, Scores, in_order, refuse_taken
+from paretohqd.kernels.layers import pareto_layers
+from paretohqd.kernels.points import Objectives, optional_count
 from paretohqd.notebooks import html_table, numbered
-from paretohqd.objectives import Objectives, optional_count
-from paretohqd.pareto import pareto_layers
 from paretohqd.pools.screening import Screen
 from paretohqd.reading.schemas import common_type, converted
 from paretohqd.sources import Source

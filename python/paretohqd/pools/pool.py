@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from paretohqd.batches import row_numbers
 from paretohqd.grouped import given_units
-from paretohqd.objectives import Objectives
-from paretohqd.rays import nearest_to_rays
+from paretohqd.kernels.points import Objectives
+from paretohqd.kernels.rays import nearest_to_rays
 from paretohqd.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from paretohqd.columns import Scores, key_ids
 from paretohqd.copies import copy_ids
-from paretohqd.objectives import Objectives
-from paretohqd.pareto import pareto_layers
+from paretohqd.kernels.layers import pareto_layers
+from paretohqd.kernels.points import Objectives
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.pools.pool import Keys, Pool, Rows, firsts
 from paretohqd.pools.streaming import Progress, first_layers, refuse_infinite

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd import _core
 from paretohqd.columns import Scores
-from paretohqd.inputs import floats
-from paretohqd.objectives import Objectives
+from paretohqd.kernels import _core
+from paretohqd.kernels.arrays import floats
+from paretohqd.kernels.points import Objectives
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

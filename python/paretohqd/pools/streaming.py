@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.columns import Scores, column, missing_keys
-from paretohqd.numerals import as_number, is_text, is_word, numbers_of, said, words_refused
+from paretohqd.kernels.numerals import as_number, is_text, is_word, numbers_of, said, words_refused
 from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.sources import Source
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from paretohqd.numerals import EXACT
+from paretohqd.kernels.numerals import EXACT
 from paretohqd.reading.parts import Part, Schema, blank, scan_run
 from paretohqd.reading.schemas import column, common_type, loses_digits
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 from polars import selectors
 
-from paretohqd.numerals import EXACT
+from paretohqd.kernels.numerals import EXACT
 
 _UNITS = ("ms", "us", "ns")
 _FLOATS = (pl.Float16, pl.Float32, pl.Float64)

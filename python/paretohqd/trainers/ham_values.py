@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from paretohqd.rays import preference_grid
+from paretohqd.kernels.rays import preference_grid
 
 REFERENCE = -2.0
 """Of each objective, in standard deviations from the mean of the prompt's answers, which is what

@@ -16,9 +16,9 @@ from math import isnan
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.objectives import Objectives
-from paretohqd.pareto import pareto_front
-from paretohqd.statistics import rank_correlation
+from paretohqd.kernels.layers import pareto_front
+from paretohqd.kernels.points import Objectives
+from paretohqd.kernels.statistics import rank_correlation
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]

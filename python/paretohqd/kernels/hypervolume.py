@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd import _core
-from paretohqd.objectives import Objectives, optional_count
+from paretohqd.kernels import _core
+from paretohqd.kernels.points import Objectives, optional_count
 
 
 def hypervolume(

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from helpers import oracle
 from helpers.twins import layers
-from paretohqd.pareto import pareto_layers
+from paretohqd.kernels.layers import pareto_layers
 
 values = st.integers(0, 5).map(float) | st.floats(allow_nan=False, width=32)
 TWINS = [layers.one_objective, layers.two_objectives, layers.three_objectives]

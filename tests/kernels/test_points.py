@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd.objectives import Objectives
-from paretohqd.pareto import pareto_layers
+from paretohqd.kernels.layers import pareto_layers
+from paretohqd.kernels.points import Objectives
 
 ROWS = [[3.0, 1.0], [1.0, 3.0], [2.0, 0.5], [0.0, 0.0]]
 LAYERS = [0, 0, 1, 2]
@@ -255,7 +255,7 @@ def test_decimals_are_read_as_doubles():
 def test_conversion_imports_nothing_heavy():
     code = (
         "import sys, numpy as np\n"
-        "from paretohqd.pareto import pareto_layers\n"
+        "from paretohqd.kernels.layers import pareto_layers\n"
         "pareto_layers(np.ones((3, 2)))\n"
         "assert not {'torch', 'pandas', 'pyarrow'} & set(sys.modules)\n"
     )

@@ -13,9 +13,9 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd import _core
-from paretohqd.inputs import Column, floats, named_columns
-from paretohqd.numerals import said
+from paretohqd.kernels import _core
+from paretohqd.kernels.arrays import Column, floats, named_columns
+from paretohqd.kernels.numerals import said
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +67,7 @@ class Objectives:
 
         Example:
             >>> import polars as pl
-            >>> from paretohqd.objectives import Objectives
+            >>> from paretohqd.kernels.points import Objectives
             >>> frame = pl.DataFrame({"helpful": [0.9, 0.2], "length": [30, 10]})
             >>> Objectives.of(frame, maximize=[True, False]).columns[1]
             array([-30., -10.])

@@ -9,7 +9,11 @@ from hypothesis.extra import numpy as hnp
 
 import helpers.twins.hypervolume as twin
 from helpers import oracle
-from paretohqd.volumes import hypervolume, hypervolume_contributions, hypervolume_estimate
+from paretohqd.kernels.hypervolume import (
+    hypervolume,
+    hypervolume_contributions,
+    hypervolume_estimate,
+)
 
 
 def clouds(values, *, max_rows=7, max_objectives=5):

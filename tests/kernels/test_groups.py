@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from helpers import oracle
 from paretohqd import pareto_layers
-from paretohqd.groups import group_ids
+from paretohqd.kernels.groups import group_ids
 
 
 def apart(points, keys, **stop):

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import paretohqd as pq
 from helpers import oracle
-from paretohqd import convexity
-from paretohqd.convexity import front_shape, shapes_by_chance, unsupported, unsupported_share
-from paretohqd.statistics import rank_correlation
+from paretohqd.kernels import hull
+from paretohqd.kernels.hull import front_shape, shapes_by_chance, unsupported, unsupported_share
+from paretohqd.kernels.statistics import rank_correlation
 
 ARC = np.linspace(0, np.pi / 2, 41)
 QUADRANT = np.column_stack([np.cos(ARC), np.sin(ARC)])
@@ -142,8 +142,8 @@ def fronts(draw: st.DrawFn) -> np.ndarray:
 @settings(max_examples=50, deadline=None)
 @given(fronts())
 def test_the_chain_and_the_linear_programs_agree(front: np.ndarray) -> None:
-    scaled = convexity._in_box(front)
-    np.testing.assert_allclose(convexity._depth_two(scaled), convexity._depth(scaled), atol=1e-9)
+    scaled = hull._in_box(front)
+    np.testing.assert_allclose(hull._depth_two(scaled), hull._depth(scaled), atol=1e-9)
 
 
 def test_the_shape_of_a_front() -> None:
@@ -164,13 +164,13 @@ def test_clouds_keep_marginals_and_rank_correlation() -> None:
     points[:, 2] = points[:, 2].round()
     seen: list[np.ndarray] = []
 
-    def noted(cloud: list[np.ndarray]) -> convexity.Shape:
+    def noted(cloud: list[np.ndarray]) -> hull.Shape:
         seen.append(np.column_stack(cloud))
         return real(cloud)
 
-    real = convexity.front_shape
+    real = hull.front_shape
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convexity, "front_shape", noted)
+        patch.setattr(hull, "front_shape", noted)
         list(shapes_by_chance(points, draws=20))
     for cloud in seen:
         assert (np.sort(cloud, axis=0) == np.sort(points, axis=0)).all()

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd import _core
-from paretohqd.groups import group_ids
-from paretohqd.objectives import Objectives, optional_count
+from paretohqd.kernels import _core
+from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.points import Objectives, optional_count
 
 
 def pareto_layers(
@@ -33,7 +33,7 @@ def pareto_layers(
 
     Args:
         points: n points in m objectives: an (n, m) array of floats or integers, a frame, or a
-            sequence of 1-D columns; see `paretohqd.objectives.Objectives.of`.
+            sequence of 1-D columns; see `paretohqd.kernels.points.Objectives.of`.
         maximize: Whether larger is better: one bool, or one per objective.
         upto: Stop after this many layers.
         at_least: Stop after the first layer with which at least this many rows are covered.

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.numerals import EXACT, is_text, numbers_of
+from paretohqd.kernels.numerals import EXACT, is_text, numbers_of
 
 Column = NDArray[np.float64] | NDArray[np.float32]
 

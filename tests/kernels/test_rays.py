@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from helpers import oracle
 from helpers.twins import rays as twin
-from paretohqd.rays import nearest_to_rays, preference_grid
+from paretohqd.kernels.rays import nearest_to_rays, preference_grid
 
 
 @st.composite

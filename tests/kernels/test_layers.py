@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from helpers import oracle
-from paretohqd.groups import group_ids
-from paretohqd.pareto import pareto_front, pareto_layers
+from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.layers import pareto_front, pareto_layers
 
 few_values = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 0.5, 1.0, 1e300, np.inf])
 many_values = st.floats(allow_nan=False, width=32)
@@ -247,7 +247,7 @@ class TestArguments:
     def test_interpreter_lock_is_released(self):
         code = (
             "import threading, time, numpy as np\n"
-            "from paretohqd.pareto import pareto_layers\n"
+            "from paretohqd.kernels.layers import pareto_layers\n"
             "points = np.random.default_rng(0).random((200_000, 4))\n"
             "thread = threading.Thread(target=pareto_layers, args=(points,))\n"
             "thread.start()\n"

@@ -7,9 +7,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd import _core
-from paretohqd.inputs import Column, floats, named_columns
-from paretohqd.objectives import Objectives, count, optional_count
+from paretohqd.kernels import _core
+from paretohqd.kernels.arrays import Column, floats, named_columns
+from paretohqd.kernels.points import Objectives, count, optional_count
 
 
 def nearest_to_rays(

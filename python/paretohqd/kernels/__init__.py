@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: Pareto layers, groups, rays, hypervolume, hull."""
