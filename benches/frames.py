@@ -24,8 +24,8 @@ import polars as pl
 from rich.progress import track
 
 import paretohqd as pq
-from paretohqd import batches
 from paretohqd.bench.record import place, write
+from paretohqd.frames import batches
 
 NAMES = ["a", "b", "c"]
 PART = 5_000_000

@@ -11,8 +11,9 @@ import polars as pl
 import pytest
 import yaml
 
-from paretohqd import config, evaluation, generation, metrics, selection, training
+from paretohqd import config, evaluation, generation, selection, training
 from paretohqd.config import Config, load_config
+from paretohqd.frames import text_metrics
 from paretohqd.model_spec import Model
 from paretohqd.strict import from_mapping, read_yaml, to_mapping
 
@@ -362,7 +363,7 @@ def test_settings_are_frozen_and_by_keyword():
             type(value)("x")
 
 
-@pytest.mark.parametrize("module", ["paretohqd", "paretohqd.config", "paretohqd.files"])
+@pytest.mark.parametrize("module", ["paretohqd", "paretohqd.config", "paretohqd.frames.files"])
 def test_importing_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -375,7 +376,7 @@ def test_configured_defaults_are_those_of_the_functions():
     sampling = inspect.signature(generation.generate).parameters
     for name in ("max_new_tokens", "temperature", "top_p", "batch_size"):
         assert getattr(config.Generation(), name) == sampling[name].default
-    measured = inspect.signature(metrics.collapse).parameters
+    measured = inspect.signature(text_metrics.collapse).parameters
     for name in ("min_words", "max_ngram", "repeats", "distinct"):
         assert getattr(config.Evaluation(), name) == measured[name].default
     chosen = inspect.signature(selection.choose).parameters

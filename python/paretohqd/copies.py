@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.columns import column, unused
-from paretohqd.layouts import ANSWERS, DIALOGUES, PROMPTS, SYSTEMS
+from paretohqd.frames.conversations.layouts import ANSWERS, DIALOGUES, PROMPTS, SYSTEMS
+from paretohqd.frames.objectives import column, unused
 
 BESIDE = (*SYSTEMS, "input", "context", "history", "tools", "rejected")
 """What a training text may be made of besides prompts, answers and dialogues."""

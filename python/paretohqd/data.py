@@ -10,15 +10,21 @@ import numpy as np
 import polars as pl
 
 from paretohqd import config, embedded
-from paretohqd.batches import compacted
-from paretohqd.conversations import PAIR
-from paretohqd.files import read_frame
-from paretohqd.layouts import TEXT, find_layout, holds_values, is_plain, texts_of
-from paretohqd.messages import ASSISTANT
-from paretohqd.metrics import word_overlap
+from paretohqd.frames.batches import compacted
+from paretohqd.frames.conversations.layouts import (
+    TEXT,
+    find_layout,
+    holds_values,
+    is_plain,
+    texts_of,
+)
+from paretohqd.frames.conversations.messages import ASSISTANT
+from paretohqd.frames.conversations.rows import PAIR
+from paretohqd.frames.conversations.texts import default_layout, single_turns
+from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import Source
+from paretohqd.frames.text_metrics import word_overlap
 from paretohqd.selection import ADDED
-from paretohqd.sources import Source
-from paretohqd.texts import default_layout, single_turns
 
 ROWS = 1 << 14
 """Rows whose words or tokens are looked at together: lists of them take many times their text."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from paretohqd.conversations import Conversation
-from paretohqd.layouts import find_layout
+from paretohqd.frames.conversations.layouts import find_layout
+from paretohqd.frames.conversations.rows import Conversation
 
 if TYPE_CHECKING:
     from datasets import Dataset

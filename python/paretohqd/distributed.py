@@ -16,17 +16,17 @@ from typing import Any, Literal
 import polars as pl
 
 from paretohqd.asking import Asked, Duplicates
-from paretohqd.columns import Named, Scores, column
+from paretohqd.frames.first_layers import FirstLayers
+from paretohqd.frames.objectives import Named, Scores, column
+from paretohqd.frames.sources import Source
 from paretohqd.on_ray.actors import generate, score
 from paretohqd.on_ray.cluster import ray
 from paretohqd.on_ray.merging import Want
 from paretohqd.on_ray.parts import Blocks, Files
-from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.pools.pool import Pool
 from paretohqd.pools.pooling import Stop, last_layer, pool_of
 from paretohqd.preferences import Directions, Preferences
 from paretohqd.selected import Selection
-from paretohqd.sources import Source
 
 __all__ = ["choose", "generate", "score", "select"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.exceptions import MissingPackageError
-from paretohqd.metrics import words
+from paretohqd.frames.text_metrics import words
 
 DEMO = "pip install 'paretohqd[demo]'"
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from paretohqd.embedded import DEMO, conversations, embedded_package
 from paretohqd.exceptions import unknown_word
-from paretohqd.metrics import words
+from paretohqd.frames.text_metrics import words
 
 Scores = NDArray[np.float64]
 Manifest = dict[str, Any]

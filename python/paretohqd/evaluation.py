@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import metrics
 from paretohqd.config import Evaluation
 from paretohqd.findings import findings, mean_and_error, sentence
+from paretohqd.frames import text_metrics
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.preferences import format_weights
@@ -31,16 +31,16 @@ def model_name(stage: int, preference: int) -> str:
 def measure(answers: pl.DataFrame, spec: Evaluation) -> pl.DataFrame:
     """Add what can be told from the text alone: words, short, repetitive, echo (per answer)."""
     responses = answers["response"].to_list()
-    collapsed = metrics.collapse(
+    collapsed = text_metrics.collapse(
         responses,
         min_words=spec.min_words,
         max_ngram=spec.max_ngram,
         repeats=spec.repeats,
         distinct=spec.distinct,
     )
-    echo = metrics.echo(answers["prompt"].to_list(), responses, threshold=spec.echo)
+    echo = text_metrics.echo(answers["prompt"].to_list(), responses, threshold=spec.echo)
     return answers.with_columns(
-        words=pl.Series([len(metrics.words(text)) for text in responses], dtype=pl.Int32),
+        words=pl.Series([len(text_metrics.words(text)) for text in responses], dtype=pl.Int32),
         short=pl.Series(collapsed.short),
         repetitive=pl.Series(collapsed.repetitive),
         echo=pl.Series(echo),

@@ -23,7 +23,7 @@ from transformers import DynamicCache, GenerationConfig, LogitsProcessor, Logits
 from paretohqd.adapters import put_adapter
 from paretohqd.chat import encode_prompts, stop_tokens
 from paretohqd.finite import FiniteLogits
-from paretohqd.hashes import hash_path
+from paretohqd.frames.hashes import hash_path
 from paretohqd.loading import quiet
 from paretohqd.models import positions
 from paretohqd.templates import find_form

@@ -15,8 +15,8 @@ from peft import PeftModel
 
 from paretohqd.adapter_keys import NOT_ADDED
 from paretohqd.adapters import put_adapter
+from paretohqd.frames.hashes import hash_path
 from paretohqd.generation import load_adapter
-from paretohqd.hashes import hash_path
 from paretohqd.loading import quiet
 
 Weighted = tuple[Path, float]

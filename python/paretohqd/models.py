@@ -28,7 +28,7 @@ from transformers import (
 
 from paretohqd import chat, checkpoints, embedded, templates
 from paretohqd.decoding import check_reading
-from paretohqd.hashes import hash_path
+from paretohqd.frames.hashes import hash_path
 from paretohqd.loading import quiet, told
 from paretohqd.model_spec import Model
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import polars as pl
 from numpy.typing import ArrayLike
 
-from paretohqd import frames
 from paretohqd.asking import added_types
-from paretohqd.columns import Named
+from paretohqd.frames import functions
+from paretohqd.frames.objectives import Named
 from paretohqd.preference_rows import rows_and_names
 from paretohqd.preferences import Preferences
 from paretohqd.selection import select
@@ -53,7 +53,7 @@ class ParetoFrame:
         n_threads: int | None = None,
     ) -> Any:
         """The frame with each row's Pareto layer in column `name`, within groups of `by`."""
-        return frames.layers(
+        return functions.layers(
             self._frame, objectives, by=by, name=name, upto=upto, at_least=at_least,
             nan=nan, n_threads=n_threads,
         )  # fmt: skip
@@ -67,7 +67,7 @@ class ParetoFrame:
         n_threads: int | None = None,
     ) -> Any:
         """The rows that no row dominates, within groups of `by`."""
-        return frames.front(self._frame, objectives, by=by, nan=nan, n_threads=n_threads)
+        return functions.front(self._frame, objectives, by=by, nan=nan, n_threads=n_threads)
 
     def select(
         self,
@@ -88,7 +88,7 @@ class ParetoFrame:
         self, objectives: Named | str, *, ref: ArrayLike, n_threads: int | None = None
     ) -> float:
         """The volume that the rows dominate above the reference point, in objectives' order."""
-        return frames.volume(self._frame, objectives, ref=ref, n_threads=n_threads)
+        return functions.volume(self._frame, objectives, ref=ref, n_threads=n_threads)
 
     def rays(
         self,
@@ -100,4 +100,4 @@ class ParetoFrame:
         n_threads: int | None = None,
     ) -> Any:
         """The k rows nearest to each ray; see `paretohqd.nearest_to_rays`."""
-        return frames.rays(self._frame, objectives, origin, through, k=k, n_threads=n_threads)
+        return functions.rays(self._frame, objectives, origin, through, k=k, n_threads=n_threads)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paretohqd.frames.sources import Source
 from paretohqd.kernels.arrays import named_columns
-from paretohqd.sources import Source
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)
 

@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from paretohqd.notebooks import numbered
+from paretohqd.frames.notebooks import numbered
 from paretohqd.pools.pool import Floats, Nearest, Pool
 
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from paretohqd import embedded_scorers
 from paretohqd.classifier import ClassifierReward, refuse_blank
-from paretohqd.conversations import PAIR, Layout
 from paretohqd.exceptions import unknown_word
-from paretohqd.layouts import holds_values
-from paretohqd.texts import default_layout, single_turns
+from paretohqd.frames.conversations.layouts import holds_values
+from paretohqd.frames.conversations.rows import PAIR, Layout
+from paretohqd.frames.conversations.texts import default_layout, single_turns
 
 __all__ = ["ClassifierReward", "Reward", "make_reward", "score"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.columns import column
 from paretohqd.copies import repeated
-from paretohqd.notebooks import html_table, numbered
+from paretohqd.frames.notebooks import html_table, numbered
+from paretohqd.frames.objectives import column
 from paretohqd.overlap import selection_overlap
 from paretohqd.preferences import Directions, ray_weights
 

@@ -9,17 +9,17 @@ import numpy as np
 import polars as pl
 
 from paretohqd.asking import ADDED, Asked, Duplicates
-from paretohqd.columns import Named, column, key_columns, key_ids
 from paretohqd.copies import copy_ids
+from paretohqd.frames.first_layers import FirstLayers
+from paretohqd.frames.objectives import Named, column, key_columns, key_ids
+from paretohqd.frames.sources import Source
+from paretohqd.frames.streaming import Progress, bad_rows_named, gather
 from paretohqd.grouped import choose_in_groups
 from paretohqd.kernels.points import optional_count
-from paretohqd.pools.first_layers import FirstLayers
 from paretohqd.pools.pool import Nearest, Pool, Rows
 from paretohqd.pools.pooling import pool_in_memory, pool_of, pool_streamed
-from paretohqd.pools.streaming import Progress, bad_rows_named, gather
 from paretohqd.preferences import Directions, Preferences
 from paretohqd.selected import Selection
-from paretohqd.sources import Source
 
 __all__ = ["ADDED", "choose", "choose_from", "select"]
 

@@ -17,10 +17,10 @@ import polars as pl
 import paretohqd as pq
 from paretohqd import arguments
 from paretohqd.counting import RowCounter
-from paretohqd.files import read_frame
-from paretohqd.reading.formats import kind_of
-from paretohqd.sources import Source
-from paretohqd.writing import (
+from paretohqd.frames.files import read_frame
+from paretohqd.frames.reading.formats import kind_of
+from paretohqd.frames.sources import Source
+from paretohqd.frames.writing import (
     check_columns,
     check_output,
     for_json,

@@ -4,7 +4,7 @@ import pytest
 
 from helpers.answers_given import FRAME
 from paretohqd import cli
-from paretohqd.writing import write_frame
+from paretohqd.frames.writing import write_frame
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import paretohqd as pq
 from helpers.answers_given import FRAME
 from paretohqd import cli
-from paretohqd.writing import write_frame
+from paretohqd.frames.writing import write_frame
 
 
 @pytest.mark.parametrize(

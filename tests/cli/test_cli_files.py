@@ -13,8 +13,8 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from helpers.answers_given import FRAME, python
-from paretohqd.files import read_frame
-from paretohqd.writing import write_frame
+from paretohqd.frames.files import read_frame
+from paretohqd.frames.writing import write_frame
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from io import StringIO
 from pathlib import Path
 
 from paretohqd.bench.measure import Row
-from paretohqd.writing import write_text
+from paretohqd.frames.writing import write_text
 
 COLUMNS = (
     "task", "data", "n", "m", "ours_1_thread_s", "ours_all_threads_s", "rival", "call", "version",

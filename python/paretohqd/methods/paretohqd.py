@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from paretohqd.answers import representatives
-from paretohqd.columns import column
 from paretohqd.copies import copy_columns
+from paretohqd.frames.objectives import column
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.columns import column
 from paretohqd.copies import copy_columns
+from paretohqd.frames.objectives import column
 from paretohqd.methods.bench import Bench
 
 Floats = NDArray[np.float64]

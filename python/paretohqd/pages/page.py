@@ -11,9 +11,9 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from paretohqd.frames.writing import write_text
 from paretohqd.preferences import format_weights
 from paretohqd.progress import duration
-from paretohqd.writing import write_text
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 

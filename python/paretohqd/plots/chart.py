@@ -26,12 +26,12 @@ except ImportError as error:
     ) from error
 
 from paretohqd.charts import library, readable
+from paretohqd.frames.writing import check_target, whole, write_text
 from paretohqd.plots.density import cell_counts, finite, spans
 from paretohqd.plots.dots import Chosen, Picture, chosen_dots, pool_dots
 from paretohqd.plots.legends import GRID, SOFT, triangle
 from paretohqd.plots.panels import INK, blank, panel
 from paretohqd.preferences import format_weights
-from paretohqd.writing import check_target, whole, write_text
 
 ENDINGS = (".png", ".svg", ".html")
 OBJECTIVES = 5

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.batches import row_numbers
+from paretohqd.frames.batches import row_numbers
 from paretohqd.grouped import given_units
 from paretohqd.kernels.points import Objectives
 from paretohqd.kernels.rays import nearest_to_rays

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.metrics import echo, word_overlap
+from paretohqd.frames.text_metrics import echo, word_overlap
 from paretohqd.scoring import Reward, score
 
 GATED = -3.0

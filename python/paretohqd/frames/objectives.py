@@ -1,0 +1,246 @@
+"""The columns of a frame that a question is about: its scores, its groups, and what is added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from paretohqd.frames.reading.schemas import column as column
+from paretohqd.kernels.arrays import no_score
+from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.numerals import as_number, is_text
+from paretohqd.kernels.points import Objectives
+
+Named = Sequence[str] | Mapping[str, str | Sequence[str]]
+"""Objectives: column names, larger is better, or {name: "max" | "min"}."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The objectives among a frame's columns.
+
+    Attributes:
+        names: One name per objective; those of a column of arrays are "rewards[0]", "rewards[1]".
+        columns: The frame's columns that hold them.
+        expressions: What selects them.
+        larger: Whether larger is better in each.
+        texts: Those of the columns whose numbers stand as text.
+    """
+
+    names: list[str]
+    columns: list[str]
+    expressions: list[pl.Expr]
+    larger: list[bool]
+    texts: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, schema: Mapping[str, pl.DataType], objectives: Named | str) -> Scores:
+        """Find the objectives.
+
+        Args:
+            schema: The frame's columns.
+            objectives: Column names, larger is better, or {name: "max" | "min"}. A column of
+                fixed-size arrays (`pl.Array`) stands for all its components; its direction is one
+                for all of them, or a list.
+
+        Raises:
+            ValueError: no such column, one named twice, or a direction that is not "max" or "min".
+
+        Example:
+            >>> schema = {"helpful": pl.Float64(), "rewards": pl.Array(pl.Float32, 2)}
+            >>> scores = Scores.of(schema, {"helpful": "min", "rewards": "max"})
+            >>> scores.names, scores.larger
+            (['helpful', 'rewards[0]', 'rewards[1]'], [False, True, True])
+        """
+        if isinstance(objectives, str) and isinstance(schema.get(objectives), pl.Array | pl.List):
+            objectives = [objectives]
+        if isinstance(objectives, str):
+            raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
+        objectives = in_order(objectives)
+        found = cls([], [], [], [])
+        for name in objectives:
+            refuse_missing(schema, name, "objectives")
+            if name in found.columns:
+                raise ValueError(f"objectives: column {name!r} is named twice")
+            direction = objectives[name] if isinstance(objectives, Mapping) else "max"
+            found._add(name, schema[name], direction)
+        if twice := {name for name in found.names if found.names.count(name) > 1}:
+            raise ValueError(f"objectives: {min(twice)!r} is both a column and part of one")
+        return found
+
+    def _add(self, name: str, dtype: pl.DataType, direction: object) -> None:
+        if not (dtype.is_numeric() or is_text(dtype) or isinstance(dtype, pl.Array | pl.Null)):
+            raise no_score(name, dtype)
+        shape = dtype.shape if isinstance(dtype, pl.Array) else ()
+        if len(shape) > 1:
+            raise ValueError(f"objectives: column {name!r} holds arrays of arrays: flatten them")
+        size = shape[0] if shape else 1
+        whole = isinstance(direction, str) or not isinstance(direction, Iterable)
+        directions = [direction] * size if whole else list(direction)  # type: ignore[call-overload]
+        if len(directions) != size or any(each not in ("max", "min") for each in directions):
+            asked = "'max' or 'min'" if size == 1 else f"'max', 'min', or a list of {size} of these"
+            raise ValueError(f"objectives: {name}: expected {asked}, got {direction!r}")
+        self.columns.append(name)
+        self.larger.extend(each == "max" for each in directions)
+        if shape:
+            components = [f"{name}[{j}]" for j in range(size)]
+            self.names.extend(components)
+            self.expressions.extend(
+                column(name).arr.get(j).alias(component) for j, component in enumerate(components)
+            )
+        else:
+            self.names.append(name)
+            self.expressions.append(column(name))
+            self.texts.extend([name] if is_text(dtype) else [])
+
+    def numbers(self, frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
+        """The scores of a frame's rows, which were checked before."""
+        found = frame.lazy().select(self.expressions)
+        return found.with_columns(as_number(column(name)) for name in self.texts)
+
+    def refuse_types(self, schema: Mapping[str, pl.DataType]) -> None:
+        """Raise a ValueError if a column is not numeric, before any row is read."""
+        empty = pl.DataFrame(schema={name: schema[name] for name in self.columns})
+        Objectives.of(empty.select(self.expressions), maximize=self.larger)
+
+    def tradeable(self, frame: pl.DataFrame, *, nan: Literal["raise", "drop"]) -> Objectives:
+        """A frame's objectives, refused where no preference could have a ray among them.
+
+        Raises:
+            ValueError: fewer than two objectives, null or NaN, an infinite or a constant column.
+        """
+        self.require_two()
+        points = Objectives.of(frame.select(self.expressions), maximize=self.larger, nan=nan)
+        points.require_finite("a preference's ray")
+        if points.n:
+            self.refuse_constant(points.worst(), points.best(), points.n)
+        return points
+
+    def refuse_absent(self, absent: Mapping[str, str]) -> None:
+        """Raise a ValueError if some file does not have a score column: see `Source.absent`."""
+        for name in self.columns:
+            if name in absent:
+                raise ValueError(absent[name])
+
+    def require_two(self) -> None:
+        """Raise a ValueError if there is nothing to trade."""
+        if len(self.names) < 2:
+            raise ValueError(
+                "objectives: a trade-off needs two or more columns; for one, sort by it"
+            )
+
+    def refuse_constant(
+        self, low: NDArray[np.floating], high: NDArray[np.floating], rows: int
+    ) -> None:
+        """Raise a ValueError if an objective's worst and best of some rows are the same."""
+        for name, up, worst, best in zip(self.names, self.larger, low, high, strict=True):
+            if worst == best:
+                raise ValueError(
+                    f"column {name!r} is constant ({worst if up else -worst:g} in all {rows} "
+                    "rows), so that nothing can be traded for it: leave it out of the objectives"
+                )
+
+
+def in_order(objectives: Named) -> list[str] | dict[str, str | Sequence[str]]:
+    """A copy of the objectives as they were given.
+
+    Raises:
+        ValueError: a set, whose order, which the weights follow, differs from run to run; what can
+            be gone through only once; or no names at all.
+    """
+    if isinstance(objectives, Mapping):
+        return dict(objectives)
+    if not isinstance(objectives, Iterable):
+        raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
+    if isinstance(objectives, Set | Iterator) and not isinstance(objectives, KeysView):
+        raise ValueError(
+            f"objectives: a {type(objectives).__name__} gives its names in no sure order, or only "
+            "once: pass a list"
+        )
+    return list(objectives)
+
+
+def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:
+    """The columns whose values tell groups apart.
+
+    Raises:
+        ValueError: no such column, or none at all.
+    """
+    names = [by] if isinstance(by, str) else list(dict.fromkeys(by)) if _is_iterable(by) else []
+    if not names:
+        raise ValueError(f"by: name at least one column, got {by!r}")
+    for name in names:
+        refuse_missing(columns, name, "by")
+    return names
+
+
+def key_ids(frame: pl.DataFrame, names: Sequence[str], where: str) -> NDArray[np.uint32]:
+    """A number for each row, the same for rows that agree in all these columns.
+
+    Raises:
+        ValueError: a value is null or NaN.
+    """
+    for name in names:
+        refuse_null_keys(frame[name], where)
+    if len(names) == 1:
+        return group_ids(frame[names[0]], len(frame))[0]
+    row = unused(names, "row")
+    rows = frame.select(map(column, names)).with_row_index(row)
+    return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
+
+
+def unused(columns: Iterable[str], name: str) -> str:
+    """A name like this one that no column has.
+
+    Example:
+        >>> unused(["row", "row_"], "row")
+        'row__'
+    """
+    columns = set(columns)
+    while name in columns:
+        name += "_"
+    return name
+
+
+def _is_iterable(value: object) -> bool:
+    return isinstance(value, Iterable)
+
+
+def missing_keys(keys: pl.Series) -> pl.Series:
+    """Where a key is null or NaN, which is no value to tell rows apart by."""
+    keys = keys.alias("")  # Methods of a series take a name like "^x.*$" for a pattern, too.
+    missing = keys.is_null()
+    return missing | keys.is_nan().fill_null(True) if keys.dtype.is_float() else missing
+
+
+def refuse_null_keys(keys: pl.Series, where: str) -> None:
+    """Raise a ValueError if a key is null or NaN."""
+    missing = missing_keys(keys)
+    if missing.any():
+        what = "null" if keys.null_count() == missing.sum() else "null or NaN"
+        raise ValueError(
+            f"{where}: column {keys.name!r} is {what} in {missing.sum()} of {len(keys)} rows "
+            f"(first: row {missing.arg_max()}): fill or drop them"
+        )
+
+
+def refuse_missing(columns: Iterable[str], name: object, where: str) -> None:
+    """Raise a ValueError if there is no such column."""
+    columns = list(columns)
+    if name not in columns:
+        # A name with blanks around it, as in "a, b", would look like the one that was asked for.
+        told = (each if each and each == each.strip() else repr(each) for each in columns)
+        raise ValueError(f"{where}: no column {name!r}: the frame has {', '.join(told)}")
+
+
+def refuse_taken(columns: Iterable[str], added: Iterable[str]) -> None:
+    """Raise a ValueError if there already is a column that a result adds."""
+    columns = list(columns)
+    for name in added:
+        if name in columns:
+            raise ValueError(f"the frame already has a column {name!r}, which is added: rename it")

@@ -1,1 +1,0 @@
-"""Files and tables of other libraries as Polars frames: found, typed, read or refused by name."""
