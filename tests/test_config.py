@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 import yaml
 
-from paretohqd import config, evaluation, generation, selection, training
+from paretohqd import config, evaluation, generation, training
 from paretohqd.config import Config, load_config
 from paretohqd.frames import text_metrics
 from paretohqd.model_spec import Model
+from paretohqd.selection import choosing
 from paretohqd.strict import from_mapping, read_yaml, to_mapping
 
 EXAMPLES = sorted(
@@ -206,7 +207,7 @@ def test_objectives_that_make_no_sense(second, message):
 def test_objectives_take_no_column_that_the_run_makes():
     answers = pl.DataFrame({"prompt": ["x"], "response": ["y"]})
     measured = evaluation.measure(answers, config.Evaluation()).columns
-    assert {*measured, *selection.ADDED, "conversation", "model"} <= set(config.TAKEN)
+    assert {*measured, *choosing.ADDED, "conversation", "model"} <= set(config.TAKEN)
     assert "tokens" in config.TAKEN
     assert "finished" in config.TAKEN
 
@@ -379,6 +380,6 @@ def test_configured_defaults_are_those_of_the_functions():
     measured = inspect.signature(text_metrics.collapse).parameters
     for name in ("min_words", "max_ngram", "repeats", "distinct"):
         assert getattr(config.Evaluation(), name) == measured[name].default
-    chosen = inspect.signature(selection.choose).parameters
+    chosen = inspect.signature(choosing.choose).parameters
     for name in ("k", "upto", "at_least", "bounds", "scale", "directions"):
         assert getattr(config.Selection(), name) == chosen[name].default

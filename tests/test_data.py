@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from paretohqd import config, data, selection
+from paretohqd import config, data
 from paretohqd.frames import batches
 from paretohqd.frames.writing import write_frame
+from paretohqd.selection import choosing
 
 HH = "\n\nHuman: {}\n\nAssistant: {}"
 
@@ -379,7 +380,7 @@ def test_nothing_is_left(source):
         split(source(answers(), held_out=10))
 
 
-@pytest.mark.parametrize("name", selection.ADDED)
+@pytest.mark.parametrize("name", choosing.ADDED)
 def test_columns_that_a_selection_adds_are_refused_early(source, name):
     with pytest.raises(ValueError, match=f"selection adds a column '{name}' too: rename it"):
         split(source(answers().with_columns(pl.lit(0).alias(name))))

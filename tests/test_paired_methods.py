@@ -15,7 +15,7 @@ from paretohqd.generation import load_adapter
 from paretohqd.methods.bench import Bench, Tokens
 from paretohqd.methods.modpo import modpo
 from paretohqd.methods.rcs import rcs
-from paretohqd.pairs import consistent_pairs, objective_pairs
+from paretohqd.selection.pairs import consistent_pairs, objective_pairs
 
 Open = Callable[..., Bench]
 

@@ -12,8 +12,8 @@ from trl import SFTTrainer
 
 from helpers.small_fit import CPU, TRAIN, Load, fit
 from paretohqd import chat, models, training
-from paretohqd.dataset import sft_dataset
 from paretohqd.model_spec import Model
+from paretohqd.selection.dataset import sft_dataset
 
 
 def trained(tokenizer: Any, example: dict[str, list[int]]) -> tuple[str, str, str]:

@@ -8,7 +8,6 @@ evaluation live in modules of their own and load torch when they are imported.
 
 from importlib.metadata import version as _version
 
-from paretohqd import namespace as _namespace  # noqa: F401 - registers frame.pareto
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.functions import layers
 from paretohqd.kernels.hypervolume import (
@@ -18,10 +17,11 @@ from paretohqd.kernels.hypervolume import (
 )
 from paretohqd.kernels.layers import pareto_front, pareto_layers
 from paretohqd.kernels.rays import nearest_to_rays, preference_grid
-from paretohqd.overlap import selection_overlap
-from paretohqd.same_rows import SameRowsWarning
-from paretohqd.selected import Selection
-from paretohqd.selection import choose, choose_from, select
+from paretohqd.selection import namespace as _namespace  # noqa: F401 - registers frame.pareto
+from paretohqd.selection.choosing import choose, choose_from, select
+from paretohqd.selection.overlap import selection_overlap
+from paretohqd.selection.result import Selection
+from paretohqd.selection.same_rows import SameRowsWarning
 
 __version__ = _version("paretohqd")
 

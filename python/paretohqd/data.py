@@ -24,7 +24,7 @@ from paretohqd.frames.conversations.texts import default_layout, single_turns
 from paretohqd.frames.files import read_frame
 from paretohqd.frames.sources import Source
 from paretohqd.frames.text_metrics import word_overlap
-from paretohqd.selection import ADDED
+from paretohqd.selection.choosing import ADDED
 
 ROWS = 1 << 14
 """Rows whose words or tokens are looked at together: lists of them take many times their text."""

@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import polars as pl
 
-from paretohqd.asking import Asked, Duplicates
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.objectives import Named, Scores, column
 from paretohqd.frames.sources import Source
@@ -23,10 +22,11 @@ from paretohqd.on_ray.actors import generate, score
 from paretohqd.on_ray.cluster import ray
 from paretohqd.on_ray.merging import Want
 from paretohqd.on_ray.parts import Blocks, Files
-from paretohqd.pools.pool import Pool
-from paretohqd.pools.pooling import Stop, last_layer, pool_of
-from paretohqd.preferences import Directions, Preferences
-from paretohqd.selected import Selection
+from paretohqd.selection.pool import Pool
+from paretohqd.selection.pooling import Stop, last_layer, pool_of
+from paretohqd.selection.preferences import Directions, Preferences
+from paretohqd.selection.request import Asked, Duplicates
+from paretohqd.selection.result import Selection
 
 __all__ = ["choose", "generate", "score", "select"]
 

@@ -13,7 +13,7 @@ from paretohqd.findings import findings, mean_and_error, sentence
 from paretohqd.frames import text_metrics
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
-from paretohqd.preferences import format_weights
+from paretohqd.selection.preferences import format_weights
 from paretohqd.utility import scaled, served
 
 BASE = "base"

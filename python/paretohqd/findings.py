@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.preferences import format_weights
+from paretohqd.selection.preferences import format_weights
 
 
 def findings(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from paretohqd.same_rows import SameRowsWarning
+from paretohqd.selection.same_rows import SameRowsWarning
 
 WARNINGS = "warnings.txt"
 """What libraries warned of while the stage was done: a log, of which nothing depends."""

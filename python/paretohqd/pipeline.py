@@ -19,8 +19,8 @@ from paretohqd import chat, config, data, evaluation, models, templates, trainin
 from paretohqd.answers import answer, sample
 from paretohqd.pages.report import write_report
 from paretohqd.progress import Screen
-from paretohqd.selected import Selection
-from paretohqd.selection import choose
+from paretohqd.selection.choosing import choose
+from paretohqd.selection.result import Selection
 from paretohqd.session import Session
 from paretohqd.stages import Result
 from paretohqd.utility import QUANTILES, data_bounds

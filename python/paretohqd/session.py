@@ -20,8 +20,8 @@ from paretohqd.adapter_settings import check_modules
 from paretohqd.forecast import Forecast
 from paretohqd.loading import kept
 from paretohqd.mixing import Weighted, load_mixture
-from paretohqd.preferences import preference_weights
 from paretohqd.progress import Screen
+from paretohqd.selection.preferences import preference_weights
 from paretohqd.settings import merged
 from paretohqd.stages import Result, Run
 from paretohqd.strict import to_mapping

@@ -25,9 +25,9 @@ from helpers.written_layouts import (
     system,
     user,
 )
-from paretohqd.dataset import sft_dataset
 from paretohqd.frames.files import read_frame
 from paretohqd.frames.writing import write_frame
+from paretohqd.selection.dataset import sft_dataset
 
 
 @pytest.mark.parametrize("ending", ["", ".parquet", ".jsonl"])

@@ -164,7 +164,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import polars as pl
-from paretohqd.writing import write_frame
+from paretohqd.frames.writing import write_frame
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 for path in map(Path, sys.argv[1:]):

@@ -32,7 +32,7 @@ def test_home_and_file_urls(tmp_path, monkeypatch):
 
 LISTED = """
 import os, sys
-from paretohqd.sources import Source
+from paretohqd.frames.sources import Source
 Source.of(sys.argv[1])  # what is imported late may lie where only the superuser reads
 os.setuid(65534)
 for pattern in sys.argv[1:]:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd import overlap
 from paretohqd.frames import text_metrics
 from paretohqd.kernels import statistics
+from paretohqd.selection import overlap
 
 
 def test_examples_in_docstrings():

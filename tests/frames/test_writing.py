@@ -46,7 +46,7 @@ STOPPED = """
 import sys
 from pathlib import Path
 import polars as pl
-from paretohqd.writing import write_frame
+from paretohqd.frames.writing import write_frame
 rows = pl.DataFrame({"a": range(100_000), "text": ["some text that takes a while"] * 100_000})
 endless = pl.concat([rows.lazy()] * 2_000)
 print("writing", flush=True)

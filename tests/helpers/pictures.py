@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.selection import choose
+from paretohqd.selection.choosing import choose
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from paretohqd.compare_config import Comparison
 from paretohqd.generation import generate
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.spending import Spending, Tokens
-from paretohqd.selection import choose
+from paretohqd.selection.choosing import choose
 from paretohqd.session import Session
 from paretohqd.stages import Result
 

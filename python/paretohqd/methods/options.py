@@ -13,7 +13,7 @@ from paretohqd.exceptions import check_keys
 from paretohqd.methods import METHODS
 from paretohqd.methods.paretohqd import OPTIONS
 from paretohqd.methods.ric import MOST_ROUNDS
-from paretohqd.selection import choose
+from paretohqd.selection.choosing import choose
 from paretohqd.trainers.ham_values import MOST
 
 SPENDING = ("steps", "passes")

@@ -9,14 +9,14 @@ import numpy as np
 import polars as pl
 
 from paretohqd.answers import representatives
-from paretohqd.copies import copy_columns
 from paretohqd.frames.objectives import column
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.ranking import best
-from paretohqd.selection import choose
+from paretohqd.selection.choosing import choose
+from paretohqd.selection.copies import copy_columns
 
 Rank = Literal["ray", "linear", "ideal"]
 OPTIONS = ("upto", "at_least", "bounds", "scale", "directions", "distinct", "duplicates")

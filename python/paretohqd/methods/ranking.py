@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.copies import copy_columns
 from paretohqd.frames.objectives import column
 from paretohqd.methods.bench import Bench
+from paretohqd.selection.copies import copy_columns
 
 Floats = NDArray[np.float64]
 

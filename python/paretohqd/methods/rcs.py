@@ -8,7 +8,7 @@ from paretohqd.methods.answer_groups import answer_groups
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.paired import fit_paired
 from paretohqd.methods.policy import Policy
-from paretohqd.pairs import consistent_pairs, standardise
+from paretohqd.selection.pairs import consistent_pairs, standardise
 
 
 def rcs(

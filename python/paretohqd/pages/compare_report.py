@@ -16,7 +16,7 @@ from paretohqd.charts import library
 from paretohqd.pages.cost_charts import cost_charts, trade_charts
 from paretohqd.pages.overlay import Look, colours, front_charts, looks, utility_chart
 from paretohqd.pages.page import number, template, write
-from paretohqd.preferences import format_weights
+from paretohqd.selection.preferences import format_weights
 from paretohqd.standing.over_seeds import DESCRIBED
 from paretohqd.standing.runs import stand
 from paretohqd.standing.tables import cost_table

@@ -16,7 +16,7 @@ import numpy as np
 
 from paretohqd.charts import PICKED, Chart, axes, domain, finish, inline, readable, tip
 from paretohqd.kernels.layers import pareto_front
-from paretohqd.preferences import format_weights
+from paretohqd.selection.preferences import format_weights
 
 SHAPES = (
     "M0,-1A1,1,0,1,1,0,1A1,1,0,1,1,0,-1Z",  # circle

@@ -12,8 +12,8 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from paretohqd.frames.writing import write_text
-from paretohqd.preferences import format_weights
 from paretohqd.progress import duration
+from paretohqd.selection.preferences import format_weights
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 

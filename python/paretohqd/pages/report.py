@@ -16,7 +16,7 @@ from paretohqd.charts import Chart, evaluation_charts, library, palette, trainin
 from paretohqd.evaluation import phases
 from paretohqd.pages.fronts import selection_charts
 from paretohqd.pages.page import template, write
-from paretohqd.preferences import format_weights
+from paretohqd.selection.preferences import format_weights
 
 SAMPLE_PROMPTS = 6
 

@@ -31,7 +31,7 @@ from paretohqd.plots.density import cell_counts, finite, spans
 from paretohqd.plots.dots import Chosen, Picture, chosen_dots, pool_dots
 from paretohqd.plots.legends import GRID, SOFT, triangle
 from paretohqd.plots.panels import INK, blank, panel
-from paretohqd.preferences import format_weights
+from paretohqd.selection.preferences import format_weights
 
 ENDINGS = (".png", ".svg", ".html")
 OBJECTIVES = 5

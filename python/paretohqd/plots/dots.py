@@ -19,7 +19,7 @@ RINGS = 3
 
 
 class Chosen(Protocol):
-    """What of a selection is drawn; see `paretohqd.selection.Selection`."""
+    """What of a selection is drawn; see `paretohqd.selection.choosing.Selection`."""
 
     @property
     def rows(self) -> pl.DataFrame:

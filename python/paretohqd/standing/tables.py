@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.preferences import format_weights
+from paretohqd.selection.preferences import format_weights
 from paretohqd.standing.over_seeds import average
 
 PREFERENCES = (1, 3, 11)

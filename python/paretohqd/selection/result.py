@@ -11,11 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.copies import repeated
 from paretohqd.frames.notebooks import html_table, numbered
 from paretohqd.frames.objectives import column
-from paretohqd.overlap import selection_overlap
-from paretohqd.preferences import Directions, ray_weights
+from paretohqd.selection.copies import repeated
+from paretohqd.selection.overlap import selection_overlap
+from paretohqd.selection.preferences import Directions, ray_weights
 
 if TYPE_CHECKING:
     import altair as alt
@@ -258,7 +258,7 @@ class Selection:
                 empty answer, a dialogue that does not end with one, a part that is no text, or
                 what else is no conversation.
         """
-        from paretohqd.dataset import sft_dataset
+        from paretohqd.selection.dataset import sft_dataset
 
         rows = self.rows if preference is None else self.of(preference)
         columns = {

@@ -12,7 +12,7 @@ from trl import SFTConfig, SFTTrainer
 from helpers.small_fit import Load
 from helpers.tiny import CHAT_TEMPLATE
 from helpers.written_layouts import CALL, LAYOUTS, LONG, OTHER, assistant, frame_of
-from paretohqd.dataset import sft_dataset
+from paretohqd.selection.dataset import sft_dataset
 
 
 def trained(model: Any, tokenizer: Any, frame: pl.DataFrame, out: Path) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from helpers import oracle
-from paretohqd.copies import copy_columns
+from paretohqd.selection.copies import copy_columns
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 OBJECTIVES = ["help", "safe"]

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from paretohqd.kernels.rays import preference_grid
-from paretohqd.preferences import default_number, preference_weights
+from paretohqd.selection.preferences import default_number, preference_weights
 
 OBJECTIVES = ["helpful", "harmless", "honest", "brief", "polite", "true", "new", "safe"]
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels.groups import group_ids
 from paretohqd.kernels.points import Objectives
-from paretohqd.preferences import preference_weights
+from paretohqd.selection.preferences import preference_weights
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -8,12 +8,12 @@ from typing import Any, Literal
 import polars as pl
 from numpy.typing import ArrayLike
 
-from paretohqd.asking import added_types
 from paretohqd.frames import functions
 from paretohqd.frames.objectives import Named
-from paretohqd.preference_rows import rows_and_names
-from paretohqd.preferences import Preferences
-from paretohqd.selection import select
+from paretohqd.selection.choosing import select
+from paretohqd.selection.preference_rows import rows_and_names
+from paretohqd.selection.preferences import Preferences
+from paretohqd.selection.request import added_types
 
 
 @pl.api.register_lazyframe_namespace("pareto")

@@ -11,11 +11,11 @@ import pytest
 
 from helpers.written_layouts import CALL, HH, LAYOUTS, LONG, TALK, assistant, frame_of, user
 from paretohqd import config, data
-from paretohqd.dataset import sft_dataset
 from paretohqd.frames.conversations.layouts import find_layout
 from paretohqd.frames.conversations.texts import single_turns
 from paretohqd.frames.writing import write_frame
 from paretohqd.scoring import score
+from paretohqd.selection.dataset import sft_dataset
 
 
 def texts(frame: pl.DataFrame, **more: Any) -> list[tuple[str, str]]:

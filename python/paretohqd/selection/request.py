@@ -8,15 +8,15 @@ from typing import Any, Literal, Self
 
 import polars as pl
 
-from paretohqd.copies import copy_columns
 from paretohqd.frames.batches import row_numbers
 from paretohqd.frames.objectives import Named, Scores, refuse_missing, refuse_taken
 from paretohqd.kernels.points import count, optional_count
-from paretohqd.pools.pool import Floats, Nearest, Pool, Rows
-from paretohqd.pools.pooling import Stop
-from paretohqd.preferences import Directions, Preferences, preference_weights, ray_weights
-from paretohqd.same_rows import warn_of_the_same_rows
-from paretohqd.selected import Selection
+from paretohqd.selection.copies import copy_columns
+from paretohqd.selection.pool import Floats, Nearest, Pool, Rows
+from paretohqd.selection.pooling import Stop
+from paretohqd.selection.preferences import Directions, Preferences, preference_weights, ray_weights
+from paretohqd.selection.result import Selection
+from paretohqd.selection.same_rows import warn_of_the_same_rows
 
 Duplicates = Literal["keep", "drop"]
 """Whether copies of a row may be chosen too, or only the first."""

@@ -7,7 +7,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from helpers.drawn import NAMES, frame_of
-from paretohqd.selection import ADDED
+from paretohqd.selection.choosing import ADDED
 
 
 def random_frame(n=400, seed=6):

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 import paretohqd as pq
 from helpers import oracle
 from helpers.drawn import NAMES, frame_of
-from paretohqd.selection import ADDED
+from paretohqd.selection.choosing import ADDED
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 

@@ -10,14 +10,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.copies import copy_ids
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.objectives import Scores, key_ids
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Progress, first_layers, refuse_infinite
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives
-from paretohqd.pools.pool import Keys, Pool, Rows, firsts
+from paretohqd.selection.copies import copy_ids
+from paretohqd.selection.pool import Keys, Pool, Rows, firsts
 
 Layer = NDArray[np.int32]
 

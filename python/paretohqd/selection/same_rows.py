@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from paretohqd.frames.notebooks import numbered
-from paretohqd.pools.pool import Floats, Nearest, Pool
+from paretohqd.selection.pool import Floats, Nearest, Pool
 
 
 class SameRowsWarning(UserWarning):

@@ -13,7 +13,7 @@ import paretohqd as pq
 from helpers import oracle
 from helpers.drawn import NAMES, frame_of
 from paretohqd.plots.dots import rays
-from paretohqd.preferences import ray_weights
+from paretohqd.selection.preferences import ray_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 

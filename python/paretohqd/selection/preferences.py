@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels.points import count
 from paretohqd.kernels.rays import preference_grid
-from paretohqd.preference_rows import rows_and_names
+from paretohqd.selection.preference_rows import rows_and_names
 
 TOLERANCE = 1e-6
 """How far from 1 the weights of a preference may sum."""

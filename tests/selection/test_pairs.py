@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from paretohqd.pairs import consistent_pairs, main_objective, objective_pairs, standardise
+from paretohqd.selection.pairs import consistent_pairs, main_objective, objective_pairs, standardise
 
 ANSWERS = pl.DataFrame(
     {

@@ -11,10 +11,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.batches import row_numbers
-from paretohqd.grouped import given_units
 from paretohqd.kernels.points import Objectives
 from paretohqd.kernels.rays import nearest_to_rays
-from paretohqd.ties import rounding, settle_ties
+from paretohqd.selection.groups import given_units
+from paretohqd.selection.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

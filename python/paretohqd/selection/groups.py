@@ -14,7 +14,7 @@ from paretohqd.kernels.arrays import Column
 from paretohqd.kernels.groups import group_ids
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives, count, optional_count
-from paretohqd.ties import rounding, settle_ties
+from paretohqd.selection.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]

@@ -12,7 +12,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from paretohqd.dataset import sft_dataset
+from paretohqd.selection.dataset import sft_dataset
 
 RNG = np.random.default_rng(8)
 FRAME = pl.DataFrame(RNG.random((300, 2)), schema=["help", "harm"]).with_columns(

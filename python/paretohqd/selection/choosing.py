@@ -8,18 +8,18 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from paretohqd.asking import ADDED, Asked, Duplicates
-from paretohqd.copies import copy_ids
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.objectives import Named, column, key_columns, key_ids
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Progress, bad_rows_named, gather
-from paretohqd.grouped import choose_in_groups
 from paretohqd.kernels.points import optional_count
-from paretohqd.pools.pool import Nearest, Pool, Rows
-from paretohqd.pools.pooling import pool_in_memory, pool_of, pool_streamed
-from paretohqd.preferences import Directions, Preferences
-from paretohqd.selected import Selection
+from paretohqd.selection.copies import copy_ids
+from paretohqd.selection.groups import choose_in_groups
+from paretohqd.selection.pool import Nearest, Pool, Rows
+from paretohqd.selection.pooling import pool_in_memory, pool_of, pool_streamed
+from paretohqd.selection.preferences import Directions, Preferences
+from paretohqd.selection.request import ADDED, Asked, Duplicates
+from paretohqd.selection.result import Selection
 
 __all__ = ["ADDED", "choose", "choose_from", "select"]
 
@@ -62,7 +62,7 @@ def select(
             weights themselves, shape (P, M), each row at least 0 and summing to 1; or weights by
             the objectives' names, {"helpful": 7, "harmless": 3}, of any sum; or {name: weights},
             either way; or a frame with a column per objective. By default 11 with two objectives,
-            else the even lattice of nearly as many; see `paretohqd.preferences`.
+            else the even lattice of nearly as many; see `paretohqd.selection.preferences`.
         k: rows per preference; with `by`, at most, in each group.
         upto: the pool is this many layers.
         at_least: the pool is the fewest layers that hold this many rows. By default P * k, for with

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import paretohqd as pq
 from helpers import oracle
-from paretohqd.grouped import choose_in_groups
 from paretohqd.kernels.points import Objectives
+from paretohqd.selection.groups import choose_in_groups
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 
