@@ -17,9 +17,9 @@ import polars as pl
 import torch
 from chitchat_dataset import Dataset
 
-from paretohqd import models
-from paretohqd.generation import generate, trim_unfinished
-from paretohqd.model_spec import Model
+from paretohqd.models import base
+from paretohqd.models.sampling import generate, trim_unfinished
+from paretohqd.models.spec import Model
 from paretohqd.progress import Screen
 
 PROMPTS, SAMPLES, SEED = 2_000, 4, 0
@@ -54,9 +54,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
     arguments = parser.parse_args()
     prompts = choose_prompts()
-    model, tokenizer = models.load_base(
-        Model(), device="cpu", dtype=getattr(torch, arguments.dtype)
-    )
+    model, tokenizer = base.load_base(Model(), device="cpu", dtype=getattr(torch, arguments.dtype))
     with Screen().bar("sample answers") as progress:
         answers = generate(
             model,

@@ -19,7 +19,7 @@ from hypothesis import settings
 
 from helpers.small_run import write_data
 from helpers.tiny import sentences, tiny_causal, tiny_classifier
-from paretohqd.model_spec import Model
+from paretohqd.models.spec import Model
 
 # No test is timed: machines are shared.
 settings.register_profile("untimed", deadline=None)
@@ -46,7 +46,7 @@ def load(causal: Path) -> Callable[..., tuple[Any, Any]]:
     """Loads a fresh tiny model in float32 and its tokenizer, with another template if given."""
     import torch
 
-    from paretohqd import models
+    from paretohqd.models import base as models
 
     def one(template: str | None = None) -> tuple[Any, Any]:
         spec = Model(name=str(causal), chat_template=template)

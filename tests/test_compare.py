@@ -10,11 +10,12 @@ import polars as pl
 import pytest
 
 from helpers.small_comparison import comparison, do
-from paretohqd import cli, compare, generation, training
+from paretohqd import cli, compare, training
 from paretohqd.compare_config import Entry
 from paretohqd.compare_plan import Job
 from paretohqd.kernels.hull import Shape
 from paretohqd.methods import METHODS, Bench, Policy
+from paretohqd.models import sampling
 from paretohqd.strict import to_mapping
 
 
@@ -85,7 +86,7 @@ def test_what_is_done_is_not_done_again(
 
 @pytest.mark.parametrize(
     ("module", "name", "calls"),
-    [(training, "fit", 4), (generation, "_decode_batch", 7), (compare, "stand", 1)],
+    [(training, "fit", 4), (sampling, "_decode_batch", 7), (compare, "stand", 1)],
 )
 def test_an_interrupted_comparison_goes_on(
     parts: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

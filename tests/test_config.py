@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 import yaml
 
-from paretohqd import config, evaluation, generation, training
+from paretohqd import config, evaluation, training
 from paretohqd.config import Config, load_config
 from paretohqd.frames import text_metrics
-from paretohqd.model_spec import Model
+from paretohqd.models import sampling as generation
+from paretohqd.models.spec import Model
 from paretohqd.selection import choosing
 from paretohqd.strict import from_mapping, read_yaml, to_mapping
 

@@ -26,7 +26,7 @@ from helpers.drawn import NAMES, frames  # noqa: E402
 from helpers.tiny import sentences  # noqa: E402
 from paretohqd import distributed, scoring  # noqa: E402
 from paretohqd.frames import first_layers  # noqa: E402
-from paretohqd.model_spec import Model  # noqa: E402
+from paretohqd.models.spec import Model  # noqa: E402
 from paretohqd.on_ray import actors, merging, parts  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
@@ -536,7 +536,8 @@ def test_answers_are_those_of_one_call(causal, base, tmp_path):
     import torch
     from peft import LoraConfig, get_peft_model
 
-    from paretohqd import generation, models
+    from paretohqd.models import base as models
+    from paretohqd.models import sampling as generation
 
     spec = Model(name=str(causal))
     prompts = [*sentences()[:200:9], "Hi", "Hi"]

@@ -17,12 +17,12 @@ from peft import load_peft_weights
 
 import paretohqd as pq
 from helpers.tiny import sentences
-from paretohqd.generation import load_adapter
-from paretohqd.likelihood import likelihood
 from paretohqd.methods.bench import Bench, Tokens
 from paretohqd.methods.ham import ham
-from paretohqd.model_spec import Model
-from paretohqd.models import Machine
+from paretohqd.models.base import Machine
+from paretohqd.models.likelihood import likelihood
+from paretohqd.models.sampling import load_adapter
+from paretohqd.models.spec import Model
 from paretohqd.trainers.ham_training import fit_jointly
 from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values
 
@@ -155,7 +155,7 @@ def values_of(base: Any, folder: Path, rows: pl.DataFrame, count: int) -> np.nda
 @pytest.fixture
 def again(causal: Path) -> Callable[[], Any]:
     """Another fresh model, as training needs one of its own."""
-    from paretohqd import models
+    from paretohqd.models import base as models
 
     return lambda: models.load_base(Model(name=str(causal)), device="cpu", dtype=torch.float32)
 

@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 
 from helpers.small_comparison import comparison, do
-from paretohqd.chat import prompt_lengths
 from paretohqd.compare_words import described
 from paretohqd.config import Generation
 from paretohqd.methods import METHODS, Bench
@@ -20,6 +19,7 @@ from paretohqd.methods.ranking import best
 from paretohqd.methods.ric import ric, scores_text, targets
 from paretohqd.methods.spending import Spending, Tokens
 from paretohqd.methods.ucmoa import KINDS, ranked_highest
+from paretohqd.models.chat import prompt_lengths
 from paretohqd.stages import Result
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}

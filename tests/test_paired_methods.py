@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from paretohqd.generation import load_adapter
 from paretohqd.methods.bench import Bench, Tokens
 from paretohqd.methods.modpo import modpo
 from paretohqd.methods.rcs import rcs
+from paretohqd.models.sampling import load_adapter
 from paretohqd.selection.pairs import consistent_pairs, objective_pairs
 
 Open = Callable[..., Bench]

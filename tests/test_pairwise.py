@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from helpers.small_fit import CPU, LORA, Killed, Load, weights
 from helpers.small_pairs import TRAIN, fit, log_probability, losses
 from helpers.tiny import sentences
-from paretohqd.generation import generate, load_adapter
-from paretohqd.models import Machine
+from paretohqd.models.base import Machine
+from paretohqd.models.sampling import generate, load_adapter
 from paretohqd.trainers import pairwise
 from paretohqd.trainers.pair_tokens import pair_lengths
 

@@ -126,13 +126,14 @@ def test_every_model_answers_in_its_own_way(finished: Path) -> None:
 
 def test_evaluation_uses_the_stage_two_adapter(parts: Path, finished: Path) -> None:
     """Sampled again with nothing but this adapter loaded."""
-    from paretohqd import generation, models
+    from paretohqd.models import base as models
+    from paretohqd.models import sampling
 
     spec = settings(parts, "finished")
     for model, folder in (("stage1-01", "stage1/fit/01"), ("stage2-01", "stage2/fit/01")):
         base, tokenizer = models.load_base(spec.model, device="cpu", dtype=torch.float32)
-        found = generation.generate(
-            generation.load_adapter(base, finished / folder / "adapter"),
+        found = sampling.generate(
+            sampling.load_adapter(base, finished / folder / "adapter"),
             tokenizer,
             pl.read_parquet(finished / "data" / "held_out.parquet")["prompt"].to_list(),
             seed=spec.seed + 1,

@@ -15,11 +15,11 @@ from trl import GRPOTrainer
 from helpers.counted_rewards import Counts, brief, vowels
 from helpers.small_fit import CPU, LORA, Killed, weights
 from helpers.tiny import sentences
-from paretohqd import models
-from paretohqd.chat import encode_prompts
-from paretohqd.generation import generate, load_adapter
-from paretohqd.model_spec import Model
-from paretohqd.models import Machine
+from paretohqd.models import base
+from paretohqd.models.base import Machine
+from paretohqd.models.chat import encode_prompts
+from paretohqd.models.sampling import generate, load_adapter
+from paretohqd.models.spec import Model
 from paretohqd.trainers import reinforcement
 from paretohqd.trainers.budget import Budget
 
@@ -36,7 +36,7 @@ CONSTANTS = {"vowels": (0.2, 0.1), "brief": (-12.0, 4.0)}
 
 def load(causal: Path) -> tuple[Any, Any]:
     """The tiny model with larger embeddings: an adapter can then move its probabilities far."""
-    model, tokenizer = models.load_base(Model(name=str(causal)), device="cpu", dtype=torch.float32)
+    model, tokenizer = base.load_base(Model(name=str(causal)), device="cpu", dtype=torch.float32)
     model.get_input_embeddings().weight.data.mul_(10)
     return model, tokenizer
 

@@ -16,7 +16,8 @@ from peft import LoraConfig, get_peft_model
 
 from helpers import small_comparison, small_run
 from helpers.tiny import tiny_causal
-from paretohqd import models, pipeline
+from paretohqd import pipeline
+from paretohqd.models import base as models
 from paretohqd.progress import Screen
 from paretohqd.session import Session
 

@@ -13,11 +13,11 @@ from peft import LoraConfig
 
 from helpers.small_fit import Load, fit, weights
 from paretohqd import training
-from paretohqd.adapter_keys import LORA
-from paretohqd.adapter_settings import check_lora, check_modules
-from paretohqd.generation import load_adapter
-from paretohqd.model_spec import Model
-from paretohqd.setting_rules import Keys
+from paretohqd.models.adapter_keys import LORA
+from paretohqd.models.adapter_settings import check_lora, check_modules
+from paretohqd.models.sampling import load_adapter
+from paretohqd.models.setting_rules import Keys
+from paretohqd.models.spec import Model
 from paretohqd.settings import CPU, Kind, merged
 from paretohqd.trainers import ham_training, pairwise, reinforcement
 
@@ -246,7 +246,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, causal: Path, rows: pl.DataF
 
 
 def fitted(causal: Path, rows: pl.DataFrame, out: Path, train: dict[str, Any]) -> Path:
-    from paretohqd import models
+    from paretohqd.models import base as models
 
     def one() -> Any:
         spec = Model(name=str(causal))

@@ -15,7 +15,7 @@ from trl import SFTTrainer
 
 from helpers.small_fit import CPU, LORA, TRAIN, Killed, Load, fit, weights
 from paretohqd import training
-from paretohqd.models import Machine
+from paretohqd.models.base import Machine
 
 
 def test_only_the_adapter_is_trained(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import torch
 from trl import SFTTrainer
 
 from helpers.small_fit import CPU, TRAIN, Load, fit
-from paretohqd import chat, models, training
-from paretohqd.model_spec import Model
+from paretohqd import training
+from paretohqd.models import base, chat
+from paretohqd.models.spec import Model
 from paretohqd.selection.dataset import sft_dataset
 
 
@@ -47,7 +48,7 @@ def test_loss_on_the_answer_and_its_end_token_only(
     which: str, load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     if which == "embedded":
-        model, tokenizer = models.load_base(Model(), device="cpu", dtype=torch.float32)
+        model, tokenizer = base.load_base(Model(), device="cpu", dtype=torch.float32)
     else:
         model, tokenizer = load()
     facts = training.fit(

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import config, data, evaluation, models, templates
-from paretohqd.generation import generate, trim_unfinished
+from paretohqd import config, data, evaluation
+from paretohqd.models import base, templates
+from paretohqd.models.sampling import generate, trim_unfinished
 from paretohqd.session import Session
 from paretohqd.stages import Result
 
@@ -44,7 +45,7 @@ def sample(s: Session, offline: Result) -> Result:
             f.with_columns(model=pl.lit(evaluation.model_name(1, number)))
             for number, f in zip(who, frames, strict=True)
         )
-        form = templates.find_form(models.load_tokenizer(s.settings.model))
+        form = templates.find_form(base.load_tokenizer(s.settings.model))
         frame, dropped = usable(s.settings, frame, form)
         frame.write_parquet(out / "answers.parquet")
         return {"rows": len(frame), "dropped": dropped}

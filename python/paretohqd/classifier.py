@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.checkpoints import check_head, check_plain, check_vocabulary, check_weights
-from paretohqd.control_tokens import control_pattern
-from paretohqd.loading import quiet, told
+from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
+from paretohqd.models.control_tokens import control_pattern
+from paretohqd.models.loading import quiet, told
+from paretohqd.models.templates import NO_CLOCK, check_added, named_template, with_date
 from paretohqd.reward_inputs import Parts, RewardInputs, Tokens, choose_form, type_options
-from paretohqd.templates import NO_CLOCK, check_added, named_template, with_date
 
 Scores = NDArray[np.float64]
 

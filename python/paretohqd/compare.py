@@ -20,9 +20,9 @@ from paretohqd.compare_config import Comparison
 from paretohqd.compare_plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
-from paretohqd.likelihood import likelihood
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.methods.spending import Tokens
+from paretohqd.models.likelihood import likelihood
 from paretohqd.pages.compare_report import load, write_comparison
 from paretohqd.progress import Screen, duration
 from paretohqd.session import Session

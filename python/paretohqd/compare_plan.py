@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from paretohqd.adapter_keys import NOT_ADDED
 from paretohqd.compare_config import Comparison, Entry
 from paretohqd.exceptions import check_keys
 from paretohqd.methods import METHODS
 from paretohqd.methods.options import check_options
+from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.trainers import ham_training, pairwise, reinforcement
 from paretohqd.training import check_settings
 

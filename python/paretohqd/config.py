@@ -14,7 +14,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any, Literal, TypeVar
 
-from paretohqd.model_spec import Model
+from paretohqd.models.spec import Model
 from paretohqd.strict import from_mapping, read_yaml
 
 TAKEN = (

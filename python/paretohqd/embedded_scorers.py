@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.embedded import DEMO, conversations, embedded_package
 from paretohqd.exceptions import unknown_word
 from paretohqd.frames.text_metrics import words
+from paretohqd.models.embedded import DEMO, conversations, embedded_package
 
 Scores = NDArray[np.float64]
 Manifest = dict[str, Any]

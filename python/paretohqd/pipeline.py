@@ -15,8 +15,10 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import chat, config, data, evaluation, models, templates, training
+from paretohqd import config, data, evaluation, training
 from paretohqd.answers import answer, sample
+from paretohqd.models import base as models
+from paretohqd.models import chat, templates
 from paretohqd.pages.report import write_report
 from paretohqd.progress import Screen
 from paretohqd.selection.choosing import choose

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paretohqd.control_tokens import as_text, encode_cut
+from paretohqd.models.control_tokens import as_text, encode_cut
 
 Parts = tuple[str, ...]
 """One text, or a prompt and its answer."""

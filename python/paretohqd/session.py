@@ -15,11 +15,12 @@ import polars as pl
 import torch
 from peft import PeftModel
 
-from paretohqd import config, models, scoring, training
-from paretohqd.adapter_settings import check_modules
+from paretohqd import config, scoring, training
 from paretohqd.forecast import Forecast
-from paretohqd.loading import kept
-from paretohqd.mixing import Weighted, load_mixture
+from paretohqd.models import base
+from paretohqd.models.adapter_settings import check_modules
+from paretohqd.models.loading import kept
+from paretohqd.models.mixing import Weighted, load_mixture
 from paretohqd.progress import Screen
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.settings import merged
@@ -59,10 +60,10 @@ class Session:
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:
             self.machine = self._find_machine()
-            models.load_config(self.settings.model)
-            check_modules(models.skeleton(self.settings.model), settings.lora)
+            base.load_config(self.settings.model)
+            check_modules(base.skeleton(self.settings.model), settings.lora)
             self._settle_template()
-            self.model_id = json.dumps(models.identity(self.settings.model), sort_keys=True)
+            self.model_id = json.dumps(base.identity(self.settings.model), sort_keys=True)
             self.objective_settings = dict(
                 zip(self.names, map(_identity, settings.objectives, self.rewards), strict=True)
             )
@@ -89,7 +90,7 @@ class Session:
         """
         if self._sampler is None or not (adapters or self._is_bare()):
             self.free()
-            self._sampler = models.load_base(
+            self._sampler = base.load_base(
                 self.settings.model, device=self.machine.device, dtype=self.machine.dtype
             )
         model, tokenizer = self._sampler
@@ -102,7 +103,7 @@ class Session:
         """A fresh base to train on, with nothing else in memory."""
         self.free()
         gpu = self.machine.device == "cuda" and self.machine.bfloat16
-        return models.load_base(
+        return base.load_base(
             self.settings.model,
             device=self.machine.device,
             dtype=torch.bfloat16 if gpu else torch.float32,
@@ -164,7 +165,7 @@ class Session:
                 reward.unload()
         self.folder.write_json("checked.json", now)
 
-    def _find_machine(self) -> models.Machine:
+    def _find_machine(self) -> base.Machine:
         """Find the machine; a resumed run keeps the number format that it began with."""
         settings = self.settings
         known = self.folder.read_json("machine.json") or {}
@@ -173,25 +174,25 @@ class Session:
             precision = known["precision"]
         self.folder.barrier()
         if self.folder.rank == 0:
-            machine = models.find_machine(settings.device, precision, settings.threads)
+            machine = base.find_machine(settings.device, precision, settings.threads)
             precision = "bfloat16" if machine.bfloat16 else "float32"
             found = {"wish": settings.device, "precision": precision}
             self.folder.write_json("machine.json", found)
         self.folder.barrier()
         # What the first process found holds for all: timings may differ.
         precision = self.folder.read_json("machine.json")["precision"]
-        return models.find_machine(settings.device, precision, settings.threads)
+        return base.find_machine(settings.device, precision, settings.threads)
 
     def _settle_template(self) -> None:
         """Refuse a template that cannot be trained with; the day that it writes stays the run's."""
-        spec = models.dated(self.settings.model)
+        spec = base.dated(self.settings.model)
         if spec != self.settings.model:
             if self.folder.rank == 0 and self.folder.read_json("template.json") is None:
                 self.folder.write_json("template.json", {"date": spec.date})
             self.folder.barrier()
             spec = dataclasses.replace(spec, date=self.folder.read_json("template.json")["date"])
             self.settings = dataclasses.replace(self.settings, model=spec)
-        form = models.check_trainable(spec)
+        form = base.check_trainable(spec)
         if form.opening:
             self.screen.line(
                 f"the chat template opens every answer with {form.opening!r}: answers, trained and "
@@ -245,7 +246,7 @@ def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, 
     if objective.model is None:
         given["packages"] = reward.manifest()["packages"]
     elif Path(objective.model).is_dir():
-        given["model"] = models.fingerprint(Path(objective.model))
+        given["model"] = base.fingerprint(Path(objective.model))
     return given
 
 

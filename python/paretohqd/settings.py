@@ -15,8 +15,8 @@ import torch
 from transformers import Trainer, get_scheduler
 from transformers.integrations import get_available_reporting_integrations
 
-from paretohqd.models import Machine
-from paretohqd.setting_rules import Keys, check_judged, defaults_of, named
+from paretohqd.models.base import Machine
+from paretohqd.models.setting_rules import Keys, check_judged, defaults_of, named
 from paretohqd.trainer_keys import LENGTH
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)

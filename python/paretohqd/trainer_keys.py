@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from paretohqd.setting_rules import (
+from paretohqd.models.setting_rules import (
     OTHER_PARALLELISM,
     YES_OR_NO,
     Follow,

@@ -94,7 +94,8 @@ def points() -> dict[str, Callable[[], None]]:
     """Where a run can die, in the order in which it comes by."""
     from transformers import Trainer
 
-    from paretohqd import evaluation, generation, pipeline, training
+    from paretohqd import evaluation, pipeline, training
+    from paretohqd.models import sampling
     from paretohqd.scoring import ClassifierReward as Reward
 
     return {
@@ -109,18 +110,18 @@ def points() -> dict[str, Callable[[], None]]:
         "stage 1, fit, within a checkpoint": lambda: at_call(Trainer, "_save_rng_state", 1),
         "stage 1, fit, adapter saved": lambda: at_half("log.json"),
         "stage 1, third fit, before its name": lambda: at_rename("stage1/fit/02"),
-        "sampling for stage 2": lambda: at_call(generation.NucleusSampler, "__call__", 12),
+        "sampling for stage 2": lambda: at_call(sampling.NucleusSampler, "__call__", 12),
         "half of answers.parquet": lambda: at_half("answers.parquet"),
         "stage 2, choosing": lambda: at_call(pipeline, "choose"),
         "stage 2, second fit": lambda: at_step(2, 3),
         "stage 2, manifest of a fit": lambda: at_half("fit/01.work/manifest.json"),
-        "sampling for evaluation": lambda: at_call(generation.NucleusSampler, "__call__", 20),
+        "sampling for evaluation": lambda: at_call(sampling.NucleusSampler, "__call__", 20),
         "measuring": lambda: at_call(evaluation, "measure", 3),
         "half of metrics.json": lambda: at_half("metrics.json"),
         "writing the report": lambda: at_call(pipeline, "write_report"),
         "interrupted in a fit": lambda: at_step(2, 2, signal.SIGINT),
         "interrupted in sampling": lambda: at_call(
-            generation, "_decode_batch", 2, lambda: os.kill(os.getpid(), signal.SIGINT)
+            sampling, "_decode_batch", 2, lambda: os.kill(os.getpid(), signal.SIGINT)
         ),
         "full disk in a fit": lambda: at_call(training, "save_adapter", 2, full_disk),
     }

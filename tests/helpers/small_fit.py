@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd import training
-from paretohqd.models import Machine
+from paretohqd.models.base import Machine
 
 Load = Callable[..., tuple[Any, Any]]
 

@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import chat, models, templates, training
+from paretohqd import training
 from paretohqd.answers import sampling, usable
 from paretohqd.compare_config import Comparison
-from paretohqd.generation import generate
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.spending import Spending, Tokens
+from paretohqd.models import base as models
+from paretohqd.models import chat, templates
+from paretohqd.models.sampling import generate
 from paretohqd.selection.choosing import choose
 from paretohqd.session import Session
 from paretohqd.stages import Result

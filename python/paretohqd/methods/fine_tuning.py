@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import chat, templates, training
+from paretohqd import training
 from paretohqd.methods.bench import Bench, batch_size
+from paretohqd.models import chat, templates
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from paretohqd.on_ray.cluster import answers, pa, packed, ray, unpacked
 from paretohqd.scoring import Reward
 
 if TYPE_CHECKING:
-    from paretohqd.model_spec import Model
+    from paretohqd.models.spec import Model
 
 
 def score(
@@ -127,15 +127,16 @@ def generate(
         ValueError: No such model or adapter, or a prompt leaves no room for an answer.
         ImportError: Ray is not installed.
     """
-    from paretohqd import chat, generation, models
+    from paretohqd.models import base, chat
+    from paretohqd.models import sampling as generation
 
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
         raise ValueError(f"adapter {adapter}: holds no adapter_config.json")
-    model = models.dated(model)
-    lengths = [len(ids) for ids in chat.encode_prompts(models.load_tokenizer(model), prompts)]
-    generation.check_room(lengths, max_new_tokens, models.context_length(model))
+    model = base.dated(model)
+    lengths = [len(ids) for ids in chat.encode_prompts(base.load_tokenizer(model), prompts)]
+    generation.check_room(lengths, max_new_tokens, base.context_length(model))
     rows = pl.DataFrame({"row": range(len(prompts)), "prompt": prompts}, schema=_PROMPTS)
     rows = rows[np.argsort(lengths, kind="stable")] if lengths else rows
     size = max(1, batch_size // samples)
@@ -245,13 +246,12 @@ class _Generator:
 
     def load(self) -> tuple[Any, Any]:
         """The model and its tokenizer; not when the actor starts, where an error has no answer."""
-        from paretohqd import generation, models
+        from paretohqd.models import base
+        from paretohqd.models import sampling as generation
 
         if self.loaded is None:
-            machine = models.find_machine("auto", self.precision)
-            model, tokenizer = models.load_base(
-                self.spec, device=machine.device, dtype=machine.dtype
-            )
+            machine = base.find_machine("auto", self.precision)
+            model, tokenizer = base.load_base(self.spec, device=machine.device, dtype=machine.dtype)
             if self.adapter is not None:
                 model = generation.load_adapter(model, Path(self.adapter))
             self.loaded = model, tokenizer
@@ -262,7 +262,8 @@ class _Generator:
 
     def answered(self, rows: list[int], prompts: list[str]) -> pl.DataFrame:
         """The answers to prompts that stand in these rows among all prompts."""
-        from paretohqd import chat, generation
+        from paretohqd.models import chat
+        from paretohqd.models import sampling as generation
 
         model, tokenizer = self.load()
         ids = chat.encode_prompts(tokenizer, prompts)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.chat import frame_rows, until_end
+from paretohqd.models.chat import frame_rows, until_end
 
 SIDES = ("chosen", "rejected")
 

@@ -21,13 +21,13 @@ from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
 from paretohqd import training
-from paretohqd.adapter_settings import adapter_config, check_modules
-from paretohqd.chat import encode_rows, stop_tokens, until_end
-from paretohqd.finite import StopsAtNan
-from paretohqd.loading import WARNINGS, kept, quiet
-from paretohqd.models import Machine
+from paretohqd.models.adapter_settings import adapter_config, check_modules
+from paretohqd.models.base import Machine
+from paretohqd.models.chat import encode_rows, stop_tokens, until_end
+from paretohqd.models.finite import StopsAtNan
+from paretohqd.models.loading import WARNINGS, kept, quiet
+from paretohqd.models.templates import asked, check_trainable
 from paretohqd.settings import Kind
-from paretohqd.templates import asked, check_trainable
 from paretohqd.trainer_keys import DPO
 from paretohqd.trainers.pair_tokens import SIDES, pair_lengths, text_lengths, trained_tokens
 from paretohqd.training import Steps, check_lengths, save_adapter, train_on

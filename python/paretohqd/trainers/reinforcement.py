@@ -22,12 +22,12 @@ from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig
 
 from paretohqd import training
-from paretohqd.adapter_settings import adapter_config, check_modules
-from paretohqd.chat import answer_text, encode_prompts, stop_tokens
-from paretohqd.finite import StopsAtNan
-from paretohqd.generation import check_room
-from paretohqd.loading import WARNINGS, kept, quiet
-from paretohqd.models import Machine, positions
+from paretohqd.models.adapter_settings import adapter_config, check_modules
+from paretohqd.models.base import Machine, positions
+from paretohqd.models.chat import answer_text, encode_prompts, stop_tokens
+from paretohqd.models.finite import StopsAtNan
+from paretohqd.models.loading import WARNINGS, kept, quiet
+from paretohqd.models.sampling import check_room
 from paretohqd.scoring import Reward
 from paretohqd.settings import Kind
 from paretohqd.trainer_keys import GRPO

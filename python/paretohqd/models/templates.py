@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paretohqd.control_tokens import special_tokens
+from paretohqd.models.control_tokens import special_tokens
 
 QUESTION, ANSWER, SYSTEM = "qwertz17question", "asdfgh29answer", "yxcvbn43system"
 """Contents to try a template with: words that no template writes itself."""

@@ -14,10 +14,10 @@ from helpers.small_fit import Load, fit
 from helpers.small_pairs import fit as fit_pairs
 from helpers.small_run import do, settings
 from paretohqd import training
-from paretohqd.finite import FiniteLogits
-from paretohqd.generation import generate, load_adapter
-from paretohqd.likelihood import likelihood
-from paretohqd.mixing import load_mixture
+from paretohqd.models.finite import FiniteLogits
+from paretohqd.models.likelihood import likelihood
+from paretohqd.models.mixing import load_mixture
+from paretohqd.models.sampling import generate, load_adapter
 
 WILD = {"max_steps": 6, "learning_rate": 1e20}
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from paretohqd.loading import quiet, told
+from paretohqd.models.loading import quiet, told
 
 ROUNDING = 2.0
 """Mean difference of logits that rounding may make, in their standard deviation times the root of

@@ -12,7 +12,7 @@ import pytest
 
 from helpers.small_fit import Load, fit
 from helpers.small_run import do, settings
-from paretohqd.loading import LIBRARIES, WARNINGS, kept, quiet
+from paretohqd.models.loading import LIBRARIES, WARNINGS, kept, quiet
 from paretohqd.selection.same_rows import SameRowsWarning
 from paretohqd.stages import Run
 

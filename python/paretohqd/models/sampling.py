@@ -20,13 +20,13 @@ import torch
 from peft import PeftModel
 from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from paretohqd.adapters import put_adapter
-from paretohqd.chat import encode_prompts, stop_tokens
-from paretohqd.finite import FiniteLogits
 from paretohqd.frames.hashes import hash_path
-from paretohqd.loading import quiet
-from paretohqd.models import positions
-from paretohqd.templates import find_form
+from paretohqd.models.adapters import put_adapter
+from paretohqd.models.base import positions
+from paretohqd.models.chat import encode_prompts, stop_tokens
+from paretohqd.models.finite import FiniteLogits
+from paretohqd.models.loading import quiet
+from paretohqd.models.templates import find_form
 
 Progress = Callable[[int, int], None]
 

@@ -37,9 +37,11 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, Load, fit
 from helpers.tiny import CHAT_TEMPLATE, sentences, tiny_tokenizer
-from paretohqd import chat, control_tokens, generation, models, pipeline, templates, training
-from paretohqd.likelihood import encode_answers
-from paretohqd.model_spec import Model
+from paretohqd import pipeline, training
+from paretohqd.models import base as models
+from paretohqd.models import chat, control_tokens, sampling, templates
+from paretohqd.models.likelihood import encode_answers
+from paretohqd.models.spec import Model
 from paretohqd.progress import Screen
 from paretohqd.session import Session
 from paretohqd.trainers import pairwise, reinforcement
@@ -173,8 +175,8 @@ def test_what_a_template_writes_before_answers_is_no_part_of_them(base: Any) -> 
 def test_sampling_follows_where_system_messages_stand(load: Load) -> None:
     model, tokenizer = load(NO_SYSTEM)
     more: dict[str, Any] = {"max_new_tokens": 6, "temperature": 0}
-    told = generation.generate(model, tokenizer, ["Tea?"], before=["Be brief."], **more)
-    same = generation.generate(model, tokenizer, ["Be brief.\n\nTea?"], **more)
+    told = sampling.generate(model, tokenizer, ["Tea?"], before=["Be brief."], **more)
+    same = sampling.generate(model, tokenizer, ["Be brief.\n\nTea?"], **more)
     assert told["response"].to_list() == same["response"].to_list()
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from paretohqd import models
-from paretohqd.mixing import load_mixture
-from paretohqd.model_spec import Model
+from paretohqd.models import base as models
+from paretohqd.models.mixing import load_mixture
+from paretohqd.models.spec import Model
 
 IDS = torch.arange(40).reshape(2, 20)
 

@@ -15,9 +15,9 @@ from typing import Any
 import polars as pl
 import torch
 
-from paretohqd.chat import encode_rows, stop_tokens, until_end
-from paretohqd.generation import Progress
-from paretohqd.models import positions
+from paretohqd.models.base import positions
+from paretohqd.models.chat import encode_rows, stop_tokens, until_end
+from paretohqd.models.sampling import Progress
 
 PLACES = 2048
 """Places of answers whose logits are held at once: 400 MB with 49,152 tokens in float32."""

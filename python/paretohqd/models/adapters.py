@@ -17,9 +17,9 @@ from peft import PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import OutOfMemoryError
 
-from paretohqd.adapter_settings import check_saved
-from paretohqd.finite import check_loaded
-from paretohqd.loading import quiet
+from paretohqd.models.adapter_settings import check_saved
+from paretohqd.models.finite import check_loaded
+from paretohqd.models.loading import quiet
 
 
 def put_adapter(

@@ -17,10 +17,11 @@ from transformers import GenerationConfig
 
 from helpers.architectures import SETTINGS, configuration, save_model
 from helpers.tiny import tiny_classifier, tiny_tokenizer
-from paretohqd import decoding, generation, models
-from paretohqd.generation import encode_prompts, generate
-from paretohqd.likelihood import likelihood
-from paretohqd.model_spec import Model
+from paretohqd.models import base as models
+from paretohqd.models import decoding, sampling
+from paretohqd.models.likelihood import likelihood
+from paretohqd.models.sampling import encode_prompts, generate
+from paretohqd.models.spec import Model
 
 PROMPTS = ["I like good tea in the evening", "you", "we found the old house today. What else?"]
 
@@ -38,9 +39,9 @@ def test_answers_are_those_of_each_prompt_alone(
 ) -> None:
     model, tokenizer = load(save_model(tmp_path / name, configuration(name)))
     caches = []
-    read = generation._read_once
+    read = sampling._read_once
     monkeypatch.setattr(
-        generation, "_read_once", lambda *given: caches.append(read(*given)) or caches[-1]
+        sampling, "_read_once", lambda *given: caches.append(read(*given)) or caches[-1]
     )
 
     def sampled(**more: Any) -> pl.DataFrame:
@@ -92,7 +93,7 @@ def test_a_cache_of_an_unknown_kind_is_not_repeated(
 
     monkeypatch.setattr(transformers.DynamicCache, "__init__", other)
     tokens = torch.tensor([[5, 6, 7]])
-    assert generation._read_once(model, tokens, torch.ones_like(tokens), 2) is None
+    assert sampling._read_once(model, tokens, torch.ones_like(tokens), 2) is None
     two = generate(model, tokenizer, PROMPTS, max_new_tokens=8, samples=2)
     assert_frame_equal(two.filter(pl.col("sample") == 0), one)
 
@@ -111,7 +112,7 @@ def test_a_checkpoints_own_settings_of_sampling_do_nothing(tmp_path: Path) -> No
     own.save_pretrained(folder)
     loaded, _ = load(folder)
     assert loaded.generation_config.repetition_penalty is None
-    assert generation.stop_tokens(loaded, tokenizer) == sorted([tokenizer.eos_token_id, 9])
+    assert sampling.stop_tokens(loaded, tokenizer) == sorted([tokenizer.eos_token_id, 9])
     # A model that someone else loaded has them all.
     other = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
     other.generation_config.eos_token_id = None

@@ -19,8 +19,8 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.control_tokens import any_of, cut, special_tokens
-from paretohqd.templates import (
+from paretohqd.models.control_tokens import any_of, cut, special_tokens
+from paretohqd.models.templates import (
     ANSWER,
     QUESTION,
     Form,

@@ -10,9 +10,9 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from helpers.tiny import sentences
-from paretohqd import likelihood as module
-from paretohqd.chat import encode_prompts
-from paretohqd.likelihood import answer_logps, encode_answers, likelihood, pad
+from paretohqd.models import likelihood as module
+from paretohqd.models.chat import encode_prompts
+from paretohqd.models.likelihood import answer_logps, encode_answers, likelihood, pad
 
 PROMPTS = [
     "Hi",

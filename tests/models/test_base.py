@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import torch
 
-from paretohqd import embedded, models
-from paretohqd.generation import generate
-from paretohqd.model_spec import Model
+from paretohqd.models import base, embedded
+from paretohqd.models.sampling import generate
+from paretohqd.models.spec import Model
 
 
 def load(name: Path | str, **more: Any) -> tuple[Any, Any]:
-    return models.load_base(Model(name=str(name), **more), device="cpu", dtype=torch.float32)
+    return base.load_base(Model(name=str(name), **more), device="cpu", dtype=torch.float32)
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def test_the_embedded_model_loads_and_answers(capfd: pytest.CaptureFixture[str])
     )
     assert "Paris" in answers["response"][0]
     assert capfd.readouterr().err == "", "loading shows no bars of its own"
-    folder = Path(models.base_folder(Model()))
+    folder = Path(base.base_folder(Model()))
     written = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
-    assert models.unpack_gguf(embedded.model_file()) == folder
+    assert base.unpack_gguf(embedded.model_file()) == folder
     assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == written
 
 
@@ -63,22 +63,22 @@ class FakeGguf:
 def gguf(causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGguf:
     fake = FakeGguf(causal)
     monkeypatch.setenv("PARETOHQD_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(models, "AutoModelForCausalLM", fake)
-    monkeypatch.setattr(models, "AutoTokenizer", fake)
+    monkeypatch.setattr(base, "AutoModelForCausalLM", fake)
+    monkeypatch.setattr(base, "AutoTokenizer", fake)
     return fake
 
 
 def test_a_gguf_file_is_unpacked_once(gguf: FakeGguf, tmp_path: Path) -> None:
     file = tmp_path / "small.gguf"
     file.write_bytes(b"one")
-    folder = models.unpack_gguf(file)
+    folder = base.unpack_gguf(file)
     assert folder.parent == tmp_path / "cache"
     assert (folder / "config.json").is_file()
     calls = gguf.calls
-    assert models.unpack_gguf(file) == folder
+    assert base.unpack_gguf(file) == folder
     assert gguf.calls == calls
     file.write_bytes(b"two")
-    assert models.unpack_gguf(file) != folder, "another content is another model"
+    assert base.unpack_gguf(file) != folder, "another content is another model"
 
 
 def test_unpacking_is_whole_or_not_at_all(gguf: FakeGguf, tmp_path: Path) -> None:
@@ -86,10 +86,10 @@ def test_unpacking_is_whole_or_not_at_all(gguf: FakeGguf, tmp_path: Path) -> Non
     file.write_bytes(b"one")
     gguf.fail = True
     with pytest.raises(ValueError, match=r"small\.gguf: cannot be loaded: .*No space left"):
-        models.unpack_gguf(file)
+        base.unpack_gguf(file)
     assert list((tmp_path / "cache").iterdir()) == []
     gguf.fail = False
-    assert (models.unpack_gguf(file) / "config.json").is_file()
+    assert (base.unpack_gguf(file) / "config.json").is_file()
 
 
 def test_two_processes_may_unpack_at_once(
@@ -104,10 +104,10 @@ def test_two_processes_may_unpack_at_once(
         save(fake, folder)
         if not others:
             others.append(folder)
-            models.unpack_gguf(file)
+            base.unpack_gguf(file)
 
     monkeypatch.setattr(FakeGguf, "save_pretrained", overtaken)
-    folder = models.unpack_gguf(file)
+    folder = base.unpack_gguf(file)
     assert (folder / "config.json").is_file()
     assert [p.name for p in folder.parent.iterdir()] == [folder.name], "nothing is left beside it"
 
@@ -131,7 +131,7 @@ def test_full_memory_is_not_the_models_fault(
     def full(*given: Any, **more: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(models.AutoModelForCausalLM, "from_pretrained", full)
+    monkeypatch.setattr(base.AutoModelForCausalLM, "from_pretrained", full)
     with pytest.raises(type(error)):
         load(causal)
 
@@ -179,23 +179,23 @@ def test_a_tokenizer_without_a_pad_token_pads_with_its_end_token(copy: Path) -> 
 def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="cuda is asked for, but torch finds no GPU"):
-        models.find_machine("cuda")
-    assert models.find_machine("auto", "float32").device == "cpu"
+        base.find_machine("cuda")
+    assert base.find_machine("auto", "float32").device == "cpu"
 
 
 def test_the_precision_is_probed_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(models._cpu_likes_bfloat16(), bool)
+    assert isinstance(base._cpu_likes_bfloat16(), bool)
     for likes in (True, False):
-        monkeypatch.setattr(models, "_cpu_likes_bfloat16", lambda likes=likes: likes)
-        assert models.find_machine("cpu").bfloat16 is likes
-        assert models.find_machine("cpu", "float32").dtype == torch.float32
-        assert models.find_machine("cpu", "bfloat16").dtype == torch.bfloat16
+        monkeypatch.setattr(base, "_cpu_likes_bfloat16", lambda likes=likes: likes)
+        assert base.find_machine("cpu").bfloat16 is likes
+        assert base.find_machine("cpu", "float32").dtype == torch.float32
+        assert base.find_machine("cpu", "bfloat16").dtype == torch.bfloat16
 
 
 def test_threads_are_set_and_described() -> None:
     before = torch.get_num_threads()
     try:
-        machine = models.find_machine("cpu", "float32", threads=2)
+        machine = base.find_machine("cpu", "float32", threads=2)
         assert torch.get_num_threads() == machine.threads == 2
         assert machine.describe() == "2 CPU threads, float32"
     finally:
@@ -203,39 +203,39 @@ def test_threads_are_set_and_described() -> None:
 
 
 def test_identity_goes_with_the_content_of_a_folder(copy: Path, tmp_path: Path) -> None:
-    first = models.identity(Model(name=str(copy)))
+    first = base.identity(Model(name=str(copy)))
     elsewhere = shutil.copytree(copy, tmp_path / "elsewhere")
-    assert models.identity(Model(name=str(elsewhere))) == first
+    assert base.identity(Model(name=str(elsewhere))) == first
     weights = elsewhere / "model.safetensors"
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    assert models.identity(Model(name=str(elsewhere))) != first
+    assert base.identity(Model(name=str(elsewhere))) != first
 
 
 def test_identity_goes_with_the_chat_template(copy: Path) -> None:
     file = copy.parent / "own.jinja"
     file.write_text("one")
     spec = Model(name=str(copy), chat_template=str(file))
-    first = models.identity(spec)
+    first = base.identity(spec)
     file.write_text("two")
-    assert models.identity(spec) != first
-    assert models.identity(Model(name=str(copy), chat_template="two")) == models.identity(spec)
+    assert base.identity(spec) != first
+    assert base.identity(Model(name=str(copy), chat_template="two")) == base.identity(spec)
 
 
 def test_identity_of_a_gguf_file_outlives_its_cache(gguf: FakeGguf, tmp_path: Path) -> None:
     file = tmp_path / "small.gguf"
     file.write_bytes(b"one")
-    first = models.identity(Model(name=str(file)))
+    first = base.identity(Model(name=str(file)))
     shutil.rmtree(tmp_path / "cache")
-    assert models.identity(Model(name=str(file))) == first
+    assert base.identity(Model(name=str(file))) == first
     file.write_bytes(b"two")
-    assert models.identity(Model(name=str(file))) != first
+    assert base.identity(Model(name=str(file))) != first
 
 
 def test_identity_of_a_hub_name_needs_no_network() -> None:
     spec = Model(name="someone/model", revision="abc")
-    assert models.identity(spec) == {
+    assert base.identity(spec) == {
         "name": "someone/model",
         "revision": "abc",
         "chat_template": None,

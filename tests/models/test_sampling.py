@@ -15,9 +15,10 @@ from polars.testing import assert_frame_equal
 from transformers import GenerationConfig, TopPLogitsWarper
 
 from helpers.tiny import sentences
-from paretohqd import generation, models
-from paretohqd.generation import NucleusSampler, generate, load_adapter, trim_unfinished
-from paretohqd.model_spec import Model
+from paretohqd.models import base as models
+from paretohqd.models import sampling
+from paretohqd.models.sampling import NucleusSampler, generate, load_adapter, trim_unfinished
+from paretohqd.models.spec import Model
 
 PROMPTS = [
     "Hi",
@@ -91,7 +92,7 @@ def test_flat_rows_of_a_large_vocabulary() -> None:
     """More than NUCLEUS_GUESS tokens in the nucleus: the same draw from a full sort."""
     rng = np.random.default_rng(1)
     vocabulary, rows = 6000, 48
-    assert vocabulary > 2 * generation.NUCLEUS_GUESS
+    assert vocabulary > 2 * sampling.NUCLEUS_GUESS
     spread = np.where(np.arange(rows) % 2 == 0, 0.5, 8.0)[:, None]
     logits = (rng.normal(size=(rows, vocabulary)) * spread).astype(np.float32)
     uniforms = rng.random(rows)
@@ -102,7 +103,7 @@ def test_flat_rows_of_a_large_vocabulary() -> None:
         order = np.argsort(-row, kind="stable")
         sums = np.cumsum(probability[order])
         place = int(np.flatnonzero(order == token)[0])
-        beyond += place >= generation.NUCLEUS_GUESS
+        beyond += place >= sampling.NUCLEUS_GUESS
         assert (sums[place - 1] if place else 0.0) - 1e-5 <= uniform <= sums[place] + 1e-5
     assert beyond > 5, "some draws come from beyond the first guess"
 
@@ -183,7 +184,7 @@ def test_several_samples(base: Any, batch_size: int) -> None:
 
 
 def test_a_prompt_of_one_token_with_samples(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(generation, "encode_prompts", lambda *given: [[7]] * 2)
+    monkeypatch.setattr(sampling, "encode_prompts", lambda *given: [[7]] * 2)
     three = sampled(base, ["a", "b"], samples=3)
     assert_frame_equal(three.filter(pl.col("sample") == 0), sampled(base, ["a", "b"]))
 
@@ -218,7 +219,7 @@ def test_finished_and_tokens_are_right(base: Any, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(model, "generate", watched)
     answers = sampled(base, max_new_tokens=90, temperature=1.5, batch_size=1, top_p=1.0)
-    lengths = [len(row) for row in generation.encode_prompts(tokenizer, PROMPTS)]
+    lengths = [len(row) for row in sampling.encode_prompts(tokenizer, PROMPTS)]
     order = sorted(range(len(PROMPTS)), key=lambda i: (lengths[i], i))
     assert {True, False} == set(answers["finished"]), "both kinds occur"
     for place, i in enumerate(order):
@@ -239,11 +240,11 @@ def test_finished_and_tokens_are_right(base: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_end_tokens_that_the_model_declares_count(base: Any) -> None:
     model, tokenizer = base
-    assert generation.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
+    assert sampling.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
     model.generation_config.eos_token_id = [9, tokenizer.eos_token_id]
-    assert generation.stop_tokens(model, tokenizer) == sorted([9, tokenizer.eos_token_id])
+    assert sampling.stop_tokens(model, tokenizer) == sorted([9, tokenizer.eos_token_id])
     model.generation_config.eos_token_id = None
-    assert generation.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
+    assert sampling.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
 
 
 def test_progress_and_schema(base: Any) -> None:
@@ -268,9 +269,9 @@ def test_a_prompt_too_long_for_the_context(base: Any) -> None:
 
 def test_prompts_are_encoded_as_in_training(base: Any) -> None:
     _, tokenizer = base
-    ids = generation.encode_prompts(tokenizer, ["Hi"])
+    ids = sampling.encode_prompts(tokenizer, ["Hi"])
     assert tokenizer.decode(ids[0]) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
-    assert generation.encode_prompts(tokenizer, []) == []
+    assert sampling.encode_prompts(tokenizer, []) == []
 
 
 # ── adapters ────────────────────────────────────────────────────────────────────────────────

@@ -29,9 +29,10 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, TRAIN, Load
 from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
-from paretohqd import answers, chat, models, templates, training
+from paretohqd import answers, training
 from paretohqd.methods.ric import ric
-from paretohqd.model_spec import Model
+from paretohqd.models import base, chat, templates
+from paretohqd.models.spec import Model
 from paretohqd.progress import Screen
 from paretohqd.session import Session
 
@@ -68,7 +69,7 @@ def test_a_default_system_message_is_the_templates_affair() -> None:
 )
 def test_templates_that_nothing_can_be_done_with(causal: Path, template: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"model .*{message}.*"):
-        models.load_tokenizer(Model(name=str(causal), chat_template=template))
+        base.load_tokenizer(Model(name=str(causal), chat_template=template))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_templates_that_cannot_be_trained_with(
 ) -> None:
     """Refused when a run opens, by the same words as by a training."""
     with pytest.raises(ValueError, match=f"^model .*{message}"):
-        models.check_trainable(Model(name=str(causal), chat_template=template))
+        base.check_trainable(Model(name=str(causal), chat_template=template))
     model, tokenizer = load(template)
     with pytest.raises(ValueError, match=message):
         training.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1})
@@ -102,17 +103,17 @@ def test_named_templates() -> None:
 
 def test_the_day_is_fixed_when_the_template_is_loaded(causal: Path) -> None:
     spec = Model(name=str(causal), chat_template=DATED, date="2024-07-26")
-    tokenizer = models.load_tokenizer(spec)
+    tokenizer = base.load_tokenizer(spec)
     [ids] = chat.encode_prompts(tokenizer, ["Hi"])
     assert tokenizer.decode(ids).startswith("Today: 26 Jul 2024\n")
-    assert models.identity(spec) != models.identity(Model(name=str(causal), chat_template=DATED))
-    today = models.load_tokenizer(Model(name=str(causal), chat_template=DATED))
+    assert base.identity(spec) != base.identity(Model(name=str(causal), chat_template=DATED))
+    today = base.load_tokenizer(Model(name=str(causal), chat_template=DATED))
     assert datetime.date.today().strftime("%Y") in today.chat_template
     with pytest.raises(ValueError, match="date: expected a day as YYYY-MM-DD, got 'soon'"):
-        models.load_tokenizer(Model(name=str(causal), chat_template=DATED, date="soon"))
+        base.load_tokenizer(Model(name=str(causal), chat_template=DATED, date="soon"))
 
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def hh_rlhf(talk: list[dict[str, str]], *, bos: str, eos: str, go_on: bool) -> str:
@@ -253,9 +254,9 @@ def test_end_tokens_are_those_of_the_configuration_where_none_are_stored(
     pad = tiny_tokenizer().convert_tokens_to_ids("<|pad|>")
     stored, own = folder / "generation_config.json", folder / "config.json"
     stored.write_text(json.dumps({"eos_token_id": [pad]}))
-    assert models.check_trainable(spec).tail == "<|pad|>\n"
+    assert base.check_trainable(spec).tail == "<|pad|>\n"
     stored.unlink()
     with pytest.raises(ValueError, match=r"ends an answer without <\|im_end\|>,"):
-        models.check_trainable(spec)
+        base.check_trainable(spec)
     own.write_text(json.dumps(json.loads(own.read_text()) | {"eos_token_id": pad}))
-    assert models.check_trainable(spec).tail == "<|pad|>\n"
+    assert base.check_trainable(spec).tail == "<|pad|>\n"

@@ -13,9 +13,9 @@ from peft.tuners.tuners_utils import check_target_module_exists
 from peft.utils.other import get_pattern_key
 from transformers.pytorch_utils import Conv1D
 
-from paretohqd.adapter_keys import LORA
-from paretohqd.loading import quiet
-from paretohqd.setting_rules import check_judged, defaults_of, named
+from paretohqd.models.adapter_keys import LORA
+from paretohqd.models.loading import quiet
+from paretohqd.models.setting_rules import check_judged, defaults_of, named
 
 LORA_DEFAULTS: dict[str, Any] = {
     "r": 64,

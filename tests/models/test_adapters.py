@@ -10,11 +10,11 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from paretohqd import models
-from paretohqd.adapters import put_adapter
-from paretohqd.generation import load_adapter
-from paretohqd.mixing import load_mixture
-from paretohqd.model_spec import Model
+from paretohqd.models import base as models
+from paretohqd.models.adapters import put_adapter
+from paretohqd.models.mixing import load_mixture
+from paretohqd.models.sampling import load_adapter
+from paretohqd.models.spec import Model
 
 IDS = torch.arange(3, 83).reshape(1, 80)
 DTYPES = [torch.float32, torch.bfloat16]

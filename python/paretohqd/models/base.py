@@ -26,11 +26,11 @@ from transformers import (
     GgufConfig,
 )
 
-from paretohqd import chat, checkpoints, embedded, templates
-from paretohqd.decoding import check_reading
 from paretohqd.frames.hashes import hash_path
-from paretohqd.loading import quiet, told
-from paretohqd.model_spec import Model
+from paretohqd.models import chat, checkpoints, embedded, templates
+from paretohqd.models.decoding import check_reading
+from paretohqd.models.loading import quiet, told
+from paretohqd.models.spec import Model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from paretohqd.setting_rules import (
+from paretohqd.models.setting_rules import (
     NAMES,
     OTHER_PARALLELISM,
     YES_OR_NO,

@@ -1,0 +1,1 @@
+"""Base models, chat templates, adapters, sampling and likelihood."""
