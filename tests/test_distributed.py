@@ -24,10 +24,11 @@ pytest.importorskip("ray.data")
 
 from helpers.drawn import NAMES, frames  # noqa: E402
 from helpers.tiny import sentences  # noqa: E402
-from paretohqd import distributed, scoring  # noqa: E402
+from paretohqd import distributed  # noqa: E402
 from paretohqd.frames import first_layers  # noqa: E402
 from paretohqd.models.spec import Model  # noqa: E402
 from paretohqd.on_ray import actors, merging, parts  # noqa: E402
+from paretohqd.rewards import scoring  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 

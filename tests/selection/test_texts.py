@@ -14,7 +14,7 @@ from paretohqd import config, data
 from paretohqd.frames.conversations.layouts import find_layout
 from paretohqd.frames.conversations.texts import single_turns
 from paretohqd.frames.writing import write_frame
-from paretohqd.scoring import score
+from paretohqd.rewards.scoring import score
 from paretohqd.selection.dataset import sft_dataset
 
 

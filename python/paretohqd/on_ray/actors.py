@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd import scoring
 from paretohqd.on_ray.cluster import answers, pa, packed, ray, unpacked
-from paretohqd.scoring import Reward
+from paretohqd.rewards import scoring
+from paretohqd.rewards.scoring import Reward
 
 if TYPE_CHECKING:
     from paretohqd.models.spec import Model

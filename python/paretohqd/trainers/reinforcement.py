@@ -28,7 +28,7 @@ from paretohqd.models.chat import answer_text, encode_prompts, stop_tokens
 from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.loading import WARNINGS, kept, quiet
 from paretohqd.models.sampling import check_room
-from paretohqd.scoring import Reward
+from paretohqd.rewards.scoring import Reward
 from paretohqd.settings import Kind
 from paretohqd.trainer_keys import GRPO
 from paretohqd.trainers.budget import Budget

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.text_metrics import echo, word_overlap
-from paretohqd.scoring import Reward, score
+from paretohqd.rewards.scoring import Reward, score
 
 GATED = -3.0
 """Standardised reward, in every objective, of an answer that the echo gate stops (ours): three

@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd import embedded_scorers
-from paretohqd.classifier import ClassifierReward, refuse_blank
 from paretohqd.exceptions import unknown_word
 from paretohqd.frames.conversations.layouts import holds_values
 from paretohqd.frames.conversations.rows import PAIR, Layout
 from paretohqd.frames.conversations.texts import default_layout, single_turns
+from paretohqd.rewards import embedded
+from paretohqd.rewards.classifier import ClassifierReward, refuse_blank
 
 __all__ = ["ClassifierReward", "Reward", "make_reward", "score"]
 
@@ -75,9 +75,9 @@ def make_reward(
     if origin != "embedded":
         raise ValueError(
             f"reward {name!r}: scorer must be embedded:<kind>, not {scorer!r}; kinds: "
-            f"{', '.join(embedded_scorers.SCORERS)}"
+            f"{', '.join(embedded.SCORERS)}"
         )
-    return embedded_scorers.scorer(kind, name=name)
+    return embedded.scorer(kind, name=name)
 
 
 def score(

@@ -17,8 +17,8 @@ from helpers.shapes import (
     TURN,
 )
 from helpers.tiny import tiny_classifier, tiny_tokenizer
-from paretohqd.classifier import ClassifierReward
 from paretohqd.models import control_tokens
+from paretohqd.rewards.classifier import ClassifierReward
 
 
 @pytest.mark.parametrize("template", ["chat", "{prompt}<|pad|>{response}"])

@@ -17,7 +17,7 @@ from tokenizers.processors import TemplateProcessing
 
 from helpers.tiny import sentences, tiny_causal, tiny_classifier
 from paretohqd import cli
-from paretohqd.scoring import ClassifierReward
+from paretohqd.rewards.scoring import ClassifierReward
 
 PROMPT, ANSWER = "I like good tea today.", "we found the old house today."
 

@@ -21,7 +21,7 @@ from paretohqd.models.checkpoints import check_head, check_plain, check_vocabula
 from paretohqd.models.control_tokens import control_pattern
 from paretohqd.models.loading import quiet, told
 from paretohqd.models.templates import NO_CLOCK, check_added, named_template, with_date
-from paretohqd.reward_inputs import Parts, RewardInputs, Tokens, choose_form, type_options
+from paretohqd.rewards.inputs import Parts, RewardInputs, Tokens, choose_form, type_options
 
 Scores = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from helpers.tiny import sentences, tiny_causal, tiny_classifier
-from paretohqd import classifier, embedded_scorers, scoring
-from paretohqd.scoring import ClassifierReward, make_reward, score
+from paretohqd.rewards import classifier, embedded, scoring
+from paretohqd.rewards.scoring import ClassifierReward, make_reward, score
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -279,7 +279,7 @@ def test_score_adds_float64_columns_in_order_and_reports_progress(frame):
 
 
 def test_an_empty_frame_keeps_the_schema(frame):
-    scored = score(frame.clear(), [Length(), embedded_scorers.Positivity()])
+    scored = score(frame.clear(), [Length(), embedded.Positivity()])
     assert scored.schema["length"] == scored.schema["positivity"] == pl.Float64
     assert scored.height == 0
 
@@ -331,9 +331,7 @@ def test_a_reward_model_scores_a_frame(llama):
 
 
 def test_make_reward_builds_what_the_section_says(tmp_path):
-    assert make_reward(name="a", scorer="embedded:relevance") == embedded_scorers.Relevance(
-        name="a"
-    )
+    assert make_reward(name="a", scorer="embedded:relevance") == embedded.Relevance(name="a")
     options = {"template": "{prompt}{response}", "output": 1, "revision": "v1", "max_length": 64}
     made = make_reward(name="b", model="some/model", **options)
     assert made == ClassifierReward(name="b", model="some/model", **options)
@@ -357,7 +355,10 @@ def test_make_reward_refuses_unclear_sections(section, message):
 
 
 def test_importing_scoring_loads_no_torch():
-    code = "import sys; sys.path[:0] = %r; import paretohqd.scoring; print('torch' in sys.modules)"
+    code = (
+        "import sys; sys.path[:0] = %r; import paretohqd.rewards.scoring; "
+        "print('torch' in sys.modules)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", code % sys.path], capture_output=True, text=True, check=True
     )

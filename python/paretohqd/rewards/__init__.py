@@ -1,0 +1,1 @@
+"""Scores of answers: reward models, the offline scorers."""
