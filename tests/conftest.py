@@ -64,17 +64,17 @@ def base(load: Callable[..., tuple[Any, Any]]) -> Any:
 @pytest.fixture
 def sft_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainers that `training.fit` makes; they do not train."""
-    from paretohqd import training
+    from paretohqd.trainers import sft
 
-    return untrained(monkeypatch, training, "SFTTrainer")
+    return untrained(monkeypatch, sft, "SFTTrainer")
 
 
 @pytest.fixture
 def pair_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainers that `fit_pairs` makes; they do not train."""
-    from paretohqd.trainers import pairwise
+    from paretohqd.trainers import dpo
 
-    return untrained(monkeypatch, pairwise, "PairTrainer")
+    return untrained(monkeypatch, dpo, "PairTrainer")
 
 
 def untrained(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[Any]:

@@ -10,13 +10,14 @@ import polars as pl
 import pytest
 
 from helpers.small_comparison import comparison, do
-from paretohqd import cli, compare, training
+from paretohqd import cli, compare
 from paretohqd.compare_config import Entry
 from paretohqd.compare_plan import Job
 from paretohqd.kernels.hull import Shape
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.models import sampling
 from paretohqd.strict import to_mapping
+from paretohqd.trainers import sft as training
 
 
 def tables(run: Path) -> dict[str, pl.DataFrame]:

@@ -11,13 +11,14 @@ import polars as pl
 import pytest
 import yaml
 
-from paretohqd import config, evaluation, training
+from paretohqd import config, evaluation
 from paretohqd.config import Config, load_config
 from paretohqd.frames import text_metrics
 from paretohqd.models import sampling as generation
 from paretohqd.models.spec import Model
 from paretohqd.selection import choosing
 from paretohqd.strict import from_mapping, read_yaml, to_mapping
+from paretohqd.trainers import sft
 
 EXAMPLES = sorted(
     path
@@ -239,8 +240,8 @@ def test_whole_numbers_are_numbers():
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_loads_and_goes_round(path):
     found = load_config(path)
-    training.check_settings(found.train, found.lora)
-    training.check_settings({**found.train, **found.train_stage2}, found.lora)
+    sft.check_settings(found.train, found.lora)
+    sft.check_settings({**found.train, **found.train_stage2}, found.lora)
     assert from_mapping(Config, to_mapping(found)) == found
     source = found.data.source
     assert source.startswith(("embedded:", "hub:")) or Path(source).is_absolute()

@@ -12,8 +12,8 @@ from paretohqd.exceptions import check_keys
 from paretohqd.methods import METHODS
 from paretohqd.methods.options import check_options
 from paretohqd.models.adapter_keys import NOT_ADDED
-from paretohqd.trainers import ham_training, pairwise, reinforcement
-from paretohqd.training import check_settings
+from paretohqd.trainers import dpo, grpo, ham
+from paretohqd.trainers.sft import check_settings
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget."""
@@ -85,10 +85,10 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
             reinforcement learning under a budget of tokens with settings that need a number of
             steps.
     """
-    reinforcement.check_settings(settings.reinforcement, settings.lora, "reinforcement")
-    pairwise.check_settings(settings.pairs, settings.lora, "pairs")
+    grpo.check_settings(settings.reinforcement, settings.lora, "reinforcement")
+    dpo.check_settings(settings.pairs, settings.lora, "pairs")
     if any(job.entry.method == "ham" for job in jobs):
-        check_settings(settings.train, settings.lora, kind=ham_training.KIND)
+        check_settings(settings.train, settings.lora, kind=ham.KIND)
     for name in NOT_ADDED:
         if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
             raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")
@@ -97,4 +97,4 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
         and (job.entry.method == "morlhf" or job.entry.options.get("corners") == "rl")
         for job in jobs
     ):
-        reinforcement.check_budgeted(settings.reinforcement, "reinforcement")
+        grpo.check_budgeted(settings.reinforcement, "reinforcement")

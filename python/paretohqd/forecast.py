@@ -11,8 +11,8 @@ import polars as pl
 
 from paretohqd import config
 from paretohqd.progress import Advance, Screen, duration
-from paretohqd.settings import merged
-from paretohqd.training import DEFAULTS
+from paretohqd.trainers.settings import merged
+from paretohqd.trainers.sft import DEFAULTS
 
 PASSES_PER_SAMPLED_TOKEN = 0.65
 """What a sampled token costs in trained tokens, roughly: .55 in the quickstart in bfloat16 on two

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import config, data, evaluation, training
+from paretohqd import config, data, evaluation
 from paretohqd.answers import answer, sample
 from paretohqd.models import base as models
 from paretohqd.models import chat, templates
@@ -25,6 +25,7 @@ from paretohqd.selection.choosing import choose
 from paretohqd.selection.result import Selection
 from paretohqd.session import Session
 from paretohqd.stages import Result
+from paretohqd.trainers import sft
 from paretohqd.utility import QUANTILES, data_bounds
 
 
@@ -68,7 +69,7 @@ def split(s: Session) -> Result:
     """Pool to select from, prompts for stage 2, and held-out prompts, in three files."""
     spec = s.settings.data
     stages = range(1, s.settings.stages + 1)
-    limits = [{**training.DEFAULTS, **s.train[i]}["max_length"] or 2**31 for i in stages]
+    limits = [{**sft.DEFAULTS, **s.train[i]}["max_length"] or 2**31 for i in stages]
     # A prompt must also leave room for what is sampled.
     context = models.context_length(s.settings.model)
     room = context - s.settings.generation.max_new_tokens
@@ -184,7 +185,7 @@ def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Res
         base, tokenizer = s.trainable()
         label = f"fit {evaluation.model_name(stage, number)}"
         with s.screen.bar(label) as progress:
-            return training.fit(
+            return sft.fit(
                 base, tokenizer, rows, out,
                 machine=s.machine, train=train, lora=s.settings.lora,
                 seed=s.settings.seed,

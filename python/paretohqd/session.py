@@ -15,7 +15,7 @@ import polars as pl
 import torch
 from peft import PeftModel
 
-from paretohqd import config, training
+from paretohqd import config
 from paretohqd.forecast import Forecast
 from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
@@ -24,9 +24,10 @@ from paretohqd.models.mixing import Weighted, load_mixture
 from paretohqd.progress import Screen
 from paretohqd.rewards import scoring
 from paretohqd.selection.preferences import preference_weights
-from paretohqd.settings import merged
 from paretohqd.stages import Result, Run
 from paretohqd.strict import to_mapping
+from paretohqd.trainers import sft
+from paretohqd.trainers.settings import merged
 
 
 class Session:
@@ -47,8 +48,8 @@ class Session:
         self.preferences = asked.values if asked.names is None else asked.named()
         """The weights with the preferences' names, if they have any."""
         stage2 = merged(settings.train, settings.train_stage2)
-        training.check_settings(settings.train, settings.lora)
-        training.check_settings(stage2, settings.lora, "train_stage2")
+        sft.check_settings(settings.train, settings.lora)
+        sft.check_settings(stage2, settings.lora, "train_stage2")
         self.train = {1: dict(settings.train), 2: stage2}
         self.rewards = [_reward(o, settings.device) for o in settings.objectives]
         rank, world, barrier = _processes(settings.device)

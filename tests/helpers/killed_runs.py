@@ -72,9 +72,9 @@ def at_rename(ending: str) -> None:
 
 def at_step(fit: int, step: int, number: int = signal.SIGKILL) -> None:
     """Send a signal after a training step of the n-th fit that this process does."""
-    from paretohqd import training
+    from paretohqd.trainers import sft
 
-    begin, begun = training.Steps.__init__, [0]
+    begin, begun = sft.Steps.__init__, [0]
 
     def counted(self: Any, on_step: Callable[[int, int], None]) -> None:
         begun[0] += 1
@@ -87,16 +87,17 @@ def at_step(fit: int, step: int, number: int = signal.SIGKILL) -> None:
 
         begin(self, watched)
 
-    training.Steps.__init__ = counted  # type: ignore[method-assign]
+    sft.Steps.__init__ = counted  # type: ignore[method-assign]
 
 
 def points() -> dict[str, Callable[[], None]]:
     """Where a run can die, in the order in which it comes by."""
     from transformers import Trainer
 
-    from paretohqd import evaluation, pipeline, training
+    from paretohqd import evaluation, pipeline
     from paretohqd.models import sampling
     from paretohqd.rewards.scoring import ClassifierReward as Reward
+    from paretohqd.trainers import sft
 
     return {
         "before run.json": lambda: at_rename("run/run.json"),
@@ -123,7 +124,7 @@ def points() -> dict[str, Callable[[], None]]:
         "interrupted in sampling": lambda: at_call(
             sampling, "_decode_batch", 2, lambda: os.kill(os.getpid(), signal.SIGINT)
         ),
-        "full disk in a fit": lambda: at_call(training, "save_adapter", 2, full_disk),
+        "full disk in a fit": lambda: at_call(sft, "save_adapter", 2, full_disk),
     }
 
 

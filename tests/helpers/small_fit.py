@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import training
 from paretohqd.models.base import Machine
+from paretohqd.trainers import sft
 
 Load = Callable[..., tuple[Any, Any]]
 
@@ -27,7 +27,7 @@ def fit(load: Load, rows: pl.DataFrame, out: Path, **more: Any) -> dict[str, Any
     model, tokenizer = load()
     settings = {"machine": CPU, "train": TRAIN, "lora": LORA, **more}
     settings["train"] = {**TRAIN, **settings["train"]}
-    return training.fit(model, tokenizer, rows, out, **settings)
+    return sft.fit(model, tokenizer, rows, out, **settings)
 
 
 def weights(out: Path) -> bytes:

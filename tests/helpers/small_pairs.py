@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from helpers.small_fit import CPU, LORA, Load
-from paretohqd.trainers import pairwise
+from paretohqd.trainers import dpo
 
 TRAIN = {"per_device_train_batch_size": 4, "learning_rate": 1e-2}
 
@@ -19,7 +19,7 @@ def fit(load: Load, pairs: pl.DataFrame, out: Path, **more: Any) -> dict[str, An
     model, tokenizer = load()
     settings = {"machine": CPU, "train": {}, "lora": LORA, **more}
     settings["train"] = {**TRAIN, **settings["train"]}
-    return pairwise.fit_pairs(model, tokenizer, pairs, out, **settings)
+    return dpo.fit_pairs(model, tokenizer, pairs, out, **settings)
 
 
 def log_probability(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -37,18 +37,18 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, Load, fit
 from helpers.tiny import CHAT_TEMPLATE, sentences, tiny_tokenizer
-from paretohqd import pipeline, training
+from paretohqd import pipeline
 from paretohqd.models import base as models
 from paretohqd.models import chat, control_tokens, sampling, templates
 from paretohqd.models.likelihood import encode_answers
 from paretohqd.models.spec import Model
 from paretohqd.progress import Screen
 from paretohqd.session import Session
-from paretohqd.trainers import pairwise, reinforcement
+from paretohqd.trainers import dpo, grpo, sft
 
 
 def trained(tokenizer: Any, example: dict[str, list[int]]) -> list[int]:
-    return [label for label in example["labels"] if label != training.IGNORED]
+    return [label for label in example["labels"] if label != sft.IGNORED]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -71,7 +71,7 @@ def test_what_is_trained_is_what_is_sampled(
     ):
         answer = trained(tokenizer, example)
         assert example["input_ids"][: len(start)] == start
-        assert example["labels"][: len(start)] == [training.IGNORED] * len(start)
+        assert example["labels"][: len(start)] == [sft.IGNORED] * len(start)
         assert example["input_ids"][len(start) : len(start) + len(answer)] == answer
         assert end == (start, answer), "likelihoods are of what is trained"
         assert answer.count(tokenizer.eos_token_id) == 1
@@ -217,15 +217,15 @@ def test_reinforcement_samples_from_prompts_as_sampling_does(
     """Prompts with control tokens in them, and a template that lacks a prompt for answers."""
     read: list[list[int]] = []
 
-    class Spy(reinforcement.ChatTrainer):
+    class Spy(grpo.ChatTrainer):
         def _generate_single_turn(self, prompt_ids: Any, *more: Any, **named: Any) -> Any:
             read.extend(prompt_ids)
             return super()._generate_single_turn(prompt_ids, *more, **named)
 
-    monkeypatch.setattr(reinforcement, "ChatTrainer", Spy)
+    monkeypatch.setattr(grpo, "ChatTrainer", Spy)
     spec, reward = Model(name=str(causal), chat_template=NO_PROMPT), vowels()
     model, tokenizer = models.load_base(spec, device="cpu", dtype=torch.float32)
-    facts = reinforcement.reinforce(
+    facts = grpo.reinforce(
         model, tokenizer, [HOSTILE], [reward], [1.0], tmp_path,
         machine=CPU, lora={"r": 2}, constants={"vowels": (0.0, 1.0)}, steps=1,
         settings={
@@ -248,7 +248,7 @@ def test_pairs_are_trained_up_to_their_own_end_token(
     pairs = pl.DataFrame(
         {"prompt": ["Hi", HOSTILE], "chosen": ["Yes.", HOSTILE], "rejected": ["Yes.\n", END]}
     )
-    pairwise.fit_pairs(
+    dpo.fit_pairs(
         model, tokenizer, pairs, tmp_path, machine=CPU, train={"max_steps": 1}, lora={"r": 2}
     )
     dataset = pair_trainers[0].train_dataset

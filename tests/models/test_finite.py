@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from helpers.small_fit import Load, fit
 from helpers.small_pairs import fit as fit_pairs
 from helpers.small_run import do, settings
-from paretohqd import training
 from paretohqd.models.finite import FiniteLogits
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.mixing import load_mixture
 from paretohqd.models.sampling import generate, load_adapter
+from paretohqd.trainers import sft
 
 WILD = {"max_steps": 6, "learning_rate": 1e20}
 
@@ -47,7 +47,7 @@ def test_a_gradient_that_is_not_finite(
     load: Load, rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Clipping would make zeros of it, and the weights would stay as they are."""
-    whole = training.trl.SFTTrainer.training_step
+    whole = sft.trl.SFTTrainer.training_step
 
     def large(trainer: Any, *given: Any) -> torch.Tensor:
         loss = whole(trainer, *given)
@@ -56,7 +56,7 @@ def test_a_gradient_that_is_not_finite(
                 weight.grad.fill_(1e38)
         return loss
 
-    monkeypatch.setattr(training.trl.SFTTrainer, "training_step", large)
+    monkeypatch.setattr(sft.trl.SFTTrainer, "training_step", large)
     with pytest.raises(ValueError, match=r"^the gradient's norm of step 2 is inf"):
         fit(load, rows, tmp_path)
     assert not (tmp_path / "adapter").exists()

@@ -29,12 +29,13 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, TRAIN, Load
 from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
-from paretohqd import answers, training
+from paretohqd import answers
 from paretohqd.methods.ric import ric
 from paretohqd.models import base, chat, templates
 from paretohqd.models.spec import Model
 from paretohqd.progress import Screen
 from paretohqd.session import Session
+from paretohqd.trainers import sft
 
 
 @pytest.mark.parametrize("template", [NO_SYSTEM, DROPS_SYSTEM, INSTRUCT])
@@ -91,7 +92,7 @@ def test_templates_that_cannot_be_trained_with(
         base.check_trainable(Model(name=str(causal), chat_template=template))
     model, tokenizer = load(template)
     with pytest.raises(ValueError, match=message):
-        training.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1})
+        sft.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1})
     assert not list(tmp_path.iterdir())
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import training
 from paretohqd.answers import sampling, usable
 from paretohqd.compare_config import Comparison
 from paretohqd.methods.policy import Policy
@@ -27,6 +26,7 @@ from paretohqd.models.sampling import generate
 from paretohqd.selection.choosing import choose
 from paretohqd.session import Session
 from paretohqd.stages import Result
+from paretohqd.trainers import sft
 
 Trainer = Callable[[Any, Any, Path, Callable[[int, int], None]], Mapping[str, Any]]
 """Trains on (base model, tokenizer, folder, on_step) and returns what to remember."""
@@ -174,7 +174,7 @@ class Bench(Spending):
 
     def train_settings(self, stage: int = 1) -> dict[str, Any]:
         """SFTConfig of a stage with the defaults."""
-        return {**training.DEFAULTS, **self.session.train[stage]}
+        return {**sft.DEFAULTS, **self.session.train[stage]}
 
     def train(
         self, kind: str, work: Trainer, *, label: str,

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import training
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.models import chat, templates
+from paretohqd.trainers import sft
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def fine_tune(
     train |= {"max_steps": len(order) // batch, "train_sampling_strategy": "sequential"}
 
     def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-        return training.fit(
+        return sft.fit(
             base, tokenizer, ordered, out, machine=bench.session.machine, train=train, lora=lora,
             seed=bench.seed, start_from=start_from, on_step=on_step,
         )  # fmt: skip

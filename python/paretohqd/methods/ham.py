@@ -13,7 +13,7 @@ from paretohqd.methods.answer_groups import answer_groups
 from paretohqd.methods.bench import Bench, batch_size
 from paretohqd.methods.policy import Policy
 from paretohqd.models.chat import prompt_lengths
-from paretohqd.trainers import ham_training
+from paretohqd.trainers import ham as ham_training
 from paretohqd.trainers.ham_values import MOST
 from paretohqd.trainers.rollouts import standard_constants
 

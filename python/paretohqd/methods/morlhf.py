@@ -10,7 +10,7 @@ import numpy as np
 
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.policy import Policy
-from paretohqd.trainers import reinforcement
+from paretohqd.trainers import grpo
 from paretohqd.trainers.rollouts import standard_constants
 
 
@@ -74,14 +74,14 @@ def reinforced(
             a budget too small for one step.
     """
     given, lora = dict(bench.settings.reinforcement), bench.settings.lora
-    reinforcement.check_settings(given, lora, "reinforcement")
+    grpo.check_settings(given, lora, "reinforcement")
     # Answers longer than those that are evaluated would be trained for nothing.
-    usual = reinforcement.DEFAULTS["max_completion_length"]
+    usual = grpo.DEFAULTS["max_completion_length"]
     longest = min(usual, bench.settings.generation.max_new_tokens)
-    settings = {**reinforcement.DEFAULTS, "max_completion_length": longest, **given}
+    settings = {**grpo.DEFAULTS, "max_completion_length": longest, **given}
     if learning_rate is not None:
         settings["learning_rate"] = learning_rate
-    limits: dict[str, int] = {"steps": steps or reinforcement.STEPS}
+    limits: dict[str, int] = {"steps": steps or grpo.STEPS}
     if bench.allowed is not None:
         left = bench.left(share)
         limits = {"trained_tokens": left.trained, "generated_tokens": left.generated}
@@ -95,7 +95,7 @@ def reinforced(
     s = bench.session
 
     def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-        return reinforcement.reinforce(
+        return grpo.reinforce(
             base, tokenizer, prompts["prompt"].to_list(), s.rewards, weights, out,
             machine=s.machine, settings=settings, lora=lora, seed=bench.seed,
             constants=constants, echo_gate=bench.echo_gate, on_step=on_step, **limits,

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd.methods.bench import Bench, batch_size
-from paretohqd.trainers import pairwise
+from paretohqd.trainers import dpo
 from paretohqd.trainers.pair_tokens import pair_lengths
 
 
@@ -45,14 +45,14 @@ def fit_paired(
         ValueError: settings that DPOConfig does not have, or a budget too small for one step.
     """
     given, lora = dict(bench.settings.pairs), bench.settings.lora
-    pairwise.check_settings(given, lora)
+    dpo.check_settings(given, lora)
     usual = bench.train_settings()
-    train = {**pairwise.DEFAULTS, "max_length": usual["max_length"], **given}
+    train = {**dpo.DEFAULTS, "max_length": usual["max_length"], **given}
     if learning_rate is not None:
         train["learning_rate"] = learning_rate
     steps = steps or given.get("max_steps") or usual["max_steps"]
     pairs = pairs.select(
-        c for c in ("prompt", "chosen", "rejected", pairwise.MARGIN) if c in pairs.columns
+        c for c in ("prompt", "chosen", "rejected", dpo.MARGIN) if c in pairs.columns
     )
     lengths = pair_lengths(bench.tokenizer(), pairs, train["max_length"])
     batch = batch_size(train)
@@ -61,7 +61,7 @@ def fit_paired(
     train["max_steps"] = len(order) // batch
 
     def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-        return pairwise.fit_pairs(
+        return dpo.fit_pairs(
             base, tokenizer, ordered, out, machine=bench.session.machine, train=train, lora=lora,
             seed=bench.seed, beta=beta, weight=weight, on_step=on_step,
         )  # fmt: skip

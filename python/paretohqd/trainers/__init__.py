@@ -1,1 +1,1 @@
-"""Trainers besides supervised fine-tuning: on pairs, by reinforcement, several models together."""
+"""Fine-tuning: SFT, DPO, GRPO and several adapters for one hypervolume; their settings."""

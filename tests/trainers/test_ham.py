@@ -23,7 +23,7 @@ from paretohqd.models.base import Machine
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.sampling import load_adapter
 from paretohqd.models.spec import Model
-from paretohqd.trainers.ham_training import fit_jointly
+from paretohqd.trainers.ham import fit_jointly
 from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values
 
 MACHINE = Machine(device="cpu", bfloat16=False, threads=1)
@@ -200,7 +200,7 @@ def test_what_is_logged_is_the_definition(
 
 def test_a_step_goes_down_the_gradient_of_all_at_once(base: Any, tmp_path: Path) -> None:
     """Read twice, prompt by prompt, the slope is that of one backward pass through everything."""
-    from paretohqd.trainers import ham_training
+    from paretohqd.trainers import ham as ham_training
     from paretohqd.trainers.ham_values import REFERENCE
 
     model, tokenizer = base

@@ -17,7 +17,7 @@ from helpers.small_pairs import TRAIN, fit, log_probability, losses
 from helpers.tiny import sentences
 from paretohqd.models.base import Machine
 from paretohqd.models.sampling import generate, load_adapter
-from paretohqd.trainers import pairwise
+from paretohqd.trainers import dpo
 from paretohqd.trainers.pair_tokens import pair_lengths
 
 
@@ -26,12 +26,12 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Every batch that a trainer reads while it trains."""
     seen: list[dict[str, Any]] = []
 
-    class Spy(pairwise.PairTrainer):
+    class Spy(dpo.PairTrainer):
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **more: Any) -> Any:
             seen.append({name: tensor.clone() for name, tensor in inputs.items()})
             return super().compute_loss(model, inputs, *args, **more)
 
-    monkeypatch.setattr(pairwise, "PairTrainer", Spy)
+    monkeypatch.setattr(dpo, "PairTrainer", Spy)
     return seen
 
 
@@ -158,7 +158,7 @@ def test_only_the_adapter_is_trained_and_saved(
 ) -> None:
     model, tokenizer = load()
     before = {name: p.clone() for name, p in model.named_parameters()}
-    facts = pairwise.fit_pairs(
+    facts = dpo.fit_pairs(
         model, tokenizer, pairs, tmp_path, machine=CPU, train=TRAIN,
         lora={**LORA, "lora_dropout": 0.3},
     )  # fmt: skip
@@ -219,7 +219,7 @@ def test_settings_arrive_as_they_are(
     load: Load, pairs: pl.DataFrame, pair_trainers: list[Any], tmp_path: Path
 ) -> None:
     train = {"learning_rate": 0.25, "weight_decay": 0.125, "max_length": 77, "warmup_steps": 2}
-    pairwise.check_settings(train, LORA)
+    dpo.check_settings(train, LORA)
     facts = fit(load, pairs, tmp_path, train=train, seed=5)
     arguments = pair_trainers[0].args
     assert {key: getattr(arguments, key) for key in train} == train
@@ -228,7 +228,7 @@ def test_settings_arrive_as_they_are(
     assert facts["train"]["learning_rate"] == 0.25
     model, tokenizer = load()
     machine = Machine(device="cpu", bfloat16=True, threads=1)
-    pairwise.fit_pairs(model, tokenizer, pairs, tmp_path, machine=machine, train={}, lora={})
+    dpo.fit_pairs(model, tokenizer, pairs, tmp_path, machine=machine, train={}, lora={})
     arguments = pair_trainers[1].args
     assert (arguments.bf16, arguments.learning_rate, arguments.max_length) == (True, 1e-4, 512)
     assert arguments.per_device_train_batch_size == 8
@@ -242,10 +242,10 @@ def test_nothing_is_printed(
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("key", pairwise.KIND.keys.own)
+@pytest.mark.parametrize("key", dpo.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^pairs.{key} is set by the run itself: leave it out"):
-        pairwise.check_settings({key: 1}, {})
+        dpo.check_settings({key: 1}, {})
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_settings_that_the_run_decides(key: str) -> None:
 )
 def test_misspelt_settings(train: dict[str, Any], lora: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        pairwise.check_settings(train, lora)
+        dpo.check_settings(train, lora)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from trl import DPOConfig, DPOTrainer
 from helpers.small_fit import Load
 from helpers.small_pairs import fit, log_probability
 from helpers.tiny import CHAT_TEMPLATE
-from paretohqd.trainers import pairwise
+from paretohqd.trainers import dpo
 
 NO_TAIL = CHAT_TEMPLATE.replace("'<|im_end|>' + '\n'", "'<|im_end|>'")
 
@@ -49,7 +49,7 @@ def test_no_margin_and_the_whole_weight_is_dpo(
             str(tmp_path), bf16=False, use_cpu=True, report_to="none", beta=0.1, seed=0,
             per_device_train_batch_size=4, train_sampling_strategy="sequential",
         ),
-        train_dataset=pairwise._dataset(pairs),
+        train_dataset=dpo._dataset(pairs),
         processing_class=tokenizer,
         peft_config=pair_trainers[0].model.peft_config["default"],
     )  # fmt: skip
@@ -113,5 +113,5 @@ def test_the_margin_reaches_an_evaluation_too(
     load: Load, pairs: pl.DataFrame, pair_trainers: list[Any], tmp_path: Path
 ) -> None:
     fit(load, pairs.with_columns(margin=1.0), tmp_path)
-    found = pair_trainers[0].evaluate(pairwise._dataset(pairs.with_columns(margin=-1.0)))
+    found = pair_trainers[0].evaluate(dpo._dataset(pairs.with_columns(margin=-1.0)))
     assert found["eval_loss"] == pytest.approx(0.313262, abs=3e-5)

@@ -11,10 +11,10 @@ import torch
 from trl import SFTTrainer
 
 from helpers.small_fit import CPU, TRAIN, Load, fit
-from paretohqd import training
 from paretohqd.models import base, chat
 from paretohqd.models.spec import Model
 from paretohqd.selection.dataset import sft_dataset
+from paretohqd.trainers import sft
 
 
 def trained(tokenizer: Any, example: dict[str, list[int]]) -> tuple[str, str, str]:
@@ -51,9 +51,7 @@ def test_loss_on_the_answer_and_its_end_token_only(
         model, tokenizer = base.load_base(Model(), device="cpu", dtype=torch.float32)
     else:
         model, tokenizer = load()
-    facts = training.fit(
-        model, tokenizer, ANSWERS, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1}
-    )
+    facts = sft.fit(model, tokenizer, ANSWERS, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1})
     dataset = sft_trainers[0].train_dataset
     assert len(dataset) == len(ANSWERS)
     for example, (prompt, response) in zip(dataset, ANSWERS.iter_rows(), strict=True):
@@ -70,7 +68,7 @@ def test_all_answers_cut_short_are_refused(load: Load, tmp_path: Path) -> None:
     long = pl.DataFrame({"prompt": ["Hi"] * 3, "response": ["on and on " * 30] * 3})
     limit = int(chat.prompt_lengths(tokenizer, long)[0]) + 5
     with pytest.raises(ValueError, match=f"max_length={limit} cuts all 3 answers short"):
-        training.fit(
+        sft.fit(
             model, tokenizer, long, tmp_path,
             machine=CPU, train={**TRAIN, "max_length": limit}, lora={"r": 1},
         )  # fmt: skip

@@ -33,8 +33,6 @@ from paretohqd.models.base import Machine
 from paretohqd.models.finite import check_step, check_trained
 from paretohqd.models.likelihood import answer_logps, encode_answers, pad
 from paretohqd.models.loading import WARNINGS, kept, quiet
-from paretohqd.settings import Kind
-from paretohqd.trainer_keys import JOINT
 from paretohqd.trainers.ham_values import (
     LEAN,
     MOST,
@@ -44,7 +42,9 @@ from paretohqd.trainers.ham_values import (
     leanings,
     policy_values,
 )
-from paretohqd.training import DEFAULTS, check_settings
+from paretohqd.trainers.keys import JOINT
+from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.sft import DEFAULTS, check_settings
 
 KIND = Kind(SFTConfig, JOINT, DEFAULTS)
 """What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule

@@ -20,17 +20,17 @@ from datasets import Dataset
 from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
-from paretohqd import training
 from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.base import Machine
 from paretohqd.models.chat import encode_rows, stop_tokens, until_end
 from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.loading import WARNINGS, kept, quiet
 from paretohqd.models.templates import asked, check_trainable
-from paretohqd.settings import Kind
-from paretohqd.trainer_keys import DPO
+from paretohqd.trainers import sft
+from paretohqd.trainers.keys import DPO
 from paretohqd.trainers.pair_tokens import SIDES, pair_lengths, text_lengths, trained_tokens
-from paretohqd.training import Steps, check_lengths, save_adapter, train_on
+from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.sft import Steps, check_lengths, save_adapter, train_on
 
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 8,
@@ -61,7 +61,7 @@ def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str
     Raises:
         ValueError: see `training.check_settings`.
     """
-    training.check_settings(train, lora, where, kind=KIND)
+    sft.check_settings(train, lora, where, kind=KIND)
 
 
 def fit_pairs(

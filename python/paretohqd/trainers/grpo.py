@@ -21,7 +21,6 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig
 
-from paretohqd import training
 from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.base import Machine, positions
 from paretohqd.models.chat import answer_text, encode_prompts, stop_tokens
@@ -29,11 +28,12 @@ from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.loading import WARNINGS, kept, quiet
 from paretohqd.models.sampling import check_room
 from paretohqd.rewards.scoring import Reward
-from paretohqd.settings import Kind
-from paretohqd.trainer_keys import GRPO
+from paretohqd.trainers import sft
 from paretohqd.trainers.budget import Budget
+from paretohqd.trainers.keys import GRPO
 from paretohqd.trainers.rollouts import Rollouts, check_constants
-from paretohqd.training import save_adapter
+from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.sft import save_adapter
 
 DEFAULTS: dict[str, Any] = {
     # 4 prompts x 4 answers a step, trained on in 4 parts (3.3 GB with SmolLM2-135M, 7.1 in one).
@@ -77,7 +77,7 @@ def check_settings(given: Mapping[str, Any], lora: Mapping[str, Any], where: str
     Raises:
         ValueError: see `training.check_settings`.
     """
-    training.check_settings(given, lora, where, kind=KIND)
+    sft.check_settings(given, lora, where, kind=KIND)
 
 
 def check_budgeted(given: Mapping[str, Any], where: str = "grpo") -> None:

@@ -12,20 +12,19 @@ import torch
 from peft import LoraConfig
 
 from helpers.small_fit import Load, fit, weights
-from paretohqd import training
 from paretohqd.models.adapter_keys import LORA
 from paretohqd.models.adapter_settings import check_lora, check_modules
 from paretohqd.models.sampling import load_adapter
 from paretohqd.models.setting_rules import Keys
 from paretohqd.models.spec import Model
-from paretohqd.settings import CPU, Kind, merged
-from paretohqd.trainers import ham_training, pairwise, reinforcement
+from paretohqd.trainers import dpo, grpo, ham, sft
+from paretohqd.trainers.settings import CPU, Kind, merged
 
 KINDS = {
-    "sft": training.KIND,
-    "dpo": pairwise.KIND,
-    "grpo": reinforcement.KIND,
-    "joint": ham_training.KIND,
+    "sft": sft.KIND,
+    "dpo": dpo.KIND,
+    "grpo": grpo.KIND,
+    "joint": ham.KIND,
 }
 
 EXAMPLES: dict[str, Any] = {
@@ -151,7 +150,7 @@ def test_what_the_run_says_of_an_adapter(key: str) -> None:
 )
 def test_values_that_a_key_cannot_have(train: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=rf"^train\.{next(iter(train))}: expected .*{message}"):
-        training.check_settings(train, {})
+        sft.check_settings(train, {})
 
 
 @pytest.mark.parametrize(
@@ -192,7 +191,7 @@ def test_values_that_a_key_cannot_have(train: dict[str, Any], message: str) -> N
 )
 def test_settings_that_contradict_each_other(train: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=rf"^train\.{message}"):
-        training.check_settings(train, {})
+        sft.check_settings(train, {})
 
 
 @pytest.mark.parametrize(
@@ -225,7 +224,7 @@ def test_epochs_take_the_place_of_the_default_steps(
 ) -> None:
     model, tokenizer = load()
     train = {"num_train_epochs": 1, "per_device_train_batch_size": 5, "learning_rate": 1e-2}
-    facts = training.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=train, lora={"r": 2})
+    facts = sft.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=train, lora={"r": 2})
     assert facts["steps"] == 3, "12 rows of 5"
     assert "max_steps" not in facts["train"]
 
@@ -344,7 +343,7 @@ def test_an_adapter_starts_as_the_base_and_leaves_it_alone(
     with torch.no_grad():
         assert torch.allclose(tuned(input_ids=ids).logits, logits, atol=1e-5)
     model, tokenizer = load()
-    training.fit(
+    sft.fit(
         model, tokenizer, rows, tmp_path / "moved", machine=CPU,
         train={"max_steps": 2, "learning_rate": 1e-2}, lora={"r": 4, **lora},
     )  # fmt: skip

@@ -20,7 +20,7 @@ from paretohqd.models.base import Machine
 from paretohqd.models.chat import encode_prompts
 from paretohqd.models.sampling import generate, load_adapter
 from paretohqd.models.spec import Model
-from paretohqd.trainers import reinforcement
+from paretohqd.trainers import grpo
 from paretohqd.trainers.budget import Budget
 
 SETTINGS = {
@@ -50,7 +50,7 @@ def reinforce(causal: Path, out: Path, **more: Any) -> dict[str, Any]:
         given["steps"] = 3
     given["settings"] = {**SETTINGS, **given["settings"]}
     rest = [given.pop(name) for name in ("prompts", "rewards", "weights")]
-    return reinforcement.reinforce(*load(causal), *rest, out, **given)
+    return grpo.reinforce(*load(causal), *rest, out, **given)
 
 
 def log(out: Path) -> list[dict[str, Any]]:
@@ -63,12 +63,12 @@ def trainers(monkeypatch: pytest.MonkeyPatch) -> list[GRPOTrainer]:
     """Trainers that `reinforce` makes."""
     seen: list[GRPOTrainer] = []
 
-    class Spy(reinforcement.ChatTrainer):  # type: ignore[misc]
+    class Spy(grpo.ChatTrainer):  # type: ignore[misc]
         def train(self, *args: Any, **more: Any) -> Any:
             seen.append(self)
             return super().train(*args, **more)
 
-    monkeypatch.setattr(reinforcement, "ChatTrainer", Spy)
+    monkeypatch.setattr(grpo, "ChatTrainer", Spy)
     return seen
 
 
@@ -144,7 +144,7 @@ def test_watching_the_kl_does_not_change_a_bit(
     causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reinforce(causal, tmp_path / "watched", steps=5)
-    monkeypatch.setattr(reinforcement, "WATCH", 0.0)
+    monkeypatch.setattr(grpo, "WATCH", 0.0)
     reinforce(causal, tmp_path / "plain", steps=5)
     assert [entry["kl"] for entry in log(tmp_path / "plain")] == [None] * 5
     assert all(entry["kl"] is not None for entry in log(tmp_path / "watched"))
@@ -254,7 +254,7 @@ def test_the_budget_stops_at_the_nearest_step() -> None:
 def test_without_steps_or_a_budget_there_are_as_many_as_usual(
     causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reinforcement, "STEPS", 2)
+    monkeypatch.setattr(grpo, "STEPS", 2)
     assert reinforce(causal, tmp_path, steps=None)["steps"] == 2
 
 
@@ -303,10 +303,10 @@ def test_bad_input(causal: Path, tmp_path: Path, given: dict[str, Any], message:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("key", reinforcement.KIND.keys.own)
+@pytest.mark.parametrize("key", grpo.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^grpo.{key} is set by the run itself: leave it out"):
-        reinforcement.check_settings({"learning_rate": 1e-4, key: 1}, {})
+        grpo.check_settings({"learning_rate": 1e-4, key: 1}, {})
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_settings_that_the_run_decides(key: str) -> None:
 )
 def test_misspelt_settings(given: dict[str, Any], lora: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
-        reinforcement.check_settings(given, lora, "rl")
+        grpo.check_settings(given, lora, "rl")
 
 
 def test_settings_arrive_as_they_are(
@@ -334,7 +334,7 @@ def test_settings_arrive_as_they_are(
         "temperature": 0.5,
         "num_generations": 2,
     }
-    reinforcement.check_settings(given, LORA)
+    grpo.check_settings(given, LORA)
     notes = reinforce(causal, tmp_path, settings=given, steps=1, seed=5)
     arguments = trainers[0].args
     assert {key: getattr(arguments, key) for key in given} == given
@@ -348,7 +348,7 @@ def test_settings_arrive_as_they_are(
 def test_without_settings_the_small_scale_values_are_in_force(
     causal: Path, tmp_path: Path, trainers: list[GRPOTrainer]
 ) -> None:
-    notes = reinforcement.reinforce(
+    notes = grpo.reinforce(
         *load(causal), PROMPTS, [vowels()], [1.0], tmp_path,
         machine=CPU, settings={}, lora={}, constants=CONSTANTS, steps=1,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from transformers.integrations import get_available_reporting_integrations
 
 from paretohqd.models.base import Machine
 from paretohqd.models.setting_rules import Keys, check_judged, defaults_of, named
-from paretohqd.trainer_keys import LENGTH
+from paretohqd.trainers.keys import LENGTH
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)
 

@@ -27,8 +27,8 @@ from paretohqd.models.chat import frame_rows, prompt_lengths, stop_tokens, until
 from paretohqd.models.finite import StopsAtNan, check_trained
 from paretohqd.models.loading import WARNINGS, kept, quiet
 from paretohqd.models.templates import check_trainable
-from paretohqd.settings import Kind
-from paretohqd.trainer_keys import SFT
+from paretohqd.trainers.keys import SFT
+from paretohqd.trainers.settings import Kind
 
 DEFAULTS: dict[str, Any] = {
     "max_steps": 200,

@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 from trl import SFTTrainer
 
 from helpers.small_fit import CPU, LORA, TRAIN, Killed, Load, fit, weights
-from paretohqd import training
 from paretohqd.models.base import Machine
+from paretohqd.trainers import sft
 
 
 def test_only_the_adapter_is_trained(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:
     model, tokenizer = load()
     before = {name: p.clone() for name, p in model.named_parameters()}
-    facts = training.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora=LORA)
+    facts = sft.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora=LORA)
     after = {n.replace(".base_layer", ""): p for n, p in model.named_parameters()}
     for name, parameter in before.items():
         assert torch.equal(after[name], parameter), name
@@ -67,7 +67,7 @@ def test_stage_two_goes_on_with_the_adapter(
             starts.append({name: tensor.clone() for name, tensor in state.items()})
             return super().train(*args, **more)
 
-    monkeypatch.setattr(training, "SFTTrainer", Spy)
+    monkeypatch.setattr(sft, "SFTTrainer", Spy)
     # Other LoRA settings must not matter: the adapter brings its own.
     second = fit(
         load, rows[:5], tmp_path / "two", start_from=tmp_path / "one" / "adapter", lora={"r": 2}
@@ -102,20 +102,20 @@ def test_an_adapter_that_trains_nothing(
     load: Load, rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit(load, rows, tmp_path / "one")
-    whole = training.put_adapter
+    whole = sft.put_adapter
 
     def frozen(*args: Any, **more: Any) -> Any:
         return whole(*args, **{**more, "trainable": False})
 
-    monkeypatch.setattr(training, "put_adapter", frozen)
+    monkeypatch.setattr(sft, "put_adapter", frozen)
     with pytest.raises(ValueError, match="no trainable parameters"):
         fit(load, rows, tmp_path / "two", start_from=tmp_path / "one" / "adapter")
 
 
-@pytest.mark.parametrize("key", training.KIND.keys.own)
+@pytest.mark.parametrize("key", sft.KIND.keys.own)
 def test_settings_that_the_run_decides(key: str) -> None:
     with pytest.raises(ValueError, match=f"^train.{key} is set by the run itself: leave it out"):
-        training.check_settings({"max_steps": 2, key: 1}, {})
+        sft.check_settings({"max_steps": 2, key: 1}, {})
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_settings_that_the_run_decides(key: str) -> None:
 )
 def test_misspelt_settings(train: dict[str, Any], lora: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        training.check_settings(train, lora)
+        sft.check_settings(train, lora)
 
 
 def test_settings_arrive_as_they_are(
@@ -144,7 +144,7 @@ def test_settings_arrive_as_they_are(
         "warmup_steps": 2,
     }
     lora = {"r": 3, "lora_alpha": 5, "lora_dropout": 0.5, "target_modules": ["q_proj"]}
-    training.check_settings(train, lora)
+    sft.check_settings(train, lora)
     facts = fit(load, rows, tmp_path, train=train, lora=lora, seed=5)
     arguments = sft_trainers[0].args
     assert {key: getattr(arguments, key) for key in train} == train
@@ -160,7 +160,7 @@ def test_without_settings_the_published_ones_are_in_force(
     load: Load, rows: pl.DataFrame, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     model, tokenizer = load()
-    training.fit(model, tokenizer, rows, tmp_path, machine=CPU, train={}, lora={})
+    sft.fit(model, tokenizer, rows, tmp_path, machine=CPU, train={}, lora={})
     arguments, adapter = sft_trainers[0].args, sft_trainers[0].model.peft_config["default"]
     assert (arguments.max_steps, arguments.per_device_train_batch_size) == (200, 8)
     assert (arguments.learning_rate, arguments.max_length) == (1.4e-4, 512)
@@ -230,7 +230,7 @@ def test_a_fit_that_died_after_its_last_step_takes_no_further_one(
 
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_adapter", die)
+        patch.setattr(sft, "save_adapter", die)
         with pytest.raises(Killed):
             fit(load, rows, out, train=saving)
     steps: list[tuple[int, int]] = []
