@@ -20,7 +20,7 @@ from chitchat_dataset import Dataset
 from paretohqd.models import base
 from paretohqd.models.sampling import generate, trim_unfinished
 from paretohqd.models.spec import Model
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 
 PROMPTS, SAMPLES, SEED = 2_000, 4, 0
 

@@ -136,7 +136,7 @@ def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     from helpers.small_comparison import comparison
     from paretohqd import pipeline
     from paretohqd.methods.bench import Bench
-    from paretohqd.progress import Screen
+    from paretohqd.plots.progress import Screen
     from paretohqd.session import Session
 
     opened: list[Session] = []

@@ -16,8 +16,8 @@ pytest.importorskip("vl_convert")
 
 from helpers.compared import ABLATIONS, LIMITS, METHODS, make, standing_of
 from paretohqd.pages.compare_report import page, write_comparison
-from paretohqd.pages.cost_charts import cost_charts, ticks, trade_charts
-from paretohqd.pages.overlay import SHAPES, colours, front_charts, looks, utility_chart
+from paretohqd.plots.costs import cost_charts, ticks, trade_charts
+from paretohqd.plots.methods import SHAPES, colours, front_charts, looks, utility_chart
 from paretohqd.standing.tables import cost_table
 from test_report import HOSTILE, Page
 

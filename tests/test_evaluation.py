@@ -8,9 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from paretohqd import evaluation, forecast, progress
+from paretohqd import evaluation, forecast
 from paretohqd.config import Config, Data, Evaluation, Generation, Objective
 from paretohqd.evaluation import measure, summarise
+from paretohqd.plots import progress
 
 BOX = {"a": (-1.0, 4.0), "b": (0.0, 5.0)}
 

@@ -17,7 +17,7 @@ from paretohqd.methods.bench import Bench
 from paretohqd.methods.morlhf import morlhf, reinforced
 from paretohqd.methods.soups import soups
 from paretohqd.methods.spending import Tokens
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 from paretohqd.session import Session
 from paretohqd.strict import to_mapping
 from paretohqd.trainers.rollouts import standard_constants

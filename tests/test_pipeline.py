@@ -16,7 +16,7 @@ from polars.testing import assert_frame_equal
 from helpers.small_run import do, settings
 from paretohqd import pipeline, select
 from paretohqd.config import load_config
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 from paretohqd.selection.preferences import ray_weights
 from paretohqd.session import Session
 

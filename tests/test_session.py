@@ -18,7 +18,7 @@ from helpers import small_comparison, small_run
 from helpers.tiny import tiny_causal
 from paretohqd import pipeline
 from paretohqd.models import base as models
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 from paretohqd.session import Session
 
 

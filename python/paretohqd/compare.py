@@ -24,7 +24,7 @@ from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.methods.spending import Tokens
 from paretohqd.models.likelihood import likelihood
 from paretohqd.pages.compare_report import load, write_comparison
-from paretohqd.progress import Screen, duration
+from paretohqd.plots.progress import Screen, duration
 from paretohqd.session import Session
 from paretohqd.stages import Result, versions
 from paretohqd.standing import tables as standing_tables

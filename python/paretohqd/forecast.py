@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd import config
-from paretohqd.progress import Advance, Screen, duration
+from paretohqd.plots.progress import Advance, Screen, duration
 from paretohqd.trainers.settings import merged
 from paretohqd.trainers.sft import DEFAULTS
 

@@ -20,7 +20,7 @@ from paretohqd.answers import answer, sample
 from paretohqd.models import base as models
 from paretohqd.models import chat, templates
 from paretohqd.pages.report import write_report
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 from paretohqd.selection.choosing import choose
 from paretohqd.selection.result import Selection
 from paretohqd.session import Session

@@ -21,7 +21,7 @@ from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.loading import kept
 from paretohqd.models.mixing import Weighted, load_mixture
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 from paretohqd.rewards import scoring
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.stages import Result, Run

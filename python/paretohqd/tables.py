@@ -94,7 +94,7 @@ def _select(parsed: argparse.Namespace) -> None:
         raise ValueError("name a file to write (-o), or ask to --explain or --plot")
     source = _opened(parsed)
     if parsed.plot is not None:
-        from paretohqd.plots import check_picture
+        from paretohqd.plots.selection import check_picture
 
         check_picture(parsed.plot)
     options = {
@@ -112,7 +112,7 @@ def _select(parsed: argparse.Namespace) -> None:
         manifest = {"input": source.pattern, "options": options, **summary}
         _write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
-        from paretohqd.plots import save
+        from paretohqd.plots.selection import save
 
         save(chosen.plot(), parsed.plot)
     sizes = summary["layers"]

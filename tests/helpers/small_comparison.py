@@ -36,7 +36,7 @@ def comparison(folder: Path, run: str, **more: Any) -> Comparison:
 def do(chosen: Comparison) -> list[str]:
     """Run it; returns the lines that a person would see."""
     from paretohqd.compare import compare
-    from paretohqd.progress import Screen
+    from paretohqd.plots.progress import Screen
 
     file = io.StringIO()
     compare(chosen, screen=Screen(file=file))

@@ -58,7 +58,7 @@ def mapping(folder: Path, run: str, **more: Any) -> dict[str, Any]:
 def do(chosen: config.Config) -> list[str]:
     """Run it; returns the lines that a person would see."""
     from paretohqd.pipeline import run
-    from paretohqd.progress import Screen
+    from paretohqd.plots.progress import Screen
 
     file = io.StringIO()
     run(chosen, screen=Screen(file=file))

@@ -42,7 +42,7 @@ from paretohqd.models import base as models
 from paretohqd.models import chat, control_tokens, sampling, templates
 from paretohqd.models.likelihood import encode_answers
 from paretohqd.models.spec import Model
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 from paretohqd.session import Session
 from paretohqd.trainers import dpo, grpo, sft
 

@@ -33,7 +33,7 @@ from paretohqd import answers
 from paretohqd.methods.ric import ric
 from paretohqd.models import base, chat, templates
 from paretohqd.models.spec import Model
-from paretohqd.progress import Screen
+from paretohqd.plots.progress import Screen
 from paretohqd.session import Session
 from paretohqd.trainers import sft
 

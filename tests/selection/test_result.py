@@ -286,7 +286,7 @@ def test_conversations_are_cut_before_the_last_answer():
 
 
 def test_the_plot_is_drawn_from_any_kind_of_selection(tmp_path):
-    from paretohqd.plots import save
+    from paretohqd.plots.selection import save
 
     state = pq.FirstLayers(OBJECTIVES, at_least=30).add(FRAME)
     selections = [

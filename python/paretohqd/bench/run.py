@@ -85,7 +85,7 @@ def _remarks(rows: Sequence[Row], out: Path | None) -> Iterator[str]:
 def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
     """A progress bar if `rich` is installed, a line at the start if not."""
     try:
-        from paretohqd.progress import Screen
+        from paretohqd.plots.progress import Screen
     except ModuleNotFoundError:
         print(f"measuring, about {total} s", file=sys.stderr)
         yield lambda done, total: None

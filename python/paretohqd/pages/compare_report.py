@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from paretohqd.charts import library
-from paretohqd.pages.cost_charts import cost_charts, trade_charts
-from paretohqd.pages.overlay import Look, colours, front_charts, looks, utility_chart
-from paretohqd.pages.page import number, template, write
+from paretohqd.plots.costs import cost_charts, trade_charts
+from paretohqd.plots.methods import Look, colours, front_charts, looks, utility_chart
+from paretohqd.plots.page import number, template, write
+from paretohqd.plots.theme import library
 from paretohqd.selection.preferences import format_weights
 from paretohqd.standing.over_seeds import DESCRIBED
 from paretohqd.standing.runs import stand

@@ -10,9 +10,9 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from paretohqd.charts import inline, palette, readable
 from paretohqd.plots.density import Floats
 from paretohqd.plots.dots import Picture
+from paretohqd.plots.theme import inline, palette, readable
 
 NAMED = 21
 """Preferences that the legend names; of more it names some, evenly spread."""

@@ -8,9 +8,9 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from paretohqd.charts import inline, readable, tip
 from paretohqd.plots.dots import RINGS, Picture, rays, staircase
 from paretohqd.plots.legends import colour, text_of
+from paretohqd.plots.theme import inline, readable, tip
 
 INK, DEEPER, SHADE = "#1f2328", "#75808c", "#9fb1c4"
 KINDS = ["front", "deeper"]

@@ -272,6 +272,6 @@ class Selection:
         Options are those of `paretohqd.plots.plot`; `paretohqd.plots.save` writes PNG, SVG or a
         page that needs nothing else.
         """
-        from paretohqd.plots import plot
+        from paretohqd.plots.selection import plot
 
         return plot(self, **options)

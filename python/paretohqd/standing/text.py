@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paretohqd.progress import duration
+from paretohqd.plots.progress import duration
 
 
 def render(standing: Mapping[str, Any], limits: Sequence[str] = ()) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from paretohqd.charts import Chart, domain, finish, inline
-from paretohqd.pages.overlay import Look, dress, measured, short
+from paretohqd.plots.methods import Look, dress, measured, short
+from paretohqd.plots.theme import Chart, domain, finish, inline
 
 
 def trade_charts(

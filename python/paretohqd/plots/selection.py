@@ -25,12 +25,12 @@ except ImportError as error:
         "a picture needs altair and vl-convert-python: pip install 'paretohqd[plot]'"
     ) from error
 
-from paretohqd.charts import library, readable
 from paretohqd.frames.writing import check_target, whole, write_text
 from paretohqd.plots.density import cell_counts, finite, spans
 from paretohqd.plots.dots import Chosen, Picture, chosen_dots, pool_dots
 from paretohqd.plots.legends import GRID, SOFT, triangle
 from paretohqd.plots.panels import INK, blank, panel
+from paretohqd.plots.theme import library, readable
 from paretohqd.selection.preferences import format_weights
 
 ENDINGS = (".png", ".svg", ".html")

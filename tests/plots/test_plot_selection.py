@@ -18,8 +18,8 @@ pytest.importorskip("vl_convert")
 
 
 from helpers.pictures import TWO, Made, cloud, drawn, made, panels, tables
-from paretohqd.plots import plot, save
 from paretohqd.plots.dots import staircase
+from paretohqd.plots.selection import plot, save
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 
@@ -224,7 +224,7 @@ def test_without_altair_the_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['altair'] = None\n"
         "import paretohqd\n"
-        "try: import paretohqd.plots\n"
+        "try: import paretohqd.plots.selection\n"
         "except ImportError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from paretohqd.charts import PICKED, Chart, axes, colour, domain, finish, inline, tip
+from paretohqd.plots.theme import PICKED, Chart, axes, colour, domain, finish, inline, tip
 
 FRONT_ROWS = 2_000
 LAYER_ROWS = 2_000

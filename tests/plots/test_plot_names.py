@@ -17,8 +17,8 @@ import paretohqd as pq
 pytest.importorskip("altair")
 vl_convert = pytest.importorskip("vl_convert")
 
-from paretohqd.charts import evaluation_charts, readable  # noqa: E402
-from paretohqd.plots import plot, save  # noqa: E402
+from paretohqd.plots.selection import plot, save  # noqa: E402
+from paretohqd.plots.theme import evaluation_charts, readable  # noqa: E402
 
 ODD = [
     "bell\x07", "nul\x00", "\x1b[31mred", "\\alpha\\beta", "ends in \\", "\\\"quotes'`${1}",

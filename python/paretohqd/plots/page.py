@@ -12,7 +12,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from paretohqd.frames.writing import write_text
-from paretohqd.progress import duration
+from paretohqd.plots.progress import duration
 from paretohqd.selection.preferences import format_weights
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -80,4 +80,4 @@ def script(value: object) -> Markup:
 
 
 def _source(name: str) -> str:
-    return files("paretohqd.pages").joinpath(name).read_text("utf-8")
+    return files("paretohqd.plots").joinpath("templates", name).read_text("utf-8")

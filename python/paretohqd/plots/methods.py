@@ -14,8 +14,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from paretohqd.charts import PICKED, Chart, axes, domain, finish, inline, readable, tip
 from paretohqd.kernels.layers import pareto_front
+from paretohqd.plots.theme import PICKED, Chart, axes, domain, finish, inline, readable, tip
 from paretohqd.selection.preferences import format_weights
 
 SHAPES = (
