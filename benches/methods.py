@@ -25,7 +25,7 @@ import polars as pl
 
 from paretohqd import hypervolume
 from paretohqd.bench.record import machine
-from paretohqd.utility import scaled, served
+from paretohqd.runs.utility import scaled, served
 
 RESULTS = Path(__file__).parent / "results"
 HEAD = (

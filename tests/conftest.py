@@ -134,10 +134,10 @@ def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     import io
 
     from helpers.small_comparison import comparison
-    from paretohqd import pipeline
     from paretohqd.methods.bench import Bench
     from paretohqd.plots.progress import Screen
-    from paretohqd.session import Session
+    from paretohqd.runs import pipeline
+    from paretohqd.runs.context import Session
 
     opened: list[Session] = []
 

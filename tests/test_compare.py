@@ -16,7 +16,7 @@ from paretohqd.compare_plan import Job
 from paretohqd.kernels.hull import Shape
 from paretohqd.methods import METHODS, Bench, Policy
 from paretohqd.models import sampling
-from paretohqd.strict import to_mapping
+from paretohqd.runs.config_reader import to_mapping
 from paretohqd.trainers import sft as training
 
 

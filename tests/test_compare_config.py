@@ -7,8 +7,8 @@ import pytest
 
 from paretohqd.compare_config import Comparison
 from paretohqd.compare_plan import check_together, plan
-from paretohqd.config import load_settings
-from paretohqd.strict import from_mapping, to_mapping
+from paretohqd.runs.config import load_settings
+from paretohqd.runs.config_reader import from_mapping, to_mapping
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("compare*.yaml"))
 

@@ -14,12 +14,13 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
+from test_report import HOSTILE, Page
+
 from helpers.compared import ABLATIONS, LIMITS, METHODS, make, standing_of
 from paretohqd.pages.compare_report import page, write_comparison
 from paretohqd.plots.costs import cost_charts, ticks, trade_charts
 from paretohqd.plots.methods import SHAPES, colours, front_charts, looks, utility_chart
 from paretohqd.standing.tables import cost_table
-from test_report import HOSTILE, Page
 
 FAILS = {("MODPO", 0): "no pairs", **{("RCS", seed): "out of memory" for seed in range(3)}}
 NAMES = [name for name, *_ in METHODS] + list(ABLATIONS)

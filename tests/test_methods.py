@@ -13,14 +13,14 @@ import pytest
 
 from helpers.small_comparison import comparison, do
 from paretohqd.compare_words import described
-from paretohqd.config import Generation
 from paretohqd.methods import METHODS, Bench
 from paretohqd.methods.ranking import best
 from paretohqd.methods.ric import ric, scores_text, targets
 from paretohqd.methods.spending import Spending, Tokens
 from paretohqd.methods.ucmoa import KINDS, ranked_highest
 from paretohqd.models.chat import prompt_lengths
-from paretohqd.stages import Result
+from paretohqd.runs.config import Generation
+from paretohqd.runs.folder import Result
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 """Methods that take no preference, and their numbers of points."""

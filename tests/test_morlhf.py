@@ -11,15 +11,15 @@ import polars as pl
 import pytest
 
 from helpers.small_run import settings
-from paretohqd import config, pipeline
 from paretohqd.compare_config import Comparison
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.morlhf import morlhf, reinforced
 from paretohqd.methods.soups import soups
 from paretohqd.methods.spending import Tokens
 from paretohqd.plots.progress import Screen
-from paretohqd.session import Session
-from paretohqd.strict import to_mapping
+from paretohqd.runs import config, pipeline
+from paretohqd.runs.config_reader import to_mapping
+from paretohqd.runs.context import Session
 from paretohqd.trainers.rollouts import standard_constants
 
 GRPO = {

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from helpers.compared import BOX, XY, answers_frame, run, stood
 from paretohqd.kernels.hypervolume import hypervolume
+from paretohqd.runs.utility import scaled
 from paretohqd.standing.resampling import interval, prompt_shares, volumes
-from paretohqd.utility import scaled
 
 
 @settings(deadline=None)

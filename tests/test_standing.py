@@ -24,9 +24,9 @@ from helpers.compared import (
 )
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
+from paretohqd.runs.utility import scaled, served
 from paretohqd.standing.tables import cost_table, methods_table, points_table, summary_table
 from paretohqd.standing.text import render
-from paretohqd.utility import scaled, served
 
 
 @pytest.fixture(scope="module")

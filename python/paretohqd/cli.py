@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import paretohqd as pq
-from paretohqd import arguments, failures, tables
-from paretohqd.config import Settings
+from paretohqd import arguments, tables
 from paretohqd.frames.files import read_frame
 from paretohqd.frames.writing import check_output, refuse_overwriting, write_frame, write_text
+from paretohqd.runs import failures
+from paretohqd.runs.config import Settings
 
 VERIFY = "read every file of the finished stages, also where size and times are unchanged"
 
@@ -173,11 +174,11 @@ def _score(parsed: argparse.Namespace) -> None:
 
 
 def _run(parsed: argparse.Namespace) -> None:
-    from paretohqd.config import Config
+    from paretohqd.runs.config import Config
 
     settings = _settings(Config, parsed)
-    from paretohqd import evaluation
-    from paretohqd.pipeline import run
+    from paretohqd.runs import evaluation
+    from paretohqd.runs.pipeline import run
 
     with failures.recorded(Path(settings.run)):
         folder = run(settings, verify=parsed.verify)
@@ -206,8 +207,8 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
     """Read a configuration with what --set replaces, and keep tokenizers quiet."""
-    from paretohqd.config import load_settings
-    from paretohqd.strict import read_yaml
+    from paretohqd.runs.config import load_settings
+    from paretohqd.runs.config_reader import read_yaml
 
     overrides = {}
     for key, value in parsed.overrides:
@@ -224,7 +225,7 @@ def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
 
 def _report(parsed: argparse.Namespace) -> None:
     from paretohqd.pages.compare_report import write_comparison
-    from paretohqd.pages.report import write_report
+    from paretohqd.runs.report import write_report
 
     compared = (parsed.run / "results.json").is_file()
     write = write_comparison if compared else write_report

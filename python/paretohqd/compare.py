@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import evaluation, failures, pipeline
 from paretohqd.compare_config import Comparison
 from paretohqd.compare_plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare_words import BUDGETS, asked_high_or_low, described, limits
@@ -25,11 +24,12 @@ from paretohqd.methods.spending import Tokens
 from paretohqd.models.likelihood import likelihood
 from paretohqd.pages.compare_report import load, write_comparison
 from paretohqd.plots.progress import Screen, duration
-from paretohqd.session import Session
-from paretohqd.stages import Result, versions
+from paretohqd.runs import evaluation, failures, pipeline
+from paretohqd.runs.context import Session
+from paretohqd.runs.folder import Result, versions
+from paretohqd.runs.utility import data_bounds
 from paretohqd.standing import tables as standing_tables
 from paretohqd.standing.runs import stand
-from paretohqd.utility import data_bounds
 
 CLOUDS = 200
 """How many clouds of no special shape the data's front is held against."""

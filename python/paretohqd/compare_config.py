@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from paretohqd.config import Config, within
-from paretohqd.strict import from_mapping
+from paretohqd.runs.config import Config, within
+from paretohqd.runs.config_reader import from_mapping
 
 Budget = Literal["own", "matched"]
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.findings import mean_and_error
 from paretohqd.methods import METHODS, Policy
+from paretohqd.runs.verdicts import mean_and_error
 
 BUDGETS = {
     "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "

@@ -172,7 +172,7 @@ def test_ctrl_c(run, answers, tmp_path, monkeypatch, command, hint):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pq, "choose", stop)
-    monkeypatch.setattr("paretohqd.config.load_settings", stop)
+    monkeypatch.setattr("paretohqd.runs.config.load_settings", stop)
     rest = [answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     found = run(command, *(rest if command == "select" else ["x.yaml"]))
     assert found == (130, "", f"paretohqd: stopped{hint}\n")
@@ -193,7 +193,7 @@ def test_what_libraries_raise_in_a_run_is_one_line(fails, monkeypatch, error, me
     def broken(*_, **__):
         raise error
 
-    monkeypatch.setattr("paretohqd.config.load_settings", broken)
+    monkeypatch.setattr("paretohqd.runs.config.load_settings", broken)
     assert fails("run", "x.yaml").startswith(message)
 
 
@@ -208,14 +208,14 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
 
 @pytest.mark.parametrize(
     ("command", "function"),
-    [("run", "paretohqd.pipeline.run"), ("compare", "paretohqd.compare.compare")],
+    [("run", "paretohqd.runs.pipeline.run"), ("compare", "paretohqd.compare.compare")],
 )
 def test_to_verify_is_passed_on(fails, monkeypatch, tmp_path, command, function):
     def called(settings, *, verify):
         raise ValueError(f"verify: {verify}")
 
     settings = SimpleNamespace(run=str(tmp_path / "run"))
-    monkeypatch.setattr("paretohqd.config.load_settings", lambda *_: settings)
+    monkeypatch.setattr("paretohqd.runs.config.load_settings", lambda *_: settings)
     monkeypatch.setattr(function, called)
     assert fails(command, "x.yaml") == "verify: False"
     assert fails(command, "--verify", "x.yaml") == "verify: True"

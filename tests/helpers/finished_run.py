@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.findings import findings
+from paretohqd.runs.verdicts import findings
 
 TWO = ["relevance", "harmless"]
 THREE = [*TWO, "humour"]

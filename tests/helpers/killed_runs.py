@@ -94,9 +94,9 @@ def points() -> dict[str, Callable[[], None]]:
     """Where a run can die, in the order in which it comes by."""
     from transformers import Trainer
 
-    from paretohqd import evaluation, pipeline
     from paretohqd.models import sampling
     from paretohqd.rewards.scoring import ClassifierReward as Reward
+    from paretohqd.runs import evaluation, pipeline
     from paretohqd.trainers import sft
 
     return {

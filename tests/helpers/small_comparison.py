@@ -8,7 +8,7 @@ from typing import Any
 
 from helpers.small_run import mapping
 from paretohqd.compare_config import Comparison
-from paretohqd.strict import from_mapping
+from paretohqd.runs.config_reader import from_mapping
 
 GRPO = {
     "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "num_generations": 2,

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from helpers.tiny import sentences
-from paretohqd import config
+from paretohqd.runs import config
 
 
 def write_data(path: Path) -> None:
@@ -57,8 +57,8 @@ def mapping(folder: Path, run: str, **more: Any) -> dict[str, Any]:
 
 def do(chosen: config.Config) -> list[str]:
     """Run it; returns the lines that a person would see."""
-    from paretohqd.pipeline import run
     from paretohqd.plots.progress import Screen
+    from paretohqd.runs.pipeline import run
 
     file = io.StringIO()
     run(chosen, screen=Screen(file=file))

@@ -37,13 +37,13 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, Load, fit
 from helpers.tiny import CHAT_TEMPLATE, sentences, tiny_tokenizer
-from paretohqd import pipeline
 from paretohqd.models import base as models
 from paretohqd.models import chat, control_tokens, sampling, templates
 from paretohqd.models.likelihood import encode_answers
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
-from paretohqd.session import Session
+from paretohqd.runs import pipeline
+from paretohqd.runs.context import Session
 from paretohqd.trainers import dpo, grpo, sft
 
 

@@ -29,12 +29,12 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, TRAIN, Load
 from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
-from paretohqd import answers
 from paretohqd.methods.ric import ric
 from paretohqd.models import base, chat, templates
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
-from paretohqd.session import Session
+from paretohqd.runs import sampling
+from paretohqd.runs.context import Session
 from paretohqd.trainers import sft
 
 
@@ -240,7 +240,7 @@ def test_what_a_model_says_is_measured_though_nothing_could_be_trained_on_it(
         assert tokenizer.decode(rest).startswith(text)
     frame = pl.DataFrame({"prompt": ["Tea?"] * 2, "response": said, "finished": [True] * 2})
     form = templates.find_form(tokenizer)
-    kept, dropped = answers.usable(small_run.settings(parts, "run"), frame, form)
+    kept, dropped = sampling.usable(small_run.settings(parts, "run"), frame, form)
     assert kept["response"].to_list() == ["Yes."]
     assert dropped["opens a thought that the prompt has closed"] == 1
 

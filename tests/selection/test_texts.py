@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from helpers.written_layouts import CALL, HH, LAYOUTS, LONG, TALK, assistant, frame_of, user
-from paretohqd import config, data
 from paretohqd.frames.conversations.layouts import find_layout
 from paretohqd.frames.conversations.texts import single_turns
 from paretohqd.frames.writing import write_frame
 from paretohqd.rewards.scoring import score
+from paretohqd.runs import config, data
 from paretohqd.selection.dataset import sft_dataset
 
 

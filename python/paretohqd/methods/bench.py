@@ -16,16 +16,16 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.answers import sampling, usable
 from paretohqd.compare_config import Comparison
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.spending import Spending, Tokens
 from paretohqd.models import base as models
 from paretohqd.models import chat, templates
 from paretohqd.models.sampling import generate
+from paretohqd.runs.context import Session
+from paretohqd.runs.folder import Result
+from paretohqd.runs.sampling import sampling, usable
 from paretohqd.selection.choosing import choose
-from paretohqd.session import Session
-from paretohqd.stages import Result
 from paretohqd.trainers import sft
 
 Trainer = Callable[[Any, Any, Path, Callable[[int, int], None]], Mapping[str, Any]]

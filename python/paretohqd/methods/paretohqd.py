@@ -8,13 +8,13 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from paretohqd.answers import representatives
 from paretohqd.frames.objectives import column
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.methods.bench import Bench
 from paretohqd.methods.fine_tuning import fine_tune
 from paretohqd.methods.policy import Policy
 from paretohqd.methods.ranking import best
+from paretohqd.runs.sampling import representatives
 from paretohqd.selection.choosing import choose
 from paretohqd.selection.copies import copy_columns
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from paretohqd import config
-from paretohqd.stages import Result
+from paretohqd.runs import config
+from paretohqd.runs.folder import Result
 from paretohqd.trainers.schedule import schedule
 
 

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.findings import mean_and_error
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.kernels.layers import pareto_front
+from paretohqd.runs.utility import scaled, served
+from paretohqd.runs.verdicts import mean_and_error
 from paretohqd.standing.over_seeds import DESCRIBED, average, over_seeds
 from paretohqd.standing.resampling import Floats, interval, prompt_shares, volumes
-from paretohqd.utility import scaled, served
 
 REPLICATES = 2000
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")

@@ -16,10 +16,10 @@ from peft import LoraConfig, get_peft_model
 
 from helpers import small_comparison, small_run
 from helpers.tiny import tiny_causal
-from paretohqd import pipeline
 from paretohqd.models import base as models
 from paretohqd.plots.progress import Screen
-from paretohqd.session import Session
+from paretohqd.runs import pipeline
+from paretohqd.runs.context import Session
 
 
 class Memory:

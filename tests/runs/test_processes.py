@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from helpers.small_run import do, settings
-from paretohqd import strict
-from paretohqd.config import load_config
+from paretohqd.runs import config_reader
+from paretohqd.runs.config import load_config
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def written(parts: Path, tmp_path: Path) -> Path:
     """A configuration file."""
     chosen = settings(parts, str(tmp_path / "run"), preferences=2, generation__prompts=6)
     path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump(json.loads(json.dumps(strict.to_mapping(chosen)))))
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(config_reader.to_mapping(chosen)))))
     return path
 
 

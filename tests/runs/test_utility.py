@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from paretohqd.utility import data_bounds, scaled, served
+from paretohqd.runs.utility import data_bounds, scaled, served
 
 CORNERS = [(1.0, 0.0), (0.5, 0.5), (0.0, 1.0)]
 

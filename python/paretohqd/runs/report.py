@@ -12,10 +12,10 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from paretohqd.evaluation import phases
 from paretohqd.plots.fronts import selection_charts
 from paretohqd.plots.page import template, write
 from paretohqd.plots.theme import Chart, evaluation_charts, library, palette, training_chart
+from paretohqd.runs.evaluation import phases
 from paretohqd.selection.preferences import format_weights
 
 SAMPLE_PROMPTS = 6

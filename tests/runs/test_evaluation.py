@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from paretohqd import evaluation, forecast
-from paretohqd.config import Config, Data, Evaluation, Generation, Objective
-from paretohqd.evaluation import measure, summarise
 from paretohqd.plots import progress
+from paretohqd.runs import evaluation, forecast
+from paretohqd.runs.config import Config, Data, Evaluation, Generation, Objective
+from paretohqd.runs.evaluation import measure, summarise
 
 BOX = {"a": (-1.0, 4.0), "b": (0.0, 5.0)}
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from helpers.small_run import mapping
-from paretohqd import cli, failures, pipeline
+from paretohqd import cli
+from paretohqd.runs import failures, pipeline
 
 
 class OutOfMemoryError(RuntimeError):

@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd import stages
 from paretohqd.frames import hashes
 from paretohqd.frames.hashes import hash_json
-from paretohqd.stages import MANIFEST, Run
+from paretohqd.runs import folder
+from paretohqd.runs.folder import MANIFEST, Run
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ def test_an_attempt_that_died_hands_its_folder_to_the_next(run: Run) -> None:
     seen: list[list[str]] = []
 
     def look(out: Path) -> None:
-        seen.append(sorted(p.name for p in out.iterdir() if p.name != stages.KEY))
+        seen.append(sorted(p.name for p in out.iterdir() if p.name != folder.KEY))
 
     with pytest.raises(KeyboardInterrupt):
         do(run, lambda out: (look(out), die(out)))
@@ -181,7 +181,7 @@ def test_a_full_disk_for_real(tmp_path: Path) -> None:
     code = """
         import resource, signal, sys
         from pathlib import Path
-        from paretohqd.stages import Run
+        from paretohqd.runs.folder import Run
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         run = Run(Path(sys.argv[1]))
         run.stage("small", lambda out: (out / "a").write_text("x") and None, settings={})
@@ -228,7 +228,7 @@ def test_a_run_that_was_killed_while_it_made_its_folder_can_start(tmp_path: Path
     (tmp_path / ".lock").touch()
     (tmp_path / ".run.json.new").write_text('{"form')
     run = Run(tmp_path)
-    assert run.read_json("run.json")["format"] == stages.FORMAT
+    assert run.read_json("run.json")["format"] == folder.FORMAT
     run.close()
 
 
@@ -236,7 +236,7 @@ def test_a_run_in_use_by_another_process_is_refused(tmp_path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from paretohqd.stages import Run
+        from paretohqd.runs.folder import Run
         run = Run(Path(sys.argv[1]))
         print("held", flush=True)
         sys.stdin.read()
@@ -449,9 +449,9 @@ def test_a_folder_goes_on_as_it_began_to_hash_frames(tmp_path: Path) -> None:
 
 def test_a_frame_is_hashed_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
-    hash_frame = stages.hash_frame
+    hash_frame = folder.hash_frame
     monkeypatch.setattr(
-        stages, "hash_frame", lambda frame: calls.append(len(frame)) or hash_frame(frame)
+        folder, "hash_frame", lambda frame: calls.append(len(frame)) or hash_frame(frame)
     )
     frame = pl.DataFrame({"a": [1.0, 2.0]})
     assert {run.hash_frame(frame) for _ in range(3)} == {hash_frame(frame)}

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import config
 from paretohqd.plots.progress import Advance, Screen, duration
+from paretohqd.runs import config
 from paretohqd.trainers.settings import merged
 from paretohqd.trainers.sft import DEFAULTS
 

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from paretohqd import config, data
 from paretohqd.frames import batches
 from paretohqd.frames.writing import write_frame
+from paretohqd.runs import config, data
 from paretohqd.selection import choosing
 
 HH = "\n\nHuman: {}\n\nAssistant: {}"

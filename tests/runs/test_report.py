@@ -17,10 +17,10 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from helpers.finished_run import GRIDS, TWO, make_run
-from paretohqd.findings import findings
-from paretohqd.pages.report import write_report
 from paretohqd.plots.fronts import selection_charts
 from paretohqd.plots.theme import palette
+from paretohqd.runs.report import write_report
+from paretohqd.runs.verdicts import findings
 
 HOSTILE = "</script><script>alert('x')</script> \"quoted\" & *starred* [link](javascript:alert(1))"
 

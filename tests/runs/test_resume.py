@@ -16,7 +16,7 @@ import yaml
 
 import helpers
 from helpers.small_run import settings
-from paretohqd import config, strict
+from paretohqd.runs import config, config_reader
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the attempts are forked")
 
@@ -83,7 +83,7 @@ class Attempts:
         """Exit code (negative: the signal) and what was printed."""
         self.count += 1
         log, file = self.folder / f"{self.count}.log", self.folder / f"{self.count}.yaml"
-        file.write_text(yaml.safe_dump(json.loads(json.dumps(strict.to_mapping(chosen)))))
+        file.write_text(yaml.safe_dump(json.loads(json.dumps(config_reader.to_mapping(chosen)))))
         order = {"config": str(file), "die": die, "log": str(log), "env": env}
         assert self.process.stdin is not None
         assert self.process.stdout is not None

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd import config, data, evaluation
 from paretohqd.models import base, templates
 from paretohqd.models.sampling import generate, trim_unfinished
-from paretohqd.session import Session
-from paretohqd.stages import Result
+from paretohqd.runs import config, data, evaluation
+from paretohqd.runs.context import Session
+from paretohqd.runs.folder import Result
 
 SAMPLER = 2
 """Which way of sampling an answer is of, for old folders: before, adapters rounded the base's

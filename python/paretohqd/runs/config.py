@@ -15,7 +15,7 @@ from sys import float_info
 from typing import Any, Literal, TypeVar
 
 from paretohqd.models.spec import Model
-from paretohqd.strict import from_mapping, read_yaml
+from paretohqd.runs.config_reader import from_mapping, read_yaml
 
 TAKEN = (
     "prompt", "response", "conversation", "model", "sample", "tokens", "finished",

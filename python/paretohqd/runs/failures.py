@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.frames.writing import write_text
-from paretohqd.stages import versions
+from paretohqd.runs.folder import versions
 
 PLAIN = (ValueError, ImportError, pl.exceptions.PolarsError)
 """Errors whose text says what they are; others are named by their kind."""

@@ -15,18 +15,18 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd import config, data, evaluation
-from paretohqd.answers import answer, sample
 from paretohqd.models import base as models
 from paretohqd.models import chat, templates
-from paretohqd.pages.report import write_report
 from paretohqd.plots.progress import Screen
+from paretohqd.runs import config, data, evaluation
+from paretohqd.runs.context import Session
+from paretohqd.runs.folder import Result
+from paretohqd.runs.report import write_report
+from paretohqd.runs.sampling import answer, sample
+from paretohqd.runs.utility import QUANTILES, data_bounds
 from paretohqd.selection.choosing import choose
 from paretohqd.selection.result import Selection
-from paretohqd.session import Session
-from paretohqd.stages import Result
 from paretohqd.trainers import sft
-from paretohqd.utility import QUANTILES, data_bounds
 
 
 def run(settings: config.Config, *, screen: Screen | None = None, verify: bool = False) -> Path:

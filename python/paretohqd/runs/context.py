@@ -15,17 +15,17 @@ import polars as pl
 import torch
 from peft import PeftModel
 
-from paretohqd import config
-from paretohqd.forecast import Forecast
 from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.loading import kept
 from paretohqd.models.mixing import Weighted, load_mixture
 from paretohqd.plots.progress import Screen
 from paretohqd.rewards import scoring
+from paretohqd.runs import config
+from paretohqd.runs.config_reader import to_mapping
+from paretohqd.runs.folder import Result, Run
+from paretohqd.runs.forecast import Forecast
 from paretohqd.selection.preferences import preference_weights
-from paretohqd.stages import Result, Run
-from paretohqd.strict import to_mapping
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from paretohqd import config
 from paretohqd.frames.batches import compacted
 from paretohqd.frames.conversations.layouts import (
     TEXT,
@@ -25,6 +24,7 @@ from paretohqd.frames.files import read_frame
 from paretohqd.frames.sources import Source
 from paretohqd.frames.text_metrics import word_overlap
 from paretohqd.models import embedded
+from paretohqd.runs import config
 from paretohqd.selection.choosing import ADDED
 
 ROWS = 1 << 14

@@ -14,13 +14,14 @@ import torch
 from polars.testing import assert_frame_equal
 
 from helpers.small_run import do, settings
-from paretohqd import pipeline, select
-from paretohqd.config import load_config
+from paretohqd import select
 from paretohqd.plots.progress import Screen
+from paretohqd.runs import pipeline
+from paretohqd.runs.config import load_config
+from paretohqd.runs.context import Session
 from paretohqd.selection.preferences import ray_weights
-from paretohqd.session import Session
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 STAGES = [
     "data",
     "stage1/score",

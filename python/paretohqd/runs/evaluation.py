@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.config import Evaluation
-from paretohqd.findings import findings, mean_and_error, sentence
 from paretohqd.frames import text_metrics
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
+from paretohqd.runs.config import Evaluation
+from paretohqd.runs.utility import scaled, served
+from paretohqd.runs.verdicts import findings, mean_and_error, sentence
 from paretohqd.selection.preferences import format_weights
-from paretohqd.utility import scaled, served
 
 BASE = "base"
 

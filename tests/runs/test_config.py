@@ -11,18 +11,18 @@ import polars as pl
 import pytest
 import yaml
 
-from paretohqd import config, evaluation
-from paretohqd.config import Config, load_config
 from paretohqd.frames import text_metrics
 from paretohqd.models import sampling as generation
 from paretohqd.models.spec import Model
+from paretohqd.runs import config, evaluation
+from paretohqd.runs.config import Config, load_config
+from paretohqd.runs.config_reader import from_mapping, read_yaml, to_mapping
 from paretohqd.selection import choosing
-from paretohqd.strict import from_mapping, read_yaml, to_mapping
 from paretohqd.trainers import sft
 
 EXAMPLES = sorted(
     path
-    for path in (Path(__file__).parents[1] / "examples").glob("*.yaml")
+    for path in (Path(__file__).parents[2] / "examples").glob("*.yaml")
     if not path.name.startswith("compare")
 )
 SECTIONS = {
@@ -366,12 +366,12 @@ def test_settings_are_frozen_and_by_keyword():
             type(value)("x")
 
 
-@pytest.mark.parametrize("module", ["paretohqd", "paretohqd.config", "paretohqd.frames.files"])
+@pytest.mark.parametrize("module", ["paretohqd", "paretohqd.runs.config", "paretohqd.frames.files"])
 def test_importing_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"torch", "transformers", "datasets", "trl", "peft", "altair", "rich", "ray", "yaml"}
-    assert "polars" in run.stdout or module == "paretohqd.config"
+    assert "polars" in run.stdout or module == "paretohqd.runs.config"
     assert not heavy & set(run.stdout.split())
 
 
