@@ -24,8 +24,8 @@ from rich.progress import track
 import paretohqd as pq
 from paretohqd.bench.record import place, write
 from paretohqd.distributed import SAMPLE
-from paretohqd.on_ray.merging import FAN_IN, merge
-from paretohqd.on_ray.parts import PART
+from paretohqd.distributed.merging import FAN_IN, merge
+from paretohqd.distributed.parts import PART
 
 Floats = np.ndarray
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.on_ray.cluster import answers, pa, packed, ray, unpacked
+from paretohqd.distributed.cluster import answers, pa, packed, ray, unpacked
 from paretohqd.rewards import scoring
 from paretohqd.rewards.scoring import Reward
 

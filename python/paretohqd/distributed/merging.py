@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
+from paretohqd.distributed.cluster import pa, packed, ray, unpacked
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.objectives import Scores, refuse_null_keys
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import first_layers, refuse_infinite
-from paretohqd.on_ray.cluster import pa, packed, ray, unpacked
 
 FAN_IN = 8
 """States that one task merges: the tree has log8(parts) levels."""

@@ -13,13 +13,13 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
+from paretohqd.distributed.cluster import answers, in_order, pa, packed, ray, unpacked
+from paretohqd.distributed.merging import Want, merged
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.reading.opening import file_sizes, open_file
 from paretohqd.frames.reading.schemas import column
 from paretohqd.frames.reading.text import first_line
 from paretohqd.frames.sources import Source
-from paretohqd.on_ray.cluster import answers, in_order, pa, packed, ray, unpacked
-from paretohqd.on_ray.merging import Want, merged
 
 Rows = NDArray[np.int64]
 

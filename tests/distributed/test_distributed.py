@@ -25,9 +25,13 @@ pytest.importorskip("ray.data")
 from helpers.drawn import NAMES, frames  # noqa: E402
 from helpers.tiny import sentences  # noqa: E402
 from paretohqd import distributed  # noqa: E402
+from paretohqd.distributed import (
+    actors,  # noqa: E402
+    merging,  # noqa: E402
+    parts,  # noqa: E402
+)
 from paretohqd.frames import first_layers  # noqa: E402
 from paretohqd.models.spec import Model  # noqa: E402
-from paretohqd.on_ray import actors, merging, parts  # noqa: E402
 from paretohqd.rewards import scoring  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
@@ -186,7 +190,7 @@ def test_directions_are_those_of_one_machine(tmp_path):
 
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
-    scores = pq.columns.Scores.of(files.source.schema, ["a", "b"])
+    scores = pq.frames.objectives.Scores.of(files.source.schema, ["a", "b"])
     want = merging.Want(
         scores=scores, objectives=["a", "b"], upto=2, distinct=None, copies=(), nan="raise"
     )

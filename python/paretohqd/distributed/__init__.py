@@ -15,13 +15,13 @@ from typing import Any, Literal
 
 import polars as pl
 
+from paretohqd.distributed.actors import generate, score
+from paretohqd.distributed.cluster import ray
+from paretohqd.distributed.merging import Want
+from paretohqd.distributed.parts import Blocks, Files
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.objectives import Named, Scores, column
 from paretohqd.frames.sources import Source
-from paretohqd.on_ray.actors import generate, score
-from paretohqd.on_ray.cluster import ray
-from paretohqd.on_ray.merging import Want
-from paretohqd.on_ray.parts import Blocks, Files
 from paretohqd.selection.pool import Pool
 from paretohqd.selection.pooling import Stop, last_layer, pool_of
 from paretohqd.selection.preferences import Directions, Preferences

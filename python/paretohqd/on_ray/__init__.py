@@ -1,1 +1,0 @@
-"""What runs in Ray's workers: parts, merges, and actors that score and sample."""
