@@ -134,7 +134,7 @@ def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     import io
 
     from helpers.small_comparison import comparison
-    from paretohqd.methods.bench import Bench
+    from paretohqd.compare.workbench import Bench
     from paretohqd.plots.progress import Screen
     from paretohqd.runs import pipeline
     from paretohqd.runs.context import Session

@@ -191,11 +191,11 @@ def _run(parsed: argparse.Namespace) -> None:
 
 
 def _compare(parsed: argparse.Namespace) -> None:
-    from paretohqd.compare_config import Comparison
+    from paretohqd.compare.config import Comparison
 
     settings = _settings(Comparison, parsed)
-    from paretohqd.compare import compare, stand_of
-    from paretohqd.standing.text import render
+    from paretohqd.compare.comparison import compare, stand_of
+    from paretohqd.compare.text import render
 
     with failures.recorded(Path(settings.run)):
         folder = compare(settings, verify=parsed.verify)
@@ -224,7 +224,7 @@ def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
 
 
 def _report(parsed: argparse.Namespace) -> None:
-    from paretohqd.pages.compare_report import write_comparison
+    from paretohqd.compare.report import write_comparison
     from paretohqd.runs.report import write_report
 
     compared = (parsed.run / "results.json").is_file()

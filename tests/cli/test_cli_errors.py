@@ -208,7 +208,7 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
 
 @pytest.mark.parametrize(
     ("command", "function"),
-    [("run", "paretohqd.runs.pipeline.run"), ("compare", "paretohqd.compare.compare")],
+    [("run", "paretohqd.runs.pipeline.run"), ("compare", "paretohqd.compare.comparison.compare")],
 )
 def test_to_verify_is_passed_on(fails, monkeypatch, tmp_path, command, function):
     def called(settings, *, verify):

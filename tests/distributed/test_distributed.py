@@ -25,11 +25,7 @@ pytest.importorskip("ray.data")
 from helpers.drawn import NAMES, frames  # noqa: E402
 from helpers.tiny import sentences  # noqa: E402
 from paretohqd import distributed  # noqa: E402
-from paretohqd.distributed import (
-    actors,  # noqa: E402
-    merging,  # noqa: E402
-    parts,  # noqa: E402
-)
+from paretohqd.distributed import actors, merging, parts  # noqa: E402
 from paretohqd.frames import first_layers  # noqa: E402
 from paretohqd.models.spec import Model  # noqa: E402
 from paretohqd.rewards import scoring  # noqa: E402

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.standing.runs import stand
+from paretohqd.compare.results import stand
 
 XY = ("x", "y")
 TWO = ("relevance", "harmless logit")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.small_run import mapping
-from paretohqd.compare_config import Comparison
+from paretohqd.compare.config import Comparison
 from paretohqd.runs.config_reader import from_mapping
 
 GRPO = {
@@ -35,7 +35,7 @@ def comparison(folder: Path, run: str, **more: Any) -> Comparison:
 
 def do(chosen: Comparison) -> list[str]:
     """Run it; returns the lines that a person would see."""
-    from paretohqd.compare import compare
+    from paretohqd.compare.comparison import compare
     from paretohqd.plots.progress import Screen
 
     file = io.StringIO()

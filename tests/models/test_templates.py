@@ -29,7 +29,7 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, TRAIN, Load
 from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
-from paretohqd.methods.ric import ric
+from paretohqd.compare.methods.ric import ric
 from paretohqd.models import base, chat, templates
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -17,41 +15,11 @@ pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
 from helpers.finished_run import GRIDS, TWO, make_run
+from helpers.page import HOSTILE, Page
 from paretohqd.plots.fronts import selection_charts
 from paretohqd.plots.theme import palette
 from paretohqd.runs.report import write_report
 from paretohqd.runs.verdicts import findings
-
-HOSTILE = "</script><script>alert('x')</script> \"quoted\" & *starred* [link](javascript:alert(1))"
-
-
-class Page(HTMLParser):
-    """What a browser would see: elements, the text outside scripts, and the charts' data."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.specs: list[dict[str, Any]] = []
-        self._inside = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        self._inside = dict(attrs).get("type") or "code" if tag == "script" else tag
-
-    def handle_endtag(self, tag: str) -> None:
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "application/json":
-            self.specs.append(json.loads(data))
-        elif self._inside not in ("code", "style"):
-            self.text += data
-
-    def count(self, tag: str) -> int:
-        return sum(name == tag for name, _ in self.elements)
 
 
 @pytest.fixture(scope="module")

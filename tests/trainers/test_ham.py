@@ -17,8 +17,8 @@ from peft import load_peft_weights
 
 import paretohqd as pq
 from helpers.tiny import sentences
-from paretohqd.methods.bench import Bench, Tokens
-from paretohqd.methods.ham import ham
+from paretohqd.compare.methods.ham import ham
+from paretohqd.compare.workbench import Bench, Tokens
 from paretohqd.models.base import Machine
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.sampling import load_adapter

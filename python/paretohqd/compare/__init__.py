@@ -1,0 +1,1 @@
+"""Methods of multi-objective alignment side by side."""

@@ -1,0 +1,261 @@
+"""The bench of methods: each on the same data, prompts and scorers, for some seeds and budgets.
+
+Every training, sampling and scoring is a stage of the run folder, so that an interrupted
+comparison goes on; the tables and the page are made anew from what the stages hold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from paretohqd.compare import tables as standing_tables
+from paretohqd.compare.budget import Tokens
+from paretohqd.compare.config import Comparison
+from paretohqd.compare.methods import METHODS, Bench, Policy
+from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
+from paretohqd.compare.report import load, write_comparison
+from paretohqd.compare.results import stand
+from paretohqd.compare.words import BUDGETS, asked_high_or_low, described, limits
+from paretohqd.kernels.hull import front_shape, shapes_by_chance
+from paretohqd.models.likelihood import likelihood
+from paretohqd.plots.progress import Screen, duration
+from paretohqd.runs import evaluation, failures, pipeline
+from paretohqd.runs.context import Session
+from paretohqd.runs.folder import Result, versions
+from paretohqd.runs.utility import data_bounds
+
+CLOUDS = 200
+"""How many clouds of no special shape the data's front is held against."""
+PROGRAMS = 20_000
+"""At most as many linear programs are solved for them, one per point of a front."""
+TABLES = {
+    "methods": standing_tables.methods_table,
+    "points": standing_tables.points_table,
+    "summary": standing_tables.summary_table,
+    "costs": standing_tables.cost_table,
+}
+"""The files that a comparison ends with."""
+
+
+def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool = False) -> Path:
+    """Do the comparison that `settings` describes, or what is left of it.
+
+    Args:
+        settings: the comparison.
+        screen: what shows how it goes.
+        verify: read every file of the finished stages, as for `pipeline.run`.
+
+    Returns:
+        The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
+        `report.html`, and the stages.
+
+    Raises:
+        ValueError: bad settings or data. A method that fails does not end the comparison: the
+            tables say which and why.
+        OSError: the folder cannot be written, or the disk is full.
+    """
+    jobs = list(plan(settings))
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError("a comparison is one process: start it without accelerate launch")
+    check_together(settings, jobs)
+    s = Session(settings, screen=screen, verify=verify)
+    try:
+        s.screen.line(f"paretohqd compare in {s.folder.folder}")
+        s.screen.line(f"machine: {s.machine.describe()}")
+        offline = scores_of(s, pipeline.score(s, 1, pipeline.split(s)))
+        bounds = data_bounds(offline)  # fixed before anything is trained
+        ends = (f"{name} from {low:.3g} to {high:.3g}" for name, (low, high) in bounds.items())
+        s.screen.line(f"scale of the rewards, 0 to 1: {', '.join(ends)}")
+        budgets: dict[int, Tokens] = {}
+        runs, before = [], sum(s.folder.seconds().values())
+        for number, job in enumerate(jobs, 1):
+            runs.append(attempt(s, job, budgets))
+            # Work of an earlier start counts with what it took then.
+            spent = sum(s.folder.seconds().values()) - before
+            left = spent / number * (len(jobs) - number)
+            s.screen.line(f"{number} of {len(jobs)} done: {job.label}, about {duration(left)} left")
+        return finish(s, settings, runs, bounds, shape_of_front(s, offline))
+    finally:
+        s.folder.close()
+
+
+def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
+    """Run one method and evaluate its policies; a failure becomes a line of the table."""
+    entry = job.entry
+    found = {
+        "method": entry.title,
+        "kind": entry.method,
+        "ablation": entry.block == "ablations",
+        "against": entry.against,
+        "options": dict(entry.options),
+        "budget": job.budget,
+        "seed": job.seed,
+        "error": None,
+        **described(entry.method),
+    }
+    measured_from = entry.method == REFERENCE and not entry.options
+    matched = job.budget == "matched" and not measured_from
+    allowed = budgets.get(job.seed) if matched else None
+    bench = Bench(s, title=entry.title, seed=job.seed, allowed=allowed)
+    try:
+        if matched and allowed is None and entry.method != "base":  # which spends nothing
+            raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
+        policies = METHODS[entry.method](bench, **entry.options)
+        keys = [evaluate(s, bench, policy, place) for place, policy in enumerate(policies)]
+    except (OSError, MemoryError):
+        raise  # a full disk or host is not the method's fault, and would be the next one's too
+    except Exception as error:
+        s.free()
+        message = failures.sentence(error)
+        s.folder.write_text(job.failure, failures.described(error))
+        s.screen.line(f"{job.label} failed: {message} (more in {job.failure})")
+        policies, keys = [], []
+        found["error"] = message
+    else:
+        (s.folder.folder / job.failure).unlink(missing_ok=True)
+        if measured_from:
+            budgets[job.seed] = Tokens(bench.trained, bench.generated)
+    if any(policy.before for policy in policies):
+        bench.notes["asked high against asked low"] = told = asked_high_or_low(
+            s.names, policies, [s.folder.folder / key for key in keys]
+        )
+        for name, text in told.items():
+            s.screen.line(f"  {job.label}: {name} asked high against asked low: {text}")
+    stored = {folder for policy in policies for folder, _ in policy.adapters}
+    return found | {
+        "policies": [
+            {"weights": policy.weights, "before": policy.before, "answers": key}
+            for policy, key in zip(policies, keys, strict=True)
+        ],
+        "models": len(stored),
+        "notes": bench.notes,
+        **bench.account(),
+    }
+
+
+def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
+    """Held-out answers of one policy, scored and measured; returns the stage's name."""
+    prompts = pl.read_parquet(s.folder.result("data").path / "held_out.parquet")
+    spec = s.settings.evaluation
+    if spec.prompts is not None:
+        prompts = prompts.head(spec.prompts)
+    made = bench.answered(policy, prompts, label=f"held-out {place}", seed=s.settings.seed + 1)
+
+    def work(out: Path) -> Mapping[str, Any]:
+        frame = pl.read_parquet(made.path / "answers.parquet")
+        entropy = certainty(s, policy, frame)
+        frame = s.score(frame, allow_empty=True)
+        frame = evaluation.measure(frame, spec).with_columns(entropy)
+        frame.write_parquet(out / "answers.parquet")
+        return {"rewards": [reward.manifest() for reward in s.rewards]}
+
+    # The entropy is the policy's own: equal answers of two policies are measured apart.
+    mixed = {"weights": [weight for _, weight in policy.adapters]} if policy.adapters[1:] else {}
+    told = {"before": policy.before} if policy.before else {}
+    result = bench.step(
+        "measured", work,
+        settings={"objectives": s.objective_settings, "evaluation": vars(spec), **mixed, **told},
+        inputs={"answers": made.digest, "model": s.model_id}
+        | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
+    )  # fmt: skip
+    return result.path.relative_to(s.folder.folder).as_posix()
+
+
+def certainty(s: Session, policy: Policy, frame: pl.DataFrame) -> pl.Series:
+    """Entropy of a policy's predictions over its answers; the model is not held any longer."""
+    model, tokenizer = s.sampler(*policy.adapters)
+    return likelihood(
+        model, tokenizer, frame["prompt"].to_list(), frame["response"].to_list(),
+        before=[policy.before] * len(frame), finished=frame["finished"].to_list(),
+    )["entropy"]  # fmt: skip
+
+
+def finish(
+    s: Session,
+    settings: Comparison,
+    runs: list[dict[str, Any]],
+    bounds: Mapping[str, Sequence[float]],
+    front: Mapping[str, Any] | None,
+) -> Path:
+    """Write the results, the tables and the page."""
+    folder = s.folder.folder
+    results = {
+        "objectives": s.names,
+        "preferences": s.weights.tolist(),
+        "runs": runs,
+        "bounds": bounds,
+        "front": front,
+        "reference": settings.reference,
+        "budgets": BUDGETS,
+        "limits": limits(settings.model.name, front),
+        "seed": settings.seed,
+        "machine": s.machine.describe(),
+        "versions": versions(),
+    }
+    s.folder.write_json("results.json", results)
+    standing = stand_of(folder)
+    for name, table in TABLES.items():
+        s.folder.write_text(f"{name}.csv", table(standing).write_csv())
+    write_comparison(folder, folder / "report.html")
+    return folder
+
+
+def scores_of(s: Session, scored: Result) -> pl.DataFrame:
+    """One column per objective: the scores of the offline answers."""
+    return pl.read_parquet(scored.path / "scored.parquet", columns=s.names).select(s.names)
+
+
+def shape_of_front(s: Session, offline: pl.DataFrame) -> dict[str, Any] | None:
+    """The data's front below its hull, beside fronts of clouds without a shape of their own.
+
+    Returns:
+        `points`, `unreached` and `depth` as `convexity.Shape` has them, and `chance`: of both the
+        median and the 95 % range over `clouds` clouds, or None where those would take too long.
+        None where the shape cannot be told. With three objectives it takes a linear program per
+        point, so it is kept.
+    """
+
+    def work(out: Path) -> Mapping[str, Any]:
+        try:
+            own = front_shape(offline)
+            found: dict[str, Any] = dataclasses.asdict(own) | {"chance": None}
+            clouds = CLOUDS if len(s.names) < 3 else min(CLOUDS, PROGRAMS // own.points)
+            if clouds >= 40:  # fewer have no 95 % range
+                shapes = list(shapes_by_chance(offline, draws=clouds, seed=s.settings.seed))
+                found["chance"] = {"clouds": clouds, "seed": s.settings.seed} | {
+                    name: np.quantile(
+                        [getattr(shape, name) for shape in shapes], [0.5, 0.025, 0.975]
+                    ).tolist()
+                    for name in ("unreached", "depth")
+                }
+        except (ValueError, RuntimeError, ImportError) as error:
+            # A sentence of the page: no reason to lose the others.
+            s.screen.line(f"the shape of the data's front is not known: {error}")
+            return {"front": None}
+        return {"front": found}
+
+    made = s.folder.stage(
+        "front", work,
+        settings={"objectives": s.names, "clouds": CLOUDS, "seed": s.settings.seed},
+        inputs={"scores": s.folder.hash_frame(offline)},
+    )  # fmt: skip
+    assert made is not None, "a comparison is one process"
+    front: dict[str, Any] | None = made.manifest["notes"]["front"]
+    return front
+
+
+def stand_of(folder: Path) -> dict[str, Any]:
+    """Where the methods of a finished comparison stand, see `standing.stand`."""
+    results, answers = load(folder)
+    return stand(
+        results["runs"], answers, objectives=results["objectives"],
+        preferences=results["preferences"], bounds=results["bounds"],
+        reference=results["reference"], seed=results["seed"],
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Orders of rows that methods choose by: the k best by one number per row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from paretohqd.compare.workbench import Bench
+from paretohqd.frames.objectives import column
+from paretohqd.selection.copies import copy_columns
+
+Floats = NDArray[np.float64]
+
+
+def best(
+    frame: pl.DataFrame,
+    values: ArrayLike,
+    k: int,
+    *,
+    one_per_prompt: bool = False,
+    copies: Sequence[str] = (),
+) -> pl.DataFrame:
+    """The k rows of the largest values, best first; equal ones in the order of the frame.
+
+    Args:
+        frame: n rows, with the column prompt if it matters.
+        values: (n,) larger is better.
+        k: rows wanted; all where there are fewer.
+        one_per_prompt: take no prompt twice.
+        copies: of rows that are equal in these columns, take the best alone.
+
+    Example:
+        >>> frame = pl.DataFrame({"prompt": ["a", "a", "b"], "x": [1, 2, 3]})
+        >>> best(frame, [3.0, 3.0, 1.0], 2, one_per_prompt=True)["x"].to_list()
+        [1, 3]
+    """
+    order = np.argsort(-np.asarray(values, dtype=np.float64), kind="stable")
+    ranked = frame[order]
+    if copies:
+        ranked = ranked.unique([*map(column, copies)], keep="first", maintain_order=True)
+    if one_per_prompt:
+        ranked = ranked.unique("prompt", keep="first", maintain_order=True)
+    return ranked.head(k)
+
+
+def best_rows(
+    bench: Bench,
+    frame: pl.DataFrame,
+    values: ArrayLike,
+    *,
+    k: int | None,
+    per: str,
+    **settings: Any,
+) -> pl.DataFrame:
+    """The k best rows as a step, done again `per` preference or objective.
+
+    `settings` say what the values are.
+    """
+    spec = bench.settings.selection
+    k, one = k or spec.k, spec.one_per_prompt
+    copies = copy_columns(frame.schema, bench.names) if spec.duplicates == "drop" else ()
+    if copies:
+        settings |= {"copies": copies}
+    return bench.table(
+        "select", lambda: best(frame, values, k, one_per_prompt=one, copies=copies), frame,
+        per=per, k=k, one_per_prompt=one, **settings,
+    )  # fmt: skip
+
+
+def center_and_spread(frame: pl.DataFrame, names: Sequence[str]) -> tuple[Floats, Floats]:
+    """(M,) means and (M,) standard deviations (divided by n) by which scores are standardised.
+
+    A constant objective gets the deviation 1, and so the standardised score 0 throughout: it tells
+    no two rows apart.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]})
+        >>> mean, deviation = center_and_spread(frame, ["a", "b"])
+        >>> mean.tolist(), deviation.tolist()
+        ([2.0, 2.0], [1.0, 1.0])
+    """
+    scores = frame.select(names).to_numpy().astype(np.float64)
+    deviation = scores.std(axis=0)
+    return scores.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
+
+
+def standardised(
+    frame: pl.DataFrame, names: Sequence[str], mean: Floats, deviation: Floats
+) -> Floats:
+    """(n, M) scores as distances from the mean in units of the deviation.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]})
+        >>> standardised(frame, ["a", "b"], *center_and_spread(frame, ["a", "b"])).tolist()
+        [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    found: Floats = (frame.select(names).to_numpy().astype(np.float64) - mean) / deviation
+    return found

@@ -1,0 +1,100 @@
+"""What a comparison will do, in which order; what cannot work is refused before all work."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from paretohqd.compare.config import Comparison, Entry
+from paretohqd.compare.methods import METHODS
+from paretohqd.compare.options import check_options
+from paretohqd.exceptions import check_keys
+from paretohqd.models.adapter_keys import NOT_ADDED
+from paretohqd.trainers import dpo, grpo, ham
+from paretohqd.trainers.sft import check_settings
+
+REFERENCE = "paretohqd"
+"""The method whose tokens are the matched budget."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One method with one seed and one budget."""
+
+    entry: Entry
+    budget: str
+    seed: int
+
+    @property
+    def label(self) -> str:
+        """Its name on the screen."""
+        return f"{self.entry.title} ({self.budget}, seed {self.seed})"
+
+    @property
+    def failure(self) -> str:
+        """Name of the file that says why it failed; titles that differ have different files."""
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", self.label).strip("-")
+        mark = hashlib.sha256(self.label.encode()).hexdigest()[:6]
+        return f"failed-{plain}-{mark}.txt"
+
+
+def plan(settings: Comparison) -> Iterator[Job]:
+    """What is to be done, seed by seed, in an order in which budgets are known when needed.
+
+    Raises:
+        ValueError: an unknown method or option, a value that an option cannot have, or a matched
+            budget without the method that it is measured from.
+    """
+    entries = settings.entries()
+    for place, entry in enumerate(entries):
+        check_keys([entry.method], METHODS, f"methods[{place}]")
+        budgets = entry.budgets or settings.budgets
+        check_options(entry.method, entry.options, budgets, f"methods[{place}]")
+    measure = next((e for e in entries if e.title == e.method == REFERENCE and not e.options), None)
+    order = [entry for entry in (measure, *entries) if entry is not None]
+    done = set()
+    for seed in dict.fromkeys(s for e in entries for s in e.seeds or settings.seeds):
+        for entry in order:
+            for budget in entry.budgets or settings.budgets:
+                if seed not in (entry.seeds or settings.seeds):
+                    continue
+                if (
+                    budget == "matched"
+                    and entry.method != "base"  # which spends nothing
+                    and (measure is None or seed not in (measure.seeds or settings.seeds))
+                ):
+                    raise ValueError(
+                        f"methods: a matched budget is as many tokens as {REFERENCE} takes, so "
+                        f"name {REFERENCE} without options and with seed {seed}, or set "
+                        f"budgets: [own] for {entry.title}"
+                    )
+                job = Job(entry, budget, seed)
+                key = (entry.title, budget, seed)
+                if key not in done:
+                    done.add(key)
+                    yield job
+
+
+def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
+    """Refuse settings that some method cannot work with, before the others have worked for hours.
+
+    Raises:
+        ValueError: a setting that a trainer does not follow, adapters that cannot be summed, or
+            reinforcement learning under a budget of tokens with settings that need a number of
+            steps.
+    """
+    grpo.check_settings(settings.reinforcement, settings.lora, "reinforcement")
+    dpo.check_settings(settings.pairs, settings.lora, "pairs")
+    if any(job.entry.method == "ham" for job in jobs):
+        check_settings(settings.train, settings.lora, kind=ham.KIND)
+    for name in NOT_ADDED:
+        if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
+            raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")
+    if any(
+        job.budget == "matched"
+        and (job.entry.method == "morlhf" or job.entry.options.get("corners") == "rl")
+        for job in jobs
+    ):
+        grpo.check_budgeted(settings.reinforcement, "reinforcement")

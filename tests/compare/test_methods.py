@@ -1,0 +1,228 @@
+"""Every method through two preferences, on a tiny model, and what each promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from helpers.small_comparison import comparison, do
+from paretohqd.compare.budget import Spending, Tokens
+from paretohqd.compare.methods import METHODS, Bench
+from paretohqd.compare.methods._ranking import best
+from paretohqd.compare.methods.ric import ric, scores_text, targets
+from paretohqd.compare.methods.ucmoa import KINDS, ranked_highest
+from paretohqd.compare.words import described
+from paretohqd.models.chat import prompt_lengths
+from paretohqd.runs.config import Generation
+from paretohqd.runs.folder import Result
+
+WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
+"""Methods that take no preference, and their numbers of points."""
+
+SOUPS = {"method": "soups", "name": "soups, rl", "corners": "rl"}
+ONLINE = {"method": "ric", "name": "ric, online", "rounds": 1}
+AGAIN = {"method": "paretohqd", "name": "paretohqd, whole pool", "bounds": "all"}
+
+
+@pytest.fixture(scope="module")
+def results(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What every method gave under the matched budget."""
+    run = tmp_path_factory.mktemp("methods") / "run"
+    do(comparison(parts, str(run), methods=[*METHODS, SOUPS, ONLINE, AGAIN], train__max_steps=80))
+    found = json.loads((run / "results.json").read_text())["runs"]
+    return {one["method"]: one | {"folder": run} for one in found}
+
+
+NAMES = [*METHODS, SOUPS["name"], ONLINE["name"], AGAIN["name"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_gives_its_policies(results: dict[str, dict[str, Any]], name: str) -> None:
+    found = results[name]
+    assert found["error"] is None
+    asked = [policy["weights"] for policy in found["policies"]]
+    count = WITHOUT_PREFERENCE.get(name)
+    assert asked == ([[1.0, 0.0], [0.0, 1.0]] if count is None else [None] * count)
+    for policy in found["policies"]:
+        frame = pl.read_parquet(found["folder"] / policy["answers"] / "answers.parquet")
+        assert len(frame) == 5
+        assert frame.select("kind", "brief", "entropy").null_count().sum_horizontal().item() == 0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "base"])
+def test_a_matched_budget_is_used_and_kept(results: dict[str, dict[str, Any]], name: str) -> None:
+    found, allowed = results[name], results["paretohqd"]
+    trained, generated = (found[f"{kind}_tokens"] for kind in ("trained", "generated"))
+    limit = [allowed[f"{kind}_tokens"] for kind in ("trained", "generated")]
+    assert trained <= 1.02 * limit[0]
+    assert generated <= 1.02 * limit[1]
+    # Who samples what it trains on may run out of either.
+    assert trained >= 0.98 * limit[0] or generated >= 0.98 * limit[1]
+
+
+@pytest.mark.parametrize("name", ["ric, online", "paretohqd, whole pool"])
+def test_what_short_answers_leave_pays_for_more(
+    results: dict[str, dict[str, Any]], name: str
+) -> None:
+    found, allowed = results[name], results["paretohqd"]["generated_tokens"]
+    samplings = 3 if name != "ric, online" else 1
+    longest = 8
+    assert 0 <= allowed - found["generated_tokens"] < samplings * longest
+
+
+def test_parts_of_a_sampling_that_a_budget_pays_for() -> None:
+    account = Spending(Tokens(0, 100), Generation(max_new_tokens=10), seed=0, clock="seconds")
+    done = Result(Path(), {"seconds": 1.0})
+    parts = []
+    for part in account.affordable(30, samples=1, rounds=2):
+        parts.append((part.start, part.stop))
+        account.charge(done, "generate", "once", generated=4 * (part.stop - part.start))
+    assert parts == [(0, 5), (5, 8), (8, 9), (9, 10), (10, 11)]
+    assert account.generated == 44, "one of 10 tokens more might go beyond 50"
+    assert next(account.affordable(30, samples=2, rounds=1)) == slice(0, 2)
+    with pytest.raises(
+        ValueError, match=r"pay for 6 answer\(s\) of up to 10 tokens in each of 1 r"
+    ):
+        next(account.affordable(30, samples=6, rounds=1))
+    free = Spending(None, Generation(max_new_tokens=10), seed=0, clock="seconds")
+    assert list(free.affordable(30, samples=9, rounds=3)) == [slice(0, 30)]
+
+
+def test_what_a_method_trains_is_what_it_is_charged(results: dict[str, dict[str, Any]]) -> None:
+    found = results["linear"]
+    trained = [cost for cost in found["costs"] if cost["phase"] == "train"]
+    assert [cost["per"] for cost in trained] == ["preference"] * 2
+    assert sum(cost["trained"] for cost in trained) == found["trained_tokens"]
+    assert all(cost["seconds"] > 0 for cost in trained)
+    assert results["base"]["costs"] == []
+    assert results["paretohqd"]["scored"] > results["stage1"]["scored"], "stage 2 scores answers"
+
+
+def test_how_much_of_its_rows_a_training_saw(results: dict[str, dict[str, Any]]) -> None:
+    (told,) = results["ucmoa"]["notes"]["trainings"]
+    assert 0 < told["seen"] <= told["rows"]
+    assert told["passes"] == pytest.approx(told["steps"] / told["rows"], abs=0.01), "a row a step"
+    utilities = results["ucmoa"]["notes"]["utilities"]
+    assert 0 < utilities["trained"] <= min(told["seen"], utilities["tokens"])
+
+
+def test_rows_that_a_message_makes_too_long_are_left_out(
+    bench: Callable[..., Bench], parts: Path, tmp_path: Path
+) -> None:
+    data = pl.read_parquet(parts / "data.parquet").with_row_index("n")
+    long = pl.concat_str([pl.col("prompt")] * 5, separator=" ")
+    data = data.with_columns(prompt=pl.when(pl.col("n") % 4 == 0).then(long).otherwise("prompt"))
+    data.drop("n").write_parquet(tmp_path / "data.parquet")
+    b = bench(data__source=str(tmp_path / "data.parquet"), train__max_length=75)
+    told = pl.lit(scores_text(b.names, [0.0, 0.0]))
+    plain, message = (
+        prompt_lengths(b.tokenizer(), frame)
+        for frame in (b.pool(), b.pool().with_columns(before=told))
+    )
+    assert plain.max() < 75
+    count = int((message >= 75).sum())
+    assert 0 < count < len(message)
+    (policy, _) = ric(b)
+    assert policy.adapters[0][0].is_dir()
+    told = b.notes["left out of scores in context"]
+    # A negative score has a sign, so that some rows are longer still.
+    left_out, _, rest = told.partition(" ")
+    assert (int(left_out) >= count, rest) == (True, "rows that fill max_length=75")
+
+
+def test_columns_that_are_no_text_do_no_harm(
+    bench: Callable[..., Bench], parts: Path, tmp_path: Path
+) -> None:
+    data = pl.read_parquet(parts / "data.parquet")
+    picture = pl.struct(pl.lit(b"\x89PNG").alias("bytes"), pl.lit("a.png").alias("path"))
+    data.with_columns(picture=picture).write_parquet(tmp_path / "data.parquet")
+    b = bench(data__source=str(tmp_path / "data.parquet"))
+    assert "picture" not in b.scored().columns
+    assert b.choose(b.scored(), k=2).height == 4
+
+
+def test_one_way_to_end_the_pool_stands_in_place_of_the_other(
+    bench: Callable[..., Bench],
+) -> None:
+    b = bench(selection__upto=3)
+    assert b.asked({})["upto"] == 3
+    assert (b.asked({"at_least": 9})["upto"], b.asked({"at_least": 9})["at_least"]) == (None, 9)
+    assert b.asked({"bounds": "all"})["upto"] == 3
+
+
+def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:
+    stored = {name: results[name]["models"] for name in NAMES}
+    assert stored["base"] == 0
+    assert {stored[name] for name in ("sft", "ric", "ucmoa", "rcs", "ric, online")} == {1}
+    assert {stored[name] for name in ("linear", "stage1", "paretohqd", "soups", "morlhf")} == {2}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_says_where_it_comes_from(name: str, results: dict[str, dict[str, Any]]) -> None:
+    method = results[name]["kind"]
+    told = described(method)
+    assert told["about"].endswith(".")
+    if method != "base":
+        assert told["source"]
+        assert told["ours"], "what was decided here is said"
+
+
+def test_conditions_differ_by_preference(results: dict[str, dict[str, Any]]) -> None:
+    for name in ("ric", "ucmoa"):
+        one, other = results[name]["policies"]
+        assert one["before"] != other["before"]
+        told = results[name]["notes"]["asked high against asked low"]
+        assert list(told) == ["kind", "brief"]
+        assert all("(se " in text for text in told.values())
+    assert "asked high against asked low" not in results["linear"]["notes"]
+
+
+# ── what methods choose by ───────────────────────────────────────────────────────────────────
+
+
+def test_the_best_rows_are_the_first_of_a_stable_sort() -> None:
+    frame = pl.DataFrame({"prompt": list("aabbc"), "x": range(5)})
+    assert best(frame, [1, 2, 2, 3, 2], 3)["x"].to_list() == [3, 1, 2]
+    assert best(frame, [1, 2, 2, 3, 2], 9, one_per_prompt=True)["x"].to_list() == [3, 1, 4]
+
+
+def test_targets_of_the_l2_rule() -> None:
+    found = targets([0.5, 0.5], [-1.0, 0.0], [1.0, 4.0])
+    np.testing.assert_allclose(found, [-1 + 2 / np.sqrt(2), 4 / np.sqrt(2)])
+    assert targets([0.0, 1.0], [-1.0, 0.0], [1.0, 4.0]).tolist() == [-1.0, 4.0]
+
+
+def test_scores_are_told_without_negative_zero() -> None:
+    assert scores_text(["a", "b"], [-0.04, -0.06]) == "<a> 0.0 <b> -0.1"
+
+
+def test_a_row_gets_the_utility_that_ranks_it_highest() -> None:
+    rng = np.random.default_rng(0)
+    box = rng.random((50, 2))
+    utilities = [(KINDS[kind], np.array(w)) for kind in KINDS for w in ([1, 0], [0.5, 0.5], [0, 1])]
+    values = np.array([utility(box, weights) for utility, weights in utilities])
+    ranks = [[int((row <= value).sum()) for value in row] for row in values]
+    assert ranked_highest(box, utilities).tolist() == np.argmax(ranks, axis=0).tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_utilities_increase(kind: str) -> None:
+    rng = np.random.default_rng(1)
+    low = rng.random((200, 3)) * 0.9
+    high = low + rng.random((200, 3)) * 0.1
+    weights = np.array([0.2, 0.3, 0.5])
+    assert (KINDS[kind](high, weights) >= KINDS[kind](low, weights)).all()
+
+
+def test_the_best_of_copies_is_taken_once() -> None:
+    frame = pl.DataFrame({"prompt": ["a", "a", "a", "b"], "response": ["x", "x", "y", "x"]})
+    values = [1.0, 3.0, 2.0, 0.0]
+    assert best(frame, values, 3)["response"].to_list() == ["x", "y", "x"]
+    found = best(frame.with_row_index("row"), values, 4, copies=["prompt", "response"])
+    assert found["row"].to_list() == [1, 2, 3]

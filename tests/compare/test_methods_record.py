@@ -1,0 +1,85 @@
+"""The record of a comparison: its table is the comparison's; the documents show the record's."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from helpers.compared import make, standing_of
+from paretohqd.compare.tables import cost_table, methods_table, points_table, summary_table
+
+ROOT = Path(__file__).parents[2]
+TABLES = {"methods": methods_table, "points": points_table, "summary": summary_table,
+          "costs": cost_table}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bench() -> dict[str, Any]:
+    return runpy.run_path(str(ROOT / "benches" / "methods.py"))
+
+
+@pytest.fixture(scope="module")
+def recorded(
+    bench: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], dict[str, Any], dict[str, pl.DataFrame]]:
+    results, answers = make(budgets=["own"], ablations=("L = 1",))
+    for each in results["runs"]:
+        for policy in each["policies"] if each["kind"] == "modpo" else ():
+            policy["weights"] = None
+    found = standing_of(results, answers)
+    run = tmp_path_factory.mktemp("run")
+    (run / "results.json").write_text(json.dumps(results))
+    for name, table in TABLES.items():
+        table(found).write_csv(run / f"{name}.csv")
+    for key, frame in answers.items():
+        (run / key).mkdir(parents=True)
+        frame.write_parquet(run / key / "answers.parquet")
+    bench["record"].__globals__["RESULTS"] = tmp_path_factory.mktemp("record")
+    return bench["record"](run), results, found, answers
+
+
+def table(bench: dict[str, Any], path: Path, name: str) -> pl.DataFrame:
+    return pl.read_csv(bench["beside"](path, name))
+
+
+def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
+    path, _, found, _ = recorded
+    again = bench["standing_again"](table(bench, path, "points"), table(bench, path, "scale"))
+    assert again["method"].to_list() == [entry["method"] for entry in found["methods"]]
+    for row, entry in zip(again.to_dicts(), found["methods"], strict=True):
+        for name in ("utility", "hypervolume", "best_single", "spread"):
+            assert row[name] == pytest.approx(entry[name], abs=2e-4), (entry["method"], name)
+        assert row["seeds"] == len(entry["seeds"])
+    text = bench["readme_table"](*(table(bench, path, n) for n in ("summary", "points", "scale")))
+    (mine,) = (line for line in text.splitlines() if line.startswith("| SFT |"))
+    entry = next(entry for entry in found["methods"] if entry["method"] == "SFT")
+    assert f"| {entry['utility']:.3f} |" in mine
+    assert f"| {entry['against']['reference']['verdict']} (ParetoHqD) |" in mine
+    assert "| MODPO † |" in text
+
+
+def test_a_record_holds_every_score(bench, recorded) -> None:
+    path, results, _, answers = recorded
+    scores = pl.read_parquet(bench["beside"](path, "scores").with_suffix(".parquet"))
+    each = next(run for run in results["runs"] if run["method"] == "RiC" and run["seed"] == 2)
+    policy = each["policies"][1]
+    mine = scores.filter(method="RiC", seed=2, preference=1)
+    assert mine.select(results["objectives"]).equals(
+        answers[policy["answers"]].select(results["objectives"])
+    )
+
+
+@pytest.mark.parametrize("record", ["methods-2026-11-22-2x-AMD-EPYC.csv"])
+def test_the_documents_show_the_records_table(bench, record: str) -> None:
+    path = ROOT / "benches" / "results" / record
+    text = bench["readme_table"](*(table(bench, path, n) for n in ("summary", "points", "scale")))
+    shown = (ROOT / "README.md").read_text("utf-8") + (ROOT / "docs/methods.md").read_text("utf-8")
+    missing = [line for line in text.splitlines() if line not in shown]
+    assert not missing
+    assert "better" not in text
+    assert "worse" not in text

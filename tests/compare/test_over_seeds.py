@@ -1,0 +1,188 @@
+"""Methods over seeds: intervals, verdicts, and when there is none."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from helpers.compared import XY, answers_frame, entry, make, run, standing_of, stood
+from paretohqd.compare.crossed import crossed, holm
+from paretohqd.compare.tables import methods_table, summary_table
+from paretohqd.compare.text import render
+
+WORDS = ("better", "worse")
+
+
+@pytest.mark.parametrize("between", [0.0, 0.03, 0.1])
+def test_an_interval_holds_the_truth_about_as_often_as_it_says(between: float) -> None:
+    rng = np.random.default_rng(2)
+    hits, repeats = 0, 600
+    for _ in range(repeats):
+        prompts, seeds = rng.normal(0, 0.3, (60, 1)), rng.normal(0, between, (1, 3))
+        found = crossed(0.1 + prompts + seeds + rng.normal(0, 0.5, (60, 3)))
+        assert found is not None
+        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
+        hits += found.low <= 0.1 <= found.high
+    assert 0.92 <= hits / repeats <= 0.99
+
+
+def test_an_interval_by_its_definition() -> None:
+    values = np.random.default_rng(3).normal(size=(5, 3))
+    mean = values.mean()
+    rows, columns = values.mean(axis=1), values.mean(axis=0)
+    prompts = 3 * sum((row - mean) ** 2 for row in rows) / 4
+    seeds = 5 * sum((column - mean) ** 2 for column in columns) / 2
+    rest = sum(
+        (values[i, s] - rows[i] - columns[s] + mean) ** 2 for i in range(5) for s in range(3)
+    )
+    rest /= 4 * 2
+    total = max(prompts + seeds - rest, prompts)
+    found = crossed(values)
+    assert found is not None
+    assert (found.low + found.high) / 2 == pytest.approx(mean)
+    from scipy.stats import t
+
+    free = total**2 / (prompts**2 / 4 + seeds**2 / 2 + rest**2 / 8)
+    assert (found.high - found.low) / 2 == pytest.approx(t.ppf(0.975, free) * (total / 15) ** 0.5)
+
+
+def test_few_or_equal_values_have_no_doubt_or_no_interval() -> None:
+    assert crossed(np.zeros((9, 1))) is None
+    assert crossed(np.zeros((1, 9))) is None
+    same, none = crossed(np.full((4, 2), 0.5)), crossed(np.zeros((4, 2)))
+    assert same is not None
+    assert none is not None
+    assert (same.low, same.high, same.p) == (0.5, 0.5, 0.0)
+    assert (none.low, none.high, none.p) == (0.0, 0.0, 1.0)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.03, 0.001, 0.02, 0.9]) == pytest.approx([0.06, 0.004, 0.06, 0.9])
+    assert holm([0.4, 0.6]) == [0.8, 0.8]
+    assert holm([]) == []
+
+
+def seeded(gains: dict[str, float], seeds: Any, *, jitter: float = 0.05) -> Any:
+    """A base, and methods with a gain over it, a little noise and these seeds."""
+    level = np.random.default_rng(4).normal(0, 1.5, size=(50, 2))
+    answers, runs = {"base": answers_frame(level - 1, XY)}, [run("base", ["base"])]
+    for at, ((name, gain), seed) in enumerate(product(gains.items(), range(9))):
+        if seed in seeds[name]:
+            noise = np.random.default_rng(at).normal(0, jitter, size=(50, 2))
+            answers[f"{name}{seed}"] = answers_frame(level + gain + noise, XY)
+            runs.append(run(name, [f"{name}{seed}"], seed=seed))
+    return runs, answers
+
+
+def test_prompts_are_paired() -> None:
+    # Prompts differ much, the methods by .4 on each of them: only pairing sees that.
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": range(3)})
+    found = stood(runs, answers)
+    mine, reference = entry(found, "b"), entry(found, "ParetoHqD")
+    against = mine["against"]["reference"]
+    assert (against["verdict"], against["seeds"]) == ("better", [0, 1, 2])
+    assert against["low"] < 0.4 / 8 < against["high"], "the box is 8 wide"
+    assert mine["low"] < reference["high"], "each alone, the intervals overlap"
+    assert mine["against"]["base"]["low"] > 0
+    assert entry(found, "base")["against"]["reference"]["verdict"] == "worse"
+    assert reference["against"]["reference"] is entry(found, "base")["against"]["base"] is None
+    assert "b against ParetoHqD: better" in render(found)
+
+
+def test_seeds_that_differ_leave_it_open() -> None:
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": range(3)})
+    for seed, shift in enumerate((-1.0, 0.0, 1.0)):
+        moved = answers[f"b{seed}"].with_columns(pl.col(XY) + shift)
+        answers[f"b{seed}"] = moved
+    found = entry(stood(runs, answers), "b")
+    assert found["against"]["reference"]["verdict"] == "open"
+    assert found["against"]["reference"]["low"] < 0 < found["against"]["reference"]["high"]
+    assert found["spread"] == pytest.approx(1 / 8, rel=0.05)
+
+
+def test_a_method_is_the_mean_of_its_runs() -> None:
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": range(3)})
+    found = stood(runs, answers)
+    for kind in ("utility", "hypervolume"):
+        each = [r[kind] for r in found["runs"] if r["method"] == "b"]
+        assert entry(found, "b")[kind] == pytest.approx(np.mean(each))
+    mean = np.mean([answers[f"b{seed}"]["x"].mean() for seed in range(3)])
+    assert entry(found, "b")["points"][0]["reward"]["x"]["mean"] == pytest.approx(mean)
+
+
+def test_a_difference_is_over_the_seeds_that_both_have() -> None:
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(4), "b": (1, 3, 7)})
+    answers["ParetoHqD0"] = answers["ParetoHqD0"].with_columns(pl.col(XY) + 3)
+    against = entry(stood(runs, answers), "b")["against"]["reference"]
+    assert against["seeds"] == [1, 3]
+    assert against["p"] is not None
+    assert against["mean"] == pytest.approx(0.4 / 8, abs=0.01)
+
+
+def test_without_a_common_seed_nothing_is_tested() -> None:
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": (0, 1), "b": (2, 3)})
+    against = entry(stood(runs, answers), "b")["against"]["reference"]
+    assert (against["verdict"], against["low"], against["p"]) == (
+        "no common seed: not tested", None, None,
+    )  # fmt: skip
+
+
+def test_one_seed_never_has_a_verdict() -> None:
+    # However large the difference is: another seed may lie anywhere.
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 4.0}, {"ParetoHqD": range(3), "b": (0,)})
+    found = stood(runs, answers)
+    mine = entry(found, "b")
+    assert mine["low"] is mine["spread"] is mine["against"]["base"]["low"] is None
+    against = mine["against"]["reference"]
+    assert (against["verdict"], against["low"]) == ("one seed: not tested", None)
+    assert "b against ParetoHqD: one seed: not tested" in render(found)
+
+
+def test_a_comparison_of_one_seed_has_no_verdict_anywhere() -> None:
+    results, answers = make(seeds=[0])
+    found = standing_of(results, answers)
+    text = render(found)
+    assert "With one seed there is no interval and no verdict" in text
+    assert not any(word in text.split() for word in WORDS)
+    summary = summary_table(found)
+    assert set(summary["reference verdict"].drop_nulls()) == {"one seed: not tested"}
+    for name in ("low", "high", "spread", "reference low", "reference p", "base low"):
+        assert summary[name].null_count() == summary.height, name
+    for table in (summary, methods_table(found)):
+        cells = {str(value) for row in table.rows() for value in row}
+        assert not cells & set(WORDS)
+
+
+def test_the_base_of_several_seeds_is_one_run() -> None:
+    runs, answers = seeded({"ParetoHqD": 0.5}, {"ParetoHqD": range(3)})
+    runs += [{**runs[0], "seed": seed} for seed in (1, 2)]
+    found = stood(runs, answers)
+    base = entry(found, "base")
+    assert (base["seeds"], base["failed"], base["spread"], base["low"]) == ([0], [], None, None)
+    assert base["against"]["reference"]["seeds"] == [0, 1, 2], "the other side has seeds"
+    assert "its runs are one" in render(found)
+
+
+def test_verdicts_are_corrected_for_their_number() -> None:
+    names = ["ParetoHqD", *(f"m{i}" for i in range(30))]
+    gains = {name: 0.09 if name == "m0" else 0.0 for name in names}
+    runs, answers = seeded(gains, dict.fromkeys(names, range(3)), jitter=0.3)
+    alone = [r for r in runs if r["method"] in ("base", "ParetoHqD", "m0")]
+    few, many = (
+        entry(stood(some, answers), "m0")["against"]["reference"] for some in (alone, runs)
+    )
+    assert few["p"] == many["p"] < 0.05
+    assert (few["verdict"], many["verdict"]) == ("better", "open")
+    assert many["corrected"] > 0.05 > few["corrected"]
+
+
+def test_policies_that_take_no_weights_are_said_to_be_chosen() -> None:
+    results, answers = make(budgets=["own"], ablations=())
+    for each in results["runs"]:
+        for policy in each["policies"] if each["kind"] == "modpo" else ():
+            policy["weights"] = None
+    assert "MODPO: several policies that take no weights" in render(standing_of(results, answers))
