@@ -10,7 +10,7 @@ several processes, torchrun --nproc_per_node 2 does the same.
 
 import sys
 
-from paretohqd.cli import main
+from paretohqd.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["run", *sys.argv[1:]]))

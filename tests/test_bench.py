@@ -9,13 +9,13 @@ import pytest
 
 import paretohqd as pq
 from helpers import oracle
-from paretohqd import cli
 from paretohqd.bench import answers, rivals
 from paretohqd.bench.clouds import Cloud
 from paretohqd.bench.measure import Bench, best_of
 from paretohqd.bench.record import COLUMNS, record, table
 from paretohqd.bench.rivals import Rival, Trial
 from paretohqd.bench.tasks import Task, tasks
+from paretohqd.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -182,7 +182,7 @@ def test_a_record_is_added_to_and_a_task_measured_again_replaced(tmp_path):
 
 def test_the_command_measures_prints_and_records(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("paretohqd.bench.run.tasks", lambda: [tiny(task) for task in tasks()])
-    assert cli.main(["bench", "--quick", "--only", "contr*", "--out", str(tmp_path)]) == 0
+    assert main.main(["bench", "--quick", "--only", "contr*", "--out", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     assert out.splitlines()[0].startswith("task ")
@@ -196,7 +196,7 @@ def test_without_another_package_it_shows_our_times_and_what_to_install(capsys, 
     monkeypatch.setattr(rivals.Rival, "version", None)
     monkeypatch.setattr(rivals, "installed", list)
     monkeypatch.setattr("paretohqd.bench.run.tasks", lambda: [tiny(task) for task in tasks()])
-    assert cli.main(["bench", "--quick", "--only", "contr*"]) == 0
+    assert main.main(["bench", "--quick", "--only", "contr*"]) == 0
     out = capsys.readouterr().out
     assert "pip install 'paretohqd[bench]'" in out
     assert "contributions" in out
@@ -204,16 +204,16 @@ def test_without_another_package_it_shows_our_times_and_what_to_install(capsys, 
 
 
 def test_the_command_says_what_was_wrong(tmp_path, capsys, monkeypatch):
-    assert cli.main(["bench", "--only", "sorting"]) == 1
+    assert main.main(["bench", "--only", "sorting"]) == 1
     assert "no task matches 'sorting'; there are: 7 nearest" in capsys.readouterr().err
-    assert cli.main(["bench", "--quick", "--out", str(tmp_path / "no" / "f.csv")]) == 1
+    assert main.main(["bench", "--quick", "--out", str(tmp_path / "no" / "f.csv")]) == 1
     assert "no such folder" in capsys.readouterr().err
     wrong = first("all layers", rivals=(fake(np.zeros(48)),), quick=True)
     monkeypatch.setattr("paretohqd.bench.run.tasks", lambda: [wrong])
-    assert cli.main(["bench", "--quick"]) == 1
+    assert main.main(["bench", "--quick"]) == 1
     assert "error: the answers differ: all layers, uni, n = 48" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
-        cli.main(["bench", "--quick", "--huge"])
+        main.main(["bench", "--quick", "--huge"])
     assert stop.value.code == 2
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from paretohqd.cli import main
+from paretohqd.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,7 +3,7 @@
 import pytest
 
 from helpers.answers_given import FRAME
-from paretohqd import cli
+from paretohqd.cli import main
 from paretohqd.frames.writing import write_frame
 
 
@@ -20,7 +20,7 @@ def run(capsys):
 
     def call(*arguments):
         try:
-            code = cli.main([str(a) for a in arguments])
+            code = main.main([str(a) for a in arguments])
         except SystemExit as stop:
             code = stop.code
         return code, *capsys.readouterr()

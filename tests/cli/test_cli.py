@@ -256,7 +256,7 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
-from paretohqd.cli import main
+from paretohqd.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
 

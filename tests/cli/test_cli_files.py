@@ -141,7 +141,7 @@ def test_a_bad_file_leaves_the_old_output(fails, folder, tmp_path):
 
 def test_rows_are_counted_on_a_terminal(folder, tmp_path):
     """A terminal of its own, through `script`, sees the line redrawn."""
-    from paretohqd.counting import RowCounter
+    from paretohqd.cli.counting import RowCounter
 
     class Terminal(io.StringIO):
         def isatty(self):
@@ -165,7 +165,7 @@ def test_rows_are_counted_on_a_terminal(folder, tmp_path):
 
 FULL = """
 import resource, signal, sys
-from paretohqd.cli import main
+from paretohqd.cli.main import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
 sys.exit(main(sys.argv[1:]))

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from helpers.small_comparison import comparison, do
-from paretohqd import cli
+from paretohqd.cli import main
 from paretohqd.compare import comparison as compare
 from paretohqd.compare.config import Entry
 from paretohqd.compare.methods import METHODS, Bench, Policy
@@ -237,13 +237,13 @@ def test_the_command(
     settings = comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1])
     path = tmp_path / "compare.yaml"
     path.write_text(json.dumps(to_mapping(settings)))
-    assert cli.main(["compare", str(path)]) == 0
+    assert main.main(["compare", str(path)]) == 0
     out = capsys.readouterr().out
     assert "budget: matched" in out
     assert f"report: {finished / 'report.html'}" in out
     page = tmp_path / "page.html"
-    assert cli.main(["report", str(finished), "-o", str(page)]) == 0
+    assert main.main(["report", str(finished), "-o", str(page)]) == 0
     assert "Comparison of methods" in page.read_text()
     capsys.readouterr()
-    assert cli.main(["compare", str(path), "--set", "methods=[sfft]"]) == 1
+    assert main.main(["compare", str(path), "--set", "methods=[sfft]"]) == 1
     assert "did you mean sft?" in capsys.readouterr().err

@@ -141,7 +141,7 @@ def attempt(order: dict[str, Any]) -> int:
     os.environ.update(order.get("env", {}))
     if order["die"] is not None:
         points()[order["die"]]()
-    from paretohqd.cli import main
+    from paretohqd.cli.main import main
 
     return main(["run", order["config"]])
 

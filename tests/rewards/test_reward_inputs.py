@@ -16,7 +16,7 @@ from tokenizers import models as token_models
 from tokenizers.processors import TemplateProcessing
 
 from helpers.tiny import sentences, tiny_causal, tiny_classifier
-from paretohqd import cli
+from paretohqd.cli import main
 from paretohqd.rewards.scoring import ClassifierReward
 
 PROMPT, ANSWER = "I like good tea today.", "we found the old house today."
@@ -216,9 +216,9 @@ def test_the_command_line_says_pair(
     source.write_text(f"prompt,response\n{PROMPT},{ANSWER}\n")
     out = tmp_path / "out.jsonl"
     command = ["score", str(source), "-o", str(out)]
-    assert cli.main([*command, "--reward", f"good={deberta}", "--pair"]) == 0
+    assert main.main([*command, "--reward", f"good={deberta}", "--pair"]) == 0
     row = json.loads(out.read_text())
     own = authors(deberta, PROMPT, ANSWER, types=False)
     assert row["good"] == pytest.approx(own, abs=1e-5)
-    assert cli.main([*command, "--reward", "x=embedded:harmless", "--no-pair"]) == 1
+    assert main.main([*command, "--reward", "x=embedded:harmless", "--no-pair"]) == 1
     assert "--pair is for reward models" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from helpers.small_run import mapping
-from paretohqd import cli
+from paretohqd.cli import main
 from paretohqd.runs import failures, pipeline
 
 
@@ -68,7 +68,7 @@ def test_a_runs_error_is_kept_whole_until_it_goes_well(
 ) -> None:
     breaks(monkeypatch, error)
     file = tmp_path / "run" / "error.txt"
-    assert cli.main(command) == 1
+    assert main.main(command) == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == f"paretohqd: error: {failures.sentence(error)} (more in {file})"
     text = file.read_text()
@@ -79,7 +79,7 @@ def test_a_runs_error_is_kept_whole_until_it_goes_well(
         assert f"\n{key}" in f"\n{text}"
     for name in ("split", "score", "select", "fit", "sample", "evaluate", "summarise", "report"):
         monkeypatch.setattr(pipeline, name, lambda *given: None)
-    assert cli.main(command) == 1
+    assert main.main(command) == 1
     assert "metrics.json: No such file" in capsys.readouterr().err, "the run itself went well"
     assert not file.exists()
 
@@ -88,7 +88,7 @@ def test_ctrl_c_is_no_error(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     breaks(monkeypatch, KeyboardInterrupt())
-    assert cli.main(command) == 130
+    assert main.main(command) == 130
     assert (tmp_path / "run" / "run.json").exists()
     assert not (tmp_path / "run" / "error.txt").exists()
 
@@ -98,14 +98,14 @@ def test_debug_shows_the_traceback(
 ) -> None:
     breaks(monkeypatch, RuntimeError("no such kernel"))
     for given in (["--debug", *command], [*command, "--debug"]):
-        assert cli.main(given) == 1
+        assert main.main(given) == 1
         shown = capsys.readouterr().err
         assert "ZeroDivisionError: the reason" in shown
         assert "in broken" in shown
         assert shown.splitlines()[-1].startswith("paretohqd: error: RuntimeError: no such kernel")
-    assert cli.main(command) == 1
+    assert main.main(command) == 1
     assert "Traceback" not in capsys.readouterr().err
-    assert cli.main(["select", "none.csv", "--objectives", "a,b", "-o", "x.csv", "--debug"]) == 1
+    assert main.main(["select", "none.csv", "--objectives", "a,b", "-o", "x.csv", "--debug"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 
@@ -133,6 +133,6 @@ def test_a_comparison_keeps_its_error_too(
     file = tmp_path / "compare.yaml"
     file.write_text(yaml.safe_dump(mapping(parts, str(tmp_path / "run"), methods=["base"])))
     breaks(monkeypatch, RuntimeError("no such kernel"))
-    assert cli.main(["compare", str(file)]) == 1
+    assert main.main(["compare", str(file)]) == 1
     assert "(more in " in capsys.readouterr().err
     assert "in broken" in (tmp_path / "run" / "error.txt").read_text()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import paretohqd as pq
-from paretohqd import arguments, tables
+from paretohqd.cli import arguments, select
 from paretohqd.frames.files import read_frame
 from paretohqd.frames.writing import check_output, refuse_overwriting, write_frame, write_text
 from paretohqd.runs import failures
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"paretohqd {pq.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    tables.add_commands(commands)
+    select.add_commands(commands)
 
     score = commands.add_parser("score", help="add a column of scores per reward")
     score.add_argument("input", type=Path, help="a Parquet, CSV or JSONL file")

@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 
 import paretohqd as pq
-from paretohqd import arguments
-from paretohqd.counting import RowCounter
+from paretohqd.cli import arguments
+from paretohqd.cli.counting import RowCounter
 from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import kind_of
 from paretohqd.frames.sources import Source

@@ -1,0 +1,1 @@
+"""The command line: what arguments mean, and a file per group of commands."""
