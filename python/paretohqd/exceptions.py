@@ -1,10 +1,13 @@
-"""Errors of this package's own, and what their messages share."""
+"""Errors of this package's own, what their messages share, and where warnings are kept."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 from typing import Any
+
+WARNINGS = "warnings.txt"
+"""What libraries warned of while the stage was done: a log, of which nothing depends."""
 
 
 def unknown_word(what: str, word: str, known: Iterable[str]) -> ValueError:

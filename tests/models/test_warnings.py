@@ -12,7 +12,8 @@ import pytest
 
 from helpers.small_fit import Load, fit
 from helpers.small_run import do, settings
-from paretohqd.models.loading import LIBRARIES, WARNINGS, kept, quiet
+from paretohqd.exceptions import WARNINGS
+from paretohqd.models.loading import LIBRARIES, kept, quiet
 from paretohqd.runs.folder import Run
 from paretohqd.selection.same_rows import SameRowsWarning
 

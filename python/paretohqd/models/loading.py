@@ -13,9 +13,6 @@ from typing import Any
 
 from paretohqd.selection.same_rows import SameRowsWarning
 
-WARNINGS = "warnings.txt"
-"""What libraries warned of while the stage was done: a log, of which nothing depends."""
-
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
 
 KNOWN = ("`is_gradient_checkpointing` is deprecated",)

@@ -23,9 +23,9 @@ from typing import Any
 
 import polars as pl
 
+from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.frames.writing import write_text
-from paretohqd.models.loading import WARNINGS
 
 FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""

@@ -20,11 +20,12 @@ from datasets import Dataset
 from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
+from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.base import Machine
 from paretohqd.models.chat import encode_rows, stop_tokens, until_end
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import WARNINGS, kept, quiet
+from paretohqd.models.loading import kept, quiet
 from paretohqd.models.templates import asked, check_trainable
 from paretohqd.trainers import sft
 from paretohqd.trainers.keys import DPO

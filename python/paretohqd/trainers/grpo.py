@@ -21,11 +21,12 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig
 
+from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.base import Machine, positions
 from paretohqd.models.chat import answer_text, encode_prompts, stop_tokens
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import WARNINGS, kept, quiet
+from paretohqd.models.loading import kept, quiet
 from paretohqd.models.sampling import check_room
 from paretohqd.rewards.scoring import Reward
 from paretohqd.trainers import sft

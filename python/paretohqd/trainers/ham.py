@@ -28,11 +28,12 @@ from peft import get_peft_model
 from transformers import get_scheduler, set_seed
 from trl import SFTConfig
 
+from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
 from paretohqd.models.base import Machine
 from paretohqd.models.finite import check_step, check_trained
 from paretohqd.models.likelihood import answer_logps, encode_answers, pad
-from paretohqd.models.loading import WARNINGS, kept, quiet
+from paretohqd.models.loading import kept, quiet
 from paretohqd.trainers.ham_values import (
     LEAN,
     MOST,

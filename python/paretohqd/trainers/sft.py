@@ -20,12 +20,13 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 from trl import SFTConfig
 
+from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import adapter_config, check_lora, check_modules
 from paretohqd.models.adapters import put_adapter
 from paretohqd.models.base import Machine
 from paretohqd.models.chat import frame_rows, prompt_lengths, stop_tokens, until_end
 from paretohqd.models.finite import StopsAtNan, check_trained
-from paretohqd.models.loading import WARNINGS, kept, quiet
+from paretohqd.models.loading import kept, quiet
 from paretohqd.models.templates import check_trainable
 from paretohqd.trainers.keys import SFT
 from paretohqd.trainers.settings import Kind

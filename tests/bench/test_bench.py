@@ -225,7 +225,7 @@ def script(monkeypatch):
     """Runs a file of benches/ with arguments."""
 
     def call(name, *arguments):
-        path = Path(__file__).parents[1] / "benches" / name
+        path = Path(__file__).parents[2] / "benches" / name
         monkeypatch.setattr(sys, "argv", [str(path), *map(str, arguments)])
         runpy.run_path(str(path), run_name="__main__")
 
