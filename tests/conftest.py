@@ -134,21 +134,21 @@ def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     import io
 
     from helpers.small_comparison import comparison
-    from paretohqd.compare.workbench import Bench
+    from paretohqd.compare.workbench import Workbench
     from paretohqd.plots.progress import Screen
     from paretohqd.runs import pipeline
-    from paretohqd.runs.context import Session
+    from paretohqd.runs.context import RunContext
 
-    opened: list[Session] = []
+    opened: list[RunContext] = []
 
-    def one(allowed: Any = None, **more: Any) -> Bench:
+    def one(allowed: Any = None, **more: Any) -> Workbench:
         for session in opened:
             session.folder.close()
         chosen = comparison(parts, str(tmp_path / "run"), **{"methods": ["base"], **more})
-        s = Session(chosen, screen=Screen(file=io.StringIO()))
+        s = RunContext(chosen, screen=Screen(file=io.StringIO()))
         opened.append(s)
         pipeline.score(s, 1, pipeline.split(s))
-        return Bench(s, title="it", seed=0, allowed=allowed)
+        return Workbench(s, title="it", seed=0, allowed=allowed)
 
     yield one
     for session in opened:

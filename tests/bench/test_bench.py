@@ -11,7 +11,7 @@ import paretohqd as pq
 from helpers import oracle
 from paretohqd.bench import answers, rivals
 from paretohqd.bench.clouds import Cloud
-from paretohqd.bench.measure import Bench, best_of
+from paretohqd.bench.measure import Meter, best_of
 from paretohqd.bench.record import COLUMNS, record, table
 from paretohqd.bench.rivals import Rival, Trial
 from paretohqd.bench.tasks import Task, tasks
@@ -70,7 +70,7 @@ def test_data_that_nobody_named_is_refused():
 
 
 def test_every_task_runs_and_agrees_with_every_package_that_is_there():
-    bench, rows = Bench(), []
+    bench, rows = Meter(), []
     for task in tasks():
         # Compiling takes seconds: the same loops run on one size of rays only.
         kept = [r for r in task.rivals if r.package not in ("numba", "paretoset")]
@@ -88,7 +88,7 @@ def test_what_compiles_agrees_too(package, name):
     pytest.importorskip(package)
     task = first(name, n=700)
     task = replace(task, rivals=tuple(r for r in task.rivals if r.package == package))
-    rows = Bench().measure(task)
+    rows = Meter().measure(task)
     assert rows
     assert all("rival_s" in row for row in rows), rows
 
@@ -115,7 +115,7 @@ def test_tasks_differ_and_every_target_has_a_rival():
 )
 def test_a_wrong_answer_is_an_assertion_error(name, answer, said):
     with pytest.raises(AssertionError, match=rf"n = 48, m = \d: .*{said}"):
-        Bench().measure(first(name, rivals=(fake(answer),)))
+        Meter().measure(first(name, rivals=(fake(answer),)))
 
 
 def test_an_estimate_is_compared_within_its_error():
@@ -123,16 +123,16 @@ def test_an_estimate_is_compared_within_its_error():
     cloud = Cloud(task.data, task.n, task.m)
     exact = pq.hypervolume(cloud.points, ref=cloud.reference)
     near = replace(task, ours=lambda *_: (exact, exact / 100), rivals=(fake(exact * 1.02),))
-    [row] = Bench().measure(near)
+    [row] = Meter().measure(near)
     assert row["note"] == "standard error 1.0e-02; off by +0.0e+00, the other by +2.0e-02"
     with pytest.raises(AssertionError, match="estimates"):
-        Bench().measure(replace(near, rivals=(fake(exact * 1.2),)))
+        Meter().measure(replace(near, rivals=(fake(exact * 1.2),)))
 
 
 def test_our_answer_must_not_depend_on_the_threads():
     task = first("all layers", ours=lambda cloud, threads: np.arange(threads or 3))
     with pytest.raises(AssertionError, match="number of threads"):
-        Bench().measure(task)
+        Meter().measure(task)
 
 
 def test_a_package_that_fails_is_passed_over():
@@ -140,7 +140,7 @@ def test_a_package_that_fails_is_passed_over():
         raise ImportError("no such function")
 
     rival = Rival(package="numpy", call="gone", prepare=broken)
-    [row] = Bench().measure(first("all layers", rivals=(rival,)))
+    [row] = Meter().measure(first("all layers", rivals=(rival,)))
     assert row["note"] == "not measured: ImportError: no such function"
     assert row["note"] in table([row])
 
@@ -153,7 +153,7 @@ def test_a_share_of_the_work_is_scaled_and_a_shared_call_made_once():
     trial = Trial(call=lambda: calls.append(1) or np.zeros(2), share=0.5)
     rival = Rival(package="numpy", call="half", prepare=lambda _: trial, once=True)
     task = first("all layers", rivals=(rival,), same=lambda *_: "", target=1e-9)
-    bench = Bench()
+    bench = Meter()
     [one], [two] = bench.measure(task), bench.measure(task)
     assert (len(calls), one["rival_s"], one["met"]) == (1, two["rival_s"], True)
     assert best_of(lambda: 5)[1] == 5
@@ -161,7 +161,7 @@ def test_a_share_of_the_work_is_scaled_and_a_shared_call_made_once():
 
 def test_a_record_is_added_to_and_a_task_measured_again_replaced(tmp_path):
     path = tmp_path / "bench.csv"
-    rows = [Bench().measure(first(name, rivals=(fake(None),), same=lambda *_: ""))[0]
+    rows = [Meter().measure(first(name, rivals=(fake(None),), same=lambda *_: ""))[0]
             for name in ("all layers", "hypervolume")]  # fmt: skip
     record(rows[:1], path)
     record(rows[1:], path)
@@ -256,7 +256,7 @@ def test_peak_memory_is_taken_in_a_process_of_its_own(script, tmp_path):
 
 def test_picture_and_table_come_from_the_record(script, tmp_path, capsys):
     pytest.importorskip("altair")
-    bench, path = Bench(), tmp_path / "bench.csv"
+    bench, path = Meter(), tmp_path / "bench.csv"
     rival = fake(None)
     for n in (100, 200):
         for name in ("all layers*m=2", "all layers*m=5", "hypervolume sphere*m=3"):

@@ -13,8 +13,9 @@ from helpers.small_comparison import comparison, do
 from paretohqd.cli import main
 from paretohqd.compare import comparison as compare
 from paretohqd.compare.config import Entry
-from paretohqd.compare.methods import METHODS, Bench, Policy
+from paretohqd.compare.methods import METHODS, Policy
 from paretohqd.compare.plan import Job
+from paretohqd.compare.workbench import Workbench
 from paretohqd.kernels.hull import Shape
 from paretohqd.models import sampling
 from paretohqd.runs.config_reader import to_mapping
@@ -116,7 +117,7 @@ def test_an_interrupted_comparison_goes_on(
 def test_a_method_that_fails_does_not_end_the_others(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sft(bench: Bench) -> list[Policy]:
+    def sft(bench: Workbench) -> list[Policy]:
         bench.scored()
         raise RuntimeError("the adapter\nexploded")
 
@@ -163,7 +164,7 @@ def test_tables_do_without_the_shape_of_the_front(
 def test_without_the_reference_there_is_no_budget_to_match(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(bench: Bench) -> list[Policy]:
+    def broken(bench: Workbench) -> list[Policy]:
         raise ValueError("no such luck")
 
     monkeypatch.setitem(METHODS, "paretohqd", broken)
@@ -174,7 +175,7 @@ def test_without_the_reference_there_is_no_budget_to_match(
 
 
 def test_a_full_disk_ends_it(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(bench: Bench) -> list[Policy]:
+    def full(bench: Workbench) -> list[Policy]:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setitem(METHODS, "base", full)
@@ -189,7 +190,7 @@ def test_a_budget_too_small_for_a_step(parts: Path, tmp_path: Path) -> None:
     bench_sft = METHODS["sft"]
     from paretohqd.compare.budget import Tokens
 
-    def starved(bench: Bench) -> list[Policy]:
+    def starved(bench: Workbench) -> list[Policy]:
         bench.allowed = Tokens(100, 0)
         return bench_sft(bench)
 

@@ -13,14 +13,15 @@ import pytest
 
 from helpers.small_comparison import comparison, do
 from paretohqd.compare.budget import Spending, Tokens
-from paretohqd.compare.methods import METHODS, Bench
+from paretohqd.compare.methods import METHODS
 from paretohqd.compare.methods._ranking import best
 from paretohqd.compare.methods.ric import ric, scores_text, targets
 from paretohqd.compare.methods.ucmoa import KINDS, ranked_highest
 from paretohqd.compare.words import described
+from paretohqd.compare.workbench import Workbench
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.runs.config import Generation
-from paretohqd.runs.folder import Result
+from paretohqd.runs.folder import Stage
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 """Methods that take no preference, and their numbers of points."""
@@ -78,7 +79,7 @@ def test_what_short_answers_leave_pays_for_more(
 
 def test_parts_of_a_sampling_that_a_budget_pays_for() -> None:
     account = Spending(Tokens(0, 100), Generation(max_new_tokens=10), seed=0, clock="seconds")
-    done = Result(Path(), {"seconds": 1.0})
+    done = Stage(Path(), {"seconds": 1.0})
     parts = []
     for part in account.affordable(30, samples=1, rounds=2):
         parts.append((part.start, part.stop))
@@ -113,7 +114,7 @@ def test_how_much_of_its_rows_a_training_saw(results: dict[str, dict[str, Any]])
 
 
 def test_rows_that_a_message_makes_too_long_are_left_out(
-    bench: Callable[..., Bench], parts: Path, tmp_path: Path
+    bench: Callable[..., Workbench], parts: Path, tmp_path: Path
 ) -> None:
     data = pl.read_parquet(parts / "data.parquet").with_row_index("n")
     long = pl.concat_str([pl.col("prompt")] * 5, separator=" ")
@@ -137,7 +138,7 @@ def test_rows_that_a_message_makes_too_long_are_left_out(
 
 
 def test_columns_that_are_no_text_do_no_harm(
-    bench: Callable[..., Bench], parts: Path, tmp_path: Path
+    bench: Callable[..., Workbench], parts: Path, tmp_path: Path
 ) -> None:
     data = pl.read_parquet(parts / "data.parquet")
     picture = pl.struct(pl.lit(b"\x89PNG").alias("bytes"), pl.lit("a.png").alias("path"))
@@ -148,7 +149,7 @@ def test_columns_that_are_no_text_do_no_harm(
 
 
 def test_one_way_to_end_the_pool_stands_in_place_of_the_other(
-    bench: Callable[..., Bench],
+    bench: Callable[..., Workbench],
 ) -> None:
     b = bench(selection__upto=3)
     assert b.asked({})["upto"] == 3

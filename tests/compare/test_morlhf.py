@@ -15,11 +15,11 @@ from paretohqd.compare.budget import Tokens
 from paretohqd.compare.config import Comparison
 from paretohqd.compare.methods.morlhf import morlhf, reinforced
 from paretohqd.compare.methods.soups import soups
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, pipeline
 from paretohqd.runs.config_reader import to_mapping
-from paretohqd.runs.context import Session
+from paretohqd.runs.context import RunContext
 from paretohqd.trainers.rollouts import standard_constants
 
 GRPO = {
@@ -31,11 +31,11 @@ GRPO = {
 
 
 @pytest.fixture
-def session(parts: Path, tmp_path: Path) -> Iterator[Session]:
+def session(parts: Path, tmp_path: Path) -> Iterator[RunContext]:
     """The data split and scored, as a comparison does it first."""
     plain = to_mapping(settings(parts, preferences=2, data__held_out=3))
     chosen = plain | {"run": str(tmp_path / "run"), "methods": ["base"], "reinforcement": GRPO}
-    s = Session(config.from_mapping(Comparison, chosen), screen=Screen(file=io.StringIO()))
+    s = RunContext(config.from_mapping(Comparison, chosen), screen=Screen(file=io.StringIO()))
     pipeline.score(s, 1, pipeline.split(s))
     yield s
     s.folder.close()
@@ -46,8 +46,8 @@ def notes(adapter: Path) -> dict[str, Any]:
     return found
 
 
-def test_one_model_per_preference(session: Session) -> None:
-    bench = Bench(session, title="MORLHF", seed=3)
+def test_one_model_per_preference(session: RunContext) -> None:
+    bench = Workbench(session, title="MORLHF", seed=3)
     policies = morlhf(bench, steps=2)
     assert [policy.weights for policy in policies] == [(1.0, 0.0), (0.0, 1.0)]
     folders = [policy.adapters[0][0] for policy in policies]
@@ -70,7 +70,7 @@ def test_one_model_per_preference(session: Session) -> None:
 
 
 def test_prompts_are_none_of_the_held_out_ones(
-    session: Session, monkeypatch: pytest.MonkeyPatch
+    session: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
     whole = type(session.rewards[0]).score
@@ -80,7 +80,7 @@ def test_prompts_are_none_of_the_held_out_ones(
         return whole(self, prompts, responses)
 
     monkeypatch.setattr(type(session.rewards[0]), "score", score)
-    bench = Bench(session, title="MORLHF", seed=3)
+    bench = Workbench(session, title="MORLHF", seed=3)
     reinforced(bench, (0.5, 0.5), per="preference", share=1.0, steps=3)
     folder = session.folder.result("data").path
     held_out = set(pl.read_parquet(folder / "held_out.parquet")["prompt"])
@@ -89,23 +89,23 @@ def test_prompts_are_none_of_the_held_out_ones(
     assert len(set(asked)) == 6, "two a step, each a new one"
 
 
-def test_a_budget_is_shared_by_the_preferences(session: Session) -> None:
-    bench = Bench(session, title="MORLHF", seed=3, allowed=Tokens(2000, 10**6))
+def test_a_budget_is_shared_by_the_preferences(session: RunContext) -> None:
+    bench = Workbench(session, title="MORLHF", seed=3, allowed=Tokens(2000, 10**6))
     morlhf(bench)
     costs = [cost for cost in bench.costs if cost.phase == "train"]
     # A step has 4 answers; what the first spends too much the second saves.
     largest = max(cost.trained / (cost.scored / 4) for cost in costs)
     assert abs(bench.trained - 2000) < largest
     assert abs(costs[0].trained - 1000) < largest
-    poor = Bench(session, title="MORLHF", seed=3, allowed=Tokens(10**6, 20))
+    poor = Workbench(session, title="MORLHF", seed=3, allowed=Tokens(10**6, 20))
     with pytest.raises(ValueError, match=r"^generated_tokens=10 is less than half of one step's"):
         morlhf(poor)
 
 
-def test_corners_are_trained_once_for_soups_too(session: Session) -> None:
-    morlhf(Bench(session, title="MORLHF", seed=3), steps=2)
+def test_corners_are_trained_once_for_soups_too(session: RunContext) -> None:
+    morlhf(Workbench(session, title="MORLHF", seed=3), steps=2)
     made = sorted((session.folder.folder / "grpo").iterdir())
-    bench = Bench(session, title="soups", seed=3)
+    bench = Workbench(session, title="soups", seed=3)
     policies = soups(bench, corners="rl", steps=2)
     assert sorted((session.folder.folder / "grpo").iterdir()) == made
     assert [len(policy.adapters) for policy in policies] == [1, 1]
@@ -114,7 +114,7 @@ def test_corners_are_trained_once_for_soups_too(session: Session) -> None:
     assert len(list((session.folder.folder / "grpo").iterdir())) == len(made) + 1
 
 
-def test_misspelt_settings_are_refused(session: Session) -> None:
+def test_misspelt_settings_are_refused(session: RunContext) -> None:
     session.settings = dataclasses.replace(session.settings, reinforcement={"learning_rat": 1})
     with pytest.raises(ValueError, match=r"reinforcement\.learning_rat: did you mean learning_r"):
-        morlhf(Bench(session, title="MORLHF", seed=3))
+        morlhf(Workbench(session, title="MORLHF", seed=3))

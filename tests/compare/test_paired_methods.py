@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 
 from paretohqd.compare.methods.modpo import modpo
 from paretohqd.compare.methods.rcs import rcs
-from paretohqd.compare.workbench import Bench, Tokens
+from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.sampling import load_adapter
 from paretohqd.selection.pairs import consistent_pairs, objective_pairs
 
-Open = Callable[..., Bench]
+Open = Callable[..., Workbench]
 
 
 def notes_of(adapter: Path) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def notes_of(adapter: Path) -> dict[str, Any]:
     return found
 
 
-def charged(b: Bench, phase: str) -> list[tuple[str, int, int]]:
+def charged(b: Workbench, phase: str) -> list[tuple[str, int, int]]:
     return [(c.per, c.trained, c.generated) for c in b.costs if c.phase == phase]
 
 

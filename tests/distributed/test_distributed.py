@@ -186,8 +186,8 @@ def test_directions_are_those_of_one_machine(tmp_path):
 
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
-    scores = pq.frames.objectives.Scores.of(files.source.schema, ["a", "b"])
-    want = merging.Want(
+    scores = pq.frames.objectives.ObjectiveColumns.of(files.source.schema, ["a", "b"])
+    want = merging.PartSpec(
         scores=scores, objectives=["a", "b"], upto=2, distinct=None, copies=(), nan="raise"
     )
     assert files.first_layers(want).kept.columns == ["a", "b", "row", "layer"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from helpers import oracle
 from paretohqd import FirstLayers, pareto_layers
-from paretohqd.frames.objectives import Scores
+from paretohqd.frames.objectives import ObjectiveColumns
 from paretohqd.frames.screen import MOST, Screen
 from paretohqd.kernels import _core
 from paretohqd.kernels.points import Objectives
@@ -79,7 +79,7 @@ def test_a_few_rows_rule_out_most():
     rows = np.column_stack(last.columns)
     assert all((rows == other).all(axis=1).any() for other in screen.others)
     frame = pl.DataFrame(dict(zip("abc", points.columns, strict=True)))
-    passed = screen.passed(frame, Scores.of(frame.schema, list("abc")), None)
+    passed = screen.passed(frame, ObjectiveColumns.of(frame.schema, list("abc")), None)
     assert passed is not None
     assert len(passed[0]) < 5_000
     assert set(np.flatnonzero(layer >= 0)) <= set(passed[0])
@@ -89,7 +89,7 @@ def test_nothing_to_compare_with():
     nothing = Objectives.of(np.empty((0, 2)))
     screen = Screen.of(nothing, Objectives.of(np.ones((3, 2))))
     frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
-    assert screen.passed(frame, Scores.of(frame.schema, ["a", "b"]), None) is None
+    assert screen.passed(frame, ObjectiveColumns.of(frame.schema, ["a", "b"]), None) is None
 
 
 @pytest.mark.parametrize("minimised", [False, True])

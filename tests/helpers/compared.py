@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.compare.results import stand
+from paretohqd.compare.results import measure_runs
 
 XY = ("x", "y")
 TWO = ("relevance", "harmless logit")
@@ -155,7 +155,7 @@ def make(
 
 
 def standing_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame], **options: Any):
-    return stand(
+    return measure_runs(
         results["runs"],
         answers,
         objectives=results["objectives"],
@@ -176,7 +176,7 @@ def run(method: str, keys: Sequence[str], *, seed: int = 0, **more: Any) -> dict
 
 def stood(runs: Any, answers: Any, **options: Any) -> dict[str, Any]:
     given = {"objectives": XY, "preferences": CORNERS, "bounds": BOX, "reference": "ParetoHqD"}
-    return stand(runs, answers, **{**given, **options})
+    return measure_runs(runs, answers, **{**given, **options})
 
 
 def entry(found: dict[str, Any], method: str, budget: str = "own") -> dict[str, Any]:

@@ -43,7 +43,7 @@ from paretohqd.models.likelihood import encode_answers
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import pipeline
-from paretohqd.runs.context import Session
+from paretohqd.runs.context import RunContext
 from paretohqd.trainers import dpo, grpo, sft
 
 
@@ -201,7 +201,7 @@ def test_rows_with_control_tokens_are_counted_and_stay_whole(parts: Path, tmp_pa
     chosen = small_run.settings(parts, "run", data__source=str(source), data__held_out=1)
     chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"), seed=1)
     file = io.StringIO()
-    s = Session(chosen, screen=Screen(file=file))
+    s = RunContext(chosen, screen=Screen(file=file))
     found = pipeline.split(s)
     s.folder.close()
     pool = pl.read_parquet(found.path / "pool.parquet")

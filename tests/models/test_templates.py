@@ -34,7 +34,7 @@ from paretohqd.models import base, chat, templates
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import sampling
-from paretohqd.runs.context import Session
+from paretohqd.runs.context import RunContext
 from paretohqd.trainers import sft
 
 
@@ -160,7 +160,7 @@ def test_a_run_keeps_the_day_that_it_began_on(parts: Path, tmp_path: Path) -> No
     chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"))
 
     def opened() -> tuple[Any, str]:
-        s = Session(chosen, screen=Screen(file=io.StringIO()))
+        s = RunContext(chosen, screen=Screen(file=io.StringIO()))
         s.folder.close()
         return s.settings.model.date, s.model_id
 
@@ -182,7 +182,7 @@ def test_what_a_run_does_about_a_template_is_said(
     chosen = small_run.settings(parts, "run", model__chat_template=template)
     file = io.StringIO()
     chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"))
-    Session(chosen, screen=Screen(file=file)).folder.close()
+    RunContext(chosen, screen=Screen(file=file)).folder.close()
     assert line in " ".join(file.getvalue().split())
 
 

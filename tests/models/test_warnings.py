@@ -13,8 +13,8 @@ import pytest
 from helpers.small_fit import Load, fit
 from helpers.small_run import do, settings
 from paretohqd.exceptions import WARNINGS
-from paretohqd.models.loading import LIBRARIES, kept, quiet
-from paretohqd.runs.folder import Run
+from paretohqd.models.loading import LIBRARIES, kept, without_bars
+from paretohqd.runs.folder import RunFolder
 from paretohqd.selection.same_rows import SameRowsWarning
 
 
@@ -28,7 +28,7 @@ def test_each_text_is_kept_once_with_its_number(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "there" / "warnings.txt"
-    with kept(file) as found, quiet():
+    with kept(file) as found, without_bars():
         for _ in range(3):
             warn()
         warnings.warn("for developers", DeprecationWarning, stacklevel=2)
@@ -72,7 +72,7 @@ def test_they_are_kept_where_the_work_fails(tmp_path: Path) -> None:
 
 
 def test_without_a_file_they_are_the_callers(recwarn: pytest.WarningsRecorder) -> None:
-    with quiet():
+    with without_bars():
         warn()
     assert [str(one.message) for one in recwarn] == ["a row\nwas odd"]
 
@@ -87,7 +87,7 @@ def test_nothing_depends_on_a_stages_warnings(tmp_path: Path) -> None:
 
     digests = []
     for loud in (True, False):
-        run = Run(tmp_path / str(loud), report=lines.append, watch=kept)
+        run = RunFolder(tmp_path / str(loud), report=lines.append, watch=kept)
         result = run.stage("one", lambda out, loud=loud: work(out, loud), settings={})
         assert result is not None
         digests.append(result.digest)
@@ -97,7 +97,7 @@ def test_nothing_depends_on_a_stages_warnings(tmp_path: Path) -> None:
     assert lines[1].endswith(" s")
     assert len((tmp_path / "True" / "one" / WARNINGS).read_text().splitlines()) == 2
     (tmp_path / "True" / "one" / WARNINGS).unlink()
-    again = Run(tmp_path / "True", report=lines.append, watch=kept)
+    again = RunFolder(tmp_path / "True", report=lines.append, watch=kept)
     again.stage("one", lambda out: work(out, True), settings={})
     again.close()
     assert lines[2] == "one: done before"

@@ -19,7 +19,7 @@ from helpers.tiny import tiny_causal
 from paretohqd.models import base as models
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import pipeline
-from paretohqd.runs.context import Session
+from paretohqd.runs.context import RunContext
 
 
 class Memory:
@@ -101,9 +101,9 @@ def test_a_bare_base_is_loaded_once(parts: Path, tmp_path: Path, memory: Memory)
     s.folder.close()
 
 
-def session(parts: Path, tmp_path: Path, **more: Any) -> Session:
+def session(parts: Path, tmp_path: Path, **more: Any) -> RunContext:
     chosen = small_run.settings(parts, str(tmp_path / "run"), **more)
-    return Session(chosen, screen=Screen(file=io.StringIO()))
+    return RunContext(chosen, screen=Screen(file=io.StringIO()))
 
 
 # ── before any work ─────────────────────────────────────────────────────────────────────────

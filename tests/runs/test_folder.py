@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from paretohqd.frames import hashes
 from paretohqd.frames.hashes import hash_json
 from paretohqd.runs import folder
-from paretohqd.runs.folder import MANIFEST, Run
+from paretohqd.runs.folder import MANIFEST, RunFolder
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Iterator[Run]:
-    run = Run(tmp_path / "run")
+def run(tmp_path: Path) -> Iterator[RunFolder]:
+    run = RunFolder(tmp_path / "run")
     yield run
     run.close()
 
@@ -46,7 +46,7 @@ class Work:
         return {"rows": 3}
 
 
-def do(run: Run, work: Callable[[Path], Any], name: str = "stage1/score", **key: Any) -> Any:
+def do(run: RunFolder, work: Callable[[Path], Any], name: str = "stage1/score", **key: Any) -> Any:
     return run.stage(name, work, **{"settings": {"k": 1}, "inputs": {"data": "x"}, **key})
 
 
@@ -59,7 +59,7 @@ def in_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_finished_stage_is_skipped(run: Run) -> None:
+def test_a_finished_stage_is_skipped(run: RunFolder) -> None:
     work = Work()
     first = do(run, work)
     again = do(run, work)
@@ -76,7 +76,9 @@ def test_a_finished_stage_is_skipped(run: Run) -> None:
 @pytest.mark.parametrize(
     "change", [{"settings": {"k": 2}}, {"inputs": {"data": "y"}}, {"inputs": {}}], ids=str
 )
-def test_a_change_redoes_the_stage_and_keeps_the_old_one(run: Run, change: dict[str, Any]) -> None:
+def test_a_change_redoes_the_stage_and_keeps_the_old_one(
+    run: RunFolder, change: dict[str, Any]
+) -> None:
     old = do(run, Work("old"))
     new = do(run, Work("new"), **change)
     assert (new.path / "a.txt").read_text() == "new"
@@ -117,7 +119,7 @@ TEARS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("tear", TEARS.values(), ids=TEARS)
-def test_a_torn_result_is_redone(run: Run, tear: Callable[[Path], object]) -> None:
+def test_a_torn_result_is_redone(run: RunFolder, tear: Callable[[Path], object]) -> None:
     work = Work()
     whole = do(run, work)
     tear(whole.path)
@@ -128,7 +130,7 @@ def test_a_torn_result_is_redone(run: Run, tear: Callable[[Path], object]) -> No
     assert work.calls == 2
 
 
-def test_an_attempt_that_died_hands_its_folder_to_the_next(run: Run) -> None:
+def test_an_attempt_that_died_hands_its_folder_to_the_next(run: RunFolder) -> None:
     def die(out: Path) -> None:
         (out / "checkpoint").write_text("half")
         raise KeyboardInterrupt
@@ -154,7 +156,7 @@ def test_an_attempt_that_died_hands_its_folder_to_the_next(run: Run) -> None:
 
 
 def test_a_full_disk_leaves_finished_stages_and_the_attempt(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work = Work("first")
     do(run, work)
@@ -194,7 +196,7 @@ def test_a_full_disk_for_real(tmp_path: Path) -> None:
     """
     done = in_python(code, str(tmp_path / "run"))
     assert done.stdout.split() == ["OSError", "27"], done.stderr
-    run = Run(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     work = Work()
     assert run.stage("small", work, settings={}) is not None
     assert work.calls == 0
@@ -206,7 +208,7 @@ def test_a_full_disk_for_real(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ValueError, match="not empty and not a paretohqd run: choose another"):
-        Run(tmp_path)
+        RunFolder(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -214,20 +216,20 @@ def test_a_folder_that_is_no_run_is_refused_and_left_alone(tmp_path: Path) -> No
 def test_a_damaged_run_json_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text)
     with pytest.raises(ValueError, match="not a paretohqd run"):
-        Run(tmp_path)
+        RunFolder(tmp_path)
 
 
 def test_a_run_of_another_layout_is_refused(tmp_path: Path) -> None:
-    Run(tmp_path / "run").close()
+    RunFolder(tmp_path / "run").close()
     (tmp_path / "run" / "run.json").write_text('{"format": 99}')
     with pytest.raises(ValueError, match=r"of another version \(layout 99, this is 1\)"):
-        Run(tmp_path / "run")
+        RunFolder(tmp_path / "run")
 
 
 def test_a_run_that_was_killed_while_it_made_its_folder_can_start(tmp_path: Path) -> None:
     (tmp_path / ".lock").touch()
     (tmp_path / ".run.json.new").write_text('{"form')
-    run = Run(tmp_path)
+    run = RunFolder(tmp_path)
     assert run.read_json("run.json")["format"] == folder.FORMAT
     run.close()
 
@@ -250,13 +252,13 @@ def test_a_run_in_use_by_another_process_is_refused(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(ValueError, match="is in use by another paretohqd run"):
-            Run(tmp_path / "run")
+            RunFolder(tmp_path / "run")
         other.kill()
-    Run(tmp_path / "run").close()
+    RunFolder(tmp_path / "run").close()
 
 
 def test_a_small_file_is_written_whole_or_not_at_all(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run.write_json("facts.json", {"a": 1})
 
@@ -272,7 +274,7 @@ def test_a_small_file_is_written_whole_or_not_at_all(
 
 def test_the_lines_that_are_reported(tmp_path: Path) -> None:
     lines: list[str] = []
-    run = Run(tmp_path / "run", report=lines.append)
+    run = RunFolder(tmp_path / "run", report=lines.append)
     do(run, Work())
     do(run, Work())
     run.close()
@@ -280,8 +282,8 @@ def test_the_lines_that_are_reported(tmp_path: Path) -> None:
 
 
 def test_owners_divide_the_work(tmp_path: Path) -> None:
-    first = Run(tmp_path / "run", rank=0, world=2)
-    second = Run(tmp_path / "run", rank=1, world=2)
+    first = RunFolder(tmp_path / "run", rank=0, world=2)
+    second = RunFolder(tmp_path / "run", rank=1, world=2)
     work = Work()
     for number in range(4):
         made = [do(run, work, f"fit/{number}", owner=number) for run in (first, second)]
@@ -298,7 +300,9 @@ def test_all_together_meet_at_each_barrier(tmp_path: Path) -> None:
     results: dict[int, Any] = {}
 
     def process(rank: int) -> None:
-        run = Run(tmp_path / "run", rank=rank, world=2, barrier=lambda: barrier.wait() and None)
+        run = RunFolder(
+            tmp_path / "run", rank=rank, world=2, barrier=lambda: barrier.wait() and None
+        )
 
         def work(out: Path) -> dict[str, Any]:
             (out / f"{rank}").write_text("x")
@@ -355,12 +359,12 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_resumed_run_reads_no_finished_stage_again(tmp_path: Path, read: list[str]) -> None:
     work = Work()
-    run = Run(tmp_path / "run")
+    run = RunFolder(tmp_path / "run")
     made = do(run, work)
     run.close()
     assert sorted(read) == ["a.txt", "b.bin"]
     read.clear()
-    with closing(Run(tmp_path / "run")) as run:
+    with closing(RunFolder(tmp_path / "run")) as run:
         assert do(run, work).digest == made.digest
         found = run.hash_path(made.path / "deep")
         assert found == hash_json({"b.bin": made.manifest["files"]["deep/b.bin"]})
@@ -369,7 +373,7 @@ def test_a_resumed_run_reads_no_finished_stage_again(tmp_path: Path, read: list[
     (tmp_path / "run").rename(tmp_path / "moved")
     shutil.copytree(tmp_path / "moved", tmp_path / "copied")
     for name, expected in (("moved", []), ("copied", ["a.txt", "b.bin"]), ("copied", [])):
-        with closing(Run(tmp_path / name)) as run:
+        with closing(RunFolder(tmp_path / name)) as run:
             do(run, work)
         assert (sorted(read), work.calls) == (expected, 1)
         read.clear()
@@ -381,14 +385,14 @@ def test_to_verify_every_file_is_read(
     """A disk that returns another byte changes no time."""
     monkeypatch.setattr(hashes, "_facts", lambda path: (path.stat().st_size, 1, 1, 1))
     work, lines = Work(), list[str]()
-    with closing(Run(tmp_path / "run")) as run:
+    with closing(RunFolder(tmp_path / "run")) as run:
         made = do(run, work)
     _flip(made.path / "deep" / "b.bin")
     read.clear()
-    with closing(Run(tmp_path / "run")) as run:
+    with closing(RunFolder(tmp_path / "run")) as run:
         do(run, work)
     assert (read, work.calls) == ([], 1)
-    with closing(Run(tmp_path / "run", verify=True, report=lines.append)) as run:
+    with closing(RunFolder(tmp_path / "run", verify=True, report=lines.append)) as run:
         assert do(run, work).digest == made.digest
     assert lines[0] == "stage1/score: its files were changed: done anew"
     assert work.calls == 2
@@ -396,13 +400,13 @@ def test_to_verify_every_file_is_read(
 
 def test_a_change_that_is_given_its_old_time_is_found(tmp_path: Path) -> None:
     work = Work()
-    with closing(Run(tmp_path / "run")) as run:
+    with closing(RunFolder(tmp_path / "run")) as run:
         made = do(run, work)
     path = made.path / "deep" / "b.bin"
     facts = path.stat()
     _flip(path)
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    with closing(Run(tmp_path / "run")) as run:
+    with closing(RunFolder(tmp_path / "run")) as run:
         assert do(run, work).digest == made.digest
     assert work.calls == 2
 
@@ -438,16 +442,16 @@ def test_a_change_within_the_tick_of_the_first_is_found(
 
 def test_a_folder_goes_on_as_it_began_to_hash_frames(tmp_path: Path) -> None:
     frame = pl.DataFrame({"a": [1.0, None], "b": ["x", "y"]})
-    with closing(Run(tmp_path / "new")) as run:
+    with closing(RunFolder(tmp_path / "new")) as run:
         assert run.hash_frame(frame) == hashes.hash_frame(frame)
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "run.json").write_text('{"format": 1, "versions": {}}')
     text = '[{"a":1.0,"b":"x"},{"a":null,"b":"y"}]'
-    with closing(Run(tmp_path / "old")) as run:
+    with closing(RunFolder(tmp_path / "old")) as run:
         assert run.hash_frame(frame) == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_frame_is_hashed_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_is_hashed_once(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     hash_frame = folder.hash_frame
     monkeypatch.setattr(
@@ -462,10 +466,10 @@ def test_a_frame_is_hashed_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"a": 3}', '{"a": [1, 2]}', "\x00"])
 def test_what_is_remembered_may_be_lost(tmp_path: Path, text: str) -> None:
     work = Work()
-    with closing(Run(tmp_path / "run")) as run:
+    with closing(RunFolder(tmp_path / "run")) as run:
         do(run, work)
     (kept,) = (tmp_path / "run" / hashes.MEMORY).glob("*.json")
     kept.write_text(text)
-    with closing(Run(tmp_path / "run")) as run:
+    with closing(RunFolder(tmp_path / "run")) as run:
         do(run, work)
     assert work.calls == 1

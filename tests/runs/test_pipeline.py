@@ -18,7 +18,7 @@ from paretohqd import select
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import pipeline
 from paretohqd.runs.config import load_config
-from paretohqd.runs.context import Session
+from paretohqd.runs.context import RunContext
 from paretohqd.selection.preferences import ray_weights
 
 ROOT = Path(__file__).parents[2]
@@ -374,7 +374,7 @@ def test_a_failed_run_lets_go_of_its_folder(parts: Path, tmp_path: Path) -> None
 def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:
     wish = {"short": {"brief": 3, "kind": 1}, "even": [0.5, 0.5]}
     chosen = settings(parts, str(tmp_path / "run"), preferences=wish, selection__duplicates="drop")
-    s = Session(chosen, screen=Screen(file=io.StringIO()))
+    s = RunContext(chosen, screen=Screen(file=io.StringIO()))
     scored = pipeline.score(s, 1, pipeline.split(s))
     selected = pipeline.select(s, 1, scored)
     s.folder.close()
@@ -388,12 +388,12 @@ def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:
         parts, str(tmp_path / "other"), preferences={"short": {"brieff": 3, "kind": 1}}
     )
     with pytest.raises(ValueError, match=r"preferences: 'short' weighs 'brieff': .* kind, brief"):
-        Session(wrong, screen=Screen(file=io.StringIO()))
+        RunContext(wrong, screen=Screen(file=io.StringIO()))
     assert not (tmp_path / "other").exists()
 
 
 def test_the_number_of_preferences_is_that_of_the_lattice(parts: Path, tmp_path: Path) -> None:
     chosen = settings(parts, str(tmp_path / "run"), preferences=None)
-    s = Session(chosen, screen=Screen(file=io.StringIO()))
+    s = RunContext(chosen, screen=Screen(file=io.StringIO()))
     s.folder.close()
     assert len(s.weights) == 11

@@ -18,7 +18,7 @@ from peft import load_peft_weights
 import paretohqd as pq
 from helpers.tiny import sentences
 from paretohqd.compare.methods.ham import ham
-from paretohqd.compare.workbench import Bench, Tokens
+from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.base import Machine
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.sampling import load_adapter
@@ -297,7 +297,7 @@ def test_what_can_not_be_trained_on_is_refused(base: Any, tmp_path: Path) -> Non
 # ── on the bench ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_method_gives_points_without_preferences(bench: Callable[..., Bench]) -> None:
+def test_the_method_gives_points_without_preferences(bench: Callable[..., Workbench]) -> None:
     b = bench()
     policies = ham(b)
     assert [policy.weights for policy in policies] == [None, None]
@@ -313,14 +313,14 @@ def test_the_method_gives_points_without_preferences(bench: Callable[..., Bench]
     assert (cost.per, cost.trained) == ("once", notes["trained_tokens"])
 
 
-def test_the_method_keeps_to_a_budget(bench: Callable[..., Bench]) -> None:
+def test_the_method_keeps_to_a_budget(bench: Callable[..., Workbench]) -> None:
     b = bench(allowed=Tokens(trained=6000, generated=0))
     assert len(ham(b, count=3)) == 3
     assert b.trained == pytest.approx(6000, rel=0.05)
     assert b.generated == 0, "the data have several answers to a prompt"
 
 
-def test_the_method_refuses_too_many(bench: Callable[..., Bench]) -> None:
+def test_the_method_refuses_too_many(bench: Callable[..., Workbench]) -> None:
     with pytest.raises(ValueError, match="count: expected 1 to 12 models, got 13"):
         ham(bench(), count=13)
 

@@ -17,7 +17,7 @@ REPEATS, AT_LEAST, AT_MOST = 3, 0.1, 5.0
 Row = dict[str, Any]
 
 
-class Bench:
+class Meter:
     """Measures tasks one after the other, and remembers what serves several of them."""
 
     def __init__(self) -> None:

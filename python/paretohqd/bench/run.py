@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from paretohqd.bench import rivals
-from paretohqd.bench.measure import Bench, Row
+from paretohqd.bench.measure import Meter, Row
 from paretohqd.bench.record import place, record, table
 from paretohqd.bench.tasks import Task, tasks
 
@@ -33,7 +33,7 @@ def run(
     if out is not None:
         out = place(out)
         record([], out)
-    bench, rows = Bench(), []
+    bench, rows = Meter(), []
     with _bar(sum(task.seconds for task in chosen)) as advance:
         done = 0
         for task in chosen:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paretohqd.runs import config
-from paretohqd.runs.folder import Result
+from paretohqd.runs.folder import Stage
 from paretohqd.trainers.schedule import schedule
 
 
@@ -68,7 +68,7 @@ class Spending:
         """Tokens generated so far."""
         return sum(cost.generated for cost in self.costs)
 
-    def charge(self, result: Result, phase: str, per: str, **counts: int) -> None:
+    def charge(self, result: Stage, phase: str, per: str, **counts: int) -> None:
         """Write down what a step cost, now or when it was done."""
         seconds = float(result.manifest[self._clock])
         self.costs.append(Cost(phase=phase, per=per, seconds=seconds, **counts))

@@ -18,17 +18,18 @@ import polars as pl
 from paretohqd.compare import tables as standing_tables
 from paretohqd.compare.budget import Tokens
 from paretohqd.compare.config import Comparison
-from paretohqd.compare.methods import METHODS, Bench, Policy
+from paretohqd.compare.methods import METHODS, Policy
 from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare.report import load, write_comparison
-from paretohqd.compare.results import stand
+from paretohqd.compare.results import measure_runs
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, described, limits
+from paretohqd.compare.workbench import Workbench
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
 from paretohqd.runs import evaluation, failures, pipeline
-from paretohqd.runs.context import Session
-from paretohqd.runs.folder import Result, versions
+from paretohqd.runs.context import RunContext
+from paretohqd.runs.folder import Stage, versions
 from paretohqd.runs.utility import data_bounds
 
 CLOUDS = 200
@@ -65,7 +66,7 @@ def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("a comparison is one process: start it without accelerate launch")
     check_together(settings, jobs)
-    s = Session(settings, screen=screen, verify=verify)
+    s = RunContext(settings, screen=screen, verify=verify)
     try:
         s.screen.line(f"paretohqd compare in {s.folder.folder}")
         s.screen.line(f"machine: {s.machine.describe()}")
@@ -86,7 +87,7 @@ def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool 
         s.folder.close()
 
 
-def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
+def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
     """Run one method and evaluate its policies; a failure becomes a line of the table."""
     entry = job.entry
     found = {
@@ -103,7 +104,7 @@ def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
     measured_from = entry.method == REFERENCE and not entry.options
     matched = job.budget == "matched" and not measured_from
     allowed = budgets.get(job.seed) if matched else None
-    bench = Bench(s, title=entry.title, seed=job.seed, allowed=allowed)
+    bench = Workbench(s, title=entry.title, seed=job.seed, allowed=allowed)
     try:
         if matched and allowed is None and entry.method != "base":  # which spends nothing
             raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
@@ -140,7 +141,7 @@ def attempt(s: Session, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
     }
 
 
-def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
+def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str:
     """Held-out answers of one policy, scored and measured; returns the stage's name."""
     prompts = pl.read_parquet(s.folder.result("data").path / "held_out.parquet")
     spec = s.settings.evaluation
@@ -168,7 +169,7 @@ def evaluate(s: Session, bench: Bench, policy: Policy, place: int) -> str:
     return result.path.relative_to(s.folder.folder).as_posix()
 
 
-def certainty(s: Session, policy: Policy, frame: pl.DataFrame) -> pl.Series:
+def certainty(s: RunContext, policy: Policy, frame: pl.DataFrame) -> pl.Series:
     """Entropy of a policy's predictions over its answers; the model is not held any longer."""
     model, tokenizer = s.sampler(*policy.adapters)
     return likelihood(
@@ -178,7 +179,7 @@ def certainty(s: Session, policy: Policy, frame: pl.DataFrame) -> pl.Series:
 
 
 def finish(
-    s: Session,
+    s: RunContext,
     settings: Comparison,
     runs: list[dict[str, Any]],
     bounds: Mapping[str, Sequence[float]],
@@ -207,12 +208,12 @@ def finish(
     return folder
 
 
-def scores_of(s: Session, scored: Result) -> pl.DataFrame:
+def scores_of(s: RunContext, scored: Stage) -> pl.DataFrame:
     """One column per objective: the scores of the offline answers."""
     return pl.read_parquet(scored.path / "scored.parquet", columns=s.names).select(s.names)
 
 
-def shape_of_front(s: Session, offline: pl.DataFrame) -> dict[str, Any] | None:
+def shape_of_front(s: RunContext, offline: pl.DataFrame) -> dict[str, Any] | None:
     """The data's front below its hull, beside fronts of clouds without a shape of their own.
 
     Returns:
@@ -254,7 +255,7 @@ def shape_of_front(s: Session, offline: pl.DataFrame) -> dict[str, Any] | None:
 def stand_of(folder: Path) -> dict[str, Any]:
     """Where the methods of a finished comparison stand, see `standing.stand`."""
     results, answers = load(folder)
-    return stand(
+    return measure_runs(
         results["runs"], answers, objectives=results["objectives"],
         preferences=results["preferences"], bounds=results["bounds"],
         reference=results["reference"], seed=results["seed"],

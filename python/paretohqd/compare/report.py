@@ -13,11 +13,11 @@ import polars as pl
 from markupsafe import Markup
 
 from paretohqd.compare.over_seeds import DESCRIBED
-from paretohqd.compare.results import stand
+from paretohqd.compare.results import measure_runs
 from paretohqd.compare.tables import cost_table
 from paretohqd.compare.text import caveats, failure
 from paretohqd.plots.costs import cost_charts, trade_charts
-from paretohqd.plots.methods import Look, colours, front_charts, looks, utility_chart
+from paretohqd.plots.methods import MethodStyle, colours, front_charts, looks, utility_chart
 from paretohqd.plots.page import number, template, write
 from paretohqd.plots.theme import library
 from paretohqd.selection.preferences import format_weights
@@ -78,7 +78,7 @@ def page(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str
         answers: each policy's held-out answers.
     """
     reference = results["reference"]
-    standing = stand(
+    standing = measure_runs(
         results["runs"],
         answers,
         objectives=results["objectives"],
@@ -151,7 +151,7 @@ def _labelled(value: object) -> str:
 def _budget(
     standing: Mapping[str, Any],
     budget: str,
-    known: Mapping[str, Look],
+    known: Mapping[str, MethodStyle],
     costs: pl.DataFrame,
     about: str | None,
 ) -> dict[str, Any]:

@@ -26,7 +26,7 @@ REPLICATES = 2000
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")
 
 
-def stand(
+def measure_runs(
     runs: Sequence[Mapping[str, Any]],
     answers: Mapping[str, pl.DataFrame],
     *,

@@ -22,8 +22,8 @@ from paretohqd.compare.policy import Policy
 from paretohqd.models import base as models
 from paretohqd.models import chat, templates
 from paretohqd.models.sampling import generate
-from paretohqd.runs.context import Session
-from paretohqd.runs.folder import Result
+from paretohqd.runs.context import RunContext
+from paretohqd.runs.folder import Stage
 from paretohqd.runs.sampling import sampling, usable
 from paretohqd.selection.choosing import choose
 from paretohqd.trainers import sft
@@ -32,11 +32,11 @@ Trainer = Callable[[Any, Any, Path, Callable[[int, int], None]], Mapping[str, An
 """Trains on (base model, tokenizer, folder, on_step) and returns what to remember."""
 
 
-class Bench(Spending):
+class Workbench(Spending):
     """One method's place at the bench, for one seed and one budget."""
 
     def __init__(
-        self, session: Session, *, title: str, seed: int, allowed: Tokens | None = None
+        self, session: RunContext, *, title: str, seed: int, allowed: Tokens | None = None
     ) -> None:
         """Take the session whose data are split and scored.
 
@@ -109,7 +109,7 @@ class Bench(Spending):
         *,
         settings: Mapping[str, Any],
         inputs: Mapping[str, str] | None = None,
-    ) -> Result:
+    ) -> Stage:
         """A stage named by what it depends on, done unless it is there."""
         content = json.dumps([settings, inputs or {}], sort_keys=True, default=str)
         name = f"{kind}/{hashlib.sha256(content.encode()).hexdigest()[:16]}"
@@ -179,7 +179,7 @@ class Bench(Spending):
     def train(
         self, kind: str, work: Trainer, *, label: str,
         settings: Mapping[str, Any], inputs: Mapping[str, str],
-    ) -> Result:  # fmt: skip
+    ) -> Stage:  # fmt: skip
         """A step that trains on a freshly loaded base; the caller charges it."""
         s = self.session
 
@@ -238,7 +238,7 @@ class Bench(Spending):
 
     def answered(
         self, policy: Policy, prompts: pl.DataFrame, *, label: str, seed: int, samples: int = 1
-    ) -> Result:
+    ) -> Stage:
         """A step that samples answers; the caller charges it."""
         s, spec = self.session, self.settings.generation
         before = prompts[chat.BEFORE].to_list() if chat.BEFORE in prompts.columns else None

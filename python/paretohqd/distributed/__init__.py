@@ -17,15 +17,15 @@ import polars as pl
 
 from paretohqd.distributed.actors import generate, score
 from paretohqd.distributed.cluster import ray
-from paretohqd.distributed.merging import Want
+from paretohqd.distributed.merging import PartSpec
 from paretohqd.distributed.parts import Blocks, Files
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.objectives import Named, Scores, column
+from paretohqd.frames.objectives import ObjectiveColumns, ObjectivesLike, column
 from paretohqd.frames.sources import Source
 from paretohqd.selection.pool import Pool
 from paretohqd.selection.pooling import Stop, last_layer, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
-from paretohqd.selection.request import Asked, Duplicates
+from paretohqd.selection.request import Duplicates, Request
 from paretohqd.selection.result import Selection
 
 __all__ = ["choose", "generate", "score", "select"]
@@ -36,7 +36,7 @@ SAMPLE = 1 << 18
 
 def select(
     data: object,
-    objectives: Named | str,
+    objectives: ObjectivesLike | str,
     preferences: Preferences = None,
     *,
     k: int = 100,
@@ -95,7 +95,7 @@ def select(
 
 def choose(
     data: object,
-    objectives: Named | str,
+    objectives: ObjectivesLike | str,
     preferences: Preferences = None,
     *,
     k: int = 100,
@@ -111,7 +111,7 @@ def choose(
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
     rows = Blocks.of(data) if isinstance(data, ray.data.Dataset) else Files.of(data)
     source = rows.source
-    asked = Asked.of(
+    asked = Request.of(
         source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
         directions=directions, duplicates=duplicates,
     )  # fmt: skip
@@ -127,7 +127,7 @@ def choose(
 
 
 def _pool(
-    rows: Files | Blocks, scores: Scores, objectives: Any, stop: Stop
+    rows: Files | Blocks, scores: ObjectiveColumns, objectives: Any, stop: Stop
 ) -> tuple[Pool, pl.DataFrame]:
     """The pool of all rows, and its rows' columns as far as they have travelled.
 
@@ -140,7 +140,7 @@ def _pool(
     )
     limit = stop.upto or _guess(rows.source, scores, objectives, stop)
     while True:
-        want = Want(
+        want = PartSpec(
             scores=scores, objectives=objectives, upto=limit, distinct=stop.distinct,
             copies=stop.copies, nan=stop.nan,
         )  # fmt: skip
@@ -150,7 +150,7 @@ def _pool(
         limit *= 2
 
 
-def _guess(source: Source, scores: Scores, objectives: Any, stop: Stop) -> int:
+def _guess(source: Source, scores: ObjectiveColumns, objectives: Any, stop: Stop) -> int:
     """Layers that hold twice `at_least` of the first rows.
 
     Of more rows fewer layers are needed, where the first ones are like the others; twice is for

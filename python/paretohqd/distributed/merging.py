@@ -11,7 +11,7 @@ import polars as pl
 
 from paretohqd.distributed.cluster import pa, packed, ray, unpacked
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.objectives import Scores, refuse_null_keys
+from paretohqd.frames.objectives import ObjectiveColumns, refuse_null_keys
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import first_layers, refuse_infinite
 
@@ -20,7 +20,7 @@ FAN_IN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Want:
+class PartSpec:
     """What each part keeps: picklable, for it travels to the tasks.
 
     Attributes:
@@ -32,7 +32,7 @@ class Want:
         nan: Whether to refuse null and NaN scores or to drop their rows.
     """
 
-    scores: Scores
+    scores: ObjectiveColumns
     objectives: Any
     upto: int
     distinct: str | None

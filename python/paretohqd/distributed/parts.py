@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
 from paretohqd.distributed.cluster import answers, in_order, pa, packed, ray, unpacked
-from paretohqd.distributed.merging import Want, merged
+from paretohqd.distributed.merging import PartSpec, merged
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.reading.opening import file_sizes, open_file
 from paretohqd.frames.reading.schemas import column
@@ -70,7 +70,7 @@ class Files:
     def _types(self) -> Types:
         return self.source.schema, self.source.folders
 
-    def first_layers(self, want: Want) -> FirstLayers:
+    def first_layers(self, want: PartSpec) -> FirstLayers:
         """The first layers of all rows; of other columns nothing is read."""
         parts = [
             {"file": file, "start": start, "size": min(PART, int(size) - start)}
@@ -112,14 +112,14 @@ def _scan(file: str, types: Types) -> Source:
     return Source(open_file(file, *types), (file,), file)
 
 
-def _of_parts(parts: pa.Table, want: Want, types: Types) -> pa.Table:
+def _of_parts(parts: pa.Table, want: PartSpec, types: Types) -> pa.Table:
     """The states of some parts, a block of one row each."""
     return pa.concat_tables(
         packed(partial(_of_part, part, want, types)) for part in parts.to_pylist()
     )
 
 
-def _of_part(part: dict[str, Any], want: Want, types: Types) -> FirstLayers:
+def _of_part(part: dict[str, Any], want: PartSpec, types: Types) -> FirstLayers:
     whole = _scan(part["file"], types)
     piece = replace(whole, frame=whole.frame.lazy().slice(part["start"], part["size"]))
     try:
@@ -171,7 +171,7 @@ class Blocks:
             schema = _with_later_types(dataset, schema)
         return cls(dataset=dataset, source=Source(_lazy(dataset, schema), pattern=_PATTERN))
 
-    def first_layers(self, want: Want) -> FirstLayers:
+    def first_layers(self, want: PartSpec) -> FirstLayers:
         """The first layers of all rows, with all their columns."""
         schema = self.source.schema
         states = self.dataset.map_batches(
@@ -207,7 +207,7 @@ def _types_of(block: pa.Table) -> pa.Table:
     return packed(lambda: _frame(block).schema)
 
 
-def _of_block(block: pa.Table, want: Want, schema: pl.Schema) -> pa.Table:
+def _of_block(block: pa.Table, want: PartSpec, schema: pl.Schema) -> pa.Table:
     return packed(lambda: want.of_frame(_typed(block, schema)))
 
 

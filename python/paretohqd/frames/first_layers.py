@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from paretohqd.frames.batches import compacted
 from paretohqd.frames.notebooks import html_table, numbered
-from paretohqd.frames.objectives import Named, Scores, in_order, refuse_taken
+from paretohqd.frames.objectives import ObjectiveColumns, ObjectivesLike, in_order, refuse_taken
 from paretohqd.frames.reading.schemas import common_type, converted
 from paretohqd.frames.screen import Screen
 from paretohqd.frames.sources import Source
@@ -63,7 +63,7 @@ class FirstLayers:
 
     def __init__(
         self,
-        objectives: Named | str,
+        objectives: ObjectivesLike | str,
         *,
         upto: int | None = None,
         at_least: int | None = None,
@@ -139,7 +139,7 @@ class FirstLayers:
                 from those of the rows before, or have types with which theirs have none in common.
         """
         source = Source.of(rows)
-        Scores.of(source.schema, self.objectives).refuse_absent(source.absent)
+        ObjectiveColumns.of(source.schema, self.objectives).refuse_absent(source.absent)
         before = {**self.__dict__, "_waiting": list(self._waiting)}
         try:
             for batch in source.batches([pl.all()]) if source.lazy else [source.frame]:
@@ -150,7 +150,7 @@ class FirstLayers:
         return self
 
     def _add(self, frame: pl.DataFrame) -> None:
-        scores = Scores.of(frame.schema, self.objectives)
+        scores = ObjectiveColumns.of(frame.schema, self.objectives)
         refuse_taken(frame.columns, ["row", "layer"])
         before = self._kept if self._kept is not None else next(iter(self._waiting), None)
         if before is not None and (expected := before.drop("row").schema) != frame.schema:
@@ -188,7 +188,7 @@ class FirstLayers:
         return converted(frame, want)
 
     def _looked_at(
-        self, frame: pl.DataFrame, scores: Scores
+        self, frame: pl.DataFrame, scores: ObjectiveColumns
     ) -> tuple[Objectives, NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
         """Points that may be in the first layers and their rows; worst and best of all points."""
         screen = self._screen
@@ -214,14 +214,14 @@ class FirstLayers:
         names = dict.fromkeys([*self.dropped, *more])
         self.dropped = {name: self.dropped.get(name, 0) + more.get(name, 0) for name in names}
 
-    def _points(self, frame: pl.DataFrame, scores: Scores) -> Objectives:
+    def _points(self, frame: pl.DataFrame, scores: ObjectiveColumns) -> Objectives:
         return Objectives.of(frame.select(scores.expressions), maximize=scores.larger, nan=self.nan)
 
     def _choose_screen(self, seen: Objectives) -> None:
         """Choose rows of the last kept layer that show most other rows to be past it."""
         if self.limit is None or self._kept is None:
             return
-        scores = Scores.of(self._kept.schema, self.objectives)
+        scores = ObjectiveColumns.of(self._kept.schema, self.objectives)
         last = self._kept[np.flatnonzero(self._layer == self.limit - 1)]
         self._screen = Screen.of(self._points(last, scores), seen)
 
@@ -230,7 +230,7 @@ class FirstLayers:
         if not self._waiting:
             return
         frame = pl.concat([*([] if self._kept is None else [self._kept]), *self._waiting])
-        scores = Scores.of(frame.schema, self.objectives)
+        scores = ObjectiveColumns.of(frame.schema, self.objectives)
         points = self._points(frame, scores)
         wanted = 2 * self.at_least if self.at_least is not None else len(frame)
         layer = pareto_layers(

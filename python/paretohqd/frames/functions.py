@@ -16,8 +16,8 @@ from polars.io.plugins import register_io_source
 
 from paretohqd.frames.batches import compacted, row_numbers
 from paretohqd.frames.objectives import (
-    Named,
-    Scores,
+    ObjectiveColumns,
+    ObjectivesLike,
     column,
     key_columns,
     key_ids,
@@ -45,7 +45,7 @@ ADDED = ("row", "layer")
 
 def layers(
     frame: object,
-    objectives: Named | str,
+    objectives: ObjectivesLike | str,
     *,
     by: str | Sequence[str] | None = None,
     name: str = "layer",
@@ -87,7 +87,7 @@ def layers(
         [0, 0, 1]
     """
     source = Source.of(frame)
-    scores = Scores.of(source.schema, objectives)
+    scores = ObjectiveColumns.of(source.schema, objectives)
     scores.refuse_absent(source.absent)
     if not isinstance(name, str):
         raise ValueError(f"name: expected text, got {name!r}")
@@ -123,7 +123,7 @@ def layers(
 
 def front(
     frame: object,
-    objectives: Named | str,
+    objectives: ObjectivesLike | str,
     *,
     by: str | Sequence[str] | None = None,
     nan: Literal["raise", "drop"] = "raise",
@@ -140,7 +140,7 @@ def front(
 
 
 def volume(
-    frame: object, objectives: Named | str, *, ref: ArrayLike, n_threads: int | None = None
+    frame: object, objectives: ObjectivesLike | str, *, ref: ArrayLike, n_threads: int | None = None
 ) -> float:
     """The volume that the rows dominate above a reference point, given in the columns' units.
 
@@ -148,7 +148,7 @@ def volume(
         ValueError: as `layers` and `paretohqd.hypervolume`.
     """
     source = Source.of(frame)
-    scores = Scores.of(source.schema, objectives)
+    scores = ObjectiveColumns.of(source.schema, objectives)
     scores.refuse_absent(source.absent)
     if isinstance(source.frame, pl.DataFrame):
         points = source.frame.select(scores.expressions)
@@ -162,7 +162,7 @@ def volume(
 
 def rays(
     frame: object,
-    objectives: Named | str,
+    objectives: ObjectivesLike | str,
     origin: ArrayLike,
     through: ArrayLike,
     *,
@@ -186,7 +186,7 @@ def rays(
         ValueError: as `paretohqd.nearest_to_rays`, or a column name that the result adds.
     """
     source, k = Source.of(frame), count("k", k)
-    scores = Scores.of(source.schema, objectives)
+    scores = ObjectiveColumns.of(source.schema, objectives)
     scores.refuse_absent(source.absent)
     refuse_taken(source.names, ["ray", "position", "distance", "row"])
 
@@ -214,7 +214,7 @@ def rays(
 
 def _nearest(
     source: Source,
-    scores: Scores,
+    scores: ObjectiveColumns,
     origin: ArrayLike,
     through: ArrayLike,
     k: int,
@@ -250,7 +250,7 @@ def _nearest(
 
 
 def _values(
-    frame: pl.DataFrame, scores: Scores, rows: NDArray[np.int64] | None = None
+    frame: pl.DataFrame, scores: ObjectiveColumns, rows: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """The scores of some rows, or of all, as numbers: one more axis, of M."""
     names = [name for name in scores.names if name in frame.columns]
@@ -260,7 +260,9 @@ def _values(
     return values if rows is None else values[rows]
 
 
-def _first(source: Source, scores: Scores, objectives: Any, **options: Any) -> pl.DataFrame:
+def _first(
+    source: Source, scores: ObjectiveColumns, objectives: Any, **options: Any
+) -> pl.DataFrame:
     """The first layers' rows: the score columns in order, `row` and `layer`."""
     other = {name: unused(source.names, name) for name in scores.columns if name in ADDED}
     if other:
@@ -269,14 +271,14 @@ def _first(source: Source, scores: Scores, objectives: Any, **options: Any) -> p
             objectives = {other.get(name, name): way for name, way in objectives.items()}
         else:
             objectives = [other.get(name, name) for name in objectives]
-        scores = Scores.of(source.schema, objectives)
+        scores = ObjectiveColumns.of(source.schema, objectives)
     return first_layers(source, scores, objectives, **options).frame
 
 
 def _all_layers(
     source: Source,
     held: pl.DataFrame,
-    scores: Scores,
+    scores: ObjectiveColumns,
     keys: list[str] | None,
     upto: int | None,
     at_least: int | None,

@@ -16,12 +16,12 @@ from paretohqd.kernels.groups import group_ids
 from paretohqd.kernels.numerals import as_number, is_text
 from paretohqd.kernels.points import Objectives
 
-Named = Sequence[str] | Mapping[str, str | Sequence[str]]
+ObjectivesLike = Sequence[str] | Mapping[str, str | Sequence[str]]
 """Objectives: column names, larger is better, or {name: "max" | "min"}."""
 
 
 @dataclass(frozen=True)
-class Scores:
+class ObjectiveColumns:
     """The objectives among a frame's columns.
 
     Attributes:
@@ -39,7 +39,9 @@ class Scores:
     texts: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, schema: Mapping[str, pl.DataType], objectives: Named | str) -> Scores:
+    def of(
+        cls, schema: Mapping[str, pl.DataType], objectives: ObjectivesLike | str
+    ) -> ObjectiveColumns:
         """Find the objectives.
 
         Args:
@@ -53,7 +55,7 @@ class Scores:
 
         Example:
             >>> schema = {"helpful": pl.Float64(), "rewards": pl.Array(pl.Float32, 2)}
-            >>> scores = Scores.of(schema, {"helpful": "min", "rewards": "max"})
+            >>> scores = ObjectiveColumns.of(schema, {"helpful": "min", "rewards": "max"})
             >>> scores.names, scores.larger
             (['helpful', 'rewards[0]', 'rewards[1]'], [False, True, True])
         """
@@ -146,7 +148,7 @@ class Scores:
                 )
 
 
-def in_order(objectives: Named) -> list[str] | dict[str, str | Sequence[str]]:
+def in_order(objectives: ObjectivesLike) -> list[str] | dict[str, str | Sequence[str]]:
     """A copy of the objectives as they were given.
 
     Raises:

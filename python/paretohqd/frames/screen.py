@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.frames.objectives import Scores
+from paretohqd.frames.objectives import ObjectiveColumns
 from paretohqd.kernels import _core
 from paretohqd.kernels.arrays import floats
 from paretohqd.kernels.points import Objectives
@@ -48,7 +48,7 @@ class Screen:
         return cls(candidates[chosen])
 
     def passed(
-        self, frame: pl.DataFrame, scores: Scores, n_threads: int | None
+        self, frame: pl.DataFrame, scores: ObjectiveColumns, n_threads: int | None
     ) -> tuple[Rows, Floats, Floats] | None:
         """The rows that may be in the first layers, NaN among them; worst and best of all rows.
 

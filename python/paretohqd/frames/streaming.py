@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.objectives import Scores, column, missing_keys
+from paretohqd.frames.objectives import ObjectiveColumns, column, missing_keys
 from paretohqd.frames.sources import Source
 from paretohqd.kernels.numerals import as_number, is_text, is_word, numbers_of, said, words_refused
 
@@ -21,7 +21,7 @@ Progress = Callable[[int], object]
 
 def first_layers(
     source: Source,
-    scores: Scores,
+    scores: ObjectiveColumns,
     objectives: Any,
     *,
     upto: int | None = None,
@@ -90,7 +90,7 @@ def first_layers(
 
 @contextmanager
 def bad_rows_named(
-    source: Source, scores: Scores, nan: Literal["raise", "drop"], *, finite: bool = False
+    source: Source, scores: ObjectiveColumns, nan: Literal["raise", "drop"], *, finite: bool = False
 ) -> Iterator[None]:
     """Where some rows are refused for their values: count these in all rows, and name the file."""
     try:
@@ -105,7 +105,7 @@ def bad_rows_named(
         raise
 
 
-def refuse_nan(source: Source, scores: Scores) -> None:
+def refuse_nan(source: Source, scores: ObjectiveColumns) -> None:
     """Raise a ValueError that counts the first column's null and NaN scores, if there are any."""
     found = _bad(source, scores, lambda column: column.is_null() | column.is_nan().fill_null(True))
     for name, (count, nulls, row, told_by) in found.items():
@@ -117,7 +117,7 @@ def refuse_nan(source: Source, scores: Scores) -> None:
         )
 
 
-def refuse_words(source: Source, scores: Scores) -> None:
+def refuse_words(source: Source, scores: ObjectiveColumns) -> None:
     """Raise a ValueError that counts the first column's texts that are no numbers, if any are."""
     for name in scores.texts:
         start = count = numbers = 0
@@ -135,7 +135,7 @@ def refuse_words(source: Source, scores: Scores) -> None:
             raise words_refused(name, count, source.place(row), text, numbers)
 
 
-def refuse_infinite(source: Source, scores: Scores) -> None:
+def refuse_infinite(source: Source, scores: ObjectiveColumns) -> None:
     """Raise a ValueError that counts the first column's infinite scores, if there are any."""
     found = _bad(source, scores, lambda column: column.is_infinite().fill_null(False))
     for name, (count, _, row, _) in found.items():
@@ -146,7 +146,7 @@ def refuse_infinite(source: Source, scores: Scores) -> None:
 
 
 def _bad(
-    source: Source, scores: Scores, is_bad: Callable[[pl.Series], pl.Series]
+    source: Source, scores: ObjectiveColumns, is_bad: Callable[[pl.Series], pl.Series]
 ) -> dict[str, tuple[int, int, int, str]]:
     """Columns with bad values: how many there are, how many are null, the first one's row, text."""
     found: dict[str, tuple[int, int, int, str]] = {}
@@ -202,7 +202,7 @@ def out_of_order(source: Source) -> ValueError:
 
 def with_layers(
     source: Source,
-    dropped: Scores | None,
+    dropped: ObjectiveColumns | None,
     name: str,
     rows: NDArray[np.int64],
     layer: pl.Series,

@@ -14,7 +14,7 @@ from peft.utils.other import get_pattern_key
 from transformers.pytorch_utils import Conv1D
 
 from paretohqd.models.adapter_keys import LORA
-from paretohqd.models.loading import quiet
+from paretohqd.models.loading import without_bars
 from paretohqd.models.setting_rules import check_judged, defaults_of, named
 
 LORA_DEFAULTS: dict[str, Any] = {
@@ -39,7 +39,7 @@ def check_lora(given: Mapping[str, Any]) -> None:
 
 def adapter_config(given: Mapping[str, Any], **own: Any) -> LoraConfig:
     """PEFT's object for the adapter; a new one each time, for PEFT writes into it."""
-    with named("lora"), quiet():
+    with named("lora"), without_bars():
         return LoraConfig(**{**LORA_DEFAULTS, **given, **own})
 
 

@@ -19,7 +19,7 @@ from torch import OutOfMemoryError
 
 from paretohqd.models.adapter_settings import check_saved
 from paretohqd.models.finite import check_loaded
-from paretohqd.models.loading import quiet
+from paretohqd.models.loading import without_bars
 
 
 def put_adapter(
@@ -95,7 +95,7 @@ def _check_updates(folder: Path) -> None:
 def _refused(folder: Path) -> Iterator[None]:
     """Say of which adapter a library's error is."""
     try:
-        with quiet():
+        with without_bars():
             yield
     except (MemoryError, OutOfMemoryError):
         raise

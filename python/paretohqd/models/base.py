@@ -29,7 +29,7 @@ from transformers import (
 from paretohqd.frames.hashes import hash_path
 from paretohqd.models import chat, checkpoints, embedded, templates
 from paretohqd.models.decoding import check_reading
-from paretohqd.models.loading import quiet, told
+from paretohqd.models.loading import one_line_errors, without_bars
 from paretohqd.models.spec import Model
 
 
@@ -113,7 +113,7 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
     """
     tokenizer, folder = load_tokenizer(spec), base_folder(spec)
     load_config(spec)
-    with told(spec.name), quiet():
+    with one_line_errors(spec.name), without_bars():
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, revision=spec.revision or "main", dtype=dtype, output_loading_info=True
         )
@@ -142,7 +142,7 @@ def _example(tokenizer: Any) -> list[int]:
 
 def load_config(spec: Model) -> Any:
     """Load the configuration alone, and refuse what is no causal language model of text."""
-    with told(spec.name), quiet():
+    with one_line_errors(spec.name), without_bars():
         found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
     checkpoints.check_decoder(spec.name, found)
     return found
@@ -154,7 +154,7 @@ def load_tokenizer(spec: Model) -> Any:
     Where its template writes the day, that is `spec.date`, or today for good.
     """
     folder = base_folder(spec)
-    with told(spec.name), quiet():
+    with one_line_errors(spec.name), without_bars():
         tokenizer = AutoTokenizer.from_pretrained(folder, revision=spec.revision or "main")
     if spec.chat_template is not None:
         tokenizer.chat_template = _template(spec)
@@ -195,7 +195,7 @@ def check_trainable(spec: Model) -> templates.Form:
         ValueError: as `load_tokenizer` and `templates.check_trainable`.
     """
     tokenizer, folder, revision = load_tokenizer(spec), base_folder(spec), spec.revision or "main"
-    with told(spec.name), quiet():
+    with one_line_errors(spec.name), without_bars():
         found = AutoConfig.from_pretrained(folder, revision=revision)
         try:
             generation = GenerationConfig.from_pretrained(folder, revision=revision)
@@ -214,7 +214,7 @@ def dated(spec: Model) -> Model:
         return spec
     template = _template(spec)
     if template is None:
-        with told(spec.name), quiet():
+        with one_line_errors(spec.name), without_bars():
             template = AutoTokenizer.from_pretrained(
                 base_folder(spec), revision=spec.revision or "main"
             ).chat_template
@@ -226,7 +226,7 @@ def dated(spec: Model) -> Model:
 def skeleton(spec: Model) -> Any:
     """The base model without weights: its modules and their names."""
     found = load_config(spec)
-    with told(spec.name), quiet(), torch.device("meta"):
+    with one_line_errors(spec.name), without_bars(), torch.device("meta"):
         return AutoModelForCausalLM.from_config(found)
 
 
@@ -268,7 +268,7 @@ def unpack_gguf(file: Path) -> Path:
     try:
         source = {"gguf_file": file.name}
         # The conversion draws a bar that no setting of transformers turns off.
-        with told(file), quiet(), contextlib.redirect_stderr(io.StringIO()):
+        with one_line_errors(file), without_bars(), contextlib.redirect_stderr(io.StringIO()):
             model, report = AutoModelForCausalLM.from_pretrained(
                 str(file.parent),
                 quantization_config=GgufConfig(dequantize=True),

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from paretohqd.models.loading import quiet, told
+from paretohqd.models.loading import one_line_errors, without_bars
 
 ROUNDING = 2.0
 """Mean difference of logits that rounding may make, in their standard deviation times the root of
@@ -52,7 +52,7 @@ def check_reading(name: str, model: Any, ids: list[int], pad: int) -> None:
     mask = torch.ones_like(rows)
     mask[0, :3] = 0
     model.generation_config = GenerationConfig()  # no end tokens either
-    with told(name), quiet():
+    with one_line_errors(name), without_bars():
         whole = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits
         model.generate(
             input_ids=rows,

@@ -27,7 +27,7 @@ CHUNK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Teacher:
+class AnswerBatch:
     """Prompts with their answers as token ids, right padded: what teacher forcing reads."""
 
     tokens: torch.Tensor
@@ -107,7 +107,7 @@ def likelihood(
     return pl.DataFrame(found, schema=schema, orient="row")
 
 
-def answer_logps(model: Any, teacher: Teacher) -> torch.Tensor:
+def answer_logps(model: Any, teacher: AnswerBatch) -> torch.Tensor:
     """Log-probability of each answer, with its gradient.
 
     Args:
@@ -158,7 +158,7 @@ def encode_answers(
     return found
 
 
-def pad(rows: Sequence[tuple[list[int], list[int]]], tokenizer: Any, device: Any) -> Teacher:
+def pad(rows: Sequence[tuple[list[int], list[int]]], tokenizer: Any, device: Any) -> AnswerBatch:
     """Lay rows of `encode_answers` side by side, padded on the right."""
     width = max(len(prompt) + len(answer) for prompt, answer in rows)
     tokens, attention, answers = [], [], []
@@ -167,7 +167,7 @@ def pad(rows: Sequence[tuple[list[int], list[int]]], tokenizer: Any, device: Any
         tokens.append(prompt + answer + [tokenizer.pad_token_id] * empty)
         attention.append([1] * (width - empty) + [0] * empty)
         answers.append([False] * len(prompt) + [True] * len(answer) + [False] * empty)
-    return Teacher(
+    return AnswerBatch(
         tokens=torch.tensor(tokens, device=device),
         attention=torch.tensor(attention, device=device),
         answer=torch.tensor(answers, device=device),
@@ -191,7 +191,9 @@ def _batches(ids: list[tuple[list[int], list[int]]], most: int) -> Iterator[list
         yield batch
 
 
-def _predictions(model: Any, teacher: Teacher) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _predictions(
+    model: Any, teacher: AnswerBatch
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """For each place of an answer: its row, the token there, (places, vocabulary) logits for it."""
     asked = teacher.answer[:, 1:]  # the prediction for column j + 1 is made at column j
     columns = asked.any(dim=0).nonzero()[:, 0]
@@ -207,7 +209,7 @@ def _predictions(model: Any, teacher: Teacher) -> tuple[torch.Tensor, torch.Tens
 
 
 @torch.inference_mode()
-def _measure(model: Any, teacher: Teacher) -> list[tuple[float, int, float | None]]:
+def _measure(model: Any, teacher: AnswerBatch) -> list[tuple[float, int, float | None]]:
     """(log-probability, tokens, mean entropy) of each row."""
     row, label, logits = _predictions(model, teacher)
     logp, entropy = (torch.zeros(len(teacher.tokens), dtype=torch.float64) for _ in range(2))

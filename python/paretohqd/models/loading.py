@@ -23,7 +23,7 @@ _keeping: list[Counter[str]] = []
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def without_bars() -> Iterator[None]:
     """Keep libraries' loading bars off the screen; ours say what goes on."""
     import datasets
     from transformers.utils import logging
@@ -118,7 +118,7 @@ def _write(file: Path, found: Counter[str]) -> None:
 
 
 @contextlib.contextmanager
-def told(name: str | Path) -> Iterator[None]:
+def one_line_errors(name: str | Path) -> Iterator[None]:
     """Say in one line which model could not be loaded.
 
     Raises:

@@ -16,7 +16,7 @@ from peft import PeftModel
 from paretohqd.frames.hashes import hash_path
 from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.models.adapters import put_adapter
-from paretohqd.models.loading import quiet
+from paretohqd.models.loading import without_bars
 from paretohqd.models.sampling import load_adapter
 
 Weighted = tuple[Path, float]
@@ -46,7 +46,7 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
     names = [f"part-{place}" for place in range(len(parts))]
     marks = "".join(f"{hash_path(folder)}:{weight!r};" for folder, weight in parts)
     mixed = f"mixture-{hashlib.sha256(marks.encode()).hexdigest()[:16]}"
-    with quiet():
+    with without_bars():
         for name, (folder, _) in zip(names, parts, strict=True):
             put_adapter(model, folder, name, exact=True)  # the sum alone is rounded, once
             wrong = [key for key in NOT_ADDED if getattr(model.peft_config[name], key)]

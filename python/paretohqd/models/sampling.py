@@ -25,7 +25,7 @@ from paretohqd.models.adapters import put_adapter
 from paretohqd.models.base import positions
 from paretohqd.models.chat import encode_prompts, stop_tokens
 from paretohqd.models.finite import FiniteLogits
-from paretohqd.models.loading import quiet
+from paretohqd.models.loading import without_bars
 from paretohqd.models.templates import find_form
 
 Progress = Callable[[int, int], None]
@@ -90,7 +90,7 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
     """
     # Named by content: folders of two stages have the same names, and one may be written anew.
     name = f"adapter-{hash_path(folder)[:16]}"
-    with quiet():
+    with without_bars():
         if isinstance(base, PeftModel):
             others = [other for other in base.peft_config if other != name]
             if name not in base.peft_config:
@@ -239,7 +239,7 @@ def _decode_batch(
             ]
         ).reshape(len(ids) * samples, max_new_tokens)
         processors.append(NucleusSampler(uniforms, temperature=temperature, top_p=top_p))
-    with quiet(), _no_settings(model):
+    with without_bars(), _no_settings(model):
         out = model.generate(
             input_ids=tokens,
             attention_mask=mask,

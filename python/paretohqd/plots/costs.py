@@ -9,12 +9,12 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from paretohqd.plots.methods import Look, dress, measured, short
+from paretohqd.plots.methods import MethodStyle, measured, short, style
 from paretohqd.plots.theme import Chart, domain, finish, inline
 
 
 def trade_charts(
-    entries: Sequence[Mapping[str, Any]], known: Mapping[str, Look]
+    entries: Sequence[Mapping[str, Any]], known: Mapping[str, MethodStyle]
 ) -> list[Chart]:  # fmt: skip
     """Utility against trained tokens and against seconds, costs on a log axis.
 
@@ -48,14 +48,14 @@ def trade_charts(
         free = inline([row for row in rows if row["x"] <= 0])
         layers = [
             free.mark_rule(strokeDash=[4, 4]).encode(
-                y=up, tooltip=tooltip, **dress(known, 0.8, shape=False)
+                y=up, tooltip=tooltip, **style(known, 0.8, shape=False)
             ),
             shown.transform_filter("datum.low !== null")
             .mark_rule()
             .encode(x=across, y=alt.Y("low:Q", title="utility"), y2="high:Q",
-                    **dress(known, 0.35, shape=False)),
+                    **style(known, 0.35, shape=False)),
             shown.mark_point(filled=True, size=90).encode(
-                x=across, y=up, tooltip=tooltip, **dress(known)
+                x=across, y=up, tooltip=tooltip, **style(known)
             ),
             shown.transform_filter("pick >= 0 && datum.p === pick")
             .mark_text(dy=-12, color="var(--ink)", fontSize=12)
@@ -66,7 +66,7 @@ def trade_charts(
     return charts
 
 
-def cost_charts(costs: pl.DataFrame, known: Mapping[str, Look]) -> list[Chart]:
+def cost_charts(costs: pl.DataFrame, known: Mapping[str, MethodStyle]) -> list[Chart]:
     """Seconds and trained tokens against the number of preferences, both on log axes.
 
     Args:
@@ -105,13 +105,13 @@ def cost_charts(costs: pl.DataFrame, known: Mapping[str, Look]) -> list[Chart]:
         shown = inline(rows)
         plane = {"x": across, "y": up}
         layers = [
-            shown.mark_line(strokeWidth=1.75).encode(**plane, **dress(known, 0.8, shape=False)),
+            shown.mark_line(strokeWidth=1.75).encode(**plane, **style(known, 0.8, shape=False)),
             shown.transform_filter("datum.basis === 'computed'")
             .mark_point(size=60, strokeWidth=1.75, fill="var(--paper)")
-            .encode(**plane, tooltip=tooltip, **dress(known)),
+            .encode(**plane, tooltip=tooltip, **style(known)),
             shown.transform_filter("datum.basis !== 'computed'")
             .mark_point(filled=True, size=75)
-            .encode(**plane, tooltip=tooltip, **dress(known)),
+            .encode(**plane, tooltip=tooltip, **style(known)),
         ]
         about = f"{title.capitalize()} of each method for {numbers} preferences."
         titled = f"{title.capitalize()} by number of preferences"

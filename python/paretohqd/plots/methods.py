@@ -41,7 +41,7 @@ _ROW = 26  # pixels of a method's row
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class MethodStyle:
     """How a method is drawn: its number, its shape, and whether it is the base."""
 
     p: int
@@ -51,7 +51,7 @@ class Look:
     ablation: bool
 
 
-def looks(methods: Sequence[Mapping[str, Any]], reference: str) -> dict[str, Look]:
+def looks(methods: Sequence[Mapping[str, Any]], reference: str) -> dict[str, MethodStyle]:
     """A number and a shape for each method name; under several budgets it keeps them.
 
     Seven colours and eight shapes give 56 pairs. The reference method is first, a blue circle; the
@@ -68,7 +68,7 @@ def looks(methods: Sequence[Mapping[str, Any]], reference: str) -> dict[str, Loo
     # Stable: the reference, the other methods, the ablations.
     names = sorted(first, key=lambda n: (n != reference, bool(first[n]["ablation"])))
     return {
-        name: Look(
+        name: MethodStyle(
             p=p,
             name=name,
             shape=DIAMOND if first[name]["kind"] == "base" else SHAPES[p % len(SHAPES)],
@@ -79,7 +79,7 @@ def looks(methods: Sequence[Mapping[str, Any]], reference: str) -> dict[str, Loo
     }
 
 
-def colours(known: Mapping[str, Look]) -> dict[str, list[str]]:
+def colours(known: Mapping[str, MethodStyle]) -> dict[str, list[str]]:
     """One colour per method by its number, for light and for dark pages."""
     return {
         scheme: [
@@ -93,7 +93,7 @@ def colours(known: Mapping[str, Look]) -> dict[str, list[str]]:
 def front_charts(
     standing: Mapping[str, Any],
     entries: Sequence[Mapping[str, Any]],
-    known: Mapping[str, Look],
+    known: Mapping[str, MethodStyle],
     title: str,
 ) -> list[Chart]:
     """One panel per pair of objectives: mean rewards of each method's policies.
@@ -137,7 +137,9 @@ def front_charts(
 
 
 def utility_chart(
-    standing: Mapping[str, Any], entries: Sequence[Mapping[str, Any]], known: Mapping[str, Look]
+    standing: Mapping[str, Any],
+    entries: Sequence[Mapping[str, Any]],
+    known: Mapping[str, MethodStyle],
 ) -> Chart | None:
     """Each method's utility with its interval, the largest on top; None if there is none.
 
@@ -198,14 +200,14 @@ def utility_chart(
             x=alt.X("low:Q", title="utility"),
             x2="high:Q",
             y=level,
-            **dress(known, 0.75, shape=False),
+            **style(known, 0.75, shape=False),
         ),
-        single.mark_point(filled=True, size=20).encode(x=across, y=level, **dress(known, 0.45)),
+        single.mark_point(filled=True, size=20).encode(x=across, y=level, **style(known, 0.45)),
         shown.transform_filter("datum.a !== null")
         .mark_point(size=55, strokeWidth=1.5, fill="var(--paper)")
-        .encode(x=alt.X("a:Q", title="utility"), y=level, tooltip=tooltip, **dress(known)),
+        .encode(x=alt.X("a:Q", title="utility"), y=level, tooltip=tooltip, **style(known)),
         shown.mark_point(filled=True, size=85).encode(
-            x=across, y=level, tooltip=tooltip, **dress(known)
+            x=across, y=level, tooltip=tooltip, **style(known)
         ),
     ]
     rival = [row for row in rows if row["name"] == standing["reference"]]
@@ -229,7 +231,7 @@ def _front_layers(
     means: Sequence[dict[str, Any]],
     seeds: Sequence[dict[str, Any]],
     titles: tuple[str, str],
-    known: Mapping[str, Look],
+    known: Mapping[str, MethodStyle],
 ) -> list[Any]:
     reach = []
     for axis in "xy":
@@ -244,12 +246,12 @@ def _front_layers(
         tip("x:Q", titles[0]),
         tip("y:Q", titles[1]),
     ]
-    bars = dress(known, shape=False)
+    bars = style(known, shape=False)
     layers = [
-        inline(seeds).mark_point(filled=True, size=26).encode(**plane, **dress(known, 0.35)),
+        inline(seeds).mark_point(filled=True, size=26).encode(**plane, **style(known, 0.35)),
         shown.transform_filter("datum.line")
         .mark_line(strokeWidth=1.5)
-        .encode(**plane, detail="p:N", order="x:Q", **dress(known, 0.7, shape=False)),
+        .encode(**plane, detail="p:N", order="x:Q", **style(known, 0.7, shape=False)),
         alone.mark_rule(strokeWidth=1.5).encode(
             x=alt.X("x0:Q", title=readable(titles[0])), x2="x1:Q", y="y:Q", **bars
         ),
@@ -258,10 +260,10 @@ def _front_layers(
         ),
         shown.transform_filter("!datum.base")
         .mark_point(filled=True, size=95)
-        .encode(**plane, tooltip=tooltip, **dress(known)),
+        .encode(**plane, tooltip=tooltip, **style(known)),
         shown.transform_filter("datum.base")
         .mark_point(filled=True, size=190)
-        .encode(**plane, tooltip=tooltip, **dress(known) | {"opacity": alt.value(1)}),
+        .encode(**plane, tooltip=tooltip, **style(known) | {"opacity": alt.value(1)}),
         shown.transform_filter("datum.base")
         .mark_text(dy=17, color="var(--ink)", fontSize=12)
         .encode(**plane, text="name:N"),
@@ -276,7 +278,7 @@ def _front_layers(
     return layers
 
 
-def dress(known: Mapping[str, Look], strength: float = 1.0, *, shape: bool = True) -> Any:
+def style(known: Mapping[str, MethodStyle], strength: float = 1.0, *, shape: bool = True) -> Any:
     """Colour, shape, and how strong a mark is while its method, all or another is picked."""
     order = sorted(known.values(), key=lambda look: look.p)
     places = [look.p for look in order]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
 from paretohqd.models.control_tokens import control_pattern
-from paretohqd.models.loading import quiet, told
+from paretohqd.models.loading import one_line_errors, without_bars
 from paretohqd.models.templates import NO_CLOCK, check_added, named_template, with_date
 from paretohqd.rewards.inputs import Parts, RewardInputs, Tokens, choose_form, type_options
 
@@ -139,10 +139,10 @@ class ClassifierReward:
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
         model, revision = str(self.model), self.revision
-        with told(model), quiet():
+        with one_line_errors(model), without_bars():
             config = AutoConfig.from_pretrained(model, revision=revision)
         check_plain(model, config)
-        with told(model), quiet():
+        with one_line_errors(model), without_bars():
             tokenizer = AutoTokenizer.from_pretrained(
                 model, revision=revision, truncation_side="left"
             )

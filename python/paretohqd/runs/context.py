@@ -23,14 +23,14 @@ from paretohqd.plots.progress import Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config
 from paretohqd.runs.config_reader import to_mapping
-from paretohqd.runs.folder import Result, Run
+from paretohqd.runs.folder import RunFolder, Stage
 from paretohqd.runs.forecast import Forecast
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged
 
 
-class Session:
+class RunContext:
     """One run under way. Opening it checks what can be checked before any work is done."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Session:
         self.rewards = [_reward(o, settings.device) for o in settings.objectives]
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
-        self.folder = Run(
+        self.folder = RunFolder(
             Path(settings.run), rank=rank, world=world, barrier=barrier, report=self.screen.line,
             watch=kept, verify=verify,
         )  # fmt: skip
@@ -77,7 +77,7 @@ class Session:
             self.folder.close()  # or a caller that goes on would find the folder in use
             raise
 
-    def alone(self, name: str, work: Callable[[Path], Any], **key: Any) -> Result:
+    def alone(self, name: str, work: Callable[[Path], Any], **key: Any) -> Stage:
         """A stage that the first process does while the others wait."""
         self.folder.stage(name, work, **key)
         self.folder.barrier()

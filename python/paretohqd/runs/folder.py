@@ -46,7 +46,7 @@ Watch = Callable[[Path | None], AbstractContextManager[Sized]]
 
 
 @dataclass(frozen=True)
-class Result:
+class Stage:
     """A finished stage: its folder and what its manifest says."""
 
     path: Path
@@ -58,7 +58,7 @@ class Result:
         return str(self.manifest["digest"])
 
 
-class Run:
+class RunFolder:
     """A run folder, held by one command at a time.
 
     Several processes of one launch (accelerate) share it: `rank`, `world` and `barrier` say who
@@ -149,7 +149,7 @@ class Run:
         settings: Mapping[str, Any],
         inputs: Mapping[str, str] | None = None,
         owner: int | None = 0,
-    ) -> Result | None:
+    ) -> Stage | None:
         """Return the stage's result, doing the work only if it is not there.
 
         Args:
@@ -220,17 +220,17 @@ class Run:
         self.report(f"{name}: {seconds:.1f} s{warned}")
         return self.result(name)
 
-    def result(self, name: str) -> Result:
+    def result(self, name: str) -> Stage:
         """A stage that is known to be finished."""
         path = self.folder / name
-        return Result(path, json.loads((path / MANIFEST).read_text()))
+        return Stage(path, json.loads((path / MANIFEST).read_text()))
 
     def seconds(self) -> dict[str, float]:
         """Seconds that each of this run's finished stages took, when done, in their order."""
         finished = (name for name in self._stages if (self.folder / name / MANIFEST).is_file())
         return {name: self.result(name).manifest["seconds"] for name in finished}
 
-    def _finished(self, final: Path, key: str) -> Result | None:
+    def _finished(self, final: Path, key: str) -> Stage | None:
         try:
             manifest = json.loads((final / MANIFEST).read_text())
             if manifest["key"] != key:
@@ -242,7 +242,7 @@ class Run:
             return None
         if not whole:
             self.report(f"{final.relative_to(self.folder)}: its files were changed: done anew")
-        return Result(final, manifest) if whole else None
+        return Stage(final, manifest) if whole else None
 
     def hash_frame(self, frame: pl.DataFrame) -> str:
         """Hash of a frame's content, whatever file it came from; once for the same frame."""

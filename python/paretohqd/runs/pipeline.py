@@ -19,8 +19,8 @@ from paretohqd.models import base as models
 from paretohqd.models import chat, templates
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, data, evaluation
-from paretohqd.runs.context import Session
-from paretohqd.runs.folder import Result
+from paretohqd.runs.context import RunContext
+from paretohqd.runs.folder import Stage
 from paretohqd.runs.report import write_report
 from paretohqd.runs.sampling import answer, sample
 from paretohqd.runs.utility import QUANTILES, data_bounds
@@ -48,7 +48,7 @@ def run(settings: config.Config, *, screen: Screen | None = None, verify: bool =
         ValueError: bad settings or data; what was finished before stays.
         OSError: the folder cannot be written, or the disk is full; run again when it can.
     """
-    s = Session(settings, screen=screen, verify=verify)
+    s = RunContext(settings, screen=screen, verify=verify)
     try:
         s.screen.line(f"paretohqd run in {s.folder.folder}")
         s.screen.line(f"machine: {s.machine.describe()}")
@@ -65,7 +65,7 @@ def run(settings: config.Config, *, screen: Screen | None = None, verify: bool =
     return s.folder.folder
 
 
-def split(s: Session) -> Result:
+def split(s: RunContext) -> Stage:
     """Pool to select from, prompts for stage 2, and held-out prompts, in three files."""
     spec = s.settings.data
     stages = range(1, s.settings.stages + 1)
@@ -107,7 +107,7 @@ def split(s: Session) -> Result:
     )
 
 
-def score(s: Session, stage: int, answers: Result) -> Result:
+def score(s: RunContext, stage: int, answers: Stage) -> Stage:
     """Add one column per objective to the answers."""
     columns = {o.name: o.column for o in s.settings.objectives if o.column is not None}
 
@@ -130,7 +130,7 @@ def score(s: Session, stage: int, answers: Result) -> Result:
     )  # fmt: skip
 
 
-def select(s: Session, stage: int, scored: Result) -> Result:
+def select(s: RunContext, stage: int, scored: Stage) -> Stage:
     """Choose each preference's training set."""
     spec = s.settings.selection
     k = spec.k if stage == 1 else spec.k_stage2 or max(1, spec.k // 2)
@@ -167,7 +167,7 @@ def select(s: Session, stage: int, scored: Result) -> Result:
     )  # fmt: skip
 
 
-def fit(s: Session, stage: int, selected: Result) -> None:
+def fit(s: RunContext, stage: int, selected: Stage) -> None:
     """Train one adapter per preference; stage 2 goes on from the stage-1 adapter."""
     rows = pl.read_parquet(selected.path / "selection.parquet")
     for number in range(len(s.weights)):
@@ -176,7 +176,9 @@ def fit(s: Session, stage: int, selected: Result) -> None:
         fit_one(s, stage, number, own, before)
 
 
-def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Result | None) -> None:
+def fit_one(
+    s: RunContext, stage: int, number: int, rows: pl.DataFrame, before: Stage | None
+) -> None:
     """Train the adapter of one preference."""
     train = s.train[stage]
     name = f"stage{stage}/fit/{number:02d}"
@@ -214,7 +216,7 @@ def fit_one(s: Session, stage: int, number: int, rows: pl.DataFrame, before: Res
     s.forecast.finished(name)
 
 
-def model_names(s: Session) -> list[tuple[str, int, int | None]]:
+def model_names(s: RunContext) -> list[tuple[str, int, int | None]]:
     """Every model that is evaluated: name, stage, preference."""
     tuned = [
         (evaluation.model_name(stage, number), stage, number)
@@ -224,7 +226,7 @@ def model_names(s: Session) -> list[tuple[str, int, int | None]]:
     return [(evaluation.BASE, 0, None), *tuned]
 
 
-def evaluate(s: Session, offline: Result) -> None:
+def evaluate(s: RunContext, offline: Stage) -> None:
     """Every model answers the same held-out prompts with the same random numbers."""
     prompts = pl.read_parquet(offline.path / "held_out.parquet")
     if s.settings.evaluation.prompts is not None:
@@ -238,7 +240,7 @@ def evaluate(s: Session, offline: Result) -> None:
     for model, _, _ in model_names(s):
         made = s.folder.result(f"answers/{model}")
 
-        def work(out: Path, made: Result = made) -> Mapping[str, Any]:
+        def work(out: Path, made: Stage = made) -> Mapping[str, Any]:
             frame = pl.read_parquet(made.path / "answers.parquet")
             frame = s.score(frame, allow_empty=True)
             evaluation.measure(frame, spec).write_parquet(out / "answers.parquet")
@@ -251,7 +253,7 @@ def evaluate(s: Session, offline: Result) -> None:
         )  # fmt: skip
 
 
-def summarise(s: Session) -> Result:
+def summarise(s: RunContext) -> Stage:
     """metrics.json and table.csv of all evaluated models."""
     results = {m: s.folder.result(f"evaluate/{m}") for m, _, _ in model_names(s)}
     scored = s.folder.result("stage1/score")
@@ -274,7 +276,7 @@ def summarise(s: Session) -> Result:
     )  # fmt: skip
 
 
-def report(s: Session, summary: Result) -> None:
+def report(s: RunContext, summary: Stage) -> None:
     """The page, written anew each time: it shows the run as a whole, seconds included."""
     if s.folder.rank == 0:
         facts = {
@@ -307,7 +309,7 @@ def given_columns(
     return pl.concat([frame.drop(objectives, strict=False), scores], how="horizontal")
 
 
-def selection_summary(s: Session, chosen: Selection, k: int) -> dict[str, Any]:
+def selection_summary(s: RunContext, chosen: Selection, k: int) -> dict[str, Any]:
     """What the report needs to know of a selection."""
     sizes = chosen.layer_sizes()
     return {

@@ -12,15 +12,15 @@ import polars as pl
 from paretohqd.models import base, templates
 from paretohqd.models.sampling import generate, trim_unfinished
 from paretohqd.runs import config, data, evaluation
-from paretohqd.runs.context import Session
-from paretohqd.runs.folder import Result
+from paretohqd.runs.context import RunContext
+from paretohqd.runs.folder import Stage
 
 SAMPLER = 2
 """Which way of sampling an answer is of, for old folders: before, adapters rounded the base's
 rotary frequencies to bfloat16, and control tokens in prompts were tokens."""
 
 
-def sample(s: Session, offline: Result) -> Result:
+def sample(s: RunContext, offline: Stage) -> Stage:
     """Answers of the representative stage-1 models, as one frame without scores."""
     spec = s.settings.generation
     prompts = pl.read_parquet(offline.path / "prompts.parquet")
@@ -79,7 +79,7 @@ def usable(
 
 
 def answer(
-    s: Session, name: str, prompts: pl.DataFrame, *,
+    s: RunContext, name: str, prompts: pl.DataFrame, *,
     stage: int, number: int | None, seed: int, owner: int,
 ) -> None:  # fmt: skip
     """One model's answers to some prompts."""

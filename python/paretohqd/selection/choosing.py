@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.objectives import Named, column, key_columns, key_ids
+from paretohqd.frames.objectives import ObjectivesLike, column, key_columns, key_ids
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Progress, bad_rows_named, gather
 from paretohqd.kernels.points import optional_count
@@ -18,7 +18,7 @@ from paretohqd.selection.groups import choose_in_groups
 from paretohqd.selection.pool import Nearest, Pool, Rows
 from paretohqd.selection.pooling import pool_in_memory, pool_of, pool_streamed
 from paretohqd.selection.preferences import Directions, Preferences
-from paretohqd.selection.request import ADDED, Asked, Duplicates
+from paretohqd.selection.request import ADDED, Duplicates, Request
 from paretohqd.selection.result import Selection
 
 __all__ = ["ADDED", "choose", "choose_from", "select"]
@@ -26,7 +26,7 @@ __all__ = ["ADDED", "choose", "choose_from", "select"]
 
 def select(
     frame: object,
-    objectives: Named | str,
+    objectives: ObjectivesLike | str,
     preferences: Preferences = None,
     *,
     k: int = 100,
@@ -134,7 +134,7 @@ def select(
 
 def choose(
     frame: object,
-    objectives: Named | str,
+    objectives: ObjectivesLike | str,
     preferences: Preferences = None,
     *,
     k: int = 100,
@@ -154,7 +154,7 @@ def choose(
     """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
     memory_limit = optional_count("memory_limit", memory_limit)
     source = Source.of(frame)
-    asked = Asked.of(
+    asked = Request.of(
         source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
         directions=directions, duplicates=duplicates,
     )  # fmt: skip
@@ -228,7 +228,7 @@ def choose_from(
         [(1.0, 0.0, 0, 0), (0.8, 0.7, 1, 1), (0.0, 1.0, 2, 2)]
     """
     rows = state.frame.drop("row", "layer")
-    asked = Asked.of(
+    asked = Request.of(
         rows.schema, state.objectives, preferences, k=k, bounds=bounds, scale=scale,
         directions=directions, duplicates=duplicates,
     )  # fmt: skip
@@ -243,7 +243,12 @@ def choose_from(
 
 
 def _within(
-    source: Source, asked: Asked, keys: list[str], *, nan: Literal["raise", "drop"], **options: Any
+    source: Source,
+    asked: Request,
+    keys: list[str],
+    *,
+    nan: Literal["raise", "drop"],
+    **options: Any,
 ) -> Selection:
     """Choose within the groups of rows that agree in the key columns."""
     frame, scores = source.frame, asked.scores

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from paretohqd.frames import functions
-from paretohqd.frames.objectives import Named
+from paretohqd.frames.objectives import ObjectivesLike
 from paretohqd.selection.choosing import select
 from paretohqd.selection.preference_rows import rows_and_names
 from paretohqd.selection.preferences import Preferences
@@ -43,7 +43,7 @@ class ParetoFrame:
 
     def layers(
         self,
-        objectives: Named | str,
+        objectives: ObjectivesLike | str,
         *,
         by: str | Sequence[str] | None = None,
         name: str = "layer",
@@ -60,7 +60,7 @@ class ParetoFrame:
 
     def front(
         self,
-        objectives: Named | str,
+        objectives: ObjectivesLike | str,
         *,
         by: str | Sequence[str] | None = None,
         nan: Literal["raise", "drop"] = "raise",
@@ -71,7 +71,7 @@ class ParetoFrame:
 
     def select(
         self,
-        objectives: Named | str,
+        objectives: ObjectivesLike | str,
         preferences: Preferences = None,
         **options: Any,
     ) -> Any:
@@ -85,14 +85,14 @@ class ParetoFrame:
         )
 
     def hypervolume(
-        self, objectives: Named | str, *, ref: ArrayLike, n_threads: int | None = None
+        self, objectives: ObjectivesLike | str, *, ref: ArrayLike, n_threads: int | None = None
     ) -> float:
         """The volume that the rows dominate above the reference point, in objectives' order."""
         return functions.volume(self._frame, objectives, ref=ref, n_threads=n_threads)
 
     def rays(
         self,
-        objectives: Named | str,
+        objectives: ObjectivesLike | str,
         origin: ArrayLike,
         through: ArrayLike,
         *,

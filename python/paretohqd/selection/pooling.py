@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.objectives import Scores, key_ids
+from paretohqd.frames.objectives import ObjectiveColumns, key_ids
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Progress, first_layers, refuse_infinite
 from paretohqd.kernels.layers import pareto_layers
@@ -84,7 +84,7 @@ class Stop:
         return int(layer[rows[max(needed)]])
 
 
-def pool_in_memory(frame: pl.DataFrame, scores: Scores, stop: Stop) -> Pool:
+def pool_in_memory(frame: pl.DataFrame, scores: ObjectiveColumns, stop: Stop) -> Pool:
     """The pool of a frame.
 
     Raises:
@@ -127,7 +127,7 @@ def _without(inside: Rows, layer: Layer, last: int | None, copies: Keys | None) 
 
 def pool_streamed(
     source: Source,
-    scores: Scores,
+    scores: ObjectiveColumns,
     objectives: Any,
     stop: Stop,
     *,
@@ -150,7 +150,7 @@ def pool_streamed(
     return pool_of(state, scores, stop)
 
 
-def last_layer(state: FirstLayers, scores: Scores, stop: Stop) -> int | None:
+def last_layer(state: FirstLayers, scores: ObjectiveColumns, stop: Stop) -> int | None:
     """The last layer of the pool; None: the layers that were kept do not suffice.
 
     Raises:
@@ -167,7 +167,7 @@ def last_layer(state: FirstLayers, scores: Scores, stop: Stop) -> int | None:
     )
 
 
-def pool_of(state: FirstLayers, scores: Scores, stop: Stop) -> tuple[Pool, pl.DataFrame]:
+def pool_of(state: FirstLayers, scores: ObjectiveColumns, stop: Stop) -> tuple[Pool, pl.DataFrame]:
     """The pool of rows that were added in parts, and its rows.
 
     Raises:

@@ -9,7 +9,12 @@ from typing import Any, Literal, Self
 import polars as pl
 
 from paretohqd.frames.batches import row_numbers
-from paretohqd.frames.objectives import Named, Scores, refuse_missing, refuse_taken
+from paretohqd.frames.objectives import (
+    ObjectiveColumns,
+    ObjectivesLike,
+    refuse_missing,
+    refuse_taken,
+)
 from paretohqd.kernels.points import count, optional_count
 from paretohqd.selection.copies import copy_columns
 from paretohqd.selection.pool import Floats, Nearest, Pool, Rows
@@ -41,7 +46,7 @@ def added_types(*, named: bool) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Asked:
+class Request:
     """The preferences, what they trade, and how many rows each gets.
 
     Attributes:
@@ -57,7 +62,7 @@ class Asked:
         copies: The columns in which copies are equal.
     """
 
-    scores: Scores
+    scores: ObjectiveColumns
     weights: Floats
     names: tuple[str, ...] | None
     k: int
@@ -72,7 +77,7 @@ class Asked:
     def of(
         cls,
         schema: Mapping[str, pl.DataType],
-        objectives: Named | str,
+        objectives: ObjectivesLike | str,
         preferences: Preferences,
         *,
         k: int,
@@ -91,7 +96,7 @@ class Asked:
             raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
         if duplicates not in ("keep", "drop"):
             raise ValueError(f"duplicates: expected 'keep' or 'drop', got {duplicates!r}")
-        scores = Scores.of(schema, objectives)
+        scores = ObjectiveColumns.of(schema, objectives)
         scores.require_two()
         asked = preference_weights(preferences, scores.names)
         weights, names = asked.values, asked.names

@@ -25,7 +25,7 @@ from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.base import Machine
 from paretohqd.models.chat import encode_rows, stop_tokens, until_end
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import kept, quiet
+from paretohqd.models.loading import kept, without_bars
 from paretohqd.models.templates import asked, check_trainable
 from paretohqd.trainers import sft
 from paretohqd.trainers.keys import DPO
@@ -141,7 +141,7 @@ def fit_pairs(
     )
     dropout = {} if settings.get("disable_dropout") is False else {"lora_dropout": 0.0}
     set_seed(seed)
-    with kept(out / WARNINGS), quiet(), _no_bars():
+    with kept(out / WARNINGS), without_bars(), _no_bars():
         arguments = KIND.build(
             {**settings, **steps},
             machine,

@@ -26,7 +26,7 @@ from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.base import Machine, positions
 from paretohqd.models.chat import answer_text, encode_prompts, stop_tokens
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import kept, quiet
+from paretohqd.models.loading import kept, without_bars
 from paretohqd.models.sampling import check_room
 from paretohqd.rewards.scoring import Reward
 from paretohqd.trainers import sft
@@ -174,7 +174,7 @@ def reinforce(
         check_budgeted(chosen)
     stop = stop_tokens(model, tokenizer)
     set_seed(seed)
-    with kept(out / WARNINGS), quiet():
+    with kept(out / WARNINGS), without_bars():
         arguments = KIND.build(
             {**chosen, "beta": chosen.get("beta", 0.0) or WATCH},
             machine,

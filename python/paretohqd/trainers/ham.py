@@ -33,7 +33,7 @@ from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, che
 from paretohqd.models.base import Machine
 from paretohqd.models.finite import check_step, check_trained
 from paretohqd.models.likelihood import answer_logps, encode_answers, pad
-from paretohqd.models.loading import kept, quiet
+from paretohqd.models.loading import kept, without_bars
 from paretohqd.trainers.ham_values import (
     LEAN,
     MOST,
@@ -118,7 +118,7 @@ def fit_jointly(
     each = len(prompts) // steps
     tokenizer.padding_side = "right"
     model.eval()  # no dropout: what is read twice must be the same
-    with kept(out / WARNINGS), quiet():
+    with kept(out / WARNINGS), without_bars():
         arguments = KIND.build(settings, machine, "train", output_dir=str(out), seed=seed)
         policies = _Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
         log = _train(policies, prompts, arguments, steps, len(objectives), on_step)
@@ -288,7 +288,7 @@ class _Policies:
 
     def save(self, out: Path) -> None:
         """Write each adapter to a folder of its name."""
-        with quiet():
+        with without_bars():
             self.model.save_pretrained(out)
         # The model card names the base by its path on this machine and tells nothing else.
         (out / "README.md").unlink(missing_ok=True)

@@ -26,7 +26,7 @@ from paretohqd.models.adapters import put_adapter
 from paretohqd.models.base import Machine
 from paretohqd.models.chat import frame_rows, prompt_lengths, stop_tokens, until_end
 from paretohqd.models.finite import StopsAtNan, check_trained
-from paretohqd.models.loading import kept, quiet
+from paretohqd.models.loading import kept, without_bars
 from paretohqd.models.templates import check_trainable
 from paretohqd.trainers.keys import SFT
 from paretohqd.trainers.settings import Kind
@@ -129,7 +129,7 @@ def fit(
     check_trainable(tokenizer, stop)
     set_seed(seed)
     tokenizer.padding_side = "right"
-    with kept(out / WARNINGS), quiet():
+    with kept(out / WARNINGS), without_bars():
         if start_from is not None:
             # trainable, and no peft_config below: without the first nothing would train.
             model = put_adapter(model, start_from, "default", trainable=True, exact=True)

@@ -16,7 +16,6 @@ from paretohqd.compare.methods.sft import full, sft
 from paretohqd.compare.methods.soups import soups
 from paretohqd.compare.methods.ucmoa import ucmoa
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
 
 METHODS: dict[str, Callable[..., list[Policy]]] = {
     "base": base,
@@ -35,4 +34,4 @@ METHODS: dict[str, Callable[..., list[Policy]]] = {
 }
 """Methods by name."""
 
-__all__ = ["METHODS", "Bench", "Policy"]
+__all__ = ["METHODS", "Policy"]

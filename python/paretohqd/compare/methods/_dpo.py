@@ -8,13 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.compare.workbench import Bench, batch_size
+from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.trainers import dpo
 from paretohqd.trainers.pair_tokens import pair_lengths
 
 
 def fit_paired(
-    bench: Bench,
+    bench: Workbench,
     pairs: pl.DataFrame,
     *,
     label: str,

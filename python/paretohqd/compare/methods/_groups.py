@@ -5,10 +5,10 @@ from __future__ import annotations
 import polars as pl
 
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 
 
-def answer_groups(bench: Bench) -> pl.DataFrame:
+def answer_groups(bench: Workbench) -> pl.DataFrame:
     """Scored rows of prompts with two different answers or more.
 
     The data's own where half of their prompts have several answers, or as many prompts as are

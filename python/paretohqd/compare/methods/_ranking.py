@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.objectives import column
 from paretohqd.selection.copies import copy_columns
 
@@ -48,7 +48,7 @@ def best(
 
 
 def best_rows(
-    bench: Bench,
+    bench: Workbench,
     frame: pl.DataFrame,
     values: ArrayLike,
     *,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.compare.workbench import Bench, batch_size
+from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models import chat, templates
 from paretohqd.trainers import sft
 
@@ -26,7 +26,7 @@ class Tuned:
 
 
 def fine_tune(
-    bench: Bench,
+    bench: Workbench,
     rows: pl.DataFrame,
     *,
     label: str,
@@ -78,7 +78,7 @@ def fine_tune(
     return Tuned(made.path / "adapter", ordered)
 
 
-def _fitting(bench: Bench, rows: pl.DataFrame, longest: int | None, label: str) -> pl.DataFrame:
+def _fitting(bench: Workbench, rows: pl.DataFrame, longest: int | None, label: str) -> pl.DataFrame:
     """Without rows of which the prompt, with its system message, leaves no token to train.
 
     The data are split by their prompts alone: a message before them makes some too long.

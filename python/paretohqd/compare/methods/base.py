@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 
 
-def base(bench: Bench) -> list[Policy]:
+def base(bench: Workbench) -> list[Policy]:
     """Answer with the base model: no training, no preference, one point."""
     return [Policy()]

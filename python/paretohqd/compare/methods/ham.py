@@ -11,7 +11,7 @@ import polars as pl
 
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench, batch_size
+from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.trainers import ham as ham_training
 from paretohqd.trainers.ham_values import MOST
@@ -19,7 +19,7 @@ from paretohqd.trainers.rollouts import standard_constants
 
 
 def ham(
-    bench: Bench,
+    bench: Workbench,
     *,
     count: int | None = None,
     steps: int | None = None,
@@ -96,7 +96,7 @@ def ham(
 
 
 def _groups(
-    bench: Bench,
+    bench: Workbench,
     frame: pl.DataFrame,
     constants: Mapping[str, tuple[float, float]],
     longest: int | None,

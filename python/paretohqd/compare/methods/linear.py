@@ -7,10 +7,12 @@ from typing import Literal
 from paretohqd.compare.methods._ranking import best_rows, center_and_spread, standardised
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 
 
-def linear(bench: Bench, *, k: int | None = None, scale: Literal["z", "raw"] = "z") -> list[Policy]:
+def linear(
+    bench: Workbench, *, k: int | None = None, scale: Literal["z", "raw"] = "z"
+) -> list[Policy]:
     """One model per preference on the k rows of the largest w . r.
 
     Source: the linear-scalarisation ablation of arXiv 2504.16628. Exact: everything but the rows is

@@ -7,12 +7,12 @@ from functools import partial
 from paretohqd.compare.methods._dpo import fit_paired
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.selection.pairs import main_objective, objective_pairs, standardise
 
 
 def modpo(
-    bench: Bench,
+    bench: Workbench,
     *,
     beta: float = 0.1,
     steps: int | None = None,

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.trainers import grpo
 from paretohqd.trainers.rollouts import standard_constants
 
 
 def morlhf(
-    bench: Bench, *, steps: int | None = None, learning_rate: float | None = None
+    bench: Workbench, *, steps: int | None = None, learning_rate: float | None = None
 ) -> list[Policy]:
     """Train one model per preference by reinforcement learning on sum_i w_i r_i.
 
@@ -44,7 +44,7 @@ def morlhf(
 
 
 def reinforced(
-    bench: Bench,
+    bench: Workbench,
     weights: Sequence[float],
     *,
     per: str,

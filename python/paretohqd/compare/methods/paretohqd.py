@@ -11,7 +11,7 @@ import polars as pl
 from paretohqd.compare.methods._ranking import best
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.objectives import column
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.runs.sampling import representatives
@@ -24,7 +24,7 @@ OPTIONS = ("upto", "at_least", "bounds", "scale", "directions", "distinct", "dup
 
 
 def stage1(
-    bench: Bench, *, k: int | None = None, rank: Rank = "ray", **selection: Any
+    bench: Workbench, *, k: int | None = None, rank: Rank = "ray", **selection: Any
 ) -> list[Policy]:
     """ParetoHqD without its second stage: one model per preference on the selected rows.
 
@@ -49,7 +49,7 @@ def stage1(
     return _policies(bench, adapters)
 
 
-def paretohqd(bench: Bench, *, k: int | None = None, **selection: Any) -> list[Policy]:
+def paretohqd(bench: Workbench, *, k: int | None = None, **selection: Any) -> list[Policy]:
     """ParetoHqD, both stages: the second on answers that stage-1 models gave.
 
     Source: Gu et al., "ParetoHqD" (arXiv 2504.16628). Exact: as for stage 1; the corners' and the
@@ -90,7 +90,7 @@ def paretohqd(bench: Bench, *, k: int | None = None, **selection: Any) -> list[P
 
 
 def chosen(
-    bench: Bench, frame: pl.DataFrame, *, k: int, rank: Rank = "ray", **selection: Any
+    bench: Workbench, frame: pl.DataFrame, *, k: int, rank: Rank = "ray", **selection: Any
 ) -> pl.DataFrame:
     """The training rows of all preferences: prompt, response and preference.
 
@@ -128,7 +128,7 @@ def chosen(
 
 
 def fit(
-    bench: Bench, rows: pl.DataFrame, number: int, stage: int, share: float, before: Path | None
+    bench: Workbench, rows: pl.DataFrame, number: int, stage: int, share: float, before: Path | None
 ) -> Path:
     """Train one preference's adapter on its rows."""
     own = rows.filter(pl.col("preference") == number)
@@ -138,7 +138,7 @@ def fit(
     ).adapter  # fmt: skip
 
 
-def _policies(bench: Bench, adapters: list[Path]) -> list[Policy]:
+def _policies(bench: Workbench, adapters: list[Path]) -> list[Policy]:
     return [
         Policy(weights=weights, adapters=((adapter, 1.0),))
         for weights, adapter in zip(bench.preferences, adapters, strict=True)

@@ -7,12 +7,12 @@ from typing import Literal
 from paretohqd.compare.methods._dpo import fit_paired
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.selection.pairs import consistent_pairs, standardise
 
 
 def rcs(
-    bench: Bench,
+    bench: Workbench,
     *,
     gap: Literal["min", "sum"] = "min",
     beta: float = 0.1,

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from paretohqd.compare.methods._ranking import center_and_spread, standardised
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ MOST_ROUNDS = math.ceil(1 / ROUND_SHARE) - 1
 
 
 def ric(
-    bench: Bench,
+    bench: Workbench,
     *,
     rounds: int = 0,
     steps: int | None = None,

@@ -6,10 +6,10 @@ import numpy as np
 
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench, batch_size
+from paretohqd.compare.workbench import Workbench, batch_size
 
 
-def sft(bench: Bench, *, rows: int | None = None) -> list[Policy]:
+def sft(bench: Workbench, *, rows: int | None = None) -> list[Policy]:
     """One model on random rows, for every preference: what training alone does.
 
     Source: the SFT baseline of arXiv 2504.16628. Exact: the loss and the steps of the other
@@ -27,7 +27,7 @@ def sft(bench: Bench, *, rows: int | None = None) -> list[Policy]:
     return [Policy(adapters=((tuned.adapter, 1.0),))]
 
 
-def full(bench: Bench, *, passes: float = 1.0) -> list[Policy]:
+def full(bench: Workbench, *, passes: float = 1.0) -> list[Policy]:
     """All rows without a choice, one model per preference: the paper's ablation "full data set".
 
     Source: arXiv 2504.16628, ablations. Nothing in it depends on the preference: the P models

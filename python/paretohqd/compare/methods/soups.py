@@ -8,11 +8,11 @@ from paretohqd.compare.methods._ranking import best_rows
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.methods.morlhf import reinforced
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 
 
 def soups(
-    bench: Bench,
+    bench: Workbench,
     *,
     corners: Literal["sft", "rl"] = "sft",
     k: int | None = None,

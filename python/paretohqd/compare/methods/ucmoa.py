@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Bench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.kernels.rays import preference_grid
 
 Floats = NDArray[np.float64]
@@ -25,7 +25,9 @@ KINDS: dict[str, Callable[[Floats, Floats], Floats]] = {
 """Increasing utilities of rewards in the unit box."""
 
 
-def ucmoa(bench: Bench, *, divisions: int | None = None, steps: int | None = None) -> list[Policy]:
+def ucmoa(
+    bench: Workbench, *, divisions: int | None = None, steps: int | None = None
+) -> list[Policy]:
     """Fine-tune on all rows, each with the token of the utility that ranks it highest.
 
     Source: Cheng et al., "UC-MOA: Utility-Conditioned Multi-Objective Alignment for Distributional
