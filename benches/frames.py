@@ -82,9 +82,12 @@ def layers(folder: str, rows: int) -> Any:
 
 
 CALLS: dict[str, Callable[[str, int], Any]] = {
-    "bare scan": scan, "select": select, "select of score columns": select_again,
-    "first 5 layers": first_layers, "layers upto 5, filtered": layers,
-}  # fmt: skip
+    "bare scan": scan,
+    "select": select,
+    "select of score columns": select_again,
+    "first 5 layers": first_layers,
+    "layers upto 5, filtered": layers,
+}
 
 
 def child(call: str, folder: str, rows: int) -> None:
@@ -103,8 +106,9 @@ def fresh(call: str, folder: Path, rows: int, repeats: int) -> tuple[float, floa
     for _ in range(repeats):
         done = subprocess.run(
             [sys.executable, __file__, "--child", call, str(folder), str(rows)],
-            capture_output=True, text=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+        )
         if done.returncode:
             raise SystemExit(f"{call}: {done.stderr}")
         seconds, peak = map(float, done.stdout.split())
@@ -164,10 +168,13 @@ def entries(n: int) -> list[dict[str, Any]]:
     frame = pl.DataFrame(values, schema=NAMES)
     chunked = pl.concat([frame[i : i + n // 10] for i in range(0, n, n // 10)], rechunk=False)
     kinds: dict[str, Any] = {
-        "Polars": frame, "Polars, 10 chunks": chunked, "Polars, lazy": frame.lazy(),
-        "Arrow": frame.to_arrow(), "pandas": frame.to_pandas(),
+        "Polars": frame,
+        "Polars, 10 chunks": chunked,
+        "Polars, lazy": frame.lazy(),
+        "Arrow": frame.to_arrow(),
+        "pandas": frame.to_pandas(),
         "array column": frame.select(pl.concat_arr(NAMES).alias("r")),
-    }  # fmt: skip
+    }
     first = best(lambda: pq.layers(frame, NAMES, upto=5))
     table = []
     for told, data in kinds.items():
@@ -236,9 +243,13 @@ def taken(
 
 def row(call: str, n: int, seconds: float, base: float, peak: float, beside: str) -> dict[str, Any]:
     return {
-        "call": call, "rows": n, "seconds": f"{seconds:.3g}", "beside": beside,
-        "ratio": f"{seconds / base:.2f}", "peak_mb": f"{peak / 1e6:.0f}" if peak else "",
-    }  # fmt: skip
+        "call": call,
+        "rows": n,
+        "seconds": f"{seconds:.3g}",
+        "beside": beside,
+        "ratio": f"{seconds / base:.2f}",
+        "peak_mb": f"{peak / 1e6:.0f}" if peak else "",
+    }
 
 
 def main() -> None:
@@ -255,9 +266,11 @@ def main() -> None:
     make(given.folder, given.rows)
     same_answers(given.folder, min(FITS, given.rows))
     table = [
-        *streamed(given.folder, given.rows), *in_groups(given.groups), *entries(10_000_000),
+        *streamed(given.folder, given.rows),
+        *in_groups(given.groups),
+        *entries(10_000_000),
         *ways_of_taking(given.folder, 1 << 19),
-    ]  # fmt: skip
+    ]
     path = place(given.out, "frames")
     write(table, path, list(table[0]))
     for line in table:

@@ -111,10 +111,16 @@ def measured(call: str, data: str, n: int, m: int, folder: str) -> dict[str, Any
     size, answer, peak = map(int, done.stdout.split())
     over = peak / (2 * size + answer)
     return {
-        "call": call, "data": data, "n": n, "m": m, "input_mb": f"{size / 1e6:.1f}",
-        "answer_mb": f"{answer / 1e6:.1f}", "peak_mb": f"{peak / 1e6:.1f}",
-        "over_limit": f"{over:.2f}", "within": "yes" if over <= 1 else "no",
-    }  # fmt: skip
+        "call": call,
+        "data": data,
+        "n": n,
+        "m": m,
+        "input_mb": f"{size / 1e6:.1f}",
+        "answer_mb": f"{answer / 1e6:.1f}",
+        "peak_mb": f"{peak / 1e6:.1f}",
+        "over_limit": f"{over:.2f}",
+        "within": "yes" if over <= 1 else "no",
+    }
 
 
 def main() -> None:

@@ -29,9 +29,22 @@ from paretohqd.runs.utility import scaled, served
 
 RESULTS = Path(__file__).parent / "results"
 HEAD = (
-    "method", "seeds", "utility", "spread", "95 %", "against", "hypervolume", "best one",
-    "follows w", "echo", "entropy", "models", "trained tokens", "sampled", "min",
-)  # fmt: skip
+    "method",
+    "seeds",
+    "utility",
+    "spread",
+    "95 %",
+    "against",
+    "hypervolume",
+    "best one",
+    "follows w",
+    "echo",
+    "entropy",
+    "models",
+    "trained tokens",
+    "sampled",
+    "min",
+)
 
 
 def main() -> None:
@@ -58,8 +71,10 @@ def record(run: Path, name: str = "methods") -> Path:
     to = RESULTS / f"{name}-{date.today().isoformat()}-{machine()}.csv"
     results = json.loads((run / "results.json").read_text("utf-8"))
     scale = [{"objective": o, "low": a, "high": b} for o, (a, b) in results["bounds"].items()]
-    tables = {table: pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
-              for table in ("methods", "summary", "points", "costs")}  # fmt: skip
+    tables = {
+        table: pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
+        for table in ("methods", "summary", "points", "costs")
+    }
     for table, frame in {**tables, "scale": pl.DataFrame(scale)}.items():
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
         rounded.write_csv(to if table == "methods" else beside(to, table))
@@ -121,13 +136,23 @@ def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFram
     † marks methods whose policy for each preference was chosen on the prompts that are measured.
     """
     tested = "utility" in summary.columns
-    facts = ("ablation", "rank_mean", "echo", "entropy", "models", "trained_tokens",
-             "generated_tokens", "seconds")  # fmt: skip
+    facts = (
+        "ablation",
+        "rank_mean",
+        "echo",
+        "entropy",
+        "models",
+        "trained_tokens",
+        "generated_tokens",
+        "seconds",
+    )
     told = ("low", "high", "reference name", "reference verdict") if tested else ()
     rows = standing_again(points, scale).join(
-        summary.select("budget", "method", *facts, *told), on=["budget", "method"], how="left",
+        summary.select("budget", "method", *facts, *told),
+        on=["budget", "method"],
+        how="left",
         maintain_order="left",
-    )  # fmt: skip
+    )
     head = [name for name in HEAD if tested or name not in ("95 %", "against")]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     ranked = rows.sort("ablation", maintain_order=True)

@@ -46,19 +46,29 @@ def panel(rows: pl.DataFrame, title: str, task: str, data: str, m: int) -> Any:
     others = rows.filter(task=task, data=data, m=m).filter(pl.col("rival") != "numpy")
     names = others.sort("rival_s").unique("n", keep="first", maintain_order=True)["rival"].unique()
     n = alt.X(
-        "n:Q", title="points", scale=alt.Scale(type="log", nice=False, padding=14),
-        axis=alt.Axis(values=[10**e for e in range(2, 8)], labelExpr=(
-            "{'100':'100','1000':'1k','10000':'10k','100000':'100k','1000000':'1M',"
-            "'10000000':'10M'}[format(datum.value, 'd')]"
-        )),
-    )  # fmt: skip
+        "n:Q",
+        title="points",
+        scale=alt.Scale(type="log", nice=False, padding=14),
+        axis=alt.Axis(
+            values=[10**e for e in range(2, 8)],
+            labelExpr=(
+                "{'100':'100','1000':'1k','10000':'10k','100000':'100k','1000000':'1M',"
+                "'10000000':'10M'}[format(datum.value, 'd')]"
+            ),
+        ),
+    )
     time = alt.Y(
-        "seconds:Q", title=None, scale=alt.Scale(type="log", nice=False, padding=20),
-        axis=alt.Axis(values=[10.0**e for e in range(-6, 3)], labelExpr=(
-            "datum.value < 9e-4 ? format(datum.value * 1e6, 'd') + ' µs' : datum.value < 0.9 ? "
-            "format(datum.value * 1e3, 'd') + ' ms' : format(datum.value, 'd') + ' s'"
-        )),
-    )  # fmt: skip
+        "seconds:Q",
+        title=None,
+        scale=alt.Scale(type="log", nice=False, padding=20),
+        axis=alt.Axis(
+            values=[10.0**e for e in range(-6, 3)],
+            labelExpr=(
+                "datum.value < 9e-4 ? format(datum.value * 1e6, 'd') + ' µs' : datum.value < 0.9 ? "
+                "format(datum.value * 1e3, 'd') + ' ms' : format(datum.value, 'd') + ' s'"
+            ),
+        ),
+    )
     who = list(COLOURS)
     base = alt.Chart(alt.InlineData(values=shown.to_dicts())).encode(
         x=n,

@@ -98,10 +98,19 @@ def measure(cloud: str, m: int, largest: int) -> list[Row]:
             sums = held(points, max(limit, LAYERS))
             found.append((sums[0], sums[LAYERS - 1], sums[limit - 1], needed(points)))
         one, five, kept, layers = np.mean(found, axis=0)
-        rows.append({
-            "cloud": cloud, "m": m, "n": n, "what": "measured", "front": one, "first_5": five,
-            "layers_needed": layers, "limit": limit, "kept": kept,
-        })  # fmt: skip
+        rows.append(
+            {
+                "cloud": cloud,
+                "m": m,
+                "n": n,
+                "what": "measured",
+                "front": one,
+                "first_5": five,
+                "layers_needed": layers,
+                "limit": limit,
+                "kept": kept,
+            }
+        )
         n *= 10
     return rows
 
@@ -159,12 +168,18 @@ def plan(rows: list[Row], n: float, nodes: int) -> list[str]:
     weight = row_bytes(m)
     moved = [states * kept * weight for states, kept in levels]
     return [
-        cloud, str(m), f"{rows[0]['limit']}", gb(8 * m * n), gb(8 * m * n / nodes),
+        cloud,
+        str(m),
+        f"{rows[0]['limit']}",
+        gb(8 * m * n),
+        gb(8 * m * n / nodes),
         f"{levels[0][1]:,.0f}",
-        " ".join(gb(each) for each in moved[:-1]), gb(sum(moved[:-1])),
+        " ".join(gb(each) for each in moved[:-1]),
+        gb(sum(moved[:-1])),
         f"{sum(moved[:-1]) / (8 * m * n):.1e}",
-        gb(FAN_IN * levels[-2][1] * weight), f"{levels[-1][1]:,.0f}",
-    ]  # fmt: skip
+        gb(FAN_IN * levels[-2][1] * weight),
+        f"{levels[-1][1]:,.0f}",
+    ]
 
 
 def check(rows: int, parts: int, largest: int) -> None:
@@ -247,32 +262,76 @@ def main() -> None:
         rows = measure(cloud, m, arguments.max_rows)
         every += rows + extrapolate(rows, [1e8, 1e9, arguments.target])
         plans.append(plan(rows, arguments.target, arguments.nodes))
-        exponents.append([
-            cloud, str(m), "n" if cloud == "simplex" else "ln n",
-            *(f"{growth(rows, column)[0]:.2f}" for column in ("front", "first_5", "kept")),
-        ])  # fmt: skip
+        exponents.append(
+            [
+                cloud,
+                str(m),
+                "n" if cloud == "simplex" else "ln n",
+                *(f"{growth(rows, column)[0]:.2f}" for column in ("front", "first_5", "kept")),
+            ]
+        )
     path = place(arguments.out, "scale")
-    write([{k: number(v).replace(",", "") if isinstance(v, float) else v for k, v in row.items()}
-           for row in every], path, list(every[0]))  # fmt: skip
-    print(table(
-        ["cloud", "M", "n", "", "front", "theory", "first 5", "layers for 1,100", "L", "first L"],
-        [[
-            row["cloud"], str(row["m"]), f"{row['n']:.0e}".replace("e+0", "e").replace("e+", "e"),
-            row["what"], number(row["front"]),
-            number(front(row["n"], row["m"])) if row["cloud"] == "uniform" else "",
-            number(row["first_5"]), number(row["layers_needed"]), str(row["limit"]),
-            number(row["kept"]),
-        ] for row in every],
-    ))  # fmt: skip
+    write(
+        [
+            {k: number(v).replace(",", "") if isinstance(v, float) else v for k, v in row.items()}
+            for row in every
+        ],
+        path,
+        list(every[0]),
+    )
+    print(
+        table(
+            [
+                "cloud",
+                "M",
+                "n",
+                "",
+                "front",
+                "theory",
+                "first 5",
+                "layers for 1,100",
+                "L",
+                "first L",
+            ],
+            [
+                [
+                    row["cloud"],
+                    str(row["m"]),
+                    f"{row['n']:.0e}".replace("e+0", "e").replace("e+", "e"),
+                    row["what"],
+                    number(row["front"]),
+                    number(front(row["n"], row["m"])) if row["cloud"] == "uniform" else "",
+                    number(row["first_5"]),
+                    number(row["layers_needed"]),
+                    str(row["limit"]),
+                    number(row["kept"]),
+                ]
+                for row in every
+            ],
+        )
+    )
     print()
     print(table(["cloud", "M", "power of", "front", "first 5", "first L"], exponents))
     print()
     print(f"{arguments.target:.0e} rows, {arguments.nodes} machines, parts of {PART:,} rows:")
-    print(table(
-        ["cloud", "M", "L", "read", "per machine", "rows kept of a part", "moved, by level",
-         "moved", "moved/read", "largest merge", "rows left"],
-        plans,
-    ))  # fmt: skip
+    print(
+        table(
+            [
+                "cloud",
+                "M",
+                "L",
+                "read",
+                "per machine",
+                "rows kept of a part",
+                "moved, by level",
+                "moved",
+                "moved/read",
+                "largest merge",
+                "rows left",
+            ],
+            plans,
+        )
+    )
     print(f"written: {path}")
 
 

@@ -170,12 +170,20 @@ def main() -> None:
         if known is not None and not np.array_equal(found, known):
             raise AssertionError(f"{call}, m = {m}, {shape}: a wrong answer")
         within = whole_s < LIMIT * base and whole_s < LIMIT * half_s
-        rows.append({
-            "call": call, "m": m, "shape": shape, "n": arguments.rows, "seconds": f"{whole_s:.4g}",
-            "uniform_s": f"{base:.4g}", "over_uniform": f"{whole_s / base:.2f}",
-            "half_s": f"{half_s:.4g}", "over_half": f"{whole_s / half_s:.2f}",
-            "within": "yes" if within else "no",
-        })  # fmt: skip
+        rows.append(
+            {
+                "call": call,
+                "m": m,
+                "shape": shape,
+                "n": arguments.rows,
+                "seconds": f"{whole_s:.4g}",
+                "uniform_s": f"{base:.4g}",
+                "over_uniform": f"{whole_s / base:.2f}",
+                "half_s": f"{half_s:.4g}",
+                "over_half": f"{whole_s / half_s:.2f}",
+                "within": "yes" if within else "no",
+            }
+        )
     path = place(arguments.out, "shapes")
     write(rows, path, list(rows[0]))
     for row in rows:

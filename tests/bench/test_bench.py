@@ -161,16 +161,19 @@ def test_a_share_of_the_work_is_scaled_and_a_shared_call_made_once():
 
 def test_a_record_is_added_to_and_a_task_measured_again_replaced(tmp_path):
     path = tmp_path / "bench.csv"
-    rows = [Meter().measure(first(name, rivals=(fake(None),), same=lambda *_: ""))[0]
-            for name in ("all layers", "hypervolume")]  # fmt: skip
+    rows = [
+        Meter().measure(first(name, rivals=(fake(None),), same=lambda *_: ""))[0]
+        for name in ("all layers", "hypervolume")
+    ]
     record(rows[:1], path)
     record(rows[1:], path)
     record([rows[0] | {"rival_s": 5.0}], path)
     with path.open(newline="") as file:
         read = list(csv.DictReader(file))
     assert [(row["task"], row["rival_s"] == "5") for row in read] == [
-        ("hypervolume", False), ("all layers", True),
-    ]  # fmt: skip
+        ("hypervolume", False),
+        ("all layers", True),
+    ]
     assert tuple(read[0]) == COLUMNS
     path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="something else than a benchmark"):

@@ -181,9 +181,15 @@ def test_layers_of_no_rows(run, tmp_path):
 def test_score_adds_columns_and_says_how(run, answers, tmp_path):
     out = tmp_path / "out.parquet"
     code, said, err = run(
-        "score", answers, "-o", out, "--reward", "tone=embedded:positivity",
-        "--reward", "info=embedded:informativeness",
-    )  # fmt: skip
+        "score",
+        answers,
+        "-o",
+        out,
+        "--reward",
+        "tone=embedded:positivity",
+        "--reward",
+        "info=embedded:informativeness",
+    )
     assert (code, err) == (0, "")
     assert said == "200 answers scored by tone, info\n"
     found = read_frame(out)

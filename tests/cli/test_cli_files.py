@@ -35,13 +35,26 @@ def test_folders_patterns_and_lists(run, folder, tmp_path, monkeypatch, given):
 def test_select_within_groups(run, folder, tmp_path):
     out = tmp_path / "out.parquet"
     code, said, _ = run(
-        "select", folder, "-o", out, "--objectives", "help,harm:min", "--by", "prompt", "-k", 1,
-        "--preferences", "frank=0.8,0.2;kind=0.2,0.8",
-    )  # fmt: skip
+        "select",
+        folder,
+        "-o",
+        out,
+        "--objectives",
+        "help,harm:min",
+        "--by",
+        "prompt",
+        "-k",
+        1,
+        "--preferences",
+        "frank=0.8,0.2;kind=0.2,0.8",
+    )
     expected = pq.select(
-        FRAME, {"help": "max", "harm": "min"}, {"frank": [0.8, 0.2], "kind": [0.2, 0.8]}, k=1,
+        FRAME,
+        {"help": "max", "harm": "min"},
+        {"frank": [0.8, 0.2], "kind": [0.2, 0.8]},
+        k=1,
         by="prompt",
-    )  # fmt: skip
+    )
     assert code == 0
     assert "2 preferences x 1 rows of 200 within groups" in said
     assert_frame_equal(read_frame(out), expected)
@@ -69,10 +82,11 @@ def test_explain_needs_no_output(run, folder):
     assert found.explain() in said
     sizes = found.layer_sizes()
     for part in (
-        f"200 in all, {sum(sizes)} in the pool", f"{len(sizes)} in the pool, with {sizes[0]},",
+        f"200 in all, {sum(sizes)} in the pool",
+        f"{len(sizes)} in the pool, with {sizes[0]},",
         f"harm (min): worst {found.r_min[1]:g}, best {found.r_max[1]:g}",
         f"(1, 0): {found.overlap()[0, 1]:.2f}",
-    ):  # fmt: skip
+    ):
         assert part in said
 
 
@@ -99,9 +113,10 @@ def test_pipes(folder):
     assert select.stderr.startswith("11 preferences x 3 rows of 200")
     layers = python("-m", "paretohqd", "layers", folder, "-o", "-", "--objectives", "help,harm")
     assert_frame_equal(
-        pl.read_ndjson(layers.stdout.encode()), FRAME.pareto.layers(["help", "harm"]),
+        pl.read_ndjson(layers.stdout.encode()),
+        FRAME.pareto.layers(["help", "harm"]),
         check_dtypes=False,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,8 +232,9 @@ def test_targets_are_checked_before_the_work(fails, tmp_path, monkeypatch, optio
 def test_the_input_is_not_overwritten_by_a_name_with_a_tilde(fails, answers, monkeypatch, command):
     monkeypatch.setenv("HOME", str(answers.parent))
     before = answers.read_bytes()
-    said = fails(command, "~/answers.parquet", "--objectives", "help,harm",
-                 "--output=~/answers.parquet")  # fmt: skip
+    said = fails(
+        command, "~/answers.parquet", "--objectives", "help,harm", "--output=~/answers.parquet"
+    )
     assert "the input would be overwritten" in said
     assert answers.read_bytes() == before
 

@@ -38,12 +38,17 @@ def test_the_method_that_budgets_come_from_is_first_for_every_seed() -> None:
     )
     jobs = [(job.seed, job.entry.title, job.budget) for job in plan(settings)]
     assert jobs == [
-        (0, "paretohqd", "matched"), (0, "paretohqd", "own"),
-        (0, "base", "matched"), (0, "base", "own"),
-        (1, "paretohqd", "matched"), (1, "paretohqd", "own"),
-        (1, "base", "matched"), (1, "base", "own"),
-        (1, "sft", "matched"), (1, "sft", "own"),
-    ]  # fmt: skip
+        (0, "paretohqd", "matched"),
+        (0, "paretohqd", "own"),
+        (0, "base", "matched"),
+        (0, "base", "own"),
+        (1, "paretohqd", "matched"),
+        (1, "paretohqd", "own"),
+        (1, "base", "matched"),
+        (1, "base", "own"),
+        (1, "sft", "matched"),
+        (1, "sft", "own"),
+    ]
 
 
 def test_what_else_a_section_says_are_the_methods_options() -> None:

@@ -148,9 +148,12 @@ def test_hostile_text_stays_text():
     methods = [(HOSTILE, *METHODS[0][1:]), *METHODS[4:7]]
     objectives = ["<script>alert(1)</script>", "a.b[0]'\""]
     results, answers = make(
-        methods=methods, objectives=objectives, seeds=[0], text=HOSTILE,
+        methods=methods,
+        objectives=objectives,
+        seeds=[0],
+        text=HOSTILE,
         fails={("ParetoHqD stage 1", 0): HOSTILE},
-    )  # fmt: skip
+    )
     for each in results["runs"]:
         each |= {"notes": {HOSTILE: {HOSTILE: 1.0}}, "source": HOSTILE}
     text = {"limits": [HOSTILE], "name": HOSTILE, "config": HOSTILE, "machine": HOSTILE}
@@ -168,8 +171,9 @@ def test_hostile_text_stays_text():
 
 def test_three_objectives_have_a_panel_for_each_pair():
     corners = [*np.eye(3).tolist(), [1 / 3] * 3]
-    results, answers = make(objectives=("x", "y", "z"), weights=corners, budgets=["own"],
-                            seeds=[0], ablations=())  # fmt: skip
+    results, answers = make(
+        objectives=("x", "y", "z"), weights=corners, budgets=["own"], seeds=[0], ablations=()
+    )
     found = Page(page(results, answers))
     assert len(found.specs) == 3 + 5
     assert "a line joins" not in found.text

@@ -34,18 +34,18 @@ def test_asked_high_against_asked_low(
     tmp_path: Path, high: list[float], low: list[float], said: str
 ) -> None:
     middle = [0.5] * 4
-    policies = [Policy(weights=(w, 1 - w), before="x") for w in (0.0, 0.5, 1.0)]
+    policies = [Policy(weights=(w, 1 - w), system_prompt="x") for w in (0.0, 0.5, 1.0)]
     found = asked_high_or_low(["kind"], policies, folders(tmp_path, low, middle, high))
     assert found == {"kind": said}
 
 
 def test_nothing_is_asked_of_one_preference(tmp_path: Path) -> None:
-    one = [Policy(weights=(0.5, 0.5), before="x")]
+    one = [Policy(weights=(0.5, 0.5), system_prompt="x")]
     assert asked_high_or_low(["kind"], one, folders(tmp_path, HIGH)) == {}
 
 
 def test_one_prompt_tells_nothing(tmp_path: Path) -> None:
-    policies = [Policy(weights=(w, 1 - w), before="x") for w in (0.0, 1.0)]
+    policies = [Policy(weights=(w, 1 - w), system_prompt="x") for w in (0.0, 1.0)]
     assert asked_high_or_low(["kind"], policies, folders(tmp_path, [0.0], [1.0])) == {}
 
 

@@ -92,9 +92,14 @@ def test_what_is_done_is_not_done_again(
     [(training, "fit", 4), (sampling, "_decode_batch", 7), (compare, "stand", 1)],
 )
 def test_an_interrupted_comparison_goes_on(
-    parts: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    module: Any, name: str, calls: int,
-) -> None:  # fmt: skip
+    parts: Path,
+    finished: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    name: str,
+    calls: int,
+) -> None:
     settings = comparison(parts, str(tmp_path / "run"), methods=METHODS_HERE, seeds=[0, 1])
     work, done = getattr(module, name), 0
 
@@ -131,8 +136,10 @@ def test_a_method_that_fails_does_not_end_the_others(
     found = tables(tmp_path / "run")["methods"]
     failed = found.filter(pl.col("method") == "sft")
     assert failed.select("status", "error", "scored").row(0) == (
-        "failed", told, 100,
-    )  # fmt: skip
+        "failed",
+        told,
+        100,
+    )
     assert found.filter(pl.col("method") != "sft")["status"].to_list() == ["ok", "ok"]
     monkeypatch.undo()
     do(comparison(parts, str(tmp_path / "run"), methods=methods))

@@ -124,7 +124,7 @@ def test_rows_that_a_message_makes_too_long_are_left_out(
     told = pl.lit(scores_text(b.names, [0.0, 0.0]))
     plain, message = (
         prompt_lengths(b.tokenizer(), frame)
-        for frame in (b.pool(), b.pool().with_columns(before=told))
+        for frame in (b.pool(), b.pool().with_columns(system_prompt=told))
     )
     assert plain.max() < 75
     count = int((message >= 75).sum())
@@ -177,7 +177,7 @@ def test_a_method_says_where_it_comes_from(name: str, results: dict[str, dict[st
 def test_conditions_differ_by_preference(results: dict[str, dict[str, Any]]) -> None:
     for name in ("ric", "ucmoa"):
         one, other = results[name]["policies"]
-        assert one["before"] != other["before"]
+        assert one["system_prompt"] != other["system_prompt"]
         told = results[name]["notes"]["asked high against asked low"]
         assert list(told) == ["kind", "brief"]
         assert all("(se " in text for text in told.values())

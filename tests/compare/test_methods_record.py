@@ -14,8 +14,12 @@ from helpers.compared import make, standing_of
 from paretohqd.compare.tables import cost_table, methods_table, points_table, summary_table
 
 ROOT = Path(__file__).parents[2]
-TABLES = {"methods": methods_table, "points": points_table, "summary": summary_table,
-          "costs": cost_table}  # fmt: skip
+TABLES = {
+    "methods": methods_table,
+    "points": points_table,
+    "summary": summary_table,
+    "costs": cost_table,
+}
 
 
 @pytest.fixture(scope="module")

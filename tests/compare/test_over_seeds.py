@@ -127,8 +127,10 @@ def test_without_a_common_seed_nothing_is_tested() -> None:
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": (0, 1), "b": (2, 3)})
     against = entry(stood(runs, answers), "b")["against"]["reference"]
     assert (against["verdict"], against["low"], against["p"]) == (
-        "no common seed: not tested", None, None,
-    )  # fmt: skip
+        "no common seed: not tested",
+        None,
+        None,
+    )
 
 
 def test_one_seed_never_has_a_verdict() -> None:

@@ -31,8 +31,9 @@ from paretohqd.runs.utility import scaled, served
 
 @pytest.fixture(scope="module")
 def demo() -> tuple[dict[str, Any], dict[str, pl.DataFrame], dict[str, Any]]:
-    results, answers = make(fails={("MODPO", 0): "no pairs", ("RCS", 0): "x", ("RCS", 1): "y",
-                                   ("RCS", 2): "x"})  # fmt: skip
+    results, answers = make(
+        fails={("MODPO", 0): "no pairs", ("RCS", 0): "x", ("RCS", 1): "y", ("RCS", 2): "x"}
+    )
     return results, answers, standing_of(results, answers)
 
 
@@ -158,8 +159,12 @@ def test_a_failed_run_keeps_its_row(demo):
     table = methods_table(found)
     assert table.height == len(results["runs"])
     assert table.filter(status="failed").height == 2 * 4
-    row = table.row(by_predicate=(pl.col("method") == "MODPO") & (pl.col("seed") == 0)
-                    & (pl.col("budget") == "own"), named=True)  # fmt: skip
+    row = table.row(
+        by_predicate=(pl.col("method") == "MODPO")
+        & (pl.col("seed") == 0)
+        & (pl.col("budget") == "own"),
+        named=True,
+    )
     assert (row["error"], row["hypervolume"], row["status"]) == ("no pairs", None, "failed")
     modpo, rcs = entry(found, "MODPO"), entry(found, "RCS")
     assert (modpo["seeds"], modpo["failed"]) == ([1, 2], [(0, "no pairs")])
@@ -235,8 +240,10 @@ def test_entropy_may_be_unknown(demo):
     results, answers, _ = demo
     bare = {key: frame.drop("entropy") for key, frame in answers.items()}
     assert methods_table(standing_of(results, bare))["entropy"].null_count() == len(results["runs"])
-    some = {k: f.with_columns(entropy=pl.Series([None, float("nan"), *[1.5] * 62]))
-            for k, f in answers.items()}  # fmt: skip
+    some = {
+        k: f.with_columns(entropy=pl.Series([None, float("nan"), *[1.5] * 62]))
+        for k, f in answers.items()
+    }
     assert set(methods_table(standing_of(results, some))["entropy"].drop_nulls()) == {1.5}
 
 

@@ -41,9 +41,12 @@ def cluster():
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     ray.init(
-        num_cpus=2, include_dashboard=False, object_store_memory=200_000_000, log_to_driver=False,
+        num_cpus=2,
+        include_dashboard=False,
+        object_store_memory=200_000_000,
+        log_to_driver=False,
         logging_level="ERROR",
-    )  # fmt: skip
+    )
     yield
     ray.shutdown()
 
@@ -92,15 +95,22 @@ def answer(call, data):
 
 STOPS = [{}, {"upto": 1}, {"upto": 3}, {"at_least": 4}, {"at_least": 30}, {"at_least": 1000}]
 OPTIONS = [
-    {}, {"bounds": "all"}, {"scale": "none"}, {"distinct": "prompt"}, {"duplicates": "drop"},
+    {},
+    {"bounds": "all"},
+    {"scale": "none"},
+    {"distinct": "prompt"},
+    {"duplicates": "drop"},
     {"distinct": "prompt", "duplicates": "drop"},
-]  # fmt: skip
+]
 
 
 @settings(
-    max_examples=15, deadline=None, database=None, derandomize=True,
+    max_examples=15,
+    deadline=None,
+    database=None,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
-)  # fmt: skip
+)
 @given(
     frame=frames(),
     cuts=st.lists(st.integers(0, 60), max_size=6),
@@ -248,9 +258,10 @@ def test_rows_that_push_the_pool_aside_make_it_read_again(tmp_path, monkeypatch)
     asked = []
     original = parts.Files.first_layers
     monkeypatch.setattr(
-        parts.Files, "first_layers",
+        parts.Files,
+        "first_layers",
         lambda self, want: (asked.append(want.upto), original(self, want))[1],
-    )  # fmt: skip
+    )
     found = distributed.select(files_of([frame], tmp_path), ["a", "b"], 3, k=8)
     assert_frame_equal(found, pq.select(frame, ["a", "b"], 3, k=8))
     assert asked == [1, 2, 4, 8, 16, 32]
@@ -502,13 +513,17 @@ def test_an_actor_that_dies_and_what_is_wrong_with_answers(tmp_path):
     odd = frame.with_columns(
         response=pl.when(pl.col("id") == 19).then(pl.lit("odd")).otherwise("response")
     )
-    with pytest.raises(ValueError, match="in the batch that begins at row 16: reward 'length' gave "
-                       r"1 score\(s\) that are not finite, the first, nan, in row 3"):  # fmt: skip
+    with pytest.raises(
+        ValueError,
+        match="in the batch that begins at row 16: reward 'length' gave "
+        r"1 score\(s\) that are not finite, the first, nan, in row 3",
+    ):
         distributed.score(odd, [Length()], batch_size=8, concurrency=1)
     for wrong in (
-        frame.with_columns(response=pl.lit(" ")), frame.drop("prompt"),
+        frame.with_columns(response=pl.lit(" ")),
+        frame.drop("prompt"),
         frame.with_columns(length=pl.lit(1)),
-    ):  # fmt: skip
+    ):
         expected = answer(lambda frame: scoring.score(frame, [Length()]), wrong)
         assert answer(lambda frame: distributed.score(frame, [Length()]), wrong) == expected
 

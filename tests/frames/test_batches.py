@@ -223,7 +223,9 @@ def test_the_peak_stays_within_the_limit(tmp_path, kind, call):
     limit = 256_000_000
     done = subprocess.run(
         [sys.executable, "-c", PEAK, str(tmp_path), call, str(limit)],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, "POLARS_MAX_THREADS": "2"},
-    )  # fmt: skip
+    )
     assert int(done.stdout) < limit

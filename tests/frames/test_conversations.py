@@ -314,11 +314,16 @@ def test_all_preferences_keep_theirs() -> None:
 def test_nulls_stand_for_nothing_beside_texts() -> None:
     frame = pl.DataFrame(
         {
-            "instruction": ["a", "b", "c"], "output": ["x", "y", "z"], "input": ["", None, "d"],
-            "context": pl.Series([None] * 3, dtype=pl.Null), "images": [[], None, []],
-            "tools": ["", None, "[]"], "image": ["", None, " "], "audio": [0.1, None, 0.3],
+            "instruction": ["a", "b", "c"],
+            "output": ["x", "y", "z"],
+            "input": ["", None, "d"],
+            "context": pl.Series([None] * 3, dtype=pl.Null),
+            "images": [[], None, []],
+            "tools": ["", None, "[]"],
+            "image": ["", None, " "],
+            "audio": [0.1, None, 0.3],
         }
-    )  # fmt: skip
+    )
     data = sft_dataset(frame)
     assert data.column_names == ["prompt", "completion"]
     assert [row["prompt"][0]["content"] for row in data] == ["a", "b", "c\n\nd"]

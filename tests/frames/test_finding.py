@@ -55,8 +55,10 @@ def test_a_folder_that_may_not_be_listed_is_named():
     patterns = [folder, f"{folder}/*/*.parquet", f"{folder}/**/*.parquet", f"{folder}/open/*"]
     run = subprocess.run(
         [sys.executable, "-c", LISTED, *map(str, patterns)],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     *refused, listed = run.stdout.splitlines()
     assert listed == "1"
     assert len(refused) == 3
@@ -111,10 +113,15 @@ def test_files_that_must_be_converted(tmp_path, ending):
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("x.PARQUET", "Parquet"), ("x.y.parquet", "Parquet"), ("x.csv.gz", "CSV"),
-        ("x.tsv.zst", "TSV"), ("x.json", "JSON"), ("x.ndjson.zlib", "JSON"), ("x.feather", "Arrow"),
+        ("x.PARQUET", "Parquet"),
+        ("x.y.parquet", "Parquet"),
+        ("x.csv.gz", "CSV"),
+        ("x.tsv.zst", "TSV"),
+        ("x.json", "JSON"),
+        ("x.ndjson.zlib", "JSON"),
+        ("x.feather", "Arrow"),
     ],
-)  # fmt: skip
+)
 def test_kinds(name, kind):
     assert kind_of(f"/a.csv/{name}").name == kind
 

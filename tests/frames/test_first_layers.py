@@ -125,8 +125,10 @@ def test_parts_of_other_types_get_the_types_that_hold_both():
     for part in parts:
         state.add(part)
     assert state.frame.rows() == [
-        (1.0, 0.5, None, "x", 0, 0), (0.5, 2.0, 3, "z", 2, 0), (2.0, 0.0, 1, "x", 3, 0)
-    ]  # fmt: skip
+        (1.0, 0.5, None, "x", 0, 0),
+        (0.5, 2.0, 3, "z", 2, 0),
+        (2.0, 0.0, 1, "x", 3, 0),
+    ]
     large = pl.DataFrame({"a": [1.0], "b": [1.0], "m": [2**53 + 1], "c": ["x"]})
     state.add(large)
     with pytest.raises(ValueError, match=r"column 'm' holds 1 integers beyond 2\*\*53"):

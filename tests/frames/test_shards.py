@@ -191,8 +191,11 @@ def test_values_within_structs_keep_their_names(tmp_path):
         PARTS.with_columns(c=pl.Series([{"y": "t", "x": 1.5}, {"y": None, "x": 2.5}])),
     ]
     assert rows_of(shards(tmp_path, *frames))["c"].to_list() == [
-        {"x": 1.0, "y": None}, None, {"x": 1.5, "y": "t"}, {"x": 2.5, "y": None},
-    ]  # fmt: skip
+        {"x": 1.0, "y": None},
+        None,
+        {"x": 1.5, "y": "t"},
+        {"x": 2.5, "y": None},
+    ]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

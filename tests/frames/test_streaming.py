@@ -39,9 +39,13 @@ def same_or_both_refused(call, *frames):
 
 
 OPTIONS = [
-    {}, {"bounds": "all"}, {"scale": "none"}, {"distinct": "prompt"}, {"duplicates": "drop"},
+    {},
+    {"bounds": "all"},
+    {"scale": "none"},
+    {"distinct": "prompt"},
+    {"duplicates": "drop"},
     {"distinct": "prompt", "duplicates": "drop"},
-]  # fmt: skip
+]
 STOPS = [{}, {"upto": 1}, {"upto": 3}, {"at_least": 4}, {"at_least": 30}, {"at_least": 1000}]
 
 
@@ -63,9 +67,11 @@ def test_select_of_a_lazy_frame(frame, stop, k, options, minimised):
 
 @settings(deadline=None)
 @given(
-    frame=frames(), k=st.integers(1, 3), stop=st.sampled_from(STOPS),
+    frame=frames(),
+    k=st.integers(1, 3),
+    stop=st.sampled_from(STOPS),
     duplicates=st.sampled_from(["keep", "drop"]),
-)  # fmt: skip
+)
 def test_select_within_groups_of_a_lazy_frame(frame, k, stop, duplicates):
     options = {"k": k, "by": "prompt", "duplicates": duplicates, **stop}
     same_or_both_refused(

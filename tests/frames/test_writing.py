@@ -59,9 +59,11 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, ending):
     path = tmp_path / f"x{ending}"
     path.write_text("before")
     work = subprocess.Popen(
-        [sys.executable, "-c", STOPPED, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", STOPPED, path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     assert work.stdout.readline() == "writing\n"
     deadline = time.monotonic() + 60
     while len(os.listdir(tmp_path)) < 2 and time.monotonic() < deadline:

@@ -78,8 +78,9 @@ def make(
     """`results` and `answers` as a finished comparison leaves them."""
     names = list(objectives)
     rng = np.random.default_rng(5)
-    level = rng.normal([0.25, 4.5, 0.0][: len(names)], [0.2, 1.2, 0.5][: len(names)],
-                       size=(prompts, len(names)))  # fmt: skip
+    level = rng.normal(
+        [0.25, 4.5, 0.0][: len(names)], [0.2, 1.2, 0.5][: len(names)], size=(prompts, len(names))
+    )
     scale = np.array([0.25, 1.0, 0.4])[: len(names)]
     runs: list[dict[str, Any]] = []
     answers: dict[str, pl.DataFrame] = {}
@@ -121,20 +122,34 @@ def make(
                         "scored": 96 if kind in ("grpo", "hqd") else 0,
                         "seconds": {"select": 0.1, "train": seconds * times, "generate": 30.0},
                         "costs": [
-                            {"phase": "train", "per": per, "seconds": seconds,
-                             "trained": trained // times, "generated": 0, "scored": 0}
-                        ] * times + [
-                            {"phase": "sample", "per": "once", "seconds": 30.0, "trained": 0,
-                             "generated": 9000 if kind in ("grpo", "hqd") else 0,
-                             "scored": 96 if kind in ("grpo", "hqd") else 0}
+                            {
+                                "phase": "train",
+                                "per": per,
+                                "seconds": seconds,
+                                "trained": trained // times,
+                                "generated": 0,
+                                "scored": 0,
+                            }
+                        ]
+                        * times
+                        + [
+                            {
+                                "phase": "sample",
+                                "per": "once",
+                                "seconds": 30.0,
+                                "trained": 0,
+                                "generated": 9000 if kind in ("grpo", "hqd") else 0,
+                                "scored": 96 if kind in ("grpo", "hqd") else 0,
+                            }
                         ],
                         "notes": {"asked high against low": "relevance +0.013 (se 0.022)"}
-                        if kind == "ric" else {},
+                        if kind == "ric"
+                        else {},
                         "source": "arXiv 2306.04488" if kind == "soups" else "ours",
                         "exact": "the merge is exact to 1e-6",
                         "ours": "corners of SFT, not of RL",
                     }
-                )  # fmt: skip
+                )
     results = {
         "name": "demo",
         "objectives": names,

@@ -48,10 +48,17 @@ CHANNELS = (
 )
 DATED = "{{ 'Today: ' + strftime_now( \"%d %b %Y\" ) + '\n' }}" + CHAT_TEMPLATE
 SHAPES = {
-    "chatml": CHAT_TEMPLATE, "think": THINK, "no think": NO_THINK, "no system": NO_SYSTEM,
-    "drops system": DROPS_SYSTEM, "trims": TRIMS, "no prompt": NO_PROMPT, "instruct": INSTRUCT,
-    "thoughts": THOUGHTS, "channels": CHANNELS,
-}  # fmt: skip
+    "chatml": CHAT_TEMPLATE,
+    "think": THINK,
+    "no think": NO_THINK,
+    "no system": NO_SYSTEM,
+    "drops system": DROPS_SYSTEM,
+    "trims": TRIMS,
+    "no prompt": NO_PROMPT,
+    "instruct": INSTRUCT,
+    "thoughts": THOUGHTS,
+    "channels": CHANNELS,
+}
 
 
 def with_template(template: str) -> Any:

@@ -11,9 +11,12 @@ from paretohqd.compare.config import Comparison
 from paretohqd.runs.config_reader import from_mapping
 
 GRPO = {
-    "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "num_generations": 2,
-    "max_completion_length": 8, "learning_rate": 1e-2,
-}  # fmt: skip
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 1,
+    "num_generations": 2,
+    "max_completion_length": 8,
+    "learning_rate": 1e-2,
+}
 """Steps of few tokens."""
 
 

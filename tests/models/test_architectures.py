@@ -103,11 +103,18 @@ def test_a_checkpoints_own_settings_of_sampling_do_nothing(tmp_path: Path) -> No
     plain, tokenizer = load(folder)
     expected = generate(plain, tokenizer, PROMPTS, max_new_tokens=12)
     extras: dict[str, Any] = {
-        "repetition_penalty": 5.0, "no_repeat_ngram_size": 1, "min_new_tokens": 12,
-        "suppress_tokens": list(range(3, 300)), "bad_words_ids": [[400], [401, 402]],
-        "forced_eos_token_id": 2, "top_k": 1, "do_sample": True, "temperature": 0.01,
-        "num_beams": 3, "cache_implementation": "static",
-    }  # fmt: skip
+        "repetition_penalty": 5.0,
+        "no_repeat_ngram_size": 1,
+        "min_new_tokens": 12,
+        "suppress_tokens": list(range(3, 300)),
+        "bad_words_ids": [[400], [401, 402]],
+        "forced_eos_token_id": 2,
+        "top_k": 1,
+        "do_sample": True,
+        "temperature": 0.01,
+        "num_beams": 3,
+        "cache_implementation": "static",
+    }
     own = GenerationConfig(**extras, eos_token_id=[tokenizer.eos_token_id, 9])
     own.save_pretrained(folder)
     loaded, _ = load(folder)
@@ -230,9 +237,15 @@ def test_quantised_weights_are_refused(folder: Path) -> None:
 
 def test_a_model_that_takes_no_heed_of_padding_is_refused(tmp_path: Path) -> None:
     rwkv = transformers.RwkvConfig(
-        vocab_size=512, hidden_size=32, num_hidden_layers=2, attention_hidden_size=32,
-        intermediate_size=64, eos_token_id=1, pad_token_id=2, bos_token_id=None,
-    )  # fmt: skip
+        vocab_size=512,
+        hidden_size=32,
+        num_hidden_layers=2,
+        attention_hidden_size=32,
+        intermediate_size=64,
+        eos_token_id=1,
+        pad_token_id=2,
+        bos_token_id=None,
+    )
     save_model(tmp_path, rwkv)
     with pytest.raises(ValueError, match=r"token by token.* rwkv looks at later tokens, takes no"):
         load(tmp_path)

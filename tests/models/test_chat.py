@@ -56,16 +56,20 @@ def test_what_is_trained_is_what_is_sampled(
     shape: str, load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     """Every shape: the sampler's prompt, then the row's own answer, then one end token."""
-    rows = ROWS.with_columns(before=pl.Series(["", "Be brief.", HOSTILE, "", "x"]))
+    rows = ROWS.with_columns(system_prompt=pl.Series(["", "Be brief.", HOSTILE, "", "x"]))
     rows = rows.with_columns(response=pl.col("response") + pl.Series(["", " \n", "", "\n", "\t"]))
     model, tokenizer = load(SHAPES[shape])
     fit(lambda: (model, tokenizer), rows, tmp_path)
     form = templates.find_form(tokenizer)
-    starts = chat.encode_prompts(tokenizer, rows["prompt"].to_list(), rows["before"].to_list())
+    starts = chat.encode_prompts(
+        tokenizer, rows["prompt"].to_list(), rows["system_prompt"].to_list()
+    )
     ends = encode_answers(
-        model, tokenizer, *(rows[c].to_list() for c in ("prompt", "response")),
-        before=rows["before"].to_list(),
-    )  # fmt: skip
+        model,
+        tokenizer,
+        *(rows[c].to_list() for c in ("prompt", "response")),
+        system_prompt=rows["system_prompt"].to_list(),
+    )
     for example, start, end, response in zip(
         sft_trainers[0].train_dataset, starts, ends, rows["response"], strict=True
     ):
@@ -100,11 +104,14 @@ def test_plain_texts_are_read_as_the_library_reads_them(which: str) -> None:
     odd = ["", " a", "a ", "\n", "\n\n a\n", "é🙂\u200d", "<|", "im_end|>", "a\tb", "< |im_end|>"]
     prompts = [*sentences()[:300:7], *odd, "x"]
     answers = [*sentences()[3:303:7], "x", *odd]
-    before = ["", "Be brief.", "a\n\nb"] * 20
+    system_prompt = ["", "Be brief.", "a\n\nb"] * 20
     for prompt, answer, first, row in zip(
-        prompts, answers, before, chat.encode_rows(tokenizer, prompts, answers, before[:54]),
+        prompts,
+        answers,
+        system_prompt,
+        chat.encode_rows(tokenizer, prompts, answers, system_prompt[:54]),
         strict=False,
-    ):  # fmt: skip
+    ):
         talk = [*chat.asked(prompt, first), {"role": "assistant", "content": answer}]
         start = tokenizer.apply_chat_template(
             talk[:-1], add_generation_prompt=True, return_dict=False
@@ -175,7 +182,7 @@ def test_what_a_template_writes_before_answers_is_no_part_of_them(base: Any) -> 
 def test_sampling_follows_where_system_messages_stand(load: Load) -> None:
     model, tokenizer = load(NO_SYSTEM)
     more: dict[str, Any] = {"max_new_tokens": 6, "temperature": 0}
-    told = sampling.generate(model, tokenizer, ["Tea?"], before=["Be brief."], **more)
+    told = sampling.generate(model, tokenizer, ["Tea?"], system_prompt=["Be brief."], **more)
     same = sampling.generate(model, tokenizer, ["Be brief.\n\nTea?"], **more)
     assert told["response"].to_list() == same["response"].to_list()
 
@@ -226,13 +233,23 @@ def test_reinforcement_samples_from_prompts_as_sampling_does(
     spec, reward = Model(name=str(causal), chat_template=NO_PROMPT), vowels()
     model, tokenizer = models.load_base(spec, device="cpu", dtype=torch.float32)
     facts = grpo.reinforce(
-        model, tokenizer, [HOSTILE], [reward], [1.0], tmp_path,
-        machine=CPU, lora={"r": 2}, constants={"vowels": (0.0, 1.0)}, steps=1,
+        model,
+        tokenizer,
+        [HOSTILE],
+        [reward],
+        [1.0],
+        tmp_path,
+        machine=CPU,
+        lora={"r": 2},
+        constants={"vowels": (0.0, 1.0)},
+        steps=1,
         settings={
-            "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1,
-            "num_generations": 2, "max_completion_length": 4,
+            "per_device_train_batch_size": 2,
+            "gradient_accumulation_steps": 1,
+            "num_generations": 2,
+            "max_completion_length": 4,
         },
-    )  # fmt: skip
+    )
     assert reward.asked == [HOSTILE] * 2
     [ids] = chat.encode_prompts(tokenizer, [HOSTILE])
     assert read
@@ -285,9 +302,13 @@ def test_tokenizers_that_put_a_space_before_texts(scheme: str) -> None:
     trainer = trainers.BpeTrainer(special_tokens=special, show_progress=False)
     words.train_from_iterator([*sentences()[::9], HOSTILE, INSTRUCT, "\n\n"], trainer)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words, eos_token=END, pad_token="<|pad|>", unk_token="<unk>",
-        chat_template=INSTRUCT, clean_up_tokenization_spaces=False,
-    )  # fmt: skip
+        tokenizer_object=words,
+        eos_token=END,
+        pad_token="<|pad|>",
+        unk_token="<unk>",
+        chat_template=INSTRUCT,
+        clean_up_tokenization_spaces=False,
+    )
     texts = ["I like good tea", HOSTILE, "a\n\nb"]
     for prompt in texts:
         for answer in [*texts, "\n\nyes"]:

@@ -21,13 +21,13 @@ PROMPTS = [
 ]
 RESPONSES = ["Yes.", "", "I like tea.", *sentences()[300:303]]
 FINISHED = [True, True, False, True, False, True]
-BEFORE = ["", "be brief", "", "be kind and brief", "score 1.2", ""]
+SYSTEM_PROMPT = ["", "be brief", "", "be kind and brief", "score 1.2", ""]
 
 
 def naive(base: Any, row: int) -> tuple[float, int, float]:
     """The definition, one answer and one place at a time, from whole chats in double precision."""
     model, tokenizer = base
-    system = [] if not BEFORE[row] else [{"role": "system", "content": BEFORE[row]}]
+    system = [] if not SYSTEM_PROMPT[row] else [{"role": "system", "content": SYSTEM_PROMPT[row]}]
     chat = [*system, {"role": "user", "content": PROMPTS[row]}]
     text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
     start = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -48,9 +48,14 @@ def test_it_is_the_definition_whatever_the_batch(base: Any) -> None:
     expected = [naive(base, i) for i in range(len(PROMPTS))]
     for batch_size in (1, 4, 16):
         found = likelihood(
-            model, tokenizer, PROMPTS, RESPONSES,
-            before=BEFORE, finished=FINISHED, batch_size=batch_size,
-        )  # fmt: skip
+            model,
+            tokenizer,
+            PROMPTS,
+            RESPONSES,
+            system_prompt=SYSTEM_PROMPT,
+            finished=FINISHED,
+            batch_size=batch_size,
+        )
         for column, values in zip(found.columns, zip(*expected, strict=True), strict=True):
             assert found[column].to_numpy() == pytest.approx(np.array(values), abs=2e-5), column
     assert found["answer_tokens"][1] == 1, "an empty answer that finished is its end token"
@@ -117,8 +122,9 @@ def test_the_gradient_is_that_of_the_sum(base: Any) -> None:
     ).eval()
     teacher = pad(
         encode_answers(model, tokenizer, PROMPTS, RESPONSES, finished=FINISHED),
-        tokenizer, model.device,
-    )  # fmt: skip
+        tokenizer,
+        model.device,
+    )
     expected = likelihood(model, tokenizer, PROMPTS, RESPONSES, finished=FINISHED)["logp"]
     logps = answer_logps(model, teacher)
     assert logps.detach().numpy() == pytest.approx(expected.to_numpy(), abs=1e-4)
@@ -169,7 +175,7 @@ def test_what_can_not_be_is_refused(base: Any) -> None:
     with pytest.raises(ValueError, match="2 prompts, but 1 responses"):
         likelihood(model, tokenizer, ["a", "b"], ["c"])
     with pytest.raises(ValueError, match="1 prompts, but 2 before"):
-        likelihood(model, tokenizer, ["a"], ["c"], before=["d", ""])
+        likelihood(model, tokenizer, ["a"], ["c"], system_prompt=["d", ""])
     with pytest.raises(ValueError, match=r"1 of 2 .* context of 1024 tokens \(first: row 1 with"):
         likelihood(model, tokenizer, ["a", "b"], ["c", "tea " * 2000])
     model.train()

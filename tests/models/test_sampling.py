@@ -199,10 +199,12 @@ def test_temperature_zero_is_greedy(base: Any) -> None:
         out = model.generate(
             **ids,
             generation_config=GenerationConfig(
-                do_sample=False, max_new_tokens=16, eos_token_id=tokenizer.eos_token_id,
+                do_sample=False,
+                max_new_tokens=16,
+                eos_token_id=tokenizer.eos_token_id,
                 pad_token_id=tokenizer.pad_token_id,
             ),
-        )  # fmt: skip
+        )
         text = tokenizer.decode(out[0, ids["input_ids"].shape[1] :], skip_special_tokens=True)
         assert response == text.strip()
 
@@ -250,9 +252,13 @@ def test_end_tokens_that_the_model_declares_count(base: Any) -> None:
 def test_progress_and_schema(base: Any) -> None:
     seen: list[tuple[int, int]] = []
     frame = sampled(
-        base, ["a", "b", "c"], samples=2, batch_size=4, max_new_tokens=2,
+        base,
+        ["a", "b", "c"],
+        samples=2,
+        batch_size=4,
+        max_new_tokens=2,
         progress=lambda *at: seen.append(at),
-    )  # fmt: skip
+    )
     assert seen == [(4, 6), (6, 6)]
     empty = sampled(base, [])
     assert empty.schema == frame.schema

@@ -200,7 +200,7 @@ def test_a_template_that_cannot_be_trained_with_is_refused_before_any_work(
 def test_methods_that_tell_a_model_something_say_where_it_stands(bench: Any) -> None:
     b = bench(model__chat_template=NO_SYSTEM, methods=["ric"])
     [first, _] = ric(b, steps=1)
-    assert first.before
+    assert first.system_prompt
     assert b.notes["system messages"] == (
         "stand before the user's text: the chat template writes none"
     )

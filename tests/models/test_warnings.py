@@ -117,9 +117,13 @@ def test_a_run_counts_them_and_its_results_are_the_same(parts: Path, tmp_path: P
     """Also without a single logged step."""
     run = tmp_path / "run"
     chosen = settings(
-        parts, str(run), stages=1, preferences=2,
-        train__label_smoothing_factor=0.1, train__logging_steps=100,
-    )  # fmt: skip
+        parts,
+        str(run),
+        stages=1,
+        preferences=2,
+        train__label_smoothing_factor=0.1,
+        train__logging_steps=100,
+    )
     lines = do(chosen)
     told = [line for line in lines if "warnings of libraries: 1 in warnings.txt" in line]
     assert [line.split(":")[0] for line in told] == ["stage1/fit/00", "stage1/fit/01"]

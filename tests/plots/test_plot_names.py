@@ -21,10 +21,23 @@ from paretohqd.plots.selection import plot, save  # noqa: E402
 from paretohqd.plots.theme import evaluation_charts, readable  # noqa: E402
 
 ODD = [
-    "bell\x07", "nul\x00", "\x1b[31mred", "\\alpha\\beta", "ends in \\", "\\\"quotes'`${1}",
-    "two\nlines\r\tand", "", "  ", "no character \ufffe", "\x7f\x85\u2028", "</text><b>&amp;",
-    "#{0}%s", "datum.x + 1", "x" * 400, "مرحبا 👍🏽",
-]  # fmt: skip
+    "bell\x07",
+    "nul\x00",
+    "\x1b[31mred",
+    "\\alpha\\beta",
+    "ends in \\",
+    "\\\"quotes'`${1}",
+    "two\nlines\r\tand",
+    "",
+    "  ",
+    "no character \ufffe",
+    "\x7f\x85\u2028",
+    "</text><b>&amp;",
+    "#{0}%s",
+    "datum.x + 1",
+    "x" * 400,
+    "مرحبا 👍🏽",
+]
 XML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 

@@ -34,18 +34,27 @@ def words(**more: Any) -> Any:
         special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
     )
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", cls_token="[CLS]",
-        sep_token="[SEP]", **{"model_max_length": 128, **more},
-    )  # fmt: skip
+        tokenizer_object=made,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        **{"model_max_length": 128, **more},
+    )
 
 
 def save(folder: Path, kind: str, *, head: str = "SequenceClassification", **more: Any) -> Path:
     """A random encoder of a kind such as "Electra", drawn wide, with its tokenizer."""
     tokenizer = words(**{k: more.pop(k) for k in ("model_max_length",) if k in more})
     settings = getattr(transformers, f"{kind}Config")(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
-        intermediate_size=64, initializer_range=0.3, **{"num_labels": 1, **more},
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        initializer_range=0.3,
+        **{"num_labels": 1, **more},
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = getattr(transformers, f"{kind}For{head}")(settings)
@@ -168,9 +177,13 @@ def test_answers_of_one_text_that_are_cut_are_counted(deberta: Path) -> None:
 def test_positions_that_begin_after_the_padding(tmp_path: Path) -> None:
     """RoBERTa's table of 34 has room for 32 tokens (padding is token 1); more would be an error."""
     folder = save(
-        tmp_path, "Roberta", max_position_embeddings=34, pad_token_id=1, type_vocab_size=1,
+        tmp_path,
+        "Roberta",
+        max_position_embeddings=34,
+        pad_token_id=1,
+        type_vocab_size=1,
         model_max_length=int(1e30),
-    )  # fmt: skip
+    )
     found = reward(folder, pair=True)
     with pytest.warns(UserWarning, match="more than 32 tokens"):
         found.score([PROMPT], [f"{ANSWER} " * 9])

@@ -34,12 +34,25 @@ SECTIONS = {
 }
 VALID = {
     "duplicates": "drop",
-    "subset": "default", "split": "test", "revision": "main", "conversation": "dialogue",
-    "invalid": "drop", "bounds": "all", "scale": "none", "trim": True,
-    "directions": "tchebycheff", "one_per_prompt": True,
-    "temperature": 1, "top_p": 0.5, "distinct": 0.2, "echo": 1, "max_word_overlap": 0.5,
-    "stages": 1, "device": "cpu", "precision": "float32",
-}  # fmt: skip
+    "subset": "default",
+    "split": "test",
+    "revision": "main",
+    "conversation": "dialogue",
+    "invalid": "drop",
+    "bounds": "all",
+    "scale": "none",
+    "trim": True,
+    "directions": "tchebycheff",
+    "one_per_prompt": True,
+    "temperature": 1,
+    "top_p": 0.5,
+    "distinct": 0.2,
+    "echo": 1,
+    "max_word_overlap": 0.5,
+    "stages": 1,
+    "device": "cpu",
+    "precision": "float32",
+}
 """A value that is not the default, for keys that do not just take any text or number."""
 
 
@@ -342,12 +355,23 @@ def test_overrides_reach_into_sections(tmp_path):
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("1e-5", 1e-5), ("-2.5E+3", -2500.0), ("1e5", 1e5), (".5e1", 5.0), ("1.0e-5", 1e-5),
-        ("e5", "e5"), ("1e", "1e"), ("7", 7), ("0.5", 0.5), ("'1e-5'", "1e-5"), ("true", True),
-        ("null", None), ("1e5-beta", "1e5-beta"), ("{<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
+        ("1e-5", 1e-5),
+        ("-2.5E+3", -2500.0),
+        ("1e5", 1e5),
+        (".5e1", 5.0),
+        ("1.0e-5", 1e-5),
+        ("e5", "e5"),
+        ("1e", "1e"),
+        ("7", 7),
+        ("0.5", 0.5),
+        ("'1e-5'", "1e-5"),
+        ("true", True),
+        ("null", None),
+        ("1e5-beta", "1e5-beta"),
+        ("{<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
         ("[{a: &x {c: 1}}, {<<: *x, c: 2}]", [{"a": {"c": 1}}, {"c": 2}]),
     ],
-)  # fmt: skip
+)
 def test_yaml_values(text, value):
     found = read_yaml(text)
     assert found == value

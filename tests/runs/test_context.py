@@ -74,9 +74,10 @@ def test_a_run_has_one_kind_of_model_in_memory(parts: Path, memory: Memory) -> N
 
 def test_a_comparison_has_one_kind_of_model_in_memory(parts: Path, memory: Memory) -> None:
     chosen = small_comparison.comparison(
-        parts, str(parts / "memory-compare"),
+        parts,
+        str(parts / "memory-compare"),
         methods=["base", "paretohqd", "soups", {"name": "again", "method": "soups"}],
-    )  # fmt: skip
+    )
     lines = small_comparison.do(chosen)
     assert not [line for line in lines if "failed" in line]
     assert {"base", "reward"} == set(memory.loads)

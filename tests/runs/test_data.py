@@ -179,9 +179,13 @@ def test_the_hub_goes_through_datasets(monkeypatch):
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     spec = config.Data(
-        source="hub:org/name", subset="en", split="test", revision="abc", prompts="hub:org/more",
+        source="hub:org/name",
+        subset="en",
+        split="test",
+        revision="abc",
+        prompts="hub:org/more",
         held_out=2,
-    )  # fmt: skip
+    )
     found = split(spec)
     # Another data set has other subsets and revisions.
     assert asked == [("org/name", "en", "test", "abc"), ("org/more", None, "test", None)]

@@ -115,9 +115,11 @@ def test_rank_correlation(summary: dict[str, Any]) -> None:
 def test_two_stages(models: dict[str, pl.DataFrame]) -> None:
     models |= {f"stage2-{i:02d}": models["stage1-01"] for i in range(3)}
     found = summarise(
-        models, objectives=["a", "b"], preferences=[[1, 0], [0.5, 0.5], [0, 1]],
+        models,
+        objectives=["a", "b"],
+        preferences=[[1, 0], [0.5, 0.5], [0, 1]],
         bounds=BOX,
-    )  # fmt: skip
+    )
     assert list(found["hypervolume"]["sets"]) == ["base", "stage1", "stage2", "best_single"]
     assert found["rank_correlation"]["stage2"] == {"a": None, "b": None}
 
@@ -166,10 +168,25 @@ def test_the_table_has_a_row_per_model(summary: dict[str, Any]) -> None:
     assert table["model"].to_list() == ["base", "stage1-00", "stage1-01", "stage1-02"]
     assert table["weights"].to_list() == ["-", "(1, 0)", "(0.5, 0.5)", "(0, 1)"]
     assert table.columns == [
-        "model", "weights", "a", "a se", "a gain", "a gain se", "b", "b se", "b gain", "b gain se",
-        "collapse short", "collapse repetitive", "collapse any",
-        "echo", "words", "tokens", "finished", "n",
-    ]  # fmt: skip
+        "model",
+        "weights",
+        "a",
+        "a se",
+        "a gain",
+        "a gain se",
+        "b",
+        "b se",
+        "b gain",
+        "b gain se",
+        "collapse short",
+        "collapse repetitive",
+        "collapse any",
+        "echo",
+        "words",
+        "tokens",
+        "finished",
+        "n",
+    ]
     assert table["a"].to_list() == [1.0, 5.0, 3.0, 0.0]
     assert table["b gain"].to_list() == [None, -1.0, 2.0, 4.0]
     assert not any(value is None for value in table["a se"])

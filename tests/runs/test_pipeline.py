@@ -260,8 +260,11 @@ def test_three_objectives(parts: Path, tmp_path: Path) -> None:
     assert len(summary["models"]) == 11
     # The corner of each objective and the balanced one answer for stage 2.
     assert sorted(p.name for p in (run / "stage2" / "generate").iterdir()) == [
-        "00", "01", "02", "03",
-    ]  # fmt: skip
+        "00",
+        "01",
+        "02",
+        "03",
+    ]
     assert set(summary["rank_correlation"]["stage2"]) == {"kind", "brief", "informative"}
 
 
@@ -279,8 +282,9 @@ def test_the_shape_of_the_published_protocol(parts: Path, tmp_path: Path) -> Non
         full,
         run=small.run,
         model=small.model,
-        data=replace(full.data, source=small.data.source, conversation=None, held_out=2,
-                     prompts=None),
+        data=replace(
+            full.data, source=small.data.source, conversation=None, held_out=2, prompts=None
+        ),
         objectives=small.objectives,
         selection=replace(full.selection, k=4, k_stage2=2),
         train={**full.train, "max_steps": 1, "per_device_train_batch_size": 2},
@@ -289,7 +293,7 @@ def test_the_shape_of_the_published_protocol(parts: Path, tmp_path: Path) -> Non
         device="cpu",
         precision="float32",
         threads=1,
-    )  # fmt: skip
+    )
     do(chosen)
     run = tmp_path / "run"
     assert len(list(run.glob("stage1/fit/*/adapter"))) == 11
@@ -380,9 +384,12 @@ def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:
     s.folder.close()
     found = pl.read_parquet(selected.path / "selection.parquet")
     expected = select(
-        scored.path / "scored.parquet", ["kind", "brief"],
-        {"short": [0.25, 0.75], "even": [0.5, 0.5]}, k=6, duplicates="drop",
-    )  # fmt: skip
+        scored.path / "scored.parquet",
+        ["kind", "brief"],
+        {"short": [0.25, 0.75], "even": [0.5, 0.5]},
+        k=6,
+        duplicates="drop",
+    )
     assert_frame_equal(found, expected)
     wrong = settings(
         parts, str(tmp_path / "other"), preferences={"short": {"brieff": 3, "kind": 1}}

@@ -71,10 +71,22 @@ def test_page_shows_the_numbers_of_the_run(pages):
             mean = f"{model['reward'][objective]['mean']:.3f}".replace("-", "\N{MINUS SIGN}")
             assert mean in text
     for expected in (
-        "0.123", "0.500", "0.600", "0.346", "0.618", "0.875", "4.2 %", "95.8 %", "6 min 52 s",
-        "2 cpu cores, no GPU", "torch 2.9.0", "always gain hypervolume", "note: |",
-        "stage2-02 in hypervolume", "stage1-00 in utility",
-    ):  # fmt: skip
+        "0.123",
+        "0.500",
+        "0.600",
+        "0.346",
+        "0.618",
+        "0.875",
+        "4.2 %",
+        "95.8 %",
+        "6 min 52 s",
+        "2 cpu cores, no GPU",
+        "torch 2.9.0",
+        "always gain hypervolume",
+        "note: |",
+        "stage2-02 in hypervolume",
+        "stage1-00 in utility",
+    ):
         assert expected in text, expected
 
 

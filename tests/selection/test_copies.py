@@ -39,9 +39,10 @@ def frames(draw):
 
 @settings(deadline=None)
 @given(
-    frames(), st.integers(1, 3),
+    frames(),
+    st.integers(1, 3),
     st.sampled_from([{}, {"upto": 2}, {"at_least": 4}, {"by": "prompt"}, {"distinct": "prompt"}]),
-)  # fmt: skip
+)
 def test_without_copies_the_choice_is_as_if_there_were_none(problem, k, options):
     once, frame = problem
     k = min(k, once["prompt"].n_unique()) if "distinct" in options else min(k, 2)
@@ -87,10 +88,14 @@ def test_every_row_twenty_times(options):
 
 
 def test_of_copies_with_other_scores_the_one_of_the_better_layer_stays():
-    frame = pl.DataFrame({
-        "help": [1.0, 3.0, 0.0, 2.0], "safe": [1.0, 2.0, 3.0, 1.0],
-        "prompt": ["x", "x", "x", "y"], "response": ["same", "same", "other", "third"],
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "help": [1.0, 3.0, 0.0, 2.0],
+            "safe": [1.0, 2.0, 3.0, 1.0],
+            "prompt": ["x", "x", "x", "y"],
+            "response": ["same", "same", "other", "third"],
+        }
+    )
     for data in (frame, frame.lazy()):
         found = pq.choose(data, OBJECTIVES, 2, k=3, duplicates="drop")
         assert found.rows["row"].to_list() == [1, 3, 2, 2, 1, 3]
@@ -132,10 +137,14 @@ def test_which_columns_tell_copies():
 
 def test_nested_columns_nulls_and_odd_names_are_compared():
     talk = [{"role": "user", "content": "a"}]
-    frame = pl.DataFrame({
-        "help": [3.0, 3.0, 0.0, 3.0], "safe": [0.0, 0.0, 3.0, 0.0],
-        "^m.*$": [None, None, 1, 2], "n": [[talk], [talk], [talk], [talk]],
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "help": [3.0, 3.0, 0.0, 3.0],
+            "safe": [0.0, 0.0, 3.0, 0.0],
+            "^m.*$": [None, None, 1, 2],
+            "n": [[talk], [talk], [talk], [talk]],
+        }
+    )
     found = pq.choose(frame, OBJECTIVES, [[1, 0]], k=3, duplicates="drop")
     assert found.rows["row"].to_list() == [0, 3, 2]
     kept = pq.choose(frame, OBJECTIVES, [[1, 0]], k=4)
@@ -153,8 +162,10 @@ def test_python_objects_cannot_be_compared():
 def test_the_column_that_numbers_conversations_is_no_text_of_a_copy():
     schema = dict.fromkeys(["prompt", "response", "conversation", "system"], pl.String())
     assert copy_columns(schema | {"help": pl.Float64()}, ["help"]) == (
-        "prompt", "response", "system",
-    )  # fmt: skip
+        "prompt",
+        "response",
+        "system",
+    )
     # Where there is nothing else it is the dialogue itself.
     assert copy_columns({"conversation": pl.String(), "id": pl.Int64()}, []) == ("conversation",)
 
@@ -166,9 +177,13 @@ def test_whole_dialogues_are_the_text_of_a_copy():
 
 def test_a_pool_grows_past_a_copy_that_has_the_best_value():
     frame = pl.DataFrame(
-        {"prompt": [*"ppqrs"], "response": [*"xxyzw"], "help": [5, 4, 4, 3, 2],
-         "safe": [3, 4, 3, 3, 1]}
-    )  # fmt: skip
+        {
+            "prompt": [*"ppqrs"],
+            "response": [*"xxyzw"],
+            "help": [5, 4, 4, 3, 2],
+            "safe": [3, 4, 3, 3, 1],
+        }
+    )
     for data in (frame, frame.lazy()):
         found = pq.select(data, OBJECTIVES, [[1, 0], [0, 1]], k=1, duplicates="drop")
         assert found["row"].to_list() == [0, 0]

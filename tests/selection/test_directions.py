@@ -81,9 +81,15 @@ def test_the_rows_nearest_to_these_rays_are_chosen(
     weights = pq.preference_grid(3, 3)
     k = 3
     found = pq.choose(
-        frame_of(points), {n: "max" if up else "min" for n, up in zip(NAMES, larger, strict=True)},
-        weights, k=k, at_least=8, bounds=bounds, scale=scale, **WAY,
-    )  # fmt: skip
+        frame_of(points),
+        {n: "max" if up else "min" for n, up in zip(NAMES, larger, strict=True)},
+        weights,
+        k=k,
+        at_least=8,
+        bounds=bounds,
+        scale=scale,
+        **WAY,
+    )
     pool = np.flatnonzero(found.layer >= 0)
     reference = signed[pool] if bounds == "pool" else signed
     low, high = reference.min(axis=0), reference.max(axis=0)
@@ -153,8 +159,13 @@ def test_a_group_where_only_what_has_no_weight_trades_ranks_by_the_ideal() -> No
     frame = pl.DataFrame({"a": [0.0, 2.0, 1.0], "b": [1.0] * 3, "c": [4.0] * 3, "g": [0, 0, 0]})
     other = pl.DataFrame({"a": [1.0, 2, 3], "b": [2.0, 0, 1], "c": [3.0, 5, 6], "g": [1, 1, 1]})
     found = pq.select(
-        pl.concat([frame, other]), NAMES, [[0.0, 0.5, 0.5]], k=3, by="g", **WAY,
-    )  # fmt: skip
+        pl.concat([frame, other]),
+        NAMES,
+        [[0.0, 0.5, 0.5]],
+        k=3,
+        by="g",
+        **WAY,
+    )
     assert found.filter(g=0)["a"].to_list() == [2.0, 1.0, 0.0]
 
 

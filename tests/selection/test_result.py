@@ -229,12 +229,14 @@ def test_dropped_rows_are_counted(kind):
         chosen = pq.choose(data, OBJECTIVES, 3, k=2, nan="drop", **more)
     # Rows 3, 53, .., 253 have no help, 3, 78, 153 and 228 no harm; two of these are one.
     assert chosen.dropped == {"help": 6, "harm": 4}
-    assert chosen.dropped_rows == HOLED.select(
-        (pl.col("help").is_null() | pl.col("harm").is_nan()).sum()
-    ).item()  # fmt: skip
+    assert (
+        chosen.dropped_rows
+        == HOLED.select((pl.col("help").is_null() | pl.col("harm").is_nan()).sum()).item()
+    )
     assert chosen.summary()["dropped"] == {
-        "rows": chosen.dropped_rows, "scores": {"help": 6, "harm": 4},
-    }  # fmt: skip
+        "rows": chosen.dropped_rows,
+        "scores": {"help": 6, "harm": 4},
+    }
     line = f"dropped    {chosen.dropped_rows} rows: null or NaN scores (6 in help, 4 in harm)"
     assert line in chosen.explain().splitlines()
     assert "dropped" not in named().explain()
@@ -269,9 +271,11 @@ def test_a_dataset_for_sft():
 
 def test_conversations_are_cut_before_the_last_answer():
     talk = [
-        {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"},
-        {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"},
-    ]  # fmt: skip
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "b"},
+        {"role": "user", "content": "c"},
+        {"role": "assistant", "content": "d"},
+    ]
     for name in ("messages", "conversation"):
         data = sft_dataset(pl.DataFrame({name: [talk]}))
         assert data["prompt"][0] == talk[:3]

@@ -198,9 +198,11 @@ def test_k_may_be_all_rows_but_not_more():
 
 
 @given(
-    seed=st.integers(0, 2**32 - 1), n=st.integers(6, 120), groups=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(6, 120),
+    groups=st.integers(1, 40),
     k=st.integers(1, 8),
-)  # fmt: skip
+)
 def test_distinct_takes_the_nearest_of_each_value(seed, n, groups, k):
     rng = np.random.default_rng(seed)
     prompt = rng.integers(0, groups, n)

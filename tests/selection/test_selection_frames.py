@@ -60,9 +60,13 @@ def test_other_columns_are_kept_as_they_are():
     assert found.columns == [*frame.columns, *ADDED]
     assert_frame_equal(found.select(frame.columns), frame[found["row"].to_list()])
     assert found.select(ADDED).schema == {
-        "preference": pl.Int32, "weights": pl.List(pl.Float64), "position": pl.Int32,
-        "distance": pl.Float64, "layer": pl.Int32, "row": pl.UInt32,
-    }  # fmt: skip
+        "preference": pl.Int32,
+        "weights": pl.List(pl.Float64),
+        "position": pl.Int32,
+        "distance": pl.Float64,
+        "layer": pl.Int32,
+        "row": pl.UInt32,
+    }
 
 
 def test_the_input_is_left_alone():

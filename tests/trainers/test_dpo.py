@@ -159,9 +159,14 @@ def test_only_the_adapter_is_trained_and_saved(
     model, tokenizer = load()
     before = {name: p.clone() for name, p in model.named_parameters()}
     facts = dpo.fit_pairs(
-        model, tokenizer, pairs, tmp_path, machine=CPU, train=TRAIN,
+        model,
+        tokenizer,
+        pairs,
+        tmp_path,
+        machine=CPU,
+        train=TRAIN,
         lora={**LORA, "lora_dropout": 0.3},
-    )  # fmt: skip
+    )
     after = {n.replace(".base_layer", ""): p for n, p in model.named_parameters()}
     for name, parameter in before.items():
         assert torch.equal(after[name], parameter), name
@@ -206,9 +211,13 @@ def test_going_on_from_a_checkpoint_changes_nothing(
         fit(load, frame, tmp_path / "killed", train=saving, weight=0.5, on_step=die)
     steps: list[tuple[int, int]] = []
     again = fit(
-        load, frame, tmp_path / "killed", train=saving, weight=0.5,
+        load,
+        frame,
+        tmp_path / "killed",
+        train=saving,
+        weight=0.5,
         on_step=lambda *at: steps.append(at),
-    )  # fmt: skip
+    )
     assert steps == [(7, 8), (8, 8)], "what was done is not done again"
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     assert losses(tmp_path / "killed") == losses(tmp_path / "whole")
@@ -291,7 +300,7 @@ def test_misspelt_settings(train: dict[str, Any], lora: dict[str, Any], message:
             "max_length=25 cuts all 20 answers short",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_input(
     load: Load, pairs: pl.DataFrame, tmp_path: Path, change: Any, more: Any, message: str
 ) -> None:

@@ -46,13 +46,19 @@ def test_no_margin_and_the_whole_weight_is_dpo(
     plain = DPOTrainer(
         model=model,
         args=DPOConfig(
-            str(tmp_path), bf16=False, use_cpu=True, report_to="none", beta=0.1, seed=0,
-            per_device_train_batch_size=4, train_sampling_strategy="sequential",
+            str(tmp_path),
+            bf16=False,
+            use_cpu=True,
+            report_to="none",
+            beta=0.1,
+            seed=0,
+            per_device_train_batch_size=4,
+            train_sampling_strategy="sequential",
         ),
         train_dataset=dpo._dataset(pairs),
         processing_class=tokenizer,
         peft_config=pair_trainers[0].model.peft_config["default"],
-    )  # fmt: skip
+    )
     expected = loss_of(plain, moved(plain))
     assert abs(expected - math.log(2)) > 0.03, "the adapter makes a difference"
     assert found == pytest.approx([expected] * 2, abs=1e-6)

@@ -43,9 +43,14 @@ def load(causal: Path) -> tuple[Any, Any]:
 
 def reinforce(causal: Path, out: Path, **more: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
-        "prompts": PROMPTS, "rewards": [vowels(), brief()], "weights": [1.0, 0.0],
-        "settings": {}, "lora": LORA, "machine": CPU, "constants": CONSTANTS,
-    } | more  # fmt: skip
+        "prompts": PROMPTS,
+        "rewards": [vowels(), brief()],
+        "weights": [1.0, 0.0],
+        "settings": {},
+        "lora": LORA,
+        "machine": CPU,
+        "constants": CONSTANTS,
+    } | more
     if "steps" not in given and not {"trained_tokens", "generated_tokens"} & set(given):
         given["steps"] = 3
     given["settings"] = {**SETTINGS, **given["settings"]}
@@ -179,9 +184,13 @@ def test_prompts_are_taken_in_their_order(
     reward = vowels()
     steps: list[tuple[int, int]] = []
     notes = reinforce(
-        causal, tmp_path, rewards=[reward], weights=[1.0], steps=8,
+        causal,
+        tmp_path,
+        rewards=[reward],
+        weights=[1.0],
+        steps=8,
         on_step=lambda *at: steps.append(at),
-    )  # fmt: skip
+    )
     assert reward.asked == [PROMPTS[i // 4 % 5] for i in range(64)]
     assert steps == [(step, 8) for step in range(1, 9)]
     # TRL's own count of the tokens that were trained on.
@@ -349,9 +358,17 @@ def test_without_settings_the_small_scale_values_are_in_force(
     causal: Path, tmp_path: Path, trainers: list[GRPOTrainer]
 ) -> None:
     notes = grpo.reinforce(
-        *load(causal), PROMPTS, [vowels()], [1.0], tmp_path,
-        machine=CPU, settings={}, lora={}, constants=CONSTANTS, steps=1,
-    )  # fmt: skip
+        *load(causal),
+        PROMPTS,
+        [vowels()],
+        [1.0],
+        tmp_path,
+        machine=CPU,
+        settings={},
+        lora={},
+        constants=CONSTANTS,
+        steps=1,
+    )
     arguments = trainers[0].args
     assert notes["scored"] == 16
     assert (arguments.num_generations, arguments.max_completion_length) == (4, 32)

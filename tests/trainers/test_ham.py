@@ -129,9 +129,12 @@ def toy(prompts: int = 8, passes: int = 1) -> pl.DataFrame:
 
 def train(base: Any, out: Path, rows: pl.DataFrame, **more: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
-        "count": 3, "machine": MACHINE, "lora": LORA,
-        "train": {"max_steps": 2, "learning_rate": 1e-2}, **more,
-    }  # fmt: skip
+        "count": 3,
+        "machine": MACHINE,
+        "lora": LORA,
+        "train": {"max_steps": 2, "learning_rate": 1e-2},
+        **more,
+    }
     return fit_jointly(*base, rows, NAMES, out, **given)
 
 
@@ -351,9 +354,11 @@ def test_what_joint_training_does_not_take(
 
 def test_the_schedules_own_settings_are_followed(base: Any, tmp_path: Path) -> None:
     given = {
-        "max_steps": 4, "learning_rate": 1e-2, "lr_scheduler_type": "cosine_with_min_lr",
+        "max_steps": 4,
+        "learning_rate": 1e-2,
+        "lr_scheduler_type": "cosine_with_min_lr",
         "lr_scheduler_kwargs": {"min_lr": 9e-3},
-    }  # fmt: skip
+    }
     train(base, tmp_path, toy(passes=2), train=given)
     log = json.loads((tmp_path / "log.json").read_text())
     assert min(entry["learning_rate"] for entry in log) > 9e-3

@@ -16,9 +16,13 @@ CONSTANTS = {"vowels": (0.2, 0.1), "brief": (-12.0, 4.0)}
 
 def rollouts(gate: float | None = None) -> Rollouts:
     return Rollouts(
-        [vowels(), brief()], CONSTANTS, prompt_tokens={"Do you like tea?": 9}, stop=[2],
-        read=lambda ids: {5: "Tea", 6: "Ah"}[ids[0]], echo_gate=gate,
-    )  # fmt: skip
+        [vowels(), brief()],
+        CONSTANTS,
+        prompt_tokens={"Do you like tea?": 9},
+        stop=[2],
+        read=lambda ids: {5: "Tea", 6: "Ah"}[ids[0]],
+        echo_gate=gate,
+    )
 
 
 def test_the_echo_gate_stops_answers_that_repeat_the_prompt() -> None:

@@ -69,9 +69,14 @@ def test_all_answers_cut_short_are_refused(load: Load, tmp_path: Path) -> None:
     limit = int(chat.prompt_lengths(tokenizer, long)[0]) + 5
     with pytest.raises(ValueError, match=f"max_length={limit} cuts all 3 answers short"):
         sft.fit(
-            model, tokenizer, long, tmp_path,
-            machine=CPU, train={**TRAIN, "max_length": limit}, lora={"r": 1},
-        )  # fmt: skip
+            model,
+            tokenizer,
+            long,
+            tmp_path,
+            machine=CPU,
+            train={**TRAIN, "max_length": limit},
+            lora={"r": 1},
+        )
 
 
 def test_labels_reach_the_loss_as_they_are(
@@ -123,7 +128,7 @@ def test_system_messages_come_before_the_prompt_and_count(
     load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
     told = ["<help> 0.7", "", "Be brief.", "", "x"]
-    rows = ANSWERS.with_columns(before=pl.Series(told[: len(ANSWERS)]))
+    rows = ANSWERS.with_columns(system_prompt=pl.Series(told[: len(ANSWERS)]))
     fit(load, rows, tmp_path)
     tokenizer = sft_trainers[0].processing_class
     for first, example, prompt in zip(
@@ -143,7 +148,7 @@ def test_system_messages_come_before_the_prompt_and_count(
 def test_row_lengths_are_the_tokens_that_are_fed(
     load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path, limit: int | None
 ) -> None:
-    rows = ANSWERS.with_columns(before=pl.Series(["", "Be kind."] * 5).head(len(ANSWERS)))
+    rows = ANSWERS.with_columns(system_prompt=pl.Series(["", "Be kind."] * 5).head(len(ANSWERS)))
     fit(load, rows, tmp_path, train={"max_length": limit or 512})
     fed = [len(example["input_ids"]) for example in sft_trainers[0].train_dataset]
     assert chat.row_lengths(load()[1], rows, limit) == fed

@@ -44,9 +44,13 @@ class Meter:
             every, again = best_of(lambda: task.ours(cloud, None))
             answers.identical(answer, again)
             ours = {
-                "task": task.name, "data": task.data, "n": task.n, "m": task.m,
-                "ours_1_thread_s": one, "ours_all_threads_s": every,
-            }  # fmt: skip
+                "task": task.name,
+                "data": task.data,
+                "n": task.n,
+                "m": task.m,
+                "ours_1_thread_s": one,
+                "ours_all_threads_s": every,
+            }
             rows = [
                 ours | self._against(task, rival, cloud, answer, one, every)
                 for rival in task.rivals
@@ -68,10 +72,11 @@ class Meter:
             return row | {"note": f"not measured: {type(error).__name__}: {error}"[:200]}
         remark = task.same(answer, theirs, cloud)
         row |= {
-            "rival_s": seconds, "ratio_1_thread": seconds / one,
+            "rival_s": seconds,
+            "ratio_1_thread": seconds / one,
             "ratio_all_threads": seconds / every,
             "note": "; ".join(filter(None, (rival.note, remark))),
-        }  # fmt: skip
+        }
         if task.target and rival.judged:
             row |= {"target": task.target, "met": seconds / every >= task.target}
         return row

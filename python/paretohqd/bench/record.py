@@ -15,9 +15,22 @@ from paretohqd.bench.measure import Row
 from paretohqd.frames.writing import write_text
 
 COLUMNS = (
-    "task", "data", "n", "m", "ours_1_thread_s", "ours_all_threads_s", "rival", "call", "version",
-    "rival_s", "ratio_1_thread", "ratio_all_threads", "target", "met", "note",
-)  # fmt: skip
+    "task",
+    "data",
+    "n",
+    "m",
+    "ours_1_thread_s",
+    "ours_all_threads_s",
+    "rival",
+    "call",
+    "version",
+    "rival_s",
+    "ratio_1_thread",
+    "ratio_all_threads",
+    "target",
+    "met",
+    "note",
+)
 _KEY = ("task", "data", "n", "m", "rival", "call")
 
 
@@ -63,9 +76,13 @@ def table(rows: Sequence[Row]) -> str:
     for row in sorted(
         rows,
         key=lambda row: (
-            names.index(row["task"]), row["m"], row["n"], row["data"], row.get("rival_s", math.inf)
+            names.index(row["task"]),
+            row["m"],
+            row["n"],
+            row["data"],
+            row.get("rival_s", math.inf),
         ),
-    ):  # fmt: skip
+    ):
         ours = (
             f"{row['task']:24} {row['data']:11} {row['n']:>10,} {row['m']:>2} "
             f"{seconds(row['ours_1_thread_s']):>9} {seconds(row['ours_all_threads_s']):>9}"

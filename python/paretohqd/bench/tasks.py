@@ -53,9 +53,7 @@ class Task:
 
 def tasks() -> list[Task]:
     """Every task; those on the same cloud follow each other, so that it is drawn once."""
-    found = [
-        *_layers(), *_groups(), *_volumes(), *_contributions(), *_estimates(), *_rays()
-    ]  # fmt: skip
+    found = [*_layers(), *_groups(), *_volumes(), *_contributions(), *_estimates(), *_rays()]
     first: dict[tuple[str, int, int], int] = {}
     for at, task in enumerate(found):
         first.setdefault((task.data, task.n, task.m), at)
@@ -92,9 +90,13 @@ _ALL_LAYERS: list[tuple[str, int, int, float | None, int]] = [
 ]
 _HUGE = {("uni", 10_000_000, 3), ("anti", 10_000_000, 3), ("uni", 1_000_000, 8)}
 _QUICK_LAYERS = {
-    ("uni", 10_000, 3), ("uni", 10_000, 8), ("uni", 100_000, 5), ("uni", 1_000_000, 2),
-    ("anti", 1_000_000, 3), ("disc", 1_000_000, 3),
-}  # fmt: skip
+    ("uni", 10_000, 3),
+    ("uni", 10_000, 8),
+    ("uni", 100_000, 5),
+    ("uni", 1_000_000, 2),
+    ("anti", 1_000_000, 3),
+    ("disc", 1_000_000, 3),
+}
 
 # Data, points, objectives, the target for the first layers.
 _FIRST_LAYERS: list[tuple[str, int, int, float | None]] = [
@@ -118,11 +120,18 @@ _FIRST_LAYERS: list[tuple[str, int, int, float | None]] = [
 def _layers() -> Iterator[Task]:
     for data, n, m, target, seconds in _ALL_LAYERS:
         yield Task(
-            name="all layers", data=data, n=n, m=m, target=target, seconds=seconds,
+            name="all layers",
+            data=data,
+            n=n,
+            m=m,
+            target=target,
+            seconds=seconds,
             ours=lambda cloud, threads: pq.pareto_layers(cloud.points, n_threads=threads),
-            rivals=(rivals.pareto_rank(),), same=answers.equal,
-            quick=(data, n, m) in _QUICK_LAYERS, huge=(data, n, m) in _HUGE,
-        )  # fmt: skip
+            rivals=(rivals.pareto_rank(),),
+            same=answers.equal,
+            quick=(data, n, m) in _QUICK_LAYERS,
+            huge=(data, n, m) in _HUGE,
+        )
     for data, n, m, target in _FIRST_LAYERS:
         for upto in (5, 20):
             yield _first_layers(data, n, m, target, upto)
@@ -139,29 +148,49 @@ def _first_layers(data: str, n: int, m: int, target: float | None, upto: int) ->
     if m >= 4 and n > 10_000 and (upto == 5 or (data, m) in {("uni", 4), ("disc", 5)}):
         against.append(rivals.peeled(upto, "moocore"))
     return Task(
-        name=f"first {upto} layers", data=data, n=n, m=m, target=target, rivals=tuple(against),
+        name=f"first {upto} layers",
+        data=data,
+        n=n,
+        m=m,
+        target=target,
+        rivals=tuple(against),
         ours=lambda cloud, threads: pq.pareto_layers(cloud.points, upto=upto, n_threads=threads),
-        same=answers.equal, seconds=4 if n >= 1_000_000 else 1,
+        same=answers.equal,
+        seconds=4 if n >= 1_000_000 else 1,
         quick=upto == 5 and (data, n, m) in {("uni", 1_000_000, 2), ("anti", 1_000_000, 3)},
         huge=(data, n) == ("anti", 10_000_000),
-    )  # fmt: skip
+    )
 
 
 def _groups() -> Iterator[Task]:
     yield Task(
-        name="layers in groups of 8", data="uni", n=1_000_000, m=3, target=50, seconds=2,
+        name="layers in groups of 8",
+        data="uni",
+        n=1_000_000,
+        m=3,
+        target=50,
+        seconds=2,
         ours=lambda cloud, threads: pq.pareto_layers(
             cloud.points, groups=cloud.groups, n_threads=threads
         ),
-        rivals=(rivals.ranked_sets(),), same=answers.equal_where_compared, quick=True,
-    )  # fmt: skip
+        rivals=(rivals.ranked_sets(),),
+        same=answers.equal_where_compared,
+        quick=True,
+    )
     yield Task(
-        name="fronts in groups of 8", data="uni", n=1_000_000, m=3, target=50, seconds=3,
+        name="fronts in groups of 8",
+        data="uni",
+        n=1_000_000,
+        m=3,
+        target=50,
+        seconds=3,
         ours=lambda cloud, threads: pq.pareto_front(
             cloud.points, groups=cloud.groups, n_threads=threads
         ),
-        rivals=(rivals.fronts_within_sets(),), same=answers.equal_where_compared, quick=True,
-    )  # fmt: skip
+        rivals=(rivals.fronts_within_sets(),),
+        same=answers.equal_where_compared,
+        quick=True,
+    )
 
 
 def _volumes() -> Iterator[Task]:
@@ -188,32 +217,47 @@ def _volumes() -> Iterator[Task]:
     for n, m, (packages, target) in sizes:
         for data in ("sphere",) if m == 2 or n == 100 else ("sphere", "simplex"):
             yield Task(
-                name="hypervolume", data=data, n=n, m=m, target=target,
+                name="hypervolume",
+                data=data,
+                n=n,
+                m=m,
+                target=target,
                 ours=lambda cloud, threads: pq.hypervolume(
                     cloud.points, ref=cloud.reference, n_threads=threads
                 ),
-                rivals=tuple(map(rivals.volume, packages)), same=answers.close,
+                rivals=tuple(map(rivals.volume, packages)),
+                same=answers.close,
                 quick=data == "sphere" and (n, m) in quick,
                 seconds=8 if m == 8 else 3 if n == 1_000_000 or m in (6, 10) else 1,
-            )  # fmt: skip
+            )
 
 
 def _contributions() -> Iterator[Task]:
     # With more than three objectives moocore takes from seconds to minutes.
     sizes = [
-        (100_000, 2, "moocore", 3), (100_000, 3, "moocore", 3), (3_000, 4, "pygmo", 4),
-        (1_000, 5, "pygmo", 4), (1_000, 6, "pygmo", 4), (200, 8, "pygmo", 4),
-    ]  # fmt: skip
+        (100_000, 2, "moocore", 3),
+        (100_000, 3, "moocore", 3),
+        (3_000, 4, "pygmo", 4),
+        (1_000, 5, "pygmo", 4),
+        (1_000, 6, "pygmo", 4),
+        (200, 8, "pygmo", 4),
+    ]
     for n, m, package, target in sizes:
         against = (package, "pygmo") if m == 3 else (package,)
         yield Task(
-            name="contributions", data="sphere", n=n, m=m, target=target,
+            name="contributions",
+            data="sphere",
+            n=n,
+            m=m,
+            target=target,
             ours=lambda cloud, threads: pq.hypervolume_contributions(
                 cloud.points, ref=cloud.reference, n_threads=threads
             ),
-            rivals=tuple(map(rivals.contributions, against)), same=answers.contributions,
-            quick=m in (3, 5), seconds=2 if m > 3 else 1,
-        )  # fmt: skip
+            rivals=tuple(map(rivals.contributions, against)),
+            same=answers.contributions,
+            quick=m in (3, 5),
+            seconds=2 if m > 3 else 1,
+        )
 
 
 def _estimates() -> Iterator[Task]:
@@ -222,11 +266,16 @@ def _estimates() -> Iterator[Task]:
         return
     for n in (200, 1_000, 10_000):
         yield Task(
-            name="hypervolume estimate", data="sphere", n=n, m=8,
+            name="hypervolume estimate",
+            data="sphere",
+            n=n,
+            m=8,
             ours=lambda cloud, _: estimate(cloud.points, ref=cloud.reference, seed=0),
-            rivals=(rivals.approximation(),), same=answers.estimates,
-            quick=n == 1_000, seconds=8 if n == 10_000 else 2,
-        )  # fmt: skip
+            rivals=(rivals.approximation(),),
+            same=answers.estimates,
+            quick=n == 1_000,
+            seconds=8 if n == 10_000 else 2,
+        )
 
 
 def _rays() -> Iterator[Task]:
@@ -248,11 +297,16 @@ def _nearest(data: str, n: int, rays: int, large: float) -> Task:
     if reads:
         against.append(rivals.reading(judged=judged))
     return Task(
-        name=f"{k} nearest to {rays} {'ray' if rays == 1 else 'rays'}", data=data, n=n, m=3,
+        name=f"{k} nearest to {rays} {'ray' if rays == 1 else 'rays'}",
+        data=data,
+        n=n,
+        m=3,
         ours=lambda cloud, threads: pq.nearest_to_rays(
             cloud.points, cloud.ideal, cloud.through(rays), k=k, n_threads=threads
         ),
-        rivals=tuple(against), same=answers.nearest, seconds=3 if n == 10_000_000 else 1,
+        rivals=tuple(against),
+        same=answers.nearest,
+        seconds=3 if n == 10_000_000 else 1,
         target={10_000: 2, 100_000: None}.get(n, large) if judged else None,
         quick=(data, n) == ("uni", 1_000_000),
-    )  # fmt: skip
+    )

@@ -88,36 +88,50 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("input", type=Path, help="a Parquet, CSV or JSONL file")
     score.add_argument("-o", "--output", type=Path, required=True, help="the file to write")
     score.add_argument(
-        "--reward", action="append", required=True, type=arguments.pair, dest="rewards",
+        "--reward",
+        action="append",
+        required=True,
+        type=arguments.pair,
+        dest="rewards",
         metavar="NAME=WHAT",
         help="embedded:harmless, or a sequence-classification model (hub name or folder); "
         "give it again for more",
-    )  # fmt: skip
+    )
     score.add_argument("--prompt", default="prompt", metavar="COLUMN")
     score.add_argument("--response", default="response", metavar="COLUMN")
     score.add_argument("--template", help="text with {prompt} and {response}, for reward models")
     score.add_argument(
-        "--pair", action=argparse.BooleanOptionalAction,
+        "--pair",
+        action=argparse.BooleanOptionalAction,
         help="give reward models prompt and answer as a pair of texts, or as one (found out)",
-    )  # fmt: skip
+    )
     score.set_defaults(work=_score)
 
     run = commands.add_parser("run", help="do a whole run, or go on with it")
     run.add_argument("config", type=Path, metavar="CONFIG.yaml")
     run.add_argument(
-        "--set", action="append", default=[], type=arguments.pair, dest="overrides",
+        "--set",
+        action="append",
+        default=[],
+        type=arguments.pair,
+        dest="overrides",
         metavar="KEY=VALUE",
         help="replace a setting, such as selection.k=50",
-    )  # fmt: skip
+    )
     run.add_argument("--verify", action="store_true", help=VERIFY)
     run.set_defaults(work=_run)
 
     compare = commands.add_parser("compare", help="run several methods on the same data, or go on")
     compare.add_argument("config", type=Path, metavar="CONFIG.yaml")
     compare.add_argument(
-        "--set", action="append", default=[], type=arguments.pair, dest="overrides",
-        metavar="KEY=VALUE", help="replace a setting, such as seeds=[0,1,2]",
-    )  # fmt: skip
+        "--set",
+        action="append",
+        default=[],
+        type=arguments.pair,
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="replace a setting, such as seeds=[0,1,2]",
+    )
     compare.add_argument("--verify", action="store_true", help=VERIFY)
     compare.set_defaults(work=_compare)
 
@@ -132,16 +146,20 @@ def _parser() -> argparse.ArgumentParser:
     size.add_argument("--huge", action="store_true", help="tasks of minutes each, too")
     bench.add_argument("--only", metavar="PATTERN", help="some tasks, such as 'hypervolume*'")
     bench.add_argument(
-        "--out", type=Path, metavar="FILE.csv",
+        "--out",
+        type=Path,
+        metavar="FILE.csv",
         help="record the times; in a folder, as DATE-MACHINE.csv",
-    )  # fmt: skip
+    )
     bench.set_defaults(work=_bench)
     parser.set_defaults(debug=False)
     for known in (parser, *commands.choices.values()):
         known.add_argument(
-            "--debug", action="store_true", default=argparse.SUPPRESS,
+            "--debug",
+            action="store_true",
+            default=argparse.SUPPRESS,
             help="show an error's whole traceback",
-        )  # fmt: skip
+        )
     return parser
 
 

@@ -37,29 +37,51 @@ def add_commands(commands: Any) -> None:
     select = commands.add_parser("select", help="choose a training set for each preference")
     _shared_arguments(select, required=False)
     select.add_argument(
-        "--preferences", type=arguments.preferences, metavar="N",
+        "--preferences",
+        type=arguments.preferences,
+        metavar="N",
         help="how many, or weights such as '1,0;0.5,0.5;0,1', 'kind=0.2,0.8' or "
         "'kind=helpful:1,harmless:4' (default: 11; with more objectives about as many)",
-    )  # fmt: skip
+    )
     select.add_argument(
         "-k", type=arguments.positive, default=100, help="rows per preference (100)"
     )
-    select.add_argument("--bounds", choices=("pool", "all"), default="pool",
-                        help="rows that r_min and r_max are taken from")  # fmt: skip
-    select.add_argument("--scale", choices=("box", "none"), default="box",
-                        help="units of the distance")  # fmt: skip
-    select.add_argument("--directions", choices=("paper", "tchebycheff"), default="paper",
-                        help="shortfalls from the ideal as 1 - w, or as 1 / w")  # fmt: skip
-    select.add_argument("--distinct", metavar="COLUMN",
-                        help="no value of this column twice per preference")  # fmt: skip
-    select.add_argument("--duplicates", choices=("keep", "drop"), default="keep",
-                        help="keep copies of an answer to a prompt, or take only one")  # fmt: skip
-    select.add_argument("--memory-limit", type=arguments.size, metavar="SIZE",
-                        help="what rows may take in memory, such as 1.5GB")  # fmt: skip
-    select.add_argument("--explain", action="store_true",
-                        help="say what the pool is made of and how much is shared")  # fmt: skip
-    select.add_argument("--plot", type=Path, metavar="FILE",
-                        help="draw the selection: .png, .svg or .html")  # fmt: skip
+    select.add_argument(
+        "--bounds",
+        choices=("pool", "all"),
+        default="pool",
+        help="rows that r_min and r_max are taken from",
+    )
+    select.add_argument(
+        "--scale", choices=("box", "none"), default="box", help="units of the distance"
+    )
+    select.add_argument(
+        "--directions",
+        choices=("paper", "tchebycheff"),
+        default="paper",
+        help="shortfalls from the ideal as 1 - w, or as 1 / w",
+    )
+    select.add_argument(
+        "--distinct", metavar="COLUMN", help="no value of this column twice per preference"
+    )
+    select.add_argument(
+        "--duplicates",
+        choices=("keep", "drop"),
+        default="keep",
+        help="keep copies of an answer to a prompt, or take only one",
+    )
+    select.add_argument(
+        "--memory-limit",
+        type=arguments.size,
+        metavar="SIZE",
+        help="what rows may take in memory, such as 1.5GB",
+    )
+    select.add_argument(
+        "--explain", action="store_true", help="say what the pool is made of and how much is shared"
+    )
+    select.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the selection: .png, .svg or .html"
+    )
     select.set_defaults(work=_select)
 
     layers = commands.add_parser("layers", help="add each row's Pareto layer")
@@ -69,23 +91,44 @@ def add_commands(commands: Any) -> None:
 
 def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
     parser.add_argument(
-        "input", nargs="+",
+        "input",
+        nargs="+",
         help="Parquet, Arrow, CSV, TSV, JSON: files, folders, patterns; - for JSONL on stdin",
-    )  # fmt: skip
-    parser.add_argument("-o", "--output", type=Path, required=required,
-                        help="the file to write; - for JSONL on standard output")  # fmt: skip
+    )
     parser.add_argument(
-        "--objectives", type=arguments.objectives, required=True, metavar="NAMES",
+        "-o",
+        "--output",
+        type=Path,
+        required=required,
+        help="the file to write; - for JSONL on standard output",
+    )
+    parser.add_argument(
+        "--objectives",
+        type=arguments.objectives,
+        required=True,
+        metavar="NAMES",
         help="score columns, larger is better: helpful,harmless,length:min",
-    )  # fmt: skip
-    parser.add_argument("--by", type=arguments.names, metavar="COLUMN",
-                        help="each group of rows with the same value here by itself")  # fmt: skip
+    )
+    parser.add_argument(
+        "--by",
+        type=arguments.names,
+        metavar="COLUMN",
+        help="each group of rows with the same value here by itself",
+    )
     stop = parser.add_mutually_exclusive_group()
     stop.add_argument("--upto", type=arguments.positive, metavar="L", help="this many layers")
-    stop.add_argument("--at-least", type=arguments.positive, metavar="ROWS",
-                      help="the fewest layers with this many rows")  # fmt: skip
-    parser.add_argument("--nan", choices=("raise", "drop"), default="raise",
-                        help="refuse null and NaN scores, or leave such rows out")  # fmt: skip
+    stop.add_argument(
+        "--at-least",
+        type=arguments.positive,
+        metavar="ROWS",
+        help="the fewest layers with this many rows",
+    )
+    parser.add_argument(
+        "--nan",
+        choices=("raise", "drop"),
+        default="raise",
+        help="refuse null and NaN scores, or leave such rows out",
+    )
     parser.add_argument("--threads", type=arguments.positive, help="threads (all)")
 
 
@@ -98,15 +141,27 @@ def _select(parsed: argparse.Namespace) -> None:
 
         check_picture(parsed.plot)
     options = {
-        "k": parsed.k, "upto": parsed.upto, "at_least": parsed.at_least, "bounds": parsed.bounds,
-        "scale": parsed.scale, "directions": parsed.directions, "distinct": parsed.distinct,
-        "duplicates": parsed.duplicates, "by": parsed.by, "nan": parsed.nan,
-    }  # fmt: skip
+        "k": parsed.k,
+        "upto": parsed.upto,
+        "at_least": parsed.at_least,
+        "bounds": parsed.bounds,
+        "scale": parsed.scale,
+        "directions": parsed.directions,
+        "distinct": parsed.distinct,
+        "duplicates": parsed.duplicates,
+        "by": parsed.by,
+        "nan": parsed.nan,
+    }
     with _counted(source) as progress:
         chosen = pq.choose(
-            source, parsed.objectives, parsed.preferences, **options, progress=progress,
-            memory_limit=parsed.memory_limit, n_threads=parsed.threads,
-        )  # fmt: skip
+            source,
+            parsed.objectives,
+            parsed.preferences,
+            **options,
+            progress=progress,
+            memory_limit=parsed.memory_limit,
+            n_threads=parsed.threads,
+        )
     summary = chosen.summary()
     if parsed.output is not None:
         manifest = {"input": source.pattern, "options": options, **summary}
@@ -129,18 +184,29 @@ def _layers(parsed: argparse.Namespace) -> None:
     source = _opened(parsed)
     with _counted(source) as progress:
         found = pq.layers(
-            source, parsed.objectives, by=parsed.by, upto=parsed.upto, at_least=parsed.at_least,
-            nan=parsed.nan, progress=progress, n_threads=parsed.threads,
-        )  # fmt: skip
+            source,
+            parsed.objectives,
+            by=parsed.by,
+            upto=parsed.upto,
+            at_least=parsed.at_least,
+            nan=parsed.nan,
+            progress=progress,
+            n_threads=parsed.threads,
+        )
         sizes: Counter[int | None] = Counter()
 
         def count(batch: pl.DataFrame) -> pl.DataFrame:
             sizes.update(dict(batch["layer"].value_counts().iter_rows()))
             return batch
 
-        manifest = {"input": source.pattern, "objectives": parsed.objectives, "by": parsed.by,
-                    "upto": parsed.upto, "at_least": parsed.at_least,
-                    "nan": parsed.nan}  # fmt: skip
+        manifest = {
+            "input": source.pattern,
+            "objectives": parsed.objectives,
+            "by": parsed.by,
+            "upto": parsed.upto,
+            "at_least": parsed.at_least,
+            "nan": parsed.nan,
+        }
         _write(found.lazy().map_batches(count, streamable=True), parsed.output, manifest)
     rows, dropped = sizes.total(), sizes.pop(None, 0)
     inside = sizes.total() - sizes.pop(-1, 0)

@@ -123,7 +123,7 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, An
         (s.folder.folder / job.failure).unlink(missing_ok=True)
         if measured_from:
             budgets[job.seed] = Tokens(bench.trained, bench.generated)
-    if any(policy.before for policy in policies):
+    if any(policy.system_prompt for policy in policies):
         bench.notes["asked high against asked low"] = told = asked_high_or_low(
             s.names, policies, [s.folder.folder / key for key in keys]
         )
@@ -132,7 +132,7 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, An
     stored = {folder for policy in policies for folder, _ in policy.adapters}
     return found | {
         "policies": [
-            {"weights": policy.weights, "before": policy.before, "answers": key}
+            {"weights": policy.weights, "system_prompt": policy.system_prompt, "answers": key}
             for policy, key in zip(policies, keys, strict=True)
         ],
         "models": len(stored),
@@ -159,13 +159,14 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
 
     # The entropy is the policy's own: equal answers of two policies are measured apart.
     mixed = {"weights": [weight for _, weight in policy.adapters]} if policy.adapters[1:] else {}
-    told = {"before": policy.before} if policy.before else {}
+    told = {"system_prompt": policy.system_prompt} if policy.system_prompt else {}
     result = bench.step(
-        "measured", work,
+        "measured",
+        work,
         settings={"objectives": s.objective_settings, "evaluation": vars(spec), **mixed, **told},
         inputs={"answers": made.digest, "model": s.model_id}
         | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
-    )  # fmt: skip
+    )
     return result.path.relative_to(s.folder.folder).as_posix()
 
 
@@ -173,9 +174,13 @@ def certainty(s: RunContext, policy: Policy, frame: pl.DataFrame) -> pl.Series:
     """Entropy of a policy's predictions over its answers; the model is not held any longer."""
     model, tokenizer = s.sampler(*policy.adapters)
     return likelihood(
-        model, tokenizer, frame["prompt"].to_list(), frame["response"].to_list(),
-        before=[policy.before] * len(frame), finished=frame["finished"].to_list(),
-    )["entropy"]  # fmt: skip
+        model,
+        tokenizer,
+        frame["prompt"].to_list(),
+        frame["response"].to_list(),
+        system_prompt=[policy.system_prompt] * len(frame),
+        finished=frame["finished"].to_list(),
+    )["entropy"]
 
 
 def finish(
@@ -243,10 +248,11 @@ def shape_of_front(s: RunContext, offline: pl.DataFrame) -> dict[str, Any] | Non
         return {"front": found}
 
     made = s.folder.stage(
-        "front", work,
+        "front",
+        work,
         settings={"objectives": s.names, "clouds": CLOUDS, "seed": s.settings.seed},
         inputs={"scores": s.folder.hash_frame(offline)},
-    )  # fmt: skip
+    )
     assert made is not None, "a comparison is one process"
     front: dict[str, Any] | None = made.manifest["notes"]["front"]
     return front
@@ -256,7 +262,11 @@ def stand_of(folder: Path) -> dict[str, Any]:
     """Where the methods of a finished comparison stand, see `standing.stand`."""
     results, answers = load(folder)
     return measure_runs(
-        results["runs"], answers, objectives=results["objectives"],
-        preferences=results["preferences"], bounds=results["bounds"],
-        reference=results["reference"], seed=results["seed"],
-    )  # fmt: skip
+        results["runs"],
+        answers,
+        objectives=results["objectives"],
+        preferences=results["preferences"],
+        bounds=results["bounds"],
+        reference=results["reference"],
+        seed=results["seed"],
+    )

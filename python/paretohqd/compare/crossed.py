@@ -64,8 +64,12 @@ def crossed(values: Floats) -> Crossed | None:
     mean, rows, columns = values.mean(), values.mean(axis=1), values.mean(axis=0)
     rest = values - rows[:, None] - columns + mean
     free = np.array([n - 1, s - 1, (n - 1) * (s - 1)])
-    squares = np.array([s * ((rows - mean) ** 2).sum(), n * ((columns - mean) ** 2).sum(),
-                        (rest**2).sum()]) / free  # fmt: skip
+    squares = (
+        np.array(
+            [s * ((rows - mean) ** 2).sum(), n * ((columns - mean) ** 2).sum(), (rest**2).sum()]
+        )
+        / free
+    )
     total = max(squares[0] + squares[1] - squares[2], squares[0])
     if total == 0:  # the same number everywhere
         return Crossed(low=float(mean), high=float(mean), p=float(mean == 0))

@@ -19,9 +19,12 @@ from paretohqd.trainers.ham_values import MOST
 SPENDING = ("steps", "passes")
 """Options that say how long a method trains."""
 WITHIN = {
-    "rounds": (0, MOST_ROUNDS), "count": (1, MOST),
-    "quantile": (0, 1), "low": (0, 1), "high": (0, 1),
-}  # fmt: skip
+    "rounds": (0, MOST_ROUNDS),
+    "count": (1, MOST),
+    "quantile": (0, 1),
+    "low": (0, 1),
+    "high": (0, 1),
+}
 """The least and the largest value of some options; other numbers are above 0."""
 
 

@@ -12,10 +12,28 @@ from paretohqd.compare.crossed import Floats, crossed, holm, verdict
 DESCRIBED = ("about", "source", "exact", "ours")
 """What a method says of itself."""
 AVERAGED = (
-    "utility", "utility_adjusted", "hypervolume", "echo_adjusted", "best_single", "front",
-    "sparsity", "short", "repetitive", "collapse", "echo", "entropy", "words", "tokens", "finished",
-    "rank_mean", "models", "trained_tokens", "generated_tokens", "scored", "seconds_all",
-)  # fmt: skip
+    "utility",
+    "utility_adjusted",
+    "hypervolume",
+    "echo_adjusted",
+    "best_single",
+    "front",
+    "sparsity",
+    "short",
+    "repetitive",
+    "collapse",
+    "echo",
+    "entropy",
+    "words",
+    "tokens",
+    "finished",
+    "rank_mean",
+    "models",
+    "trained_tokens",
+    "generated_tokens",
+    "scored",
+    "seconds_all",
+)
 """What is plainly averaged over a method's runs."""
 
 Utilities = Mapping[int, Mapping[str, Floats]]

@@ -15,5 +15,5 @@ class Policy:
     """The preference; None where the method takes none."""
     adapters: tuple[Weighted, ...] = ()
     """Folders of adapters and the weights of their sum; none is the base itself."""
-    before: str = ""
+    system_prompt: str = ""
     """System message before every prompt."""

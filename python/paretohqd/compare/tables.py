@@ -15,13 +15,27 @@ PREFERENCES = (1, 3, 11)
 PER = ("once", "objective", "preference", "representative")
 COUNTED = ("seconds", "trained", "generated", "scored")
 MEASURED = (
-    "best_single", "front", "sparsity", "short", "repetitive", "collapse", "echo", "entropy",
-    "words", "tokens", "finished",
-)  # fmt: skip
+    "best_single",
+    "front",
+    "sparsity",
+    "short",
+    "repetitive",
+    "collapse",
+    "echo",
+    "entropy",
+    "words",
+    "tokens",
+    "finished",
+)
 STANDING = (
-    "utility", "utility_se", "utility_adjusted", "hypervolume", "hypervolume_low",
-    "hypervolume_high", "echo_adjusted",
-)  # fmt: skip
+    "utility",
+    "utility_se",
+    "utility_adjusted",
+    "hypervolume",
+    "hypervolume_low",
+    "hypervolume_high",
+    "echo_adjusted",
+)
 COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
 
 

@@ -71,12 +71,14 @@ class Workbench(Spending):
         """The offline rows without scores: prompt, response, conversation and the data's others."""
         path = self.session.folder.result("data").path / "pool.parquet"
         # A system message is the method's to write: what the data call so is something else.
-        return pl.read_parquet(path).drop(chat.BEFORE, strict=False)
+        return pl.read_parquet(path).drop(chat.SYSTEM_PROMPT, strict=False)
 
     def scored(self) -> pl.DataFrame:
         """The offline rows with one column per objective; scoring them is charged once."""
         result = self.session.folder.result("stage1/score")
-        frame = pl.read_parquet(result.path / "scored.parquet").drop(chat.BEFORE, strict=False)
+        frame = pl.read_parquet(result.path / "scored.parquet").drop(
+            chat.SYSTEM_PROMPT, strict=False
+        )
         # Pictures and the like are no text: no method looks at them, and they have no hash.
         frame = frame.select(c for c, kind in frame.schema.items() if "Binary" not in str(kind))
         if not self._charged_scores:
@@ -122,10 +124,14 @@ class Workbench(Spending):
         """The settings' own options of `paretohqd.select`."""
         spec = self.settings.selection
         return {
-            "upto": spec.upto, "at_least": spec.at_least, "bounds": spec.bounds,
-            "scale": spec.scale, "directions": spec.directions,
-            "distinct": "prompt" if spec.one_per_prompt else None, "duplicates": spec.duplicates,
-        }  # fmt: skip
+            "upto": spec.upto,
+            "at_least": spec.at_least,
+            "bounds": spec.bounds,
+            "scale": spec.scale,
+            "directions": spec.directions,
+            "distinct": "prompt" if spec.one_per_prompt else None,
+            "duplicates": spec.duplicates,
+        }
 
     def asked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The settings' options of selection with others in their place."""
@@ -158,9 +164,11 @@ class Workbench(Spending):
             work().write_parquet(out / "rows.parquet")
 
         made = self.step(
-            kind, write, settings=settings | {"names": self.names},
+            kind,
+            write,
+            settings=settings | {"names": self.names},
             inputs={"rows": self.session.folder.hash_frame(source)},
-        )  # fmt: skip
+        )
         self.charge(made, "select", per)
         return pl.read_parquet(made.path / "rows.parquet")
 
@@ -168,18 +176,28 @@ class Workbench(Spending):
         """Remember for the page how much of its rows a training saw, and how often."""
         (count,) = rows.values()
         self.notes.setdefault("trainings", []).append(
-            {"label": label, **rows, "seen": len(np.unique(order)), "steps": steps,
-             "passes": round(len(order) / count, 2)}
-        )  # fmt: skip
+            {
+                "label": label,
+                **rows,
+                "seen": len(np.unique(order)),
+                "steps": steps,
+                "passes": round(len(order) / count, 2),
+            }
+        )
 
     def train_settings(self, stage: int = 1) -> dict[str, Any]:
         """SFTConfig of a stage with the defaults."""
         return {**sft.DEFAULTS, **self.session.train[stage]}
 
     def train(
-        self, kind: str, work: Trainer, *, label: str,
-        settings: Mapping[str, Any], inputs: Mapping[str, str],
-    ) -> Stage:  # fmt: skip
+        self,
+        kind: str,
+        work: Trainer,
+        *,
+        label: str,
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+    ) -> Stage:
         """A step that trains on a freshly loaded base; the caller charges it."""
         s = self.session
 
@@ -189,10 +207,11 @@ class Workbench(Spending):
                 return work(base, tokenizer, out, progress)
 
         return self.step(
-            kind, run,
+            kind,
+            run,
             settings={**settings, "seed": self.seed, "bfloat16": s.machine.bfloat16},
             inputs={**inputs, "model": s.model_id},
-        )  # fmt: skip
+        )
 
     def sample(
         self,
@@ -241,26 +260,39 @@ class Workbench(Spending):
     ) -> Stage:
         """A step that samples answers; the caller charges it."""
         s, spec = self.session, self.settings.generation
-        before = prompts[chat.BEFORE].to_list() if chat.BEFORE in prompts.columns else None
-        if before is None and policy.before:
-            before = [policy.before] * len(prompts)
+        system_prompt = (
+            prompts[chat.SYSTEM_PROMPT].to_list() if chat.SYSTEM_PROMPT in prompts.columns else None
+        )
+        if system_prompt is None and policy.system_prompt:
+            system_prompt = [policy.system_prompt] * len(prompts)
 
         def work(out: Path) -> Mapping[str, Any]:
             model, tokenizer = s.sampler(*policy.adapters)
             with s.screen.bar(f"{self.title}: sample {label}") as progress:
                 frame = generate(
-                    model, tokenizer, prompts["prompt"].to_list(), before=before, seed=seed,
-                    samples=samples, max_new_tokens=spec.max_new_tokens,
-                    temperature=spec.temperature, top_p=spec.top_p, batch_size=spec.batch_size,
+                    model,
+                    tokenizer,
+                    prompts["prompt"].to_list(),
+                    system_prompt=system_prompt,
+                    seed=seed,
+                    samples=samples,
+                    max_new_tokens=spec.max_new_tokens,
+                    temperature=spec.temperature,
+                    top_p=spec.top_p,
+                    batch_size=spec.batch_size,
                     progress=progress,
-                )  # fmt: skip
+                )
             frame.write_parquet(out / "answers.parquet")
             return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
         return self.step(
-            "answers", work,
+            "answers",
+            work,
             settings={
-                **sampling(spec), "seed": seed, "samples": samples, "before": policy.before,
+                **sampling(spec),
+                "seed": seed,
+                "samples": samples,
+                "system_prompt": policy.system_prompt,
                 "weights": [weight for _, weight in policy.adapters],
                 "bfloat16": s.machine.bfloat16,
             },
@@ -269,7 +301,7 @@ class Workbench(Spending):
                 f"adapter{i}": s.folder.hash_path(path)
                 for i, (path, _) in enumerate(policy.adapters)
             },
-        )  # fmt: skip
+        )
 
     def score(self, frame: pl.DataFrame, *, per: str, dropped: Mapping[str, int]) -> pl.DataFrame:
         """Add one column per objective, as a step."""
@@ -279,9 +311,11 @@ class Workbench(Spending):
             return {"rows": len(frame), "dropped": dict(dropped)}
 
         made = self.step(
-            "scored", work, settings=self.session.objective_settings,
+            "scored",
+            work,
+            settings=self.session.objective_settings,
             inputs={"answers": self.session.folder.hash_frame(frame)},
-        )  # fmt: skip
+        )
         self.charge(made, "score", per, scored=len(frame))
         return pl.read_parquet(made.path / "scored.parquet")
 

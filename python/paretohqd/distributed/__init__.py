@@ -87,10 +87,19 @@ def select(
         chosen = distributed.select("/data/scored/*.parquet", ["helpful", "harmless"], k=100)
     """
     return choose(
-        data, objectives, preferences, k=k, upto=upto, at_least=at_least, bounds=bounds,
-        scale=scale, directions=directions, distinct=distinct, duplicates=duplicates,
+        data,
+        objectives,
+        preferences,
+        k=k,
+        upto=upto,
+        at_least=at_least,
+        bounds=bounds,
+        scale=scale,
+        directions=directions,
+        distinct=distinct,
+        duplicates=duplicates,
         nan=nan,
-    ).rows  # fmt: skip
+    ).rows
 
 
 def choose(
@@ -112,9 +121,15 @@ def choose(
     rows = Blocks.of(data) if isinstance(data, ray.data.Dataset) else Files.of(data)
     source = rows.source
     asked = Request.of(
-        source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
-        directions=directions, duplicates=duplicates,
-    )  # fmt: skip
+        source.schema,
+        objectives,
+        preferences,
+        k=k,
+        bounds=bounds,
+        scale=scale,
+        directions=directions,
+        duplicates=duplicates,
+    )
     asked.scores.refuse_absent(source.absent)
     stop = asked.stop(source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan)
     pool, kept = _pool(rows, asked.scores, objectives, stop)
@@ -141,9 +156,13 @@ def _pool(
     limit = stop.upto or _guess(rows.source, scores, objectives, stop)
     while True:
         want = PartSpec(
-            scores=scores, objectives=objectives, upto=limit, distinct=stop.distinct,
-            copies=stop.copies, nan=stop.nan,
-        )  # fmt: skip
+            scores=scores,
+            objectives=objectives,
+            upto=limit,
+            distinct=stop.distinct,
+            copies=stop.copies,
+            nan=stop.nan,
+        )
         state = rows.first_layers(want)
         if state.whole or last_layer(state, scores, stop) is not None:
             return pool_of(state, scores, stop)

@@ -141,9 +141,12 @@ def generate(
     rows = rows[np.argsort(lengths, kind="stable")] if lengths else rows
     size = max(1, batch_size // samples)
     sampling = {
-        "seed": seed, "samples": samples, "max_new_tokens": max_new_tokens,
-        "temperature": temperature, "top_p": top_p,
-    }  # fmt: skip
+        "seed": seed,
+        "samples": samples,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+    }
     blocks = [_table(rows[start : start + size]) for start in range(0, len(rows), size)]
     actors = _actors(concurrency, num_gpus, len(blocks)) | {
         "fn_constructor_args": (model, adapter, precision, sampling)
@@ -154,9 +157,13 @@ def generate(
 
 _PROMPTS = {"row": pl.Int64, "prompt": pl.String}
 _ANSWERS = {
-    "row": pl.Int64, "prompt": pl.String, "response": pl.String, "sample": pl.Int32,
-    "tokens": pl.Int32, "finished": pl.Boolean,
-}  # fmt: skip
+    "row": pl.Int64,
+    "prompt": pl.String,
+    "response": pl.String,
+    "sample": pl.Int32,
+    "tokens": pl.Int32,
+    "finished": pl.Boolean,
+}
 
 
 def _actors(

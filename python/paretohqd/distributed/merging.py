@@ -47,9 +47,15 @@ class PartSpec:
         """
         keep = [] if self.distinct is None else [self.distinct]
         state = first_layers(
-            source, self.scores, self.objectives, upto=self.upto, keep=keep, also=self.copies,
-            nan=self.nan, n_threads=1,
-        )  # fmt: skip
+            source,
+            self.scores,
+            self.objectives,
+            upto=self.upto,
+            keep=keep,
+            also=self.copies,
+            nan=self.nan,
+            n_threads=1,
+        )
         return self._finite(state, source)
 
     def of_frame(self, frame: pl.DataFrame) -> FirstLayers:

@@ -84,9 +84,12 @@ class Files:
         if not parts:
             return nothing
         states = ray.data.from_items(parts, override_num_blocks=len(parts)).map_batches(
-            _of_parts, fn_args=(want, self._types), batch_size=None, batch_format="pyarrow",
+            _of_parts,
+            fn_args=(want, self._types),
+            batch_size=None,
+            batch_format="pyarrow",
             num_cpus=1,
-        )  # fmt: skip
+        )
         return merged(nothing, answers(states))
 
     def gather(self, rows: Rows, _: pl.DataFrame) -> pl.DataFrame:
@@ -97,11 +100,14 @@ class Files:
         found = [
             task.remote(file, inside - (end - size), self._types)
             for file, size, end, inside in zip(
-                self.source.files, self.sizes, ends,
-                np.split(unique, np.searchsorted(unique, ends[:-1])), strict=True,
+                self.source.files,
+                self.sizes,
+                ends,
+                np.split(unique, np.searchsorted(unique, ends[:-1])),
+                strict=True,
             )
             if len(inside)
-        ]  # fmt: skip
+        ]
         frames = [pl.DataFrame(schema=self.source.schema)]
         for ref in found:
             frames += unpacked(ray.get(ref))

@@ -234,9 +234,11 @@ class FirstLayers:
         points = self._points(frame, scores)
         wanted = 2 * self.at_least if self.at_least is not None else len(frame)
         layer = pareto_layers(
-            points.columns, upto=self.limit, at_least=wanted if self.limit is None else None,
+            points.columns,
+            upto=self.limit,
+            at_least=wanted if self.limit is None else None,
             n_threads=self.n_threads,
-        )  # fmt: skip
+        )
         held = np.bincount(layer[layer >= 0]).cumsum()
         if self.at_least is not None and held[-1:].sum() >= wanted:
             # Of more rows fewer layers are needed.

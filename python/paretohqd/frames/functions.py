@@ -105,9 +105,15 @@ def layers(
     def batches() -> Iterator[pl.DataFrame]:
         if keys is None and (upto is not None or at_least is not None):
             first = _first(
-                source, scores, objectives, upto=upto, at_least=at_least, nan=nan,
-                progress=progress, n_threads=n_threads,
-            )  # fmt: skip
+                source,
+                scores,
+                objectives,
+                upto=upto,
+                at_least=at_least,
+                nan=nan,
+                progress=progress,
+                n_threads=n_threads,
+            )
             rows, layer = first["row"].to_numpy(), first["layer"]
             known = first.drop("row", "layer")
             known.columns = scores.columns
@@ -291,9 +297,12 @@ def _all_layers(
         points = Objectives.of(held.select(scores.expressions), maximize=scores.larger, nan=nan)
     kept = points.kept
     found = pareto_layers(
-        points.columns, upto=upto, at_least=at_least,
-        groups=groups if groups is None or kept is None else groups[kept], n_threads=n_threads,
-    )  # fmt: skip
+        points.columns,
+        upto=upto,
+        at_least=at_least,
+        groups=groups if groups is None or kept is None else groups[kept],
+        n_threads=n_threads,
+    )
     if kept is None:
         return pl.Series(found)
     layer = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(held))

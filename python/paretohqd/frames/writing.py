@@ -117,8 +117,10 @@ def check_columns(schema: Mapping[str, pl.DataType], ending: str, path: Path | s
             form = "CSV"
             lists = isinstance(dtype, pl.List | pl.Array) and len(kinds) == 2
             bad = (len(kinds) > 1 and not lists) or kinds[-1] in (
-                pl.Binary, pl.Object, pl.Duration,
-            )  # fmt: skip
+                pl.Binary,
+                pl.Object,
+                pl.Duration,
+            )
         else:
             form = "JSON"
             bad = ending != ".parquet" and any(kind in (pl.Binary, pl.Object) for kind in kinds)

@@ -234,9 +234,15 @@ def _depth(front: Floats) -> Floats:
     depth = np.empty(n)
     for i, point in enumerate(front):
         found = linprog(
-            cost, A_ub=bound, b_ub=-point, A_eq=whole, b_eq=[1.0],
-            bounds=(0, None), method="highs", options=exact,
-        )  # fmt: skip
+            cost,
+            A_ub=bound,
+            b_ub=-point,
+            A_eq=whole,
+            b_eq=[1.0],
+            bounds=(0, None),
+            method="highs",
+            options=exact,
+        )
         if not found.success:  # p itself is a mixture, so there always is an answer
             raise RuntimeError(f"the linear program of point {i} failed: {found.message}")
         depth[i] = found.x[-1]

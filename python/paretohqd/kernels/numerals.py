@@ -13,9 +13,27 @@ EXACT = 2**53
 """Doubles hold every integer up to here and then begin to skip."""
 
 MISSING = (
-    "", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "nil", "\\n", "-", "--",
-    "#div/0!", "#value!", "#num!", "#ref!", "#name?", "#null!",
-)  # fmt: skip
+    "",
+    "na",
+    "n/a",
+    "#n/a",
+    "<na>",
+    "nan",
+    "-nan",
+    "nat",
+    "null",
+    "none",
+    "nil",
+    "\\n",
+    "-",
+    "--",
+    "#div/0!",
+    "#value!",
+    "#num!",
+    "#ref!",
+    "#name?",
+    "#null!",
+)
 """What stands for no value, in small letters."""
 
 

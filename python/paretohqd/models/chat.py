@@ -31,7 +31,7 @@ from paretohqd.models.templates import (
     rendered,
 )
 
-BEFORE = "before"
+SYSTEM_PROMPT = "system_prompt"
 """Column of system messages, where rows have them."""
 
 Row = tuple[list[int], list[int]]
@@ -39,20 +39,22 @@ Row = tuple[list[int], list[int]]
 
 
 def encode_prompts(
-    tokenizer: Any, prompts: Sequence[str], before: Sequence[str] | None = None
+    tokenizer: Any, prompts: Sequence[str], system_prompt: Sequence[str] | None = None
 ) -> list[list[int]]:
     """Token ids of each user message in the chat template, up to where the answer starts.
 
-    `before` holds a system message for each; an empty one is none.
+    `system_prompt` holds a system message for each; an empty one is none.
     """
-    return _encode_pieces(tokenizer, _prompts(tokenizer, find_form(tokenizer), prompts, before))
+    return _encode_pieces(
+        tokenizer, _prompts(tokenizer, find_form(tokenizer), prompts, system_prompt)
+    )
 
 
 def encode_rows(
     tokenizer: Any,
     prompts: Sequence[str],
     responses: Sequence[str],
-    before: Sequence[str] | None = None,
+    system_prompt: Sequence[str] | None = None,
     *,
     stop: Collection[int] = (),
     sampled: bool = False,
@@ -63,7 +65,7 @@ def encode_rows(
         tokenizer: with a chat template.
         prompts: n user messages.
         responses: n answers.
-        before: a system message for each; an empty one is none.
+        system_prompt: a system message for each; an empty one is none.
         stop: ids of which one ends each answer, and none stands in it: the tokenizer's end token
             where the template writes none of them.
         sampled: the answers are to be measured, and may be whatever a model says.
@@ -79,7 +81,7 @@ def encode_rows(
     ended = not stop or set(encoded(tokenizer, [form.tail])[0]) & set(stop)
     tail = form.tail if ended else tokenizer.eos_token
     control = _pattern(tokenizer, form, answers=True, stop=stop)
-    starts = _prompts(tokenizer, form, prompts, before)
+    starts = _prompts(tokenizer, form, prompts, system_prompt)
     ends = []
     for response in responses:
         *pieces, last = cut(control, form.ending(response))
@@ -127,7 +129,7 @@ def answer_text(tokenizer: Any, ids: Sequence[int]) -> str:
 
 def prompt_lengths(tokenizer: Any, frame: pl.DataFrame) -> pl.Series:
     """Tokens of each row's prompt in the chat template, up to where its answer starts."""
-    keys = ["prompt", BEFORE] if BEFORE in frame.columns else ["prompt"]
+    keys = ["prompt", SYSTEM_PROMPT] if SYSTEM_PROMPT in frame.columns else ["prompt"]
     unique = frame.select(keys).unique(maintain_order=True)
     ids = encode_prompts(tokenizer, *(unique[key].to_list() for key in keys))
     table = unique.with_columns(length=pl.Series([len(row) for row in ids], dtype=pl.Int64))
@@ -142,9 +144,9 @@ def frame_rows(
     stop: Collection[int] = (),
 ) -> list[Row]:
     """`encode_rows` of a frame's columns prompt, `response` and perhaps before."""
-    before = rows[BEFORE].to_list() if BEFORE in rows.columns else None
+    system_prompt = rows[SYSTEM_PROMPT].to_list() if SYSTEM_PROMPT in rows.columns else None
     prompts, responses = rows["prompt"].to_list(), rows[response].to_list()
-    return encode_rows(tokenizer, prompts, responses, before, stop=stop)
+    return encode_rows(tokenizer, prompts, responses, system_prompt, stop=stop)
 
 
 def row_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> list[int]:
@@ -160,12 +162,12 @@ def holds_control(tokenizer: Any, texts: Sequence[str]) -> list[bool]:
 
 
 def _prompts(
-    tokenizer: Any, form: Form, prompts: Sequence[str], before: Sequence[str] | None
+    tokenizer: Any, form: Form, prompts: Sequence[str], system_prompt: Sequence[str] | None
 ) -> list[list[str]]:
     """Each prompt in its template, in pieces that are encoded apart: mostly one."""
     control = _pattern(tokenizer, form, answers=False)
     found = []
-    for prompt, first in zip(prompts, before or [""] * len(prompts), strict=True):
+    for prompt, first in zip(prompts, system_prompt or [""] * len(prompts), strict=True):
         if first and not form.system:
             prompt, first = f"{first}\n\n{prompt}", ""
         texts = [cut(control, text) for text in (prompt, first)]

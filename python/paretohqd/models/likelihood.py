@@ -44,7 +44,7 @@ def likelihood(
     prompts: Sequence[str],
     responses: Sequence[str],
     *,
-    before: Sequence[str] | None = None,
+    system_prompt: Sequence[str] | None = None,
     finished: Sequence[bool] | None = None,
     batch_size: int = 16,
     progress: Progress | None = None,
@@ -60,7 +60,7 @@ def likelihood(
         tokenizer: its tokenizer, with a chat template.
         prompts: n user messages.
         responses: n answers.
-        before: n system messages to put before the prompts; an empty one is none.
+        system_prompt: n system messages to put before the prompts; an empty one is none.
         finished: n flags; an answer that did not finish has no end token. None: all finished.
         batch_size: answers read side by side, fewer where they are long; scores do not depend on
             it beyond rounding.
@@ -78,7 +78,9 @@ def likelihood(
     """
     if any(module.training for module in model.modules()):
         raise ValueError("the model is in training mode, so dropout would act: call model.eval()")
-    ids = encode_answers(model, tokenizer, prompts, responses, before=before, finished=finished)
+    ids = encode_answers(
+        model, tokenizer, prompts, responses, system_prompt=system_prompt, finished=finished
+    )
     room = positions(model.config)
     long = [i for i, (prompt, answer) in enumerate(ids) if len(prompt) + len(answer) > room]
     if long:
@@ -129,7 +131,7 @@ def encode_answers(
     prompts: Sequence[str],
     responses: Sequence[str],
     *,
-    before: Sequence[str] | None = None,
+    system_prompt: Sequence[str] | None = None,
     finished: Sequence[bool] | None = None,
 ) -> list[tuple[list[int], list[int]]]:
     """Token ids of each row's chat up to where the answer starts, and those of the answer.
@@ -138,7 +140,7 @@ def encode_answers(
     """
     n = len(prompts)
     finished = [True] * n if finished is None else finished
-    given = {"responses": responses, "before": before, "finished": finished}
+    given = {"responses": responses, "system_prompt": system_prompt, "finished": finished}
     for name, values in given.items():
         if values is not None and len(values) != n:
             raise ValueError(
@@ -149,7 +151,7 @@ def encode_answers(
     stop = stop_tokens(model, tokenizer)
     found = []
     for (start, rest), ended in zip(
-        encode_rows(tokenizer, prompts, responses, before, stop=stop, sampled=True),
+        encode_rows(tokenizer, prompts, responses, system_prompt, stop=stop, sampled=True),
         finished,
         strict=True,
     ):

@@ -109,7 +109,7 @@ def generate(
     tokenizer: Any,
     prompts: Sequence[str],
     *,
-    before: Sequence[str] | None = None,
+    system_prompt: Sequence[str] | None = None,
     seed: int = 0,
     samples: int = 1,
     max_new_tokens: int = 128,
@@ -124,7 +124,7 @@ def generate(
         model: a causal language model, with or without adapters, in eval mode.
         tokenizer: its tokenizer, with a chat template.
         prompts: n user messages.
-        before: a system message for each of them; an empty one is none.
+        system_prompt: a system message for each of them; an empty one is none.
         seed: together with the row's number it fixes the row's random numbers, so an answer
             depends neither on the batch size nor on the other prompts (up to the rounding of
             the model's own arithmetic).
@@ -144,7 +144,7 @@ def generate(
         ValueError: a prompt leaves no room for an answer within the model's context, or the
             model's scores of the next token are not finite.
     """
-    ids = encode_prompts(tokenizer, prompts, before)
+    ids = encode_prompts(tokenizer, prompts, system_prompt)
     check_room([len(row) for row in ids], max_new_tokens, positions(model.config))
     per_batch = max(1, batch_size // samples)
     # Neighbours of like length waste no padding; results go back to the prompts' order.
@@ -153,10 +153,16 @@ def generate(
     for start in range(0, len(order), per_batch):
         batch = order[start : start + per_batch]
         answers = _decode_batch(
-            model, tokenizer, [ids[i] for i in batch], batch,
-            seed=seed, samples=samples, max_new_tokens=max_new_tokens,
-            temperature=temperature, top_p=top_p,
-        )  # fmt: skip
+            model,
+            tokenizer,
+            [ids[i] for i in batch],
+            batch,
+            seed=seed,
+            samples=samples,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+        )
         for place, i in enumerate(batch):
             for sample in range(samples):
                 answer = answers[place * samples + sample]

@@ -197,13 +197,13 @@ def check_added(tokenizer: Any, template: str) -> None:
         )
 
 
-def asked(prompt: str, before: str = "") -> list[dict[str, str]]:
+def asked(prompt: str, system_prompt: str = "") -> list[dict[str, str]]:
     """A question as messages.
 
     >>> asked("Tea?", "Be brief.")
     [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Tea?'}]
     """
-    system = [{"role": "system", "content": before}] if before else []
+    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
     return [*system, {"role": "user", "content": prompt}]
 
 

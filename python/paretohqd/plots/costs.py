@@ -15,7 +15,7 @@ from paretohqd.plots.theme import Chart, domain, finish, inline
 
 def trade_charts(
     entries: Sequence[Mapping[str, Any]], known: Mapping[str, MethodStyle]
-) -> list[Chart]:  # fmt: skip
+) -> list[Chart]:
     """Utility against trained tokens and against seconds, costs on a log axis.
 
     Methods that cost nothing of a kind, as the base trains nothing, are dashed lines across.
@@ -52,15 +52,19 @@ def trade_charts(
             ),
             shown.transform_filter("datum.low !== null")
             .mark_rule()
-            .encode(x=across, y=alt.Y("low:Q", title="utility"), y2="high:Q",
-                    **style(known, 0.35, shape=False)),
+            .encode(
+                x=across,
+                y=alt.Y("low:Q", title="utility"),
+                y2="high:Q",
+                **style(known, 0.35, shape=False),
+            ),
             shown.mark_point(filled=True, size=90).encode(
                 x=across, y=up, tooltip=tooltip, **style(known)
             ),
             shown.transform_filter("pick >= 0 && datum.p === pick")
             .mark_text(dy=-12, color="var(--ink)", fontSize=12)
             .encode(x=across, y=up, text="name:N"),
-        ]  # fmt: skip
+        ]
         about = f"Utility of {len(rows)} methods against {title}; the table holds the numbers."
         charts.append(finish(layers, f"Utility against {title}", about, height=340))
     return charts

@@ -74,7 +74,7 @@ def triangle(picture: Picture, width: int, height: int) -> Any:
     plane = {
         "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, width], nice=False)),
         "y": alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[0, height], nice=False)),
-    }  # fmt: skip
+    }
     texts = [
         inline([{"x": x, "y": y, "text": name}])
         .mark_text(align=align, dy=dy, dx=dx, color=SOFT, fontSize=12, limit=side / 2 + margin)

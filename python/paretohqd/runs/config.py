@@ -18,10 +18,27 @@ from paretohqd.models.spec import Model
 from paretohqd.runs.config_reader import from_mapping, read_yaml
 
 TAKEN = (
-    "prompt", "response", "conversation", "model", "sample", "tokens", "finished",
-    "words", "short", "repetitive", "echo", "entropy", "before",
-    "preference", "preference_name", "weights", "position", "distance", "layer", "row",
-)  # fmt: skip
+    "prompt",
+    "response",
+    "conversation",
+    "model",
+    "sample",
+    "tokens",
+    "finished",
+    "words",
+    "short",
+    "repetitive",
+    "echo",
+    "entropy",
+    "system_prompt",
+    "preference",
+    "preference_name",
+    "weights",
+    "position",
+    "distance",
+    "layer",
+    "row",
+)
 """Columns that a run makes, so that no objective can have these names."""
 
 

@@ -55,9 +55,14 @@ class RunContext:
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
         self.folder = RunFolder(
-            Path(settings.run), rank=rank, world=world, barrier=barrier, report=self.screen.line,
-            watch=kept, verify=verify,
-        )  # fmt: skip
+            Path(settings.run),
+            rank=rank,
+            world=world,
+            barrier=barrier,
+            report=self.screen.line,
+            watch=kept,
+            verify=verify,
+        )
         self._sampler: tuple[Any, Any] | None = None
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:

@@ -136,9 +136,12 @@ def _read(frame: pl.DataFrame, spec: config.Data, *, answers: bool) -> pl.DataFr
             raise _missing(frame, option, name)
         _refuse_type(frame, option, name, holds_values)
     layout = default_layout(
-        frame, prompt=spec.prompt, response=spec.response, options="data.prompt, data.response",
+        frame,
+        prompt=spec.prompt,
+        response=spec.response,
+        options="data.prompt, data.response",
         answers=answers,
-    )  # fmt: skip
+    )
     if layout.answer == "chosen" and "rejected" in frame.columns and spec.response != "chosen":
         return from_pairs(frame, prompt=layout.prompt, conversation=spec.conversation)
     wanted = [name for name in (layout.prompt, layout.answer) if name is not None]

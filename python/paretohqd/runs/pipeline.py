@@ -124,10 +124,11 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 
     return s.alone(
-        f"stage{stage}/score", work,
+        f"stage{stage}/score",
+        work,
         settings=s.objective_settings | ({"columns": columns} if stage == 1 else {}),
         inputs={"answers": answers.digest},
-    )  # fmt: skip
+    )
 
 
 def select(s: RunContext, stage: int, scored: Stage) -> Stage:
@@ -138,11 +139,18 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
     def work(out: Path) -> Mapping[str, Any]:
         # Read in batches: offline answers may be more than memory holds.
         chosen = choose(
-            scored.path / "scored.parquet", s.names, s.preferences, k=k, upto=spec.upto,
-            at_least=spec.at_least, bounds=spec.bounds, scale=spec.scale,
-            directions=spec.directions, distinct="prompt" if spec.one_per_prompt else None,
+            scored.path / "scored.parquet",
+            s.names,
+            s.preferences,
+            k=k,
+            upto=spec.upto,
+            at_least=spec.at_least,
+            bounds=spec.bounds,
+            scale=spec.scale,
+            directions=spec.directions,
+            distinct="prompt" if spec.one_per_prompt else None,
             duplicates=spec.duplicates,
-        )  # fmt: skip
+        )
         chosen.rows.write_parquet(out / "selection.parquet")
         context = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
         layered = context.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
@@ -159,12 +167,13 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
         return {"k": k, "pool": summary["pool"], "layers": len(sizes)}
 
     return s.alone(
-        f"stage{stage}/select", work,
+        f"stage{stage}/select",
+        work,
         settings=_plain(dataclasses.replace(spec, k=k, k_stage2=None))
         | {"weights": s.weights.tolist(), "names": s.names}
         | ({"preferences": list(s.preferences)} if isinstance(s.preferences, dict) else {}),
         inputs={"scored": scored.digest},
-    )  # fmt: skip
+    )
 
 
 def fit(s: RunContext, stage: int, selected: Stage) -> None:
@@ -188,24 +197,30 @@ def fit_one(
         label = f"fit {evaluation.model_name(stage, number)}"
         with s.screen.bar(label) as progress:
             return sft.fit(
-                base, tokenizer, rows, out,
-                machine=s.machine, train=train, lora=s.settings.lora,
+                base,
+                tokenizer,
+                rows,
+                out,
+                machine=s.machine,
+                train=train,
+                lora=s.settings.lora,
                 seed=s.settings.seed,
                 start_from=before.path / "adapter" if before else None,
                 on_step=s.forecast.watch(rows, progress),
-            )  # fmt: skip
+            )
 
     # Folders of before have adapters of 200 steps under such settings.
     epochs = "num_train_epochs" in train and "max_steps" not in train
     s.folder.stage(
-        name, work,
+        name,
+        work,
         settings={"train": train, "lora": s.settings.lora, "seed": s.settings.seed}
         | {"bfloat16": s.machine.bfloat16}
         | ({"length": "num_train_epochs"} if epochs else {}),
         inputs={"rows": s.folder.hash_frame(rows), "model": s.model_id}
         | ({"adapter": before.digest} if before else {}),
         owner=None,
-    )  # fmt: skip
+    )
     notes = s.folder.result(name).manifest["notes"]
     if notes["cut_answers"]:
         s.screen.line(
@@ -247,10 +262,11 @@ def evaluate(s: RunContext, offline: Stage) -> None:
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 
         s.alone(
-            f"evaluate/{model}", work,
+            f"evaluate/{model}",
+            work,
             settings={"objectives": s.objective_settings, **_plain(spec)},
             inputs={"answers": made.digest},
-        )  # fmt: skip
+        )
 
 
 def summarise(s: RunContext) -> Stage:
@@ -270,10 +286,11 @@ def summarise(s: RunContext) -> Stage:
         evaluation.table(summary).write_csv(out / "table.csv")
 
     return s.alone(
-        "evaluate/summary", work,
+        "evaluate/summary",
+        work,
         settings={"weights": s.weights.tolist(), "names": s.names, "quantiles": list(QUANTILES)},
         inputs={m: r.digest for m, r in results.items()} | {"offline": scored.digest},
-    )  # fmt: skip
+    )
 
 
 def report(s: RunContext, summary: Stage) -> None:

@@ -32,9 +32,14 @@ def sample(s: RunContext, offline: Stage) -> Stage:
     who = representatives(s.weights)
     for place, number in enumerate(who):
         answer(
-            s, f"stage2/generate/{number:02d}", chosen, stage=1, number=number,
-            seed=s.settings.seed + 101 + number, owner=place,
-        )  # fmt: skip
+            s,
+            f"stage2/generate/{number:02d}",
+            chosen,
+            stage=1,
+            number=number,
+            seed=s.settings.seed + 101 + number,
+            owner=place,
+        )
     s.free()
     s.folder.barrier()
     made = [s.folder.result(f"stage2/generate/{number:02d}") for number in who]
@@ -51,10 +56,11 @@ def sample(s: RunContext, offline: Stage) -> Stage:
         return {"rows": len(frame), "dropped": dropped}
 
     return s.alone(
-        "stage2/answers", work,
+        "stage2/answers",
+        work,
         settings={"trim": spec.trim, "max_word_overlap": s.settings.data.max_word_overlap},
         inputs={f"{n:02d}": one.digest for n, one in zip(who, made, strict=True)},
-    )  # fmt: skip
+    )
 
 
 def usable(
@@ -79,9 +85,15 @@ def usable(
 
 
 def answer(
-    s: RunContext, name: str, prompts: pl.DataFrame, *,
-    stage: int, number: int | None, seed: int, owner: int,
-) -> None:  # fmt: skip
+    s: RunContext,
+    name: str,
+    prompts: pl.DataFrame,
+    *,
+    stage: int,
+    number: int | None,
+    seed: int,
+    owner: int,
+) -> None:
     """One model's answers to some prompts."""
     spec = s.settings.generation
     adapter = None if number is None else s.folder.result(f"stage{stage}/fit/{number:02d}")
@@ -91,15 +103,22 @@ def answer(
         label = f"sample {len(prompts)} answers of {Path(name).name}"
         with s.screen.bar(label) as progress:
             frame = generate(
-                model, tokenizer, prompts["prompt"].to_list(),
-                seed=seed, max_new_tokens=spec.max_new_tokens, temperature=spec.temperature,
-                top_p=spec.top_p, batch_size=spec.batch_size, progress=progress,
-            )  # fmt: skip
+                model,
+                tokenizer,
+                prompts["prompt"].to_list(),
+                seed=seed,
+                max_new_tokens=spec.max_new_tokens,
+                temperature=spec.temperature,
+                top_p=spec.top_p,
+                batch_size=spec.batch_size,
+                progress=progress,
+            )
         frame.drop("sample").write_parquet(out / "answers.parquet")
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
     s.folder.stage(
-        name, work,
+        name,
+        work,
         settings={**sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16},
         inputs={
             "prompts": s.folder.hash_frame(prompts),
@@ -107,7 +126,7 @@ def answer(
             "adapter": adapter.digest if adapter else "",
         },
         owner=owner,
-    )  # fmt: skip
+    )
     s.forecast.finished(name)
 
 

@@ -126,10 +126,23 @@ def select(
         [(1.0, 0.0, 0, 0, 0), (0.8, 0.7, 1, 0, 1), (0.0, 1.0, 2, 0, 2)]
     """
     return choose(
-        frame, objectives, preferences, k=k, upto=upto, at_least=at_least, bounds=bounds,
-        scale=scale, directions=directions, distinct=distinct, duplicates=duplicates, by=by,
-        nan=nan, memory_limit=memory_limit, progress=progress, n_threads=n_threads,
-    ).rows  # fmt: skip
+        frame,
+        objectives,
+        preferences,
+        k=k,
+        upto=upto,
+        at_least=at_least,
+        bounds=bounds,
+        scale=scale,
+        directions=directions,
+        distinct=distinct,
+        duplicates=duplicates,
+        by=by,
+        nan=nan,
+        memory_limit=memory_limit,
+        progress=progress,
+        n_threads=n_threads,
+    ).rows
 
 
 def choose(
@@ -155,9 +168,15 @@ def choose(
     memory_limit = optional_count("memory_limit", memory_limit)
     source = Source.of(frame)
     asked = Request.of(
-        source.schema, objectives, preferences, k=k, bounds=bounds, scale=scale,
-        directions=directions, duplicates=duplicates,
-    )  # fmt: skip
+        source.schema,
+        objectives,
+        preferences,
+        k=k,
+        bounds=bounds,
+        scale=scale,
+        directions=directions,
+        duplicates=duplicates,
+    )
     asked.scores.refuse_absent(source.absent)
     stop = asked.stop(
         source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan, n_threads=n_threads
@@ -168,9 +187,14 @@ def choose(
         if memory_limit is not None:
             raise ValueError("memory_limit cannot be combined with by: all scores are held")
         return _within(
-            source, asked, key_columns(source.names, by), nan=nan, upto=upto, at_least=at_least,
+            source,
+            asked,
+            key_columns(source.names, by),
+            nan=nan,
+            upto=upto,
+            at_least=at_least,
             n_threads=n_threads,
-        )  # fmt: skip
+        )
     if isinstance(source.frame, pl.DataFrame):
         pool, read = pool_in_memory(source.frame, asked.scores, stop), None
     else:
@@ -229,9 +253,15 @@ def choose_from(
     """
     rows = state.frame.drop("row", "layer")
     asked = Request.of(
-        rows.schema, state.objectives, preferences, k=k, bounds=bounds, scale=scale,
-        directions=directions, duplicates=duplicates,
-    )  # fmt: skip
+        rows.schema,
+        state.objectives,
+        preferences,
+        k=k,
+        bounds=bounds,
+        scale=scale,
+        directions=directions,
+        duplicates=duplicates,
+    )
     if not state.finite():
         raise ValueError("a score is infinite, but a preference's ray needs a finite range")
     stop = asked.stop(
@@ -262,9 +292,15 @@ def _within(
         raise ValueError("there are no rows to choose from")
     kept = np.arange(len(frame)) if points.kept is None else points.kept
     found = choose_in_groups(
-        points, key_ids(frame, keys, "by")[kept], asked.through, k=asked.k, bounds=asked.bounds,
-        scale=asked.scale, copies=copy_ids(frame, dropped)[kept] if dropped else None, **options,
-    )  # fmt: skip
+        points,
+        key_ids(frame, keys, "by")[kept],
+        asked.through,
+        k=asked.k,
+        bounds=asked.bounds,
+        scale=asked.scale,
+        copies=copy_ids(frame, dropped)[kept] if dropped else None,
+        **options,
+    )
     pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame), copies=found.copies)
     place = np.empty(points.n, dtype=np.int64)
     place[found.pool] = np.arange(len(found.pool))

@@ -215,9 +215,12 @@ def _nearest(
         members = np.repeat(starts[left], sizes[left]) + _positions(sizes[left])
         rows, far = _core.nearest_in_groups(
             [column[members] for column in columns] if some else columns,
-            np.concatenate(([0], np.cumsum(sizes[left]))).astype(np.uint32), spans[left].ravel(),
-            np.asarray(weights, dtype=np.float64).ravel(), asked, threads,
-        )  # fmt: skip
+            np.concatenate(([0], np.cumsum(sizes[left]))).astype(np.uint32),
+            spans[left].ravel(),
+            np.asarray(weights, dtype=np.float64).ravel(),
+            asked,
+            threads,
+        )
         got = np.minimum(sizes[left], asked)
         position, which = _positions(got), np.repeat(np.arange(len(left)), got)
         every = len(weights)

@@ -54,9 +54,15 @@ class ParetoFrame:
     ) -> Any:
         """The frame with each row's Pareto layer in column `name`, within groups of `by`."""
         return functions.layers(
-            self._frame, objectives, by=by, name=name, upto=upto, at_least=at_least,
-            nan=nan, n_threads=n_threads,
-        )  # fmt: skip
+            self._frame,
+            objectives,
+            by=by,
+            name=name,
+            upto=upto,
+            at_least=at_least,
+            nan=nan,
+            n_threads=n_threads,
+        )
 
     def front(
         self,

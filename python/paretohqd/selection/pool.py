@@ -68,9 +68,16 @@ class Pool:
 
     @classmethod
     def of(
-        cls, points: Objectives, kept: Rows, inside: Rows, layer: NDArray[np.int32], *,
-        rows: int, keys: Keys | None = None, copies: int = 0,
-    ) -> Self:  # fmt: skip
+        cls,
+        points: Objectives,
+        kept: Rows,
+        inside: Rows,
+        layer: NDArray[np.int32],
+        *,
+        rows: int,
+        keys: Keys | None = None,
+        copies: int = 0,
+    ) -> Self:
         """The pool of points whose rows in the input are `kept`: those `inside`, of `layer`."""
         return cls(
             names=tuple(str(name) for name in points.names),

@@ -140,11 +140,19 @@ def pool_streamed(
         ValueError: scores that cannot be traded, null keys, or too much memory.
     """
     state = first_layers(
-        source, scores, objectives, upto=stop.upto, at_least=stop.at_least,
-        keep=[] if stop.distinct is None else [stop.distinct], also=stop.copies,
-        enough=lambda state: last_layer(state, scores, stop) is not None, nan=stop.nan,
-        memory_limit=memory_limit, progress=progress, n_threads=stop.n_threads,
-    )  # fmt: skip
+        source,
+        scores,
+        objectives,
+        upto=stop.upto,
+        at_least=stop.at_least,
+        keep=[] if stop.distinct is None else [stop.distinct],
+        also=stop.copies,
+        enough=lambda state: last_layer(state, scores, stop) is not None,
+        nan=stop.nan,
+        memory_limit=memory_limit,
+        progress=progress,
+        n_threads=stop.n_threads,
+    )
     if not state.finite():
         refuse_infinite(source, scores)
     return pool_of(state, scores, stop)
@@ -176,9 +184,11 @@ def pool_of(state: FirstLayers, scores: ObjectiveColumns, stop: Stop) -> tuple[P
     scores.require_two()
     kept = state.kept
     inside, left_out = _without(
-        np.arange(len(kept)), kept["layer"].to_numpy(), last_layer(state, scores, stop),
+        np.arange(len(kept)),
+        kept["layer"].to_numpy(),
+        last_layer(state, scores, stop),
         copy_ids(kept, stop.copies) if stop.copies else None,
-    )  # fmt: skip
+    )
     kept = kept[inside]
     points = Objectives.of(kept.select(scores.expressions), maximize=scores.larger)
     nothing = np.zeros(len(scores.names))

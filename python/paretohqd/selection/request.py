@@ -108,10 +108,17 @@ class Request:
                 "it, or leave it out"
             )
         return cls(
-            scores=scores, weights=weights, names=names, k=k, bounds=bounds, scale=scale,
-            directions=directions, through=ray_weights(weights, directions),
-            duplicates=duplicates, copies=copies,
-        )  # fmt: skip
+            scores=scores,
+            weights=weights,
+            names=names,
+            k=k,
+            bounds=bounds,
+            scale=scale,
+            directions=directions,
+            through=ray_weights(weights, directions),
+            duplicates=duplicates,
+            copies=copies,
+        )
 
     def stop(
         self,

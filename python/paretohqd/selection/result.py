@@ -262,8 +262,11 @@ class Selection:
 
         rows = self.rows if preference is None else self.of(preference)
         columns = {
-            "prompt": prompt, "completion": completion, "messages": messages, "system": system,
-        }  # fmt: skip
+            "prompt": prompt,
+            "completion": completion,
+            "messages": messages,
+            "system": system,
+        }
         return sft_dataset(rows, keep=["preference"] if preference is None else [], **columns)
 
     def plot(self, **options: Any) -> alt.ConcatChart:

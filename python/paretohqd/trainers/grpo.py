@@ -194,11 +194,14 @@ def reinforce(
         budget.check({"trained_tokens": asked + generated, "generated_tokens": generated})
         arguments.max_steps = budget.most(answers)
         rollouts = Rollouts(
-            rewards, constants,
-            prompt_tokens=lengths, stop=stop,
+            rewards,
+            constants,
+            prompt_tokens=lengths,
+            stop=stop,
             read=lambda ids: answer_text(tokenizer, [i for i in ids if i not in stop]),
-            echo_gate=echo_gate, gather=gather_object,
-        )  # fmt: skip
+            echo_gate=echo_gate,
+            gather=gather_object,
+        )
         trainer = ChatTrainer(
             model=model,
             reward_funcs=rollouts.functions(),

@@ -151,13 +151,19 @@ def _train(
 ) -> list[dict[str, Any]]:
     """All steps; returns the log's entries."""
     optimizer = torch.optim.AdamW(
-        policies.parameters(), lr=arguments.learning_rate, weight_decay=arguments.weight_decay,
-        betas=(arguments.adam_beta1, arguments.adam_beta2), eps=arguments.adam_epsilon,
-    )  # fmt: skip
+        policies.parameters(),
+        lr=arguments.learning_rate,
+        weight_decay=arguments.weight_decay,
+        betas=(arguments.adam_beta1, arguments.adam_beta2),
+        eps=arguments.adam_epsilon,
+    )
     rate = get_scheduler(
-        arguments.lr_scheduler_type, optimizer, arguments.get_warmup_steps(steps), steps,
+        arguments.lr_scheduler_type,
+        optimizer,
+        arguments.get_warmup_steps(steps),
+        steps,
         arguments.lr_scheduler_kwargs,
-    )  # fmt: skip
+    )
     apart = torch.from_numpy(LEAN * leanings(len(policies.names), objectives))
     each = len(prompts) // steps
     log = []
@@ -194,10 +200,13 @@ def _answers(
 ) -> list[Answers]:
     """The rows by prompt, in their order, cut to max_length."""
     ids = encode_answers(
-        model, tokenizer, rows["prompt"].to_list(), rows["response"].to_list(),
-        before=rows["before"].to_list() if "before" in rows.columns else None,
+        model,
+        tokenizer,
+        rows["prompt"].to_list(),
+        rows["response"].to_list(),
+        system_prompt=rows["system_prompt"].to_list() if "system_prompt" in rows.columns else None,
         finished=rows["finished"].to_list() if "finished" in rows.columns else None,
-    )  # fmt: skip
+    )
     if longest is not None:
         ids = [(prompt, answer[: max(0, longest - len(prompt))]) for prompt, answer in ids]
     none = [i for i, (_, answer) in enumerate(ids) if not answer]
@@ -224,9 +233,15 @@ class _Policies:
     """K adapters on one base, and the base itself."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, count: int, lora: Mapping[str, Any], *,
-        machine: Machine, seed: int,
-    ) -> None:  # fmt: skip
+        self,
+        model: Any,
+        tokenizer: Any,
+        count: int,
+        lora: Mapping[str, Any],
+        *,
+        machine: Machine,
+        seed: int,
+    ) -> None:
         """Wrap the model; the adapters' names are those of their folders."""
         self.tokenizer, self.machine = tokenizer, machine
         self.names = [f"adapter-{k}" for k in range(count)]

@@ -28,8 +28,15 @@ from paretohqd.models.setting_rules import (
 _OPTIMISER = {
     "learning_rate": number(0),
     "lr_scheduler_type": one_of(
-        "linear", "cosine", "cosine_with_restarts", "polynomial", "constant",
-        "constant_with_warmup", "inverse_sqrt", "cosine_with_min_lr", "cosine_warmup_with_min_lr",
+        "linear",
+        "cosine",
+        "cosine_with_restarts",
+        "polynomial",
+        "constant",
+        "constant_with_warmup",
+        "inverse_sqrt",
+        "cosine_with_min_lr",
+        "cosine_warmup_with_min_lr",
         "warmup_stable_decay",
         why="others need rows to evaluate on",
     ),
@@ -42,7 +49,7 @@ _OPTIMISER = {
     "adam_beta2": number(0, 1, below=True),
     "adam_epsilon": number(0),
     "max_grad_norm": number(0),
-}  # fmt: skip
+}
 
 _BATCHES = {
     "per_device_train_batch_size": whole(1),
@@ -60,12 +67,19 @@ _COMMON = {
     **_BATCHES,
     **_MEMORY,
     "optim": one_of(
-        "adamw_torch", "adamw_torch_fused", "adafactor", "sgd", "adagrad", "rmsprop",
+        "adamw_torch",
+        "adamw_torch_fused",
+        "adafactor",
+        "sgd",
+        "adagrad",
+        "rmsprop",
         why="others need packages that are not tried with a run",
     ),
     "pad_to_multiple_of": Follow(
-        "a whole number, auto or null", lambda v: v in (None, "auto") or is_whole(v),
-        "from 1 on", lambda v: not is_whole(v) or v >= 1,
+        "a whole number, auto or null",
+        lambda v: v in (None, "auto") or is_whole(v),
+        "from 1 on",
+        lambda v: not is_whole(v) or v >= 1,
     ),
     "average_tokens_across_devices": YES_OR_NO,
     "ddp_find_unused_parameters": or_none(YES_OR_NO),
@@ -73,7 +87,7 @@ _COMMON = {
         "the name of a tracker, or a list of them", lambda v: isinstance(v, str) or texts(v)
     ),
     "run_name": or_none(Follow("text", lambda v: isinstance(v, str))),
-}  # fmt: skip
+}
 
 _LENGTH = {"max_steps": whole(1, -1), "num_train_epochs": number(0, above=True)}
 """How long a training is: given one, the other's default does not hold."""
@@ -123,31 +137,71 @@ _COMPILES = "what is compiled, and to which bits, is up to the machine: a run co
 
 _REFUSED = {
     **for_reason(
-        _UPLOADS, "push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy",
-        "hub_always_push", "hub_revision", "project", "trackio_space_id", "trackio_bucket_id",
+        _UPLOADS,
+        "push_to_hub",
+        "hub_token",
+        "hub_private_repo",
+        "hub_model_id",
+        "hub_strategy",
+        "hub_always_push",
+        "hub_revision",
+        "project",
+        "trackio_space_id",
+        "trackio_bucket_id",
         "trackio_static_space_id",
     ),
     **for_reason(
-        _EVALUATES, "eval_strategy", "eval_steps", "eval_delay", "per_device_eval_batch_size",
-        "prediction_loss_only", "eval_on_start", "eval_do_concat_batches", "eval_use_gather_object",
-        "eval_accumulation_steps", "include_for_metrics", "batch_eval_metrics",
-        "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "do_train",
-        "do_eval", "do_predict", "label_names", "bf16_full_eval", "fp16_full_eval",
+        _EVALUATES,
+        "eval_strategy",
+        "eval_steps",
+        "eval_delay",
+        "per_device_eval_batch_size",
+        "prediction_loss_only",
+        "eval_on_start",
+        "eval_do_concat_batches",
+        "eval_use_gather_object",
+        "eval_accumulation_steps",
+        "include_for_metrics",
+        "batch_eval_metrics",
+        "load_best_model_at_end",
+        "metric_for_best_model",
+        "greater_is_better",
+        "do_train",
+        "do_eval",
+        "do_predict",
+        "label_names",
+        "bf16_full_eval",
+        "fp16_full_eval",
     ),
     **for_reason(_ONE_FORMAT, "fp16", "tf32"),
     **for_reason(
-        OTHER_PARALLELISM, "accelerator_config", "parallelism_config", "fsdp", "fsdp_config",
+        OTHER_PARALLELISM,
+        "accelerator_config",
+        "parallelism_config",
+        "fsdp",
+        "fsdp_config",
         "deepspeed",
     ),
     **for_reason(
-        _NOT_TRIED, "ddp_bucket_cap_mb", "ddp_broadcast_buffers", "ddp_static_graph", "ddp_backend",
-        "ddp_timeout", "activation_checkpointing_kwargs", "gradient_checkpointing_kwargs",
-        "router_aux_loss_coef", "use_cache", "dataloader_multiprocessing_context",
-        "full_determinism", "optim_args", "optim_target_modules",
+        _NOT_TRIED,
+        "ddp_bucket_cap_mb",
+        "ddp_broadcast_buffers",
+        "ddp_static_graph",
+        "ddp_backend",
+        "ddp_timeout",
+        "activation_checkpointing_kwargs",
+        "gradient_checkpointing_kwargs",
+        "router_aux_loss_coef",
+        "use_cache",
+        "dataloader_multiprocessing_context",
+        "full_determinism",
+        "optim_args",
+        "optim_target_modules",
     ),
     **for_reason(_COMPILES, "torch_compile", "torch_compile_backend", "torch_compile_mode"),
     **for_reason(
-        "it replaces layers of the base that all adapters share", "use_liger_kernel",
+        "it replaces layers of the base that all adapters share",
+        "use_liger_kernel",
         "liger_kernel_config",
     ),
     **for_reason(
@@ -155,19 +209,29 @@ _REFUSED = {
         "auto_find_batch_size",
     ),
     **for_reason(
-        _LIBRARY_LOGS, "log_level", "log_level_replica", "log_on_each_node", "debug",
-        "skip_memory_metrics", "include_num_input_tokens_seen",
+        _LIBRARY_LOGS,
+        "log_level",
+        "log_level_replica",
+        "log_on_each_node",
+        "debug",
+        "skip_memory_metrics",
+        "include_num_input_tokens_seen",
     ),
     **for_reason(
-        _GOES_ON, "save_only_model", "save_on_each_node", "enable_jit_checkpoint",
-        "ignore_data_skip", "restore_callback_states_from_checkpoint",
+        _GOES_ON,
+        "save_only_model",
+        "save_on_each_node",
+        "enable_jit_checkpoint",
+        "ignore_data_skip",
+        "restore_callback_states_from_checkpoint",
     ),
     **for_reason(
         "the model and its tokenizer are loaded by the run: see the section model",
-        "model_init_kwargs", "trust_remote_code",
+        "model_init_kwargs",
+        "trust_remote_code",
     ),
     **for_reason(_OTHER_ROWS, "length_column_name"),
-}  # fmt: skip
+}
 
 _TOKENIZED = {
     **for_reason("the tokenizer is the model's own: see the section model", "pad_token"),
@@ -177,7 +241,7 @@ _TOKENIZED = {
         "it moves activations through a stream that a CPU has not: set gradient_checkpointing",
         "activation_offloading",
     ),
-}  # fmt: skip
+}
 """Of the trainers that are given texts."""
 
 
@@ -196,7 +260,10 @@ def _keys(
 
 SFT = _keys(
     {
-        **_COMMON, **_LENGTH, **_KEPT, **_LOADER,
+        **_COMMON,
+        **_LENGTH,
+        **_KEPT,
+        **_LOADER,
         "dataloader_drop_last": YES_OR_NO,
         "max_length": or_none(whole(1)),
         "loss_type": one_of("nll", "dft"),
@@ -204,40 +271,65 @@ SFT = _keys(
         "neftune_noise_alpha": or_none(number(0, above=True)),
         "packing": YES_OR_NO,
         "packing_strategy": one_of(
-            "wrapped", why="others need flash attention, without which rows read each other",
+            "wrapped",
+            why="others need flash attention, without which rows read each other",
         ),
         "train_sampling_strategy": one_of("random", "sequential", "group_by_length"),
     },
     own={"completion_only_loss": "", "assistant_only_loss": ""},
-    refused=_TOKENIZED | for_reason(
-        _OTHER_ROWS, "dataset_text_field", "dataset_kwargs", "truncation_mode", "shuffle_dataset",
-        "eval_packing", "chat_template_path", "eos_token",
+    refused=_TOKENIZED
+    | for_reason(
+        _OTHER_ROWS,
+        "dataset_text_field",
+        "dataset_kwargs",
+        "truncation_mode",
+        "shuffle_dataset",
+        "eval_packing",
+        "chat_template_path",
+        "eos_token",
     ),
-)  # fmt: skip
+)
 
 # ── preference pairs ─────────────────────────────────────────────────────────────────────────────
 
 DPO = _keys(
     {
-        **_COMMON, **_LENGTH, **_KEPT, **_LOADER,
+        **_COMMON,
+        **_LENGTH,
+        **_KEPT,
+        **_LOADER,
         "max_length": or_none(whole(1)),
         "disable_dropout": YES_OR_NO,
         "precompute_ref_batch_size": or_none(whole(1)),
     },
     own={
         **for_reason(
-            "", "loss_type", "loss_weights", "ld_alpha", "f_divergence_type", "use_weighting",
-            "sync_ref_model", "precompute_ref_log_probs", "truncation_mode",
-            "train_sampling_strategy", "dataloader_drop_last",
+            "",
+            "loss_type",
+            "loss_weights",
+            "ld_alpha",
+            "f_divergence_type",
+            "use_weighting",
+            "sync_ref_model",
+            "precompute_ref_log_probs",
+            "truncation_mode",
+            "train_sampling_strategy",
+            "dataloader_drop_last",
         ),
         "beta": "the method's option beta",
     },
-    refused=_TOKENIZED | for_reason(
-        f"it belongs to a loss that is not used: {_NO_EFFECT}", "f_alpha_divergence_coef",
-        "label_smoothing", "label_smoothing_factor", "discopop_tau", "ref_model_mixup_alpha",
+    refused=_TOKENIZED
+    | for_reason(
+        f"it belongs to a loss that is not used: {_NO_EFFECT}",
+        "f_alpha_divergence_coef",
+        "label_smoothing",
+        "label_smoothing_factor",
+        "discopop_tau",
+        "ref_model_mixup_alpha",
         "ref_model_sync_steps",
-    ) | for_reason("the reference is read without noise", "neftune_noise_alpha"),
-)  # fmt: skip
+    )
+    | for_reason("the reference is read without noise", "neftune_noise_alpha"),
+)
 
 # ── reinforcement learning ───────────────────────────────────────────────────────────────────────
 
@@ -261,63 +353,115 @@ GRPO = _keys(
         "entropy_coef": number(0),
     },
     own=for_reason(
-        "", "max_steps", "num_train_epochs", "num_iterations", "steps_per_generation",
-        "generation_batch_size", "shuffle_dataset", "reward_weights", "mask_truncated_completions",
-        "logging_steps", "logging_strategy", "save_strategy",
+        "",
+        "max_steps",
+        "num_train_epochs",
+        "num_iterations",
+        "steps_per_generation",
+        "generation_batch_size",
+        "shuffle_dataset",
+        "reward_weights",
+        "mask_truncated_completions",
+        "logging_steps",
+        "logging_strategy",
+        "save_strategy",
     ),
     refused={
         **for_reason(
             f"every answer is trained on once, so its ratio to what sampled it is 1: {_NO_EFFECT}",
-            "epsilon", "epsilon_high", "delta", "sapo_temperature_neg", "sapo_temperature_pos",
-            "vespo_k_pos", "vespo_lambda_pos", "vespo_k_neg", "vespo_lambda_neg",
-            "use_bias_correction_kl", "off_policy_mask_threshold",
+            "epsilon",
+            "epsilon_high",
+            "delta",
+            "sapo_temperature_neg",
+            "sapo_temperature_pos",
+            "vespo_k_pos",
+            "vespo_lambda_pos",
+            "vespo_k_neg",
+            "vespo_lambda_neg",
+            "use_bias_correction_kl",
+            "off_policy_mask_threshold",
         ),
         **for_reason(
-            _NOT_TRIED, "use_adaptive_entropy", "entropy_coef_min", "entropy_coef_max",
-            "entropy_coef_delta", "entropy_target", "cast_lm_head_to_fp32",
-            "ds3_gather_for_generation", "neftune_noise_alpha", *_LOADER, "dataloader_drop_last",
+            _NOT_TRIED,
+            "use_adaptive_entropy",
+            "entropy_coef_min",
+            "entropy_coef_max",
+            "entropy_coef_delta",
+            "entropy_target",
+            "cast_lm_head_to_fp32",
+            "ds3_gather_for_generation",
+            "neftune_noise_alpha",
+            *_LOADER,
+            "dataloader_drop_last",
         ),
         **for_reason(
-            f"the base without its adapter is the reference: {_NO_EFFECT}", "sync_ref_model",
-            "ref_model_mixup_alpha", "ref_model_sync_steps",
+            f"the base without its adapter is the reference: {_NO_EFFECT}",
+            "sync_ref_model",
+            "ref_model_mixup_alpha",
+            "ref_model_sync_steps",
         ),
         **for_reason(
-            "answers are sampled by transformers, in the run's own process", "use_vllm",
-            "vllm_mode", "vllm_model_impl", "vllm_enable_sleep_mode",
-            "vllm_structured_outputs_regex", "vllm_server_base_url", "vllm_server_host",
-            "vllm_server_port", "vllm_server_timeout",
-            "vllm_group_port", "vllm_gpu_memory_utilization", "vllm_max_model_length",
-            "vllm_tensor_parallel_size", "vllm_importance_sampling_correction",
-            "vllm_importance_sampling_mode", "vllm_importance_sampling_clip_max",
-            "vllm_importance_sampling_clip_min", "vllm_importance_sampling_cap",
-            "use_transformers_continuous_batching", "transformers_continuous_batching_config",
-            "use_transformers_paged", "cache_implementation", "generation_kwargs",
+            "answers are sampled by transformers, in the run's own process",
+            "use_vllm",
+            "vllm_mode",
+            "vllm_model_impl",
+            "vllm_enable_sleep_mode",
+            "vllm_structured_outputs_regex",
+            "vllm_server_base_url",
+            "vllm_server_host",
+            "vllm_server_port",
+            "vllm_server_timeout",
+            "vllm_group_port",
+            "vllm_gpu_memory_utilization",
+            "vllm_max_model_length",
+            "vllm_tensor_parallel_size",
+            "vllm_importance_sampling_correction",
+            "vllm_importance_sampling_mode",
+            "vllm_importance_sampling_clip_max",
+            "vllm_importance_sampling_clip_min",
+            "vllm_importance_sampling_cap",
+            "use_transformers_continuous_batching",
+            "transformers_continuous_batching_config",
+            "use_transformers_paged",
+            "cache_implementation",
+            "generation_kwargs",
         ),
         **for_reason(
-            "prompts are written by the run itself", "chat_template_kwargs",
-            "max_tool_calling_iterations", "num_generations_eval",
+            "prompts are written by the run itself",
+            "chat_template_kwargs",
+            "max_tool_calling_iterations",
+            "num_generations_eval",
         ),
         **for_reason(
-            _UPLOADS, "log_completions", "log_multimodal", "num_completions_to_print",
-            "log_unique_prompts", "log_completions_hub_repo",
+            _UPLOADS,
+            "log_completions",
+            "log_multimodal",
+            "num_completions_to_print",
+            "log_unique_prompts",
+            "log_completions_hub_repo",
         ),
         **for_reason(
-            "each step is logged and no checkpoints are kept", "logging_first_step", "save_steps",
+            "each step is logged and no checkpoints are kept",
+            "logging_first_step",
+            "save_steps",
             "save_total_limit",
         ),
         **for_reason(
             "prompts come in their order and are not padded into labels",
-            "train_sampling_strategy", "label_smoothing_factor",
+            "train_sampling_strategy",
+            "label_smoothing_factor",
         ),
     },
-)  # fmt: skip
+)
 
 # ── several adapters trained together: SFTConfig, of which it takes this ─────────────────────────
 
 _TOGETHER = {
-    **_OPTIMISER, **_BATCHES,
-    "max_steps": _LENGTH["max_steps"], "max_length": SFT.followed["max_length"],
-}  # fmt: skip
+    **_OPTIMISER,
+    **_BATCHES,
+    "max_steps": _LENGTH["max_steps"],
+    "max_length": SFT.followed["max_length"],
+}
 
 JOINT = Keys(
     _TOGETHER,

@@ -62,9 +62,12 @@ class Kind:
             optimizer = kind([torch.nn.Parameter(torch.zeros(1))], **options)
         with named(f"{where}.lr_scheduler_kwargs"):
             rate = get_scheduler(
-                arguments.lr_scheduler_type, optimizer, arguments.get_warmup_steps(steps), steps,
+                arguments.lr_scheduler_type,
+                optimizer,
+                arguments.get_warmup_steps(steps),
+                steps,
                 arguments.lr_scheduler_kwargs,
-            )  # fmt: skip
+            )
             for _ in range(min(steps, 1000)):
                 optimizer.step()
                 rate.step()

@@ -96,7 +96,7 @@ def fit(
     Args:
         model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
         tokenizer: its tokenizer, with a chat template.
-        rows: the training set, columns prompt and response, and perhaps before: a system message.
+        rows: the training set, columns prompt and response, and perhaps system_prompt.
         out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
             (`save_strategy: steps`) are continued from.
         machine: device and number format.

@@ -62,15 +62,26 @@ def fit_paired(
 
     def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
         return dpo.fit_pairs(
-            base, tokenizer, ordered, out, machine=bench.session.machine, train=train, lora=lora,
-            seed=bench.seed, beta=beta, weight=weight, on_step=on_step,
-        )  # fmt: skip
+            base,
+            tokenizer,
+            ordered,
+            out,
+            machine=bench.session.machine,
+            train=train,
+            lora=lora,
+            seed=bench.seed,
+            beta=beta,
+            weight=weight,
+            on_step=on_step,
+        )
 
     made = bench.train(
-        "dpo", work, label=label,
+        "dpo",
+        work,
+        label=label,
         settings={"train": train, "lora": lora, "beta": beta, "weight": weight},
         inputs={"pairs": bench.session.folder.hash_frame(ordered)},
-    )  # fmt: skip
+    )
     bench.charge(made, "train", per, trained=made.manifest["notes"]["trained_tokens"])
     bench.note_training(label, pairs=len(pairs), order=order, steps=train["max_steps"])
     return made.path / "adapter"

@@ -36,9 +36,13 @@ def answer_groups(bench: Workbench) -> pl.DataFrame:
             "sample_pairs to sample them from the base"
         )
     answers = bench.sample(
-        Policy(), bench.prompts_to_answer(), label="answers to compare", per="once",
-        seed=bench.seed + 301, samples=count,
-    )  # fmt: skip
+        Policy(),
+        bench.prompts_to_answer(),
+        label="answers to compare",
+        per="once",
+        seed=bench.seed + 301,
+        samples=count,
+    )
     prompts = answers["prompt"].n_unique()
     bench.notes["answers compared"] = f"of the base: {prompts} prompts x {count} answers"
     return _several(answers)

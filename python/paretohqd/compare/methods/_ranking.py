@@ -66,9 +66,14 @@ def best_rows(
     if copies:
         settings |= {"copies": copies}
     return bench.table(
-        "select", lambda: best(frame, values, k, one_per_prompt=one, copies=copies), frame,
-        per=per, k=k, one_per_prompt=one, **settings,
-    )  # fmt: skip
+        "select",
+        lambda: best(frame, values, k, one_per_prompt=one, copies=copies),
+        frame,
+        per=per,
+        k=k,
+        one_per_prompt=one,
+        **settings,
+    )
 
 
 def center_and_spread(frame: pl.DataFrame, names: Sequence[str]) -> tuple[Floats, Floats]:

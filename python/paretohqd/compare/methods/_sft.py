@@ -49,8 +49,8 @@ def fine_tune(
         start_from: adapter to train further.
     """
     train, lora = bench.train_settings(stage), bench.settings.lora
-    rows = rows.select(c for c in ("prompt", "response", chat.BEFORE) if c in rows.columns)
-    if chat.BEFORE in rows.columns and not templates.find_form(bench.tokenizer()).system:
+    rows = rows.select(c for c in ("prompt", "response", chat.SYSTEM_PROMPT) if c in rows.columns)
+    if chat.SYSTEM_PROMPT in rows.columns and not templates.find_form(bench.tokenizer()).system:
         bench.notes["system messages"] = (
             "stand before the user's text: the chat template writes none"
         )
@@ -63,9 +63,17 @@ def fine_tune(
 
     def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
         return sft.fit(
-            base, tokenizer, ordered, out, machine=bench.session.machine, train=train, lora=lora,
-            seed=bench.seed, start_from=start_from, on_step=on_step,
-        )  # fmt: skip
+            base,
+            tokenizer,
+            ordered,
+            out,
+            machine=bench.session.machine,
+            train=train,
+            lora=lora,
+            seed=bench.seed,
+            start_from=start_from,
+            on_step=on_step,
+        )
 
     inputs = {"rows": bench.session.folder.hash_frame(ordered)}
     if start_from is not None:

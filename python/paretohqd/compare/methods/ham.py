@@ -64,9 +64,11 @@ def ham(
     answers = groups["response"].list.len()
     each = prompts or max(1, round(batch_size(train) / float(answers.to_numpy().mean())))
     order = bench.order(
-        (count * groups["tokens"]).to_list(), batch=each, share=1.0,
+        (count * groups["tokens"]).to_list(),
+        batch=each,
+        share=1.0,
         steps=steps or train["max_steps"],
-    )  # fmt: skip
+    )
     train["max_steps"] = len(order) // each
     # One number to a prompt each time it comes, so that passes stay apart.
     rows = groups[order].drop("tokens").with_row_index(ham_training.GROUP)
@@ -74,15 +76,26 @@ def ham(
 
     def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
         return ham_training.fit_jointly(
-            base, tokenizer, rows, bench.names, out, count=count, machine=bench.session.machine,
-            train=train, lora=bench.settings.lora, seed=bench.seed, on_step=on_step,
-        )  # fmt: skip
+            base,
+            tokenizer,
+            rows,
+            bench.names,
+            out,
+            count=count,
+            machine=bench.session.machine,
+            train=train,
+            lora=bench.settings.lora,
+            seed=bench.seed,
+            on_step=on_step,
+        )
 
     made = bench.train(
-        "ham", work, label=f"{count} models together",
+        "ham",
+        work,
+        label=f"{count} models together",
         settings={"train": train, "lora": bench.settings.lora, "count": count},
         inputs={"rows": bench.session.folder.hash_frame(rows)},
-    )  # fmt: skip
+    )
     notes = made.manifest["notes"]
     bench.charge(made, "train", "once", trained=notes["trained_tokens"])
     bench.notes["joint training"] = {

@@ -31,9 +31,15 @@ def linear(
     policies = []
     for number, weights in enumerate(bench.preferences):
         rows = best_rows(
-            bench, frame, scores @ weights, k=k, per="preference",
-            rank="linear", scale=scale, w=weights,
-        )  # fmt: skip
+            bench,
+            frame,
+            scores @ weights,
+            k=k,
+            per="preference",
+            rank="linear",
+            scale=scale,
+            w=weights,
+        )
         tuned = fine_tune(
             bench, rows, label=f"linear {number}", per="preference", share=1 / len(bench.weights)
         )

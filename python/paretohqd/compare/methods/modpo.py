@@ -41,13 +41,23 @@ def modpo(
     policies = []
     for number, weights in enumerate(bench.preferences):
         pairs = bench.table(
-            "pairs", partial(objective_pairs, frame, names, weights=weights), frame,
-            per="preference", rule="objective", weights=weights,
-        )  # fmt: skip
+            "pairs",
+            partial(objective_pairs, frame, names, weights=weights),
+            frame,
+            per="preference",
+            rule="objective",
+            weights=weights,
+        )
         adapter = fit_paired(
-            bench, pairs, label=f"modpo {number}", per="preference",
-            share=1 / len(bench.weights), beta=beta, weight=max(weights), steps=steps,
+            bench,
+            pairs,
+            label=f"modpo {number}",
+            per="preference",
+            share=1 / len(bench.weights),
+            beta=beta,
+            weight=max(weights),
+            steps=steps,
             learning_rate=learning_rate,
-        )  # fmt: skip
+        )
         policies.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
     return policies

@@ -36,9 +36,13 @@ def morlhf(
     policies = []
     for weights in bench.preferences:
         adapter = reinforced(
-            bench, weights, per="preference", share=1 / len(bench.weights), steps=steps,
+            bench,
+            weights,
+            per="preference",
+            share=1 / len(bench.weights),
+            steps=steps,
             learning_rate=learning_rate,
-        )  # fmt: skip
+        )
         policies.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
     return policies
 
@@ -96,24 +100,44 @@ def reinforced(
 
     def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
         return grpo.reinforce(
-            base, tokenizer, prompts["prompt"].to_list(), s.rewards, weights, out,
-            machine=s.machine, settings=settings, lora=lora, seed=bench.seed,
-            constants=constants, echo_gate=bench.echo_gate, on_step=on_step, **limits,
-        )  # fmt: skip
+            base,
+            tokenizer,
+            prompts["prompt"].to_list(),
+            s.rewards,
+            weights,
+            out,
+            machine=s.machine,
+            settings=settings,
+            lora=lora,
+            seed=bench.seed,
+            constants=constants,
+            echo_gate=bench.echo_gate,
+            on_step=on_step,
+            **limits,
+        )
 
     made = bench.train(
-        "grpo", work, label="w = " + ", ".join(f"{w:.3g}" for w in weights),
+        "grpo",
+        work,
+        label="w = " + ", ".join(f"{w:.3g}" for w in weights),
         settings={
-            "settings": settings, "lora": lora, "limits": limits, "weights": list(weights),
-            "constants": constants, "echo_gate": bench.echo_gate,
+            "settings": settings,
+            "lora": lora,
+            "limits": limits,
+            "weights": list(weights),
+            "constants": constants,
+            "echo_gate": bench.echo_gate,
             "objectives": s.objective_settings,
         },
         inputs={"prompts": bench.session.folder.hash_frame(prompts.select("prompt"))},
-    )  # fmt: skip
+    )
     notes = made.manifest["notes"]
     bench.charge(
-        made, "train", per,
-        trained=notes["trained_tokens"], generated=notes["generated_tokens"],
+        made,
+        "train",
+        per,
+        trained=notes["trained_tokens"],
+        generated=notes["generated_tokens"],
         scored=notes["scored"],
-    )  # fmt: skip
+    )
     return made.path / "adapter"

@@ -77,9 +77,13 @@ def paretohqd(bench: Workbench, *, k: int | None = None, **selection: Any) -> li
     for turn, number in enumerate(who):
         policy = Policy(adapters=((adapters[number], 1.0),))
         made = bench.sample(
-            policy, prompts, label=f"stage 2 {number}", per="representative",
-            seed=bench.seed + 101 + number, rounds=len(who) - turn,
-        )  # fmt: skip
+            policy,
+            prompts,
+            label=f"stage 2 {number}",
+            per="representative",
+            seed=bench.seed + 101 + number,
+            rounds=len(who) - turn,
+        )
         answers.append(made)
     # Only selection's columns: the answers of two models of one prompt are two rows.
     scored = pl.concat(answers).select("prompt", "response", *bench.names)
@@ -128,14 +132,24 @@ def chosen(
 
 
 def fit(
-    bench: Workbench, rows: pl.DataFrame, number: int, stage: int, share: float, before: Path | None
+    bench: Workbench,
+    rows: pl.DataFrame,
+    number: int,
+    stage: int,
+    share: float,
+    previous: Path | None,
 ) -> Path:
     """Train one preference's adapter on its rows."""
     own = rows.filter(pl.col("preference") == number)
     return fine_tune(
-        bench, own, label=f"stage {stage} {number}", per="preference", share=share, stage=stage,
-        start_from=before,
-    ).adapter  # fmt: skip
+        bench,
+        own,
+        label=f"stage {stage} {number}",
+        per="preference",
+        share=share,
+        stage=stage,
+        start_from=previous,
+    ).adapter
 
 
 def _policies(bench: Workbench, adapters: list[Path]) -> list[Policy]:

@@ -38,12 +38,21 @@ def rcs(
     frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
     pairs = bench.table(
-        "pairs", lambda: consistent_pairs(frame, names, gap=gap), frame,
-        rule="consistent", gap=gap,
-    )  # fmt: skip
+        "pairs",
+        lambda: consistent_pairs(frame, names, gap=gap),
+        frame,
+        rule="consistent",
+        gap=gap,
+    )
     bench.notes["prompts with a consistent pair"] = len(pairs) / frame["prompt"].n_unique()
     adapter = fit_paired(
-        bench, pairs, label="consistent pairs", per="once", share=1.0, beta=beta, steps=steps,
+        bench,
+        pairs,
+        label="consistent pairs",
+        per="once",
+        share=1.0,
+        beta=beta,
+        steps=steps,
         learning_rate=learning_rate,
-    )  # fmt: skip
+    )
     return [Policy(adapters=((adapter, 1.0),))]

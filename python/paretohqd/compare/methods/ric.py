@@ -65,9 +65,13 @@ def ric(
     rows = _told(frame, bench.names, reached)
     usual = steps or len(bench.weights) * bench.train_settings()["max_steps"]
     adapter = fine_tune(
-        bench, rows, label="scores in context", per="once",
-        share=1 - rounds * ROUND_SHARE, steps=usual,
-    ).adapter  # fmt: skip
+        bench,
+        rows,
+        label="scores in context",
+        per="once",
+        share=1 - rounds * ROUND_SHARE,
+        steps=usual,
+    ).adapter
     floor = np.quantile(reached, quantile, axis=0)
     good = rows.filter(np.any(reached >= floor, axis=1))
     for turn in range(rounds):
@@ -77,24 +81,33 @@ def ric(
         asked = rng.dirichlet(np.ones(len(bench.names)), len(prompts))
         told = [scores_text(bench.names, targets(w, *ends)) for w in asked]
         answers = bench.sample(
-            policy, prompts.with_columns(before=pl.Series(told)), label=f"round {turn + 1}",
-            per="once", seed=bench.seed + 201 + turn, rounds=rounds - turn,
-        )  # fmt: skip
+            policy,
+            prompts.with_columns(system_prompt=pl.Series(told)),
+            label=f"round {turn + 1}",
+            per="once",
+            seed=bench.seed + 201 + turn,
+            rounds=rounds - turn,
+        )
         new = standardised(answers, bench.names, mean, deviation)
         kept = np.any(new >= floor, axis=1)
         bench.notes[f"round {turn + 1}"] = {"answers": len(answers), "kept": int(kept.sum())}
         fresh = _told(answers, bench.names, new).filter(kept)
         old = good[rng.permutation(len(good))[: len(fresh)]]
         adapter = fine_tune(
-            bench, pl.concat([fresh, old]), label=f"round {turn + 1}", per="once",
-            share=ROUND_SHARE, stage=2, steps=max(1, round(ROUND_SHARE * usual)),
+            bench,
+            pl.concat([fresh, old]),
+            label=f"round {turn + 1}",
+            per="once",
+            share=ROUND_SHARE,
+            stage=2,
+            steps=max(1, round(ROUND_SHARE * usual)),
             start_from=adapter,
-        ).adapter  # fmt: skip
+        ).adapter
     return [
         Policy(
             weights=weights,
             adapters=((adapter, 1.0),),
-            before=scores_text(bench.names, targets(weights, *ends)),
+            system_prompt=scores_text(bench.names, targets(weights, *ends)),
         )
         for weights in bench.preferences
     ]
@@ -124,5 +137,7 @@ def scores_text(names: Sequence[str], values: ArrayLike) -> str:
 
 def _told(frame: pl.DataFrame, names: Sequence[str], reached: Floats) -> pl.DataFrame:
     """Rows with their own scores before the prompt."""
-    before = pl.Series("before", [scores_text(names, row) for row in reached], dtype=pl.String)
-    return frame.select("prompt", "response", before)
+    system_prompt = pl.Series(
+        "system_prompt", [scores_text(names, row) for row in reached], dtype=pl.String
+    )
+    return frame.select("prompt", "response", system_prompt)

@@ -45,8 +45,12 @@ def full(bench: Workbench, *, passes: float = 1.0) -> list[Policy]:
     for number, weights in enumerate(bench.preferences):
         order = np.random.default_rng([bench.seed, 5, number]).permutation(len(pool))
         tuned = fine_tune(
-            bench, pool[order], label=f"all rows {number}", per="preference",
-            share=1 / len(bench.weights), steps=steps,
-        )  # fmt: skip
+            bench,
+            pool[order],
+            label=f"all rows {number}",
+            per="preference",
+            share=1 / len(bench.weights),
+            steps=steps,
+        )
         policies.append(Policy(weights=weights, adapters=((tuned.adapter, 1.0),)))
     return policies

@@ -51,12 +51,12 @@ def ucmoa(
     best = ranked_highest(box, [(KINDS[kind], lattice[number]) for kind, number in tokens])
     names = [f"<utility_{kind}_{number}>" for kind, number in tokens]
     rows = frame.select("prompt", "response").with_columns(
-        before=pl.Series([names[token] for token in best], dtype=pl.String)
+        system_prompt=pl.Series([names[token] for token in best], dtype=pl.String)
     )
     usual = steps or len(bench.weights) * bench.train_settings()["max_steps"]
     tuned = fine_tune(bench, rows, label="utility tokens", per="once", share=1.0, steps=usual)
     # Tokens that the training did not come to mean nothing: it may be shorter than the rows.
-    seen = dict(tuned.rows["before"].value_counts().iter_rows())
+    seen = dict(tuned.rows["system_prompt"].value_counts().iter_rows())
     count = np.array([seen.get(name, 0) for name in names])
     bench.notes["utilities"] = {"tokens": len(tokens), "trained": int((count > 0).sum())}
     at = np.array([lattice[number] for _, number in tokens])
@@ -68,7 +68,7 @@ def ucmoa(
         near = np.flatnonzero(distance <= distance.min() + 1e-9)
         token = int(near[count[near].argmax()])
         policies.append(
-            Policy(weights=weights, adapters=((tuned.adapter, 1.0),), before=names[token])
+            Policy(weights=weights, adapters=((tuned.adapter, 1.0),), system_prompt=names[token])
         )
     return policies
 

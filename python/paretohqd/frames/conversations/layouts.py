@@ -19,9 +19,16 @@ SYSTEMS = ("system", "system_prompt", "system_message")
 PARTS = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
 """Columns of texts that go on where a prompt's column ends, as in Alpaca's sets."""
 UNREAD = (
-    "images", "image", "videos", "video", "audios", "audio", "functions", "documents",
+    "images",
+    "image",
+    "videos",
+    "video",
+    "audios",
+    "audio",
+    "functions",
+    "documents",
     "chat_template_kwargs",
-)  # fmt: skip
+)
 """Columns that stand for a part of the prompt that is no text, or that is not read."""
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)

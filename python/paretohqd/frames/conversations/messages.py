@@ -27,9 +27,17 @@ KEPT = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
 """Keys of a message that chat templates read beside its role and content."""
 
 REFUSED = (
-    "function_call", "functions", "tools", "reasoning", "images", "image", "videos", "video",
-    "audios", "audio",
-)  # fmt: skip
+    "function_call",
+    "functions",
+    "tools",
+    "reasoning",
+    "images",
+    "image",
+    "videos",
+    "video",
+    "audios",
+    "audio",
+)
 """Keys of a message that stand for something that would be lost."""
 
 TEXT_PARTS = ("text", "input_text", "output_text")

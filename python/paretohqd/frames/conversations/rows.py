@@ -76,9 +76,11 @@ class Layout:
             {'role': 'assistant', 'content': 'Yes.'}
         """
         wanted = {
-            "answer": self.answer, "history": self.history, "system": self.system,
+            "answer": self.answer,
+            "history": self.history,
+            "system": self.system,
             "tools": self.tools,
-        }  # fmt: skip
+        }
         table = frame.select(
             self.prompts().alias("prompt"),
             *(_column(name).alias(key) for key, name in wanted.items()),

@@ -14,8 +14,13 @@ from paretohqd.frames.conversations.rows import PAIR, Conversation, Layout
 
 
 def default_layout(
-    frame: pl.DataFrame, *, prompt: str, response: str, options: str, answers: bool = True,
-) -> Layout:  # fmt: skip
+    frame: pl.DataFrame,
+    *,
+    prompt: str,
+    response: str,
+    options: str,
+    answers: bool = True,
+) -> Layout:
     """The layout of a frame whose texts are in these columns, by default prompt and response.
 
     What is not there is looked for: whoever has been told another name than these refuses before.
@@ -34,9 +39,12 @@ def default_layout(
     asked = prompt in there or any(name in there for name in PROMPTS)
     named = response in there and (asked or response != "response")
     return find_layout(
-        frame, prompt=prompt if prompt in there else None, completion=response if named else None,
-        options=options, answers=answers,
-    )  # fmt: skip
+        frame,
+        prompt=prompt if prompt in there else None,
+        completion=response if named else None,
+        options=options,
+        answers=answers,
+    )
 
 
 def single_turns(

@@ -12,9 +12,14 @@ import polars as pl
 from paretohqd.frames.reading.text import first_line
 
 _FAILURES = (
-    TypeError, ValueError, NotImplementedError, AttributeError, OverflowError,
-    pl.exceptions.PolarsError, pl.exceptions.PanicException,
-)  # fmt: skip
+    TypeError,
+    ValueError,
+    NotImplementedError,
+    AttributeError,
+    OverflowError,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
 
 
 def frame_of(data: Any) -> pl.DataFrame | None:

@@ -143,9 +143,12 @@ def open_numbered(
     if known := {name: schema[name] for name in folders}:
         named = {name: known.get(name, pl.String()) for name in folder_values(files[0])}
     scan = pl.scan_parquet(
-        [part.file for part in alike[0]], glob=False, row_index_name=number,
-        hive_partitioning=bool(named), hive_schema=named or None,
-    )  # fmt: skip
+        [part.file for part in alike[0]],
+        glob=False,
+        row_index_name=number,
+        hive_partitioning=bool(named),
+        hive_schema=named or None,
+    )
     added: dict[str, pl.DataType] = {number: scan.collect_schema()[number]}
     return aligned(scan, {**added, **alike[0][0].schema, **named}, {**added, **schema})
 
@@ -157,9 +160,12 @@ def file_sizes(files: Sequence[str]) -> list[int]:
         return [0 if part is None else row_count(part) for part in parts]
     path = "\0path"  # A name that no column has.
     scan = pl.scan_parquet(
-        list(files), glob=False, include_file_paths=path, missing_columns="insert",
+        list(files),
+        glob=False,
+        include_file_paths=path,
+        missing_columns="insert",
         extra_columns="ignore",
-    )  # fmt: skip
+    )
     found = scan.select(path).group_by(path).len().collect(engine="streaming")
     sizes = dict(found.iter_rows())
     return [sizes.get(file, 0) for file in files]
