@@ -14,7 +14,7 @@ import paretohqd as pq
 from helpers import oracle
 from helpers.drawn import NAMES, frame_of
 from paretohqd import FirstLayers
-from paretohqd.frames import first_layers
+from paretohqd.frames import kept_layers
 
 
 @st.composite
@@ -30,7 +30,7 @@ def clouds(draw):
 @pytest.fixture(autouse=True)
 def settle_often(monkeypatch):
     """As if there were many more rows."""
-    monkeypatch.setattr(first_layers, "SETTLE", 3)
+    monkeypatch.setattr(kept_layers, "SETTLE", 3)
 
 
 @settings(max_examples=300)
@@ -216,7 +216,7 @@ def test_tomorrows_rows_need_not_meet_yesterdays(tmp_path):
 )
 @pytest.mark.parametrize("rows", [2, 500])
 def test_a_copy_goes_its_own_way(copied, rows, monkeypatch):
-    monkeypatch.setattr(first_layers, "SETTLE", 100)
+    monkeypatch.setattr(kept_layers, "SETTLE", 100)
     frame = pl.DataFrame(np.random.default_rng(rows).random((rows, 2)), schema=["a", "b"])
     more = pl.DataFrame({"a": [9.0, None], "b": [-1.0, 1.0]})
     state = FirstLayers(["a", "b"], at_least=2, nan="drop").add(frame)

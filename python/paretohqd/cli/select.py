@@ -9,6 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from paretohqd.cli.counting import RowCounter
 from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import kind_of
 from paretohqd.frames.sources import Source
+from paretohqd.frames.streaming import Resources
 from paretohqd.frames.writing import (
     check_columns,
     check_output,
@@ -27,6 +29,8 @@ from paretohqd.frames.writing import (
     refuse_overwriting,
     write_frame,
 )
+from paretohqd.selection.choosing import choose_by_rule
+from paretohqd.selection.rule import Rule
 
 STREAM = Path("-")
 """Standard input or output, as JSON lines."""
@@ -140,31 +144,28 @@ def _select(parsed: argparse.Namespace) -> None:
         from paretohqd.plots.selection import check_picture
 
         check_picture(parsed.plot)
-    options = {
-        "k": parsed.k,
-        "upto": parsed.upto,
-        "at_least": parsed.at_least,
-        "bounds": parsed.bounds,
-        "scale": parsed.scale,
-        "directions": parsed.directions,
-        "distinct": parsed.distinct,
-        "duplicates": parsed.duplicates,
-        "by": parsed.by,
-        "nan": parsed.nan,
-    }
+    rule = Rule(
+        k=parsed.k,
+        upto=parsed.upto,
+        at_least=parsed.at_least,
+        bounds=parsed.bounds,
+        scale=parsed.scale,
+        directions=parsed.directions,
+        distinct=parsed.distinct,
+        duplicates=parsed.duplicates,
+        by=parsed.by,
+        nan=parsed.nan,
+    )
     with _counted(source) as progress:
-        chosen = pq.choose(
-            source,
-            parsed.objectives,
-            parsed.preferences,
-            **options,
-            progress=progress,
-            memory_limit=parsed.memory_limit,
-            n_threads=parsed.threads,
+        resources = Resources(
+            memory_limit=parsed.memory_limit, progress=progress, n_threads=parsed.threads
+        )
+        chosen = choose_by_rule(
+            rule, source, parsed.objectives, parsed.preferences, resources=resources
         )
     summary = chosen.summary()
     if parsed.output is not None:
-        manifest = {"input": source.pattern, "options": options, **summary}
+        manifest = {"input": source.pattern, "options": asdict(rule), **summary}
         _write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save

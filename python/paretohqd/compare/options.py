@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from paretohqd.compare.methods import METHODS
-from paretohqd.compare.methods.paretohqd import OPTIONS
 from paretohqd.compare.methods.ric import MOST_ROUNDS
 from paretohqd.exceptions import check_keys
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.rule import VariantOptions
 from paretohqd.trainers.ham_values import MOST
 
 SPENDING = ("steps", "passes")
@@ -67,8 +66,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     parameters = list(inspect.signature(function).parameters.values())[1:]
     found = {p.name: hints[p.name] for p in parameters if p.kind is p.KEYWORD_ONLY}
     if len(found) < len(parameters):
-        of_selection = typing.get_type_hints(choose)
-        found |= {name: of_selection[name] for name in OPTIONS}
+        found |= typing.get_type_hints(VariantOptions)
     return found
 
 

@@ -6,7 +6,7 @@ when it is collected or sunk, in batches: nothing that is larger than memory nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from polars.io.plugins import register_io_source
 
 from paretohqd.frames.batches import compacted, row_numbers
+from paretohqd.frames.kept_layers import KeptLayers
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
@@ -27,6 +28,7 @@ from paretohqd.frames.objectives import (
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import (
     Progress,
+    Resources,
     bad_rows_named,
     first_layers,
     out_of_order,
@@ -34,13 +36,10 @@ from paretohqd.frames.streaming import (
 )
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.kernels.layers import pareto_layers
-from paretohqd.kernels.points import Objectives, count
+from paretohqd.kernels.points import count
 from paretohqd.kernels.rays import nearest_to_rays
 
 Frame = pl.DataFrame | pl.LazyFrame
-
-ADDED = ("row", "layer")
-"""Columns that `FirstLayers` adds, by which a score may be called all the same."""
 
 
 def layers(
@@ -104,19 +103,10 @@ def layers(
 
     def batches() -> Iterator[pl.DataFrame]:
         if keys is None and (upto is not None or at_least is not None):
-            first = _first(
-                source,
-                scores,
-                objectives,
-                upto=upto,
-                at_least=at_least,
-                nan=nan,
-                progress=progress,
-                n_threads=n_threads,
-            )
-            rows, layer = first["row"].to_numpy(), first["layer"]
-            known = first.drop("row", "layer")
-            known.columns = scores.columns
+            stop = KeptLayers(upto=upto, at_least=at_least, nan=nan, n_threads=n_threads)
+            resources = Resources(progress=progress)
+            first = first_layers(source, scores, stop, resources=resources).answer()
+            rows, layer, known = first.row, pl.Series(first.layer), first.frame
         else:
             needed = dict.fromkeys([*scores.columns, *(keys or [])])
             held = source.collect(source.frame.lazy().select(map(column, needed)))
@@ -159,10 +149,9 @@ def volume(
     if isinstance(source.frame, pl.DataFrame):
         points = source.frame.select(scores.expressions)
     else:
-        first = _first(source, scores, objectives, upto=1, n_threads=n_threads)
-        points = first.drop("row", "layer")
-        points.columns = scores.columns
-        points = points.select(scores.expressions)
+        front_alone = KeptLayers(upto=1, n_threads=n_threads)
+        first = first_layers(source, scores, front_alone).answer()
+        points = first.frame.select(scores.expressions)
     return hypervolume(points, ref=ref, maximize=scores.larger, n_threads=n_threads)
 
 
@@ -266,21 +255,6 @@ def _values(
     return values if rows is None else values[rows]
 
 
-def _first(
-    source: Source, scores: ObjectiveColumns, objectives: Any, **options: Any
-) -> pl.DataFrame:
-    """The first layers' rows: the score columns in order, `row` and `layer`."""
-    other = {name: unused(source.names, name) for name in scores.columns if name in ADDED}
-    if other:
-        source = Source(source.frame.lazy().rename(other), source.files, source.pattern)
-        if isinstance(objectives, Mapping):
-            objectives = {other.get(name, name): way for name, way in objectives.items()}
-        else:
-            objectives = [other.get(name, name) for name in objectives]
-        scores = ObjectiveColumns.of(source.schema, objectives)
-    return first_layers(source, scores, objectives, **options).frame
-
-
 def _all_layers(
     source: Source,
     held: pl.DataFrame,
@@ -294,7 +268,7 @@ def _all_layers(
     """The layers of rows whose scores and keys are in memory; null for those without scores."""
     groups = None if keys is None else key_ids(held, keys, "by")
     with bad_rows_named(source, scores, nan):
-        points = Objectives.of(held.select(scores.expressions), maximize=scores.larger, nan=nan)
+        points = scores.points(held, nan=nan)
     kept = points.kept
     found = pareto_layers(
         points.columns,

@@ -24,7 +24,7 @@ from paretohqd.runs.folder import Stage
 from paretohqd.runs.report import write_report
 from paretohqd.runs.sampling import answer, sample
 from paretohqd.runs.utility import QUANTILES, data_bounds
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.result import Selection
 from paretohqd.trainers import sft
 
@@ -138,19 +138,8 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
 
     def work(out: Path) -> Mapping[str, Any]:
         # Read in batches: offline answers may be more than memory holds.
-        chosen = choose(
-            scored.path / "scored.parquet",
-            s.names,
-            s.preferences,
-            k=k,
-            upto=spec.upto,
-            at_least=spec.at_least,
-            bounds=spec.bounds,
-            scale=spec.scale,
-            directions=spec.directions,
-            distinct="prompt" if spec.one_per_prompt else None,
-            duplicates=spec.duplicates,
-        )
+        answers = scored.path / "scored.parquet"
+        chosen = choose_by_rule(spec.rule(k=k), answers, s.names, s.preferences)
         chosen.rows.write_parquet(out / "selection.parquet")
         context = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
         layered = context.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -50,6 +51,16 @@ def copy_ids(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.uint32]:
     row = unused(names, "row")
     rows = frame.select(map(column, names)).with_row_index(row)
     return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
+
+
+def firsts(keys: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each value comes for the first time, ascending.
+
+    Example:
+        >>> firsts(np.array([7, 7, 3, 7, 3])).tolist()
+        [0, 2]
+    """
+    return np.sort(np.unique(keys, return_index=True)[1])
 
 
 def repeated(rows: pl.DataFrame, names: Sequence[str]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import polars as pl
@@ -15,16 +16,19 @@ from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.objectives import column
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.runs.sampling import representatives
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.copies import copy_columns
+from paretohqd.selection.rule import VariantOptions
 
 Rank = Literal["ray", "linear", "ideal"]
-OPTIONS = ("upto", "at_least", "bounds", "scale", "directions", "distinct", "duplicates")
-"""Options of `paretohqd.select` that stand in place of the settings' own."""
 
 
 def stage1(
-    bench: Workbench, *, k: int | None = None, rank: Rank = "ray", **selection: Any
+    bench: Workbench,
+    *,
+    k: int | None = None,
+    rank: Rank = "ray",
+    **selection: Unpack[VariantOptions],
 ) -> list[Policy]:
     """ParetoHqD without its second stage: one model per preference on the selected rows.
 
@@ -39,7 +43,7 @@ def stage1(
         rank: how rows of the best layers are ranked: by the distance to the preference's "ray"; by
             the weighted sum of the rewards in the unit box ("linear"); or by the weighted
             Euclidean distance to the ideal corner of the box ("ideal", compromise programming).
-        selection: OPTIONS of `paretohqd.select`.
+        selection: Options of `paretohqd.select` that stand in place of the settings' own.
     """
     frame = bench.scored()
     k = k or bench.settings.selection.k
@@ -49,7 +53,9 @@ def stage1(
     return _policies(bench, adapters)
 
 
-def paretohqd(bench: Workbench, *, k: int | None = None, **selection: Any) -> list[Policy]:
+def paretohqd(
+    bench: Workbench, *, k: int | None = None, **selection: Unpack[VariantOptions]
+) -> list[Policy]:
     """ParetoHqD, both stages: the second on answers that stage-1 models gave.
 
     Source: Gu et al., "ParetoHqD" (arXiv 2504.16628). Exact: as for stage 1; the corners' and the
@@ -94,41 +100,43 @@ def paretohqd(bench: Workbench, *, k: int | None = None, **selection: Any) -> li
 
 
 def chosen(
-    bench: Workbench, frame: pl.DataFrame, *, k: int, rank: Rank = "ray", **selection: Any
+    bench: Workbench,
+    frame: pl.DataFrame,
+    *,
+    k: int,
+    rank: Rank = "ray",
+    **selection: Unpack[VariantOptions],
 ) -> pl.DataFrame:
     """The training rows of all preferences: prompt, response and preference.
 
     Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
     """
-    asked = bench.asked(selection)
-    distinct, upto = asked["distinct"], asked["upto"]
-    if upto is not None:
-        layer = pareto_layers(frame.select(bench.names), upto=upto)
+    rule = bench.rule(k=k, **selection)
+    if rule.upto is not None:
+        layer = pareto_layers(frame.select(bench.names), upto=rule.upto)
         pool = frame.filter(pl.Series(layer >= 0))
-        if asked["duplicates"] == "drop":
+        if rule.duplicates == "drop":
             pool = pool.unique([*map(column, copy_columns(frame.schema, bench.names))])
-        room = len(pool) if distinct is None else pool[distinct].n_unique()
+        room = len(pool) if rule.distinct is None else pool[rule.distinct].n_unique()
         if room < k:
-            bench.notes["k"] = f"{room} rows in {upto} layers, {k} were wanted"
-            k = room
+            bench.notes["k"] = f"{room} rows in {rule.upto} layers, {k} were wanted"
+            rule = replace(rule, k=room)
     if rank == "ray":
-        return bench.choose(frame, k=k, **selection)
+        return bench.choose(frame, rule)
 
     def work() -> pl.DataFrame:
-        found = choose(frame, bench.names, bench.weights, k=k, **asked)
-        pool = frame[found.pool["row"].to_numpy()]
-        width = np.where(found.r_max > found.r_min, found.r_max - found.r_min, 1.0)
-        box = (pool.select(bench.names).to_numpy() - found.r_min) / width
+        selected = choose_by_rule(rule, frame, bench.names, bench.weights)
+        pool = frame[selected.pool["row"].to_numpy()]
+        width = np.where(selected.r_max > selected.r_min, selected.r_max - selected.r_min, 1.0)
+        box = (pool.select(bench.names).to_numpy() - selected.r_min) / width
         parts = []
         for number, weights in enumerate(bench.weights):
             values = box @ weights if rank == "linear" else -(weights * (1 - box) ** 2).sum(axis=1)
-            rows = best(pool, values, k, one_per_prompt=distinct is not None)
+            rows = best(pool, values, rule.k, one_per_prompt=rule.distinct is not None)
             parts.append(rows.with_columns(preference=pl.lit(number)))
         return pl.concat(parts)
 
-    return bench.table(
-        "select", work, frame, rank=rank, k=k, weights=bench.weights.tolist(), **asked
-    )
+    return bench.table("select", work, frame, rank=rank, **bench.rule_settings(rule))
 
 
 def fit(
