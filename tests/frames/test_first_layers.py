@@ -103,6 +103,49 @@ def test_a_saved_state_goes_on(tmp_path_factory, cloud, number, exact):
     assert (state.rows, state.low.tolist()) == (whole.rows, whole.low.tolist())
 
 
+@given(clouds(), st.integers(1, 4), st.booleans())
+def test_merged_states_are_as_if_rows_had_been_added_in_a_row(cloud, number, exact):
+    points, parts = cloud
+    stop = {"upto": number} if exact else {"at_least": number}
+    names = NAMES[: points.shape[1]]
+    whole, merged = FirstLayers(names, **stop), FirstLayers(names, **stop)
+    for part in parts:
+        whole.add(frame_of(part))
+        other = FirstLayers(names, **stop).add(frame_of(part))
+        before = other.kept
+        merged.merge(other)
+        assert_frame_equal(other.kept, before)
+    assert (merged.rows, merged.usable) == (whole.rows, whole.usable)
+    np.testing.assert_array_equal([merged.low, merged.high], [whole.low, whole.high])
+    # Layers that hold some number of rows may be too few once other rows push theirs aside.
+    if exact:
+        assert_frame_equal(merged.kept, whole.kept)
+    elif merged.enough() and whole.enough():
+        assert_frame_equal(merged.frame, whole.frame)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (FirstLayers(["b", "a"], upto=2), "objectives: "),
+        (FirstLayers({"a": "max", "b": "max"}, upto=2), "objectives: "),
+        (FirstLayers(["a", "b"], upto=3), "upto: 3 there, 2 here: only like states merge"),
+        (FirstLayers(["a", "b"], at_least=2), "at_least: 2 there, None here"),
+        (FirstLayers(["a", "b"], upto=2, nan="drop"), "nan: 'drop' there, 'raise' here"),
+    ],
+)
+def test_states_of_unlike_questions_do_not_merge(other, message):
+    state = FirstLayers(["a", "b"], upto=2).add(pl.DataFrame({"a": [1.0, 2], "b": [2.0, 1]}))
+    before = state.frame
+    with pytest.raises(ValueError, match=message):
+        state.merge(other)
+    columns = FirstLayers(["a", "b"], upto=2).add({"a": [9.0], "b": [9.0], "c": ["x"]})
+    with pytest.raises(ValueError, match="a new column 'c'"):
+        state.merge(columns)
+    assert_frame_equal(state.frame, before)
+    assert state.merge(FirstLayers(["a", "b"], upto=2)).rows == 2
+
+
 def test_other_columns_are_kept_and_directions_and_arrays_too():
     frame = pl.DataFrame(
         {

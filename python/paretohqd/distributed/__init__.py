@@ -23,7 +23,7 @@ from paretohqd.frames.objectives import ObjectivesLike, column
 from paretohqd.frames.sources import Source
 from paretohqd.selection.gathering import selection_of
 from paretohqd.selection.nearest import nearest_rows
-from paretohqd.selection.pool import Pool, last_layer, pool_of_kept
+from paretohqd.selection.pool import Pool, first_layers_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
@@ -128,9 +128,8 @@ def choose(
     request = Request.of(parts.source, objectives, preferences, rule)
     pool = _pool(parts, request)
     nearest = nearest_rows(pool, request, n_threads=None)
-    rows = parts.gather(pool.row[nearest.places], pool.read[nearest.places])
-    scores = request.scores.numbers(parts.source.frame)
-    return selection_of(request, pool, nearest, rows, scores=scores)
+    rows = parts.gather(pool.row[nearest.places], pool.rows_read(nearest.places))
+    return selection_of(request, pool, nearest, rows, frame=parts.source.frame)
 
 
 def _pool(parts: Files | Blocks, request: Request) -> Pool:
@@ -150,9 +149,9 @@ def _pool(parts: Files | Blocks, request: Request) -> Pool:
             copies=request.left_out,
             nan=request.rule.nan,
         )
-        state = parts.first_layers(spec)
-        if state.whole() or last_layer(state, request) is not None:
-            return pool_of_kept(state, request)
+        layers = first_layers_of(parts.first_layers(spec), request)
+        if (pool := layers.ended(request)) is not None:
+            return pool
         limit *= 2
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import polars as pl
 
 from paretohqd.distributed.cluster import pa, packed, ray, unpacked
+from paretohqd.frames.bad_rows import refuse_infinite
 from paretohqd.frames.kept_layers import KeptLayers
-from paretohqd.frames.objectives import ObjectiveColumns, refuse_null_keys
+from paretohqd.frames.keys import refuse_null_keys
+from paretohqd.frames.objectives import ObjectiveColumns
 from paretohqd.frames.sources import Source
-from paretohqd.frames.streaming import first_layers, refuse_infinite
+from paretohqd.frames.streaming import read_layers
 from paretohqd.selection.rule import Nan
 
 FAN_IN = 8
@@ -43,8 +45,9 @@ class PartSpec:
         Raises:
             ValueError: A score is null, NaN or infinite, or the rows cannot be read.
         """
-        state = self._no_rows()
-        state = first_layers(source, self.scores, state, keep=self.filled, also=self.copies)
+        state = read_layers(
+            source, self.scores, self._no_rows(), filled=self.filled, others=self.copies
+        )
         return self._finite(state, source)
 
     def of_frame(self, frame: pl.DataFrame) -> KeptLayers:

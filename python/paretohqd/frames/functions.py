@@ -14,14 +14,14 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from polars.io.plugins import register_io_source
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.batches import compacted, row_numbers
 from paretohqd.frames.kept_layers import KeptLayers
+from paretohqd.frames.keys import key_columns, key_ids
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
     column,
-    key_columns,
-    key_ids,
     refuse_taken,
     unused,
 )
@@ -29,7 +29,6 @@ from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import (
     Progress,
     Resources,
-    bad_rows_named,
     first_layers,
     out_of_order,
     with_layers,
@@ -105,7 +104,7 @@ def layers(
         if keys is None and (upto is not None or at_least is not None):
             stop = KeptLayers(upto=upto, at_least=at_least, nan=nan, n_threads=n_threads)
             resources = Resources(progress=progress)
-            first = first_layers(source, scores, stop, resources=resources).answer()
+            first = first_layers(source, scores, stop, resources=resources)
             rows, layer, known = first.row, pl.Series(first.layer), first.frame
         else:
             needed = dict.fromkeys([*scores.columns, *(keys or [])])
@@ -150,7 +149,7 @@ def volume(
         points = source.frame.select(scores.expressions)
     else:
         front_alone = KeptLayers(upto=1, n_threads=n_threads)
-        first = first_layers(source, scores, front_alone).answer()
+        first = first_layers(source, scores, front_alone)
         points = first.frame.select(scores.expressions)
     return hypervolume(points, ref=ref, maximize=scores.larger, n_threads=n_threads)
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from paretohqd.frames.reading.schemas import column as column
 from paretohqd.kernels.arrays import no_score
-from paretohqd.kernels.groups import group_ids
 from paretohqd.kernels.numerals import as_number, is_text
 from paretohqd.kernels.points import Objectives
 
@@ -181,38 +180,6 @@ def in_order(objectives: ObjectivesLike) -> list[str] | dict[str, str | Sequence
     return list(objectives)
 
 
-def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:
-    """The columns whose values tell groups apart.
-
-    Raises:
-        ValueError: No such column, or none at all.
-    """
-    if isinstance(by, str):
-        names = [by]
-    else:
-        names = list(dict.fromkeys(by)) if isinstance(by, Iterable) else []
-    if not names:
-        raise ValueError(f"by: name at least one column, got {by!r}")
-    for name in names:
-        refuse_missing(columns, name, "by")
-    return names
-
-
-def key_ids(frame: pl.DataFrame, names: Sequence[str], where: str) -> NDArray[np.uint32]:
-    """A number for each row, the same for rows that agree in all these columns.
-
-    Raises:
-        ValueError: A value is null or NaN.
-    """
-    for name in names:
-        refuse_null_keys(frame[name], where)
-    if len(names) == 1:
-        return group_ids(frame[names[0]], len(frame))[0]
-    row = unused(names, "row")
-    rows = frame.select(map(column, names)).with_row_index(row)
-    return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
-
-
 def unused(columns: Iterable[str], name: str) -> str:
     """A name like this one that no column has.
 
@@ -224,24 +191,6 @@ def unused(columns: Iterable[str], name: str) -> str:
     while name in columns:
         name += "_"
     return name
-
-
-def missing_keys(keys: pl.Series) -> pl.Series:
-    """Where a key is null or NaN, which is no value to tell rows apart by."""
-    keys = keys.alias("")  # Methods of a series take a name like "^x.*$" for a pattern, too.
-    missing = keys.is_null()
-    return missing | keys.is_nan().fill_null(True) if keys.dtype.is_float() else missing
-
-
-def refuse_null_keys(keys: pl.Series, where: str) -> None:
-    """Raise a ValueError if a key is null or NaN."""
-    missing = missing_keys(keys)
-    if missing.any():
-        what = "null" if keys.null_count() == missing.sum() else "null or NaN"
-        raise ValueError(
-            f"{where}: column {keys.name!r} is {what} in {missing.sum()} of {len(keys)} rows "
-            f"(first: row {missing.arg_max()}): fill or drop them"
-        )
 
 
 def refuse_missing(columns: Iterable[str], name: object, where: str) -> None:

@@ -8,16 +8,17 @@ from typing import Unpack
 import numpy as np
 import polars as pl
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.objectives import ObjectivesLike, column, key_ids
+from paretohqd.frames.keys import equal_ids, key_ids
+from paretohqd.frames.objectives import ObjectivesLike, column
 from paretohqd.frames.sources import Source
-from paretohqd.frames.streaming import UNLIMITED, Progress, Resources, bad_rows_named
+from paretohqd.frames.streaming import UNLIMITED, Progress, Resources
 from paretohqd.kernels.points import optional_count
-from paretohqd.selection.copies import copy_ids
 from paretohqd.selection.gathering import rows_of, selection_of
 from paretohqd.selection.groups import choose_in_groups
 from paretohqd.selection.nearest import Nearest, nearest_rows
-from paretohqd.selection.pool import Pool, pool_of, pool_of_kept
+from paretohqd.selection.pool import Pool, first_layers_of, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.request import ADDED, Request
 from paretohqd.selection.result import Selection
@@ -209,8 +210,7 @@ def choose_by_rule(
     pool = pool_of(source, request, resources)
     nearest = nearest_rows(pool, request, n_threads=resources.n_threads)
     rows = rows_of(source, pool, nearest, memory_limit=resources.memory_limit)
-    scores = request.scores.numbers(source.frame)
-    return selection_of(request, pool, nearest, rows, scores=scores)
+    return selection_of(request, pool, nearest, rows, frame=source.frame)
 
 
 def choose_from(
@@ -269,9 +269,10 @@ def choose_from(
     request = Request.of(Source(layers.frame), state.objectives, preferences, rule)
     if not state.finite():
         raise ValueError("a score is infinite, but a preference's ray needs a finite range")
-    pool = pool_of_kept(state.layers, request)
+    pool = first_layers_of(state.layers, request).ended(request)
+    assert pool is not None, "a pool of so many layers ends with them"
     nearest = nearest_rows(pool, request, n_threads=optional_count("n_threads", n_threads))
-    return selection_of(request, pool, nearest, pool.read[nearest.places])
+    return selection_of(request, pool, nearest, pool.rows_read(nearest.places))
 
 
 def _choose_in_groups(
@@ -292,17 +293,23 @@ def _choose_in_groups(
         key_ids(frame, keys, "by")[kept],
         request.through,
         request.rule,
-        copies=copy_ids(frame, request.left_out)[kept] if request.left_out else None,
+        copies=equal_ids(frame, request.left_out)[kept] if request.left_out else None,
         n_threads=resources.n_threads,
     )
-    pool = Pool.of(
-        points,
-        kept,
-        chosen.pool,
-        chosen.layer,
+    row = kept[chosen.pool]
+    pool = Pool(
+        names=tuple(scores.names),
+        maximize=points.maximize,
+        columns=tuple(column[chosen.pool].astype(np.float64) for column in points.columns),
+        row=row,
+        layer=chosen.layer,
+        low=points.worst(),
+        high=points.best(),
         rows=len(frame),
+        usable=points.n,
+        dropped=points.dropped,
         copies=chosen.copies,
-        read=frame[kept[chosen.pool]] if source.lazy else None,
+        read=frame[row] if source.lazy else None,
     )
     place = np.empty(points.n, dtype=np.int64)
     place[chosen.pool] = np.arange(len(chosen.pool))
@@ -315,4 +322,4 @@ def _choose_in_groups(
         r_max=pool.high,
     )
     rows = rows_of(source, pool, nearest)
-    return selection_of(request, pool, nearest, rows, scores=scores.numbers(frame))
+    return selection_of(request, pool, nearest, rows, frame=frame)

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.conversations.layouts import ANSWERS, DIALOGUES, PROMPTS, SYSTEMS
-from paretohqd.frames.objectives import column, unused
+from paretohqd.frames.objectives import column
 
 BESIDE = (*SYSTEMS, "input", "context", "history", "tools", "rejected")
 """What a training text may be made of besides prompts, answers and dialogues."""
@@ -44,13 +44,6 @@ def copy_columns(schema: Mapping[str, pl.DataType], scores: Collection[str]) -> 
     else:
         names = list(schema)
     return () if any(schema[name] == pl.Object for name in names) else tuple(names)
-
-
-def copy_ids(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.uint32]:
-    """A number for each row, the same for copies; null equals null."""
-    row = unused(names, "row")
-    rows = frame.select(map(column, names)).with_row_index(row)
-    return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
 
 
 def firsts(keys: NDArray[Any]) -> NDArray[np.int64]:

@@ -25,7 +25,7 @@ def rows_of(
         ValueError: The source gives its rows in another order this time.
     """
     rows = pool.row[nearest.places]
-    if not source.lazy:
+    if pool.read is None:
         return source.take(rows)
     unique, again = np.unique(rows, return_inverse=True)
     # A null, which the texts of copies may be, is no value to find a row by.
@@ -40,7 +40,7 @@ def selection_of(
     nearest: Nearest,
     rows: pl.DataFrame,
     *,
-    scores: pl.LazyFrame | None = None,
+    frame: pl.DataFrame | pl.LazyFrame | None = None,
 ) -> Selection:
     """The selection of what was chosen, with all that it was made from.
 
@@ -49,7 +49,7 @@ def selection_of(
         pool: What could be chosen.
         nearest: What was chosen.
         rows: The chosen rows, with the input's columns.
-        scores: The scores of all rows of the input, if they are at hand.
+        frame: All rows of the input, if they are at hand.
 
     Warns:
         SameRowsWarning: All preferences get the same rows.
@@ -74,7 +74,7 @@ def selection_of(
         r_min=pool.in_input_units(nearest.r_min),
         r_max=pool.in_input_units(nearest.r_max),
         n=pool.rows,
-        scores=scores,
+        scores=None if frame is None else request.scores.numbers(frame),
         names=names,
         by=request.keys,
         directions=request.rule.directions,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.frames.keys import Keys
 from paretohqd.kernels.rays import nearest_to_rays
 from paretohqd.selection.copies import firsts
-from paretohqd.selection.pool import Floats, Keys, Pool, Rows
+from paretohqd.selection.pool import Floats, Pool, Rows
 from paretohqd.selection.request import Request
 from paretohqd.selection.ties import rounding, settle_ties
 

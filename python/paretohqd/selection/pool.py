@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.bad_rows import refuse_infinite
 from paretohqd.frames.batches import row_numbers
 from paretohqd.frames.kept_layers import KeptLayers
-from paretohqd.frames.objectives import key_ids
+from paretohqd.frames.keys import Keys, equal_ids, key_ids
 from paretohqd.frames.sources import Source
-from paretohqd.frames.streaming import Resources, first_layers, refuse_infinite
+from paretohqd.frames.streaming import Resources, read_layers
+from paretohqd.kernels.arrays import Column
 from paretohqd.kernels.layers import pareto_layers
-from paretohqd.kernels.points import Objectives
-from paretohqd.selection.copies import copy_ids, firsts
+from paretohqd.selection.copies import firsts
 from paretohqd.selection.request import Request
 from paretohqd.selection.rule import Bounds
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-Keys = NDArray[np.uint32]
 Layer = NDArray[np.int32]
 
 
@@ -34,7 +33,7 @@ class Pool:
     Attributes:
         names: The objectives.
         maximize: Whether larger was better in the input, too.
-        columns: One array of doubles per objective.
+        columns: One array per objective, of doubles in a pool that has ended.
         row: Each row's number in the input, ascending.
         layer: Each row's Pareto layer.
         low: (M,) the worst of each objective over all rows, in the pool or not.
@@ -43,13 +42,14 @@ class Pool:
         usable: How many of them were not dropped for null or NaN.
         keys: A number for each row, of which each preference gets none twice; None: no matter.
         dropped: How many null and NaN each objective has, where their rows were dropped.
+        same: A number for each row, equal for copies; None: copies do not matter, or are out.
         copies: How many rows of these layers were left out as copies of others.
-        read: The columns of its rows that have been read; none where the input is in memory.
+        read: The columns of its rows that have been read; None: the input is in memory.
     """
 
     names: tuple[str, ...]
     maximize: tuple[bool, ...]
-    columns: tuple[Floats, ...]
+    columns: tuple[Column, ...]
     row: Rows
     layer: Layer
     low: Floats
@@ -58,39 +58,9 @@ class Pool:
     usable: int
     keys: Keys | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    same: Keys | None = None
     copies: int = 0
-    read: pl.DataFrame = field(default_factory=pl.DataFrame)
-
-    @classmethod
-    def of(
-        cls,
-        points: Objectives,
-        kept: Rows,
-        inside: Rows,
-        layer: Layer,
-        *,
-        rows: int,
-        keys: Keys | None = None,
-        copies: int = 0,
-        read: pl.DataFrame | None = None,
-    ) -> Self:
-        """The pool of points whose rows in the input are `kept`: those `inside`, of `layer`."""
-        return cls(
-            names=tuple(str(name) for name in points.names),
-            maximize=points.maximize,
-            # In double precision whatever the scores' is, and whichever NumPy promotes.
-            columns=tuple(column[inside].astype(np.float64) for column in points.columns),
-            row=kept[inside],
-            layer=layer,
-            low=points.worst(),
-            high=points.best(),
-            rows=rows,
-            usable=points.n,
-            keys=None if keys is None else keys[inside],
-            dropped=points.dropped,
-            copies=copies,
-            read=pl.DataFrame() if read is None else read,
-        )
+    read: pl.DataFrame | None = None
 
     def objectives(self) -> dict[str, str]:
         """The direction of each objective."""
@@ -154,6 +124,61 @@ class Pool:
                 raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
         return r_min, r_max
 
+    def ended(self, request: Request) -> Pool | None:
+        """The pool that ends where it serves what is asked, without copies where these are out.
+
+        Where the rule gives no stop, it must hold P * k rows, k different keys, and more than one
+        value of each objective.
+
+        Returns:
+            The first layers that do, or all rows there are; None if these are more than we have.
+        """
+        by_layer = np.argsort(self.layer, kind="stable")
+        rows = by_layer if self.same is None else by_layer[firsts(self.same[by_layer])]
+        last = self._last_layer(rows, request)
+        if last is None and len(self.row) < self.usable:
+            return None
+        if last is not None:
+            by_layer, rows = (some[self.layer[some] <= last] for some in (by_layer, rows))
+        inside = np.sort(rows)
+        return replace(
+            self,
+            # In double precision whatever the scores' is, and whichever NumPy promotes.
+            columns=tuple(column[inside].astype(np.float64) for column in self.columns),
+            row=self.row[inside],
+            layer=self.layer[inside],
+            keys=None if self.keys is None else self.keys[inside],
+            same=None,
+            copies=len(by_layer) - len(rows),
+            read=None if self.read is None else self.read[inside],
+        )
+
+    def _last_layer(self, rows: Rows, request: Request) -> int | None:
+        """The last layer of what is asked, of rows that count, best first; None: past them all."""
+        if request.rule.upto is not None:
+            return request.rule.upto - 1
+        if request.at_least is None or len(rows) < request.at_least:
+            return None
+        needed = [request.at_least - 1]
+        if request.rule.grows:
+            if self.keys is not None:
+                first = firsts(self.keys[rows])
+                if len(first) < request.rule.k:
+                    return None
+                needed.append(first[request.rule.k - 1])
+            for column in self.columns:
+                # Not by the best of all rows, which a copy that is left out may have.
+                others = column[rows] != column[rows[0]]
+                if not others.any():
+                    return None
+                needed.append(others.argmax())
+        return int(self.layer[rows[max(needed)]])
+
+    def rows_read(self, places: Rows) -> pl.DataFrame:
+        """The columns that have been read of the rows at some places."""
+        assert self.read is not None, "the input is in memory"
+        return self.read[places]
+
 
 def pool_of(source: Source, request: Request, resources: Resources) -> Pool:
     """The pool of a source's rows, which are in memory or read in batches.
@@ -163,148 +188,79 @@ def pool_of(source: Source, request: Request, resources: Resources) -> Pool:
     """
     if isinstance(source.frame, pl.DataFrame):
         return _pool_in_memory(source.frame, request, resources.n_threads)
-    state = first_layers(
-        source,
-        request.scores,
-        KeptLayers(
-            upto=request.rule.upto,
-            at_least=request.at_least,
-            nan=request.rule.nan,
-            n_threads=resources.n_threads,
-        ),
-        keep=request.filled,
-        also=request.left_out,
-        enough=lambda state: last_layer(state, request) is not None,
-        resources=resources,
+    state = KeptLayers(
+        upto=request.rule.upto,
+        at_least=request.at_least,
+        nan=request.rule.nan,
+        n_threads=resources.n_threads,
     )
-    if not state.finite():
-        refuse_infinite(source, request.scores)
-    return pool_of_kept(state, request)
+    while True:
+        state = read_layers(
+            source,
+            request.scores,
+            state,
+            filled=request.filled,
+            others=request.left_out,
+            resources=resources,
+        )
+        if not state.finite():
+            refuse_infinite(source, request.scores)
+        if (pool := first_layers_of(state, request).ended(request)) is not None:
+            return pool
+        state = state.again()
 
 
 def _pool_in_memory(frame: pl.DataFrame, request: Request, n_threads: int | None) -> Pool:
-    """The pool of a frame: its layers are numbered until they hold a pool."""
-    rule = request.rule
-    points = request.scores.tradeable(frame, nan=rule.nan)
+    """The pool of a frame: its layers are numbered until they hold one."""
+    points = request.scores.tradeable(frame, nan=request.rule.nan)
     kept = np.arange(len(frame)) if points.kept is None else points.kept
-    keys = None if rule.distinct is None else key_ids(frame, [rule.distinct], "distinct")[kept]
-    upto, at_least = rule.upto, request.at_least
+    keys = key_ids(frame, request.filled, "distinct")[kept] if request.filled else None
+    upto, at_least = request.rule.upto, request.at_least
     while True:
         layer = pareto_layers(points.columns, upto=upto, at_least=at_least, n_threads=n_threads)
         inside = np.flatnonzero(layer >= 0)
-        copies = copy_ids(frame[kept[inside]], request.left_out) if request.left_out else None
-        last = _last_layer(
-            request,
-            layer[inside],
-            [column[inside] for column in points.columns],
-            None if keys is None else keys[inside],
-            copies,
+        row = kept[inside]
+        layers = Pool(
+            names=tuple(request.scores.names),
+            maximize=points.maximize,
+            columns=tuple(column[inside] for column in points.columns),
+            row=row,
+            layer=layer[inside],
+            low=points.worst(),
+            high=points.best(),
+            rows=len(frame),
+            usable=points.n,
+            keys=None if keys is None else keys[inside],
+            dropped=points.dropped,
+            same=equal_ids(frame[row], request.left_out) if request.left_out else None,
         )
-        if last is not None or len(inside) == points.n:
-            break
-        upto, at_least = None, 2 * len(inside)
-    inside, left_out = _without_copies(inside, layer[inside], last, copies)
-    return Pool.of(points, kept, inside, layer[inside], rows=len(frame), keys=keys, copies=left_out)
+        if (pool := layers.ended(request)) is not None:
+            return pool
+        at_least = 2 * len(inside)
 
 
-def pool_of_kept(state: KeptLayers, request: Request) -> Pool:
-    """The pool of rows that came in parts.
-
-    Raises:
-        ValueError: Scores that cannot be traded, or null keys.
-    """
-    kept = state.settled()
-    inside, left_out = _without_copies(
-        np.arange(len(kept.row)),
-        kept.layer,
-        last_layer(state, request),
-        copy_ids(kept.frame, request.left_out) if request.left_out else None,
-    )
-    frame, scores = kept.frame[inside], request.scores
-    nothing = np.zeros(len(scores.names))
-    return Pool(
-        names=tuple(scores.names),
-        maximize=tuple(scores.larger),
-        columns=tuple(column.astype(np.float64) for column in scores.points(frame).columns),
-        row=kept.row[inside],
-        layer=kept.layer[inside],
-        low=nothing if state.low is None else state.low,
-        high=nothing if state.high is None else state.high,
-        rows=state.rows,
-        usable=state.usable,
-        keys=key_ids(frame, request.filled, "distinct") if request.filled else None,
-        dropped=state.dropped,
-        copies=left_out,
-        read=frame,
-    )
-
-
-def last_layer(state: KeptLayers, request: Request) -> int | None:
-    """The last layer of the pool; None: the layers that were kept do not suffice.
+def first_layers_of(state: KeptLayers, request: Request) -> Pool:
+    """The layers that are kept of rows that came in parts, in which the pool may end.
 
     Raises:
         ValueError: A constant score, for which no number of layers suffices, or null keys.
     """
-    kept = state.settled()
+    kept, scores = state.settled(), request.scores
     if state.low is not None and state.high is not None and state.usable and state.finite():
-        request.scores.refuse_constant(state.low, state.high, state.usable)
-    return _last_layer(
-        request,
-        kept.layer,
-        request.scores.points(kept.frame).columns,
-        key_ids(kept.frame, request.filled, "distinct") if request.filled else None,
-        copy_ids(kept.frame, request.left_out) if request.left_out else None,
+        scores.refuse_constant(state.low, state.high, state.usable)
+    nothing = np.zeros(len(scores.names))
+    return Pool(
+        names=tuple(scores.names),
+        maximize=tuple(scores.larger),
+        columns=scores.points(kept.frame).columns,
+        row=kept.row,
+        layer=kept.layer,
+        low=nothing if state.low is None else state.low,
+        high=nothing if state.high is None else state.high,
+        rows=state.rows,
+        usable=state.usable,
+        keys=key_ids(kept.frame, request.filled, "distinct") if request.filled else None,
+        dropped=state.dropped,
+        same=equal_ids(kept.frame, request.left_out) if request.left_out else None,
+        read=kept.frame,
     )
-
-
-def _last_layer(
-    request: Request,
-    layer: Layer,
-    columns: Sequence[NDArray[Any]],
-    keys: Keys | None,
-    copies: Keys | None,
-) -> int | None:
-    """The last layer of the pool, given some first layers; None: they do not suffice.
-
-    Where the rule gives no stop, the pool must hold P * k rows, k different keys, and more than one
-    value of each objective.
-
-    Args:
-        request: What is asked of the pool.
-        layer: The layer of each row in them.
-        columns: Its scores, an array per objective, larger is better.
-        keys: Its value of `distinct`.
-        copies: A number for each row, equal for copies, where these do not count.
-    """
-    if request.rule.upto is not None:
-        return request.rule.upto - 1
-    rows = np.argsort(layer, kind="stable")
-    if copies is not None:
-        rows = rows[firsts(copies[rows])]
-    if request.at_least is None or len(rows) < request.at_least:
-        return None
-    needed = [request.at_least - 1]
-    if request.rule.grows:
-        if keys is not None:
-            first = firsts(keys[rows])
-            if len(first) < request.rule.k:
-                return None
-            needed.append(first[request.rule.k - 1])
-        for column in columns:
-            # Not by the best of all rows, which a copy that is left out may have.
-            others = column[rows] != column[rows[0]]
-            if not others.any():
-                return None
-            needed.append(others.argmax())
-    return int(layer[rows[max(needed)]])
-
-
-def _without_copies(
-    inside: Rows, layer: Layer, last: int | None, copies: Keys | None
-) -> tuple[Rows, int]:
-    """The rows up to a layer without copies, of some whose layers are known; how many these are."""
-    by_layer = np.argsort(layer, kind="stable")
-    if last is not None:
-        by_layer = by_layer[layer[by_layer] <= last]
-    some = by_layer if copies is None else by_layer[firsts(copies[by_layer])]
-    return inside[np.sort(some)], len(by_layer) - len(some)

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.keys import key_columns
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
-    key_columns,
     refuse_missing,
     refuse_taken,
 )
