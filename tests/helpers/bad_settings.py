@@ -10,7 +10,7 @@ import copy
 import json
 from typing import Any
 
-from helpers.bad_commands import command
+from helpers.commands import command
 from helpers.world import FRAME, Call, World
 
 BASE: dict[str, Any] = {

@@ -31,7 +31,7 @@ from helpers import (
     bad_states,
     bad_training,
 )
-from helpers.bad_commands import Failed, without_quotes
+from helpers.commands import Failed, without_quotes
 from helpers.world import Call, World
 
 RECORD = Path(__file__).resolve().parents[1] / "error_messages.json"
