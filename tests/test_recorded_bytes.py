@@ -62,9 +62,26 @@ def test_a_hash_tells_frames_apart(other):
 
 def test_a_hash_tells_values_apart():
     values = [
-        0, 0.0, -0.0, "0", b"0", None, False, [], [0], [[0]], {}, {"a": 0}, {"b": 0},
-        np.zeros(1), np.zeros(1, np.float32), np.zeros((1, 1)), np.zeros(2), ["a", "b"], ["ab"],
-    ]  # fmt: skip
+        0,
+        0.0,
+        -0.0,
+        "0",
+        b"0",
+        None,
+        False,
+        [],
+        [0],
+        [[0]],
+        {},
+        {"a": 0},
+        {"b": 0},
+        np.zeros(1),
+        np.zeros(1, np.float32),
+        np.zeros((1, 1)),
+        np.zeros(2),
+        ["a", "b"],
+        ["ab"],
+    ]
     assert len({digest(value) for value in values}) == len(values)
 
 

@@ -48,6 +48,12 @@ def _streamed(name: str, words: list[object], w: World) -> Any:
     return command(name, "-", "-o", "-", *words, stdin=stdin)
 
 
+def _warned(w: World) -> Any:
+    """What is said of preferences that get the same rows."""
+    words = [*S, "-k", 12, "--preferences", 3, "-o", w.folder / "chosen.csv"]
+    return command("select", w.parquet(rows("uniform", 12)), *words, errors=True)
+
+
 def _plain(found: Any, w: World) -> Any:
     """The same without the name of the folder."""
     if isinstance(found, str):
@@ -95,5 +101,6 @@ RESULTS |= {
     ),
     "command: select: standard output": partial(_streamed, "select", [*S, "-k", 5]),
     "command: layers: standard output": partial(_streamed, "layers", S),
+    "command: select: warnings": _warned,
     "command: help": lambda w: [_help(), *map(_help, COMMANDS)],
 }

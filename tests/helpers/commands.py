@@ -29,8 +29,13 @@ def _as_typed(*words: object, stdin: bytes = b"") -> Iterator[None]:
         yield
 
 
-def command(*words: object, stdin: bytes = b"") -> str:
+def command(*words: object, stdin: bytes = b"", errors: bool = False) -> str:
     """Run `python -m paretohqd` with these words and return what it prints.
+
+    Args:
+        words: The command and its arguments.
+        stdin: What is on standard input.
+        errors: Return what is on standard error in its place.
 
     Raises:
         Failed: the exit code is not 0.
@@ -51,7 +56,7 @@ def command(*words: object, stdin: bytes = b"") -> str:
         if code not in (0, None):
             raise Failed(code, (err.getvalue().strip().splitlines() or [""])[-1])
         out.seek(0)
-        return out.read()
+        return err.getvalue() if errors else out.read()
 
 
 def without_quotes(text: str) -> str:

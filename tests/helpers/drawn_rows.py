@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-KINDS = ("uniform", "front", "ties", "repeated", "single", "wide", "whole")
+KINDS = ("uniform", "front", "ties", "repeated", "single", "wide", "whole", "tenths")
 """See `scores`."""
 
 
@@ -17,7 +17,8 @@ def scores(kind: str, n: int, m: int, seed: int = 0) -> Any:
     Args:
         kind: "uniform" in the unit box; "front", near a plane, so that layers are few; "ties", of
             six values; "repeated", of which half are copies of others; "single", in single
-            precision; "wide", of very different scales with signs; "whole", integers.
+            precision; "wide", of very different scales with signs; "whole", integers; "tenths",
+            whose distances are often equal but for rounding.
         n: Number of points.
         m: Number of objectives.
         seed: Of the generator.
@@ -38,6 +39,8 @@ def scores(kind: str, n: int, m: int, seed: int = 0) -> Any:
         points = (points - 0.5) * np.array([1e-6, 1.0, 1e6, 1e-3, 1e3, 1e9])[:m]
     elif kind == "whole":
         points = rng.integers(-50, 50, (n, m))
+    elif kind == "tenths":
+        points = rng.integers(0, 21, (n, m)) / 10
     return points
 
 

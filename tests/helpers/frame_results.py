@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -73,6 +74,11 @@ CHOICES: dict[str, dict[str, Any]] = {
     "all minimised": {"objectives": {"s0": "min", "s1": "min"}, "bounds": "all"},
     "scale of numbers": {"scale": [0.5, 2.0]},
 }
+UNEVEN = {
+    4: [[0.4, 0.3, 0.2, 0.1], [0.25] * 4, [0.7, 0.1, 0.1, 0.1], [0, 0.5, 0.25, 0.25]],
+    5: [[0.4, 0.3, 0.15, 0.1, 0.05], [0.2] * 5, [0.96, 0.01, 0.01, 0.01, 0.01]],
+}
+"""Preferences with and without weights of 0."""
 LAYERS: dict[str, dict[str, Any]] = {
     "plain": {},
     "upto": {"upto": 2},
@@ -98,11 +104,14 @@ for kind in KINDS:
     }
     three = rows(kind, 300, 3)
     for name in ("plain", "bounds of all", "scale none", "directions", "by", "the default"):
-        given = {"preferences": 6, **CHOICES[name], "objectives": MIXED}
+        given = {"preferences": 15, **CHOICES[name], "objectives": MIXED}
         RESULTS[f"choose: {kind}, 3 objectives: {name}"] = partial(_choose, three, "", given)
     for m in (4, 5):
-        given = {"objectives": names(m), "preferences": None, "directions": "tchebycheff", "k": 4}
-        RESULTS[f"choose: {kind}, {m} objectives"] = partial(_choose, rows(kind, 300, m), "", given)
+        given = {"objectives": names(m), "preferences": UNEVEN[m], "k": 4}
+        for way in ("paper", "tchebycheff"):
+            RESULTS[f"choose: {kind}, {m} objectives: {way}"] = partial(
+                _choose, rows(kind, 300, m), "", {**given, "directions": way}
+            )
 
 for form in FORMS:
     for kind in ("ties", "uniform", "single") if form else ():
@@ -152,7 +161,7 @@ MANY_THREE = rows("single", 150_000, 3, seed=9)
 for form in ("", "lazy: ", "Parquet: ", "parts: "):
     for name in ("plain", "upto=4", "bounds of all", "by", "distinct"):
         RESULTS[f"choose: {form}many rows: {name}"] = partial(_choose, MANY, form, CHOICES[name])
-    given = {"objectives": MIXED, "preferences": 6, "k": 50, "directions": "tchebycheff"}
+    given = {"objectives": MIXED, "preferences": 15, "k": 50, "directions": "tchebycheff"}
     RESULTS[f"choose: {form}many rows, 3 objectives"] = partial(_choose, MANY_THREE, form, given)
     RESULTS[f"layers: {form}many rows: upto"] = partial(
         _layers, MANY.select(names(2)), form, LAYERS["upto"]
@@ -207,15 +216,24 @@ def _methods(frame: pl.DataFrame | pl.LazyFrame, w: World) -> Any:
 
 
 def _warned(w: World) -> Any:
-    """Preferences that get the same rows."""
+    """Preferences that get the same rows, for every reason; and which file the warning names."""
+    small, best = rows("uniform", 12), rows("ties", 200).with_columns(s1="s0")
+    close = pl.DataFrame({"s0": [0.0, 1.0, 0.5, 0.5], "s1": [1.0, 0.0, 0.5, 0.5]})
     found: list[Any] = []
-    small = rows("uniform", 12)
-    for given in ({"preferences": 3}, {"preferences": 3, "by": "source"}, {"directions": "paper"}):
+    for frame, given in (
+        (small, {"preferences": 3, "k": 12, "upto": 20}),
+        (small, {"preferences": 3, "k": 12, "by": "source"}),
+        (best, {"k": 5}),
+        (close, {"preferences": [[0.5, 0.5], [0.51, 0.49]], "k": 2}),
+    ):
         for form in ("", "lazy: "):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                found.append(_choose(small, form, {"k": 12, "upto": 20, **given}, w))
-            found += [[each.category.__name__, str(each.message)] for each in caught]
+                found.append(_choose(frame, form, given, w))
+            found += [
+                [each.category.__name__, str(each.message), Path(each.filename).name]
+                for each in caught
+            ]
     return found
 
 
