@@ -13,13 +13,14 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from helpers import array_results, command_results, frame_results, state_results
+from helpers import array_results, command_results, frame_results, public_results, state_results
 from helpers.digests import digest
 from helpers.world import Call, World
 
 RECORD = Path(__file__).resolve().parents[1] / "recorded_bytes.json"
 
 RESULTS: dict[str, Call] = {
+    **public_results.RESULTS,
     **array_results.RESULTS,
     **frame_results.RESULTS,
     **state_results.RESULTS,

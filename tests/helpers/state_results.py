@@ -20,23 +20,8 @@ def _parts(frame: pl.DataFrame, size: int) -> list[pl.DataFrame]:
 
 
 def _told(state: pq.FirstLayers) -> list[Any]:
-    """All that a state has to say."""
-    return [
-        state.frame,
-        state.kept,
-        state.layer_sizes(),
-        state.rows,
-        state.usable,
-        state.dropped,
-        state.low,
-        state.high,
-        state.limit,
-        state.enough(),
-        state.needed(),
-        state.whole,
-        state.finite(),
-        repr(state),
-    ]
+    """What a state has to say."""
+    return [state.frame, state.layer_sizes(), state.rows, state.enough(), repr(state)]
 
 
 def _added(frame: pl.DataFrame, size: int, stop: dict[str, Any], w: World) -> Any:
@@ -66,6 +51,20 @@ def _added(frame: pl.DataFrame, size: int, stop: dict[str, Any], w: World) -> An
     return [_told(state), _told(other), chosen]
 
 
+def _saved(w: World) -> Any:
+    """The file of a state: what it says of itself, and its rows."""
+    path = w.folder / "state.parquet"
+    ways: Any = {"s0": "max", "s1": "min"}
+    state = pq.FirstLayers(ways, at_least=40, nan="drop", n_threads=w.threads)
+    state.add(with_gaps(rows("ties", 300))).save(path)
+    said = pl.read_parquet_metadata(path)
+    return [
+        json.loads(said["paretohqd.first_layers"]),
+        sorted(said.keys() - {"ARROW:schema"}),
+        pl.read_parquet(path),
+    ]
+
+
 STOPS: dict[str, dict[str, Any]] = {
     "upto=3": {"upto": 3},
     "at_least=40": {"at_least": 40},
@@ -77,6 +76,7 @@ RESULTS: dict[str, Call] = {
     for size in ((37, 200) if kind == "uniform" else (90,))
     for name, stop in STOPS.items()
 }
+RESULTS["FirstLayers: a saved file"] = _saved
 RESULTS["FirstLayers: gaps dropped"] = partial(
     _added, with_gaps(rows("uniform", 600)), 50, {"at_least": 40, "nan": "drop"}
 )
