@@ -30,6 +30,7 @@ from helpers import (
     bad_settings,
     bad_states,
     bad_training,
+    foreign_calls,
 )
 from helpers.commands import Failed, without_quotes
 from helpers.world import Call, World
@@ -43,6 +44,7 @@ LIGHT: dict[str, Call] = {
     **bad_methods.CALLS,
     **bad_files.CALLS,
     **bad_states.CALLS,
+    **foreign_calls.CALLS,
     **{f"command: {name}": call for name, call in bad_commands.CALLS.items()},
     **{f"command: {name}": call for name, call in bad_settings.CALLS.items()},
 }

@@ -13,7 +13,14 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from helpers import array_results, command_results, frame_results, public_results, state_results
+from helpers import (
+    array_results,
+    command_results,
+    foreign_calls,
+    frame_results,
+    public_results,
+    state_results,
+)
 from helpers.digests import digest
 from helpers.world import Call, World
 
@@ -23,6 +30,7 @@ RESULTS: dict[str, Call] = {
     **public_results.RESULTS,
     **array_results.RESULTS,
     **frame_results.RESULTS,
+    **foreign_calls.RESULTS,
     **state_results.RESULTS,
     **command_results.RESULTS,
 }
