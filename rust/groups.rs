@@ -2,14 +2,15 @@
 //!
 //! Groups up to 64 rows compare all pairs lane by lane and keep the dominators of a row as bits of
 //! a word, from which layers are peeled: O(m s²) for s rows without a branch on a value. Larger
-//! ones go to the kernels for ungrouped rows. Rows not yet group by group are sorted by counting.
+//! ones go to the kernels for ungrouped rows.
 
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::layers::{self, Stop};
-use crate::points::{Column, Points};
+use crate::points::Points;
+use crate::segments::{Segments, runs};
 use crate::threads;
 
 /// Groups up to this many rows compare all pairs: the dominators of a row fit a word.
@@ -18,8 +19,8 @@ const SMALL: usize = u64::BITS as usize;
 /// Rows that are compared at once.
 const LANES: usize = 8;
 
-/// Whole groups are worked on together up to about so many rows, which stay in cache.
-const RUN: usize = 1 << 12;
+/// Whole groups are worked on together up to about this many rows, which stay in cache.
+const RUN_ROWS: usize = 1 << 12;
 
 /// The Pareto layer of every row within its group: 0 for the front of the group, -1 past the stop.
 ///
@@ -45,109 +46,31 @@ pub fn pareto_layers_by_group(
     stop: Stop,
 ) -> Result<Vec<i32>, Error> {
     let stop = stop.check()?;
-    let rows = points.rows();
-    if ids.len() != rows {
-        return Err(Kind::WrongGroups { expected: rows, found: ids.len() }.into());
-    }
-    let largest = ids.iter().fold(0, |a, &id| a.max(id));
-    if largest as usize >= groups && rows > 0 {
-        let row = ids.iter().position(|&id| id as usize >= groups).unwrap_or(0);
-        return Err(Kind::BadGroup { row, id: ids[row], groups }.into());
-    }
-    let Grouped { ends, moved } = Grouped::new(ids, largest);
-    if ends.len() == 1 {
+    let segments = Segments::new(ids, groups, points.rows())?;
+    if segments.ends().len() == 1 {
         return Ok(layers::layers(points, stop));
     }
-    let mut numbers = vec![layers::PAST_STOP; rows];
+    let mut numbers = vec![layers::PAST_STOP; points.rows()];
     let (mut tasks, mut rest, mut start) = (Vec::new(), &mut numbers[..], 0);
-    for ends in runs(&ends) {
+    for ends in runs(segments.ends(), RUN_ROWS) {
         let end = ends[ends.len() - 1] as usize;
         let (numbers, after) = rest.split_at_mut(end - start);
-        tasks.push(Run { points, moved: moved.as_ref(), stop, start, ends, numbers });
+        tasks.push(Run { points, segments: &segments, stop, start, ends, numbers });
         (rest, start) = (after, end);
     }
     let number = |run: Run<'_>| Arch::new().dispatch(run);
-    if threads::worthwhile(rows) {
+    if threads::worthwhile(points.rows()) {
         tasks.into_par_iter().for_each(number);
     } else {
         tasks.into_iter().for_each(number);
     }
-    Ok(match moved {
-        None => numbers,
-        Some(Moved { places, .. }) if threads::worthwhile(rows) => {
-            places.into_par_iter().map(|place| numbers[place as usize]).collect()
-        }
-        Some(Moved { places, .. }) => {
-            places.into_iter().map(|place| numbers[place as usize]).collect()
-        }
-    })
-}
-
-/// Rows group by group.
-struct Grouped {
-    /// Where each group ends; none is empty.
-    ends: Vec<u32>,
-    /// How rows must move for that; nowhere if equal ids are adjacent in ascending order.
-    moved: Option<Moved>,
-}
-
-/// A permutation that brings the rows of each group together, in row order.
-struct Moved {
-    /// The row at each place.
-    order: Vec<u32>,
-    /// The place of each row.
-    places: Vec<u32>,
-}
-
-impl Grouped {
-    /// Groups of rows whose ids are up to `largest`.
-    fn new(ids: &[u32], largest: u32) -> Self {
-        if ids.is_sorted() {
-            let ends = ids.chunk_by(|a, b| a == b).scan(0, |end, group| {
-                *end += group.len() as u32;
-                Some(*end)
-            });
-            return Self { ends: ends.collect(), moved: None };
-        }
-        let mut next = vec![0u32; largest as usize + 1];
-        for &id in ids {
-            next[id as usize] += 1;
-        }
-        let (mut ends, mut sum) = (Vec::new(), 0);
-        for next in &mut next {
-            let size = *next;
-            (*next, sum) = (sum, sum + size);
-            if size > 0 {
-                ends.push(sum);
-            }
-        }
-        let (mut order, mut places) = (vec![0; ids.len()], Vec::with_capacity(ids.len()));
-        for (row, &id) in (0..).zip(ids) {
-            let next = &mut next[id as usize];
-            order[*next as usize] = row;
-            places.push(*next);
-            *next += 1;
-        }
-        Self { ends, moved: Some(Moved { order, places }) }
-    }
-}
-
-/// The ends of whole groups, up to about [`RUN`] rows at a time.
-pub(crate) fn runs(ends: &[u32]) -> impl Iterator<Item = &[u32]> {
-    let (mut rest, mut start) = (ends, 0);
-    std::iter::from_fn(move || {
-        let within = rest.partition_point(|&end| end as usize <= start + RUN).max(1);
-        let (run, after) = rest.split_at_checked(within)?;
-        start = run[run.len() - 1] as usize;
-        rest = after;
-        Some(run)
-    })
+    Ok(segments.by_row(numbers))
 }
 
 /// Groups that are numbered together.
 struct Run<'a> {
     points: &'a Points<'a>,
-    moved: Option<&'a Moved>,
+    segments: &'a Segments,
     stop: Stop,
     /// Where the groups start and each ends.
     start: usize,
@@ -175,13 +98,14 @@ impl Run<'_> {
     /// Numbers the rows; M is the number of objectives, or 0 for any.
     #[inline(always)]
     fn number<const M: usize>(self) {
-        if self.ends.len() == 1 && self.numbers.len() > SMALL {
-            let columns = self.columns(0);
+        let rows = self.numbers.len();
+        if self.ends.len() == 1 && rows > SMALL {
+            let columns = self.segments.columns(self.points, self.start, rows, 0);
             let found = layers::layers(&self.points.part(&columns), self.stop);
             self.numbers.copy_from_slice(&found);
             return;
         }
-        let columns = self.columns(LANES);
+        let columns = self.segments.columns(self.points, self.start, rows, LANES);
         let mut start = 0;
         for &end in self.ends {
             let end = end as usize - self.start;
@@ -195,28 +119,6 @@ impl Run<'_> {
                 numbers.copy_from_slice(&layers::layers(&self.points.part(&part), self.stop));
             }
             start = end;
-        }
-    }
-
-    /// The rows of the run, and `spare` more values that mean nothing.
-    fn columns(&self, spare: usize) -> Vec<Vec<f64>> {
-        let rows = self.numbers.len();
-        let gather = |column: &Column<'_>| {
-            let mut values = vec![0.0; rows + spare];
-            match self.moved {
-                None => column.copy_to(self.start, &mut values[..rows]),
-                Some(Moved { order, .. }) => {
-                    for (value, &row) in values.iter_mut().zip(&order[self.start..][..rows]) {
-                        *value = column.get(row as usize);
-                    }
-                }
-            }
-            values
-        };
-        if threads::worthwhile(rows) {
-            self.points.columns().par_iter().map(gather).collect()
-        } else {
-            self.points.columns().iter().map(gather).collect()
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use crate::testing::Random;
 use crate::{
     Column, Points, Stop, hypervolume, hypervolume_contributions, nearest_to_rays, pareto_layers,
     pareto_layers_by_group, with_threads,
@@ -152,20 +153,10 @@ proptest! {
     }
 }
 
-/// Numbers without a pattern, from a linear congruence.
-fn noise(rows: usize, m: usize, levels: u64) -> Vec<Vec<f64>> {
-    let mut state = 1u64;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) % levels
-    };
-    (0..m).map(|_| (0..rows).map(|_| next() as f64).collect()).collect()
-}
-
 #[test]
 fn threads_do_not_matter() {
     for (m, levels) in [(1, 50), (2, 1 << 30), (3, 1 << 30), (3, 9), (4, 1 << 30), (5, 4)] {
-        let columns = noise(40_000, m, levels);
+        let columns = Random(1).columns(40_000, m, levels);
         let run = |threads, stop| {
             with_threads(Some(threads), || pareto_layers(&points(&columns), stop).unwrap()).unwrap()
         };

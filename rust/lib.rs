@@ -24,7 +24,10 @@ mod layers;
 mod points;
 mod rays;
 mod screen;
+mod segments;
 mod strided;
+#[cfg(test)]
+mod testing;
 mod threads;
 
 #[cfg(feature = "python")]
@@ -32,7 +35,9 @@ mod python;
 
 pub use error::Error;
 pub use groups::pareto_layers_by_group;
-pub use hypervolume::{Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate};
+pub use hypervolume::{
+    Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,
+};
 pub use layers::{Stop, pareto_layers};
 pub use points::{Column, NonFinite, Points};
 pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};

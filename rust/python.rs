@@ -185,6 +185,23 @@ mod _core {
         run(py, n_threads, || crate::hypervolume(&Points::new(columns)?, &reference))
     }
 
+    /// The volume that each group dominates above a reference, group by group.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, ids, groups, reference, n_threads, /))]
+    fn hypervolume_in_groups<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        ids: PyReadonlyArray1<'py, u32>,
+        groups: usize,
+        reference: Vec<f64>,
+        n_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (columns, ids) = (columns(&arrays)?, ids.as_slice()?);
+        let kernel =
+            || crate::hypervolume_in_groups(&Points::new(columns)?, ids, groups, &reference);
+        Ok(run(py, n_threads, kernel)?.into_pyarray(py))
+    }
+
     /// What the hypervolume loses without each point.
     #[pyfunction]
     #[pyo3(signature = (arrays, reference, n_threads, /))]

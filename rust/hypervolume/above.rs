@@ -209,7 +209,7 @@ fn keep(columns: &mut [Vec<f64>], keep: &[bool]) {
 
 /// Drops points that a few good ones cover: the one with the largest product, and for each
 /// objective one that is good there above all. Stops at a set that is a front for the most part.
-struct Thin<'a>(&'a mut [Vec<f64>]);
+pub(super) struct Thin<'a>(pub &'a mut [Vec<f64>]);
 
 impl NullaryFnOnce for Thin<'_> {
     type Output = ();

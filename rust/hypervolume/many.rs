@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_micros(500);
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
     let rows = sorted(points, m);
-    let chunk = (rows.len() / m).div_ceil(CHUNKS).max(8) * m;
+    let chunk = chunk_rows(rows.len() / m) * m;
     let mut volumes = vec![0.0; rows.len().div_ceil(chunk)];
     let arch = Arch::new();
     let mut front = Columns::default();
@@ -48,7 +48,41 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
             *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
         }
     });
-    volumes.iter().sum()
+    // Not `sum`, for which nothing at all is -0.0.
+    volumes.iter().fold(0.0, |sum, volume| sum + volume)
+}
+
+/// Rows per chunk of a set of that many.
+fn chunk_rows(rows: usize) -> usize {
+    rows.div_ceil(CHUNKS).max(8)
+}
+
+/// Small sets that are measured one after another on one thread, in buffers that they share.
+pub(super) struct SmallSets {
+    front: Columns,
+    below: Vec<Level>,
+    arch: Arch,
+}
+
+impl SmallSets {
+    /// Buffers for `m` >= 4 objectives; for fewer, none.
+    pub fn new(m: usize) -> Self {
+        Self { front: Columns::default(), below: levels(m.saturating_sub(1)), arch: Arch::new() }
+    }
+
+    /// [`volume`] of positive points, by objective.
+    pub fn volume(&mut self, columns: &[Vec<f64>]) -> f64 {
+        let (rows, m) = (columns[0].len(), columns.len());
+        let points: Vec<f64> =
+            (0..rows).flat_map(|i| columns.iter().map(move |column| column[i])).collect();
+        self.front.reset(m - 1, rows);
+        let points = sorted(&points, m);
+        let volumes = points.chunks(chunk_rows(rows) * m).map(|rows| {
+            let (front, below) = (&mut self.front, &mut self.below[..]);
+            self.arch.dispatch(Stretch { front, rows, below })
+        });
+        volumes.fold(0.0, |sum, volume| sum + volume)
+    }
 }
 
 /// The front of some rows in all objectives but the last.
@@ -177,14 +211,12 @@ impl WithSimd for Own<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
 
-    /// Points on the simplex, from a linear congruence.
+    /// Points on the simplex.
     fn front(rows: usize, m: usize) -> Vec<f64> {
-        let mut state = 1u64;
-        let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            -(((state >> 11) as f64 + 1.0) / (1u64 << 53) as f64).ln()
-        };
+        let mut random = Random(1);
+        let mut next = || -(random.unit() + 1.0 / (1u64 << 53) as f64).ln();
         (0..rows)
             .flat_map(|_| {
                 let row: Vec<f64> = (0..m).map(|_| next()).collect();

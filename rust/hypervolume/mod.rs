@@ -19,6 +19,7 @@ mod directions;
 mod estimate;
 mod exclusive;
 mod front;
+mod groups;
 mod many;
 mod staircase;
 mod sweep;
@@ -29,6 +30,7 @@ use crate::points::Points;
 use above::{Above, Relative, check};
 
 pub use estimate::{Estimate, hypervolume_estimate};
+pub use groups::hypervolume_in_groups;
 
 /// Up to so many objectives points are swept, and a sweep can read them in place.
 const SWEPT: usize = 3;
@@ -50,17 +52,22 @@ const SWEPT: usize = 3;
 /// ```
 pub fn hypervolume(points: &Points<'_>, reference: &[f64]) -> Result<f64, Error> {
     check(points, reference)?;
-    let volume = |points: &Points<'_>, origin: &[f64]| match origin.len() {
+    Ok(volume(points, reference))
+}
+
+/// [`hypervolume`] of points and a reference that were checked before.
+fn volume(points: &Points<'_>, reference: &[f64]) -> f64 {
+    let swept = |points: &Points<'_>, origin: &[f64]| match origin.len() {
         1 => (points.columns()[0].range().1 - origin[0]).max(0.0),
         2 => sweep::area(&Relative::new(points, origin)),
         _ => sweep::volume(&Relative::new(points, origin)),
     };
     let m = points.objectives();
-    Ok(match Above::thinned(points, reference, m <= SWEPT) {
+    match Above::thinned(points, reference, m <= SWEPT) {
         Some(above) if m > SWEPT => many::volume(&above.coordinates(), m),
-        Some(above) => volume(&above.points(points), &vec![0.0; m]),
-        None => volume(points, reference),
-    })
+        Some(above) => swept(&above.points(points), &vec![0.0; m]),
+        None => swept(points, reference),
+    }
 }
 
 /// What the hypervolume loses when one point is taken away, for every point.

@@ -10,7 +10,7 @@ use crate::points::Column;
 use crate::threads;
 
 /// Points per term of a sum, so that few terms are added to a large one.
-const STRETCH: usize = 1 << 10;
+pub(super) const STRETCH: usize = 1 << 10;
 
 /// The area that the points dominate above the reference.
 pub(super) fn area(points: &Relative<'_, 2>) -> f64 {
@@ -18,17 +18,28 @@ pub(super) fn area(points: &Relative<'_, 2>) -> f64 {
     let read = |rows: Vec<u32>| points.above(&rows, |point, _| point);
     for_slabs(points.first(), read, |slab| {
         for points in slab.chunks(STRETCH) {
-            let mut part = 0.0;
-            for &[x, y] in points {
-                if y > height {
-                    part += x * (y - height);
-                    height = y;
-                }
-            }
-            area += part;
+            area += stretch_area(points, &mut height);
         }
     });
     area
+}
+
+/// What points add to the area, the largest `x` first, beyond what those up to `height` have.
+fn stretch_area(points: &[[f64; 2]], height: &mut f64) -> f64 {
+    let mut area = 0.0;
+    for &[x, y] in points {
+        if y > *height {
+            area += x * (y - *height);
+            *height = y;
+        }
+    }
+    area
+}
+
+/// [`area`] of no more than one stretch of points, all above the reference; brings them in order.
+pub(super) fn small_area(points: &mut [[f64; 2]]) -> f64 {
+    points.sort_by(|a, b| b[0].total_cmp(&a[0]));
+    stretch_area(points, &mut 0.0)
 }
 
 /// Contributions in two objectives: from the best to the worst `x`, what lies between the highest
@@ -113,7 +124,16 @@ pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
     } else {
         sweep(0, &mut volumes);
     }
-    volumes.iter().sum()
+    // Not `sum`, for which nothing at all is -0.0.
+    volumes.iter().fold(0.0, |sum, volume| sum + volume)
+}
+
+/// [`volume`] of no more than one stretch of points, all above the reference; brings them in order.
+/// The outline is only a buffer.
+pub(super) fn small_volume(points: &mut [[f64; 3]], outline: &mut Staircase<()>) -> f64 {
+    points.sort_by(|a, b| b[0].total_cmp(&a[0]));
+    outline.clear();
+    points.iter().fold(0.0, |volume, &[x, y, z]| volume + x * outline.insert(y, z))
 }
 
 /// Hands what `read` makes of the rows to `take`, the largest `x` first, slab after slab.

@@ -177,6 +177,7 @@ impl Keys for Packed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
 
     fn ranked(ranks: Vec<u32>) -> Ranked {
         let mut values = ranks.clone();
@@ -188,13 +189,9 @@ mod tests {
 
     #[test]
     fn rows_are_merged_and_sorted() {
-        let mut state = 3u32;
-        let mut column = |rows: usize, levels: u32| {
-            let mut next = || {
-                state = state.wrapping_mul(1664525).wrapping_add(1013904223);
-                (state >> 8) % levels
-            };
-            ranked((0..rows).map(|_| next()).collect())
+        let mut random = Random(3);
+        let mut column = |rows: usize, levels: u64| {
+            ranked((0..rows).map(|_| random.below(levels) as u32).collect())
         };
         // Cells that can be counted, keys of one integer, keys of several, no ties at all.
         for (rows, levels) in [

@@ -186,14 +186,12 @@ mod tests {
     use super::*;
     use crate::layers::keys::{ColumnKeys, descending_key};
     use crate::points::Column;
+    use crate::testing::Random;
 
     /// Shapes that a map by range, or by bits, serves badly.
     fn shapes(rows: usize) -> Vec<Vec<f64>> {
-        let mut state = 7u64;
-        let mut next = move || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
+        let mut random = Random(7);
+        let mut next = move || random.unit();
         let mut shape = |f: fn(f64, f64) -> f64| (0..rows).map(|_| f(next(), next())).collect();
         vec![
             shape(|x, _| x),

@@ -110,16 +110,14 @@ fn first_layer(sorted: &[u32], k: usize, count: usize) -> usize {
 mod tests {
     use super::super::staircase::Step;
     use super::*;
+    use crate::testing::Random;
     use crate::with_threads;
 
     #[test]
     fn stages_place_rows_as_one_would() {
         let rows = 3 * FEW;
-        let mut state = 5u64;
-        let mut next = |below: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            ((state >> 33) % below) as u32
-        };
+        let mut random = Random(5);
+        let mut next = |below: u64| random.below(below) as u32;
         let cloud: Vec<Step> = (0..rows).map(|_| (next(1 << 20), next(1 << 20))).collect();
         let front: Vec<Step> = (0..rows as u32).map(|row| (row, u32::MAX / 2 - row)).collect();
         let chain: Vec<Step> = (0..rows as u32).map(|row| (row, row)).collect();

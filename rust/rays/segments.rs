@@ -11,12 +11,15 @@ use super::group::{Group, Rays};
 use super::ray::scale;
 use super::{Neighbours, nearest_to_rays};
 use crate::error::{Error, Kind};
-use crate::groups::runs;
 use crate::points::Points;
+use crate::segments::runs;
 use crate::threads;
 
 /// Groups up to this many rows are looked at row by row.
 const SMALL: usize = 1 << 10;
+
+/// Whole groups are searched together up to about this many rows, which stay in cache.
+const RUN_ROWS: usize = 1 << 12;
 
 /// The `k` rows of each group that are nearest to each of its rays, or all rows of a smaller group.
 ///
@@ -63,7 +66,7 @@ pub fn nearest_in_groups(
     let parts = distances.chunks_mut(per_ray.max(1));
     let mut rest: Vec<_> = rows.chunks_mut(per_ray.max(1)).zip(parts).collect();
     let (mut tasks, mut first) = (Vec::new(), 0);
-    for ends in runs(ends) {
+    for ends in runs(ends, RUN_ROWS) {
         let starts = &starts[first..=first + ends.len()];
         let held = held(starts);
         let found = rest.iter_mut().map(|part| split_off(part, held)).collect();
