@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::above::{Above, check};
 use super::directions::Directions;
 use crate::error::{Error, Kind};
-use crate::layers::{self, Stop};
+use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
 use crate::threads;
 
@@ -121,7 +121,7 @@ impl Cloud {
             columns.iter().map(|column| column.iter().copied().fold(0.0, f64::max)).collect();
         let points =
             Points::new(columns.iter().map(|column| Column::F64(column)).collect()).ok()?;
-        let layers = layers::layers(&points, Stop::UpTo(1));
+        let layers = layers(&points, Stop::UpTo(1));
         let front = layers.iter().enumerate().filter(|(_, layer)| **layer == 0);
         let rows: Vec<f64> = front
             .flat_map(|(row, _)| {

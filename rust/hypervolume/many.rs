@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::front::{Columns, Standing};
 use super::wfg::{Level, added, levels};
-use crate::layers::{self, Stop};
+use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
 use crate::threads;
 
@@ -108,7 +108,7 @@ fn layers_of(rows: &[f64], m: usize, upto: usize) -> Vec<i32> {
     let column = |j: usize| rows.iter().skip(j).step_by(m).copied().collect();
     let columns: Vec<Vec<f64>> = (0..m).map(column).collect();
     Points::new(columns.iter().map(|column| Column::F64(column)).collect())
-        .map_or_else(|_| Vec::new(), |points| layers::layers(&points, Stop::UpTo(upto)))
+        .map_or_else(|_| Vec::new(), |points| layers(&points, Stop::UpTo(upto)))
 }
 
 /// The rows with the best last objective first, ties by the others.

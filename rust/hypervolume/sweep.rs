@@ -4,9 +4,8 @@ use rayon::prelude::*;
 
 use super::above::{Relative, is_above};
 use super::staircase::Staircase;
-use crate::layers::keys::ColumnKeys;
-use crate::layers::order::{FIRST, Slabs};
 use crate::points::Column;
+use crate::sort::{ColumnKeys, FIRST, Slabs};
 use crate::threads;
 
 /// Points per term of a sum, so that few terms are added to a large one.

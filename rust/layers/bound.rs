@@ -9,7 +9,6 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::Stop;
 use crate::points::{Column, Points};
 use crate::threads;
 
@@ -23,15 +22,25 @@ const CELLS: usize = 1 << 15;
 const BLOCK: usize = 1024;
 
 /// The rows, in order, that may lie in the first `layers` layers; `None` if a sample rules out
-/// too few to be worth a copy.
-pub(super) fn candidates(points: &Points<'_>, layers: u32) -> Option<Vec<u32>> {
+/// too few to be worth a copy. `number` gives the first layers of the sample, -1 past them.
+pub(super) fn candidates(
+    points: &Points<'_>,
+    layers: u32,
+    number: impl FnOnce(&Points<'_>) -> Vec<i32>,
+) -> Option<Vec<u32>> {
     let rows = points.rows();
     if rows < FEW_ROWS || points.objectives() < 2 {
         return None;
     }
+    let side = (CELLS as f64).powf(1.0 / (points.objectives() - 1) as f64) as u32;
+    if side < 4 {
+        return None;
+    }
     let sample = sample(points);
-    let grid = Grid::new(&sample, layers)?;
     let sampled = points.part(&sample);
+    let numbers = number(&sampled);
+    let pivots = (0..sampled.rows()).filter(|&row| numbers[row] == layers as i32 - 1).collect();
+    let grid = Grid::new(&sample, pivots, side)?;
     // The sample tells what share of the rows will be ruled out, before all are looked at.
     let some =
         || (0..sampled.rows()).step_by(8 * BLOCK).map(|i| (i, BLOCK.min(sampled.rows() - i)));
@@ -149,16 +158,9 @@ impl Axis {
 }
 
 impl Grid {
-    fn new(sample: &[Vec<f64>], layers: u32) -> Option<Self> {
+    /// The bound by those rows of the sample that are pivots; `None` if there is none.
+    fn new(sample: &[Vec<f64>], pivots: Vec<usize>, side: u32) -> Option<Self> {
         let (last, others) = sample.split_last()?;
-        let side = (CELLS as f64).powf(1.0 / others.len() as f64) as u32;
-        if side < 4 {
-            return None;
-        }
-        let points = Points::new(sample.iter().map(|column| Column::F64(column)).collect()).ok()?;
-        let numbers = super::layers(&points, Stop::UpTo(layers as usize));
-        let pivots: Vec<usize> =
-            (0..last.len()).filter(|&row| numbers[row] == layers as i32 - 1).collect();
         let axes: Vec<Axis> =
             others.iter().map(|column| Axis::over(column, &pivots, side)).collect();
         let mut bounds = vec![f64::NEG_INFINITY; side.pow(others.len() as u32) as usize];
@@ -230,7 +232,7 @@ impl NullaryFnOnce for OpenRows<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Column;
+    use crate::layers::{Stop, layers};
 
     #[test]
     fn infinities_beside_a_constant_are_not_ruled_out() {
@@ -241,8 +243,8 @@ mod tests {
         let second: Vec<f64> =
             (0..rows).map(|row| (row * 7919 % rows) as f64 / (1 + row % 3) as f64).collect();
         let points = Points::new(vec![Column::F64(&first), Column::F64(&second)]).unwrap();
-        let all = super::super::layers(&points, Stop::Never);
-        let front = super::super::layers(&points, Stop::UpTo(1));
+        let all = layers(&points, Stop::Never);
+        let front = layers(&points, Stop::UpTo(1));
         assert!(all.iter().zip(&front).all(|(&all, &front)| (all == 0) == (front == 0)));
     }
 

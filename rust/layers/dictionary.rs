@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::keys::descending_key;
-use super::ranks::Ranked;
+use super::ranked::Ranked;
 use crate::points::Column;
+use crate::sort::descending_key;
 use crate::threads;
 
 /// Codes are bytes, so a column may hold so many distinct values.

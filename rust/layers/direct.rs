@@ -6,7 +6,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::divide::Divide;
+use super::problem::Problem;
 
 /// Vectors per group: enough to share each broadcast, few enough for sixteen registers.
 const VECTORS: usize = 4;
@@ -27,7 +27,7 @@ pub(super) struct Rows {
 
 /// Numbers `set` among itself, by index and the first `k` objectives.
 pub(super) struct Within<'a> {
-    pub divide: &'a Divide<'a>,
+    pub problem: Problem<'a>,
     pub set: &'a [u32],
     pub k: usize,
     pub rows: &'a mut Rows,
@@ -35,7 +35,7 @@ pub(super) struct Within<'a> {
 
 /// Raises `high` by the finished `low`, by index and the first `k` objectives.
 pub(super) struct Across<'a> {
-    pub divide: &'a Divide<'a>,
+    pub problem: Problem<'a>,
     pub low: &'a [u32],
     pub high: &'a [u32],
     pub k: usize,
@@ -47,17 +47,17 @@ impl WithSimd for Within<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { divide, set, k, rows } = self;
+        let Self { problem, set, k, rows } = self;
         rows.clear();
         for group in set.chunks(VECTORS * S::I32_LANES) {
-            let mut layers = rows.load(divide, group, k);
+            let mut layers = rows.load(&problem, group, k);
             rows.raise(simd, k, 0..rows.following.len(), false, &mut layers);
             // Inside the group one row after another: its layer is final once all before it are.
             for (lane, &row) in group.iter().enumerate() {
                 let layer = layers[lane] as u32;
-                divide.raise(row, layer);
-                if layer < divide.cap {
-                    let place = rows.push(divide, row, k, layer);
+                problem.raise(row, layer);
+                if layer < problem.cap {
+                    let place = rows.push(&problem, row, k, layer);
                     rows.raise(simd, k, place..place + 1, true, &mut layers);
                 }
             }
@@ -70,23 +70,23 @@ impl WithSimd for Across<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { divide, low, high, k, rows } = self;
+        let Self { problem, low, high, k, rows } = self;
         rows.clear();
         let (mut before, mut placed) = (0, 0);
         for group in high.chunks(VECTORS * S::I32_LANES) {
             let (Some(&first), Some(&last)) = (group.first(), group.last()) else { continue };
             while placed < low.len() && low[placed] < last {
-                rows.push(divide, low[placed], k, divide.layer(low[placed]));
+                rows.push(&problem, low[placed], k, problem.layer(low[placed]));
                 placed += 1;
             }
             while before < placed && low[before] < first {
                 before += 1;
             }
-            let mut layers = rows.load(divide, group, k);
+            let mut layers = rows.load(&problem, group, k);
             rows.raise(simd, k, 0..before, false, &mut layers);
             rows.raise(simd, k, before..placed, true, &mut layers);
             for (&row, &layer) in group.iter().zip(&layers) {
-                divide.raise(row, layer as u32);
+                problem.raise(row, layer as u32);
             }
         }
     }
@@ -101,8 +101,8 @@ impl Rows {
     /// Adds a row that may dominate and returns its place. Its index goes last: it is looked at
     /// only where the order of the rows does not settle it.
     #[inline(always)]
-    fn push(&mut self, divide: &Divide<'_>, row: u32, k: usize, layer: u32) -> usize {
-        self.ranks.extend(divide.columns[..k].iter().map(|column| column[row as usize] as i32));
+    fn push(&mut self, problem: &Problem<'_>, row: u32, k: usize, layer: u32) -> usize {
+        self.ranks.extend(problem.columns[..k].iter().map(|column| column[row as usize] as i32));
         self.ranks.push(row as i32);
         self.following.push(layer as i32 + 1);
         self.following.len() - 1
@@ -110,11 +110,11 @@ impl Rows {
 
     /// Takes up a group of rows to raise and returns their layers so far.
     #[inline(always)]
-    fn load(&mut self, divide: &Divide<'_>, group: &[u32], k: usize) -> [i32; LONGEST] {
+    fn load(&mut self, problem: &Problem<'_>, group: &[u32], k: usize) -> [i32; LONGEST] {
         // No rank is as low as that of a lane without a row.
         self.group.clear();
         self.group.resize(k + 1, [-1; LONGEST]);
-        for (lanes, column) in self.group.iter_mut().zip(&divide.columns[..k]) {
+        for (lanes, column) in self.group.iter_mut().zip(&problem.columns[..k]) {
             for (lane, &row) in lanes.iter_mut().zip(group) {
                 *lane = column[row as usize] as i32;
             }
@@ -122,7 +122,7 @@ impl Rows {
         let mut layers = [0; LONGEST];
         for (lane, &row) in group.iter().enumerate() {
             self.group[k][lane] = row as i32;
-            layers[lane] = divide.layer(row) as i32;
+            layers[lane] = problem.layer(row) as i32;
         }
         layers
     }

@@ -8,11 +8,12 @@
 //!
 //! Rows are distinct and in lexicographic order, so their index stands for the first objective.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use pulp::Arch;
 
 use super::direct::{Across, Rows, Within};
+use super::problem::Problem;
 use super::sweep::Sweep;
 use crate::threads;
 
@@ -38,9 +39,11 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     let rows = columns.first().map_or(0, Vec::len);
     let layers: Vec<AtomicU32> = (0..rows).map(|_| AtomicU32::new(0)).collect();
     let divide = Divide {
-        columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-        layers: &layers,
-        cap,
+        problem: Problem {
+            columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+            layers: &layers,
+            cap,
+        },
         capped: (cap as usize) < rows,
         fork: if threads::worthwhile(rows) { (NEAR * 4).max(rows / LARGE) } else { 0 },
         near: rows <= NEAR,
@@ -51,13 +54,9 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     layers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
-pub(super) struct Divide<'a> {
-    /// The ranks of all rows, objective by objective.
-    pub columns: &'a [&'a [u32]],
-    /// Lower bounds that only rise. Concurrent halves write disjoint rows, and fork and join
-    /// order their reads, so relaxed access is enough; atomics keep it safe code.
-    layers: &'a [AtomicU32],
-    pub cap: u32,
+struct Divide<'a> {
+    problem: Problem<'a>,
+    /// Whether some layers may be past the stop.
     capped: bool,
     /// Pairs of sets up to this size are shared among threads.
     fork: usize,
@@ -113,21 +112,8 @@ impl Split {
 }
 
 impl Divide<'_> {
-    #[inline(always)]
-    pub fn layer(&self, row: u32) -> u32 {
-        self.layers[row as usize].load(Ordering::Relaxed)
-    }
-
-    #[inline(always)]
-    pub fn raise(&self, row: u32, layer: u32) {
-        let slot = &self.layers[row as usize];
-        if slot.load(Ordering::Relaxed) < layer {
-            slot.fetch_max(layer, Ordering::Relaxed);
-        }
-    }
-
     fn below_cap(&self, set: &[u32]) -> Vec<u32> {
-        set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
+        set.iter().copied().filter(|&row| self.problem.layer(row) < self.problem.cap).collect()
     }
 
     /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives. Leaves the set
@@ -135,7 +121,7 @@ impl Divide<'_> {
     fn within(&self, set: &mut [u32], k: usize, scratch: &mut Scratch) {
         if set.len() <= DIRECT {
             let rows = &mut scratch.rows;
-            return self.arch.dispatch(Within { divide: self, set, k, rows });
+            return self.arch.dispatch(Within { problem: self.problem, set, k, rows });
         }
         if !self.near && set.len() <= NEAR {
             let mut all: Vec<u32> = (0..set.len() as u32).collect();
@@ -170,7 +156,9 @@ impl Divide<'_> {
             return;
         }
         if self.capped {
-            let open = |set: &[u32]| set.iter().filter(|&&row| self.layer(row) < self.cap).count();
+            let open = |set: &[u32]| {
+                set.iter().filter(|&&row| self.problem.layer(row) < self.problem.cap).count()
+            };
             // Copying pays only when enough falls away.
             if open(low) * 8 < low.len() * 7 || open(high) * 8 < high.len() * 7 {
                 return self.across(&self.below_cap(low), &self.below_cap(high), k, scratch);
@@ -178,7 +166,7 @@ impl Divide<'_> {
         }
         if low.len() <= DIRECT || high.len() <= FEW {
             let rows = &mut scratch.rows;
-            return self.arch.dispatch(Across { divide: self, low, high, k, rows });
+            return self.arch.dispatch(Across { problem: self.problem, low, high, k, rows });
         }
         if !self.near && low.len() + high.len() <= NEAR {
             let [both, near_low, near_high] = merge(low, high);
@@ -227,10 +215,10 @@ impl Divide<'_> {
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
         sweep.clear();
         for &row in set {
-            let value = self.columns[0][row as usize];
-            self.raise(row, sweep.least_layer(value));
-            let layer = self.layer(row);
-            if layer < self.cap {
+            let value = self.problem.columns[0][row as usize];
+            self.problem.raise(row, sweep.least_layer(value));
+            let layer = self.problem.layer(row);
+            if layer < self.problem.cap {
                 sweep.insert(value, layer);
             }
         }
@@ -238,13 +226,13 @@ impl Divide<'_> {
 
     fn across_by_sweep(&self, low: &[u32], high: &[u32], sweep: &mut Sweep) {
         sweep.clear();
-        let values = self.columns[0];
+        let values = self.problem.columns[0];
         let mut low = low.iter().copied().peekable();
         for &row in high {
             while let Some(l) = low.next_if(|&l| l < row) {
-                sweep.insert(values[l as usize], self.layer(l));
+                sweep.insert(values[l as usize], self.problem.layer(l));
             }
-            self.raise(row, sweep.least_layer(values[row as usize]));
+            self.problem.raise(row, sweep.least_layer(values[row as usize]));
         }
     }
 
@@ -252,16 +240,17 @@ impl Divide<'_> {
     /// and takes the layers over from it.
     fn nearby(&self, set: &[u32], k: usize, work: impl FnOnce(&Divide<'_>)) {
         let gather = |column: &&[u32]| set.iter().map(|&row| column[row as usize]).collect();
-        let columns: Vec<Vec<u32>> = self.columns[..k].iter().map(gather).collect();
-        let layers: Vec<_> = set.iter().map(|&row| AtomicU32::new(self.layer(row))).collect();
-        work(&Divide {
+        let columns: Vec<Vec<u32>> = self.problem.columns[..k].iter().map(gather).collect();
+        let layers: Vec<_> =
+            set.iter().map(|&row| AtomicU32::new(self.problem.layer(row))).collect();
+        let problem = Problem {
             columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
             layers: &layers,
-            near: true,
-            ..*self
-        });
+            cap: self.problem.cap,
+        };
+        work(&Divide { problem, near: true, ..*self });
         for (&row, layer) in set.iter().zip(layers) {
-            self.raise(row, layer.into_inner());
+            self.problem.raise(row, layer.into_inner());
         }
     }
 
@@ -275,7 +264,7 @@ impl Divide<'_> {
         for (t, slot) in sample[..size].iter_mut().enumerate() {
             let at = (2 * t + 1) * total / (2 * size);
             let row = sets[0].get(at).or_else(|| sets[1].get(at - sets[0].len()));
-            *slot = row.map_or(0, |&row| self.columns[j][row as usize]);
+            *slot = row.map_or(0, |&row| self.problem.columns[j][row as usize]);
         }
         let sample = &mut sample[..size];
         sample.sort_unstable();
@@ -287,7 +276,7 @@ impl Divide<'_> {
 
     /// The rows of rank below `cut` and the others, each in order.
     fn split(&self, set: &[u32], j: usize, cut: u32, scratch: &mut Scratch) -> Split {
-        let column = self.columns[j];
+        let column = self.problem.columns[j];
         let mut rows = scratch.buffer(set.len());
         // The better fill it from the front, the others from the back and so in reverse; there is
         // no branch that depends on the data.
@@ -304,7 +293,7 @@ impl Divide<'_> {
 
     /// Moves the rows of rank below `cut` to the front, each side in order, and counts them.
     fn partition(&self, set: &mut [u32], j: usize, cut: u32, scratch: &mut Scratch) -> usize {
-        let column = self.columns[j];
+        let column = self.problem.columns[j];
         let mut others = scratch.buffer(set.len());
         let mut better = 0;
         // Written to both, advanced in one: no branch that depends on the data.
@@ -322,7 +311,7 @@ impl Divide<'_> {
 
     /// Whether all of `low` is no worse than all of `high`, or all of it worse, in one objective.
     fn order(&self, low: &[u32], high: &[u32], j: usize) -> Option<bool> {
-        let column = self.columns[j];
+        let column = self.problem.columns[j];
         let (first_low, first_high) = (column[low[0] as usize], column[high[0] as usize]);
         let no_worse = first_low <= first_high;
         // A few rows settle that there is no order; only if they do not, all are looked at.

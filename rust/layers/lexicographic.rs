@@ -6,8 +6,9 @@
 
 use rayon::prelude::*;
 
-use super::keys::Keys;
-use super::ranks::{Ranked, rank_keys};
+use super::ranked::Ranked;
+use super::ranks::rank_keys;
+use crate::sort::Keys;
 use crate::threads;
 
 /// The distinct rows and where each input row went.

@@ -6,10 +6,10 @@
 
 use std::hint::select_unpredictable;
 
-use super::keys::{ColumnKeys, descending_key};
-use super::order::{FIRST, Slabs};
-use super::{capped, dictionary};
+use super::dictionary;
+use super::stop::capped;
 use crate::points::Column;
+use crate::sort::{ColumnKeys, FIRST, Slabs, descending_key};
 use crate::threads;
 
 /// Searches done side by side, so that the memory and the processor overlap them.

@@ -7,8 +7,9 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
+use super::stop::{PAST_STOP, Stop};
+use super::ungrouped::layers;
 use crate::error::Error;
-use crate::layers::{self, Stop};
 use crate::points::Points;
 use crate::segments::{Segments, runs};
 use crate::threads;
@@ -48,9 +49,9 @@ pub fn pareto_layers_by_group(
     let stop = stop.check()?;
     let segments = Segments::new(ids, groups, points.rows())?;
     if segments.ends().len() == 1 {
-        return Ok(layers::layers(points, stop));
+        return Ok(layers(points, stop));
     }
-    let mut numbers = vec![layers::PAST_STOP; points.rows()];
+    let mut numbers = vec![PAST_STOP; points.rows()];
     let (mut tasks, mut rest, mut start) = (Vec::new(), &mut numbers[..], 0);
     for ends in runs(segments.ends(), RUN_ROWS) {
         let end = ends[ends.len() - 1] as usize;
@@ -101,7 +102,7 @@ impl Run<'_> {
         let rows = self.numbers.len();
         if self.ends.len() == 1 && rows > SMALL {
             let columns = self.segments.columns(self.points, self.start, rows, 0);
-            let found = layers::layers(&self.points.part(&columns), self.stop);
+            let found = layers(&self.points.part(&columns), self.stop);
             self.numbers.copy_from_slice(&found);
             return;
         }
@@ -116,7 +117,7 @@ impl Run<'_> {
                 number_small::<M>(&columns, start, self.stop, numbers);
             } else {
                 let part: Vec<Vec<f64>> = columns.iter().map(|c| c[start..end].to_vec()).collect();
-                numbers.copy_from_slice(&layers::layers(&self.points.part(&part), self.stop));
+                numbers.copy_from_slice(&layers(&self.points.part(&part), self.stop));
             }
             start = end;
         }
@@ -161,7 +162,7 @@ fn number_small<const M: usize>(
     };
     // What is left has layers yet to be peeled off; lanes past the rows never count as left.
     let mut left = u64::MAX >> (SMALL - rows);
-    let mut layers = [[layers::PAST_STOP; LANES]; SMALL / LANES];
+    let mut layers = [[PAST_STOP; LANES]; SMALL / LANES];
     for layer in 0..most_layers as i32 {
         let mut front = 0;
         for (step, dominators) in dominators.iter().enumerate().take(steps) {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::group::{Group, Rays};
 use super::ray::scale;
-use super::{Neighbours, nearest_to_rays};
+use super::search::{Neighbours, nearest_to_rays};
 use crate::error::{Error, Kind};
 use crate::points::Points;
 use crate::segments::runs;

@@ -184,8 +184,8 @@ fn sort(mut items: Vec<u64>) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::keys::{ColumnKeys, descending_key};
     use crate::points::Column;
+    use crate::sort::keys::{ColumnKeys, descending_key};
     use crate::testing::Random;
 
     /// Shapes that a map by range, or by bits, serves badly.

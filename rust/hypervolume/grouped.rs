@@ -8,9 +8,10 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::above::{Thin, check};
+use super::exact::{SWEPT, volume};
 use super::many::SmallSets;
 use super::staircase::Staircase;
-use super::{SWEPT, sweep, volume};
+use super::sweep;
 use crate::error::Error;
 use crate::points::Points;
 use crate::segments::{Segments, runs};
