@@ -86,16 +86,16 @@ proptest! {
         let expected = peel(&rows);
         prop_assert_eq!(pareto_layers(&points(&columns), Stop::Never).unwrap(), &expected[..]);
         for upto in [1, 2, 5] {
-            let found = pareto_layers(&points(&columns), Stop::UpTo(upto)).unwrap();
-            prop_assert_eq!(found, cut(&expected, upto as i32));
+            let actual = pareto_layers(&points(&columns), Stop::UpTo(upto)).unwrap();
+            prop_assert_eq!(actual, cut(&expected, upto as i32));
         }
         for covered in [1, 7, 100] {
-            let found = pareto_layers(&points(&columns), Stop::AtLeast(covered)).unwrap();
+            let actual = pareto_layers(&points(&columns), Stop::AtLeast(covered)).unwrap();
             let enough = |layers: i32| {
                 expected.iter().filter(|&&layer| layer < layers).count() >= covered.min(rows.len())
             };
             let upto = (0..).find(|&layers| enough(layers)).unwrap();
-            prop_assert_eq!(found, cut(&expected, upto));
+            prop_assert_eq!(actual, cut(&expected, upto));
         }
     }
 
@@ -103,12 +103,12 @@ proptest! {
     fn groups_are_numbered_apart((m, rows) in plain(60, 4), groups in 1u32..4) {
         let columns = columns(&rows, m);
         let ids: Vec<u32> = (0..rows.len() as u32).map(|row| row * row % groups).collect();
-        let found =
+        let actual =
             pareto_layers_by_group(&points(&columns), &ids, groups as usize, Stop::Never).unwrap();
         for group in 0..groups {
             let members: Vec<usize> = (0..rows.len()).filter(|&i| ids[i] == group).collect();
             let expected = peel(&members.iter().map(|&i| rows[i].clone()).collect());
-            let here: Vec<i32> = members.iter().map(|&i| found[i]).collect();
+            let here: Vec<i32> = members.iter().map(|&i| actual[i]).collect();
             prop_assert_eq!(here, expected);
         }
     }
@@ -123,9 +123,9 @@ proptest! {
     #[test]
     fn contributions_are_what_is_lost((m, rows) in plain(12, 5)) {
         let all = columns(&rows, m);
-        let found = hypervolume_contributions(&points(&all), &vec![0.0; m]).unwrap();
+        let actual = hypervolume_contributions(&points(&all), &vec![0.0; m]).unwrap();
         let whole = count_cells(&rows, m, 3);
-        for (i, contribution) in found.into_iter().enumerate() {
+        for (i, contribution) in actual.into_iter().enumerate() {
             let mut others = rows.clone();
             others.remove(i);
             prop_assert_eq!(contribution, whole - count_cells(&others, m, 3));
@@ -137,10 +137,10 @@ proptest! {
         prop_assume!(k <= rows.len());
         let columns = columns(&rows, m);
         let (origin, through) = (vec![3.0; m], vec![-1.5; m]);
-        let found = nearest_to_rays(&points(&columns), &origin, &through, k).unwrap();
+        let actual = nearest_to_rays(&points(&columns), &origin, &through, k).unwrap();
         let every = nearest_to_rays(&points(&columns), &origin, &through, rows.len()).unwrap();
-        prop_assert_eq!(&found.rows, &every.rows[..k]);
-        prop_assert_eq!(&found.distances, &every.distances[..k]);
+        prop_assert_eq!(&actual.rows, &every.rows[..k]);
+        prop_assert_eq!(&actual.distances, &every.distances[..k]);
         let pairs: Vec<_> = every.distances.iter().zip(&every.rows).collect();
         prop_assert!(pairs.is_sorted());
         for (distance, row) in pairs {
@@ -186,11 +186,11 @@ fn tall_staircases_split_and_shrink() {
     }
     let rows: Rows =
         (0..columns[0].len()).map(|i| columns.iter().map(|c| c[i]).collect()).collect();
-    let found = pareto_layers(&points(&columns), Stop::Never).unwrap();
+    let actual = pareto_layers(&points(&columns), Stop::Never).unwrap();
     // Peeling thousands of rows is slow: check the two properties that define layers instead.
     for (i, row) in rows.iter().enumerate() {
-        let above = (0..rows.len()).filter(|&j| dominates(&rows[j], row)).map(|j| found[j]).max();
-        assert_eq!(found[i], above.map_or(0, |layer| layer + 1));
+        let above = (0..rows.len()).filter(|&j| dominates(&rows[j], row)).map(|j| actual[j]).max();
+        assert_eq!(actual[i], above.map_or(0, |layer| layer + 1));
     }
 }
 
@@ -220,8 +220,8 @@ fn refusals_say_what_to_do() {
         (nearest_to_rays(&points, &[0.0; 2], &[1.0; 2], 1).map(drop), "column 0 holds 1 infinite"),
     ];
     for (result, expected) in cases {
-        let found = message(result);
-        assert!(found.contains(expected), "{found}");
+        let actual = message(result);
+        assert!(actual.contains(expected), "{actual}");
     }
     let finite = [vec![1.0, 0.0]];
     let points = self::points(&finite);
@@ -233,7 +233,7 @@ fn refusals_say_what_to_do() {
         (with_threads(Some(0), || ()), "n_threads must be at least 1"),
     ];
     for (result, expected) in cases {
-        let found = message(result);
-        assert!(found.contains(expected), "{found}");
+        let actual = message(result);
+        assert!(actual.contains(expected), "{actual}");
     }
 }

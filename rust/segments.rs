@@ -28,7 +28,7 @@ impl Segments {
     /// Rows that are not yet group by group are sorted by counting.
     pub fn new(ids: &[u32], groups: usize, rows: usize) -> Result<Self, Error> {
         if ids.len() != rows {
-            return Err(Kind::WrongGroups { expected: rows, found: ids.len() }.into());
+            return Err(Kind::WrongGroups { expected: rows, actual: ids.len() }.into());
         }
         let largest = ids.iter().fold(0, |a, &id| a.max(id));
         if largest as usize >= groups && rows > 0 {

@@ -18,13 +18,13 @@ fuzz_target!(|data: &[u8]| {
         }
         let reference = vec![reference; m];
         let ids: Vec<u32> = (0..cloud.rows()).map(|row| (row / step % groups) as u32).collect();
-        let found = hypervolume_in_groups(points, &ids, groups, &reference);
-        assert_eq!(found.is_err(), cloud.oddities().1, "infinities are refused, and only they");
-        let Ok(found) = found else { return };
+        let actual = hypervolume_in_groups(points, &ids, groups, &reference);
+        assert_eq!(actual.is_err(), cloud.oddities().1, "infinities are refused, and only they");
+        let Ok(actual) = actual else { return };
         let again = || hypervolume_in_groups(points, &ids, groups, &reference).unwrap();
         let again = with_threads(Some(3), again).unwrap();
-        assert_eq!(found.len(), groups);
-        for (group, (volume, again)) in found.into_iter().zip(again).enumerate() {
+        assert_eq!(actual.len(), groups);
+        for (group, (volume, again)) in actual.into_iter().zip(again).enumerate() {
             let members = |column: &Vec<f64>| -> Vec<f64> {
                 let rows = (0..ids.len()).filter(|&row| ids[row] as usize == group);
                 rows.map(|row| column[row]).collect()

@@ -6,8 +6,8 @@ use super::{exclusive, many, sweep};
 use crate::error::Error;
 use crate::points::Points;
 
-/// Up to so many objectives points are swept, and a sweep can read them in place.
-pub(super) const SWEPT: usize = 3;
+/// In up to this many objectives points are swept, and a sweep can read them in place.
+pub(super) const MAX_SWEPT_OBJECTIVES: usize = 3;
 
 /// The volume that the points dominate above `reference`, exact up to rounding.
 ///
@@ -37,8 +37,8 @@ pub(super) fn volume(points: &Points<'_>, reference: &[f64]) -> f64 {
         _ => sweep::volume(&Relative::new(points, origin)),
     };
     let m = points.objectives();
-    match Above::thinned(points, reference, m <= SWEPT) {
-        Some(above) if m > SWEPT => many::volume(&above.coordinates(), m),
+    match Above::prefiltered(points, reference, m <= MAX_SWEPT_OBJECTIVES) {
+        Some(above) if m > MAX_SWEPT_OBJECTIVES => many::volume(&above.coordinates(), m),
         Some(above) => swept(&above.points(points), &vec![0.0; m]),
         None => swept(points, reference),
     }
@@ -64,22 +64,22 @@ pub fn hypervolume_contributions(
     reference: &[f64],
 ) -> Result<Vec<f64>, Error> {
     check(points, reference)?;
-    let own = |points: &Points<'_>, origin: &[f64]| match origin.len() {
-        1 => sweep::own_lengths(&Relative::new(points, origin)),
-        2 => sweep::own_areas(&Relative::new(points, origin)),
+    let exclusive_volumes = |points: &Points<'_>, origin: &[f64]| match origin.len() {
+        1 => sweep::exclusive_lengths(&Relative::new(points, origin)),
+        2 => sweep::exclusive_areas(&Relative::new(points, origin)),
         _ => exclusive::contributions(&Relative::new(points, origin)),
     };
     let m = points.objectives();
-    let Some(above) = Above::all(points, reference, m <= SWEPT) else {
-        return Ok(own(points, reference));
+    let Some(above) = Above::all(points, reference, m <= MAX_SWEPT_OBJECTIVES) else {
+        return Ok(exclusive_volumes(points, reference));
     };
-    let found = if m <= SWEPT {
-        own(&above.points(points), &vec![0.0; m])
+    let volumes = if m <= MAX_SWEPT_OBJECTIVES {
+        exclusive_volumes(&above.points(points), &vec![0.0; m])
     } else {
         many::contributions(&above.coordinates(), m)
     };
     let mut contributions = vec![0.0; points.rows()];
-    for (row, contribution) in above.rows.into_iter().zip(found) {
+    for (row, contribution) in above.rows.into_iter().zip(volumes) {
         contributions[row as usize] = contribution;
     }
     Ok(contributions)

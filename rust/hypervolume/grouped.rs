@@ -7,8 +7,8 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::above::{Thin, check};
-use super::exact::{SWEPT, volume};
+use super::above::{Prefilter, check};
+use super::exact::{MAX_SWEPT_OBJECTIVES, volume};
 use super::many::SmallSets;
 use super::staircase::Staircase;
 use super::sweep;
@@ -19,7 +19,7 @@ use crate::threads;
 
 /// Groups up to this many rows are measured in shared buffers if they are swept: no sweep of so
 /// few rows is cut into parts.
-const SWEPT_ROWS: usize = sweep::STRETCH;
+const SWEPT_ROWS: usize = sweep::STRETCH_POINTS;
 
 /// The same for groups that are not swept, whose time grows faster: threads may share larger ones.
 const MANY_ROWS: usize = 32;
@@ -57,7 +57,7 @@ pub fn hypervolume_in_groups(
 ) -> Result<Vec<f64>, Error> {
     let segments = Segments::new(ids, groups, points.rows())?;
     check(points, reference)?;
-    let swept = points.objectives() <= SWEPT;
+    let swept = points.objectives() <= MAX_SWEPT_OBJECTIVES;
     let (mut tasks, mut start) = (Vec::new(), 0);
     for ends in runs(segments.ends(), if swept { RUN_ROWS } else { MANY_RUN_ROWS }) {
         tasks.push(Run { points, segments: &segments, reference, start, ends });
@@ -94,7 +94,7 @@ impl Run<'_> {
         let rows = ends[ends.len() - 1] as usize - first;
         let columns = segments.columns(points, first, rows, 0);
         let mut small = SmallGroup::new(reference.len());
-        let most = if reference.len() <= SWEPT { SWEPT_ROWS } else { MANY_ROWS };
+        let most = if reference.len() <= MAX_SWEPT_OBJECTIVES { SWEPT_ROWS } else { MANY_ROWS };
         let mut start = 0;
         let measure = |&end: &u32| {
             let group = start..end as usize - first;
@@ -146,7 +146,7 @@ impl SmallGroup {
                 place.for_each(|((column, origin), above)| above.push(column[row] - origin));
             }
         }
-        self.arch.dispatch(Thin(&mut self.columns));
+        self.arch.dispatch(Prefilter(&mut self.columns));
     }
 
     /// The volume of the points that were read.
@@ -219,7 +219,7 @@ mod tests {
             // Ties and copies, points below the reference, and values that sums must round.
             for levels in [3, 1000, 1 << 30] {
                 let mut sizes: Vec<usize> = (0..60).map(|_| random.below(most) as usize).collect();
-                if m <= SWEPT {
+                if m <= MAX_SWEPT_OBJECTIVES {
                     // Both sides of every change of the algorithm.
                     sizes.extend([SWEPT_ROWS, SWEPT_ROWS + 1, RUN_ROWS + 1, 0, 1]);
                 } else {

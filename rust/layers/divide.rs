@@ -17,21 +17,22 @@ use super::problem::Problem;
 use super::sweep::Sweep;
 use crate::threads;
 
-/// Sets up to this size are compared directly.
-const DIRECT: usize = 768;
+/// Sets of up to this many rows are compared directly.
+const DIRECT_ROWS: usize = 768;
 
-/// As many rows to raise as are compared directly whatever the size of the other side.
-const FEW: usize = 12;
+/// Up to this many rows to raise are compared directly, however large the other side is.
+const DIRECT_RAISED_ROWS: usize = 12;
 
-/// Pairs of sets from this size on are worth a second thread.
-const FORK: usize = 1 << 12;
+/// Pairs of sets of this many rows or more are worth a second thread.
+const MIN_FORK_ROWS: usize = 1 << 12;
 
-/// Pairs of more than one in so many of all rows are not forked, only their parts are, so that the
-/// buffers of all threads together stay small. Of few rows all buffers are small.
-const LARGE: usize = 4;
+/// Pairs larger than 1/`MAX_FORK_PART` of all rows are not forked themselves, only their parts are, so
+/// that the buffers of all threads together stay small. (With few rows all buffers are small, and
+/// pairs of any size are forked.)
+const MAX_FORK_PART: usize = 4;
 
-/// Problems up to this size are copied together first: they fit into the second-level cache.
-const NEAR: usize = 1 << 16;
+/// Sets of up to this many rows are first copied together: they fit into the second-level cache.
+const CACHED_ROWS: usize = 1 << 16;
 
 /// The layer of each row, given the second and later objectives of distinct rows in
 /// lexicographic order. Numbers at or past `cap` only say "past the stop".
@@ -45,8 +46,12 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
             cap,
         },
         capped: (cap as usize) < rows,
-        fork: if threads::worthwhile(rows) { (NEAR * 4).max(rows / LARGE) } else { 0 },
-        near: rows <= NEAR,
+        fork: if threads::worthwhile(rows) {
+            (CACHED_ROWS * 4).max(rows / MAX_FORK_PART)
+        } else {
+            0
+        },
+        near: rows <= CACHED_ROWS,
         arch: Arch::new(),
     };
     let mut all: Vec<u32> = (0..rows as u32).collect();
@@ -76,15 +81,15 @@ struct Scratch {
 }
 
 impl Scratch {
-    /// Keeps a buffer for its memory, unless it is so large that a new one costs little beside the
-    /// work on it.
-    fn give(&mut self, buffer: Vec<u32>) {
-        if buffer.capacity() <= NEAR {
+    /// Keeps a buffer for its memory, unless it is so large that a new one costs little compared to
+    /// the work on it.
+    fn recycle(&mut self, buffer: Vec<u32>) {
+        if buffer.capacity() <= CACHED_ROWS {
             self.spare.push(buffer);
         }
     }
 
-    /// A buffer of so many rows: the tightest spare one that has room, else the roomiest.
+    /// A buffer for `rows` rows: the smallest spare one that has room, else the largest.
     fn buffer(&mut self, rows: usize) -> Vec<u32> {
         let tightest = |place: &usize| {
             let room = self.spare[*place].capacity();
@@ -119,11 +124,11 @@ impl Divide<'_> {
     /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives. Leaves the set
     /// in another order.
     fn within(&self, set: &mut [u32], k: usize, scratch: &mut Scratch) {
-        if set.len() <= DIRECT {
+        if set.len() <= DIRECT_ROWS {
             let rows = &mut scratch.rows;
-            return self.arch.dispatch(Within { problem: self.problem, set, k, rows });
+            return self.arch.dispatch(Within { problem: &self.problem, set, k, rows });
         }
-        if !self.near && set.len() <= NEAR {
+        if !self.near && set.len() <= CACHED_ROWS {
             let mut all: Vec<u32> = (0..set.len() as u32).collect();
             self.nearby(set, k, |near| near.within(&mut all, k, scratch));
             return;
@@ -141,7 +146,7 @@ impl Divide<'_> {
         let mut copy = scratch.buffer(better.len());
         copy.copy_from_slice(better);
         self.within(&mut copy, k, scratch);
-        scratch.give(copy);
+        scratch.recycle(copy);
         self.across(better, worse, k - 1, scratch);
         if self.capped {
             self.within(&mut self.below_cap(worse), k, scratch);
@@ -164,11 +169,11 @@ impl Divide<'_> {
                 return self.across(&self.below_cap(low), &self.below_cap(high), k, scratch);
             }
         }
-        if low.len() <= DIRECT || high.len() <= FEW {
+        if low.len() <= DIRECT_ROWS || high.len() <= DIRECT_RAISED_ROWS {
             let rows = &mut scratch.rows;
-            return self.arch.dispatch(Across { problem: self.problem, low, high, k, rows });
+            return self.arch.dispatch(Across { problem: &self.problem, low, high, k, rows });
         }
-        if !self.near && low.len() + high.len() <= NEAR {
+        if !self.near && low.len() + high.len() <= CACHED_ROWS {
             let [both, near_low, near_high] = merge(low, high);
             self.nearby(&both, k, |near| near.across(&near_low, &near_high, k, scratch));
             return;
@@ -186,7 +191,7 @@ impl Divide<'_> {
             let splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
             let [low, high] = splits.each_ref().map(Split::halves);
             if (0..2).any(|side| low[side].is_empty() && high[side].is_empty()) {
-                splits.into_iter().for_each(|split| scratch.give(split.rows));
+                splits.into_iter().for_each(|split| scratch.recycle(split.rows));
                 return None;
             }
             Some(splits)
@@ -194,7 +199,7 @@ impl Divide<'_> {
         let Some(splits) = split else { return self.across(low, high, k - 1, scratch) };
         let [low, high] = splits.each_ref().map(Split::halves);
         let rows = splits.iter().map(|split| split.rows.len()).sum();
-        if (FORK..=self.fork).contains(&rows) {
+        if (MIN_FORK_ROWS..=self.fork).contains(&rows) {
             rayon::join(
                 || self.across(low[0], high[1], k - 1, scratch),
                 || {
@@ -209,7 +214,7 @@ impl Divide<'_> {
             self.across(low[0], high[0], k, scratch);
             self.across(low[1], high[1], k, scratch);
         }
-        splits.into_iter().for_each(|split| scratch.give(split.rows));
+        splits.into_iter().for_each(|split| scratch.recycle(split.rows));
     }
 
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
@@ -254,8 +259,8 @@ impl Divide<'_> {
         }
     }
 
-    /// Two ranks next to each other at which to split, the one that halves a sample best first:
-    /// where neither splits, all rows have one rank.
+    /// Two consecutive ranks at which to split, first the one that halves a sample better. If neither
+    /// splits the rows, all have the same rank.
     fn cuts(&self, sets: [&[u32]; 2], j: usize) -> [u32; 2] {
         const SAMPLE: usize = 63;
         let total = sets[0].len() + sets[1].len();
@@ -305,7 +310,7 @@ impl Divide<'_> {
         }
         let worse = set.len() - better;
         set[better..].copy_from_slice(&others[..worse]);
-        scratch.give(others);
+        scratch.recycle(others);
         better
     }
 
@@ -314,10 +319,10 @@ impl Divide<'_> {
         let column = self.problem.columns[j];
         let (first_low, first_high) = (column[low[0] as usize], column[high[0] as usize]);
         let no_worse = first_low <= first_high;
-        // A few rows settle that there is no order; only if they do not, all are looked at.
+        // A sample usually settles that there is no order; only if not, all rows are read.
         let differs = |low: u32, high: u32| (low <= high) != no_worse;
-        let few = low.iter().zip(high).step_by(low.len().min(high.len()) / 16 + 1);
-        if few.into_iter().any(|(&l, &h)| differs(column[l as usize], column[h as usize])) {
+        let sampled = low.iter().zip(high).step_by(low.len().min(high.len()) / 16 + 1);
+        if sampled.into_iter().any(|(&l, &h)| differs(column[l as usize], column[h as usize])) {
             return None;
         }
         let ends = |set: &[u32]| {

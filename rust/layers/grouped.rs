@@ -14,11 +14,11 @@ use crate::points::Points;
 use crate::segments::{Segments, runs};
 use crate::threads;
 
-/// Groups up to this many rows compare all pairs: the dominators of a row fit a word.
-const SMALL: usize = u64::BITS as usize;
+/// Groups of up to this many rows compare all pairs: the dominators of a row are bits of a word.
+const BITSET_ROWS: usize = u64::BITS as usize;
 
 /// Rows that are compared at once.
-const LANES: usize = 8;
+const LANE_ROWS: usize = 8;
 
 /// Whole groups are worked on together up to about this many rows, which stay in cache.
 const RUN_ROWS: usize = 1 << 12;
@@ -100,21 +100,21 @@ impl Run<'_> {
     #[inline(always)]
     fn number<const M: usize>(self) {
         let rows = self.numbers.len();
-        if self.ends.len() == 1 && rows > SMALL {
+        if self.ends.len() == 1 && rows > BITSET_ROWS {
             let columns = self.segments.columns(self.points, self.start, rows, 0);
-            let found = layers(&self.points.part(&columns), self.stop);
-            self.numbers.copy_from_slice(&found);
+            let layers_of_group = layers(&self.points.part(&columns), self.stop);
+            self.numbers.copy_from_slice(&layers_of_group);
             return;
         }
-        let columns = self.segments.columns(self.points, self.start, rows, LANES);
+        let columns = self.segments.columns(self.points, self.start, rows, LANE_ROWS);
         let mut start = 0;
         for &end in self.ends {
             let end = end as usize - self.start;
             let numbers = &mut self.numbers[start..end];
             if numbers.len() == 1 {
                 numbers[0] = 0;
-            } else if numbers.len() <= SMALL {
-                number_small::<M>(&columns, start, self.stop, numbers);
+            } else if numbers.len() <= BITSET_ROWS {
+                number_by_bitset::<M>(&columns, start, self.stop, numbers);
             } else {
                 let part: Vec<Vec<f64>> = columns.iter().map(|c| c[start..end].to_vec()).collect();
                 numbers.copy_from_slice(&layers(&self.points.part(&part), self.stop));
@@ -126,7 +126,7 @@ impl Run<'_> {
 
 /// Numbers the few rows from `start` on; past them the columns go on for some lanes.
 #[inline(always)]
-fn number_small<const M: usize>(
+fn number_by_bitset<const M: usize>(
     columns: &[Vec<f64>],
     start: usize,
     stop: Stop,
@@ -136,21 +136,21 @@ fn number_small<const M: usize>(
     let columns = &columns[..m];
     let rows = numbers.len();
     // The dominators of each row, as bits.
-    let mut dominators = [[0u64; LANES]; SMALL / LANES];
-    let steps = rows.div_ceil(LANES);
+    let mut dominators = [[0u64; LANE_ROWS]; BITSET_ROWS / LANE_ROWS];
+    let steps = rows.div_ceil(LANE_ROWS);
     for (step, dominators) in dominators.iter_mut().enumerate().take(steps) {
         for other in 0..rows {
-            let mut no_worse = [true; LANES];
-            let mut better = [false; LANES];
+            let mut no_worse = [true; LANE_ROWS];
+            let mut better = [false; LANE_ROWS];
             for column in columns {
                 let x = column[start + other];
-                let lanes = &column[start + step * LANES..][..LANES];
-                for lane in 0..LANES {
+                let lanes = &column[start + step * LANE_ROWS..][..LANE_ROWS];
+                for lane in 0..LANE_ROWS {
                     no_worse[lane] &= x >= lanes[lane];
                     better[lane] |= x > lanes[lane];
                 }
             }
-            for lane in 0..LANES {
+            for lane in 0..LANE_ROWS {
                 dominators[lane] |= u64::from(no_worse[lane] & better[lane]) << other;
             }
         }
@@ -161,25 +161,25 @@ fn number_small<const M: usize>(
         Stop::AtLeast(covered) => (rows, covered),
     };
     // What is left has layers yet to be peeled off; lanes past the rows never count as left.
-    let mut left = u64::MAX >> (SMALL - rows);
-    let mut layers = [[PAST_STOP; LANES]; SMALL / LANES];
+    let mut left = u64::MAX >> (BITSET_ROWS - rows);
+    let mut layers = [[PAST_STOP; LANE_ROWS]; BITSET_ROWS / LANE_ROWS];
     for layer in 0..most_layers as i32 {
         let mut front = 0;
         for (step, dominators) in dominators.iter().enumerate().take(steps) {
             for (lane, dominators) in dominators.iter().enumerate() {
-                front |= u64::from(dominators & left == 0) << (step * LANES + lane);
+                front |= u64::from(dominators & left == 0) << (step * LANE_ROWS + lane);
             }
         }
         front &= left;
         for (step, layers) in layers.iter_mut().enumerate().take(steps) {
             for (lane, number) in layers.iter_mut().enumerate() {
-                if front >> (step * LANES + lane) & 1 == 1 {
+                if front >> (step * LANE_ROWS + lane) & 1 == 1 {
                     *number = layer;
                 }
             }
         }
         left &= !front;
-        if left == 0 || left.count_zeros() as usize + rows >= enough + SMALL {
+        if left == 0 || left.count_zeros() as usize + rows >= enough + BITSET_ROWS {
             break;
         }
     }

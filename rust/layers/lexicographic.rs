@@ -92,11 +92,11 @@ fn rank_together(first: &Ranked, next: &[Ranked]) -> Ranked {
 
 /// The same where all combinations of ranks can be counted.
 fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
-    const BLOCK: usize = 1 << 12;
+    const BLOCK_ROWS: usize = 1 << 12;
     let rows = first.ranks.len();
     let mut ranks = vec![0; rows];
     let cell_of = |(block, out): (usize, &mut [u32])| {
-        let start = block * BLOCK;
+        let start = block * BLOCK_ROWS;
         out.copy_from_slice(&first.ranks[start..start + out.len()]);
         for column in next {
             for (cell, rank) in out.iter_mut().zip(&column.ranks[start..]) {
@@ -106,9 +106,9 @@ fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
     };
     let mut rank_of = vec![0; cells];
     if threads::worthwhile(rows) {
-        ranks.par_chunks_mut(BLOCK).enumerate().for_each(cell_of);
+        ranks.par_chunks_mut(BLOCK_ROWS).enumerate().for_each(cell_of);
     } else {
-        ranks.chunks_mut(BLOCK).enumerate().for_each(cell_of);
+        ranks.chunks_mut(BLOCK_ROWS).enumerate().for_each(cell_of);
     }
     for &cell in &ranks {
         rank_of[cell as usize] = 1;
@@ -119,7 +119,7 @@ fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
     }
     let dense = |cell: &mut u32| *cell = rank_of[*cell as usize];
     if threads::worthwhile(rows) {
-        ranks.par_iter_mut().with_min_len(BLOCK).for_each(dense);
+        ranks.par_iter_mut().with_min_len(BLOCK_ROWS).for_each(dense);
     } else {
         ranks.iter_mut().for_each(dense);
     }

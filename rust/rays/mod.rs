@@ -11,9 +11,9 @@ mod group;
 mod grouped;
 #[cfg(test)]
 mod laws;
-mod look;
 mod nearest;
 mod ray;
+mod scan;
 mod search;
 
 pub use grouped::nearest_in_groups;

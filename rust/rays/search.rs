@@ -7,10 +7,10 @@ use std::ops::Range;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::chunk::{LANES, Unit};
-use super::look::{Look, Looked};
-use super::nearest::{Bound, Found, Nearest, nearer};
-use super::ray::{Ends, Ray, scale};
+use super::chunk::{CHUNK_ROWS, Unit};
+use super::nearest::{Bound, Nearest, Neighbour, nearer};
+use super::ray::{Ray, RayEndpoints, scale};
+use super::scan::{Scan, Scanned};
 use crate::error::{Error, Kind};
 use crate::points::Points;
 use crate::threads;
@@ -41,8 +41,8 @@ pub struct Neighbours {
 ///
 /// let (x, y) = ([1.0, 0.5, 0.0], [0.0, 0.4, 1.0]);
 /// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
-/// let found = nearest_to_rays(&points, &[1.0, 1.0], &[0.0, 0.0], 1)?;
-/// assert_eq!(found.rows, [1]);
+/// let nearest = nearest_to_rays(&points, &[1.0, 1.0], &[0.0, 0.0], 1)?;
+/// assert_eq!(nearest.rows, [1]);
 /// # Ok::<(), paretohqd::Error>(())
 /// ```
 pub fn nearest_to_rays(
@@ -57,20 +57,20 @@ pub fn nearest_to_rays(
     if k > points.rows() {
         return Err(Kind::TooFewRows { k, rows: points.rows() }.into());
     }
-    let ends = Ends::new(origins, through, points.objectives())?;
-    if ends.moderate() {
-        // The usual case, in one pass: the search notices numbers that need another look.
-        let rays = ends.rays(1.0)?;
-        let (found, moderate) = Search::new(points, &rays, 1.0, ends.largest(), k).run();
-        if moderate {
-            return Ok(found);
+    let endpoints = RayEndpoints::new(origins, through, points.objectives())?;
+    if endpoints.in_range() {
+        // The usual case, in one pass: the search notices numbers that need scaling.
+        let rays = endpoints.rays(1.0)?;
+        let (neighbours, in_range) = Search::new(points, &rays, 1.0, endpoints.largest(), k).run();
+        if in_range {
+            return Ok(neighbours);
         }
     }
-    // Points may come unchecked, so NaN is looked for as well.
+    // Points may come unchecked, so this is also where NaN is refused.
     let points = &Points::new(points.columns().to_vec())?;
-    let largest = points.require_finite()?.max(ends.largest());
+    let largest = points.require_finite()?.max(endpoints.largest());
     let scale = scale(largest);
-    let rays = ends.rays(scale)?;
+    let rays = endpoints.rays(scale)?;
     Ok(Search::new(points, &rays, scale, largest * scale, k).run().0)
 }
 
@@ -96,75 +96,75 @@ impl<'a> Search<'a> {
         Self { points, rays: rays.iter().collect(), scale, unit, k, threads, stride }
     }
 
-    /// The neighbours, and whether all numbers were moderate; if not, a scale may be needed.
+    /// The neighbours, and whether no number needs scaling; otherwise they may be wrong.
     fn run(&self) -> (Neighbours, bool) {
         let (rows, rays) = (self.points.rows(), self.rays.len());
-        let (found, moderate) = if self.threads == 1 && threads::worthwhile(rows * rays / 16) {
+        let (nearest, in_range) = if self.threads == 1 && threads::worthwhile(rows * rays / 16) {
             // Few rows, but many rays: these are shared out.
             let size = rays.div_ceil(threads::count());
             let parts = each((0..rays).step_by(size).collect(), |start| {
                 let rays = self.rays[start..rays.min(start + size)].to_vec();
-                Self { rays, ..*self }.found()
+                Self { rays, ..*self }.per_ray()
             });
-            let moderate = parts.iter().all(|(_, moderate)| *moderate);
-            (parts.into_iter().flat_map(|(found, _)| found).collect(), moderate)
+            let in_range = parts.iter().all(|(_, in_range)| *in_range);
+            (parts.into_iter().flat_map(|(nearest, _)| nearest).collect(), in_range)
         } else {
-            self.found()
+            self.per_ray()
         };
-        let all = || found.iter().flatten();
+        let all = || nearest.iter().flatten();
         let rows = all().map(|&(_, row)| row as i64).collect();
         let distances = all().map(|&(distance, _)| distance / self.scale).collect();
-        (Neighbours { rows, distances }, moderate)
+        (Neighbours { rows, distances }, in_range)
     }
 
-    /// The k nearest rows to each ray, nearest first, and whether all numbers were moderate.
-    fn found(&self) -> (Vec<Vec<Found>>, bool) {
-        // Of the k nearest rows so many are expected in the sample; a few more make a bound that
-        // is tight and yet rarely too low.
-        let sampled = (self.sample().len() * LANES) as f64;
+    /// The k nearest rows to each ray, nearest first, and whether no number needs scaling.
+    fn per_ray(&self) -> (Vec<Vec<Neighbour>>, bool) {
+        // As many of the k nearest rows as are expected in the sample, and a few more: the bound is
+        // tight and yet rarely too low.
+        let sampled = (self.sample().len() * CHUNK_ROWS) as f64;
         let expected = self.k as f64 * sampled / self.points.rows() as f64;
         let guess = (expected + 4.0 * expected.sqrt() + 4.0) as usize;
-        let (mut found, moderate) = self.nearest(&self.bounds(guess.min(self.k)));
+        let (mut nearest, in_range) = self.nearest(&self.bounds(guess.min(self.k)));
         let short: Vec<usize> =
-            (0..self.rays.len()).filter(|&ray| found[ray].len() < self.k).collect();
-        if moderate && !short.is_empty() {
+            (0..self.rays.len()).filter(|&ray| nearest[ray].len() < self.k).collect();
+        if in_range && !short.is_empty() {
             let again = Self { rays: short.iter().map(|&ray| self.rays[ray]).collect(), ..*self };
             // That k rows of the sample are within a bound is certain.
-            let (these, _) = again.nearest(&again.bounds(self.k));
-            for (ray, these) in short.into_iter().zip(these) {
-                found[ray] = these;
+            let (of_short, _) = again.nearest(&again.bounds(self.k));
+            for (ray, of_short) in short.into_iter().zip(of_short) {
+                nearest[ray] = of_short;
             }
         }
-        (found, moderate)
+        (nearest, in_range)
     }
 
     /// The nearest rows to each ray among those within its bound, nearest first.
-    fn nearest(&self, bounds: &[Bound]) -> (Vec<Vec<Found>>, bool) {
+    fn nearest(&self, bounds: &[Bound]) -> (Vec<Vec<Neighbour>>, bool) {
         let rows = self.points.rows();
-        let size = rows.div_ceil(self.threads).next_multiple_of(LANES);
-        let parts: Vec<Looked> = each((0..rows).step_by(size).collect(), |start| {
-            let firsts = (start..rows.min(start + size)).step_by(LANES);
-            self.look(&self.rays, firsts, self.k, bounds)
+        let size = rows.div_ceil(self.threads).next_multiple_of(CHUNK_ROWS);
+        let parts: Vec<Scanned> = each((0..rows).step_by(size).collect(), |start| {
+            let firsts = (start..rows.min(start + size)).step_by(CHUNK_ROWS);
+            self.scan(&self.rays, firsts, self.k, bounds)
         });
         let merge = |ray: usize| {
-            let found = parts.iter().flat_map(|(nearest, _)| &nearest[ray].found);
-            let mut found: Vec<Found> = found.copied().collect();
-            if found.len() > self.k {
-                found.select_nth_unstable_by(self.k - 1, nearer);
-                found.truncate(self.k);
+            let rows = parts.iter().flat_map(|part| &part.nearest[ray].neighbours);
+            let mut rows: Vec<Neighbour> = rows.copied().collect();
+            if rows.len() > self.k {
+                rows.select_nth_unstable_by(self.k - 1, nearer);
+                rows.truncate(self.k);
             }
-            found.sort_unstable_by(nearer);
-            found
+            rows.sort_unstable_by(nearer);
+            rows
         };
         let rays: Vec<usize> = (0..self.rays.len()).collect();
-        let found =
+        let nearest =
             if parts.len() > 1 { each(rays, merge) } else { rays.into_iter().map(merge).collect() };
-        (found, parts.iter().all(|(_, moderate)| *moderate))
+        (nearest, parts.iter().all(|part| part.in_range))
     }
 
     /// First rows of the chunks that are sampled.
     fn sample(&self) -> StepBy<Range<usize>> {
-        (0..self.points.rows()).step_by(LANES * self.stride)
+        (0..self.points.rows()).step_by(CHUNK_ROWS * self.stride)
     }
 
     /// Bounds such that `count` sampled rows are within.
@@ -176,25 +176,25 @@ impl<'a> Search<'a> {
         let none = vec![Bound::NONE; size];
         let parts = each((0..self.rays.len()).step_by(size).collect(), |start| {
             let rays = &self.rays[start..self.rays.len().min(start + size)];
-            self.look(rays, self.sample(), count, &none[..rays.len()])
+            self.scan(rays, self.sample(), count, &none[..rays.len()])
         });
         let bound = |mut nearest: Nearest| {
             nearest.shrink();
             nearest.bound
         };
-        parts.into_iter().flat_map(|(nearest, _)| nearest).map(bound).collect()
+        parts.into_iter().flat_map(|part| part.nearest).map(bound).collect()
     }
 
     /// The `k` nearest to `rays` in the chunks that start at `firsts`.
-    fn look(
+    fn scan(
         &self,
         rays: &[&Ray],
         firsts: StepBy<Range<usize>>,
         k: usize,
         bounds: &[Bound],
-    ) -> Looked {
+    ) -> Scanned {
         let &Self { points, scale, unit, .. } = self;
-        Arch::new().dispatch(Look { points, scale, unit, k, rays, firsts, bounds })
+        Arch::new().dispatch(Scan { points, scale, unit, k, rays, firsts, bounds })
     }
 }
 
