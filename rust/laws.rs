@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use crate::testing::Random;
 use crate::{
-    Column, Points, Stop, hypervolume, hypervolume_contributions, nearest_to_rays, pareto_layers,
-    pareto_layers_by_group, with_threads,
+    Column, Points, Stop, Strided, hypervolume, hypervolume_contributions, hypervolume_estimate,
+    hypervolume_in_groups, nearest_in_groups, nearest_to_rays, pareto_layers,
+    pareto_layers_by_group, unbeaten, with_threads,
 };
 
 type Rows = Vec<Vec<f64>>;
@@ -164,6 +165,59 @@ fn threads_do_not_matter() {
         assert_eq!(run(3, Stop::Never), expected);
         for threads in [1, 3] {
             assert_eq!(run(threads, Stop::UpTo(4)), cut(&expected, 4));
+        }
+    }
+}
+
+/// Every kernel on `points`, as bytes can be compared.
+fn every_kernel(points: &Points<'_>) -> (Vec<Vec<i32>>, Vec<u64>, Vec<Vec<i64>>) {
+    let (m, rows) = (points.objectives(), points.rows());
+    let ids: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 50).collect();
+    let layers = vec![
+        pareto_layers(points, Stop::Never).unwrap(),
+        pareto_layers(points, Stop::UpTo(3)).unwrap(),
+        pareto_layers_by_group(points, &ids, 50, Stop::Never).unwrap(),
+    ];
+    let reference = vec![0.5; m];
+    let estimate = hypervolume_estimate(points, &reference, 1024, 3).unwrap();
+    let nearest = nearest_to_rays(points, &vec![2.0; m], &vec![0.1; m], 9).unwrap();
+    let starts = [0, 3, rows as u32 / 2, rows as u32];
+    let grouped = nearest_in_groups(points, &starts, &vec![2.0; 3 * m], &vec![0.1; m], 4).unwrap();
+    let screened = unbeaten(points, &vec![true; m], &vec![0.7; m]).unwrap();
+    let mut numbers = vec![estimate.value, estimate.standard_error];
+    numbers.extend(nearest.distances.iter().chain(&grouped.distances));
+    numbers.extend(screened.worst.iter().chain(&screened.best));
+    numbers.extend(hypervolume_in_groups(points, &ids, 50, &reference).unwrap());
+    if m <= 4 {
+        numbers.push(hypervolume(points, &reference).unwrap());
+        numbers.extend(hypervolume_contributions(points, &reference).unwrap());
+    }
+    let bits = numbers.into_iter().map(f64::to_bits).collect();
+    (layers, bits, vec![nearest.rows, grouped.rows, screened.rows])
+}
+
+#[test]
+fn layouts_and_widths_do_not_matter() {
+    for (m, rows) in [(1, 700), (2, 20_000), (3, 20_000), (4, 600), (5, 200), (6, 200)] {
+        for levels in [9, 1 << 20] {
+            // Singles hold these numbers exactly.
+            let mut columns = Random(8).columns(rows, m, levels);
+            columns.iter_mut().flatten().for_each(|x| *x = f64::from((*x / levels as f64) as f32));
+            let table: Vec<f64> =
+                (0..rows).flat_map(|i| columns.iter().map(move |column| column[i])).collect();
+            let narrow: Vec<f32> = table.iter().map(|&x| x as f32).collect();
+            let narrow_columns: Vec<Vec<f32>> =
+                columns.iter().map(|column| column.iter().map(|&x| x as f32).collect()).collect();
+            let expected = every_kernel(&points(&columns));
+            let strided = |j| Column::F64Strided(Strided::new(&table, j, m, rows).unwrap());
+            let narrow_strided = |j| Column::F32Strided(Strided::new(&narrow, j, m, rows).unwrap());
+            for layout in [
+                (0..m).map(|j| Column::F32(&narrow_columns[j])).collect(),
+                (0..m).map(strided).collect(),
+                (0..m).map(narrow_strided).collect::<Vec<_>>(),
+            ] {
+                assert!(every_kernel(&Points::new(layout).unwrap()) == expected);
+            }
         }
     }
 }
