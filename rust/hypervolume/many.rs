@@ -18,7 +18,7 @@ use crate::threads;
 /// Chunks of a volume, the units that are shared.
 const MAX_CHUNKS: usize = 64;
 
-/// Work is shared among threads once it has taken this long: its cost is hard to tell from its size.
+/// Threads share the work once it has taken this long: its cost is hard to tell from its size.
 const SERIAL_TIME: Duration = Duration::from_micros(500);
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
