@@ -21,10 +21,8 @@ from paretohqd.selection.pool import Floats, Nearest, Pool, Rows
 from paretohqd.selection.pooling import Stop
 from paretohqd.selection.preferences import Directions, Preferences, preference_weights, ray_weights
 from paretohqd.selection.result import Selection
+from paretohqd.selection.rule import Duplicates
 from paretohqd.selection.same_rows import warn_of_the_same_rows
-
-Duplicates = Literal["keep", "drop"]
-"""Whether copies of a row may be chosen too, or only the first."""
 
 ADDED = ("preference", "weights", "position", "distance", "layer", "row")
 """Columns that a selection adds to the input's own, and `preference_name` if there are names."""
