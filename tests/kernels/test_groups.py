@@ -154,5 +154,5 @@ def test_keys_go_by_either_name_but_not_by_both():
             call(points, groups=keys, by=keys)
         with pytest.raises(ValueError, match="groups has 3 keys but there are 4 rows"):
             call(points, by=keys[:3])
-        with pytest.raises(ValueError, match="groups holds 1 null or NaN keys .first at row 3"):
+        with pytest.raises(ValueError, match=r"groups holds 1 null or NaN keys \(first at row 3\)"):
             call(points, by=[*keys[:3], None])

@@ -184,14 +184,14 @@ class Request:
         warn_of_the_same_rows(nearest, self.weights, pool, grouped=by is not None)
         return Selection(
             rows=_long(chosen, pool, nearest, self.weights, self.names),
-            weights=self.weights,
+            preferences=self.weights,
             objectives=pool.objectives(),
             pool=pool.frame(),
             r_min=pool.in_input_units(r_min),
             r_max=pool.in_input_units(r_max),
-            n=pool.rows,
+            n_rows=pool.rows,
             scores=scores,
-            names=self.names,
+            preference_names=self.names,
             by=by,
             directions=self.directions,
             duplicates=self.duplicates,
