@@ -18,20 +18,20 @@ class Made:
     """A selection as `plot` wants it."""
 
     rows: pl.DataFrame
-    weights: Any
+    preferences: Any
     objectives: Mapping[str, str]
     pool: pl.DataFrame
     r_min: Any
     r_max: Any
-    n: int
+    n_rows: int
     scores: pl.LazyFrame | None
-    names: tuple[str, ...] | None = None
+    preference_names: tuple[str, ...] | None = None
     by: tuple[str, ...] | None = None
 
     @property
     def through(self) -> Any:
         """The paper's rays."""
-        return self.weights
+        return self.preferences
 
 
 def made(frame: pl.DataFrame, ways: Mapping[str, str], preferences: Any, **options: Any) -> Made:
@@ -46,12 +46,12 @@ def made(frame: pl.DataFrame, ways: Mapping[str, str], preferences: Any, **optio
     return Made(
         # Scores from an array column have no columns of their own.
         rows=chosen.rows.drop(plain),
-        weights=chosen.weights,
+        preferences=chosen.preferences,
         objectives=ways,
         pool=pool.filter(pl.col("layer") >= 0).rename(back),
         r_min=chosen.r_min,
         r_max=chosen.r_max,
-        n=len(frame),
+        n_rows=len(frame),
         scores=scores.lazy().rename(back),
     )
 

@@ -164,7 +164,9 @@ def _select(parsed: argparse.Namespace) -> None:
         )
     summary = chosen.summary()
     if parsed.output is not None:
-        manifest = {"input": source.pattern, "options": options, **summary}
+        # Files keep the name that the rows of the input have always had in them.
+        rows = {"rows": summary.pop("n_rows")}
+        manifest = {"input": source.pattern, "options": options, **rows, **summary}
         _write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save
@@ -174,7 +176,7 @@ def _select(parsed: argparse.Namespace) -> None:
     where = " within groups" if parsed.by else ""
     _say(
         parsed,
-        f"{len(chosen.weights)} preferences x {parsed.k} rows of {chosen.n}{where}, from a pool of "
+        f"{len(chosen)} preferences x {parsed.k} rows of {chosen.n_rows}{where}, from a pool of "
         f"{sum(sizes)} rows in {len(sizes)} layers; {chosen.rows['row'].n_unique()} different rows",
     )
     _say(parsed, chosen.explain() if parsed.explain else "\n".join(chosen.remarks()))

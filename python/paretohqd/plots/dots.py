@@ -26,8 +26,8 @@ class Chosen(Protocol):
         """The chosen rows: `preference`, `distance`, `row` and others."""
 
     @property
-    def weights(self) -> Floats:
-        """(P, M) preferences."""
+    def preferences(self) -> Floats:
+        """(P, M) weights."""
 
     @property
     def through(self) -> Floats:
@@ -50,7 +50,7 @@ class Chosen(Protocol):
         """(M,) ideal in the input's units."""
 
     @property
-    def n(self) -> int:
+    def n_rows(self) -> int:
         """Rows of the input."""
 
     @property
@@ -58,7 +58,7 @@ class Chosen(Protocol):
         """A column per objective, all rows, if they are at hand."""
 
     @property
-    def names(self) -> Sequence[str] | None:
+    def preference_names(self) -> Sequence[str] | None:
         """Names of the preferences, if they have any."""
 
     @property

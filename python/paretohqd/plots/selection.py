@@ -86,16 +86,16 @@ def plot(
     across = ((width or (1000 if m <= 3 else 1400)) - LEGENDS) // (m - 1) - AXIS
     up = round(across * (0.68 if m == 2 else 0.85))
     # Of few rows narrow cells would hold one each, and say nothing that dots would not.
-    cells = bins or min(100, max(12, across // 8), max(24, 2 * isqrt(selection.n)))
+    cells = bins or min(100, max(12, across // 8), max(24, 2 * isqrt(selection.n_rows)))
     scores = selection.pool.lazy() if selection.scores is None else selection.scores
     # A row without a score in any objective was no row to choose, so it is none to show.
     rows = finite(scores, list(selection.objectives))
-    axes, known = spans(rows, selection.n, ideal, nadir, cells=cells)
+    axes, known = spans(rows, selection.n_rows, ideal, nadir, cells=cells)
     pairs = list(combinations(range(m), 2))
     counts = {} if selection.scores is None else cell_counts(rows, axes, pairs)
     front, deeper, places = pool_dots(selection, axes, points)
     chosen, of = chosen_dots(selection, shown, axes, points)
-    named = selection.names
+    named = selection.preference_names
     picture = Picture(
         objectives=objectives,
         axes=axes,
@@ -104,13 +104,13 @@ def plot(
         up=[max(1, up // axis.cells) * axis.cells for axis in axes],
         ideal=ideal,
         nadir=nadir,
-        weights=selection.weights,
+        weights=selection.preferences,
         through=selection.through,
         shown=shown,
         title=f"weights of {', '.join(map(readable, selection.objectives))}"
         if named is None
         else "preferences",
-        labels=[format_weights(row) for row in selection.weights]
+        labels=[format_weights(row) for row in selection.preferences]
         if named is None
         else [readable(name) for name in named],
         front=front,
@@ -136,8 +136,8 @@ def plot(
             f"Drawn are {dots:,} of the pool's {places:,} different points and {chosen.height:,} "
             f"of {of:,} chosen ones."
         )
-    if counts and known < selection.n:
-        told.append(f"{selection.n - known:,} rows without a finite score are not shown.")
+    if counts and known < selection.n_rows:
+        told.append(f"{selection.n_rows - known:,} rows without a finite score are not shown.")
     if beyond:
         told.append(f"Up to {beyond:,} rows are beyond the axes of a panel.")
     if m < len(selection.objectives):
@@ -190,7 +190,7 @@ def save(chart: Any, path: Path | str) -> None:
 
 def _shown(selection: Chosen, preferences: Sequence[int | str] | None) -> list[int]:
     """The numbers of the preferences to draw, checked."""
-    total, names = len(selection.weights), list(selection.names or ())
+    total, names = len(selection.preferences), list(selection.preference_names or ())
     if preferences is None:
         return list(range(total))
     shown = [names.index(p) if isinstance(p, str) and p in names else p for p in preferences]
@@ -237,11 +237,13 @@ def _kinds(layer: pl.Series) -> list[str]:
 def _title(selection: Chosen, shown: Sequence[int]) -> str:
     """What was selected, in a line."""
     sizes = selection.rows["preference"].value_counts()["count"]
-    total, drawn = len(selection.weights), len(shown)
+    total, drawn = len(selection.preferences), len(shown)
     some = f" ({drawn} drawn)" if drawn < total else ""
     each, count = ("each of ", sizes[0]) if sizes.n_unique() == 1 else ("", sizes.sum())
     pool = "; of the others only the pool is shown" if selection.scores is None else ""
-    return f"{count:,} of {selection.n:,} rows chosen for {each}{total} preferences{some}{pool}"
+    return (
+        f"{count:,} of {selection.n_rows:,} rows chosen for {each}{total} preferences{some}{pool}"
+    )
 
 
 def _grid(picture: Picture, across: int, up: int) -> Any:
