@@ -13,12 +13,8 @@ __all__ = ["plot", "save"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        from paretohqd.plots.selection import plot
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from paretohqd.plots import selection
 
-        return plot
-    if name == "save":
-        from paretohqd.plots.selection import save
-
-        return save
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(selection, name)
