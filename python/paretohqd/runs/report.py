@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from paretohqd.plots.page import template, write
+from paretohqd.plots.page import FLAGS, answer_card, file_of, sample_prompts, template, write
 from paretohqd.plots.selection import selection_charts
 from paretohqd.plots.theme import Chart, evaluation_charts, library, palette, training_chart
 from paretohqd.runs.evaluation import phases
@@ -118,8 +117,7 @@ def _selection(
 
 def _answers(run: Path, model: str, metrics: Mapping[str, Any]) -> pl.DataFrame:
     """The held-out answers of one model."""
-    flags = ["finished", "short", "repetitive", "echo"]
-    columns = ["prompt", "response", *metrics["objectives"], *flags]
+    columns = ["prompt", "response", *metrics["objectives"], "finished", *FLAGS]
     return pl.read_parquet(_file(run, f"evaluate/{model}/answers.parquet"), columns=columns)
 
 
@@ -141,18 +139,11 @@ def _samples(
 ) -> list[dict[str, Any]]:
     """A few held-out prompts, drawn with the run's seed, and what each model answered."""
     total = answers[models[0]["model"]].height
-    rows = random.Random(metrics["seed"]).sample(range(total), min(SAMPLE_PROMPTS, total))
     samples = []
-    for row in sorted(rows):
+    for row in sample_prompts(total, SAMPLE_PROMPTS, metrics["seed"]):
         replies = [(model, answers[model["model"]].row(row, named=True)) for model in models]
         cards = [
-            {
-                "preference": model["preference"],
-                "text": reply["response"],
-                "scores": [(name, reply[name]) for name in metrics["objectives"]],
-                "flags": [flag for flag in ("short", "repetitive", "echo") if reply[flag]]
-                + ([] if reply["finished"] else ["cut off"]),
-            }
+            {"preference": model["preference"], **answer_card(reply, metrics["objectives"])}
             for model, reply in replies
         ]
         samples.append({"prompt": replies[0][1]["prompt"], "cards": cards})
@@ -166,9 +157,4 @@ def _text(run: Path, name: str) -> str:
 
 def _file(run: Path, name: str) -> Path:
     """A file that every finished run has."""
-    path = run / name
-    if not path.is_file():
-        raise ValueError(
-            f"{run} is not a finished run: {name} is missing; finish it with `paretohqd run`"
-        )
-    return path
+    return file_of(run, name, kind="run", command="run")
