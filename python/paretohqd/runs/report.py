@@ -14,7 +14,8 @@ from markupsafe import Markup
 
 from paretohqd.plots.fronts import selection_charts
 from paretohqd.plots.page import template, write
-from paretohqd.plots.theme import Chart, evaluation_charts, library, palette, training_chart
+from paretohqd.plots.run import evaluation_charts, training_chart
+from paretohqd.plots.theme import Chart, library, palette
 from paretohqd.runs.evaluation import phases
 from paretohqd.selection.preferences import format_weights
 
