@@ -13,8 +13,10 @@ import polars as pl
 from markupsafe import Markup
 
 from paretohqd.plots.page import FLAGS, answer_card, file_of, sample_prompts, template, write
+from paretohqd.plots.run import evaluation_charts, training_chart
 from paretohqd.plots.selection import selection_charts
-from paretohqd.plots.theme import Chart, evaluation_charts, library, palette, training_chart
+from paretohqd.plots.theme import Chart, library, palette
+from paretohqd.runs import layout
 from paretohqd.runs.evaluation import phases
 from paretohqd.selection.preferences import format_weights
 from paretohqd.selection.result import Selection
@@ -50,24 +52,24 @@ def write_report(run: Path, out: Path) -> Path:
         ImportError: `vl-convert-python` is not installed.
     """
     run, out = Path(run), Path(out)
-    metrics = json.loads(_text(run, "evaluate/summary/metrics.json"))
+    metrics = json.loads(_text(run, f"{layout.SUMMARY}/{layout.METRICS}"))
     if "bounds" not in metrics:
         raise ValueError(
             f"{run} has no scale of the rewards, which older versions took from the models "
             "themselves: run `paretohqd run` again; it keeps what is done"
         )
     # What the run as a whole took changes when it is resumed; its results do not.
-    metrics |= json.loads(_text(run, "facts.json"))
+    metrics |= json.loads(_text(run, layout.FACTS))
     labels = [format_weights(weights) for weights in metrics["preferences"]]
     models = metrics["models"]
     last = max(model["stage"] for model in models)
-    stages = [_stage(run, f"stage{number}", labels, metrics) for number in range(1, last + 1)]
+    stages = [_stage(run, number, labels, metrics) for number in range(1, last + 1)]
     final = [model for model in models if model["stage"] in (0, last)]
     answers = {model["model"]: _answers(run, model["model"], metrics) for model in final}
     _same_prompts(answers)
     page = template("report.html").render(
         run=run.resolve().name,
-        config=_text(run, "config.yaml"),
+        config=_text(run, layout.CONFIG),
         metrics=metrics,
         objectives=metrics["objectives"],
         labels=labels,
@@ -83,13 +85,14 @@ def write_report(run: Path, out: Path) -> Path:
     return write(page, out)
 
 
-def _stage(run: Path, name: str, labels: Sequence[str], metrics: Mapping[str, Any]) -> StageView:
+def _stage(run: Path, stage: int, labels: Sequence[str], metrics: Mapping[str, Any]) -> StageView:
     """Read the selection and the training logs of one stage."""
-    select = f"{name}/select"
-    summary = json.loads(_text(run, f"{select}/summary.json"))
+    select = layout.select(stage)
+    summary = json.loads(_text(run, f"{select}/{layout.SELECTION_SUMMARY}"))
     charts, drawn = selection_charts(_selection(run, select, summary, metrics["preferences"]))
-    logs = [json.loads(_text(run, f"{name}/fit/{i:02}/log.json")) for i in range(len(labels))]
-    title = f"Stage {name.removeprefix('stage')}"
+    fits = [layout.fit(stage, preference) for preference in range(len(labels))]
+    logs = [json.loads(_text(run, f"{fit}/{layout.LOG}")) for fit in fits]
+    title = f"Stage {stage}"
     training = training_chart(logs, labels, title)
     return StageView(name=title, summary=summary, charts=charts, drawn=drawn, training=training)
 
@@ -99,11 +102,11 @@ def _selection(
 ) -> Selection:
     """What a stage chose, as it was before it was written."""
     names = list(summary["objectives"])
-    layered = pl.read_parquet(_file(run, f"{select}/pool.parquet"))
+    layered = pl.read_parquet(_file(run, f"{select}/{layout.POOL}"))
     weights = np.array(preferences, dtype=np.float64)
     paper = np.allclose(weights, summary["through"])
     return Selection(
-        rows=pl.read_parquet(_file(run, f"{select}/selection.parquet")),
+        rows=pl.read_parquet(_file(run, f"{select}/{layout.SELECTION}")),
         weights=weights,
         objectives=dict.fromkeys(names, "max"),
         pool=layered.filter(pl.col("layer") >= 0),
@@ -118,7 +121,9 @@ def _selection(
 def _answers(run: Path, model: str, metrics: Mapping[str, Any]) -> pl.DataFrame:
     """The held-out answers of one model."""
     columns = ["prompt", "response", *metrics["objectives"], "finished", *FLAGS]
-    return pl.read_parquet(_file(run, f"evaluate/{model}/answers.parquet"), columns=columns)
+    return pl.read_parquet(
+        _file(run, f"{layout.evaluate(model)}/{layout.ANSWERS}"), columns=columns
+    )
 
 
 def _same_prompts(answers: Mapping[str, pl.DataFrame]) -> None:
