@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from paretohqd.compare.methods import Policy
+from paretohqd.compare.policy import Policy
 from paretohqd.compare.words import asked_high_or_low, limits, shape
 
 HIGH = [1.0, 1.1, 0.9, 1.0]

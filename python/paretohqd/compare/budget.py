@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from paretohqd.runs import config
 from paretohqd.runs.folder import Stage
@@ -37,6 +38,26 @@ class Cost:
     """Tokens sampled."""
     scored: int = 0
     """Answers given to the scorers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What a training goes through, step by step."""
+
+    rows: pl.DataFrame
+    """In the order of training; a row may come several times."""
+    different: int
+    """How many rows there were to train on."""
+    seen: int
+    """How many of them it comes to."""
+    steps: int
+    tokens: int
+    """Of all rows together, each as often as it comes."""
+
+    @property
+    def passes(self) -> float:
+        """How often it goes through its rows."""
+        return round(len(self.rows) / self.different, 2)
 
 
 class Spending:
@@ -110,6 +131,33 @@ class Spending:
         if self.allowed is None:
             return schedule(lengths, batch=batch, seed=self.seed, steps=steps)
         return schedule(lengths, batch=batch, seed=self.seed, tokens=self.left(share).trained)
+
+    def course(
+        self,
+        rows: pl.DataFrame,
+        lengths: Sequence[int],
+        *,
+        batch: int,
+        share: float,
+        steps: int,
+    ) -> Course:
+        """What a training goes through, see `order`.
+
+        Args:
+            rows: More or fewer than the steps need.
+            lengths: Tokens of each row.
+            batch: Rows per step.
+            share: The part of the whole budget that this training may use.
+            steps: How many there are usually.
+        """
+        order = self.order(lengths, batch=batch, share=share, steps=steps)
+        return Course(
+            rows=rows[order],
+            different=len(rows),
+            seen=len(np.unique(order)),
+            steps=len(order) // batch,
+            tokens=int(np.asarray(lengths)[order].sum()),
+        )
 
     def left(self, share: float) -> Tokens:
         """Tokens that the next `share` of the budget leaves, less what is spent already."""

@@ -18,11 +18,13 @@ import polars as pl
 from paretohqd.compare import tables as standing_tables
 from paretohqd.compare.budget import Tokens
 from paretohqd.compare.config import Comparison
-from paretohqd.compare.methods import METHODS, Policy
+from paretohqd.compare.methods import METHODS
 from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
+from paretohqd.compare.policy import Policy
 from paretohqd.compare.report import load, write_comparison
 from paretohqd.compare.results import measure_runs
-from paretohqd.compare.words import BUDGETS, asked_high_or_low, described, limits
+from paretohqd.compare.sampling import answered
+from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import Workbench
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.likelihood import likelihood
@@ -89,7 +91,7 @@ def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool 
 
 def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
     """Run one method and evaluate its policies; a failure becomes a line of the table."""
-    entry = job.entry
+    entry, method = job.entry, METHODS[job.entry.method]
     found = {
         "method": entry.title,
         "kind": entry.method,
@@ -99,7 +101,7 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, An
         "budget": job.budget,
         "seed": job.seed,
         "error": None,
-        **described(entry.method),
+        **method.words,
     }
     measured_from = entry.method == REFERENCE and not entry.options
     matched = job.budget == "matched" and not measured_from
@@ -108,7 +110,8 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, An
     try:
         if matched and allowed is None and entry.method != "base":  # which spends nothing
             raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
-        policies = METHODS[entry.method](bench, **entry.options)
+        options = method.read(entry.options, entry.title, name=entry.method)
+        policies = method.run(bench, options)
         keys = [evaluate(s, bench, policy, place) for place, policy in enumerate(policies)]
     except (OSError, MemoryError):
         raise  # a full disk or host is not the method's fault, and would be the next one's too
@@ -147,7 +150,7 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
     spec = s.settings.evaluation
     if spec.prompts is not None:
         prompts = prompts.head(spec.prompts)
-    made = bench.answered(policy, prompts, label=f"held-out {place}", seed=s.settings.seed + 1)
+    made = answered(bench, policy, prompts, label=f"held-out {place}", seed=s.settings.seed + 1)
 
     def work(out: Path) -> Mapping[str, Any]:
         frame = pl.read_parquet(made.path / "answers.parquet")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from paretohqd.compare.config import Comparison, Entry
 from paretohqd.compare.methods import METHODS
-from paretohqd.compare.options import check_options
 from paretohqd.exceptions import check_keys
 from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.trainers import dpo, grpo, ham
@@ -51,7 +50,9 @@ def plan(settings: Comparison) -> Iterator[Job]:
     for place, entry in enumerate(entries):
         check_keys([entry.method], METHODS, f"methods[{place}]")
         budgets = entry.budgets or settings.budgets
-        check_options(entry.method, entry.options, budgets, f"methods[{place}]")
+        METHODS[entry.method].read(
+            entry.options, f"methods[{place}]", name=entry.method, budgets=budgets
+        )
     measure = next((e for e in entries if e.title == e.method == REFERENCE and not e.options), None)
     order = [entry for entry in (measure, *entries) if entry is not None]
     done = set()

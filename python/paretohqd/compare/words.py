@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from paretohqd.compare.methods import METHODS, Policy
+from paretohqd.compare.policy import Policy
 from paretohqd.runs.verdicts import mean_and_error
 
 BUDGETS = {
@@ -84,19 +82,6 @@ def shape(front: Mapping[str, Any]) -> str:
     if front["depth"] > chance["depth"][2]:
         return text + "this front is hollower than chance makes one."
     return text + "nothing shows that these data are non-convex."
-
-
-def described(method: str) -> dict[str, str]:
-    """What a method's docstring says of it: its first line, its source, what is exact and ours."""
-    text = inspect.cleandoc(METHODS[method].__doc__ or "")
-    body = text.partition("\n\nArgs:")[0]
-    marks = re.compile(r"\b(Source|Exact|Ours): ")
-    found = {"about": " ".join(body.partition("\n\n")[0].split())}
-    parts = marks.split(" ".join(body.split()))
-    found |= {
-        name.lower(): said.strip() for name, said in zip(parts[1::2], parts[2::2], strict=True)
-    }
-    return found
 
 
 def asked_high_or_low(

@@ -160,7 +160,7 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
         (out / layout.SELECTION_SUMMARY).write_text(json.dumps(summary, indent=1))
         sizes = summary["layers"]
         s.screen.line(
-            f"  pool: {summary['pool']} of {chosen.n} rows in {len(sizes)} layers; "
+            f"  pool: {summary['pool']} of {chosen.n_rows} rows in {len(sizes)} layers; "
             f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of theirs"
         )
         for remark in chosen.remarks():
@@ -327,7 +327,7 @@ def selection_summary(s: RunContext, chosen: Selection, k: int) -> dict[str, Any
         "through": chosen.through.tolist(),
         "r_min": chosen.r_min.tolist(),
         "r_max": chosen.r_max.tolist(),
-        "n": chosen.n,
+        "n": chosen.n_rows,
         "pool": sum(sizes),
         "layers": sizes,
         "overlap": chosen.overlap().tolist(),

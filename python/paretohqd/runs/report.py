@@ -107,12 +107,12 @@ def _selection(
     paper = np.allclose(weights, summary["through"])
     return Selection(
         rows=pl.read_parquet(_file(run, f"{select}/{layout.SELECTION}")),
-        weights=weights,
+        preferences=weights,
         objectives=dict.fromkeys(names, "max"),
         pool=layered.filter(pl.col("layer") >= 0),
         r_min=np.array(summary["r_min"]),
         r_max=np.array(summary["r_max"]),
-        n=summary["n"],
+        n_rows=summary["n"],
         scores=layered.lazy().select(pl.selectors.by_name(*names)),
         directions="paper" if paper else "tchebycheff",
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -55,33 +53,25 @@ def fit_paired(
         c for c in ("prompt", "chosen", "rejected", dpo.MARGIN) if c in pairs.columns
     )
     lengths = pair_lengths(bench.tokenizer(), pairs, train["max_length"])
-    batch = batch_size(train)
-    order = bench.order(lengths, batch=batch, share=share, steps=steps)
-    ordered = pairs[order]
-    train["max_steps"] = len(order) // batch
-
-    def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-        return dpo.fit_pairs(
-            base,
-            tokenizer,
-            ordered,
-            out,
-            machine=bench.session.machine,
-            train=train,
-            lora=lora,
-            seed=bench.seed,
-            beta=beta,
-            weight=weight,
-            on_step=on_step,
-        )
-
+    course = bench.course(pairs, lengths, batch=batch_size(train), share=share, steps=steps)
+    train["max_steps"] = course.steps
     made = bench.train(
         "dpo",
-        work,
+        lambda base, tokenizer, **common: dpo.fit_pairs(
+            base,
+            tokenizer,
+            course.rows,
+            train=train,
+            lora=lora,
+            beta=beta,
+            weight=weight,
+            **common,
+        ),
         label=label,
+        per=per,
         settings={"train": train, "lora": lora, "beta": beta, "weight": weight},
-        inputs={"pairs": bench.session.folder.hash_frame(ordered)},
+        inputs={"pairs": bench.session.folder.hash_frame(course.rows)},
+        course=course,
+        unit="pairs",
     )
-    bench.charge(made, "train", per, trained=made.manifest["notes"]["trained_tokens"])
-    bench.note_training(label, pairs=len(pairs), order=order, steps=train["max_steps"])
     return made.path / "adapter"

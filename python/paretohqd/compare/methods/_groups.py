@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from paretohqd.compare.policy import Policy
+from paretohqd.compare.sampling import sample
 from paretohqd.compare.workbench import Workbench
 
 
@@ -35,7 +36,8 @@ def answer_groups(bench: Workbench) -> pl.DataFrame:
             f"{bench.title} needs two answers or more per prompt, and the data have one: set "
             "sample_pairs to sample them from the base"
         )
-    answers = bench.sample(
+    answers = sample(
+        bench,
         Policy(),
         bench.prompts_to_answer(),
         label="answers to compare",

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from paretohqd.compare.workbench import Workbench, batch_size
@@ -56,34 +53,35 @@ def fine_tune(
         )
     rows = _fitting(bench, rows, train["max_length"], label)
     lengths = chat.row_lengths(bench.tokenizer(), rows, train["max_length"])
-    batch = batch_size(train)
-    order = bench.order(lengths, batch=batch, share=share, steps=steps or train["max_steps"])
-    ordered = rows[order]
-    train |= {"max_steps": len(order) // batch, "train_sampling_strategy": "sequential"}
-
-    def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-        return sft.fit(
-            base,
-            tokenizer,
-            ordered,
-            out,
-            machine=bench.session.machine,
-            train=train,
-            lora=lora,
-            seed=bench.seed,
-            start_from=start_from,
-            on_step=on_step,
-        )
-
-    inputs = {"rows": bench.session.folder.hash_frame(ordered)}
+    course = bench.course(
+        rows,
+        lengths,
+        batch=batch_size(train),
+        share=share,
+        steps=steps or train["max_steps"],
+    )
+    train |= {"max_steps": course.steps, "train_sampling_strategy": "sequential"}
+    inputs = {"rows": bench.session.folder.hash_frame(course.rows)}
     if start_from is not None:
         inputs["adapter"] = bench.session.folder.hash_path(start_from)
     made = bench.train(
-        "sft", work, label=label, settings={"train": train, "lora": lora}, inputs=inputs
+        "sft",
+        lambda base, tokenizer, **common: sft.fit(
+            base,
+            tokenizer,
+            course.rows,
+            train=train,
+            lora=lora,
+            start_from=start_from,
+            **common,
+        ),
+        label=label,
+        per=per,
+        settings={"train": train, "lora": lora},
+        inputs=inputs,
+        course=course,
     )
-    bench.charge(made, "train", per, trained=int(np.asarray(lengths)[order].sum()))
-    bench.note_training(label, rows=len(rows), order=order, steps=train["max_steps"])
-    return Tuned(made.path / "adapter", ordered)
+    return Tuned(made.path / "adapter", course.rows)
 
 
 def _fitting(bench: Workbench, rows: pl.DataFrame, longest: int | None, label: str) -> pl.DataFrame:
