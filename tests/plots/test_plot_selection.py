@@ -19,7 +19,7 @@ pytest.importorskip("vl_convert")
 import paretohqd as pq
 from helpers.pictures import TWO, cloud, drawn, made, panels, tables
 from paretohqd.plots.selection import plot, save
-from paretohqd.plots.selection_points import staircase
+from paretohqd.plots.selection_picture import staircase
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 

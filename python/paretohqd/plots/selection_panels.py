@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from paretohqd.plots.selection_legends import colour, layer_kinds, text_of, triangle
-from paretohqd.plots.selection_points import RINGS, Picture, rays, staircase
+from paretohqd.plots.selection_picture import RINGS, Picture, rays, staircase
 from paretohqd.plots.theme import GRID, PICKED, PRINTED, SOFT, inline, readable, tip
 
 KINDS = ["front", "deeper"]
