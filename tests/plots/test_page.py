@@ -24,8 +24,8 @@ def test_prompts_are_drawn_in_order_and_alike_for_a_seed(total: int) -> None:
 def test_a_file_that_is_missing_is_named_with_what_makes_it(tmp_path: Path) -> None:
     (tmp_path / "there.json").write_text("{}")
     assert file_of(tmp_path, "there.json", kind="run", command="run") == tmp_path / "there.json"
-    told = "is not a finished comparison: no.json is missing; finish it with `paretohqd compare`"
-    with pytest.raises(ValueError, match=told):
+    message = "is not a finished comparison: no.json is missing; finish it with `paretohqd compare`"
+    with pytest.raises(ValueError, match=message):
         file_of(tmp_path, "no.json", kind="comparison", command="compare")
 
 

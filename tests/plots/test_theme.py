@@ -44,7 +44,7 @@ VISIONS = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("vision", VISIONS)
-def test_fifteen_preferences_can_be_told_apart(vision: str, scheme: str) -> None:
+def test_fifteen_preferences_can_be_distinguished(vision: str, scheme: str) -> None:
     weights = [(i / 4, j / 4, (4 - i - j) / 4) for i in range(5) for j in range(5 - i)]
     colours = palette(weights)[scheme]
     codes = [[int(c[at : at + 2], 16) / 255 for at in (1, 3, 5)] for c in colours]

@@ -220,7 +220,7 @@ def _chosen(picture: Picture, pair: tuple[int, int]) -> Any:
     rings = alt.Size("ring:Q", scale=scale, legend=None)
     if picture.scheme.interactive:
         # Alone, a preference has no targets.
-        rings = alt.condition("pick < 0", rings, alt.value(1.5 * least))
+        rings = alt.condition("pick < 0", rings, alt.value(2 * least))
     return (
         _picked(picture, _table(picture.chosen))
         .transform_calculate(label=text_of(picture.labels, "datum.p"))
