@@ -164,7 +164,9 @@ def _select(parsed: argparse.Namespace) -> None:
         )
     summary = chosen.summary()
     if parsed.output is not None:
-        manifest = {"input": source.pattern, "options": options, **summary}
+        # Files keep the name that the rows of the input have always had in them.
+        rows = {"rows": summary.pop("n_rows")}
+        manifest = {"input": source.pattern, "options": options, **rows, **summary}
         _write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save
