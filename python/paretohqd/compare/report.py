@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
@@ -18,13 +17,12 @@ from paretohqd.compare.tables import cost_table
 from paretohqd.compare.text import caveats, failure
 from paretohqd.plots.costs import cost_charts, trade_charts
 from paretohqd.plots.methods import MethodStyle, colours, front_charts, looks, utility_chart
-from paretohqd.plots.page import number, template, write
+from paretohqd.plots.page import answer_card, file_of, number, sample_prompts, template, write
 from paretohqd.plots.theme import library
 from paretohqd.selection.preferences import format_weights
 
 SAMPLE_PROMPTS = 4
 SAMPLE_POLICIES = 3
-FLAGS = ("short", "repetitive", "echo")
 
 
 def write_comparison(folder: Path, out: Path) -> Path:
@@ -229,11 +227,8 @@ def _samples(
         first = next((run for run in runs if run["status"] == "ok"), None)
         if first is not None:
             shown.append((entry, first["seed"], _some(first["policies"])))
-    rows = random.Random(seed).sample(
-        range(standing["prompts"]), min(SAMPLE_PROMPTS, standing["prompts"])
-    )
     samples = []
-    for row in sorted(rows):
+    for row in sample_prompts(standing["prompts"], SAMPLE_PROMPTS, seed):
         prompt, told = "", []
         for entry, first_seed, policies in shown:
             cards = []
@@ -243,10 +238,7 @@ def _samples(
                 cards.append(
                     {
                         "title": _card(policy, at, len(policies)),
-                        "text": reply["response"],
-                        "scores": [(name, reply[name]) for name in standing["objectives"]],
-                        "flags": [flag for flag in FLAGS if reply[flag]]
-                        + ([] if reply["finished"] else ["cut off"]),
+                        **answer_card(reply, standing["objectives"]),
                     }
                 )
             head = {"method": entry["method"], "budget": entry["budget"], "seed": first_seed}
@@ -269,10 +261,4 @@ def _some(policies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise ValueError(
-            f"{folder} is not a finished comparison: {name} is missing; finish it with "
-            "`paretohqd compare`"
-        )
-    return path
+    return file_of(folder, name, kind="comparison", command="compare")
