@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -20,7 +21,8 @@ from hypothesis import strategies as st
 from paretohqd.frames import hashes
 from paretohqd.frames.hashes import hash_json
 from paretohqd.runs import folder
-from paretohqd.runs.folder import MANIFEST, RunFolder
+from paretohqd.runs.folder import RunFolder
+from paretohqd.runs.manifest import MANIFEST, Manifest
 
 
 @pytest.fixture
@@ -66,9 +68,9 @@ def test_a_finished_stage_is_skipped(run: RunFolder) -> None:
     assert work.calls == 1
     assert first.path == again.path == run.folder / "stage1" / "score"
     assert first.digest == again.digest
-    assert again.manifest["notes"] == {"rows": 3}
-    assert set(again.manifest["files"]) == {"a.txt", "deep/b.bin"}
-    assert again.manifest["versions"]["polars"] == pl.__version__
+    assert again.notes == {"rows": 3}
+    assert set(again.manifest.files) == {"a.txt", "deep/b.bin"}
+    assert again.manifest.versions["polars"] == pl.__version__
     assert sorted(p.name for p in first.path.iterdir()) == ["a.txt", "deep", MANIFEST]
     assert not list(run.folder.rglob("*.work"))
 
@@ -130,6 +132,17 @@ def test_a_torn_result_is_redone(run: RunFolder, tear: Callable[[Path], object])
     assert work.calls == 2
 
 
+def test_a_manifest_of_old_has_no_seconds_of_the_cpu(run: RunFolder) -> None:
+    work = Work()
+    path = do(run, work).path / MANIFEST
+    manifest = json.loads(path.read_text())
+    assert list(manifest) == [field.name for field in dataclasses.fields(Manifest)]
+    del manifest["cpu_seconds"]
+    path.write_text(json.dumps(manifest))
+    assert do(run, work).manifest.cpu_seconds is None
+    assert work.calls == 1, "what was finished stays so"
+
+
 def test_an_attempt_that_died_hands_its_folder_to_the_next(run: RunFolder) -> None:
     def die(out: Path) -> None:
         (out / "checkpoint").write_text("half")
@@ -152,7 +165,7 @@ def test_an_attempt_that_died_hands_its_folder_to_the_next(run: RunFolder) -> No
     result = do(run, Work(inside=look))
     assert seen[2] == ["checkpoint"]
     # What was left there and not taken away belongs to the result, and is in the manifest.
-    assert set(result.manifest["files"]) == {"a.txt", "deep/b.bin", "checkpoint"}
+    assert set(result.manifest.files) == {"a.txt", "deep/b.bin", "checkpoint"}
 
 
 def test_a_full_disk_leaves_finished_stages_and_the_attempt(
@@ -317,7 +330,7 @@ def test_all_together_meet_at_each_barrier(tmp_path: Path) -> None:
     for thread in threads:
         thread.join(60)
     assert [r.digest for r in results[0]] == [r.digest for r in results[1]]
-    assert set(results[0][0].manifest["files"]) == {"0", "1"}
+    assert set(results[0][0].manifest.files) == {"0", "1"}
 
 
 plain = st.recursive(
@@ -367,7 +380,7 @@ def test_a_resumed_run_reads_no_finished_stage_again(tmp_path: Path, read: list[
     with closing(RunFolder(tmp_path / "run")) as run:
         assert do(run, work).digest == made.digest
         found = run.hash_path(made.path / "deep")
-        assert found == hash_json({"b.bin": made.manifest["files"]["deep/b.bin"]})
+        assert found == hash_json({"b.bin": made.manifest.files["deep/b.bin"]})
     assert (read, work.calls) == ([], 1)
     # Another name of the folder is no other content; a copy has other times and is read, once.
     (tmp_path / "run").rename(tmp_path / "moved")

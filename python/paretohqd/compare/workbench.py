@@ -23,7 +23,7 @@ from paretohqd.models import base as models
 from paretohqd.models import chat, templates
 from paretohqd.models.sampling import generate
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.runs.sampling import sampling, usable
 from paretohqd.selection.choosing import choose
 from paretohqd.trainers import sft
@@ -247,7 +247,7 @@ class Workbench(Spending):
         for part in self.affordable(len(prompts), samples=samples, rounds=rounds):
             asked = prompts[part]
             made = self.answered(policy, asked, label=label, seed=seed, samples=samples)
-            self.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
+            self.charge(made, "generate", per, generated=int(made.notes["tokens"]))
             frame = pl.read_parquet(made.path / "answers.parquet")
             own = asked.drop("prompt")[np.repeat(np.arange(len(asked)), samples)]
             form = templates.find_form(self.tokenizer())

@@ -23,8 +23,9 @@ from paretohqd.plots.progress import Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout
 from paretohqd.runs.config_reader import to_mapping
-from paretohqd.runs.folder import RunFolder, Stage
+from paretohqd.runs.folder import RunFolder
 from paretohqd.runs.forecast import Forecast
+from paretohqd.runs.manifest import Stage
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged

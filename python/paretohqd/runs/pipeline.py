@@ -8,7 +8,6 @@ changed setting touches.
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from paretohqd.models import chat, templates
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, data, evaluation, layout
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
-from paretohqd.runs.report import write_report
+from paretohqd.runs.manifest import Stage
+from paretohqd.runs.metrics import Facts, SelectionSummary
 from paretohqd.runs.sampling import answer, sample
 from paretohqd.runs.utility import QUANTILES, data_bounds
 from paretohqd.selection.choosing import choose
@@ -102,7 +101,7 @@ def split(s: RunContext) -> Stage:
     return s.alone(
         layout.DATA,
         work,
-        settings={**_plain(spec), "seed": s.settings.seed, "limit": limit},
+        settings={**dataclasses.asdict(spec), "seed": s.settings.seed, "limit": limit},
         inputs={"model": s.model_id}
         | {name: s.folder.hash_path(Path(name)) for name in sources if Path(name).is_file()},
     )
@@ -157,20 +156,19 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
         layered = context.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
         layered.write_parquet(out / layout.POOL)
         summary = selection_summary(s, chosen, k)
-        (out / layout.SELECTION_SUMMARY).write_text(json.dumps(summary, indent=1))
-        sizes = summary["layers"]
+        (out / layout.SELECTION_SUMMARY).write_text(summary.to_json())
         s.screen.line(
-            f"  pool: {summary['pool']} of {chosen.n} rows in {len(sizes)} layers; "
-            f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of theirs"
+            f"  pool: {summary.pool} of {chosen.n} rows in {len(summary.layers)} layers; "
+            f"neighbouring preferences share {_neighbours(summary.overlap):.0%} of theirs"
         )
         for remark in chosen.remarks():
             s.screen.line(f"  {remark}")
-        return {"k": k, "pool": summary["pool"], "layers": len(sizes)}
+        return {"k": k, "pool": summary.pool, "layers": len(summary.layers)}
 
     return s.alone(
         layout.select(stage),
         work,
-        settings=_plain(dataclasses.replace(spec, k=k, k_stage2=None))
+        settings=dataclasses.asdict(dataclasses.replace(spec, k=k, k_stage2=None))
         | {"weights": s.weights.tolist(), "names": s.names}
         | ({"preferences": list(s.preferences)} if isinstance(s.preferences, dict) else {}),
         inputs={"scored": scored.digest},
@@ -222,7 +220,7 @@ def fit_one(
         | ({"adapter": before.digest} if before else {}),
         owner=None,
     )
-    notes = s.folder.result(name).manifest["notes"]
+    notes = s.folder.result(name).notes
     if notes["cut_answers"]:
         s.screen.line(
             f"  {notes['cut_answers']} of {notes['rows']} answers cut by train.max_length"
@@ -256,7 +254,7 @@ def evaluate(s: RunContext, offline: Stage) -> None:
         s.alone(
             layout.evaluate(model),
             work,
-            settings={"objectives": s.objective_settings, **_plain(spec)},
+            settings={"objectives": s.objective_settings, **dataclasses.asdict(spec)},
             inputs={"answers": made.digest},
         )
 
@@ -269,14 +267,14 @@ def summarise(s: RunContext) -> Stage:
 
     def work(out: Path) -> None:
         offline = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
-        summary = evaluation.summarise(
+        metrics = evaluation.summarise(
             {m: pl.read_parquet(r.path / layout.ANSWERS) for m, r in results.items()},
             objectives=s.names,
             preferences=s.weights.tolist(),
             bounds=data_bounds(offline),
         )
-        (out / layout.METRICS).write_text(json.dumps(summary, indent=1, allow_nan=False))
-        evaluation.table(summary).write_csv(out / layout.TABLE)
+        (out / layout.METRICS).write_text(metrics.to_json())
+        evaluation.table(metrics).write_csv(out / layout.TABLE)
 
     return s.alone(
         layout.SUMMARY,
@@ -289,13 +287,16 @@ def summarise(s: RunContext) -> Stage:
 def report(s: RunContext, summary: Stage) -> None:
     """The page, written anew each time: it shows the run as a whole, seconds included."""
     if s.folder.rank == 0:
-        facts = {
-            "seconds": s.folder.seconds(),
-            "versions": summary.manifest["versions"],
-            "machine": s.machine.describe(),
-            "seed": s.settings.seed,
-        }
-        s.folder.write_json(layout.FACTS, facts)
+        # The page needs altair, which nothing before it does.
+        from paretohqd.runs.report import write_report
+
+        facts = Facts(
+            seconds=s.folder.seconds(),
+            versions=summary.manifest.versions,
+            machine=s.machine.describe(),
+            seed=s.settings.seed,
+        )
+        s.folder.write_json(layout.FACTS, dataclasses.asdict(facts))
         write_report(s.folder.folder, s.folder.folder / layout.REPORT)
     s.folder.barrier()
 
@@ -319,26 +320,22 @@ def given_columns(
     return pl.concat([frame.drop(objectives, strict=False), scores], how="horizontal")
 
 
-def selection_summary(s: RunContext, chosen: Selection, k: int) -> dict[str, Any]:
+def selection_summary(s: RunContext, chosen: Selection, k: int) -> SelectionSummary:
     """What the report needs to know of a selection."""
     sizes = chosen.layer_sizes()
-    return {
-        "objectives": s.names,
-        "through": chosen.through.tolist(),
-        "r_min": chosen.r_min.tolist(),
-        "r_max": chosen.r_max.tolist(),
-        "n": chosen.n,
-        "pool": sum(sizes),
-        "layers": sizes,
-        "overlap": chosen.overlap().tolist(),
-        "k": k,
-        "bounds": s.settings.selection.bounds,
-        "scale": s.settings.selection.scale,
-    }
-
-
-def _plain(section: Any) -> dict[str, Any]:
-    return dataclasses.asdict(section)
+    return SelectionSummary(
+        objectives=tuple(s.names),
+        through=chosen.through.tolist(),
+        r_min=chosen.r_min.tolist(),
+        r_max=chosen.r_max.tolist(),
+        n=chosen.n,
+        pool=sum(sizes),
+        layers=tuple(sizes),
+        overlap=chosen.overlap().tolist(),
+        k=k,
+        bounds=s.settings.selection.bounds,
+        scale=s.settings.selection.scale,
+    )
 
 
 def _neighbours(overlap: Sequence[Sequence[float]]) -> float:

@@ -13,7 +13,7 @@ from paretohqd.models import base, templates
 from paretohqd.models.sampling import generate, trim_unfinished
 from paretohqd.runs import config, data, layout
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 
 SAMPLER = 2
 """Which way of sampling an answer is of, for old folders: before, adapters rounded the base's

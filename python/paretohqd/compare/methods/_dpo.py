@@ -82,6 +82,6 @@ def fit_paired(
         settings={"train": train, "lora": lora, "beta": beta, "weight": weight},
         inputs={"pairs": bench.session.folder.hash_frame(ordered)},
     )
-    bench.charge(made, "train", per, trained=made.manifest["notes"]["trained_tokens"])
+    bench.charge(made, "train", per, trained=made.notes["trained_tokens"])
     bench.note_training(label, pairs=len(pairs), order=order, steps=train["max_steps"])
     return made.path / "adapter"

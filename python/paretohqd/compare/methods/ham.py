@@ -96,7 +96,7 @@ def ham(
         settings={"train": train, "lora": bench.settings.lora, "count": count},
         inputs={"rows": bench.session.folder.hash_frame(rows)},
     )
-    notes = made.manifest["notes"]
+    notes = made.notes
     bench.charge(made, "train", "once", trained=notes["trained_tokens"])
     bench.notes["joint training"] = {
         "prompts": len(groups),

@@ -131,7 +131,7 @@ def reinforced(
         },
         inputs={"prompts": bench.session.folder.hash_frame(prompts.select("prompt"))},
     )
-    notes = made.manifest["notes"]
+    notes = made.notes
     bench.charge(
         made,
         "train",
