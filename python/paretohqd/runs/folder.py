@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sized
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 
@@ -24,7 +24,7 @@ from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.frames.writing import write_text
 from paretohqd.runs.layout import RUN
-from paretohqd.runs.manifest import MANIFEST, Manifest, Stage, versions
+from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
 
 FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
@@ -37,6 +37,10 @@ KEY = "key"
 
 Watch = Callable[[Path | None], AbstractContextManager[Sized]]
 """Entered with the file for what is remarkable, or None; gives what can be counted."""
+
+
+Work = Callable[[Path], Notes | None]
+"""Fills the folder that it is given, and says something about the result."""
 
 
 class RunFolder:
@@ -76,7 +80,7 @@ class RunFolder:
         self.folder = folder.absolute()
         self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
         self._watch = watch
-        self._lock: Any = None
+        self._lock: IO[str] | None = None
         self._stages: list[str] = []
         if rank == 0:
             self._open()
@@ -114,7 +118,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def write_json(self, name: str, content: Any) -> None:
+    def write_json(self, name: str, content: object) -> None:
         """Write a small file of the run folder, whole or not at all."""
         self.write_text(name, json.dumps(content, indent=1, default=str))
 
@@ -125,9 +129,9 @@ class RunFolder:
     def stage(
         self,
         name: str,
-        work: Callable[[Path], Mapping[str, Any] | None],
+        work: Work,
         *,
-        settings: Mapping[str, Any],
+        settings: Settings,
         inputs: Mapping[str, str] | None = None,
         owner: int | None = 0,
     ) -> Stage | None:
@@ -278,11 +282,11 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _lock(folder: Path) -> Any:
+def _lock(folder: Path) -> IO[str] | None:
     """Hold the folder until this process ends; the system lets go even when it is killed."""
     try:
         import fcntl
-    except ImportError:  # no such lock on Windows: two commands at once are the user's care there
+    except ImportError:  # no such lock on Windows: there users take care to run one command
         return None
     file = (folder / ".lock").open("w")
     try:

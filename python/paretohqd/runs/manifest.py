@@ -13,6 +13,12 @@ from typing import Any, Self
 
 MANIFEST = "manifest.json"
 
+Notes = Mapping[str, Any]
+"""What the work of a stage says about its result, for people and for later stages."""
+
+Settings = Mapping[str, Any]
+"""Everything but the inputs that a stage's result depends on: plain values, which JSON holds."""
+
 PACKAGES = ("paretohqd", "numpy", "polars", "torch", "transformers", "trl", "peft", "datasets")
 
 
@@ -26,11 +32,10 @@ class Manifest:
     """Hash of the name, the settings and the inputs: the same key, the same result."""
     digest: str
     """Hash of the files: what later stages depend on."""
-    settings: Mapping[str, Any]
+    settings: Settings
     inputs: Mapping[str, str]
     """Name and hash of each."""
-    notes: Mapping[str, Any]
-    """What the work says about its result."""
+    notes: Notes
     seconds: float
     cpu_seconds: float | None
     """None in folders of old."""
@@ -71,7 +76,7 @@ class Stage:
         return self.manifest.digest
 
     @property
-    def notes(self) -> Mapping[str, Any]:
+    def notes(self) -> Notes:
         """What the work said about its result."""
         return self.manifest.notes
 
