@@ -111,8 +111,8 @@ def test_settings_of_objectives(key):
     both = [{"name": "one", "scorer": "x"}, {"name": "two", "scorer": "x"}]
     if key == "model":
         del both[0]["scorer"]
-    found = from_mapping(Config, minimal(objectives=[{**both[0], key: value}, both[1]]))
-    assert getattr(found.objectives[0], key) == value
+    settings = from_mapping(Config, minimal(objectives=[{**both[0], key: value}, both[1]]))
+    assert getattr(settings.objectives[0], key) == value
     with pytest.raises(ValueError, match=rf"^objectives\[1\].{key}: expected "):
         from_mapping(Config, minimal(objectives=[both[0], {**both[1], key: [1]}]))
     with pytest.raises(ValueError, match=rf"^unknown key objectives\[1\].{key}q: did you mean"):
@@ -210,25 +210,29 @@ def test_preferences_may_be_weights_by_name():
     brief = {"relevance": 7, "harmless": 3}
     for given in ({"brief": brief}, {"brief": [0.3, 0.7], "long": [1, 0]}, brief):
         assert from_mapping(Config, minimal(preferences=given)).preferences == given
-    found = from_mapping(Config, minimal(preferences=[brief, [1, 0]]))
-    assert found.preferences == (brief, (1.0, 0.0))
+    settings = from_mapping(Config, minimal(preferences=[brief, [1, 0]]))
+    assert settings.preferences == (brief, (1.0, 0.0))
     assert from_mapping(Config, minimal()).preferences is None
 
 
 def test_preferences_may_be_weights():
-    found = from_mapping(Config, minimal(preferences=[[1, 0], [0.25, 0.75]]))
-    assert found.preferences == ((1.0, 0.0), (0.25, 0.75))
-    assert all(type(x) is float for row in found.preferences for x in row)
+    settings = from_mapping(Config, minimal(preferences=[[1, 0], [0.25, 0.75]]))
+    assert settings.preferences == ((1.0, 0.0), (0.25, 0.75))
+    assert all(type(x) is float for row in settings.preferences for x in row)
 
 
 def test_whole_numbers_are_numbers():
-    found = from_mapping(Config, minimal(generation={"temperature": 1}))
-    assert type(found.generation.temperature) is float
+    settings = from_mapping(Config, minimal(generation={"temperature": 1}))
+    assert type(settings.generation.temperature) is float
 
 
 def test_settings_are_frozen_and_by_keyword():
-    found = from_mapping(Config, minimal())
-    for value, name in ((found, "seed"), (found.data, "source"), (found.objectives[0], "name")):
+    settings = from_mapping(Config, minimal())
+    for value, name in (
+        (settings, "seed"),
+        (settings.data, "source"),
+        (settings.objectives[0], "name"),
+    ):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, name, "x")
         with pytest.raises(TypeError):

@@ -19,11 +19,11 @@ EXAMPLES = sorted(
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_example_loads_and_goes_round(path):
-    found = load(path)
-    sft.check_settings(found.train, found.lora)
-    sft.check_settings({**found.train, **found.train_stage2}, found.lora)
-    assert from_mapping(Config, to_mapping(found)) == found
-    source = found.data.source
+    settings = load(path)
+    sft.check_settings(settings.train, settings.lora)
+    sft.check_settings({**settings.train, **settings.train_stage2}, settings.lora)
+    assert from_mapping(Config, to_mapping(settings)) == settings
+    source = settings.data.source
     assert source.startswith(("embedded:", "hub:")) or Path(source).is_absolute()
 
 
@@ -32,13 +32,13 @@ def test_there_are_examples():
 
 
 def test_round_trip_through_yaml_and_json(tmp_path):
-    found = from_mapping(
+    settings = from_mapping(
         Config,
         minimal(preferences=[[1, 0], [0, 1]], train={"learning_rate": 1e-5, "warmup": [1, {}]}),
     )
-    plain = to_mapping(found)
-    assert from_mapping(Config, json.loads(json.dumps(plain))) == found
-    assert load(write(tmp_path, plain)) == found
+    plain = to_mapping(settings)
+    assert from_mapping(Config, json.loads(json.dumps(plain))) == settings
+    assert load(write(tmp_path, plain)) == settings
     assert plain["preferences"] == [[1.0, 0.0], [0.0, 1.0]]
 
 
@@ -57,13 +57,13 @@ def test_paths_are_found_beside_the_file_and_then_where_the_command_runs(tmp_pat
         model={"name": "embedded", "chat_template": "template.jinja"},
         objectives=[ONE, {"name": "two", "model": "reward"}],
     )
-    found = load(write(beside, mapping))
-    assert found.data.source == str(beside / "both.csv")
-    assert found.data.prompts == str(here / "prompts.csv")
-    assert found.model.chat_template == str(beside / "template.jinja")
-    assert found.model.name == "embedded"
-    assert found.objectives[1].model == str(here / "reward")
-    assert found.run == "out"
+    settings = load(write(beside, mapping))
+    assert settings.data.source == str(beside / "both.csv")
+    assert settings.data.prompts == str(here / "prompts.csv")
+    assert settings.model.chat_template == str(beside / "template.jinja")
+    assert settings.model.name == "embedded"
+    assert settings.objectives[1].model == str(here / "reward")
+    assert settings.run == "out"
     named = load(write(beside, mapping), {"data.source": "prompts.csv", "model.name": "a/b"})
     assert named.data.source == str(here / "prompts.csv")
     assert named.model.name == "a/b"
@@ -72,16 +72,16 @@ def test_paths_are_found_beside_the_file_and_then_where_the_command_runs(tmp_pat
 def test_a_name_relative_to_home_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "x.csv").touch()
-    found = load(write(tmp_path, minimal()), {"data.source": "~/x.csv"})
-    assert found.data.source == str(tmp_path / "x.csv")
+    settings = load(write(tmp_path, minimal()), {"data.source": "~/x.csv"})
+    assert settings.data.source == str(tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize(
     "template", ["{% for m in messages %}{{ m }}{% endfor %}" * 300, "a\n/b", "~nobody/{{ x }}", ""]
 )
 def test_a_template_is_no_path(tmp_path, template):
-    found = load(write(tmp_path, minimal(model={"chat_template": template})))
-    assert found.model.chat_template == template
+    settings = load(write(tmp_path, minimal(model={"chat_template": template})))
+    assert settings.model.chat_template == template
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ def test_a_file_that_is_not_there(tmp_path):
 
 def test_overrides_reach_into_sections(tmp_path):
     path = write(tmp_path, minimal(generation=None, train={"max_steps": 5}))
-    found = load(path, {"generation.prompts": 4, "train.warmup_steps": 1, "lora.r": 2})
-    assert found.generation.prompts == 4
-    assert found.train == {"max_steps": 5, "warmup_steps": 1}
-    assert found.lora == {"r": 2}
+    settings = load(path, {"generation.prompts": 4, "train.warmup_steps": 1, "lora.r": 2})
+    assert settings.generation.prompts == 4
+    assert settings.train == {"max_steps": 5, "warmup_steps": 1}
+    assert settings.lora == {"r": 2}
     with pytest.raises(ValueError, match=r"^objectives\.0\.name: objectives is not a section"):
         load(path, {"objectives.0.name": "x"})
     with pytest.raises(ValueError, match=r"^run\.x: run is not a section"):
@@ -140,6 +140,6 @@ def test_overrides_reach_into_sections(tmp_path):
     ],
 )
 def test_yaml_values(text, value):
-    found = read_yaml(text)
-    assert found == value
-    assert type(found) is type(value)
+    read = read_yaml(text)
+    assert read == value
+    assert type(read) is type(value)

@@ -17,18 +17,18 @@ def source(tmp_path):
 @pytest.mark.parametrize("ending", [".parquet", ".csv", ".jsonl"])
 def test_files(source, ending):
     spec = source(answers(), ending=ending)
-    found = load_source(spec, spec.source)
+    loaded = load_source(spec, spec.source)
     expected = answers().with_columns(pl.col("conversation").cast(pl.String))
-    assert_frame_equal(found, expected.select(found.columns))
-    assert found.columns == ["prompt", "response", "conversation", "score"]
+    assert_frame_equal(loaded, expected.select(loaded.columns))
+    assert loaded.columns == ["prompt", "response", "conversation", "score"]
 
 
 def test_embedded_conversations():
     spec = config.Data(source="embedded:conversations")
-    found = load_source(spec, spec.source)
-    assert found.height > 100_000
-    assert found.schema["conversation"] == pl.String
-    assert {"prompt", "response"} <= set(found.columns)
+    loaded = load_source(spec, spec.source)
+    assert loaded.height > 100_000
+    assert loaded.schema["conversation"] == pl.String
+    assert {"prompt", "response"} <= set(loaded.columns)
     with pytest.raises(ValueError, match=r"^embedded:chats: did you mean embedded:conversations\?"):
         load_source(spec, "embedded:chats")
 
@@ -43,15 +43,15 @@ def test_renamed_columns(source):
     expected = answers().with_columns(pl.col("conversation").cast(pl.String))
     assert_frame_equal(load_source(spec, spec.source), expected, check_column_order=False)
     spec = source(frame, prompt="question", response="output", conversation="question")
-    found = load_source(spec, spec.source)
-    assert found["conversation"].to_list() == found["prompt"].to_list()
-    assert "dialogue" in found.columns
+    loaded = load_source(spec, spec.source)
+    assert loaded["conversation"].to_list() == loaded["prompt"].to_list()
+    assert "dialogue" in loaded.columns
 
 
 def test_the_prompt_is_the_conversation_where_there_is_none(source):
     spec = source(answers().drop("conversation"))
-    found = load_source(spec, spec.source)
-    assert found["conversation"].to_list() == found["prompt"].to_list()
+    loaded = load_source(spec, spec.source)
+    assert loaded["conversation"].to_list() == loaded["prompt"].to_list()
 
 
 def test_categories_are_text(source):
@@ -103,10 +103,10 @@ def test_pairs_become_two_rows_of_one_conversation(source):
         }
     )
     spec = source(pairs)
-    found = load_source(spec, spec.source)
+    loaded = load_source(spec, spec.source)
     turns = "Hi\n\nAssistant: Hello!\n\nHuman: What is 2 + 2?"
-    assert found.columns == ["prompt", "response", "conversation", "side"]
-    assert found.rows() == [
+    assert loaded.columns == ["prompt", "response", "conversation", "side"]
+    assert loaded.rows() == [
         ("Hi", "Hello!", "Hi", "chosen"),
         ("Hi", "What?", "Hi", "rejected"),
         (turns, "4", "Hi", "chosen"),
@@ -152,11 +152,11 @@ def test_the_hub_goes_through_datasets(monkeypatch):
         prompts="hub:org/more",
         held_out=2,
     )
-    found = split(spec)
+    loaded = split(spec)
     # Another data set has other subsets and revisions.
     assert asked == [("org/name", "en", "test", "abc"), ("org/more", None, "test", None)]
-    assert len(found.pool) == 32
-    assert len(found.held_out) == 2
+    assert len(loaded.pool) == 32
+    assert len(loaded.held_out) == 2
 
 
 def test_a_misspelt_column_beside_pairs_is_refused(source):

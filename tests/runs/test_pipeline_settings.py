@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,13 @@ from paretohqd.runs.context import RunContext
 from paretohqd.selection.preferences import ray_weights
 
 ROOT = Path(__file__).parents[2]
+
+
+def test_nothing_is_drawn_before_it_is_trained() -> None:
+    names = "'torch' in sys.modules, 'altair' in sys.modules"
+    code = f"import sys, paretohqd.runs.pipeline; print({names})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["True", "False"]
 
 
 def test_three_objectives(parts: Path, tmp_path: Path) -> None:

@@ -48,22 +48,22 @@ def test_no_conversation_and_no_prompt_on_both_sides(
         held_out=held_out,
         prompts=str(prompts) if second else None,
     )
-    found = split(spec, seed=seed)
-    assert found.held_out.columns == found.prompts.columns == ["prompt", "conversation"]
-    assert len(found.held_out) == found.held_out["conversation"].n_unique() == held_out
-    assert found.prompts["prompt"].is_unique().all()
-    held, held_prompts = set(found.held_out["conversation"]), set(found.held_out["prompt"])
-    for trained in (found.pool, found.prompts):
+    parts = split(spec, seed=seed)
+    assert parts.held_out.columns == parts.prompts.columns == ["prompt", "conversation"]
+    assert len(parts.held_out) == parts.held_out["conversation"].n_unique() == held_out
+    assert parts.prompts["prompt"].is_unique().all()
+    held, held_prompts = set(parts.held_out["conversation"]), set(parts.held_out["prompt"])
+    for trained in (parts.pool, parts.prompts):
         assert not held & set(trained["conversation"])
         assert not held_prompts & set(trained["prompt"])
     # Nothing else is lost, and the order is that of the source.
     others = frame.filter(~pl.col("conversation").is_in(held))
     left = others.filter(~pl.col("prompt").is_in(held_prompts))
-    assert_frame_equal(found.pool, left)
-    assert sum(found.dropped.values()) == len(others) - len(left)
+    assert_frame_equal(parts.pool, left)
+    assert sum(parts.dropped.values()) == len(others) - len(left)
     if not second:
         assert (
-            found.prompts["prompt"].to_list()
+            parts.prompts["prompt"].to_list()
             == left["prompt"].unique(maintain_order=True).to_list()
         )
 
@@ -74,10 +74,10 @@ def test_held_out_prompts_are_known_in_every_unicode_form(source):
     )
     other = pl.Series([f"cafe\u0301 {i}" for i in range(20)])
     frame = frame.with_columns(prompt=pl.concat([frame["prompt"][:20], other]))
-    found = split(source(frame, prompts=None))
-    assert found.dropped["prompt is held out"] == 3
-    assert len(found.pool) == 40 - 2 * 3
-    assert len(found.prompts) == 17
+    parts = split(source(frame, prompts=None))
+    assert parts.dropped["prompt is held out"] == 3
+    assert len(parts.pool) == 40 - 2 * 3
+    assert len(parts.prompts) == 17
     # Conversations that are named by their prompts are one, too.
     assert split(source(frame.drop("conversation"))).dropped["prompt is held out"] == 0
 
@@ -93,11 +93,11 @@ def test_the_same_seed_gives_the_same_split(source):
 def test_max_rows_draws_rows_in_order(source):
     spec = source(answers(400), max_rows=100)
     drawn = [split(spec, seed=seed) for seed in (1, 2)]
-    for found in drawn:
-        assert found.pool["score"].is_sorted()
+    for parts in drawn:
+        assert parts.pool["score"].is_sorted()
         # From the whole source, not its beginning.
-        assert found.pool["score"].max() > 30
-        assert 80 < len(found.pool) < 100
+        assert parts.pool["score"].max() > 30
+        assert 80 < len(parts.pool) < 100
     assert drawn[0].pool["score"].to_list() != drawn[1].pool["score"].to_list()
     assert len(split(source(answers(400), max_rows=400)).pool) == 388
 
@@ -115,9 +115,9 @@ def test_rows_are_drawn_without_holding_the_others(source, monkeypatch, ending, 
         whole = whole[np.sort(np.random.default_rng([3, 1]).permutation(len(whole))[:max_rows])]
     with monkeypatch.context() as patch:
         patch.setattr(data, "read_frame", lambda path: pytest.fail("was read whole"))
-        found = split(spec, seed=3)
-    held = found.held_out["conversation"].implode()
-    assert_frame_equal(found.pool, whole.filter(~pl.col("conversation").is_in(held)))
+        parts = split(spec, seed=3)
+    held = parts.held_out["conversation"].implode()
+    assert_frame_equal(parts.pool, whole.filter(~pl.col("conversation").is_in(held)))
     # What is wrong is told of all rows, not of a batch.
     column = frame.columns[0]
     nulls = pl.when(pl.int_range(pl.len()).is_in([50, 88])).then(None).otherwise(column)
@@ -134,9 +134,9 @@ def test_empty_answers(source):
     )
     with pytest.raises(ValueError, match=message):
         split(source(frame))
-    found = split(source(frame, invalid="drop"))
-    assert found.dropped["empty answer"] == 2
-    assert not set(blank.values()) & set(found.pool["response"])
+    parts = split(source(frame, invalid="drop"))
+    assert parts.dropped["empty answer"] == 2
+    assert not set(blank.values()) & set(parts.pool["response"])
     nothing = frame.with_columns(response=pl.lit(" "))
     for invalid in ("raise", "drop"):
         with pytest.raises(ValueError, match=r"^all of 40 answers are empty .*: look at the data"):
@@ -148,9 +148,9 @@ def test_long_prompts(source):
     # "question 7" has 10 characters and "question 17" has 11.
     with pytest.raises(ValueError, match=r"^30 of 40 prompts have 11 tokens or"):
         split(source(frame), limit=11)
-    found = split(source(frame, invalid="drop", held_out=1), limit=11)
-    assert found.dropped["prompt too long"] == 30
-    assert {*found.pool["prompt"], *found.held_out["prompt"]} <= {
+    parts = split(source(frame, invalid="drop", held_out=1), limit=11)
+    assert parts.dropped["prompt too long"] == 30
+    assert {*parts.pool["prompt"], *parts.held_out["prompt"]} <= {
         f"question {i}" for i in range(10)
     }
     assert split(source(frame), limit=12).dropped["prompt too long"] == 0
@@ -160,11 +160,11 @@ def test_echoes_are_left_out_of_the_pool(source):
     frame = answers().with_columns(
         response=pl.when(pl.int_range(pl.len()) % 4 == 0).then("prompt").otherwise("response")
     )
-    whole, found = split(source(frame)), split(source(frame, max_word_overlap=0.9))
-    assert found.dropped["repeats the prompt"] == 7
+    whole, parts = split(source(frame)), split(source(frame, max_word_overlap=0.9))
+    assert parts.dropped["repeats the prompt"] == 7
     expected = whole.pool.filter(pl.col("response") != pl.col("prompt"))
-    assert_frame_equal(found.pool, expected)
-    assert_frame_equal(found.held_out, whole.held_out)
+    assert_frame_equal(parts.pool, expected)
+    assert_frame_equal(parts.held_out, whole.held_out)
 
 
 def test_a_second_source_of_prompts(source, tmp_path):
@@ -174,10 +174,10 @@ def test_a_second_source_of_prompts(source, tmp_path):
     texts = [held["prompt"][0], "new", "new", "long" * 300, "question 5"]
     write_frame(pl.DataFrame({"prompt": texts}), tmp_path / "prompts.csv")
     spec = source(answers(), prompts=str(tmp_path / "prompts.csv"))
-    found = split(spec)
-    assert_frame_equal(found.held_out, held)
+    parts = split(spec)
+    assert_frame_equal(parts.held_out, held)
     expected = ["new"] if "question 5" in held["prompt"] else ["new", "question 5"]
-    assert found.prompts["prompt"].to_list() == expected
+    assert parts.prompts["prompt"].to_list() == expected
     # The same conversation is held out whole, whatever its other prompts are.
     write_frame(answers().select("prompt", "conversation"), tmp_path / "prompts.csv")
     again = split(spec)

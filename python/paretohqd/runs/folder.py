@@ -1,9 +1,9 @@
 """A run folder whose stages are done once: skipped when finished, redone when torn or changed.
 
-A stage is a folder. It is filled beside its final place and renamed when complete, so what lies
-under its name is whole. Its manifest holds the key (a hash of settings and inputs), the
-hash of every file, the seconds it took and the versions used. Files of a finished stage are read
-again only if their size, times or inode have changed since.
+A stage is a folder. It is filled under another name and renamed when complete, so what has its
+name is whole. Its manifest holds the key (a hash of settings and inputs), the hash of every file,
+the seconds it took and the versions used. Files of a finished stage are read again only if their
+size, times or inode have changed since.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.frames.writing import write_text
 from paretohqd.runs.layout import RUN
+from paretohqd.runs.locking import lock_folder
 from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
 
 FORMAT = 1
@@ -106,7 +107,7 @@ class RunFolder:
                     f"{FORMAT}): choose another folder, or finish it with the version that made it"
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.folder)
+        self._lock = lock_folder(self.folder)
         if not (self.folder / RUN).exists():
             begun = {"format": FORMAT, "frames": FRAMES, "versions": versions()}
             self.write_json(RUN, begun)
@@ -164,19 +165,19 @@ class RunFolder:
         if done:
             self.report(f"{name}: done before")
             return done
-        beside = final.with_name(f"{final.name}.work")
+        attempt = final.with_name(f"{final.name}.work")
         if keeps_books:
-            _prepare(beside, key)
+            _prepare(attempt, key)
         if owner is None:
             self.barrier()
-        start, used = time.perf_counter(), time.process_time()
-        with self._watch(beside / WARNINGS if keeps_books else None) as remarks:
-            notes = dict(work(beside) or {})
-        seconds, used = time.perf_counter() - start, time.process_time() - used
+        start, cpu_start = time.perf_counter(), time.process_time()
+        with self._watch(attempt / WARNINGS if keeps_books else None) as remarks:
+            notes = dict(work(attempt) or {})
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         if owner is None:
             self.barrier()
         if keeps_books:
-            files = self.hashes.folder_files(beside, without=[KEY, MANIFEST, WARNINGS])
+            files = self.hashes.folder_files(attempt, without=[KEY, MANIFEST, WARNINGS])
             manifest = Manifest(
                 stage=name,
                 key=key,
@@ -185,27 +186,31 @@ class RunFolder:
                 inputs=inputs or {},
                 notes=notes,
                 seconds=round(seconds, 3),
-                cpu_seconds=round(used, 3),
+                cpu_seconds=round(cpu_seconds, 3),
                 finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 versions=versions(),
                 files=files,
             )
-            (beside / MANIFEST).write_text(manifest.to_json())
-            _sync(beside / MANIFEST)
-            (beside / KEY).unlink()  # last: on a full disk the next attempt finds its work again
-            self._set_aside(final, name)
-            beside.replace(final)
-            _sync(final.parent)
-            self.hashes.moved(beside, final)
-            self._keep_hashes()
+            self._finish(attempt, final, manifest)
         if owner is None:
             self.barrier()
         warned = f", warnings of libraries: {len(remarks)} in {WARNINGS}" if len(remarks) else ""
         self.report(f"{name}: {seconds:.1f} s{warned}")
         return self.result(name)
 
+    def _finish(self, attempt: Path, final: Path, manifest: Manifest) -> None:
+        """Give a whole result its name; whoever kills the process leaves it whole or an attempt."""
+        (attempt / MANIFEST).write_text(manifest.to_json())
+        _sync(attempt / MANIFEST)
+        (attempt / KEY).unlink()  # last: on a full disk the next attempt finds its work again
+        self._set_aside(final, manifest.stage)
+        attempt.replace(final)
+        _sync(final.parent)
+        self.hashes.moved(attempt, final)
+        self._keep_hashes()
+
     def result(self, name: str) -> Stage:
-        """A stage that is known to be finished."""
+        """A stage that is finished, whatever its key."""
         path = self.folder / name
         return Stage(path, Manifest.read(path))
 
@@ -234,7 +239,7 @@ class RunFolder:
         return self._hashed[1]
 
     def hash_path(self, path: Path) -> str:
-        """Hash of a file's content, or of all files in a folder; read while it is not known."""
+        """Hash of a file's content, or of all files in a folder, read if they changed."""
         digest = self.hashes.path(path)
         self._keep_hashes()
         return digest
@@ -263,13 +268,13 @@ class RunFolder:
             self._lock = None
 
 
-def _prepare(beside: Path, key: str) -> None:
+def _prepare(attempt: Path, key: str) -> None:
     """Keep what an earlier attempt with the same key left; start empty otherwise."""
-    mark = beside / KEY
+    mark = attempt / KEY
     if not (mark.is_file() and mark.read_text() == key):
-        if beside.exists():
-            shutil.rmtree(beside)
-        beside.mkdir(parents=True)
+        if attempt.exists():
+            shutil.rmtree(attempt)
+        attempt.mkdir(parents=True)
         mark.write_text(key)
 
 
@@ -280,21 +285,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _lock(folder: Path) -> IO[str] | None:
-    """Hold the folder until this process ends; the system lets go even when it is killed."""
-    try:
-        import fcntl
-    except ImportError:  # no such lock on Windows: there users take care to run one command
-        return None
-    file = (folder / ".lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise ValueError(f"{folder} is in use by another paretohqd run: wait for it") from None
-    except OSError:  # a file system without locks, as some clusters have
-        file.close()
-        return None
-    return file

@@ -1,4 +1,4 @@
-"""What a finished run has measured and found: the content of metrics.json and facts.json."""
+"""What a finished run has measured: the content of metrics.json, facts.json and summary.json."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of a run as a whole; it changes when the run is resumed, its results do not."""
+    """What a run took and ran on. Resuming a run changes this, never its results."""
 
     seconds: Mapping[str, float]
     """By stage."""
