@@ -31,7 +31,7 @@ from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
 from paretohqd.runs import evaluation, failures, pipeline
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage, versions
+from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
 
 CLOUDS = 200
@@ -257,7 +257,7 @@ def shape_of_front(s: RunContext, offline: pl.DataFrame) -> dict[str, Any] | Non
         inputs={"scores": s.folder.hash_frame(offline)},
     )
     assert made is not None, "a comparison is one process"
-    front: dict[str, Any] | None = made.manifest["notes"]["front"]
+    front: dict[str, Any] | None = made.notes["front"]
     return front
 
 

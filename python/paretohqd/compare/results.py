@@ -119,7 +119,7 @@ def measure_runs(
                 **_facts(run),
                 "status": "ok",
                 "n": prompts,
-                "utility_se": mean_and_error(pl.Series(utilities[at]["utility"]))["se"],
+                "utility_se": mean_and_error(pl.Series(utilities[at]["utility"])).se,
                 "utility_adjusted": None,
                 **{kind: float(values.mean()) for kind, values in utilities[at].items()},
                 "hypervolume": volume,
@@ -259,7 +259,7 @@ def _text(
             {
                 "weights": policy["weights"],
                 "n": len(frame),
-                "reward": {name: mean_and_error(frame[name]) for name in names},
+                "reward": {name: vars(mean_and_error(frame[name])) for name in names},
                 "short": _mean(frame["short"]),
                 "repetitive": _mean(frame["repetitive"]),
                 "collapse": _mean(frame["short"] | frame["repetitive"]),

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd.compare.policy import Policy
-from paretohqd.runs.verdicts import mean_and_error
+from paretohqd.runs.verdicts import paired_test
 
 BUDGETS = {
     "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "
@@ -109,12 +109,10 @@ def asked_high_or_low(
             pl.read_parquet(answers[number] / "answers.parquet", columns=[name])
             for number in (high, low)
         ]
-        told = mean_and_error(scores[0][name] - scores[1][name])
-        mean, error = told["mean"], told["se"]
-        if mean is None or error is None:
+        test = paired_test(scores[0][name], scores[1][name])
+        mean, error = test.difference.mean, test.difference.se
+        if error is None:
             continue
-        verdict = "follows" if mean > 2 * error else "open"
-        if mean < -2 * error:
-            verdict = "goes the other way"
-        found[name] = f"{mean:+.3f} (se {error:.3f}): {verdict}"
+        verdicts = {"wins": "follows", "loses": "goes the other way", "open": "open"}
+        found[name] = f"{mean:+.3f} (se {error:.3f}): {verdicts[test.verdict]}"
     return found
