@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("altair")
 
-from paretohqd.plots.legends import colours
+from paretohqd.plots.theme import palette
 
 
 def lab(rgb: Any) -> Any:
@@ -42,10 +42,12 @@ VISIONS = {
 }
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("vision", VISIONS)
-def test_fifteen_preferences_can_be_told_apart(vision: str) -> None:
-    weights = np.array([(i, j, 4 - i - j) for i in range(5) for j in range(5 - i)]) / 4
-    codes = [[int(c[at : at + 2], 16) / 255 for at in (1, 3, 5)] for c in colours(weights)]
+def test_fifteen_preferences_can_be_told_apart(vision: str, scheme: str) -> None:
+    weights = [(i / 4, j / 4, (4 - i - j) / 4) for i in range(5) for j in range(5 - i)]
+    colours = palette(weights)[scheme]
+    codes = [[int(c[at : at + 2], 16) / 255 for at in (1, 3, 5)] for c in colours]
     linear = ((np.array(codes) + 0.055) / 1.055) ** 2.4
     seen = lab(np.clip(linear @ np.array(VISIONS[vision]).T, 0, 1))
     apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)

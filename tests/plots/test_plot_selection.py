@@ -16,10 +16,10 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-
-from helpers.pictures import TWO, Made, cloud, drawn, made, panels, tables
-from paretohqd.plots.dots import staircase
+import paretohqd as pq
+from helpers.pictures import TWO, cloud, drawn, made, panels, tables
 from paretohqd.plots.selection import plot, save
+from paretohqd.plots.selection_points import staircase
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 
@@ -28,7 +28,7 @@ THREE = {"helpful": "max", HOSTILE: "max", "^length.*$": "min"}
 
 
 @pytest.fixture(scope="module")
-def three() -> tuple[pl.DataFrame, Made, dict[str, Any]]:
+def three() -> tuple[pl.DataFrame, pq.Selection, dict[str, Any]]:
     frame = cloud(20_000, THREE)
     selection = made(frame, THREE, 15, k=40)
     return frame, selection, plot(selection).to_dict()
@@ -98,7 +98,7 @@ def test_pool_dots_are_the_pool_and_the_front_is_dark(three: Any) -> None:
     assert (deeper["l"] > 0).all()
     for dots, layer in ((front, pl.col("layer") == 0), (deeper, pl.col("layer") > 0)):
         assert dots.height == selection.pool.filter(layer).height
-        expected = np.sort(selection.pool.filter(layer)[:, 2])
+        expected = np.sort(selection.pool.filter(layer)[list(THREE)[2]])
         np.testing.assert_allclose(np.sort(dots["v2"]), expected, atol=1e-3)
 
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.pictures import TWO, cloud, made, panels, tables
-from paretohqd.plots.density import Span, cell_counts, finite, spans
-from paretohqd.plots.dots import rays, staircase
 from paretohqd.plots.selection import plot
+from paretohqd.plots.selection_cells import Span, cell_counts, finite, spans
+from paretohqd.plots.selection_points import rays, staircase
 
 
 def test_cells_are_the_histogram() -> None:

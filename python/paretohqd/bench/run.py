@@ -11,6 +11,7 @@ from paretohqd.bench import rivals
 from paretohqd.bench.measure import Meter, Row
 from paretohqd.bench.record import place, record, table
 from paretohqd.bench.tasks import Task, tasks
+from paretohqd.plots.progress import Screen
 
 
 def run(
@@ -85,10 +86,10 @@ def _remarks(rows: Sequence[Row], out: Path | None) -> Iterator[str]:
 def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
     """A progress bar if `rich` is installed, a line at the start if not."""
     try:
-        from paretohqd.plots.progress import Screen
+        screen = Screen()
     except ModuleNotFoundError:
         print(f"measuring, about {total} s", file=sys.stderr)
         yield lambda done, total: None
         return
-    with Screen().bar("seconds of measuring") as advance:
+    with screen.bar("seconds of measuring") as advance:
         yield advance

@@ -16,7 +16,6 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd.cli import arguments
-from paretohqd.cli.counting import RowCounter
 from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import kind_of
 from paretohqd.frames.sources import Source
@@ -27,6 +26,7 @@ from paretohqd.frames.writing import (
     refuse_overwriting,
     write_frame,
 )
+from paretohqd.plots.progress import RowCounter
 
 STREAM = Path("-")
 """Standard input or output, as JSON lines."""

@@ -1,8 +1,8 @@
-"""Vega-Lite charts for the report: models in reward space, training curves, and what they share.
+"""What charts share: colours, axes, names that can be shown, and a chart as part of a page.
 
-Colours are CSS variables (`var(--ink)`), so the SVG that a browser draws follows the page's light
-or dark scheme without being drawn again. Fields have fixed short names and objectives appear as
-titles only: a column may then be called anything.
+On a page, colours are CSS variables (`var(--ink)`), so the SVG that a browser draws follows the
+page's light or dark scheme without being drawn again. Fields have fixed short names and objectives
+appear as titles only: a column may then be called anything.
 """
 
 from __future__ import annotations
@@ -30,6 +30,45 @@ _DISTINCT = {
     "light": ["#0072b2", "#d55e00", "#00865f", "#b3538b", "#8a6d00", "#2b8cc4", "#5c5c5c"],
     "dark": ["#56b4e9", "#f5904a", "#2fcf9f", "#e79cc8", "#e5d34a", "#9ad6ff", "#b8b8b8"],
 }
+# Three corners whose mixtures on the simplex can be distinguished with any colour vision. Of all
+# triples on a grid of 216 colours, among the best in the least CIELAB distance between any two of
+# 15 mixtures, seen as they are and without red, green or blue receptors (Machado et al. 2009).
+# Those of dark pages have a contrast of at least 3.6 with the page and are not white, as texts are.
+_CORNERS = {
+    "light": ["#3333ff", "#ff9933", "#660033"],
+    "dark": ["#6666ff", "#cc6633", "#ffccff"],
+}
+SOFT, GRID = "#59636e", "#d5d9de"
+"""Colours of small texts and of lines in a picture on white."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """Colours to draw a selection with, and whether the picture is part of a page."""
+
+    ink: str
+    deeper: str
+    """Of the layers below the front."""
+    shade: str
+    """Of all rows."""
+    paper: str
+    marks: float
+    """Area of the marks: a page is seen at its size, a picture often enlarged."""
+    interactive: bool
+    """The page has the legend, and a reader picks preferences in it."""
+
+
+PRINTED = Scheme(
+    ink="#1f2328", deeper="#75808c", shade="#9fb1c4", paper="white", marks=1.0, interactive=False
+)
+PAGE = Scheme(
+    ink="var(--ink)",
+    deeper="var(--soft)",
+    shade="var(--rest)",
+    paper="var(--paper)",
+    marks=2.0,
+    interactive=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +103,7 @@ def palette(preferences: Sequence[Sequence[float]]) -> dict[str, list[str]]:
     """One colour per preference, for light and for dark pages.
 
     Two objectives have an order, so their colours run along a blue-to-orange ramp that keeps its
-    order with any colour vision. For more objectives a few preferences get colours that are easy
+    order with any colour vision. With more objectives a few preferences get colours that are easy
     to tell apart, and many get mixtures of their corners' colours.
 
     Example:
@@ -81,8 +120,10 @@ def palette(preferences: Sequence[Sequence[float]]) -> dict[str, list[str]]:
             elif len(preferences) <= len(distinct):
                 row.append(distinct[at])
             else:
-                corners = [distinct[i % len(distinct)] for i in range(len(weights))]
-                row.append(_mix(corners, weights))
+                of_three = len(weights) == 3
+                corners = _CORNERS[scheme] if of_three else distinct
+                own = [corners[i % len(corners)] for i in range(len(weights))]
+                row.append(_mix(own, weights))
     return colours
 
 
@@ -208,8 +249,8 @@ def tip(field: str, name: str, **options: Any) -> Any:
 
 def domain(values: Iterable[float], *, pad: float = 0.06) -> tuple[float, float]:
     """The range of an axis: that of the values and a little more on either side."""
-    known = list(values)
-    low, high = min(known), max(known)
+    numbers = list(values)
+    low, high = min(numbers), max(numbers)
     room = (high - low) * pad or 0.5
     return low - room, high + room
 
@@ -225,6 +266,22 @@ def axes(names: Sequence[str], reach: Sequence[tuple[float, float]]) -> dict[str
         )
         for axis, channel, name, ends in zip("xy", (alt.X, alt.Y), names, reach, strict=True)
     }
+
+
+def mean_and_error(axis: str, value: Mapping[str, float | None]) -> dict[str, Any]:
+    """A mean, and one standard error to either side of it, as fields of a chart's rows.
+
+    Example:
+        >>> mean_and_error("x", {"mean": 2.0, "se": 0.5})
+        {'x': 2.0, 'x0': 1.5, 'x1': 2.5}
+    """
+    mean, se = value["mean"] or 0.0, value["se"] or 0.0
+    return five_digits({axis: mean, f"{axis}0": mean - se, f"{axis}1": mean + se})
+
+
+def five_digits(values: Mapping[str, float | None]) -> dict[str, Any]:
+    """The numbers with five digits, which are enough for a picture."""
+    return {k: None if v is None else float(f"{v:.5g}") for k, v in values.items()}
 
 
 def _model_layers(points: Sequence[dict[str, Any]], across: str, up: str, count: int) -> list[Any]:

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from paretohqd.plots.fronts import selection_charts
 from paretohqd.plots.page import template, write
+from paretohqd.plots.selection import selection_charts
 from paretohqd.plots.theme import Chart, evaluation_charts, library, palette, training_chart
 from paretohqd.runs.evaluation import phases
 from paretohqd.selection.preferences import format_weights
+from paretohqd.selection.result import Selection
 
 SAMPLE_PROMPTS = 6
 
@@ -86,17 +88,32 @@ def _stage(run: Path, name: str, labels: Sequence[str], metrics: Mapping[str, An
     """Read the selection and the training logs of one stage."""
     select = f"{name}/select"
     summary = json.loads(_text(run, f"{select}/summary.json"))
-    charts, drawn = selection_charts(
-        pl.read_parquet(_file(run, f"{select}/pool.parquet")),
-        pl.read_parquet(_file(run, f"{select}/selection.parquet")),
-        summary,
-        labels,
-        seed=metrics["seed"],
-    )
+    charts, drawn = selection_charts(_selection(run, select, summary, metrics["preferences"]))
     logs = [json.loads(_text(run, f"{name}/fit/{i:02}/log.json")) for i in range(len(labels))]
     title = f"Stage {name.removeprefix('stage')}"
     training = training_chart(logs, labels, title)
     return StageView(name=title, summary=summary, charts=charts, drawn=drawn, training=training)
+
+
+def _selection(
+    run: Path, select: str, summary: Mapping[str, Any], preferences: Sequence[Sequence[float]]
+) -> Selection:
+    """What a stage chose, as it was before it was written."""
+    names = list(summary["objectives"])
+    layered = pl.read_parquet(_file(run, f"{select}/pool.parquet"))
+    weights = np.array(preferences, dtype=np.float64)
+    paper = np.allclose(weights, summary["through"])
+    return Selection(
+        rows=pl.read_parquet(_file(run, f"{select}/selection.parquet")),
+        weights=weights,
+        objectives=dict.fromkeys(names, "max"),
+        pool=layered.filter(pl.col("layer") >= 0),
+        r_min=np.array(summary["r_min"]),
+        r_max=np.array(summary["r_max"]),
+        n=summary["n"],
+        scores=layered.lazy().select(pl.selectors.by_name(*names)),
+        directions="paper" if paper else "tchebycheff",
+    )
 
 
 def _answers(run: Path, model: str, metrics: Mapping[str, Any]) -> pl.DataFrame:
