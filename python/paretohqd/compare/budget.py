@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -168,16 +167,9 @@ class Spending:
             round(self.allowed.generated * self._shares) - self.generated,
         )
 
-    def account(self) -> dict[str, Any]:
-        """The method's costs in plain values."""
+    def seconds(self) -> dict[str, float]:
+        """Seconds so far, by phase."""
         seconds: dict[str, float] = {}
         for cost in self.costs:
             seconds[cost.phase] = seconds.get(cost.phase, 0.0) + cost.seconds
-        return {
-            "costs": [asdict(cost) for cost in self.costs],
-            "seconds": seconds,
-            "trained_tokens": self.trained,
-            "generated_tokens": self.generated,
-            "scored": sum(cost.scored for cost in self.costs),
-            "allowed": asdict(self.allowed) if self.allowed else None,
-        }
+        return seconds
