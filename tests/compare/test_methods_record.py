@@ -54,7 +54,7 @@ def table(bench: dict[str, Any], path: Path, name: str) -> pl.DataFrame:
 
 def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
     path, _, found, _ = recorded
-    again = bench["standing_again"](table(bench, path, "points"), table(bench, path, "scale"))
+    again = bench["measured_again"](table(bench, path, "points"), table(bench, path, "scale"))
     assert again["method"].to_list() == [entry.method for entry in found.methods]
     for row, entry in zip(again.to_dicts(), found.methods, strict=True):
         for name in ("utility", "hypervolume", "best_single", "spread"):
@@ -66,6 +66,8 @@ def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
     assert f"| {entry.utility:.3f} |" in mine
     assert f"| {entry.against.reference.verdict} (ParetoHqD) |" in mine
     assert "| MODPO † |" in text
+    assert "| RCS * |" in text
+    assert "| UC-MOA * |" in text
 
 
 def test_a_record_holds_every_score(bench, recorded) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
+from paretohqd.compare.methods._constants import reward_constants
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.trainers import grpo
-from paretohqd.trainers.rollouts import standard_constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +83,7 @@ def reinforced(
     if bench.allowed is not None:
         left = bench.left(share)
         limits = {"trained_tokens": left.trained, "generated_tokens": left.generated}
-    constants = standard_constants(bench.scored(), bench.names)
-    bench.notes["constants"] = {
-        name: {"mean": mean, "deviation": deviation}
-        for name, (mean, deviation) in constants.items()
-    }
+    constants = reward_constants(bench, bench.scored())
     prompts = bench.prompts()
     prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
     s = bench.session
