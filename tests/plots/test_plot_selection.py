@@ -67,7 +67,7 @@ def test_every_panel_has_the_rays_of_the_selection(three: Any) -> None:
         assert lines["p"].to_list() == list(range(15))
         ideal = selection.r_max[list(pair)]
         assert (lines.select("x", "y").to_numpy() == ideal).all()
-        through = selection.r_min + selection.weights * (selection.r_max - selection.r_min)
+        through = selection.r_min + selection.preferences * (selection.r_max - selection.r_min)
         way = through[:, list(pair)] - ideal
         end = lines.select("x2", "y2").to_numpy() - ideal
         np.testing.assert_allclose(way[:, 0] * end[:, 1], way[:, 1] * end[:, 0], atol=1e-9)
@@ -142,7 +142,7 @@ def test_panels_of_at_most_five_objectives() -> None:
 
 def test_some_preferences_and_names(tmp_path: Path) -> None:
     names = ("first", "middle", "last <&>")
-    selection = replace(made(cloud(500, TWO), TWO, 3, k=5), names=names)
+    selection = replace(made(cloud(500, TWO), TWO, 3, k=5), preference_names=names)
     chart = plot(selection, preferences=[2, "first"])
     ((_, dots),) = drawn(chart.to_dict(), 0, "p", "row")
     assert set(dots["p"]) == {0, 2}
@@ -165,7 +165,7 @@ def test_some_preferences_and_names(tmp_path: Path) -> None:
     ],
 )
 def test_arguments_out_of_range(options: dict[str, Any], told: str) -> None:
-    selection = replace(made(cloud(50, TWO), TWO, 3, k=5), names=("x", "y", "z"))
+    selection = replace(made(cloud(50, TWO), TWO, 3, k=5), preference_names=("x", "y", "z"))
     with pytest.raises(ValueError, match=told):
         plot(selection, **options)
 
@@ -190,7 +190,7 @@ def test_groups_have_rays_of_their_own_that_are_not_drawn() -> None:
 
 def test_saved_files(three: Any, tmp_path: Path) -> None:
     _, selection, _ = three
-    chart = plot(replace(selection, names=(HOSTILE,) * 15))
+    chart = plot(replace(selection, preference_names=(HOSTILE,) * 15))
     for ending in ("png", "svg", "html", "SVG"):
         save(chart, tmp_path / f"x.{ending}")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")

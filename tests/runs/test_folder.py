@@ -183,9 +183,9 @@ def test_a_full_disk_for_real(tmp_path: Path) -> None:
     code = """
         import resource, signal, sys
         from pathlib import Path
-        from paretohqd.runs.folder import Run
+        from paretohqd.runs.folder import RunFolder
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        run = Run(Path(sys.argv[1]))
+        run = RunFolder(Path(sys.argv[1]))
         run.stage("small", lambda out: (out / "a").write_text("x") and None, settings={})
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
         try:
@@ -238,8 +238,8 @@ def test_a_run_in_use_by_another_process_is_refused(tmp_path: Path) -> None:
     code = """
         import sys
         from pathlib import Path
-        from paretohqd.runs.folder import Run
-        run = Run(Path(sys.argv[1]))
+        from paretohqd.runs.folder import RunFolder
+        run = RunFolder(Path(sys.argv[1]))
         print("held", flush=True)
         sys.stdin.read()
     """

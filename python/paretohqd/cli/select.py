@@ -174,7 +174,7 @@ def _select(parsed: argparse.Namespace) -> None:
     where = " within groups" if parsed.by else ""
     _say(
         parsed,
-        f"{len(chosen.weights)} preferences x {parsed.k} rows of {chosen.n}{where}, from a pool of "
+        f"{len(chosen)} preferences x {parsed.k} rows of {chosen.n_rows}{where}, from a pool of "
         f"{sum(sizes)} rows in {len(sizes)} layers; {chosen.rows['row'].n_unique()} different rows",
     )
     _say(parsed, chosen.explain() if parsed.explain else "\n".join(chosen.remarks()))

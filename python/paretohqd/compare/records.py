@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd.compare.budget import Cost, Tokens
+from paretohqd.plots.page import file_of
 from paretohqd.runs.config_reader import from_mapping
 
 WORDS = ("about", "source", "exact", "ours")
@@ -170,10 +171,4 @@ def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
 
 
 def _file(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise ValueError(
-            f"{folder} is not a finished comparison: {name} is missing; finish it with "
-            "`paretohqd compare`"
-        )
-    return path
+    return file_of(folder, name, kind="comparison", command="compare")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,12 +9,12 @@ import polars as pl
 
 from paretohqd.compare.measures import ComparisonResult, MethodResult, RunResult
 from paretohqd.compare.records import PolicyRecord
+from paretohqd.plots.page import answer_card, sample_prompts
 from paretohqd.selection.preferences import format_weights
 
 PROMPTS = 4
 POLICIES = 3
 """At most so many of a method's policies are shown."""
-FLAGS = ("short", "repetitive", "echo")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +55,8 @@ def samples(
         first = next((measured for measured in runs if not measured.run.failed), None)
         if first is not None:
             shown.append((entry, first))
-    count = min(PROMPTS, result.prompts)
-    rows = sorted(random.Random(seed).sample(range(result.prompts), count))
     drawn = []
-    for row in rows:
+    for row in sample_prompts(result.prompts, PROMPTS, seed):
         methods = [
             MethodAnswers(
                 method=entry.method,
@@ -82,19 +79,13 @@ def _cards(
 ) -> list[Card]:
     """What some policies of a method answered to a prompt: of many the ends and the middle."""
     some = _some(policies)
-    cards = []
-    for at, policy in enumerate(some):
-        reply = answers[policy.answers].row(row, named=True)
-        flags = [flag for flag in FLAGS if reply[flag]]
-        cards.append(
-            Card(
-                title=_title(policy, at, len(some)),
-                text=reply["response"],
-                scores=[(name, reply[name]) for name in objectives],
-                flags=flags + ([] if reply["finished"] else ["cut off"]),
-            )
+    return [
+        Card(
+            title=_title(policy, number, len(some)),
+            **answer_card(answers[policy.answers].row(row, named=True), objectives),
         )
-    return cards
+        for number, policy in enumerate(some)
+    ]
 
 
 def _title(policy: PolicyRecord, number: int, count: int) -> str:

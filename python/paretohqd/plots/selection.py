@@ -157,7 +157,7 @@ def selection_charts(selection: Selection) -> tuple[list[Chart], dict[str, int]]
     alone = len(pairs) == 1
     picture = picture_of(
         selection,
-        shown=list(range(len(selection.weights))),
+        shown=list(range(len(selection))),
         scheme=PAGE,
         objectives=selection.objectives,
         panel=(PAGE_WIDTH if alone else PAGE_WIDTH // 3, PAGE_HEIGHT),
@@ -179,7 +179,7 @@ def selection_charts(selection: Selection) -> tuple[list[Chart], dict[str, int]]
 
 def _shown(selection: Selection, preferences: Sequence[int | str] | None) -> list[int]:
     """The numbers of the preferences to draw, checked."""
-    total, names = len(selection.weights), list(selection.names or ())
+    total, names = len(selection), list(selection.preference_names or ())
     if preferences is None:
         return list(range(total))
     shown = [names.index(p) if isinstance(p, str) and p in names else p for p in preferences]
@@ -199,11 +199,14 @@ def _shown(selection: Selection, preferences: Sequence[int | str] | None) -> lis
 def _title(selection: Selection, shown: Sequence[int]) -> str:
     """What was selected, in a line."""
     sizes = selection.rows["preference"].value_counts()["count"]
-    total, drawn = len(selection.weights), len(shown)
-    some = f" ({drawn} drawn)" if drawn < total else ""
+    total, drawn = len(selection), len(shown)
     each, count = ("each of ", sizes[0]) if sizes.n_unique() == 1 else ("", sizes.sum())
-    pool = "; of the others only the pool is shown" if selection.scores is None else ""
-    return f"{count:,} of {selection.n:,} rows chosen for {each}{total} preferences{some}{pool}"
+    title = f"{count:,} of {selection.n_rows:,} rows chosen for {each}{total} preferences"
+    if drawn < total:
+        title += f" ({drawn} drawn)"
+    if selection.scores is None:
+        title += "; of the others only the pool is shown"
+    return title
 
 
 def _notes(picture: Picture) -> list[str]:
@@ -221,7 +224,7 @@ def _notes(picture: Picture) -> list[str]:
             f"Drawn are {dots:,} of the pool's {picture.pool_points:,} different points and "
             f"{picture.chosen.height:,} of {picture.chosen_points:,} chosen ones."
         )
-    without_score = selection.n - picture.finite_rows
+    without_score = selection.n_rows - picture.finite_rows
     if picture.counts and without_score > 0:
         lines.append(f"{without_score:,} rows without a finite score are not shown.")
     in_cells = [int(cells["n"].sum()) for cells in picture.counts.values()]

@@ -26,11 +26,11 @@ def colour(picture: Picture) -> Any:
     """
     shown, selection = picture.shown, picture.selection
     if picture.scheme.interactive:
-        return theme.colour(len(selection.weights))
-    hues = palette(selection.weights.tolist())["light"]
+        return theme.colour(len(selection.preferences))
+    hues = palette(selection.preferences.tolist())["light"]
     named = shown
     objectives = ", ".join(map(readable, selection.objectives))
-    text = f"weights of {objectives}" if selection.names is None else "preferences"
+    text = f"weights of {objectives}" if selection.preference_names is None else "preferences"
     title = wrap(text, 28, max_lines=4, placeholder=" …")
     if len(shown) > NAMED:
         named = [shown[round(at)] for at in np.linspace(0, len(shown) - 1, NAMED)]
@@ -67,7 +67,7 @@ def triangle(picture: Picture, width: int, height: int) -> Any:
     left, low = (width - side) / 2, (height - side * 0.866) / 2
     corners = np.array([[left, low], [left + side, low], [left + side / 2, low + side * 0.866]])
     names = [readable(name) for name in picture.objectives]
-    points = picture.selection.weights[picture.shown] @ corners
+    points = picture.selection.preferences[picture.shown] @ corners
     labels = picture.labels
     dots = [
         {"p": p, "label": labels[p], "x": round(float(x), 2), "y": round(float(y), 2)}

@@ -69,9 +69,9 @@ class Picture:
     @property
     def labels(self) -> list[str]:
         """One per preference of the selection: its name, or its weights."""
-        if self.selection.names is None:
-            return [format_weights(weights) for weights in self.selection.weights]
-        return [readable(name) for name in self.selection.names]
+        if self.selection.preference_names is None:
+            return [format_weights(weights) for weights in self.selection.preferences]
+        return [readable(name) for name in self.selection.preference_names]
 
 
 def picture_of(
@@ -99,11 +99,11 @@ def picture_of(
     m = len(objectives)
     ideal, nadir = (np.asarray(end, np.float64)[:m] for end in (selection.r_max, selection.r_min))
     # With few rows, narrow cells would hold one each and add nothing to the dots.
-    cells = bins or min(100, max(12, width // 8), max(24, 2 * isqrt(selection.n)))
+    cells = bins or min(100, max(12, width // 8), max(24, 2 * isqrt(selection.n_rows)))
     scores = selection.pool.lazy() if selection.scores is None else selection.scores
     # A row that lacks a score in any objective could not be chosen, so it is not shown.
     rows = finite(scores, list(selection.objectives))
-    axes, finite_rows = spans(rows, selection.n, ideal, nadir, cells=cells)
+    axes, finite_rows = spans(rows, selection.n_rows, ideal, nadir, cells=cells)
     pairs = list(combinations(range(m), 2))
     front, deeper, pool_points = pool_dots(selection, axes, limit)
     chosen, chosen_points = chosen_dots(selection, shown, axes, limit)

@@ -21,7 +21,7 @@ from paretohqd.models.loading import kept
 from paretohqd.models.mixing import Weighted, load_mixture
 from paretohqd.plots.progress import Screen
 from paretohqd.rewards import scoring
-from paretohqd.runs import config
+from paretohqd.runs import config, layout
 from paretohqd.runs.config_reader import to_mapping
 from paretohqd.runs.folder import RunFolder, Stage
 from paretohqd.runs.forecast import Forecast
@@ -152,7 +152,7 @@ class RunContext:
         the first scores are columns of the data. Reward models that are needed at once stay.
         """
         now = {"model": self.model_id, "objectives": self.objective_settings}
-        if self.folder.read_json("checked.json") == json.loads(json.dumps(now)):
+        if self.folder.read_json(layout.CHECKED) == json.loads(json.dumps(now)):
             return
         self.sampler()
         self.free()
@@ -170,12 +170,12 @@ class RunContext:
                 )
             if objective.column is not None:
                 reward.unload()
-        self.folder.write_json("checked.json", now)
+        self.folder.write_json(layout.CHECKED, now)
 
     def _find_machine(self) -> base.Machine:
         """Find the machine; a resumed run keeps the number format that it began with."""
         settings = self.settings
-        known = self.folder.read_json("machine.json") or {}
+        known = self.folder.read_json(layout.MACHINE) or {}
         precision = settings.precision
         if precision == "auto" and known.get("wish") == settings.device:
             precision = known["precision"]
@@ -184,20 +184,20 @@ class RunContext:
             machine = base.find_machine(settings.device, precision, settings.threads)
             precision = "bfloat16" if machine.bfloat16 else "float32"
             found = {"wish": settings.device, "precision": precision}
-            self.folder.write_json("machine.json", found)
+            self.folder.write_json(layout.MACHINE, found)
         self.folder.barrier()
         # What the first process found holds for all: timings may differ.
-        precision = self.folder.read_json("machine.json")["precision"]
+        precision = self.folder.read_json(layout.MACHINE)["precision"]
         return base.find_machine(settings.device, precision, settings.threads)
 
     def _settle_template(self) -> None:
         """Refuse a template that cannot be trained with; the day that it writes stays the run's."""
         spec = base.dated(self.settings.model)
         if spec != self.settings.model:
-            if self.folder.rank == 0 and self.folder.read_json("template.json") is None:
-                self.folder.write_json("template.json", {"date": spec.date})
+            if self.folder.rank == 0 and self.folder.read_json(layout.TEMPLATE) is None:
+                self.folder.write_json(layout.TEMPLATE, {"date": spec.date})
             self.folder.barrier()
-            spec = dataclasses.replace(spec, date=self.folder.read_json("template.json")["date"])
+            spec = dataclasses.replace(spec, date=self.folder.read_json(layout.TEMPLATE)["date"])
             self.settings = dataclasses.replace(self.settings, model=spec)
         form = base.check_trainable(spec)
         if form.opening:
@@ -216,13 +216,13 @@ class RunContext:
 
         plain = json.loads(json.dumps(to_mapping(self.settings)))
         text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-        path = self.folder.folder / "config.yaml"
+        path = self.folder.folder / layout.CONFIG
         if path.exists() and path.read_text() != text:
             self.screen.line("settings changed since this folder was last used:")
             for line in _changes(yaml.safe_load(path.read_text()), plain):
                 self.screen.line(f"  {line}")
             self.screen.line("what they touch is redone; what it replaces is kept in superseded/")
-        self.folder.write_text("config.yaml", text)
+        self.folder.write_text(layout.CONFIG, text)
 
 
 def _processes(device: str) -> tuple[int, int, Callable[[], None]]:

@@ -11,21 +11,11 @@ import polars as pl
 from paretohqd.frames import text_metrics
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
+from paretohqd.runs import layout
 from paretohqd.runs.config import Evaluation
 from paretohqd.runs.utility import scaled, served
 from paretohqd.runs.verdicts import findings, mean_and_error, sentence
 from paretohqd.selection.preferences import format_weights
-
-BASE = "base"
-
-
-def model_name(stage: int, preference: int) -> str:
-    """Name of a preference's model, as its folder is called.
-
-    >>> model_name(2, 0)
-    'stage2-00'
-    """
-    return f"stage{stage}-{preference:02d}"
 
 
 def measure(answers: pl.DataFrame, spec: Evaluation) -> pl.DataFrame:
@@ -64,10 +54,10 @@ def summarise(
         bounds: of each objective the reward that is 0 on the scale and the one that is 1.
     """
     names = list(objectives)
-    base = answers[BASE]
+    base = answers[layout.BASE]
     models: list[dict[str, Any]] = []
     for model, frame in answers.items():
-        stage, preference = (0, None) if model == BASE else (int(model[5]), int(model[7:]))
+        stage, preference = layout.parse_model(model)
         models.append(
             {
                 "model": model,
@@ -77,7 +67,7 @@ def summarise(
                 "n": len(frame),
                 "reward": {name: mean_and_error(frame[name]) for name in names},
                 "gain": None
-                if model == BASE
+                if model == layout.BASE
                 else {name: mean_and_error(frame[name] - base[name]) for name in names},
                 "collapse": {
                     "short": _share(frame["short"]),
@@ -98,7 +88,7 @@ def summarise(
         "bounds": {name: list(bounds[name]) for name in names},
         **_of_sets(models, names, {name: bounds[name] for name in names}, preferences),
         "findings": findings([m for m in models if m["stage"] in (0, stages[-1])], answers, names),
-        "rank_correlation": {f"stage{s}": _agreement(models, names, s) for s in stages},
+        "rank_correlation": {layout.stage_name(s): _agreement(models, names, s) for s in stages},
     }
 
 
@@ -118,9 +108,9 @@ def _of_sets(
     cover more than one does whatever they are, so the best single model stands beside the sets.
     """
     points = scaled([[m["reward"][name]["mean"] for name in names] for m in models], bounds)
-    sets = {BASE: [0]}
+    sets = {layout.BASE: [0]}
     for stage in sorted({m["stage"] for m in models if m["stage"]}):
-        sets[f"stage{stage}"] = [i for i, m in enumerate(models) if m["stage"] == stage]
+        sets[layout.stage_name(stage)] = [i for i, m in enumerate(models) if m["stage"] == stage]
 
     def utility(rows: list[int]) -> float:
         asked = [models[row]["weights"] for row in rows] if len(rows) > 1 else [None]
@@ -210,8 +200,7 @@ def phases(seconds: Mapping[str, float]) -> dict[str, tuple[float, int]]:
     """
     found: dict[str, tuple[float, int]] = {}
     for name, value in seconds.items():
-        parts = name.split("/")
-        phase = "/".join(parts[:2]) if parts[0].startswith("stage") else parts[0]
+        phase = layout.phase(name)
         total, count = found.get(phase, (0, 0))
         found[phase] = total + value, count + 1
     return found

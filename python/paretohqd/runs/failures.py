@@ -15,6 +15,7 @@ import polars as pl
 
 from paretohqd.frames.writing import write_text
 from paretohqd.runs.folder import versions
+from paretohqd.runs.layout import RUN
 
 PLAIN = (ValueError, ImportError, pl.exceptions.PolarsError)
 """Errors whose text says what they are; others are named by their kind."""
@@ -69,7 +70,7 @@ def recorded(folder: Path) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a panic of Rust's is no Exception
-        if (file.parent / "run.json").is_file():
+        if (file.parent / RUN).is_file():
             with contextlib.suppress(OSError):
                 write_text(file, described(error))
                 error.add_note(f"more in {file}")

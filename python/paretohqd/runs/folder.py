@@ -26,6 +26,7 @@ import polars as pl
 from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.frames.writing import write_text
+from paretohqd.runs.layout import RUN
 
 FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
@@ -103,14 +104,14 @@ class RunFolder:
         kept = sorted((self.folder / MEMORY).glob("*.json"))  # One of each process.
         known = [path.read_text(errors="replace") for path in kept]
         self.hashes = Hashes(self.folder, known, read_all=verify)
-        self._by_value = (self.read_json("run.json") or {}).get("frames") == FRAMES
+        self._by_value = (self.read_json(RUN) or {}).get("frames") == FRAMES
         self._hashed: tuple[weakref.ref[pl.DataFrame], str] | None = None
 
     def _open(self) -> None:
         # A folder of hidden files alone is one whose first command was killed at once.
         if self.folder.is_dir() and any(p.name[0] != "." for p in self.folder.iterdir()):
             try:
-                found = json.loads((self.folder / "run.json").read_text())["format"]
+                found = json.loads((self.folder / RUN).read_text())["format"]
             except (OSError, ValueError, KeyError, TypeError):
                 raise ValueError(
                     f"{self.folder} is not empty and not a paretohqd run: choose another folder"
@@ -122,9 +123,9 @@ class RunFolder:
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self.folder)
-        if not (self.folder / "run.json").exists():
+        if not (self.folder / RUN).exists():
             begun = {"format": FORMAT, "frames": FRAMES, "versions": versions()}
-            self.write_json("run.json", begun)
+            self.write_json(RUN, begun)
 
     def read_json(self, name: str) -> Any:
         """A small file of the run folder, or None where there is none."""

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd.plots.progress import Advance, Screen, duration
-from paretohqd.runs import config
+from paretohqd.runs import config, layout
 from paretohqd.trainers.settings import merged
 from paretohqd.trainers.sft import DEFAULTS
 
@@ -60,15 +60,15 @@ class Forecast:
         spec, P = settings.generation, self._preferences
         corners = min(P, len(settings.objectives) + 1)
         held_out = settings.evaluation.prompts or settings.data.held_out
-        answered = sum(stage.startswith("answers/") for stage in self._finished)
-        answers = held_out * max(0, 1 + settings.stages * P - answered)
+        answered = {layout.answers(model) for model in layout.models(settings.stages, P)}
+        answers = held_out * len(answered - self._finished)
         steps = 0
         for stage in range(1, settings.stages + 1):
-            left = sum(f"stage{stage}/fit/{i:02d}" not in self._finished for i in range(P))
-            steps += left * _steps(kinds[stage], sizes[stage])
+            left = {layout.fit(stage, i) for i in range(P)} - self._finished
+            steps += len(left) * _steps(kinds[stage], sizes[stage])
         if settings.stages == 2:
-            made = sum(stage.startswith("stage2/generate/") for stage in self._finished)
-            answers += spec.prompts * max(0, corners - made)
+            made = {layout.generate(i) for i in range(P)} & self._finished
+            answers += spec.prompts * max(0, corners - len(made))
         training = steps * seconds_per_step
         sampling = answers * spec.max_new_tokens * PASSES_PER_SAMPLED_TOKEN * per_token
         self._screen.line(

@@ -18,7 +18,7 @@ import polars as pl
 from paretohqd.models import base as models
 from paretohqd.models import chat, templates
 from paretohqd.plots.progress import Screen
-from paretohqd.runs import config, data, evaluation
+from paretohqd.runs import config, data, evaluation, layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.folder import Stage
 from paretohqd.runs.report import write_report
@@ -80,26 +80,27 @@ def split(s: RunContext) -> Stage:
 
     def work(out: Path) -> Mapping[str, Any]:
         tokenizer = models.load_tokenizer(s.settings.model)
-        found = data.split(
+        parts = data.split(
             spec,
             seed=s.settings.seed,
             prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame),
             limit=limit,
         )
-        for name in ("pool", "prompts", "held_out"):
-            getattr(found, name).write_parquet(out / f"{name}.parquet")
-        templates.check_answers(templates.find_form(tokenizer), found.pool["response"].to_list())
-        texts = (found.pool[column].to_list() for column in ("prompt", "response"))
+        parts.pool.write_parquet(out / layout.POOL)
+        parts.prompts.write_parquet(out / layout.PROMPTS)
+        parts.held_out.write_parquet(out / layout.HELD_OUT)
+        templates.check_answers(templates.find_form(tokenizer), parts.pool["response"].to_list())
+        texts = (parts.pool[column].to_list() for column in ("prompt", "response"))
         held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
         if control := sum(held):
             s.screen.line(f"  {control} rows hold control tokens, which are read as characters")
-        for reason, count in found.dropped.items():
+        for reason, count in parts.dropped.items():
             if count:
                 s.screen.line(f"  left out: {count} rows ({reason})")
-        return {"rows": len(found.pool), "dropped": found.dropped, "control_tokens": control}
+        return {"rows": len(parts.pool), "dropped": parts.dropped, "control_tokens": control}
 
     return s.alone(
-        "data",
+        layout.DATA,
         work,
         settings={**_plain(spec), "seed": s.settings.seed, "limit": limit},
         inputs={"model": s.model_id}
@@ -112,7 +113,7 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
     columns = {o.name: o.column for o in s.settings.objectives if o.column is not None}
 
     def work(out: Path) -> Mapping[str, Any]:
-        name = "pool.parquet" if stage == 1 else "answers.parquet"
+        name = layout.POOL if stage == 1 else layout.ANSWERS
         frame = pl.read_parquet(answers.path / name)
         if stage == 1:
             frame = given_columns(frame, s.names, columns)
@@ -120,11 +121,11 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         if wanted:
             with s.screen.bar(f"score {len(frame)} answers") as progress:
                 frame = s.score(frame, wanted, progress=progress)
-        frame.write_parquet(out / "scored.parquet")
+        frame.write_parquet(out / layout.SCORED)
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 
     return s.alone(
-        f"stage{stage}/score",
+        layout.score(stage),
         work,
         settings=s.objective_settings | ({"columns": columns} if stage == 1 else {}),
         inputs={"answers": answers.digest},
@@ -139,7 +140,7 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
     def work(out: Path) -> Mapping[str, Any]:
         # Read in batches: offline answers may be more than memory holds.
         chosen = choose(
-            scored.path / "scored.parquet",
+            scored.path / layout.SCORED,
             s.names,
             s.preferences,
             k=k,
@@ -151,15 +152,15 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
             distinct="prompt" if spec.one_per_prompt else None,
             duplicates=spec.duplicates,
         )
-        chosen.rows.write_parquet(out / "selection.parquet")
-        context = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
+        chosen.rows.write_parquet(out / layout.SELECTION)
+        context = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
         layered = context.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
-        layered.write_parquet(out / "pool.parquet")
+        layered.write_parquet(out / layout.POOL)
         summary = selection_summary(s, chosen, k)
-        (out / "summary.json").write_text(json.dumps(summary, indent=1))
+        (out / layout.SELECTION_SUMMARY).write_text(json.dumps(summary, indent=1))
         sizes = summary["layers"]
         s.screen.line(
-            f"  pool: {summary['pool']} of {chosen.n} rows in {len(sizes)} layers; "
+            f"  pool: {summary['pool']} of {chosen.n_rows} rows in {len(sizes)} layers; "
             f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of theirs"
         )
         for remark in chosen.remarks():
@@ -167,7 +168,7 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
         return {"k": k, "pool": summary["pool"], "layers": len(sizes)}
 
     return s.alone(
-        f"stage{stage}/select",
+        layout.select(stage),
         work,
         settings=_plain(dataclasses.replace(spec, k=k, k_stage2=None))
         | {"weights": s.weights.tolist(), "names": s.names}
@@ -178,10 +179,10 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
 
 def fit(s: RunContext, stage: int, selected: Stage) -> None:
     """Train one adapter per preference; stage 2 goes on from the stage-1 adapter."""
-    rows = pl.read_parquet(selected.path / "selection.parquet")
+    rows = pl.read_parquet(selected.path / layout.SELECTION)
     for number in range(len(s.weights)):
         own = rows.filter(pl.col("preference") == number).select("prompt", "response")
-        before = s.folder.result(f"stage1/fit/{number:02d}") if stage == 2 else None
+        before = s.folder.result(layout.fit(1, number)) if stage == 2 else None
         fit_one(s, stage, number, own, before)
 
 
@@ -190,11 +191,11 @@ def fit_one(
 ) -> None:
     """Train the adapter of one preference."""
     train = s.train[stage]
-    name = f"stage{stage}/fit/{number:02d}"
+    name = layout.fit(stage, number)
 
     def work(out: Path) -> Mapping[str, Any]:
         base, tokenizer = s.trainable()
-        label = f"fit {evaluation.model_name(stage, number)}"
+        label = f"fit {layout.model_name(stage, number)}"
         with s.screen.bar(label) as progress:
             return sft.fit(
                 base,
@@ -205,7 +206,7 @@ def fit_one(
                 train=train,
                 lora=s.settings.lora,
                 seed=s.settings.seed,
-                start_from=before.path / "adapter" if before else None,
+                start_from=before.path / layout.ADAPTER if before else None,
                 on_step=s.forecast.watch(rows, progress),
             )
 
@@ -231,38 +232,29 @@ def fit_one(
     s.forecast.finished(name)
 
 
-def model_names(s: RunContext) -> list[tuple[str, int, int | None]]:
-    """Every model that is evaluated: name, stage, preference."""
-    tuned = [
-        (evaluation.model_name(stage, number), stage, number)
-        for stage in range(1, s.settings.stages + 1)
-        for number in range(len(s.weights))
-    ]
-    return [(evaluation.BASE, 0, None), *tuned]
-
-
 def evaluate(s: RunContext, offline: Stage) -> None:
     """Every model answers the same held-out prompts with the same random numbers."""
-    prompts = pl.read_parquet(offline.path / "held_out.parquet")
+    prompts = pl.read_parquet(offline.path / layout.HELD_OUT)
     if s.settings.evaluation.prompts is not None:
         prompts = prompts.head(s.settings.evaluation.prompts)
     spec = s.settings.evaluation
-    for place, (model, stage, number) in enumerate(model_names(s)):
-        seed = s.settings.seed + 1
-        answer(s, f"answers/{model}", prompts, stage=stage, number=number, seed=seed, owner=place)
+    models = layout.models(s.settings.stages, len(s.weights))
+    seed = s.settings.seed + 1
+    for owner, model in enumerate(models):
+        answer(s, layout.answers(model), prompts, model=model, seed=seed, owner=owner)
     s.free()
     s.folder.barrier()
-    for model, _, _ in model_names(s):
-        made = s.folder.result(f"answers/{model}")
+    for model in models:
+        made = s.folder.result(layout.answers(model))
 
         def work(out: Path, made: Stage = made) -> Mapping[str, Any]:
-            frame = pl.read_parquet(made.path / "answers.parquet")
+            frame = pl.read_parquet(made.path / layout.ANSWERS)
             frame = s.score(frame, allow_empty=True)
-            evaluation.measure(frame, spec).write_parquet(out / "answers.parquet")
+            evaluation.measure(frame, spec).write_parquet(out / layout.ANSWERS)
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 
         s.alone(
-            f"evaluate/{model}",
+            layout.evaluate(model),
             work,
             settings={"objectives": s.objective_settings, **_plain(spec)},
             inputs={"answers": made.digest},
@@ -271,22 +263,23 @@ def evaluate(s: RunContext, offline: Stage) -> None:
 
 def summarise(s: RunContext) -> Stage:
     """metrics.json and table.csv of all evaluated models."""
-    results = {m: s.folder.result(f"evaluate/{m}") for m, _, _ in model_names(s)}
-    scored = s.folder.result("stage1/score")
+    models = layout.models(s.settings.stages, len(s.weights))
+    results = {model: s.folder.result(layout.evaluate(model)) for model in models}
+    scored = s.folder.result(layout.score(1))
 
     def work(out: Path) -> None:
-        offline = pl.read_parquet(scored.path / "scored.parquet", columns=s.names)
+        offline = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
         summary = evaluation.summarise(
-            {m: pl.read_parquet(r.path / "answers.parquet") for m, r in results.items()},
+            {m: pl.read_parquet(r.path / layout.ANSWERS) for m, r in results.items()},
             objectives=s.names,
             preferences=s.weights.tolist(),
             bounds=data_bounds(offline),
         )
-        (out / "metrics.json").write_text(json.dumps(summary, indent=1, allow_nan=False))
-        evaluation.table(summary).write_csv(out / "table.csv")
+        (out / layout.METRICS).write_text(json.dumps(summary, indent=1, allow_nan=False))
+        evaluation.table(summary).write_csv(out / layout.TABLE)
 
     return s.alone(
-        "evaluate/summary",
+        layout.SUMMARY,
         work,
         settings={"weights": s.weights.tolist(), "names": s.names, "quantiles": list(QUANTILES)},
         inputs={m: r.digest for m, r in results.items()} | {"offline": scored.digest},
@@ -302,8 +295,8 @@ def report(s: RunContext, summary: Stage) -> None:
             "machine": s.machine.describe(),
             "seed": s.settings.seed,
         }
-        s.folder.write_json("facts.json", facts)
-        write_report(s.folder.folder, s.folder.folder / "report.html")
+        s.folder.write_json(layout.FACTS, facts)
+        write_report(s.folder.folder, s.folder.folder / layout.REPORT)
     s.folder.barrier()
 
 
@@ -334,7 +327,7 @@ def selection_summary(s: RunContext, chosen: Selection, k: int) -> dict[str, Any
         "through": chosen.through.tolist(),
         "r_min": chosen.r_min.tolist(),
         "r_max": chosen.r_max.tolist(),
-        "n": chosen.n,
+        "n": chosen.n_rows,
         "pool": sum(sizes),
         "layers": sizes,
         "overlap": chosen.overlap().tolist(),

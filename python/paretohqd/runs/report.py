@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,11 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from paretohqd.plots.page import template, write
+from paretohqd.plots.page import FLAGS, answer_card, file_of, sample_prompts, template, write
+from paretohqd.plots.run import evaluation_charts, training_chart
 from paretohqd.plots.selection import selection_charts
-from paretohqd.plots.theme import Chart, evaluation_charts, library, palette, training_chart
+from paretohqd.plots.theme import Chart, library, palette
+from paretohqd.runs import layout
 from paretohqd.runs.evaluation import phases
 from paretohqd.selection.preferences import format_weights
 from paretohqd.selection.result import Selection
@@ -51,24 +52,24 @@ def write_report(run: Path, out: Path) -> Path:
         ImportError: `vl-convert-python` is not installed.
     """
     run, out = Path(run), Path(out)
-    metrics = json.loads(_text(run, "evaluate/summary/metrics.json"))
+    metrics = json.loads(_text(run, f"{layout.SUMMARY}/{layout.METRICS}"))
     if "bounds" not in metrics:
         raise ValueError(
             f"{run} has no scale of the rewards, which older versions took from the models "
             "themselves: run `paretohqd run` again; it keeps what is done"
         )
     # What the run as a whole took changes when it is resumed; its results do not.
-    metrics |= json.loads(_text(run, "facts.json"))
+    metrics |= json.loads(_text(run, layout.FACTS))
     labels = [format_weights(weights) for weights in metrics["preferences"]]
     models = metrics["models"]
     last = max(model["stage"] for model in models)
-    stages = [_stage(run, f"stage{number}", labels, metrics) for number in range(1, last + 1)]
+    stages = [_stage(run, number, labels, metrics) for number in range(1, last + 1)]
     final = [model for model in models if model["stage"] in (0, last)]
     answers = {model["model"]: _answers(run, model["model"], metrics) for model in final}
     _same_prompts(answers)
     page = template("report.html").render(
         run=run.resolve().name,
-        config=_text(run, "config.yaml"),
+        config=_text(run, layout.CONFIG),
         metrics=metrics,
         objectives=metrics["objectives"],
         labels=labels,
@@ -84,13 +85,14 @@ def write_report(run: Path, out: Path) -> Path:
     return write(page, out)
 
 
-def _stage(run: Path, name: str, labels: Sequence[str], metrics: Mapping[str, Any]) -> StageView:
+def _stage(run: Path, stage: int, labels: Sequence[str], metrics: Mapping[str, Any]) -> StageView:
     """Read the selection and the training logs of one stage."""
-    select = f"{name}/select"
-    summary = json.loads(_text(run, f"{select}/summary.json"))
+    select = layout.select(stage)
+    summary = json.loads(_text(run, f"{select}/{layout.SELECTION_SUMMARY}"))
     charts, drawn = selection_charts(_selection(run, select, summary, metrics["preferences"]))
-    logs = [json.loads(_text(run, f"{name}/fit/{i:02}/log.json")) for i in range(len(labels))]
-    title = f"Stage {name.removeprefix('stage')}"
+    fits = [layout.fit(stage, preference) for preference in range(len(labels))]
+    logs = [json.loads(_text(run, f"{fit}/{layout.LOG}")) for fit in fits]
+    title = f"Stage {stage}"
     training = training_chart(logs, labels, title)
     return StageView(name=title, summary=summary, charts=charts, drawn=drawn, training=training)
 
@@ -100,17 +102,17 @@ def _selection(
 ) -> Selection:
     """What a stage chose, as it was before it was written."""
     names = list(summary["objectives"])
-    layered = pl.read_parquet(_file(run, f"{select}/pool.parquet"))
+    layered = pl.read_parquet(_file(run, f"{select}/{layout.POOL}"))
     weights = np.array(preferences, dtype=np.float64)
     paper = np.allclose(weights, summary["through"])
     return Selection(
-        rows=pl.read_parquet(_file(run, f"{select}/selection.parquet")),
-        weights=weights,
+        rows=pl.read_parquet(_file(run, f"{select}/{layout.SELECTION}")),
+        preferences=weights,
         objectives=dict.fromkeys(names, "max"),
         pool=layered.filter(pl.col("layer") >= 0),
         r_min=np.array(summary["r_min"]),
         r_max=np.array(summary["r_max"]),
-        n=summary["n"],
+        n_rows=summary["n"],
         scores=layered.lazy().select(pl.selectors.by_name(*names)),
         directions="paper" if paper else "tchebycheff",
     )
@@ -118,9 +120,10 @@ def _selection(
 
 def _answers(run: Path, model: str, metrics: Mapping[str, Any]) -> pl.DataFrame:
     """The held-out answers of one model."""
-    flags = ["finished", "short", "repetitive", "echo"]
-    columns = ["prompt", "response", *metrics["objectives"], *flags]
-    return pl.read_parquet(_file(run, f"evaluate/{model}/answers.parquet"), columns=columns)
+    columns = ["prompt", "response", *metrics["objectives"], "finished", *FLAGS]
+    return pl.read_parquet(
+        _file(run, f"{layout.evaluate(model)}/{layout.ANSWERS}"), columns=columns
+    )
 
 
 def _same_prompts(answers: Mapping[str, pl.DataFrame]) -> None:
@@ -141,18 +144,11 @@ def _samples(
 ) -> list[dict[str, Any]]:
     """A few held-out prompts, drawn with the run's seed, and what each model answered."""
     total = answers[models[0]["model"]].height
-    rows = random.Random(metrics["seed"]).sample(range(total), min(SAMPLE_PROMPTS, total))
     samples = []
-    for row in sorted(rows):
+    for row in sample_prompts(total, SAMPLE_PROMPTS, metrics["seed"]):
         replies = [(model, answers[model["model"]].row(row, named=True)) for model in models]
         cards = [
-            {
-                "preference": model["preference"],
-                "text": reply["response"],
-                "scores": [(name, reply[name]) for name in metrics["objectives"]],
-                "flags": [flag for flag in ("short", "repetitive", "echo") if reply[flag]]
-                + ([] if reply["finished"] else ["cut off"]),
-            }
+            {"preference": model["preference"], **answer_card(reply, metrics["objectives"])}
             for model, reply in replies
         ]
         samples.append({"prompt": replies[0][1]["prompt"], "cards": cards})
@@ -166,9 +162,4 @@ def _text(run: Path, name: str) -> str:
 
 def _file(run: Path, name: str) -> Path:
     """A file that every finished run has."""
-    path = run / name
-    if not path.is_file():
-        raise ValueError(
-            f"{run} is not a finished run: {name} is missing; finish it with `paretohqd run`"
-        )
-    return path
+    return file_of(run, name, kind="run", command="run")
