@@ -57,12 +57,12 @@ def main() -> None:
         given = record(given, *sys.argv[2:])
     print(
         readme_table(
-            *(pl.read_csv(beside(given, table)) for table in ("summary", "points", "scale"))
+            *(pl.read_csv(table_of(given, table)) for table in ("summary", "points", "scale"))
         )
     )
 
 
-def beside(main_table: Path, table: str) -> Path:
+def table_of(main_table: Path, table: str) -> Path:
     """The record's other table: methods-2026-... becomes methods-points-2026-..."""
     name, _, when = main_table.name.partition("-20")
     return main_table.with_name(f"{name}-{table}-20{when}")
@@ -79,8 +79,8 @@ def record(run: Path, name: str = "methods") -> Path:
     }
     for table, frame in {**tables, "scale": pl.DataFrame(scale)}.items():
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
-        rounded.write_csv(to if table == "methods" else beside(to, table))
-    scores(run, left).write_parquet(beside(to, "scores").with_suffix(".parquet"))
+        rounded.write_csv(to if table == "methods" else table_of(to, table))
+    scores(run, left).write_parquet(table_of(to, "scores").with_suffix(".parquet"))
     return to
 
 

@@ -49,7 +49,7 @@ def recorded(
 
 
 def table(bench: dict[str, Any], path: Path, name: str) -> pl.DataFrame:
-    return pl.read_csv(bench["beside"](path, name))
+    return pl.read_csv(bench["table_of"](path, name))
 
 
 def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
@@ -72,7 +72,7 @@ def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
 
 def test_a_record_holds_every_score(bench, recorded) -> None:
     path, results, _, answers = recorded
-    scores = pl.read_parquet(bench["beside"](path, "scores").with_suffix(".parquet"))
+    scores = pl.read_parquet(bench["table_of"](path, "scores").with_suffix(".parquet"))
     each = next(run for run in results["runs"] if run["method"] == "RiC" and run["seed"] == 2)
     policy = each["policies"][1]
     mine = scores.filter(method="RiC", seed=2, preference=1)

@@ -1,4 +1,4 @@
-"""What is measured: a call of ours on some data, beside the calls of other packages."""
+"""What is measured: a call of ours on some data, and the calls of other packages."""
 
 from __future__ import annotations
 

@@ -68,10 +68,10 @@ class Spending:
         """Open an account.
 
         Args:
-            allowed: the budget; None lets the method take its usual steps.
-            generation: how many prompts are answered usually, and the longest answer there may be.
-            seed: shuffles what is trained on.
-            clock: key of a stage's manifest that tells its seconds. On a CPU they are those that
+            allowed: The budget; None lets the method take its usual steps.
+            generation: How many prompts are answered usually, and the longest answer there may be.
+            seed: Shuffles what is trained on.
+            clock: Key of a stage's manifest that tells its seconds. On a CPU they are those that
                 the CPU worked: other work on the machine adds none.
         """
         self.allowed, self.seed = allowed, seed
@@ -101,12 +101,12 @@ class Spending:
         for the next.
 
         Args:
-            prompts: how many there are.
-            samples: answers per prompt.
-            rounds: samplings that what is left of the budget is for, this one included.
+            prompts: How many there are.
+            samples: Answers per prompt.
+            rounds: Samplings that what is left of the budget is for, this one included.
 
         Raises:
-            ValueError: the budget does not pay for one prompt.
+            ValueError: The budget does not pay for one prompt.
         """
         if self.allowed is None:
             yield slice(0, prompts)

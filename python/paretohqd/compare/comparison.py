@@ -1,4 +1,4 @@
-"""The bench of methods: each on the same data, prompts and scorers, for some seeds and budgets.
+"""Methods side by side: each on the same data, prompts and scorers, for some seeds and budgets.
 
 Every training, sampling and scoring is a stage of the run folder, so that an interrupted
 comparison goes on; the tables and the page are made anew from what the stages hold.
@@ -60,18 +60,18 @@ def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool 
     """Do the comparison that `settings` describes, or what is left of it.
 
     Args:
-        settings: the comparison.
-        screen: what shows how it goes.
-        verify: read every file of the finished stages, as for `pipeline.run`.
+        settings: The comparison.
+        screen: What shows how it goes.
+        verify: Read every file of the finished stages, as for `pipeline.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
         `report.html`, and the stages.
 
     Raises:
-        ValueError: bad settings or data. A method that fails does not end the comparison: the
+        ValueError: Bad settings or data. A method that fails does not end the comparison: the
             tables say which and why.
-        OSError: the folder cannot be written, or the disk is full.
+        OSError: The folder cannot be written, or the disk is full.
     """
     jobs = list(plan(settings))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

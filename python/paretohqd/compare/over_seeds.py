@@ -30,8 +30,8 @@ def average(values: Iterable[float | None]) -> float | None:
         >>> average([1.0, None, 2.0]), average([None])
         (1.5, None)
     """
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    given = [value for value in values if value is not None]
+    return sum(given) / len(given) if given else None
 
 
 def over_seeds(

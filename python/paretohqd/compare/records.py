@@ -67,8 +67,8 @@ class RunRecord:
     def of(cls, run: Mapping[str, Any]) -> RunRecord:
         """Read a run as `results.json` has it."""
         names = [f.name for f in fields(cls)]
-        known = {name: run[name] for name in names if name in run}
-        record: RunRecord = from_mapping(cls, known, f"the run of {run.get('method')}")
+        given = {name: run[name] for name in names if name in run}
+        record: RunRecord = from_mapping(cls, given, f"the run of {run.get('method')}")
         return record
 
     def to_mapping(self) -> dict[str, Any]:
@@ -142,9 +142,9 @@ class ComparisonRecord:
     def of(cls, results: Mapping[str, Any]) -> ComparisonRecord:
         """Read what `results.json` holds."""
         names = [f.name for f in fields(cls) if f.name != "runs"]
-        known = {name: results[name] for name in names if name in results}
+        given = {name: results[name] for name in names if name in results}
         runs = tuple(map(RunRecord.of, results["runs"]))
-        plain: ComparisonRecord = from_mapping(cls, {**known, "runs": ()})
+        plain: ComparisonRecord = from_mapping(cls, {**given, "runs": ()})
         return cls(**{**{name: getattr(plain, name) for name in names}, "runs": runs})
 
     def to_mapping(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a comparison says in words: its limits, its budgets, its methods and who follows."""
+"""What a comparison says in words: its limits, its budgets, and which models follow."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def asked_high_or_low(
     this model: one of another seed may do otherwise.
 
     Args:
-        names: the objectives.
-        policies: of one method.
-        answers: the folder of each policy's measured answers.
+        names: The objectives.
+        policies: Of one method.
+        answers: The folder of each policy's measured answers.
     """
     weights = [policy.weights for policy in policies]
     tests = {}

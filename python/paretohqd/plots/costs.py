@@ -128,7 +128,7 @@ def cost_charts(costs: pl.DataFrame, styles: Styles) -> list[Chart]:
 
 
 def _log(field: str, title: str, values: Sequence[float], *, channel: type[Axis] = alt.X) -> Axis:
-    """A log axis over positive values, with room beside them."""
+    """A log axis over positive values, with room at both ends."""
     low, high = min(values) / 1.3, max(values) * 1.3
     return channel(
         field,

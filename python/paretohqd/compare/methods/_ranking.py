@@ -25,7 +25,7 @@ def best(
     """The k rows of the largest values, best first; equal ones in the order of the frame.
 
     Args:
-        frame: n rows, with the column prompt if it matters.
+        frame: Rows, n of them, with the column prompt if it matters.
         values: (n,) numbers, larger is better.
         k: Rows wanted; all where there are fewer.
         one_per_prompt: Take no prompt twice.

@@ -57,18 +57,18 @@ def reinforced(
     prompts, where the data have several answers to one.
 
     Args:
-        bench: what all methods work with.
-        weights: the preference.
-        per: what the training is repeated for: "objective" or "preference".
-        share: the part of the whole budget that this training may use.
-        steps: usual steps, where the budget is the method's own.
-        learning_rate: in place of the settings' own.
+        bench: What all methods work with.
+        weights: The preference.
+        per: What the training is repeated for: "objective" or "preference".
+        share: The part of the whole budget that this training may use.
+        steps: Usual steps, where the budget is the method's own.
+        learning_rate: In place of the settings' own.
 
     Returns:
         Folder of the adapter.
 
     Raises:
-        ValueError: settings that GRPOConfig does not have, a reward that cannot be standardised, or
+        ValueError: Settings that GRPOConfig does not have, a reward that cannot be standardised, or
             a budget too small for one step.
     """
     given, lora = dict(bench.settings.reinforcement), bench.settings.lora
