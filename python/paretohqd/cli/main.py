@@ -213,13 +213,13 @@ def _compare(parsed: argparse.Namespace) -> None:
     from paretohqd.compare.config import Comparison
 
     settings = _settings(Comparison, parsed)
-    from paretohqd.compare.comparison import compare, stand_of
+    from paretohqd.compare.comparison import compare, measure_folder
     from paretohqd.compare.text import render
 
     with failures.recorded(Path(settings.run)):
         folder = compare(settings, verify=parsed.verify)
     limits = json.loads((folder / "results.json").read_text())["limits"]
-    print(render(stand_of(folder), limits))
+    print(render(measure_folder(folder), limits))
     print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
     print(f"report: {folder / layout.REPORT}")
 

@@ -33,13 +33,13 @@ def sample(
     Under a budget prompts are answered in a shuffled order for as long as it pays for them.
 
     Args:
-        policy: who answers.
+        policy: Who answers.
         prompts: Column prompt, and system_prompt where each has one of its own.
-        label: what the progress bar calls it.
-        per: what the sampling is repeated for, see `budget.Cost`.
-        seed: of the random numbers.
-        samples: answers per prompt.
-        rounds: samplings that what is left of a budget is for, this one included.
+        label: What the progress bar calls it.
+        per: What the sampling is repeated for, see `budget.Cost`.
+        seed: Of the random numbers.
+        samples: Answers per prompt.
+        rounds: Samplings that what is left of a budget is for, this one included.
 
     Returns:
         prompt, response, sample, tokens, finished, the prompts' own columns but prompt, and one
