@@ -15,10 +15,10 @@ from polars.io.plugins import register_io_source
 
 from paretohqd.distributed.cluster import answers, in_order, pa, packed, ray, unpacked
 from paretohqd.distributed.merging import PartSpec, merged
+from paretohqd.exceptions import first_line
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.reading.opening import file_sizes, open_file
 from paretohqd.frames.reading.schemas import column
-from paretohqd.frames.reading.text import first_line
 from paretohqd.frames.sources import Source
 
 Rows = NDArray[np.int64]

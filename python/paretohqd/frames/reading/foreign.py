@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.frames.reading.text import first_line
+from paretohqd.exceptions import first_line
 
 _FAILURES = (
     TypeError,

@@ -18,8 +18,9 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from paretohqd.exceptions import first_line
 from paretohqd.frames.reading.schemas import column, common_type
-from paretohqd.frames.reading.text import first_line, lines
+from paretohqd.frames.reading.text import lines
 
 CHUNK = 1 << 24
 """Bytes of lines that are read at a time."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from paretohqd.exceptions import first_line
 from paretohqd.frames.reading.common import absent_columns, common_schema, refuse_lost_digits
 from paretohqd.frames.reading.finding import (
     find_files,
@@ -29,7 +30,6 @@ from paretohqd.frames.reading.parts import (
     scan_run,
 )
 from paretohqd.frames.reading.schemas import aligned, column
-from paretohqd.frames.reading.text import first_line
 
 
 @dataclass(frozen=True, eq=False)

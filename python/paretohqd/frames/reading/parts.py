@@ -10,10 +10,10 @@ from pathlib import Path
 
 import polars as pl
 
+from paretohqd.exceptions import first_line
 from paretohqd.frames.reading import delimited, jsonlines
 from paretohqd.frames.reading.formats import ARROW, JSON, PARQUET, Kind, kind_of
 from paretohqd.frames.reading.schemas import aligned, column
-from paretohqd.frames.reading.text import first_line
 
 Schema = Mapping[str, pl.DataType]
 

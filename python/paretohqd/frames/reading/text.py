@@ -64,8 +64,3 @@ def undecodable(file: str, rows: Iterable[bytes]) -> str:
                 f"{error.start} is not UTF-8: save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
             )
     return ""
-
-
-def first_line(error: BaseException) -> str:
-    """An error's message, short."""
-    return (str(error) or type(error).__name__).splitlines()[0]
