@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.exceptions import first_line
+from paretohqd.kernels.arrays import is_pandas
 
 _FAILURES = (
     TypeError,
@@ -41,7 +42,7 @@ def frame_of(data: Any) -> pl.DataFrame | None:
             f"frame: splits of a dataset ({', '.join(map(str, data))}): pass one of them, "
             f"data[{next(iter(data))!r}]"
         )
-    if hasattr(data, "iloc"):
+    if is_pandas(data):
         return _of_pandas(data)
     if hasattr(data, "to_polars"):
         return _made(data.to_polars, "frame")
@@ -57,7 +58,7 @@ def frame_of(data: Any) -> pl.DataFrame | None:
 
 
 def _is_table(value: Any) -> bool:
-    frame = isinstance(value, pl.DataFrame) or (hasattr(value, "iloc") and value.ndim == 2)
+    frame = isinstance(value, pl.DataFrame) or (is_pandas(value) and value.ndim == 2)
     return frame or hasattr(value, "to_polars")
 
 

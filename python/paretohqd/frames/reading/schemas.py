@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 from polars import selectors
 
-from paretohqd.kernels.numerals import EXACT
+from paretohqd.kernels.numerals import refuse_inexact
 
 _UNITS = ("ms", "us", "ns")
 _FLOATS = (pl.Float16, pl.Float32, pl.Float64)
@@ -132,14 +132,12 @@ def converted(frame: pl.DataFrame, want: Mapping[str, pl.DataType]) -> pl.DataFr
     """
     for name, dtype in want.items():
         if loses_digits(frame.schema[name], dtype):
-            values = frame[name].alias("")
-            large = (values > EXACT) | (values < -EXACT)
-            if large.any():
-                raise ValueError(
-                    f"column {name!r} holds {large.sum()} integers beyond 2**53 (first at row "
-                    f"{large.arg_max()}), which the floats of other parts cannot tell apart: write "
-                    "it as one type in all parts"
-                )
+            refuse_inexact(
+                name,
+                frame[name].alias(""),  # Polars takes some names for patterns.
+                problem="the floats of other parts cannot tell apart: write it as one type in all "
+                "parts",
+            )
     return frame.with_columns(
         column(name).cast(dtype, strict=not dtype.is_nested())
         for name, dtype in want.items()
