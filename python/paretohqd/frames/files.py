@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from paretohqd.frames.reading.finding import local_path
 from paretohqd.frames.reading.formats import kind_of
-from paretohqd.frames.reading.opening import blamed, open_files
+from paretohqd.frames.reading.opening import open_files, reading_error
+from paretohqd.frames.reading.paths import local_path
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -28,4 +28,4 @@ def read_frame(path: Path) -> pl.DataFrame:
     try:
         return found.frame.collect(engine="streaming")
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise blamed(found.files, found.pattern, error) from error
+        raise reading_error(found.files, found.pattern, error) from error

@@ -25,14 +25,14 @@ from paretohqd.frames.batches import (
     in_slices,
     row_bytes,
 )
-from paretohqd.frames.reading.foreign import frame_of
 from paretohqd.frames.reading.opening import (
-    blamed,
-    file_sizes,
     open_file,
     open_files,
-    open_numbered,
+    open_with_row_numbers,
+    reading_error,
+    row_counts,
 )
+from paretohqd.frames.reading.other_libraries import frame_of
 
 Path = str | os.PathLike  # type: ignore[type-arg]
 
@@ -167,7 +167,7 @@ class Source:
             if not self.seekable:
                 numbered = self.frame.with_row_index(number)
             elif not any(kind.is_nested() for kind in self.schema.dtypes()):
-                numbered = open_numbered(self.files, self.schema, self.folders, number)
+                numbered = open_with_row_numbers(self.files, self.schema, self.folders, number)
             if numbered is not None:
                 return by_number(numbered, number, rows, filled)
             # Lists are decoded whole, whatever the condition, and so are files of several types.
@@ -184,7 +184,7 @@ class Source:
         try:
             yield
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise blamed(self.files, self.pattern, error) from error
+            raise reading_error(self.files, self.pattern, error) from error
 
     def place(self, row: int) -> str:
         """Where a row is, as a message says it: "row 7", or the file and the row in it."""
@@ -196,4 +196,4 @@ class Source:
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
         """The number of each file's first row, and the number of all rows."""
-        return np.cumsum([0, *file_sizes(self.files)])
+        return np.cumsum([0, *row_counts(self.files)])

@@ -12,8 +12,8 @@ from typing import BinaryIO
 import polars as pl
 
 from paretohqd.exceptions import first_line
-from paretohqd.frames.reading.finding import local_path
 from paretohqd.frames.reading.formats import WRITTEN
+from paretohqd.frames.reading.paths import local_path
 
 EXACT_DIGITS = 15
 """Significant digits that a double, and so a JSON number, always keeps."""
