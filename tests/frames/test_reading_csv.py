@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import paretohqd as pq
-from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import read_frame
 from paretohqd.kernels.numerals import MISSING, numbers_of
 
 BODY = "a,b\n1.0,0.0\n0.0,1.0\n0.5,0.6\n"

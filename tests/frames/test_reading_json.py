@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading import json_files
+from paretohqd.frames.sources import read_frame
 
 ROWS = [{"a": 1.0, "b": 0.0}, {"a": 0.0, "b": 1.0}, {"a": 0.75, "b": 0.75}]
 

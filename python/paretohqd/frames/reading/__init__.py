@@ -7,5 +7,5 @@ From the name of a file to its rows, in order: `formats` (the kinds of files, by
 share), `hive_folders` (columns in the names of folders), `opening` (all of them as one LazyFrame).
 `other_libraries` reads no files: it turns pandas, Arrow, DuckDB and datasets' tables into frames.
 
-A new file format goes into `formats.py` (its `Kind`) and `table_files.py` (`read_schema`, `scan`).
+A new file format goes into `formats.py` (a `Kind`) and `table_files.py` (`scan`).
 """
