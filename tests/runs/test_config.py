@@ -239,7 +239,9 @@ def test_settings_are_frozen_and_by_keyword():
             type(value)("x")
 
 
-@pytest.mark.parametrize("module", ["paretohqd", "paretohqd.runs.config", "paretohqd.frames.files"])
+@pytest.mark.parametrize(
+    "module", ["paretohqd", "paretohqd.runs.config", "paretohqd.frames.sources"]
+)
 def test_importing_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

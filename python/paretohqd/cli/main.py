@@ -20,7 +20,7 @@ from typing import Any
 
 import paretohqd as pq
 from paretohqd.cli import arguments, select
-from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import check_output, refuse_overwriting, write_frame, write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings

@@ -19,8 +19,7 @@ from paretohqd.frames.conversations.layouts import (
 from paretohqd.frames.conversations.messages import ASSISTANT
 from paretohqd.frames.conversations.rows import PAIR
 from paretohqd.frames.conversations.texts import default_layout, single_turns
-from paretohqd.frames.files import read_frame
-from paretohqd.frames.sources import Source
+from paretohqd.frames.sources import Source, read_frame
 from paretohqd.models import embedded
 from paretohqd.runs import config
 
