@@ -10,6 +10,7 @@ For scoring and generation on several machines see `score` and `generate`, which
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Unpack
 
 import polars as pl
@@ -27,7 +28,15 @@ from paretohqd.selection.pool import Pool, first_layers_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import Bounds, Duplicates, Nan, Rule, RuleOptions, Scale
+from paretohqd.selection.rule import (
+    Bounds,
+    Duplicates,
+    Nan,
+    Rule,
+    RuleOptions,
+    Scale,
+    refuse_unknown,
+)
 
 __all__ = ["choose", "generate", "score", "select"]
 
@@ -61,6 +70,7 @@ def select(
     Example:
         chosen = distributed.select("/data/scored/*.parquet", ["helpful", "harmless"], k=100)
     """
+    refuse_unknown("select", options, RuleOptions)
     return choose(data, objectives, preferences, **options).rows
 
 
@@ -130,6 +140,10 @@ def choose(
     nearest = nearest_rows(pool, request, n_threads=None)
     rows = parts.gather(pool.row[nearest.places], pool.rows_read(nearest.places))
     return selection_of(request, pool, nearest, rows, frame=parts.source.frame)
+
+
+# What help() and notebooks show: the options one by one.
+select.__signature__ = signature(choose).replace(return_annotation=pl.DataFrame)  # type: ignore[attr-defined]
 
 
 def _pool(parts: Files | Blocks, request: Request) -> Pool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Unpack
 
 import numpy as np
@@ -22,7 +23,15 @@ from paretohqd.selection.pool import Pool, first_layers_of, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.request import ADDED, Request
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import Bounds, Duplicates, Nan, Rule, Scale, SelectOptions
+from paretohqd.selection.rule import (
+    Bounds,
+    Duplicates,
+    Nan,
+    Rule,
+    Scale,
+    SelectOptions,
+    refuse_unknown,
+)
 
 __all__ = ["ADDED", "choose", "choose_by_rule", "choose_from", "select"]
 
@@ -60,6 +69,7 @@ def select(
         >>> chosen.select("help", "safe", "preference", "layer", "row").rows()
         [(1.0, 0.0, 0, 0, 0), (0.8, 0.7, 1, 0, 1), (0.0, 1.0, 2, 0, 2)]
     """
+    refuse_unknown("select", options, SelectOptions)
     return choose(frame, objectives, preferences, **options).rows
 
 
@@ -186,6 +196,10 @@ def choose(
         preferences,
         resources=Resources(memory_limit=memory_limit, progress=progress, n_threads=n_threads),
     )
+
+
+# What help() and notebooks show: the options one by one.
+select.__signature__ = signature(choose).replace(return_annotation=pl.DataFrame)  # type: ignore[attr-defined]
 
 
 def choose_by_rule(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict, get_args
+from typing import Literal, TypedDict, get_args, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,3 +149,17 @@ class SelectOptions(RuleOptions, total=False):
     memory_limit: int | None
     progress: Progress | None
     n_threads: int | None
+
+
+def refuse_unknown(function: str, options: Mapping[str, object], known: type) -> None:
+    """Raise Python's own TypeError if a function is given an option that a TypedDict does not have.
+
+    Example:
+        >>> refuse_unknown("select", {"size": 3}, SelectOptions)
+        Traceback (most recent call last):
+        ...
+        TypeError: select() got an unexpected keyword argument 'size'
+    """
+    for name in options:
+        if name not in get_type_hints(known):
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
