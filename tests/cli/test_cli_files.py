@@ -156,7 +156,7 @@ def test_a_bad_file_leaves_the_old_output(fails, folder, tmp_path):
 
 def test_rows_are_counted_on_a_terminal(folder, tmp_path):
     """A terminal of its own, through `script`, sees the line redrawn."""
-    from paretohqd.cli.counting import RowCounter
+    from paretohqd.plots.progress import RowCounter
 
     class Terminal(io.StringIO):
         def isatty(self):

@@ -176,8 +176,8 @@ def _series_of_floats(
             outside = series > EXACT
             if dtype.is_signed_integer():
                 outside |= series < -EXACT
-            if found := int(outside.sum()):
-                raise _too_large(name, found, outside.arg_max())
+            if count := int(outside.sum()):
+                raise _too_large(name, count, outside.arg_max())
         series = series.cast(pl.Float64)
     elif dtype not in (pl.Float32, pl.Float64):
         series = series.cast(pl.Float64 if isinstance(dtype, pl.Decimal) else pl.Float32)
@@ -217,8 +217,8 @@ def _is_column_of_table(array: NDArray[Any]) -> bool:
 
 def no_score(name: str | int, dtype: object) -> ValueError:
     """What to say of a column whose type is not that of a score."""
-    told = "Struct" if isinstance(dtype, pl.Struct) else dtype  # with its fields it may be a page
-    return ValueError(f"column {name!r} has dtype {told}, which is no score; {_advice(dtype)}")
+    shown = "Struct" if isinstance(dtype, pl.Struct) else dtype  # with its fields it may be a page
+    return ValueError(f"column {name!r} has dtype {shown}, which is no score; {_advice(dtype)}")
 
 
 def _advice(dtype: object) -> str:
@@ -243,8 +243,8 @@ def _advice(dtype: object) -> str:
     return "leave it out or convert it"
 
 
-def _too_large(name: str | int, found: int, first: int | None) -> ValueError:
+def _too_large(name: str | int, count: int, first: int | None) -> ValueError:
     return ValueError(
-        f"column {name!r} holds {found} integers beyond 2**53 (first at row {first}), which "
+        f"column {name!r} holds {count} integers beyond 2**53 (first at row {first}), which "
         "doubles cannot tell apart; subtract an offset or rank them first"
     )

@@ -5,16 +5,21 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::chunk::{Aims, Chunk, LANES, Lanes, Seen, Unit};
+use super::chunk::{CHUNK_ROWS, Chunk, Lanes, Precision, RayTargets, Unit};
 use super::nearest::{Bound, Nearest};
 use super::ray::Ray;
 use crate::points::Points;
 
-/// The nearest rows to each of some rays, and whether all numbers met were moderate.
-pub(super) type Looked = (Vec<Nearest>, bool);
+/// What a scan finds.
+pub(super) struct Scanned {
+    /// The nearest rows to each ray.
+    pub nearest: Vec<Nearest>,
+    /// Whether no number needs scaling; otherwise the rows may be wrong.
+    pub in_range: bool,
+}
 
-/// A look at some chunks of rows, for the instruction set at hand.
-pub(super) struct Look<'a> {
+/// A scan of some chunks of rows, for the instruction set at hand.
+pub(super) struct Scan<'a> {
     pub points: &'a Points<'a>,
     /// Multiplies the points.
     pub scale: f64,
@@ -26,70 +31,75 @@ pub(super) struct Look<'a> {
     pub bounds: &'a [Bound],
 }
 
-impl WithSimd for Look<'_> {
-    type Output = Looked;
+impl WithSimd for Scan<'_> {
+    type Output = Scanned;
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Looked {
+    fn with_simd<S: Simd>(self, simd: S) -> Scanned {
         match self.points.objectives() {
-            1 => self.look::<S, 1>(simd),
-            2 => self.look::<S, 2>(simd),
-            3 => self.look::<S, 3>(simd),
-            4 => self.look::<S, 4>(simd),
-            5 => self.look::<S, 5>(simd),
-            _ => self.look::<S, 0>(simd),
+            1 => self.scan::<S, 1>(simd),
+            2 => self.scan::<S, 2>(simd),
+            3 => self.scan::<S, 3>(simd),
+            4 => self.scan::<S, 4>(simd),
+            5 => self.scan::<S, 5>(simd),
+            _ => self.scan::<S, 0>(simd),
         }
     }
 }
 
-impl Look<'_> {
+impl Scan<'_> {
     #[inline(always)]
-    fn look<S: Simd, const M: usize>(self, simd: S) -> Looked {
+    fn scan<S: Simd, const M: usize>(self, simd: S) -> Scanned {
         let mut nearest: Vec<Nearest> =
             self.bounds.iter().map(|&bound| Nearest::new(self.k, bound)).collect();
-        let mut groups: Vec<(&[&Ray], Aims)> = self
+        let mut groups: Vec<(&[&Ray], RayTargets)> = self
             .rays
             .chunk_by(|a, b| a.origin == b.origin)
-            .map(|rays| (rays, Aims::new(rays)))
+            .map(|rays| (rays, RayTargets::new(rays)))
             .collect();
-        let limits = groups.iter_mut().flat_map(|(_, aims)| &mut aims.limits);
+        let limits = groups.iter_mut().flat_map(|(_, targets)| &mut targets.limits);
         for (limit, nearest) in limits.zip(&nearest) {
             *limit = self.unit.limit(nearest.bound.squared());
         }
         let m = self.points.objectives();
         let mut chunk = Chunk::new(m);
         let mut near = Vec::with_capacity(self.rays.len());
-        let mut moderate = true;
+        let mut in_range = true;
         for first in self.firsts {
             chunk.read::<M>(self.points, first, self.scale);
             let mut nearest = &mut nearest[..];
-            for (rays, aims) in &mut groups {
-                let seen = chunk.look_from::<M>(&rays[0].origin, self.unit);
-                if seen == Seen::Well {
-                    screen::<S, M>(simd, &chunk, aims, &mut near);
+            for (rays, targets) in &mut groups {
+                let precision = chunk.subtract_origin::<M>(&rays[0].origin, self.unit);
+                if precision == Precision::Sufficient {
+                    screen::<S, M>(simd, &chunk, targets, &mut near);
                 } else {
-                    moderate &= seen == Seen::Badly;
+                    in_range &= precision == Precision::Insufficient;
                     near.extend(0..rays.len());
                 }
-                let (these, rest) = nearest.split_at_mut(rays.len());
+                let (of_origin, rest) = nearest.split_at_mut(rays.len());
                 for ray in near.drain(..) {
-                    take_in::<S, M>(simd, &chunk, rays[ray], &mut these[ray]);
-                    aims.limits[ray] = self.unit.limit(these[ray].bound.squared());
+                    push_nearest::<S, M>(simd, &chunk, rays[ray], &mut of_origin[ray]);
+                    targets.limits[ray] = self.unit.limit(of_origin[ray].bound.squared());
                 }
                 nearest = rest;
             }
         }
-        (nearest, moderate)
+        Scanned { nearest, in_range }
     }
 }
 
 /// Appends the rays that a row of the chunk may be near to.
 #[inline(always)]
-fn screen<S: Simd, const M: usize>(simd: S, chunk: &Chunk, aims: &Aims, near: &mut Vec<usize>) {
+fn screen<S: Simd, const M: usize>(
+    simd: S,
+    chunk: &Chunk,
+    targets: &RayTargets,
+    near: &mut Vec<usize>,
+) {
     let m = if M == 0 { chunk.rounded.len() } else { M };
     let rounded = &chunk.rounded[..m];
     let (squares, _) = S::as_simd_f32s(&chunk.squares.0);
-    for (ray, (u, &limit)) in aims.directions.chunks_exact(m).zip(&aims.limits).enumerate() {
+    for (ray, (u, &limit)) in targets.directions.chunks_exact(m).zip(&targets.limits).enumerate() {
         let mut least = simd.splat_f32s(f32::INFINITY);
         for (step, &square) in squares.iter().enumerate() {
             let mut along = simd.splat_f32s(0.0);
@@ -106,14 +116,14 @@ fn screen<S: Simd, const M: usize>(simd: S, chunk: &Chunk, aims: &Aims, near: &m
     }
 }
 
-/// Takes in the rows of a chunk that are near enough, by the residual form, which does not cancel.
+/// Pushes the rows of a chunk that are near enough, by the residual form, which does not cancel.
 #[inline(always)]
-fn take_in<S: Simd, const M: usize>(simd: S, chunk: &Chunk, ray: &Ray, nearest: &mut Nearest) {
+fn push_nearest<S: Simd, const M: usize>(simd: S, chunk: &Chunk, ray: &Ray, nearest: &mut Nearest) {
     let m = if M == 0 { chunk.from_origin.len() } else { M };
     let (rows, direction) = (&chunk.from_origin[..m], &ray.direction[..m]);
     let limit = nearest.bound.squared_from(chunk.first);
     let limits = simd.splat_f64s(limit);
-    let mut squared = Lanes([0.0; LANES]);
+    let mut squared = Lanes([0.0; CHUNK_ROWS]);
     let mut least = simd.splat_f64s(f64::INFINITY);
     for (step, squared) in S::as_mut_simd_f64s(&mut squared.0).0.iter_mut().enumerate() {
         let mut along = simd.splat_f64s(0.0);

@@ -1,6 +1,6 @@
 //! The k rows of each group that are nearest to the group's own rays, in one call for all groups.
 //!
-//! Groups up to some thousand rows are looked at row by row: a screen and a sample would cost more
+//! Groups up to some thousand rows are searched row by row: a screen and a sample would cost more
 //! than they save. Larger groups, and numbers whose squares leave the range of doubles, go to the
 //! search for ungrouped rows. All compute the distance in the same way, to the last bit.
 
@@ -9,14 +9,17 @@ use rayon::prelude::*;
 
 use super::group::{Group, Rays};
 use super::ray::scale;
-use super::{Neighbours, nearest_to_rays};
+use super::search::{Neighbours, nearest_to_rays};
 use crate::error::{Error, Kind};
-use crate::groups::runs;
 use crate::points::Points;
+use crate::segments::runs;
 use crate::threads;
 
-/// Groups up to this many rows are looked at row by row.
-const SMALL: usize = 1 << 10;
+/// Groups of up to this many rows are searched row by row.
+const EXHAUSTIVE_ROWS: usize = 1 << 10;
+
+/// Whole groups are searched together up to about this many rows, which stay in cache.
+const RUN_ROWS: usize = 1 << 12;
 
 /// The `k` rows of each group that are nearest to each of its rays, or all rows of a smaller group.
 ///
@@ -40,8 +43,8 @@ const SMALL: usize = 1 << 10;
 /// let (x, y) = ([1.0, 0.0, 0.4, 2.0, 0.0], [0.0, 1.0, 0.5, 0.0, 1.0]);
 /// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
 /// let (spans, weights) = ([1.0, 1.0, 2.0, 1.0], [0.5, 0.5, 1.0, 0.0]);
-/// let found = nearest_in_groups(&points, &[0, 3, 5], &spans, &weights, 1)?;
-/// assert_eq!(found.rows, [2, 3, 0, 3]);
+/// let nearest = nearest_in_groups(&points, &[0, 3, 5], &spans, &weights, 1)?;
+/// assert_eq!(nearest.rows, [2, 3, 0, 3]);
 /// # Ok::<(), paretohqd::Error>(())
 /// ```
 pub fn nearest_in_groups(
@@ -63,19 +66,19 @@ pub fn nearest_in_groups(
     let parts = distances.chunks_mut(per_ray.max(1));
     let mut rest: Vec<_> = rows.chunks_mut(per_ray.max(1)).zip(parts).collect();
     let (mut tasks, mut first) = (Vec::new(), 0);
-    for ends in runs(ends) {
+    for ends in runs(ends, RUN_ROWS) {
         let starts = &starts[first..=first + ends.len()];
         let held = held(starts);
-        let found = rest.iter_mut().map(|part| split_off(part, held)).collect();
+        let out = rest.iter_mut().map(|part| split_off(part, held)).collect();
         let spans = &spans[first * points.objectives()..];
-        tasks.push(Run { points, starts, spans, weights, reach: &reach, k, found });
+        tasks.push(Run { points, starts, spans, weights, reach: &reach, k, out });
         first += ends.len();
     }
-    let look = |run: Run<'_>| Arch::new().dispatch(run);
+    let search = |run: Run<'_>| Arch::new().dispatch(run);
     if threads::worthwhile((points.rows() / 16).saturating_mul(rays)) {
-        tasks.into_par_iter().try_for_each(look)?;
+        tasks.into_par_iter().try_for_each(search)?;
     } else {
-        tasks.into_iter().try_for_each(look)?;
+        tasks.into_iter().try_for_each(search)?;
     }
     Ok(Neighbours { rows, distances })
 }
@@ -108,11 +111,11 @@ fn check_starts(starts: &[u32], rows: usize) -> Result<&[u32], Error> {
 /// By objective, how far the ends of the rays are from the origin of a unit span.
 fn check_rays(spans: &[f64], weights: &[f64], groups: usize, m: usize) -> Result<Vec<f64>, Error> {
     if !weights.len().is_multiple_of(m) {
-        let found = weights.len();
-        return Err(Kind::WrongLength { name: "weights", expected: m, found }.into());
+        let actual = weights.len();
+        return Err(Kind::WrongLength { name: "weights", expected: m, actual }.into());
     }
     if spans.len() != groups * m {
-        return Err(Kind::WrongSpans { expected: groups * m, found: spans.len() }.into());
+        return Err(Kind::WrongSpans { expected: groups * m, actual: spans.len() }.into());
     }
     if let Some(position) = weights.iter().position(|x| !x.is_finite()) {
         return Err(Kind::NotFinite { name: "weights", position }.into());
@@ -121,15 +124,15 @@ fn check_rays(spans: &[f64], weights: &[f64], groups: usize, m: usize) -> Result
     for weights in weights.chunks_exact(m) {
         reach.iter_mut().zip(weights).for_each(|(reach, w)| *reach = reach.max(w.abs()));
     }
-    let far = |spans: &[f64]| spans.iter().zip(&reach).position(|(s, r)| !(s * r).is_finite());
-    let found = spans.chunks_exact(m).enumerate().find_map(|(g, s)| Some(g * m + far(s)?));
-    match found {
+    let too_far = |spans: &[f64]| spans.iter().zip(&reach).position(|(s, r)| !(s * r).is_finite());
+    let position = spans.chunks_exact(m).enumerate().find_map(|(g, s)| Some(g * m + too_far(s)?));
+    match position {
         Some(position) => Err(Kind::NotFinite { name: "spans", position }.into()),
         None => Ok(reach),
     }
 }
 
-/// Groups that are looked at together.
+/// Groups that are searched together.
 struct Run<'a> {
     points: &'a Points<'a>,
     /// Where each group starts and the last one ends.
@@ -140,7 +143,7 @@ struct Run<'a> {
     reach: &'a [f64],
     k: usize,
     /// What to fill in, ray by ray.
-    found: Vec<Part<'a>>,
+    out: Vec<Part<'a>>,
 }
 
 impl NullaryFnOnce for Run<'_> {
@@ -149,12 +152,12 @@ impl NullaryFnOnce for Run<'_> {
     #[inline(always)]
     fn call(self) -> Self::Output {
         match self.points.objectives() {
-            1 => self.look::<1>(),
-            2 => self.look::<2>(),
-            3 => self.look::<3>(),
-            4 => self.look::<4>(),
-            5 => self.look::<5>(),
-            _ => self.look::<0>(),
+            1 => self.search::<1>(),
+            2 => self.search::<2>(),
+            3 => self.search::<3>(),
+            4 => self.search::<4>(),
+            5 => self.search::<5>(),
+            _ => self.search::<0>(),
         }
     }
 }
@@ -162,7 +165,7 @@ impl NullaryFnOnce for Run<'_> {
 impl Run<'_> {
     /// Fills in what is nearest; M is the number of objectives, or 0 for any.
     #[inline(always)]
-    fn look<const M: usize>(mut self) -> Result<(), Error> {
+    fn search<const M: usize>(mut self) -> Result<(), Error> {
         let m = if M == 0 { self.points.objectives() } else { M };
         let mut rays = Rays::new(self.weights, m);
         let mut group = Group::new(m);
@@ -175,25 +178,27 @@ impl Run<'_> {
             let held = self.k.min(end - start);
             let largest = group.read(self.points, start, end);
             let reach = spans.iter().zip(self.reach).map(|(s, reach)| s.abs() * reach);
-            rays.aim(spans, scale(reach.fold(largest, f64::max)));
-            let small = end - start <= SMALL && rays.scale == 1.0;
-            let plain = |ray: &usize| small || rays.is_point(*ray);
-            let (plain, searched): (Vec<_>, Vec<_>) = (0..self.found.len()).partition(plain);
-            if !plain.is_empty() {
-                group.see(&rays);
+            rays.set_spans(spans, scale(reach.fold(largest, f64::max)));
+            let small = end - start <= EXHAUSTIVE_ROWS && rays.scale == 1.0;
+            let exhaustive = |ray: &usize| small || rays.is_point(*ray);
+            let (exhaustive, searched): (Vec<_>, Vec<_>) =
+                (0..self.out.len()).partition(exhaustive);
+            if !exhaustive.is_empty() {
+                group.subtract_origin(&rays);
             }
-            for ray in plain {
+            for ray in exhaustive {
                 let nearest = group.nearest::<M>(rays.direction(ray), held).iter();
-                let nearest = nearest.map(|&(far, row)| (row as i64, far / rays.scale));
-                put(&mut self.found[ray], start, at, nearest);
+                let nearest = nearest.map(|&(distance, row)| (row as i64, distance / rays.scale));
+                write(&mut self.out[ray], start, at, nearest);
             }
             if !searched.is_empty() {
-                let through: Vec<f64> = searched.iter().flat_map(|&ray| rays.end(ray)).collect();
+                let through: Vec<f64> =
+                    searched.iter().flat_map(|&ray| rays.endpoint(ray)).collect();
                 let part = self.points.part(&group.values);
-                let found = nearest_to_rays(&part, spans, &through, held)?;
-                let mut found = found.rows.into_iter().zip(found.distances);
+                let Neighbours { rows, distances } = nearest_to_rays(&part, spans, &through, held)?;
+                let mut nearest = rows.into_iter().zip(distances);
                 for ray in searched {
-                    put(&mut self.found[ray], start, at, found.by_ref().take(held));
+                    write(&mut self.out[ray], start, at, nearest.by_ref().take(held));
                 }
             }
             at += held;
@@ -204,14 +209,14 @@ impl Run<'_> {
 
 /// Fills in, from place `at` on, the rows of a group that begins at `start`.
 #[inline(always)]
-fn put(
+fn write(
     (rows, distances): &mut Part<'_>,
     start: usize,
     at: usize,
     nearest: impl Iterator<Item = (i64, f64)>,
 ) {
-    for ((to, distance), (row, far)) in rows[at..].iter_mut().zip(&mut distances[at..]).zip(nearest)
-    {
-        (*to, *distance) = (start as i64 + row, far);
+    let places = rows[at..].iter_mut().zip(&mut distances[at..]);
+    for ((row, distance), (row_of_group, its_distance)) in places.zip(nearest) {
+        (*row, *distance) = (start as i64 + row_of_group, its_distance);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) trait Keys: Sync {
 ///
 /// Adding zero turns -0.0 into 0.0, which therefore share a key.
 #[inline]
-pub(super) fn descending_key(value: f64) -> u64 {
+pub(crate) fn descending_key(value: f64) -> u64 {
     let bits = (value + 0.0).to_bits();
     if bits >> 63 == 1 { bits } else { !bits & (u64::MAX >> 1) }
 }

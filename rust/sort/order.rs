@@ -14,17 +14,17 @@ use crate::threads;
 pub(crate) const FIRST: u32 = 1 << 31;
 
 /// About as many rows per slab as the first-level cache holds.
-const SLAB: usize = 1 << 12;
+const SLAB_ROWS: usize = 1 << 12;
 
 /// Fewer rows are one slab.
-const FEW: usize = 1 << 14;
+const MIN_SLABBED_ROWS: usize = 1 << 14;
 
 /// Slabs are numbered by up to so many bits: more places to write to at once than the cache has
 /// lines would be slow.
-const MOST_BITS: u32 = 10;
+const MAX_SLAB_BITS: u32 = 10;
 
-/// Buckets up to this size are sorted by insertion.
-const SMALL: u32 = 24;
+/// Buckets of up to this many rows are sorted by insertion.
+const INSERTION_SORT_MAX: u32 = 24;
 
 /// All rows, dealt into slabs but not yet sorted within.
 pub(crate) struct Slabs<K> {
@@ -43,7 +43,8 @@ struct Chunk {
 impl<K: Keys> Slabs<K> {
     pub fn new(keys: K) -> Self {
         let rows = keys.rows();
-        let bits = if rows < FEW { 0 } else { (rows / SLAB).ilog2().min(MOST_BITS) };
+        let bits =
+            if rows < MIN_SLABBED_ROWS { 0 } else { (rows / SLAB_ROWS).ilog2().min(MAX_SLAB_BITS) };
         let size = (rows / 64).clamp(1 << 14, 1 << 17);
         let chunks = threads::map(rows, rows.div_ceil(size), |chunk| {
             Chunk::new(&keys, chunk * size, size.min(rows - chunk * size), bits)
@@ -58,7 +59,7 @@ impl<K: Keys> Slabs<K> {
 
     /// The rows of a slab in order, marked `FIRST` where a new key begins.
     ///
-    /// Rows with equal keys are in an order that is fixed, but by no rule.
+    /// The order of rows with equal keys is deterministic but unspecified.
     pub fn sorted(&self, slab: usize) -> Vec<u32> {
         let pieces = || {
             self.chunks.iter().map(|chunk| {
@@ -152,7 +153,7 @@ fn deal<I: Iterator<Item = u64>>(
 
 /// Sorts items that fit into cache.
 fn sort(mut items: Vec<u64>) -> Vec<u64> {
-    if items.len() <= 2 * SMALL as usize {
+    if items.len() <= 2 * INSERTION_SORT_MAX as usize {
         items.sort_unstable();
         return items;
     }
@@ -164,7 +165,7 @@ fn sort(mut items: Vec<u64>) -> Vec<u64> {
     let bucket = |item: u64| ((prefix(item) - low) >> shift) as usize;
     let (starts, mut dealt) = deal(items.len(), buckets, || items.iter().copied(), bucket);
     for ends in starts.windows(2) {
-        if ends[1] - ends[0] > SMALL {
+        if ends[1] - ends[0] > INSERTION_SORT_MAX {
             dealt[ends[0] as usize..ends[1] as usize].sort_unstable();
         }
     }
@@ -184,16 +185,14 @@ fn sort(mut items: Vec<u64>) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::keys::{ColumnKeys, descending_key};
     use crate::points::Column;
+    use crate::sort::keys::{ColumnKeys, descending_key};
+    use crate::testing::Random;
 
     /// Shapes that a map by range, or by bits, serves badly.
     fn shapes(rows: usize) -> Vec<Vec<f64>> {
-        let mut state = 7u64;
-        let mut next = move || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 11) as f64 / (1u64 << 53) as f64
-        };
+        let mut random = Random(7);
+        let mut next = move || random.unit();
         let mut shape = |f: fn(f64, f64) -> f64| (0..rows).map(|_| f(next(), next())).collect();
         vec![
             shape(|x, _| x),
