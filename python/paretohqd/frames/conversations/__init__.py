@@ -1,5 +1,7 @@
 """Rows of a frame as conversations and their answers.
 
-In order: `messages` (one value as a list of messages), `rows` (a row as a conversation, given its
-columns), `layouts` (which columns hold what), `texts` (prompts and answers as plain texts).
+- `messages`: one value of a column as a list of messages.
+- `rows`: a row as a conversation and its answer, given its columns.
+- `layouts`: which columns of a frame hold what.
+- `texts`: prompts and answers as plain texts.
 """
