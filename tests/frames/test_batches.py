@@ -69,7 +69,7 @@ def source(request, tmp_path):
 
 @pytest.fixture
 def no_file_is_small(monkeypatch):
-    monkeypatch.setattr(sources, "SMALL", 0)
+    monkeypatch.setattr(sources, "SMALL_BYTES", 0)
 
 
 @pytest.mark.usefixtures("no_file_is_small")
@@ -78,7 +78,7 @@ def test_batches_follow_the_limit(source, limit):
     opened, frame = source
     read = list(opened.batches([pl.all()], limit))
     assert_frame_equal(pl.concat(read), frame)
-    first = batches.FEW if opened.seekable else batches.CHUNK
+    first = batches.FIRST_ROWS if opened.seekable else batches.CHUNK_ROWS
     allowed = 1.1 * max(batches.share(limit), first * frame.estimated_size() / N)
     assert max(batch.estimated_size() for batch in read) <= allowed
     if limit is None:
@@ -99,7 +99,7 @@ def test_a_slice_finds_what_a_condition_finds(tmp_path_factory, rows, limit):
     files = [TEXTS[:2500].lazy(), TEXTS[2500:2500].lazy(), TEXTS[2500:].lazy()]
     starts = np.array([0, 2500, 2500, N])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "GAP", 50)
+        patch.setattr(batches, "GAP_ROWS", 50)
         slices = list(batches.by_slices(files.__getitem__, starts, numbers, limit))
     taken = pl.concat([TEXTS.clear(), *slices])
     assert_frame_equal(taken, TEXTS[numbers])

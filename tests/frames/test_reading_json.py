@@ -86,7 +86,7 @@ def test_lines_are_read_with_care_where_they_need_it(tmp_path, monkeypatch):
     """What Polars reads and what Python reads of one file are the same rows, in order."""
     rows = [{"a": i / 7, "b": i, "t": ["x", "y\u2028"], "s": str(i)} for i in range(50)]
     path = written(tmp_path, lines_of(*rows, {"a": math.nan}))
-    monkeypatch.setattr(json_files, "CHUNK", 500)
+    monkeypatch.setattr(json_files, "CHUNK_BYTES", 500)
     frame = read_frame(path)
     assert_frame_equal(frame[:50], pl.DataFrame(rows))
     assert frame.row(50)[1:] == (None, None, None)

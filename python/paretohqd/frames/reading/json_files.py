@@ -19,10 +19,10 @@ from paretohqd.frames.reading.json_records import Records, inferred_schema
 from paretohqd.frames.reading.schemas import column, common_type
 from paretohqd.frames.reading.text_lines import lines
 
-CHUNK = 1 << 24
+CHUNK_BYTES = 1 << 24
 """Bytes of lines that Python reads at a time."""
 
-SMALL = 1 << 16
+PEEK_BYTES = 1 << 16
 """Bytes of a file that is read whole to look for surrogates; larger ones are mapped."""
 
 _SURROGATES = re.compile(
@@ -36,10 +36,10 @@ def peek(file: str) -> tuple[bytes, bool]:
     The character is "[" if the file holds one array instead of lines; there is none if it is blank.
     """
     with open(file, "rb") as opened:
-        start = opened.read(SMALL)
+        start = opened.read(PEEK_BYTES)
         first = start.lstrip()[:1]
         if first in (b"{", b"["):
-            if len(start) < SMALL:
+            if len(start) < PEEK_BYTES:
                 return first, _has_lone_surrogate(start)
             with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
                 return first, _has_lone_surrogate(text)
@@ -130,7 +130,7 @@ def _chunks(file: str) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(lines(file), start=1):
         chunk.append(line)
         size += len(line)
-        if size >= CHUNK:
+        if size >= CHUNK_BYTES:
             yield first, b"".join(chunk)
             first, chunk, size = number + 1, [], 0
     if chunk:
