@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same"
 def small_batches(monkeypatch):
     """As if there were many more rows."""
     monkeypatch.setattr(kept_layers, "SETTLE", 16)
-    monkeypatch.setattr(batches, "BATCH", 7)
+    monkeypatch.setattr(batches, "MAX_ROWS", 7)
 
 
 def same_or_both_refused(call, *frames):

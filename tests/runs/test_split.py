@@ -107,7 +107,7 @@ def test_max_rows_draws_rows_in_order(source):
 @pytest.mark.parametrize("max_rows", [20, 91, 180, 500])
 def test_rows_are_drawn_without_holding_the_others(source, monkeypatch, ending, frame, max_rows):
     """The same rows as from the whole source, of which only batches are seen."""
-    monkeypatch.setattr(batches, "BATCH", 7)
+    monkeypatch.setattr(batches, "MAX_ROWS", 7)
     monkeypatch.setattr(data, "ROWS", 5)
     spec = source(frame, ending=ending, max_rows=max_rows)
     whole = load_source(spec, spec.source)
