@@ -16,10 +16,10 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-
-from helpers.pictures import TWO, Made, cloud, drawn, made, panels, tables
-from paretohqd.plots.dots import staircase
+import paretohqd as pq
+from helpers.pictures import TWO, cloud, drawn, made, panels, tables
 from paretohqd.plots.selection import plot, save
+from paretohqd.plots.selection_picture import staircase
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 
@@ -28,7 +28,7 @@ THREE = {"helpful": "max", HOSTILE: "max", "^length.*$": "min"}
 
 
 @pytest.fixture(scope="module")
-def three() -> tuple[pl.DataFrame, Made, dict[str, Any]]:
+def three() -> tuple[pl.DataFrame, pq.Selection, dict[str, Any]]:
     frame = cloud(20_000, THREE)
     selection = made(frame, THREE, 15, k=40)
     return frame, selection, plot(selection).to_dict()
@@ -42,7 +42,7 @@ def test_the_cells_of_every_panel_hold_all_rows(three: Any) -> None:
         assert cells["n"].sum() == len(frame)
 
 
-def test_rows_without_scores_and_rows_far_out_are_told() -> None:
+def test_rows_without_scores_and_rows_far_out_are_mentioned() -> None:
     frame = (
         cloud(50_000, TWO)
         .with_row_index("at")
@@ -98,7 +98,7 @@ def test_pool_dots_are_the_pool_and_the_front_is_dark(three: Any) -> None:
     assert (deeper["l"] > 0).all()
     for dots, layer in ((front, pl.col("layer") == 0), (deeper, pl.col("layer") > 0)):
         assert dots.height == selection.pool.filter(layer).height
-        expected = np.sort(selection.pool.filter(layer)[:, 2])
+        expected = np.sort(selection.pool.filter(layer)[list(THREE)[2]])
         np.testing.assert_allclose(np.sort(dots["v2"]), expected, atol=1e-3)
 
 
@@ -153,7 +153,7 @@ def test_some_preferences_and_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"preferences": []}, "preferences"),
         ({"preferences": [3]}, "below 3"),
@@ -164,9 +164,9 @@ def test_some_preferences_and_names(tmp_path: Path) -> None:
         ({"points": 0}, "points"),
     ],
 )
-def test_arguments_out_of_range(options: dict[str, Any], told: str) -> None:
+def test_arguments_out_of_range(options: dict[str, Any], message: str) -> None:
     selection = replace(made(cloud(50, TWO), TWO, 3, k=5), preference_names=("x", "y", "z"))
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         plot(selection, **options)
 
 
@@ -229,3 +229,10 @@ def test_without_altair_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'paretohqd[plot]'" in done.stdout
+
+
+def test_plot_and_save_are_public() -> None:
+    assert pq.plots.plot is plot
+    assert pq.plots.save is save
+    with pytest.raises(AttributeError, match=r"'paretohqd\.plots' has no attribute 'draw'"):
+        pq.plots.draw  # noqa: B018

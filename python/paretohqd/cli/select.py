@@ -16,10 +16,8 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd.cli import arguments
-from paretohqd.cli.counting import RowCounter
-from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import kind_of
-from paretohqd.frames.sources import Source
+from paretohqd.frames.sources import Source, read_frame
 from paretohqd.frames.writing import (
     check_columns,
     check_output,
@@ -27,6 +25,7 @@ from paretohqd.frames.writing import (
     refuse_overwriting,
     write_frame,
 )
+from paretohqd.plots.progress import RowCounter
 
 STREAM = Path("-")
 """Standard input or output, as JSON lines."""

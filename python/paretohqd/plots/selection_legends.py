@@ -1,4 +1,4 @@
-"""What tells the preferences of a picture apart: their colours, the list of them, a key."""
+"""What distinguishes the preferences and layers of a picture: colours, their list, and a key."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from paretohqd.plots.density import Floats
-from paretohqd.plots.dots import Picture
-from paretohqd.plots.theme import inline, palette, readable
+from paretohqd.plots import theme
+from paretohqd.plots.selection_picture import Picture
+from paretohqd.plots.theme import GRID, SOFT, inline, palette, readable
+from paretohqd.selection.result import Selection
 
 NAMED = 21
 """Preferences that the legend names; of more it names some, evenly spread."""
-SOFT, GRID = "#59636e", "#d5d9de"
-CORNERS = ["#3333ff", "#ff9933", "#660033"]
-"""Three corners whose mixtures on the simplex can be told apart with any colour vision.
-
-Of all triples on a grid of 216 colours, among the best in the least CIELAB distance between any two
-of 15 mixtures, seen as they are and as with no red, green or blue receptors (Machado et al. 2009).
-"""
 
 
 def colour(picture: Picture) -> Any:
-    """The colour of preference `p`, with a legend of the names, or of some of them."""
-    shown = picture.shown
-    hues = colours(picture.weights)
+    """The colour of preference `p`, with a legend of the names, or of some of them.
+
+    A page has a legend of its own.
+    """
+    shown, selection = picture.shown, picture.selection
+    if picture.scheme.interactive:
+        return theme.colour(len(selection.preferences))
+    hues = palette(selection.preferences.tolist())["light"]
     named = shown
-    title = wrap(picture.title, 28, max_lines=4, placeholder=" …")
+    objectives = ", ".join(map(readable, selection.objectives))
+    text = f"weights of {objectives}" if selection.preference_names is None else "preferences"
+    title = wrap(text, 28, max_lines=4, placeholder=" …")
     if len(shown) > NAMED:
         named = [shown[round(at)] for at in np.linspace(0, len(shown) - 1, NAMED)]
         title.append(f"({NAMED} of {len(shown)} named)")
@@ -47,26 +48,30 @@ def colour(picture: Picture) -> Any:
     )
 
 
-def colours(weights: Floats) -> list[str]:
-    """One per preference: few are distinct, many of three objectives are mixtures."""
-    if weights.shape[1] != 3 or len(weights) <= 7:
-        return palette(weights.tolist())["light"]
-    corners = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in CORNERS])
-    mixed = (weights @ corners).round().clip(0, 255).astype(int).tolist()
-    return ["#" + "".join(f"{part:02x}" for part in colour) for colour in mixed]
+def layer_kinds(selection: Selection) -> list[str]:
+    """The front and the deeper layers of the pool, as the legend calls them."""
+    sizes = selection.layer_sizes()
+    front, last = sizes[0], len(sizes) - 1
+    kinds = [f"front: {front:,} row{'s' * (front != 1)}"]
+    if last:
+        deeper = sum(sizes) - front
+        named = "layer 1" if last == 1 else f"layers 1 to {last}"
+        kinds.append(f"{named}: {deeper:,} row{'s' * (deeper != 1)}")
+    return kinds
 
 
 def triangle(picture: Picture, width: int, height: int) -> Any:
-    """The preferences of three objectives at their places on the simplex, as a key to colours."""
+    """The preferences of three objectives as points of the simplex, as a key to the colours."""
     margin = 34
     side = min(width - 2 * margin, (height - 2 * margin) / 0.866)
     left, low = (width - side) / 2, (height - side * 0.866) / 2
     corners = np.array([[left, low], [left + side, low], [left + side / 2, low + side * 0.866]])
     names = [readable(name) for name in picture.objectives]
-    places = picture.weights[picture.shown] @ corners
+    points = picture.selection.preferences[picture.shown] @ corners
+    labels = picture.labels
     dots = [
-        {"p": p, "label": picture.labels[p], "x": round(float(x), 2), "y": round(float(y), 2)}
-        for p, (x, y) in zip(picture.shown, places, strict=True)
+        {"p": p, "label": labels[p], "x": round(float(x), 2), "y": round(float(y), 2)}
+        for p, (x, y) in zip(picture.shown, points, strict=True)
     ]
     edges = [
         {"x": float(x), "y": float(y), "at": at} for at, (x, y) in enumerate([*corners, corners[0]])
@@ -109,6 +114,6 @@ def triangle(picture: Picture, width: int, height: int) -> Any:
     )
 
 
-def text_of(texts: Sequence[str], place: str = "datum.value") -> str:
-    """Vega's expression for the text with this number."""
-    return f"{json.dumps(list(texts))}[{place}]"
+def text_of(texts: Sequence[str], number: str = "datum.value") -> str:
+    """Vega's expression for the text of this number, itself an expression."""
+    return f"{json.dumps(list(texts))}[{number}]"

@@ -1,26 +1,78 @@
-"""The panels of a picture of a selection, in Vega-Lite; `plots` fills and arranges them."""
+"""The panels of a picture of a selection, in Vega-Lite, and how they are arranged."""
 
 from __future__ import annotations
 
-from math import log10
+from math import log10, sqrt
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from paretohqd.plots.dots import RINGS, Picture, rays, staircase
-from paretohqd.plots.legends import colour, text_of
-from paretohqd.plots.theme import inline, readable, tip
+from paretohqd.plots.selection_legends import colour, layer_kinds, text_of, triangle
+from paretohqd.plots.selection_picture import RINGS, Picture, rays, staircase
+from paretohqd.plots.theme import GRID, PICKED, PRINTED, SOFT, inline, readable, tip
 
-INK, DEEPER, SHADE = "#1f2328", "#75808c", "#9fb1c4"
 KINDS = ["front", "deeper"]
+LEGENDS = 210
+"""Pixels for the legends of a picture."""
 DIRECTIONS = {"max": "larger is better", "min": "smaller is better"}
 
 
-def panel(picture: Picture, pair: tuple[int, int]) -> Any:
-    """All layers of one pair of objectives, axes titled."""
-    a, b = pair
-    layers = [
+def grid(picture: Picture, across: int, up: int) -> Any:
+    """The panels as a lower triangle; with three objectives the key fills the empty corner."""
+    m = len(picture.objectives)
+    panels = []
+    for b in range(1, m):
+        for a in range(m - 1):
+            if a < b:
+                panels.append(_panel(picture, (a, b)))
+            elif m == 3:
+                panels.append(triangle(picture, across, up))
+            else:
+                panels.append(_blank(1, 1))
+    return alt.concat(*panels, columns=m - 1, spacing={"row": 14, "column": 14})
+
+
+def styled(chart: Any, title: Any) -> Any:
+    """Type and colours as in the project's other pictures."""
+    return (
+        chart.properties(title=title)
+        .configure(background="white", font="Helvetica, Arial, sans-serif")
+        .configure_axis(
+            domainColor=GRID,
+            tickColor=GRID,
+            labelColor=SOFT,
+            labelFontSize=12,
+            titleColor=PRINTED.ink,
+            titleFontSize=13,
+            titleFontWeight="normal",
+        )
+        .configure_view(stroke=GRID)
+        .configure_title(
+            anchor="start",
+            color=PRINTED.ink,
+            fontSize=15,
+            subtitleColor=SOFT,
+            subtitleFontSize=12,
+            offset=12,
+        )
+        .configure_legend(
+            titleColor=SOFT,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            titleLimit=LEGENDS,
+            labelColor=PRINTED.ink,
+            labelFontSize=12,
+            labelLimit=LEGENDS - 30,
+            rowPadding=3,
+            offset=16,
+        )
+    )
+
+
+def panel_layers(picture: Picture, pair: tuple[int, int]) -> list[Any]:
+    """What a panel shows, from the back to the front; its axes are titled."""
+    return [
         *([_density(picture, pair)] if picture.counts else []),
         *_pool(picture, pair),
         *([] if picture.grouped else [_rays(picture, pair)]),
@@ -28,11 +80,17 @@ def panel(picture: Picture, pair: tuple[int, int]) -> Any:
         *_landmark("nadir", picture, pair),
         *_landmark("ideal", picture, pair),
     ]
+
+
+def _panel(picture: Picture, pair: tuple[int, int]) -> Any:
+    """The panel of one pair of objectives, of the picture's size."""
+    a, b = pair
+    layers = panel_layers(picture, pair)
     return alt.layer(*layers).properties(width=picture.across[a], height=picture.up[b])
 
 
-def blank(width: int, height: int) -> Any:
-    """An empty place of the grid."""
+def _blank(width: int, height: int) -> Any:
+    """An empty panel of the grid."""
     return (
         inline([{}])
         .mark_point(opacity=0)
@@ -41,21 +99,16 @@ def blank(width: int, height: int) -> Any:
 
 
 def _plane(picture: Picture, pair: tuple[int, int], x: str, y: str) -> dict[str, Any]:
-    """Both axes of a panel, with the places in fields of these names."""
+    """Both axes of a panel, with the coordinates in fields of these names."""
     names = " and ".join(readable(list(picture.objectives)[k]) for k in pair)
     # Vega-Lite would make a program of its own description, from names as they stand.
     encoding: dict[str, Any] = {"description": alt.value(f"in the plane of {names}")}
     for axis, channel, field, k in zip("xy", (alt.X, alt.Y), (x, y), pair, strict=True):
-        name, way = list(picture.objectives.items())[k]
-        name = readable(name)
         span = picture.axes[k]
         pixels = picture.across[k] if axis == "x" else picture.up[k]
-        told = f"{name} ({DIRECTIONS[way]})"
-        # What is too long for its axis is cut at the end, where the direction would stand.
-        lines = [told] if len(told) * 7 < pixels else [name, f"({DIRECTIONS[way]})"]
         encoding[axis] = channel(
             f"{field}:Q",
-            title=lines,
+            title=_axis_title(picture, k, pixels),
             scale=alt.Scale(domain=[span.low, span.high], nice=False, zero=False),
             axis=alt.Axis(
                 tickCount=max(5, pixels // 80), grid=False, labelOverlap=True, titleLimit=pixels
@@ -64,20 +117,33 @@ def _plane(picture: Picture, pair: tuple[int, int], x: str, y: str) -> dict[str,
     return encoding
 
 
+def _axis_title(picture: Picture, k: int, pixels: int) -> str | list[str]:
+    """An objective and its direction; a page says once for all that larger is better."""
+    name, direction = list(picture.objectives.items())[k]
+    name = readable(name)
+    if picture.scheme.interactive:
+        return name
+    line = f"{name} ({DIRECTIONS[direction]})"
+    # What is too long for its axis is cut at the end, where the direction would stand.
+    return [line] if len(line) * 7 < pixels else [name, f"({DIRECTIONS[direction]})"]
+
+
 def _density(picture: Picture, pair: tuple[int, int]) -> Any:
-    """All rows: cells whose shade goes with the logarithm of the count."""
+    """All rows: cells that are darker for more rows, on a logarithmic scale."""
     x, y = (picture.axes[k] for k in pair)
     most = max(int(cells["n"].max() or 1) for cells in picture.counts.values())  # type: ignore[arg-type]
     shade = alt.Opacity(
         "n:Q",
         # The floor is what a single row needs to be seen.
         scale=alt.Scale(type="log", domain=[1, max(2, most)], range=[0.18, 1]),
-        legend=alt.Legend(
+        legend=None
+        if picture.scheme.interactive
+        else alt.Legend(
             title="rows in a cell",
             values=[10**e for e in range(int(log10(most)) + 1)],
             format="~s",
             symbolType="square",
-            symbolFillColor=SHADE,
+            symbolFillColor=picture.scheme.shade,
             symbolStrokeWidth=0,
             symbolSize=150,
         ),
@@ -90,7 +156,7 @@ def _density(picture: Picture, pair: tuple[int, int]) -> Any:
             y=f"{y.low!r} + {y.width!r} * datum.j",
             y2=f"{y.low!r} + {y.width!r} * (datum.j + 1)",
         )
-        .mark_rect(fill=SHADE)
+        .mark_rect(fill=picture.scheme.shade)
         .encode(
             **_plane(picture, pair, "x", "y"),
             x2="x2:Q",
@@ -103,14 +169,17 @@ def _density(picture: Picture, pair: tuple[int, int]) -> Any:
 
 def _pool(picture: Picture, pair: tuple[int, int]) -> list[Any]:
     """Deeper layers, then the front and, where it is one in this plane, its staircase."""
-    # Texts, as preferences are numbers: legends of scales with one domain become one legend.
-    kinds = KINDS[: len(picture.kinds)]
+    # Texts, unlike the preferences' numbers: legends of scales with one domain become one legend.
+    scheme, labels = picture.scheme, layer_kinds(picture.selection)
+    kinds = KINDS[: len(labels)]
     kind = alt.Fill(
         "kind:N",
-        scale=alt.Scale(domain=kinds, range=[INK, DEEPER][: len(kinds)]),
-        legend=alt.Legend(
+        scale=alt.Scale(domain=kinds, range=[scheme.ink, scheme.deeper][: len(kinds)]),
+        legend=None
+        if scheme.interactive
+        else alt.Legend(
             title="pool",
-            labelExpr=text_of(picture.kinds, f"datum.value === '{KINDS[0]}' ? 0 : 1"),
+            labelExpr=text_of(labels, f"datum.value === '{KINDS[0]}' ? 0 : 1"),
             symbolSize=30,
         ),
     )
@@ -126,16 +195,18 @@ def _pool(picture: Picture, pair: tuple[int, int]) -> list[Any]:
     steps = None if picture.grouped else staircase(picture.front, picture.objectives)
     if steps is None:
         return [deeper, front]
-    line = _table(picture.front).mark_line(interpolate=steps, color=INK, strokeWidth=1)
+    line = _table(picture.front).mark_line(interpolate=steps, color=scheme.ink, strokeWidth=1)
     return [deeper, line.encode(**plane), front]
 
 
 def _rays(picture: Picture, pair: tuple[int, int]) -> Any:
     """A line for each preference, thinner where there are many."""
-    lines = rays(picture.through, picture.shown, pair, picture.ideal, picture.nadir, picture.axes)
+    through = picture.selection.through
+    lines = rays(through, picture.shown, pair, picture.ideal, picture.nadir, picture.axes)
     width = 1.25 if len(lines) <= 7 else 0.9 if len(lines) <= 21 else 0.5
+    width *= sqrt(picture.scheme.marks)
     return (
-        inline(lines)
+        _picked(picture, inline(lines))
         .mark_rule(strokeWidth=width, strokeDash=[6, 3])
         .encode(**_plane(picture, pair, "x", "y"), x2="x2:Q", y2="y2:Q", color=colour(picture))
     )
@@ -146,14 +217,18 @@ def _chosen(picture: Picture, pair: tuple[int, int]) -> Any:
     dots = picture.chosen.height
     least = (40 if dots <= 60 else 24 if dots <= 600 else 15) * picture.scale
     scale = alt.Scale(domain=[0, RINGS - 1], range=[least, 4 * least])
+    rings = alt.Size("ring:Q", scale=scale, legend=None)
+    if picture.scheme.interactive:
+        # Alone, a preference has no targets.
+        rings = alt.condition("pick < 0", rings, alt.value(2 * least))
     return (
-        _table(picture.chosen)
+        _picked(picture, _table(picture.chosen))
         .transform_calculate(label=text_of(picture.labels, "datum.p"))
-        .mark_circle(opacity=1, stroke="white", strokeWidth=0.4)
+        .mark_circle(opacity=1, stroke=picture.scheme.paper, strokeWidth=0.4)
         .encode(
             **_plane(picture, pair, *(f"v{k}" for k in pair)),
             color=colour(picture),
-            size=alt.Size("ring:Q", scale=scale, legend=None),
+            size=rings,
             tooltip=[
                 alt.Tooltip("label:N", title="preference"),
                 *_scores(picture, pair),
@@ -167,32 +242,38 @@ def _chosen(picture: Picture, pair: tuple[int, int]) -> Any:
 
 def _landmark(text: str, picture: Picture, pair: tuple[int, int]) -> list[Any]:
     """The ideal or the nadir: a cross, and its name outwards from the other."""
-    ideal = text == "ideal"
-    here, other = (picture.ideal, picture.nadir)[:: 1 if ideal else -1]
-    right, above = (here[k] > other[k] for k in pair)
-    spot = inline([{"x": float(here[pair[0]]), "y": float(here[pair[1]])}]).encode(
+    ink, paper = picture.scheme.ink, picture.scheme.paper
+    ends = picture.ideal, picture.nadir
+    point, other = ends if text == "ideal" else ends[::-1]
+    right, above = (point[k] > other[k] for k in pair)
+    spot = inline([{"x": float(point[pair[0]]), "y": float(point[pair[1]])}]).encode(
         **_plane(picture, pair, "x", "y")
     )
     cross = spot.mark_point(
-        shape="cross", filled=True, size=70, color=INK, stroke="white", strokeWidth=0.5, opacity=1
+        shape="cross", filled=True, size=70, color=ink, stroke=paper, strokeWidth=0.5, opacity=1
     )
-    place = {
+    if picture.scale < 0.5 and pair != (0, 1):
+        return [cross]
+    offset = {
         "align": "right" if right else "left",
         "dx": 5 if right else -5,
         "dy": -12 if above else 13,
     }
-    if picture.scale < 0.5 and pair != (0, 1):
-        return [cross]
     # A light rim keeps the name readable on whatever is below.
     return [
         cross,
-        spot.mark_text(text=text, fontSize=12, stroke="white", strokeWidth=3, **place),
-        spot.mark_text(text=text, fontSize=12, color=INK, **place),
+        spot.mark_text(text=text, fontSize=12, stroke=paper, strokeWidth=3, **offset),
+        spot.mark_text(text=text, fontSize=12, color=ink, **offset),
     ]
 
 
+def _picked(picture: Picture, chart: Any) -> Any:
+    """Without the preferences that the reader of a page hides."""
+    return chart.transform_filter(PICKED) if picture.scheme.interactive else chart
+
+
 def _table(frame: pl.DataFrame) -> Any:
-    """A chart over numbers, as CSV: a third of JSON's size, and altair need not look into it."""
+    """A chart of numbers, as CSV: a third of JSON's size, and altair need not look into it."""
     kinds = dict.fromkeys(frame.columns, "number")
     form = alt.CsvDataFormat(type="csv", parse=kinds)
     return alt.Chart(alt.InlineData(values=frame.write_csv(), format=form))
