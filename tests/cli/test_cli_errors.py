@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-import paretohqd as pq
 from helpers.answers_given import FRAME
+from paretohqd.cli import select
 from paretohqd.frames.sources import Source
 from paretohqd.frames.writing import write_frame
 
@@ -171,7 +171,7 @@ def test_ctrl_c(run, answers, tmp_path, monkeypatch, command, hint):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pq, "choose", stop)
+    monkeypatch.setattr(select, "choose_by_rule", stop)
     monkeypatch.setattr("paretohqd.runs.config.load_settings", stop)
     rest = [answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     found = run(command, *(rest if command == "select" else ["x.yaml"]))
@@ -201,7 +201,7 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
     def broken(*_, **__):
         raise ImportError("cannot import name 'x' from 'y'")
 
-    monkeypatch.setattr(pq, "choose", broken)
+    monkeypatch.setattr(select, "choose_by_rule", broken)
     command = ["select", answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     assert fails(*command) == "cannot import name 'x' from 'y'"
 

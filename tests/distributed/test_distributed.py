@@ -26,7 +26,7 @@ from helpers.drawn import NAMES, frames  # noqa: E402
 from helpers.tiny import sentences  # noqa: E402
 from paretohqd import distributed  # noqa: E402
 from paretohqd.distributed import actors, merging, parts  # noqa: E402
-from paretohqd.frames import first_layers  # noqa: E402
+from paretohqd.frames import kept_layers  # noqa: E402
 from paretohqd.models.spec import Model  # noqa: E402
 from paretohqd.rewards import scoring  # noqa: E402
 
@@ -54,7 +54,7 @@ def cluster():
 @pytest.fixture(autouse=True)
 def many_parts(monkeypatch):
     """As if there were many more rows."""
-    monkeypatch.setattr(first_layers, "SETTLE", 8)
+    monkeypatch.setattr(kept_layers, "SETTLE", 8)
     monkeypatch.setattr(parts, "PART", 20)
     monkeypatch.setattr(merging, "FAN_IN", 3)
     monkeypatch.setattr(distributed, "SAMPLE", 16)
@@ -135,6 +135,13 @@ def test_select(tmp_path_factory, frame, cuts, stop, k, options, minimised, of_f
         assert_frame_equal(found, expected, check_exact=True)
 
 
+def merged_state(states):
+    first, *others = states
+    for other in others:
+        first.merge(other)
+    return first
+
+
 @given(frames(), st.lists(st.integers(0, 60), max_size=8), st.integers(1, 4), st.integers(2, 4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_merging_in_a_tree_is_adding_in_a_row(frame, cuts, upto, fan_in):
@@ -145,7 +152,7 @@ def test_merging_in_a_tree_is_adding_in_a_row(frame, cuts, upto, fan_in):
         for piece in cut(frame, [min(at, len(frame)) for at in cuts])
     ]
     while len(states) > 1:
-        states = [merging.merge(states[at : at + fan_in]) for at in range(0, len(states), fan_in)]
+        states = [merged_state(states[at : at + fan_in]) for at in range(0, len(states), fan_in)]
     (state,) = states
     assert_frame_equal(state.kept, whole.kept)
     assert (state.rows, state.usable) == (whole.rows, whole.usable)
@@ -197,10 +204,8 @@ def test_directions_are_those_of_one_machine(tmp_path):
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
     scores = pq.frames.objectives.ObjectiveColumns.of(files.source.schema, ["a", "b"])
-    want = merging.PartSpec(
-        scores=scores, objectives=["a", "b"], upto=2, distinct=None, copies=(), nan="raise"
-    )
-    assert files.first_layers(want).kept.columns == ["a", "b", "row", "layer"]
+    want = merging.PartSpec(scores=scores, upto=2, filled=(), copies=(), nan="raise")
+    assert files.first_layers(want).settled().frame.columns == ["a", "b"]
 
 
 def test_files_named_from_here(tmp_path, monkeypatch):

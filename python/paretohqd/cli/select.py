@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd.cli import arguments, rows
+from paretohqd.frames.streaming import Resources
+from paretohqd.selection.choosing import choose_by_rule
+from paretohqd.selection.rule import Rule
 
 if TYPE_CHECKING:
     from paretohqd.cli.arguments import Commands
@@ -113,33 +117,30 @@ def _select(parsed: argparse.Namespace) -> None:
         from paretohqd.plots.selection import check_picture
 
         check_picture(parsed.plot)
-    options = {
-        "k": parsed.k,
-        "upto": parsed.upto,
-        "at_least": parsed.at_least,
-        "bounds": parsed.bounds,
-        "scale": parsed.scale,
-        "directions": parsed.directions,
-        "distinct": parsed.distinct,
-        "duplicates": parsed.duplicates,
-        "by": parsed.by,
-        "nan": parsed.nan,
-    }
+    rule = Rule(
+        k=parsed.k,
+        upto=parsed.upto,
+        at_least=parsed.at_least,
+        bounds=parsed.bounds,
+        scale=parsed.scale,
+        directions=parsed.directions,
+        distinct=parsed.distinct,
+        duplicates=parsed.duplicates,
+        by=parsed.by,
+        nan=parsed.nan,
+    )
     with rows.counted(source) as progress:
-        chosen = pq.choose(
-            source,
-            parsed.objectives,
-            parsed.preferences,
-            **options,
-            progress=progress,
-            memory_limit=parsed.memory_limit,
-            n_threads=parsed.threads,
+        resources = Resources(
+            memory_limit=parsed.memory_limit, progress=progress, n_threads=parsed.threads
+        )
+        chosen = choose_by_rule(
+            rule, source, parsed.objectives, parsed.preferences, resources=resources
         )
     summary = chosen.summary()
     if parsed.output is not None:
         # Files keep the name that the rows of the input have always had in them.
         number = {"rows": summary.pop("n_rows")}
-        manifest = {"input": source.pattern, "options": options, **number, **summary}
+        manifest = {"input": source.pattern, "options": asdict(rule), **number, **summary}
         rows.write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save

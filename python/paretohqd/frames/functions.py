@@ -6,7 +6,7 @@ when it is collected or sunk, in batches: nothing that is larger than memory nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
@@ -14,32 +14,29 @@ import polars as pl
 from numpy.typing import ArrayLike
 from polars.io.plugins import register_io_source
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.batches import compacted
+from paretohqd.frames.kept_layers import KeptLayers
+from paretohqd.frames.keys import key_columns, key_ids
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
     column,
-    key_columns,
-    key_ids,
     refuse_taken,
     unused,
 )
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import (
     Progress,
-    bad_rows_named,
+    Resources,
     first_layers,
     with_layers,
 )
 from paretohqd.kernels.groups import first_rows
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.kernels.layers import pareto_layers
-from paretohqd.kernels.points import Objectives
 
 Frame = pl.DataFrame | pl.LazyFrame
-
-ADDED = ("row", "layer")
-"""Columns that `FirstLayers` adds, by which a score may be called all the same."""
 
 
 class FrontOptions(TypedDict, total=False):
@@ -138,19 +135,10 @@ def layers(
 
     def batches() -> Iterator[pl.DataFrame]:
         if keys is None and (upto is not None or at_least is not None):
-            first = _first(
-                source,
-                scores,
-                objectives,
-                upto=upto,
-                at_least=at_least,
-                nan=nan,
-                progress=progress,
-                n_threads=n_threads,
-            )
-            rows, layer = first["row"].to_numpy(), first["layer"]
-            known = first.drop("row", "layer")
-            known.columns = scores.columns
+            stop = KeptLayers(upto=upto, at_least=at_least, nan=nan, n_threads=n_threads)
+            resources = Resources(progress=progress)
+            first = first_layers(source, scores, stop, resources=resources)
+            rows, layer, known = first.row, pl.Series(first.layer), first.frame
         else:
             needed = dict.fromkeys([*scores.columns, *(keys or [])])
             held = source.collect(source.frame.lazy().select(map(column, needed)))
@@ -282,10 +270,9 @@ def volume(
     if isinstance(source.frame, pl.DataFrame):
         points = source.frame.select(scores.expressions)
     else:
-        first = _first(source, scores, objectives, upto=1, n_threads=n_threads)
-        points = first.drop("row", "layer")
-        points.columns = scores.columns
-        points = points.select(scores.expressions)
+        front_alone = KeptLayers(upto=1, n_threads=n_threads)
+        first = first_layers(source, scores, front_alone)
+        points = first.frame.select(scores.expressions)
     return hypervolume(points, ref=ref, maximize=scores.larger, n_threads=n_threads)
 
 
@@ -320,21 +307,6 @@ def _volumes(
     return pl.defer(computed, schema=schema, validate_schema=False)
 
 
-def _first(
-    source: Source, scores: ObjectiveColumns, objectives: Any, **options: Any
-) -> pl.DataFrame:
-    """The first layers' rows: the score columns in order, `row` and `layer`."""
-    other = {name: unused(source.names, name) for name in scores.columns if name in ADDED}
-    if other:
-        source = Source(source.frame.lazy().rename(other), source.files, source.pattern)
-        if isinstance(objectives, Mapping):
-            objectives = {other.get(name, name): way for name, way in objectives.items()}
-        else:
-            objectives = [other.get(name, name) for name in objectives]
-        scores = ObjectiveColumns.of(source.schema, objectives)
-    return first_layers(source, scores, objectives, **options).frame
-
-
 def _all_layers(
     source: Source,
     held: pl.DataFrame,
@@ -348,7 +320,7 @@ def _all_layers(
     """The layers of rows whose scores and keys are in memory; null for those without scores."""
     groups = None if keys is None else key_ids(held, keys, "by")
     with bad_rows_named(source, scores, nan):
-        points = Objectives.of(held.select(scores.expressions), maximize=scores.larger, nan=nan)
+        points = scores.points(held, nan=nan)
     kept = points.kept
     found = pareto_layers(
         points.columns,

@@ -23,7 +23,7 @@ from paretohqd.runs.measuring import evaluate, report, summarise
 from paretohqd.runs.metrics import SelectionSummary
 from paretohqd.runs.sampling import sample
 from paretohqd.runs.split import split_data
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.result import Selection
 from paretohqd.trainers import sft
 
@@ -138,21 +138,10 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
 
     def work(out: Path) -> Notes:
         # Read in batches: offline answers may be more than memory holds.
-        chosen = choose(
-            scored.path / layout.SCORED,
-            s.names,
-            s.preferences,
-            k=k,
-            upto=spec.upto,
-            at_least=spec.at_least,
-            bounds=spec.bounds,
-            scale=spec.scale,
-            directions=spec.directions,
-            distinct="prompt" if spec.one_per_prompt else None,
-            duplicates=spec.duplicates,
-        )
+        answers = scored.path / layout.SCORED
+        chosen = choose_by_rule(spec.rule(k=k), answers, s.names, s.preferences)
         chosen.rows.write_parquet(out / layout.SELECTION)
-        scores = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
+        scores = pl.read_parquet(answers, columns=s.names)
         layered = scores.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
         layered.write_parquet(out / layout.POOL)
         summary = selection_summary(s, chosen, k)
