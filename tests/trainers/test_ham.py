@@ -19,9 +19,9 @@ import paretohqd as pq
 from helpers.tiny import sentences
 from paretohqd.compare.methods.ham import ham
 from paretohqd.compare.workbench import Tokens, Workbench
-from paretohqd.models.base import Machine
+from paretohqd.models.adapters import load_adapter
 from paretohqd.models.likelihood import likelihood
-from paretohqd.models.sampling import load_adapter
+from paretohqd.models.machine import Machine
 from paretohqd.models.spec import Model
 from paretohqd.trainers.ham import fit_jointly
 from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values

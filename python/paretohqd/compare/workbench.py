@@ -20,11 +20,11 @@ from paretohqd.compare.budget import Spending, Tokens
 from paretohqd.compare.config import Comparison
 from paretohqd.compare.policy import Policy
 from paretohqd.models import base as models
-from paretohqd.models import chat, templates
+from paretohqd.models import chat
 from paretohqd.models.sampling import generate
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.folder import Stage
-from paretohqd.runs.sampling import sampling, usable
+from paretohqd.runs.sampling import sampling, to_sampling, usable
 from paretohqd.selection.choosing import choose
 from paretohqd.trainers import sft
 
@@ -250,7 +250,7 @@ class Workbench(Spending):
             self.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
             frame = pl.read_parquet(made.path / "answers.parquet")
             own = asked.drop("prompt")[np.repeat(np.arange(len(asked)), samples)]
-            form = templates.find_form(self.tokenizer())
+            form = chat.find_form(self.tokenizer())
             frame, dropped = usable(self.settings, pl.concat([frame, own], how="horizontal"), form)
             parts.append(self.score(frame, per=per, dropped=dropped))
         return pl.concat(parts)
@@ -276,10 +276,7 @@ class Workbench(Spending):
                     system_prompt=system_prompt,
                     seed=seed,
                     samples=samples,
-                    max_new_tokens=spec.max_new_tokens,
-                    temperature=spec.temperature,
-                    top_p=spec.top_p,
-                    batch_size=spec.batch_size,
+                    sampling=to_sampling(spec),
                     progress=progress,
                 )
             frame.write_parquet(out / "answers.parquet")

@@ -17,10 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.models.chat import (
+    NO_CLOCK,
+    check_added,
+    context_tokens,
+    control_pattern,
+    named_template,
+    with_date,
+)
 from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
-from paretohqd.models.control_tokens import control_pattern
 from paretohqd.models.loading import one_line_errors, without_bars
-from paretohqd.models.templates import NO_CLOCK, check_added, named_template, with_date
 from paretohqd.rewards.inputs import Parts, RewardInputs, Tokens, choose_form, type_options
 
 Scores = NDArray[np.float64]
@@ -284,15 +290,15 @@ class ClassifierReward:
 
 def _positions(network: Any, config: Any) -> int:
     """Tokens that a network has positions for; very many where nothing limits them."""
-    found = int(getattr(config, "max_position_embeddings", None) or 2**31)
+    room = context_tokens(config)
     for name, module in network.named_modules():
         # Positions of RoBERTa and its kin begin after the padding token's number.
         if (
             name.endswith(".position_embeddings")
             and getattr(module, "padding_idx", None) is not None
         ):
-            found = min(found, module.num_embeddings - module.padding_idx - 1)
-    return found
+            room = min(room, module.num_embeddings - module.padding_idx - 1)
+    return room
 
 
 def _commit(model: str, revision: str | None) -> str | None:

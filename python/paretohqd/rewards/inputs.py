@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paretohqd.models.control_tokens import as_text, encode_cut
+from paretohqd.models.chat import as_text, encode_cut, messages
 
 Parts = tuple[str, ...]
 """One text, or a prompt and its answer."""
@@ -42,11 +42,8 @@ class RewardInputs:
             return prompt, response
         if self.form != "chat":
             return (self.form.format(prompt=prompt, response=response),)
-        messages = [
-            {"role": "user", "content": prompt},
-            {"role": "assistant", "content": response},
-        ]
-        return (str(self.tokenizer.apply_chat_template(messages, tokenize=False)),)
+        chat = messages(prompt, response)
+        return (str(self.tokenizer.apply_chat_template(chat, tokenize=False)),)
 
     def encode(self, rows: Sequence[Parts], **more: Any) -> Tokens:
         """Tokens of each row, whole unless `more` says otherwise."""

@@ -17,8 +17,9 @@ from peft import PeftModel
 
 from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
+from paretohqd.models.adapters import Weighted, load_mixture
 from paretohqd.models.loading import kept
-from paretohqd.models.mixing import Weighted, load_mixture
+from paretohqd.models.machine import Machine, find_machine
 from paretohqd.plots.progress import Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config
@@ -172,7 +173,7 @@ class RunContext:
                 reward.unload()
         self.folder.write_json("checked.json", now)
 
-    def _find_machine(self) -> base.Machine:
+    def _find_machine(self) -> Machine:
         """Find the machine; a resumed run keeps the number format that it began with."""
         settings = self.settings
         known = self.folder.read_json("machine.json") or {}
@@ -181,14 +182,14 @@ class RunContext:
             precision = known["precision"]
         self.folder.barrier()
         if self.folder.rank == 0:
-            machine = base.find_machine(settings.device, precision, settings.threads)
+            machine = find_machine(settings.device, precision, settings.threads)
             precision = "bfloat16" if machine.bfloat16 else "float32"
             found = {"wish": settings.device, "precision": precision}
             self.folder.write_json("machine.json", found)
         self.folder.barrier()
         # What the first process found holds for all: timings may differ.
         precision = self.folder.read_json("machine.json")["precision"]
-        return base.find_machine(settings.device, precision, settings.threads)
+        return find_machine(settings.device, precision, settings.threads)
 
     def _settle_template(self) -> None:
         """Refuse a template that cannot be trained with; the day that it writes stays the run's."""

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from paretohqd.models import base as models
-from paretohqd.models import chat, templates
+from paretohqd.models import chat
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, data, evaluation
 from paretohqd.runs.context import RunContext
@@ -88,7 +88,7 @@ def split(s: RunContext) -> Stage:
         )
         for name in ("pool", "prompts", "held_out"):
             getattr(found, name).write_parquet(out / f"{name}.parquet")
-        templates.check_answers(templates.find_form(tokenizer), found.pool["response"].to_list())
+        chat.check_answers(chat.find_form(tokenizer), found.pool["response"].to_list())
         texts = (found.pool[column].to_list() for column in ("prompt", "response"))
         held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
         if control := sum(held):

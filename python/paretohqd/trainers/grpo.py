@@ -9,32 +9,39 @@ share, the entropy and the distance from the base beside each reward.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import trl
 from accelerate.utils import gather_object
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback, set_seed
+from transformers import TrainerCallback
 from trl import GRPOConfig
 
-from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import adapter_config, check_modules
-from paretohqd.models.base import Machine, positions
-from paretohqd.models.chat import answer_text, encode_prompts, stop_tokens
+from paretohqd.models.chat import (
+    answer_text,
+    check_room,
+    context_tokens,
+    encode_prompts,
+    messages,
+    stop_tokens,
+)
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import kept, without_bars
-from paretohqd.models.sampling import check_room
+from paretohqd.models.machine import Machine
 from paretohqd.rewards.scoring import Reward
-from paretohqd.trainers import sft
 from paretohqd.trainers.budget import Budget
 from paretohqd.trainers.keys import GRPO
 from paretohqd.trainers.rollouts import Rollouts, check_constants
 from paretohqd.trainers.settings import Kind
-from paretohqd.trainers.sft import save_adapter
+from paretohqd.trainers.training import (
+    OnStep,
+    lora_settings,
+    run_trainer,
+    trainable_parameters,
+)
 
 DEFAULTS: dict[str, Any] = {
     # 4 prompts x 4 answers a step, trained on in 4 parts (3.3 GB with SmolLM2-135M, 7.1 in one).
@@ -72,13 +79,31 @@ their sum: not a bit of the adapter changes (there is a test). A step then takes
 26 s of CPU in place of 19 with SmolLM2-135M on one thread. RLHF with a KL penalty pays it too."""
 
 
+class GrpoFacts(TypedDict):
+    """What the manifest says of a training."""
+
+    steps: int
+    trained_tokens: int
+    generated_tokens: int
+    scored: int
+    """Answers that were scored."""
+    weights: list[float]
+    constants: dict[str, list[float]]
+    echo_gate: float | None
+    processes: int
+    trainable_parameters: int
+    settings: dict[str, Any]
+    """The settings in force."""
+    lora: dict[str, Any]
+
+
 def check_settings(given: Mapping[str, Any], lora: Mapping[str, Any], where: str = "grpo") -> None:
     """Refuse settings for GRPOConfig and LoraConfig that could not be followed, before any work.
 
     Raises:
-        ValueError: see `training.check_settings`.
+        ValueError: See `sft.check_settings`.
     """
-    sft.check_settings(given, lora, where, kind=KIND)
+    KIND.check_all(given, lora, where)
 
 
 def check_budgeted(given: Mapping[str, Any], where: str = "grpo") -> None:
@@ -117,8 +142,8 @@ def reinforce(
     trained_tokens: int | None = None,
     generated_tokens: int | None = None,
     echo_gate: float | None = None,
-    on_step: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    on_step: OnStep | None = None,
+) -> GrpoFacts:
     """Train one fresh adapter on sum_i w_i (r_i - mean_i) / deviation_i and save it.
 
     The KL to the base is logged at every step whatever `beta` is: with beta = 0, TRL's default, it
@@ -152,8 +177,7 @@ def reinforce(
         on_step: called with (steps done, steps in all); the second is an estimate with a budget.
 
     Returns:
-        Facts for the manifest: steps, trained_tokens, generated_tokens, scored (answers), weights,
-        constants, echo_gate, processes, trainable parameters, the settings in force.
+        Facts for the manifest.
 
     Raises:
         ValueError: settings that could not be followed, no prompts or one that leaves no room for
@@ -173,8 +197,17 @@ def reinforce(
     if limits:
         check_budgeted(chosen)
     stop = stop_tokens(model, tokenizer)
-    set_seed(seed)
-    with kept(out / WARNINGS), without_bars():
+    rollouts = Rollouts(
+        rewards,
+        constants,
+        prompt_tokens=lengths,
+        stop=stop,
+        read=lambda ids: answer_text(tokenizer, [i for i in ids if i not in stop]),
+        echo_gate=echo_gate,
+        gather=gather_object,
+    )
+
+    def make() -> ChatTrainer:
         arguments = KIND.build(
             {**chosen, "beta": chosen.get("beta", 0.0) or WATCH},
             machine,
@@ -186,51 +219,38 @@ def reinforce(
             logging_steps=1,
             save_strategy="no",
         )
-        answers = arguments.generation_batch_size
-        several = answers // arguments.num_generations
-        first = [lengths[prompts[i % len(prompts)]] for i in range(several)]
-        generated = answers * arguments.max_completion_length
-        asked = arguments.num_generations * sum(first)
-        budget.check({"trained_tokens": asked + generated, "generated_tokens": generated})
-        arguments.max_steps = budget.most(answers)
-        rollouts = Rollouts(
-            rewards,
-            constants,
-            prompt_tokens=lengths,
-            stop=stop,
-            read=lambda ids: answer_text(tokenizer, [i for i in ids if i not in stop]),
-            echo_gate=echo_gate,
-            gather=gather_object,
-        )
-        trainer = ChatTrainer(
+        per_step = arguments.generation_batch_size // arguments.num_generations
+        first = [lengths[prompts[i % len(prompts)]] for i in range(per_step)]
+        arguments.max_steps = _most_steps(budget, arguments, first)
+        return ChatTrainer(
             model=model,
             reward_funcs=rollouts.functions(),
             args=arguments,
-            train_dataset=_rounds(prompts, several),
+            train_dataset=_rounds(prompts, per_step),
             processing_class=tokenizer,
             peft_config=adapter_config(lora, lora_dropout=0.0),
             callbacks=[_Watch(rollouts, budget, on_step)],
         )
-        trainer.pop_callback(PrinterCallback)
-        with _diverged():
-            trainer.train()
-        if trainer.is_world_process_zero():
-            save_adapter(trainer, out)
-            log = _log(trainer.state.log_history, rollouts.steps)
-            (out / "log.json").write_text(json.dumps(log, indent=1))
-        trainer.accelerator.wait_for_everyone()
+
+    trainer = run_trainer(
+        make,
+        out,
+        seed=seed,
+        train=_train,
+        log=lambda trainer: _log(trainer.state.log_history, rollouts.steps),
+    )
     return {
         "steps": trainer.state.global_step,
-        **rollouts.counts,
+        "trained_tokens": rollouts.counts["trained_tokens"],
+        "generated_tokens": rollouts.counts["generated_tokens"],
+        "scored": rollouts.counts["scored"],
         "weights": [float(w) for w in weights],
         "constants": {reward.name: list(constants[reward.name]) for reward in rewards},
         "echo_gate": echo_gate,
         "processes": trainer.args.world_size,
-        "trainable_parameters": sum(
-            p.numel() for p in trainer.model.parameters() if p.requires_grad
-        ),
+        "trainable_parameters": trainable_parameters(trainer),
         "settings": chosen,
-        "lora": trainer.model.peft_config[trainer.model.active_adapter].to_dict(),
+        "lora": lora_settings(trainer),
     }
 
 
@@ -241,6 +261,20 @@ class ChatTrainer(StopsAtNan, trl.GRPOTrainer):  # type: ignore[misc]
         """Ids of the prompts; no images, nothing of other modes."""
         texts = [talk[-1]["content"] for talk in prompts]
         return encode_prompts(self.processing_class, texts), None, {}
+
+
+def _train(trainer: ChatTrainer) -> None:
+    with _diverged():
+        trainer.train()
+
+
+def _most_steps(budget: Budget, arguments: GRPOConfig, first: Sequence[int]) -> int:
+    """Steps that are never exceeded, if the budget pays for the first with prompts so long."""
+    answers = arguments.generation_batch_size
+    generated = answers * arguments.max_completion_length
+    read = arguments.num_generations * sum(first)
+    budget.check({"trained_tokens": read + generated, "generated_tokens": generated})
+    return budget.most(answers)
 
 
 @contextlib.contextmanager
@@ -263,28 +297,24 @@ def _prompt_lengths(
     """Tokens of each prompt in the chat template; each must leave room for an answer."""
     unique = list(dict.fromkeys(prompts))
     lengths = [len(ids) for ids in encode_prompts(tokenizer, unique)]
-    room = positions(model.config)
+    room = context_tokens(model.config)
     check_room(lengths, answer, room, longest="max_completion_length")
     return dict(zip(unique, lengths, strict=True))
 
 
-def _rounds(prompts: Sequence[str], several: int) -> Dataset:
-    """Prompts as messages, gone through until a step of `several` ends where they end.
+def _rounds(prompts: Sequence[str], per_step: int) -> Dataset:
+    """Prompts as messages, gone through until a step of `per_step` ends where they end.
 
     TRL drops an incomplete last step of each round through its data.
     """
-    rows = math.lcm(len(prompts), several)
-    return Dataset.from_dict(
-        {"prompt": [[{"role": "user", "content": prompts[i % len(prompts)]}] for i in range(rows)]}
-    )
+    rows = math.lcm(len(prompts), per_step)
+    return Dataset.from_dict({"prompt": [messages(prompts[i % len(prompts)]) for i in range(rows)]})
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]
     """Stops when the budget is met and passes the progress on."""
 
-    def __init__(
-        self, rollouts: Rollouts, budget: Budget, on_step: Callable[[int, int], None] | None
-    ) -> None:
+    def __init__(self, rollouts: Rollouts, budget: Budget, on_step: OnStep | None) -> None:
         self.rollouts, self.budget, self.on_step = rollouts, budget, on_step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:

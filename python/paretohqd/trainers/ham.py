@@ -16,10 +16,10 @@ policy a preference; K points come out.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import polars as pl
@@ -30,10 +30,11 @@ from trl import SFTConfig
 
 from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
-from paretohqd.models.base import Machine
+from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers, pad_answers
 from paretohqd.models.finite import check_step, check_trained
-from paretohqd.models.likelihood import answer_logps, encode_answers, pad
+from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.loading import kept, without_bars
+from paretohqd.models.machine import Machine
 from paretohqd.trainers.ham_values import (
     LEAN,
     MOST,
@@ -45,7 +46,8 @@ from paretohqd.trainers.ham_values import (
 )
 from paretohqd.trainers.keys import JOINT
 from paretohqd.trainers.settings import Kind
-from paretohqd.trainers.sft import DEFAULTS, check_settings
+from paretohqd.trainers.sft import DEFAULTS
+from paretohqd.trainers.training import OnStep
 
 KIND = Kind(SFTConfig, JOINT, DEFAULTS)
 """What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
@@ -53,6 +55,34 @@ take."""
 
 GROUP = "group"
 """Column that numbers the prompts: rows of one number, one after the other, answer one prompt."""
+
+
+class HamFacts(TypedDict):
+    """What the manifest says of a training."""
+
+    steps: int
+    trained_tokens: int
+    """K times the tokens of all prompts and answers."""
+    generated_tokens: int
+    scored: int
+    adapters: int
+    prompts_per_step: int
+    reference: float
+    hypervolume: list[float]
+    """At the first and the last step."""
+    trainable_parameters: int
+    train: dict[str, Any]
+    """The settings in force."""
+    lora: dict[str, Any]
+
+
+def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:
+    """Refuse settings for SFTConfig and LoraConfig that could not be followed here.
+
+    Raises:
+        ValueError: See `sft.check_settings`.
+    """
+    KIND.check_all(train, lora, where)
 
 
 def fit_jointly(
@@ -67,8 +97,8 @@ def fit_jointly(
     train: Mapping[str, Any],
     lora: Mapping[str, Any],
     seed: int = 0,
-    on_step: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    on_step: OnStep | None = None,
+) -> HamFacts:
     """Train `count` adapters together and save them.
 
     Each step reads the answers twice under each adapter: once without gradient, for the values and
@@ -81,7 +111,7 @@ def fit_jointly(
         model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
         tokenizer: its tokenizer, with a chat template.
         rows: prompt, response, `group`, one column per objective (larger is better, in standard
-            deviations within a prompt), and perhaps before (a system message) and finished; in the
+            deviations within a prompt), and perhaps system_prompt and finished; in the
             order of training, two answers or more to each prompt.
         objectives: names of M columns.
         out: folder for `adapter-0/`, `adapter-1/`, .. and `log.json`: hypervolume and values at
@@ -96,16 +126,14 @@ def fit_jointly(
         on_step: called with (steps done, steps in all).
 
     Returns:
-        Facts for the manifest: steps, trained_tokens (K times the tokens of all prompts and
-        answers), generated_tokens and scored (0), adapters, reference, hypervolume at the first and
-        the last step, trainable parameters, the settings in force.
+        Facts for the manifest.
 
     Raises:
         ValueError: settings that could not be followed, too many adapters, prompts that do not
             divide among the steps or have one answer, scores that are not finite, a prompt that
             fills max_length, or a training that diverged. Nothing is saved then.
     """
-    check_settings(train, lora, kind=KIND)
+    check_settings(train, lora)
     check_modules(model, lora)
     settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
@@ -147,7 +175,7 @@ def _train(
     arguments: Any,
     steps: int,
     objectives: int,
-    on_step: Callable[[int, int], None] | None,
+    on_step: OnStep | None,
 ) -> list[dict[str, Any]]:
     """All steps; returns the log's entries."""
     optimizer = torch.optim.AdamW(
@@ -204,7 +232,7 @@ def _answers(
         tokenizer,
         rows["prompt"].to_list(),
         rows["response"].to_list(),
-        system_prompt=rows["system_prompt"].to_list() if "system_prompt" in rows.columns else None,
+        system_prompt=rows[SYSTEM_PROMPT].to_list() if SYSTEM_PROMPT in rows.columns else None,
         finished=rows["finished"].to_list() if "finished" in rows.columns else None,
     )
     if longest is not None:
@@ -218,15 +246,15 @@ def _answers(
     scores = rows.select(pl.col(name).cast(pl.Float64) for name in objectives).to_numpy()
     if not np.isfinite(scores).all():
         raise ValueError("a score is null, NaN or infinite: leave such rows out")
-    found = []
-    for group, places in groupby(range(len(rows)), key=rows[GROUP].to_list().__getitem__):
-        these = list(places)
+    prompts = []
+    for group, numbers in groupby(range(len(rows)), key=rows[GROUP].to_list().__getitem__):
+        these = list(numbers)
         if len(these) < 2:
             raise ValueError(f"group {group} has one answer: nothing can be weighed against it")
         # The base's own value is then 0 on every prompt, and not a matter of which prompts come.
         centred = scores[these] - scores[these].mean(axis=0)
-        found.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(centred)))
-    return found
+        prompts.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(centred)))
+    return prompts
 
 
 class _Policies:
@@ -272,12 +300,12 @@ class _Policies:
 
     def logps(self, batch: Sequence[Answers]) -> torch.Tensor:
         """(K, answers) log-probabilities, without gradient."""
-        found = []
+        rows = []
         for name in self.names:
             self.model.set_adapter(name)
             with torch.no_grad():
-                found.append(torch.cat([self._read(answers) for answers in batch]))
-        return torch.stack(found)
+                rows.append(torch.cat([self._read(answers) for answers in batch]))
+        return torch.stack(rows)
 
     def backward(
         self, batch: Sequence[Answers], slope: torch.Tensor, most: float | None
@@ -298,8 +326,8 @@ class _Policies:
     def _read(self, answers: Answers) -> torch.Tensor:
         bfloat16 = self.machine.bfloat16
         with torch.autocast(self.machine.device, dtype=torch.bfloat16, enabled=bfloat16):
-            teacher = pad(answers.ids, self.tokenizer, self.machine.device)
-            return answer_logps(self.model, teacher).double().cpu()
+            batch = pad_answers(answers.ids, self.tokenizer, self.machine.device)
+            return answer_logps(self.model, batch).double().cpu()
 
     def save(self, out: Path) -> None:
         """Write each adapter to a folder of its name."""

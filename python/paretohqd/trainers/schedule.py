@@ -62,5 +62,16 @@ def schedule(
     return order[: (int(np.abs(reached - tokens).argmin()) + 1) * batch]
 
 
+def trained_tokens(lengths: Sequence[int], batch: int, steps: int) -> int:
+    """Tokens of so many steps over rows of these lengths, pass by pass, in their order.
+
+    Example:
+        >>> trained_tokens([1, 10, 100], batch=2, steps=3)
+        122
+    """
+    passes, rest = divmod(steps, -(-len(lengths) // batch))
+    return passes * sum(lengths) + sum(lengths[: rest * batch])
+
+
 def _shuffled(rng: np.random.Generator, rows: int, passes: int) -> NDArray[np.int64]:
     return np.concatenate([rng.permutation(rows) for _ in range(passes)])

@@ -1,6 +1,6 @@
 """Settings of TRL's trainers: checked before any work, then built.
 
-What is followed and what is refused stands in `trainer_keys`; here it is enforced, for the command
+What is followed and what is refused stands in `trainers.keys`; here it is enforced, for the command
 line and for the Python API alike.
 """
 
@@ -15,7 +15,8 @@ import torch
 from transformers import Trainer, get_scheduler
 from transformers.integrations import get_available_reporting_integrations
 
-from paretohqd.models.base import Machine
+from paretohqd.models.adapter_settings import check_lora
+from paretohqd.models.machine import Machine
 from paretohqd.models.setting_rules import Keys, check_judged, defaults_of, named
 from paretohqd.trainers.keys import LENGTH
 
@@ -33,6 +34,16 @@ class Kind:
     def merged(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """What is given over the defaults."""
         return merged(self.defaults, given)
+
+    def check_all(self, given: Mapping[str, Any], lora: Mapping[str, Any], where: str) -> None:
+        """Refuse settings of the training and of its adapter that could not be followed.
+
+        Raises:
+            ValueError: As `check`, `check_lora` and `try_out`; the message names the key.
+        """
+        self.check(given, where)
+        check_lora(lora)
+        self.try_out(given, where)
 
     def check(self, given: Mapping[str, Any], where: str) -> None:
         """Refuse what could not be followed, before any work.

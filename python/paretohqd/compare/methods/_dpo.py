@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 
 from paretohqd.compare.workbench import Workbench, batch_size
+from paretohqd.models.chat import pair_lengths
 from paretohqd.trainers import dpo
-from paretohqd.trainers.pair_tokens import pair_lengths
 
 
 def fit_paired(
