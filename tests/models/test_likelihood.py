@@ -174,7 +174,7 @@ def test_what_can_not_be_is_refused(base: Any) -> None:
     model, tokenizer = base
     with pytest.raises(ValueError, match="2 prompts, but 1 responses"):
         likelihood(model, tokenizer, ["a", "b"], ["c"])
-    with pytest.raises(ValueError, match="1 prompts, but 2 before"):
+    with pytest.raises(ValueError, match="1 prompts, but 2 system_prompt"):
         likelihood(model, tokenizer, ["a"], ["c"], system_prompt=["d", ""])
     with pytest.raises(ValueError, match=r"1 of 2 .* context of 1024 tokens \(first: row 1 with"):
         likelihood(model, tokenizer, ["a", "b"], ["c", "tea " * 2000])

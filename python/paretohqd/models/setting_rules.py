@@ -139,9 +139,9 @@ NAMES = Follow(
 )
 
 
-def for_reason(reason: str, *keys: str) -> dict[str, str]:
-    """Keys of which the same is to be said."""
-    return dict.fromkeys(keys, reason)
+def for_reason(reason: str, keys: str) -> dict[str, str]:
+    """Keys of which the same is to be said, with white space between them."""
+    return dict.fromkeys(keys.split(), reason)
 
 
 def check_judged(

@@ -18,7 +18,7 @@ from transformers.integrations import get_available_reporting_integrations
 from paretohqd.models.adapter_settings import check_lora
 from paretohqd.models.machine import Machine
 from paretohqd.models.setting_rules import Keys, check_judged, defaults_of, named
-from paretohqd.trainers.keys import LENGTH
+from paretohqd.trainers.shared_keys import LENGTH
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)
 
