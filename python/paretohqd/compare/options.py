@@ -14,13 +14,13 @@ from paretohqd.compare.methods.paretohqd import OPTIONS
 from paretohqd.compare.methods.ric import MOST_ROUNDS
 from paretohqd.exceptions import check_keys
 from paretohqd.selection.choosing import choose
-from paretohqd.trainers.ham_values import MOST
+from paretohqd.trainers.ham_values import MAX_ADAPTERS
 
 SPENDING = ("steps", "passes")
 """Options that say how long a method trains."""
 WITHIN = {
     "rounds": (0, MOST_ROUNDS),
-    "count": (1, MOST),
+    "count": (1, MAX_ADAPTERS),
     "quantile": (0, 1),
     "low": (0, 1),
     "high": (0, 1),

@@ -132,10 +132,10 @@ def check_vocabulary(name: str, tokenizer: Any, network: Any, used: Collection[i
         if i >= rows and (i in written or i not in special)
     }
     if beyond:
-        first, place = next(iter(beyond.items()))
+        first, number = next(iter(beyond.items()))
         raise ValueError(
             f"model {name}: its embeddings have {rows} rows, but {len(beyond)} of its tokenizer's "
-            f"tokens have higher numbers (first: {first!r} with {place}): the tokenizer is of "
+            f"tokens have higher numbers (first: {first!r} with {number}): the tokenizer is of "
             "another model, or the embeddings were not resized: take the pair that belongs together"
         )
 

@@ -42,7 +42,7 @@ def find_machine(
         threads: torch's threads on a CPU; its own default where it is None.
 
     Raises:
-        ValueError: a GPU is asked for and there is none.
+        ValueError: A GPU is asked for and there is none.
     """
     if threads is not None:
         torch.set_num_threads(threads)

@@ -27,20 +27,16 @@ from paretohqd.models.chat import (
 )
 from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
 from paretohqd.models.loading import one_line_errors, without_bars
-from paretohqd.rewards.inputs import Parts, RewardInputs, Tokens, choose_form, type_options
+from paretohqd.rewards.inputs import (
+    Parts,
+    RewardInputs,
+    Tokens,
+    choose_form,
+    refuse_blank,
+    type_options,
+)
 
 Scores = NDArray[np.float64]
-
-
-def refuse_blank(column: str, values: Sequence[str | None], *, empty: bool) -> None:
-    """Refuse nulls, and blank texts unless `empty` allows them."""
-    bad = [i for i, v in enumerate(values) if v is None or not (empty or v.strip())]
-    if bad:
-        what = "null" if empty else "null or empty"
-        raise ValueError(
-            f"{len(bad)} {what} text(s) in {column!r}, the first in row {bad[0]}: drop those rows "
-            "before scoring, since no score of theirs would mean anything"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,13 +108,12 @@ class ClassifierReward:
     def __post_init__(self) -> None:
         """Refuse settings that could only fail after the model was loaded."""
         if self.template not in (None, "chat"):
-            found = {
-                part[1] for part in Formatter().parse(str(self.template)) if part[1] is not None
-            }
-            if found != {"prompt", "response"}:
+            parts = Formatter().parse(str(self.template))
+            names = {name for _, name, _, _ in parts if name is not None}
+            if names != {"prompt", "response"}:
                 raise ValueError(
                     "template needs the fields {prompt} and {response}; found "
-                    f"{', '.join(sorted(found)) or 'none'}"
+                    f"{', '.join(sorted(names)) or 'none'}"
                 )
         if self.pair and self.template is not None:
             raise ValueError(

@@ -7,10 +7,8 @@ says.
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -31,6 +29,7 @@ from paretohqd.models.chat import (
     stop_tokens,
 )
 from paretohqd.models.finite import StopsAtNan
+from paretohqd.models.loading import without_tqdm
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.keys import DPO
 from paretohqd.trainers.schedule import trained_tokens
@@ -191,7 +190,7 @@ def fit_pairs(
             weight=weight,
         )
 
-    with _no_bars():
+    with without_tqdm():
         trainer = run_trainer(make, out, seed=seed, log=lambda trainer: logged(trainer, LOGGED))
     arguments, steps = trainer.args, trainer.state.global_step
     batch = (
@@ -288,17 +287,3 @@ def _check_pairs(pairs: pl.DataFrame) -> None:
         margin = pairs[MARGIN]
         if not margin.dtype.is_numeric() or not margin.is_finite().fill_null(False).all():
             raise ValueError("column 'margin' must hold a finite number in every row")
-
-
-@contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep the bar of the reference's pass off the screen; no argument of the trainer does."""
-    given = os.environ.get("TQDM_DISABLE")
-    os.environ["TQDM_DISABLE"] = "1"
-    try:
-        yield
-    finally:
-        if given is None:
-            del os.environ["TQDM_DISABLE"]
-        else:
-            os.environ["TQDM_DISABLE"] = given

@@ -17,7 +17,6 @@ from typing import Any, TypedDict
 import trl
 from accelerate.utils import gather_object
 from datasets import Dataset
-from transformers import TrainerCallback
 from trl import GRPOConfig
 
 from paretohqd.models.adapter_settings import adapter_config, check_modules
@@ -32,7 +31,7 @@ from paretohqd.models.chat import (
 from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.machine import Machine
 from paretohqd.rewards.scoring import Reward
-from paretohqd.trainers.budget import Budget
+from paretohqd.trainers.budget import Budget, StopsAtBudget
 from paretohqd.trainers.keys import GRPO
 from paretohqd.trainers.rollouts import Rollouts, check_constants
 from paretohqd.trainers.settings import Kind
@@ -229,7 +228,7 @@ def reinforce(
             train_dataset=_rounds(prompts, per_step),
             processing_class=tokenizer,
             peft_config=adapter_config(lora, lora_dropout=0.0),
-            callbacks=[_Watch(rollouts, budget, on_step)],
+            callbacks=[StopsAtBudget(budget, rollouts.steps, on_step)],
         )
 
     trainer = run_trainer(
@@ -309,20 +308,6 @@ def _rounds(prompts: Sequence[str], per_step: int) -> Dataset:
     """
     rows = math.lcm(len(prompts), per_step)
     return Dataset.from_dict({"prompt": [messages(prompts[i % len(prompts)]) for i in range(rows)]})
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Stops when the budget is met and passes the progress on."""
-
-    def __init__(self, rollouts: Rollouts, budget: Budget, on_step: OnStep | None) -> None:
-        self.rollouts, self.budget, self.on_step = rollouts, budget, on_step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        left = self.budget.left(self.rollouts.steps)
-        if left == 0:
-            control.should_training_stop = True
-        if self.on_step:
-            self.on_step(state.global_step, state.global_step + left)
 
 
 def _log(history: Sequence[Mapping[str, Any]], steps: Sequence[Mapping[str, Any]]) -> list[Any]:

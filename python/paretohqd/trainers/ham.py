@@ -9,8 +9,8 @@ the self-normalised importance-weighted mean of the scores: the weights are a so
 answers to one prompt, of log pi_k - log pi_base per token of the answer, and the means of the
 prompts are averaged; a prompt's scores are taken relative to their mean, so that the base's value
 is 0. The loss is minus the exact hypervolume of the K vectors of values, each moved a little its
-own way at every step (see `ham_values.LEAN`): equal values would else stay together. Nobody tells a
-policy a preference; K points come out.
+own way at every step (see `ham_values.OFFSET`): equal values would else stay together. No
+policy is given a preference; K points come out.
 """
 
 from __future__ import annotations
@@ -24,24 +24,23 @@ from typing import Any, TypedDict
 import numpy as np
 import polars as pl
 import torch
-from peft import get_peft_model
-from transformers import get_scheduler, set_seed
+from transformers import get_scheduler
 from trl import SFTConfig
 
 from paretohqd.exceptions import WARNINGS
-from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
-from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers, pad_answers
+from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
+from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers
 from paretohqd.models.finite import check_step, check_trained
-from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.loading import kept, without_bars
 from paretohqd.models.machine import Machine
+from paretohqd.trainers.ham_policies import Policies
 from paretohqd.trainers.ham_values import (
-    LEAN,
-    MOST,
+    MAX_ADAPTERS,
+    OFFSET,
     REFERENCE,
     Answers,
     hypervolume,
-    leanings,
+    offset_directions,
     policy_values,
 )
 from paretohqd.trainers.keys import JOINT
@@ -137,8 +136,8 @@ def fit_jointly(
     check_modules(model, lora)
     settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
-    if not 1 <= count <= MOST:
-        raise ValueError(f"{count} adapters: joint training takes 1 to {MOST}")
+    if not 1 <= count <= MAX_ADAPTERS:
+        raise ValueError(f"{count} adapters: joint training takes 1 to {MAX_ADAPTERS}")
     prompts = _answers(model, tokenizer, rows, objectives, settings["max_length"])
     steps = int(settings["max_steps"])
     if not prompts or steps < 1 or len(prompts) % steps:
@@ -148,7 +147,7 @@ def fit_jointly(
     model.eval()  # no dropout: what is read twice must be the same
     with kept(out / WARNINGS), without_bars():
         arguments = KIND.build(settings, machine, "train", output_dir=str(out), seed=seed)
-        policies = _Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
+        policies = Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
         log = _train(policies, prompts, arguments, steps, len(objectives), on_step)
         check_trained(policies.model, steps)
     out.mkdir(parents=True, exist_ok=True)
@@ -170,7 +169,7 @@ def fit_jointly(
 
 
 def _train(
-    policies: _Policies,
+    policies: Policies,
     prompts: Sequence[Answers],
     arguments: Any,
     steps: int,
@@ -192,7 +191,7 @@ def _train(
         steps,
         arguments.lr_scheduler_kwargs,
     )
-    apart = torch.from_numpy(LEAN * leanings(len(policies.names), objectives))
+    offsets = torch.from_numpy(OFFSET * offset_directions(len(policies.names), objectives))
     each = len(prompts) // steps
     log = []
     for step in range(steps):
@@ -200,7 +199,7 @@ def _train(
         base = policies.base_logps(batch)
         logps = policies.logps(batch).requires_grad_()
         values = policy_values(logps, base, batch)
-        volume = hypervolume(values + apart, REFERENCE)
+        volume = hypervolume(values + offsets, REFERENCE)
         check_step(float(volume), "hypervolume", step + 1)
         (slope,) = torch.autograd.grad(-volume, logps)
         norms = policies.backward(batch, slope, arguments.max_grad_norm)
@@ -255,83 +254,3 @@ def _answers(
         centred = scores[these] - scores[these].mean(axis=0)
         prompts.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(centred)))
     return prompts
-
-
-class _Policies:
-    """K adapters on one base, and the base itself."""
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        count: int,
-        lora: Mapping[str, Any],
-        *,
-        machine: Machine,
-        seed: int,
-    ) -> None:
-        """Wrap the model; the adapters' names are those of their folders."""
-        self.tokenizer, self.machine = tokenizer, machine
-        self.names = [f"adapter-{k}" for k in range(count)]
-        self.model: Any = model
-        for k, name in enumerate(self.names):
-            set_seed(seed + k)
-            # A config each: PEFT writes into it.
-            if k == 0:
-                self.model = get_peft_model(model, adapter_config(lora), adapter_name=name)
-            else:
-                self.model.add_adapter(name, adapter_config(lora))
-        self.model.eval()
-        self.own = {
-            name: [p for n, p in self.model.named_parameters() if f".{name}." in n]
-            for name in self.names
-        }
-        if not all(self.own.values()):
-            raise ValueError("the adapters have no parameters: check lora.target_modules")
-
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """Of all adapters."""
-        return [parameter for own in self.own.values() for parameter in own]
-
-    def base_logps(self, batch: Sequence[Answers]) -> torch.Tensor:
-        """(answers,) log-probabilities under the base."""
-        with torch.no_grad(), self.model.disable_adapter():
-            return torch.cat([self._read(answers) for answers in batch])
-
-    def logps(self, batch: Sequence[Answers]) -> torch.Tensor:
-        """(K, answers) log-probabilities, without gradient."""
-        rows = []
-        for name in self.names:
-            self.model.set_adapter(name)
-            with torch.no_grad():
-                rows.append(torch.cat([self._read(answers) for answers in batch]))
-        return torch.stack(rows)
-
-    def backward(
-        self, batch: Sequence[Answers], slope: torch.Tensor, most: float | None
-    ) -> list[float]:
-        """Carry (K, answers) derivatives into the weights; returns each adapter's gradient norm."""
-        norms = []
-        for name, row in zip(self.names, slope, strict=True):
-            self.model.set_adapter(name)
-            for answers, part in zip(
-                batch, torch.split(row, [len(a.ids) for a in batch]), strict=True
-            ):
-                torch.autograd.backward((self._read(answers) * part).sum())
-            # Each by itself: one adapter's steep slope must not hold back the others.
-            norm = torch.nn.utils.clip_grad_norm_(self.own[name], most or float("inf"))
-            norms.append(float(norm))
-        return norms
-
-    def _read(self, answers: Answers) -> torch.Tensor:
-        bfloat16 = self.machine.bfloat16
-        with torch.autocast(self.machine.device, dtype=torch.bfloat16, enabled=bfloat16):
-            batch = pad_answers(answers.ids, self.tokenizer, self.machine.device)
-            return answer_logps(self.model, batch).double().cpu()
-
-    def save(self, out: Path) -> None:
-        """Write each adapter to a folder of its name."""
-        with without_bars():
-            self.model.save_pretrained(out)
-        # The model card names the base by its path on this machine and tells nothing else.
-        (out / "README.md").unlink(missing_ok=True)

@@ -156,8 +156,8 @@ def _check_trackers(given: Any, where: str) -> None:
     there = get_available_reporting_integrations()
     for name in names:
         if name not in there:
-            found = ", ".join(there) or "no tracker is"
-            raise ValueError(f"{where}.report_to: {name} is not installed: {found} installed")
+            installed = ", ".join(there) or "no tracker is"
+            raise ValueError(f"{where}.report_to: {name} is not installed: {installed} installed")
         if name == "tensorboard" and "TENSORBOARD_LOGGING_DIR" not in os.environ:
             raise ValueError(
                 f"{where}.report_to: set TENSORBOARD_LOGGING_DIR to a folder outside the run, "

@@ -14,7 +14,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.trainers import ham as ham_training
-from paretohqd.trainers.ham_values import MOST
+from paretohqd.trainers.ham_values import MAX_ADAPTERS
 from paretohqd.trainers.rollouts import standard_constants
 
 
@@ -48,9 +48,9 @@ def ham(
         ValueError: a count out of range, a reward that cannot be standardised, or a budget too
             small for one step.
     """
-    count = min(MOST, len(bench.weights)) if count is None else count
-    if not 1 <= count <= MOST:
-        raise ValueError(f"count: expected 1 to {MOST} models, got {count}")
+    count = min(MAX_ADAPTERS, len(bench.weights)) if count is None else count
+    if not 1 <= count <= MAX_ADAPTERS:
+        raise ValueError(f"count: expected 1 to {MAX_ADAPTERS} models, got {count}")
     frame = answer_groups(bench)
     constants = standard_constants(frame, bench.names)
     bench.notes["constants"] = {
