@@ -31,7 +31,7 @@ def check_lora(given: Mapping[str, Any]) -> None:
     """Refuse what an adapter could not follow, before any work.
 
     Raises:
-        ValueError: an unknown key, one that is set by the run itself or refused, or a bad value.
+        ValueError: An unknown key, one that is set by the run itself or refused, or a bad value.
     """
     check_judged(given, LORA, {**defaults_of(LoraConfig), **LORA_DEFAULTS}, "lora")
     adapter_config(given)
@@ -47,7 +47,7 @@ def check_saved(folder: Path) -> None:
     """Refuse a saved adapter that a base could not carry and let go again unchanged.
 
     Raises:
-        ValueError: no adapter of LoRA, or one trained with settings that are refused here.
+        ValueError: No adapter of LoRA, or one trained with settings that are refused here.
     """
     try:
         saved = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
@@ -75,11 +75,11 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> None:
     """Refuse an adapter that would not be where it was asked for.
 
     Args:
-        model: a causal language model without adapters; its weights are not looked at.
-        given: settings for LoraConfig.
+        model: A causal language model without adapters; its weights are not looked at.
+        given: Settings for LoraConfig.
 
     Raises:
-        ValueError: a name of `target_modules`, `exclude_modules`, `layers_to_transform`,
+        ValueError: A name of `target_modules`, `exclude_modules`, `layers_to_transform`,
             `rank_pattern` or `alpha_pattern` that the model does not have, or that is no linear
             layer of its blocks.
     """

@@ -40,14 +40,14 @@ def put_adapter(
     One that is refused is taken off again: the base is as it was.
 
     Args:
-        base: a model, or one that has adapters already.
-        folder: what `save_pretrained` of an adapter wrote.
-        name: what the adapter is called; the first on a base is the active one.
-        trainable: its weights get gradients.
-        exact: hold its weights in float32, as training must, whatever the base's number format.
+        base: A model, or one that has adapters already.
+        folder: What `save_pretrained` of an adapter wrote.
+        name: What the adapter is called; the first on a base is the active one.
+        trainable: Its weights get gradients.
+        exact: Hold its weights in float32, as training must, whatever the base's number format.
 
     Raises:
-        ValueError: no LoRA adapter there, one that changes the base or more than its updates, or
+        ValueError: No LoRA adapter there, one that changes the base or more than its updates, or
             one of another base: weights that are missing (and would be those of a new adapter),
             that the base does not have, or of other shapes; or weights that are not finite.
     """
@@ -94,7 +94,7 @@ def load_adapter(base: Any, folder: Path) -> PeftModel:
     does not grow with the number of adapters; the base's weights are shared and never changed.
 
     Raises:
-        ValueError: no LoRA adapter, one that changes the base or more than its updates, or weights
+        ValueError: No LoRA adapter, one that changes the base or more than its updates, or weights
             that are not finite.
     """
     # Named by content: folders of two stages have the same names, and one may be written anew.
@@ -117,12 +117,12 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
     """Put a weighted sum of adapters on a base model, ready for generation.
 
     Args:
-        base: as for `load_adapter`: bare, or with adapters that are let go.
-        adapters: folders and weights; a weight of 0 leaves an adapter out. One adapter of weight 1
+        base: As for `load_adapter`: bare, or with adapters that are let go.
+        adapters: Folders and weights; a weight of 0 leaves an adapter out. One adapter of weight 1
             is loaded as it is.
 
     Raises:
-        ValueError: no adapter with a weight, one whose weights are not finite, or one trained with
+        ValueError: No adapter with a weight, one whose weights are not finite, or one trained with
             rslora or DoRA, whose scaling or magnitude a sum would get wrong.
     """
     parts = [(folder, weight) for folder, weight in adapters if weight]

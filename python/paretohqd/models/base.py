@@ -41,7 +41,7 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
         chat template.
 
     Raises:
-        ValueError: no such model, a tokenizer without a chat template when none is given, or a
+        ValueError: No such model, a tokenizer without a chat template when none is given, or a
             template that leaves texts out, fails, or writes something else every time.
     """
     tokenizer, folder = load_tokenizer(spec), base_folder(spec)
@@ -117,7 +117,7 @@ def check_trainable(spec: Model) -> chat.Form:
         What its template writes around an answer.
 
     Raises:
-        ValueError: as `load_tokenizer` and `chat.check_trainable`.
+        ValueError: As `load_tokenizer` and `chat.check_trainable`.
     """
     tokenizer, folder, revision = load_tokenizer(spec), base_folder(spec), spec.revision or "main"
     with one_line_errors(spec.name), without_bars():

@@ -38,13 +38,13 @@ def check_reading(name: str, model: Any, ids: list[int], pad: int) -> None:
     """Refuse a model that predicts otherwise token by token, beside a longer prompt, than at once.
 
     Args:
-        name: the model's, for the message.
-        model: as it will sample; its generation config is emptied.
-        ids: a short text.
-        pad: the token that fills up the shorter of two prompts.
+        name: The model's, for the message.
+        model: As it will sample; its generation config is emptied.
+        ids: A short text.
+        pad: The token that fills up the shorter of two prompts.
 
     Raises:
-        ValueError: the predictions differ beyond rounding, or are no numbers.
+        ValueError: The predictions differ beyond rounding, or are no numbers.
     """
     steps = min(4, len(ids) - 1)
     start, forced = ids[:-steps], _Forced(ids[-steps:])

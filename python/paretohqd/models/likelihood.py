@@ -42,15 +42,15 @@ def likelihood(
     this is the text encoded anew, the same measure for every model and answers of any source.
 
     Args:
-        model: a causal language model, with or without adapters, in eval mode.
-        tokenizer: its tokenizer, with a chat template.
+        model: A causal language model, with or without adapters, in eval mode.
+        tokenizer: Its tokenizer, with a chat template.
         prompts: n user messages.
         responses: n answers.
         system_prompt: n system messages to put before the prompts; an empty one is none.
         finished: n flags; an answer that did not finish has no end token. None: all finished.
-        batch_size: answers read side by side, fewer where they are long; scores do not depend on
+        batch_size: Answers read side by side, fewer where they are long; scores do not depend on
             it beyond rounding.
-        progress: called with (answers done, answers in all).
+        progress: Called with (answers done, answers in all).
 
     Returns:
         Frame of n rows, in the order given: logp (natural logarithm of the answer's probability,
@@ -59,7 +59,7 @@ def likelihood(
         there is no token).
 
     Raises:
-        ValueError: lists of unequal lengths, a model in training mode (dropout would act), a
+        ValueError: Lists of unequal lengths, a model in training mode (dropout would act), a
             row that does not fit into the model's context, or a log-probability that is NaN.
     """
     if any(module.training for module in model.modules()):
@@ -99,7 +99,7 @@ def answer_logps(model: Any, batch: AnswerBatch) -> torch.Tensor:
     """Log-probability of each answer, with its gradient.
 
     Args:
-        model: a causal language model, in whatever mode it is in.
+        model: A causal language model, in whatever mode it is in.
         batch: The rows, as `pad_answers` makes them.
 
     Returns:

@@ -66,7 +66,7 @@ def kept(file: Path | None) -> Iterator[Counter[str]]:
     That all preferences get the same rows is no library's remark, and stays on the screen.
 
     Args:
-        file: written at the end, errors included, if there was a warning; None for no file.
+        file: Written at the end, errors included, if there was a warning; None for no file.
 
     Yields:
         The warnings so far and how often each came.

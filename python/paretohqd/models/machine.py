@@ -39,7 +39,7 @@ def find_machine(
     Args:
         device: "auto", "cpu" or "cuda".
         precision: "auto", "float32" or "bfloat16".
-        threads: torch's threads on a CPU; its own default where it is None.
+        threads: Number of torch's threads on a CPU; its own default where it is None.
 
     Raises:
         ValueError: A GPU is asked for and there is none.

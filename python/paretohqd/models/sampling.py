@@ -109,24 +109,24 @@ def generate(
     """Sample `samples` answers to every prompt.
 
     Args:
-        model: a causal language model, with or without adapters, in eval mode.
-        tokenizer: its tokenizer, with a chat template.
+        model: A causal language model, with or without adapters, in eval mode.
+        tokenizer: Its tokenizer, with a chat template.
         prompts: n user messages.
-        system_prompt: a system message for each of them; an empty one is none.
-        seed: together with the row's number it fixes the row's random numbers, so an answer
+        system_prompt: A system message for each of them; an empty one is none.
+        seed: Together with the row's number it fixes the row's random numbers, so an answer
             depends neither on the batch size nor on the other prompts (up to the rounding of
             the model's own arithmetic).
-        samples: answers per prompt; the prompt is read once for all of them where the model's cache
+        samples: Answers per prompt; the prompt is read once for all of them where the model's cache
             can be repeated.
         sampling: Length, temperature, top_p and batch size.
-        progress: called with (answers done, answers in all).
+        progress: Called with (answers done, answers in all).
 
     Returns:
         Frame of n * samples rows, in the prompts' order: prompt, response, sample (0-based),
         tokens (generated, with the end token), finished (it ended by itself).
 
     Raises:
-        ValueError: a prompt leaves no room for an answer within the model's context, or the
+        ValueError: A prompt leaves no room for an answer within the model's context, or the
             model's scores of the next token are not finite.
     """
     ids = encode_prompts(tokenizer, prompts, system_prompt)

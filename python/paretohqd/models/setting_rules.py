@@ -150,7 +150,7 @@ def check_judged(
     """Refuse what cannot be followed; a refused key may state its default.
 
     Raises:
-        ValueError: an unknown key (with the nearest known one), one that the run sets itself, one
+        ValueError: An unknown key (with the nearest known one), one that the run sets itself, one
             that is refused, or a value that a key cannot have.
 
     Example:

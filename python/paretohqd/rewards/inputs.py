@@ -123,7 +123,7 @@ def choose_form(
     """The form of a reward's inputs, from what the user says and what the model is.
 
     Raises:
-        ValueError: one text for a model that reads pairs, unless `pair` is False; or no template
+        ValueError: One text for a model that reads pairs, unless `pair` is False; or no template
             for one text where the tokenizer has none.
     """
     if pair:

@@ -52,7 +52,7 @@ def make_reward(
     Args:
         name: Column of the scores.
         scorer: "embedded:" and a key of `rewards.embedded.SCORERS`; or
-        model: a sequence classifier, by hub name or folder.
+        model: A sequence classifier, by hub name or folder.
         options: The other settings of `ClassifierReward`, with `model` only.
 
     Raises:

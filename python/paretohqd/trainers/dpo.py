@@ -123,25 +123,25 @@ def fit_pairs(
     reference has none.
 
     Args:
-        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
-        tokenizer: its tokenizer, with a chat template.
-        pairs: prompt, chosen, rejected and, for MODPO, margin; n pairs in the order of training.
-        out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
+        model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: Its tokenizer, with a chat template.
+        pairs: Columns prompt, chosen, rejected and, for MODPO, margin; n pairs in training order.
+        out: Folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
             (`save_strategy: steps`) are continued from.
-        machine: device and number format.
-        train: settings for DPOConfig, over DEFAULTS; one pass over the pairs where neither
+        machine: Device and number format.
+        train: Settings for DPOConfig, over DEFAULTS; one pass over the pairs where neither
             max_steps nor num_train_epochs is given.
-        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS.
-        seed: fixes the adapter's start.
-        beta: how much a difference of log-probabilities counts: larger stays nearer to the base.
-        weight: the main objective's, above 0 and at most 1.
-        on_step: called with (steps done, steps in all).
+        lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS.
+        seed: Fixes the adapter's start.
+        beta: How much a difference of log-probabilities counts: larger stays nearer to the base.
+        weight: The main objective's, above 0 and at most 1.
+        on_step: Called with (steps done, steps in all).
 
     Returns:
         Facts for the manifest.
 
     Raises:
-        ValueError: settings that could not be followed, no pairs, missing columns or values, a pair
+        ValueError: Settings that could not be followed, no pairs, missing columns or values, a pair
             of two equal answers, a beta or weight out of range, a prompt that fills max_length,
             answers that are all cut short, a chat template that does not end answers, an adapter
             without trainable parameters, or a training that diverged. Nothing is saved then.

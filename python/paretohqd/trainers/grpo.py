@@ -109,7 +109,7 @@ def check_budgeted(given: Mapping[str, Any], where: str = "grpo") -> None:
     """Refuse settings that need the number of steps: a budget of tokens gives none.
 
     Raises:
-        ValueError: a learning rate that changes over all steps, or a warm-up as a share of them.
+        ValueError: A learning rate that changes over all steps, or a warm-up as a share of them.
     """
     chosen = {**DEFAULTS, **given}
     kind, warmup = str(chosen["lr_scheduler_type"]), chosen.get("warmup_steps", 0)
@@ -152,34 +152,34 @@ def reinforce(
     A training that was killed starts anew: it keeps no checkpoints.
 
     Args:
-        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
-        tokenizer: its tokenizer, with a chat template.
-        prompts: user messages, answered in this order and from the first again after the last.
+        model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: Its tokenizer, with a chat template.
+        prompts: User messages, answered in this order and from the first again after the last.
         rewards: M scorers of (prompt, answer).
         weights: M weights, the preference.
-        out: folder for `adapter/` and `log.json`, one entry per step: see `Rollouts`, and of TRL
+        out: Folder for `adapter/` and `log.json`, one entry per step: see `Rollouts`, and of TRL
             the standardised and weighted reward, KL and entropy per token, the share of prompts
             whose answers all got the same reward (they train nothing), loss, gradient norm.
-        machine: device and number format.
-        settings: for GRPOConfig, over DEFAULTS.
-        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; its dropout is always 0.
+        machine: Device and number format.
+        settings: For GRPOConfig, over DEFAULTS.
+        lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; its dropout is always 0.
         constants: {name: (mean, deviation)}, frozen: see `standard_constants`. Without them the
             reward with the widest scores would decide alone.
-        seed: fixes the adapter's start and what is sampled.
-        steps: steps to train; STEPS where nothing limits them.
-        trained_tokens: stop at the whole number of steps nearest to this many tokens of prompts
+        seed: Fixes the adapter's start and what is sampled.
+        steps: Steps to train; STEPS where nothing limits them.
+        trained_tokens: Stop at the whole number of steps nearest to this many tokens of prompts
             and answers, padding not counted.
-        generated_tokens: the same for tokens of answers; the first limit that is met holds.
-        echo_gate: an answer of whose distinct words more than this share stands in the prompt gets
+        generated_tokens: The same for tokens of answers; the first limit that is met holds.
+        echo_gate: An answer of whose distinct words more than this share stands in the prompt gets
             the standardised reward -3 in every objective, so that similarity to the prompt cannot
             be had by repeating it (ours). None: no gate.
-        on_step: called with (steps done, steps in all); the second is an estimate with a budget.
+        on_step: Called with (steps done, steps in all); the second is an estimate with a budget.
 
     Returns:
         Facts for the manifest.
 
     Raises:
-        ValueError: settings that could not be followed, no prompts or one that leaves no room for
+        ValueError: Settings that could not be followed, no prompts or one that leaves no room for
             an answer, weights or constants that do not fit the rewards, a budget too small for a
             step, a score that is not finite, or a training that diverged. Nothing is saved then.
     """

@@ -107,28 +107,28 @@ def fit_jointly(
     A training that was killed starts anew: it keeps no checkpoints.
 
     Args:
-        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
-        tokenizer: its tokenizer, with a chat template.
-        rows: prompt, response, `group`, one column per objective (larger is better, in standard
+        model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: Its tokenizer, with a chat template.
+        rows: Columns prompt, response, `group`, one column per objective (larger is better, in standard
             deviations within a prompt), and perhaps system_prompt and finished; in the
             order of training, two answers or more to each prompt.
-        objectives: names of M columns.
-        out: folder for `adapter-0/`, `adapter-1/`, .. and `log.json`: hypervolume and values at
+        objectives: Names of M columns.
+        out: Folder for `adapter-0/`, `adapter-1/`, .. and `log.json`: hypervolume and values at
             every step, before its update.
         count: K adapters, 1 to 12.
-        machine: device and number format.
-        train: settings for SFTConfig, over training's DEFAULTS; of these the number of steps (each
+        machine: Device and number format.
+        train: Settings for SFTConfig, over training's DEFAULTS; of these the number of steps (each
             takes an equal share of the prompts), max_length, and what AdamW and its schedule take.
-        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
+        lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
             because both readings of a step must agree.
-        seed: adapter k starts from seed + k.
-        on_step: called with (steps done, steps in all).
+        seed: Adapter k starts from seed + k.
+        on_step: Called with (steps done, steps in all).
 
     Returns:
         Facts for the manifest.
 
     Raises:
-        ValueError: settings that could not be followed, too many adapters, prompts that do not
+        ValueError: Settings that could not be followed, too many adapters, prompts that do not
             divide among the steps or have one answer, scores that are not finite, a prompt that
             fills max_length, or a training that diverged. Nothing is saved then.
     """

@@ -54,7 +54,7 @@ def hypervolume(values: torch.Tensor, reference: float) -> torch.Tensor:
 
     Args:
         values: (K, M) points, larger is better.
-        reference: of every objective.
+        reference: Of every objective.
 
     Returns:
         A number with a gradient.
@@ -80,7 +80,7 @@ def policy_values(
     Args:
         logps: (K, answers) log-probabilities of all answers, prompt by prompt.
         base: (answers,) the base's.
-        batch: the prompts.
+        batch: The prompts.
 
     Returns:
         (K, M) means over the prompts of the weighted means of their answers' scores.

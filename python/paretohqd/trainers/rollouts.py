@@ -30,14 +30,14 @@ def standard_constants(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, t
     with another, it is the deviation of all answers. The choice is ours.
 
     Args:
-        frame: one row per answer: the column prompt and one column per reward.
-        names: the rewards' columns.
+        frame: One row per answer: the column prompt and one column per reward.
+        names: The rewards' columns.
 
     Returns:
         {name: (mean, deviation)}.
 
     Raises:
-        ValueError: no rows, a missing column, scores that are null or not finite, or a reward whose
+        ValueError: No rows, a missing column, scores that are null or not finite, or a reward whose
             answers to one prompt never differ, by which nothing can be divided.
 
     Example:
@@ -85,7 +85,7 @@ def check_constants(
     """Refuse weights or constants that a sum of these rewards cannot be made with.
 
     Raises:
-        ValueError: no rewards, two of one name, not one finite weight each, all weights 0, or
+        ValueError: No rewards, two of one name, not one finite weight each, all weights 0, or
             constants that are missing, not finite or have no deviation above 0.
     """
     names = [reward.name for reward in rewards]
@@ -134,14 +134,14 @@ class Rollouts:
         """Start with nothing counted.
 
         Args:
-            rewards: what to score by.
-            constants: mean and deviation of each, by name.
-            prompt_tokens: length of each prompt, in tokens of the chat template.
-            stop: ids that end an answer.
-            read: the text of an answer's ids, as it is where answers are sampled.
-            echo_gate: share of an answer's words that may stand in the prompt; above it the answer
+            rewards: What to score by.
+            constants: Mean and deviation of each, by name.
+            prompt_tokens: Length of each prompt, in tokens of the chat template.
+            stop: Ids that end an answer.
+            read: The text of an answer's ids, as it is where answers are sampled.
+            echo_gate: Share of an answer's words that may stand in the prompt; above it the answer
                 gets GATED in every objective. None: no gate.
-            gather: joins the lists of all processes.
+            gather: Joins the lists of all processes.
         """
         self.rewards = list(rewards)
         self.center = np.array([constants[r.name][0] for r in rewards])
@@ -185,13 +185,13 @@ class Rollouts:
         Args:
             prompts: n prompts.
             responses: n answers.
-            ids: their tokens, with the end token.
+            ids: Their tokens, with the end token.
 
         Returns:
             (n, M) standardised rewards, gated.
 
         Raises:
-            ValueError: a score that is not finite; the message names the reward.
+            ValueError: A score that is not finite; the message names the reward.
         """
         table = pl.DataFrame({"prompt": list(prompts), "response": list(responses)})
         names = [reward.name for reward in self.rewards]

@@ -24,16 +24,16 @@ def schedule(
 
     Args:
         lengths: (n,) tokens of each row.
-        batch: rows per step.
-        seed: shuffles each pass.
-        steps: number of steps; or
-        tokens: a budget: the number of steps whose tokens are nearest to it.
+        batch: Rows per step.
+        seed: Shuffles each pass.
+        steps: Number of steps; or
+        tokens: A budget: the number of steps whose tokens are nearest to it.
 
     Returns:
         (steps * batch,) row numbers.
 
     Raises:
-        ValueError: no rows, neither or both of steps and tokens, or a budget of less than half of
+        ValueError: No rows, neither or both of steps and tokens, or a budget of less than half of
             the first step.
 
     Example:

@@ -49,7 +49,7 @@ class Kind:
         """Refuse what could not be followed, before any work.
 
         Raises:
-            ValueError: an unknown key (with the nearest known one), one that the run sets itself or
+            ValueError: An unknown key (with the nearest known one), one that the run sets itself or
                 that it cannot follow, a value that the key cannot have, or settings that contradict
                 each other.
         """
@@ -61,7 +61,7 @@ class Kind:
         """Build the settings, an optimizer and a schedule once, as the first training would.
 
         Raises:
-            ValueError: what the libraries refuse.
+            ValueError: What the libraries refuse.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             return  # the settings set up how processes meet: not before they are to
@@ -87,7 +87,7 @@ class Kind:
         """The library's object for these settings, with what the run sets itself.
 
         Raises:
-            ValueError: what the library refuses.
+            ValueError: What the library refuses.
         """
         given = dict(settings)
         # The library's new name; the old one brings a warning with each training.
