@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     /// No objective at all.
     NoColumns,
     /// Objectives of different lengths.
-    Ragged { column: usize, expected: usize, found: usize },
+    Ragged { column: usize, expected: usize, actual: usize },
     /// More rows than a 32-bit layer number can count.
     TooManyRows { rows: usize },
     /// NaN cannot be ordered.
@@ -25,21 +25,21 @@ pub(crate) enum Kind {
     /// A count that must be at least one.
     Zero { name: &'static str },
     /// A count outside the range that is possible.
-    OutOfRange { name: &'static str, least: usize, most: usize, found: usize },
+    OutOfRange { name: &'static str, least: usize, most: usize, actual: usize },
     /// More neighbours asked for than there are rows.
     TooFewRows { k: usize, rows: usize },
     /// A vector that must have one entry per objective.
-    WrongLength { name: &'static str, expected: usize, found: usize },
+    WrongLength { name: &'static str, expected: usize, actual: usize },
     /// A vector that must be finite.
     NotFinite { name: &'static str, position: usize },
     /// A ray from a point through itself.
     NoDirection { ray: usize },
     /// A key per row that is missing or left over.
-    WrongGroups { expected: usize, found: usize },
+    WrongGroups { expected: usize, actual: usize },
     /// Starts of groups that do not cut the rows into groups.
     BadStarts { position: usize, rows: usize },
     /// Spans that are not one per group and objective.
-    WrongSpans { expected: usize, found: usize },
+    WrongSpans { expected: usize, actual: usize },
     /// A group id that is not below the number of groups.
     BadGroup { row: usize, id: u32, groups: usize },
     /// The system gave no threads.
@@ -56,9 +56,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             Kind::NoColumns => write!(f, "points have no objective; pass at least one column"),
-            Kind::Ragged { column, expected, found } => write!(
+            Kind::Ragged { column, expected, actual } => write!(
                 f,
-                "column {column} has {found} rows but column 0 has {expected}; \
+                "column {column} has {actual} rows but column 0 has {expected}; \
                  pass columns of one length"
             ),
             Kind::TooManyRows { rows } => write!(
@@ -78,15 +78,15 @@ impl fmt::Display for Error {
                  have no distance or volume; drop or clip these rows first"
             ),
             Kind::Zero { name } => write!(f, "{name} must be at least 1, got 0"),
-            Kind::OutOfRange { name, least, most, found } => {
-                write!(f, "{name} must be an integer from {least} to {most}, got {found}")
+            Kind::OutOfRange { name, least, most, actual } => {
+                write!(f, "{name} must be an integer from {least} to {most}, got {actual}")
             }
             Kind::TooFewRows { k, rows } => {
                 write!(f, "k = {k} is more than the {rows} rows there are; ask for at most {rows}")
             }
-            Kind::WrongLength { name, expected, found } => write!(
+            Kind::WrongLength { name, expected, actual } => write!(
                 f,
-                "{name} has length {found} but there are {expected} objectives; \
+                "{name} has length {actual} but there are {expected} objectives; \
                  pass one value per objective"
             ),
             Kind::NotFinite { name, position } => {
@@ -97,9 +97,9 @@ impl fmt::Display for Error {
                 "ray {ray} has no direction: it starts at the point it should go through; \
                  pass a point that differs from the origin"
             ),
-            Kind::WrongGroups { expected, found } => write!(
+            Kind::WrongGroups { expected, actual } => write!(
                 f,
-                "groups has {found} keys but there are {expected} rows; pass one key per row"
+                "groups has {actual} keys but there are {expected} rows; pass one key per row"
             ),
             Kind::BadGroup { row, id, groups } => {
                 write!(f, "group id {id} at row {row} is not below the number of groups, {groups}")
@@ -109,8 +109,8 @@ impl fmt::Display for Error {
                 "starts must ascend from 0 to the number of rows, {rows}, but does not at \
                  position {position}"
             ),
-            Kind::WrongSpans { expected, found } => {
-                write!(f, "spans has length {found}; pass {expected}, one per group and objective")
+            Kind::WrongSpans { expected, actual } => {
+                write!(f, "spans has length {actual}; pass {expected}, one per group and objective")
             }
             Kind::Threads { reason } => write!(
                 f,

@@ -2,9 +2,11 @@
 
 use proptest::prelude::*;
 
+use crate::testing::Random;
 use crate::{
-    Column, Points, Stop, hypervolume, hypervolume_contributions, nearest_to_rays, pareto_layers,
-    pareto_layers_by_group, with_threads,
+    Column, Points, Stop, Strided, hypervolume, hypervolume_contributions, hypervolume_estimate,
+    hypervolume_in_groups, nearest_in_groups, nearest_to_rays, pareto_layers,
+    pareto_layers_by_group, unbeaten, with_threads,
 };
 
 type Rows = Vec<Vec<f64>>;
@@ -85,16 +87,16 @@ proptest! {
         let expected = peel(&rows);
         prop_assert_eq!(pareto_layers(&points(&columns), Stop::Never).unwrap(), &expected[..]);
         for upto in [1, 2, 5] {
-            let found = pareto_layers(&points(&columns), Stop::UpTo(upto)).unwrap();
-            prop_assert_eq!(found, cut(&expected, upto as i32));
+            let actual = pareto_layers(&points(&columns), Stop::UpTo(upto)).unwrap();
+            prop_assert_eq!(actual, cut(&expected, upto as i32));
         }
         for covered in [1, 7, 100] {
-            let found = pareto_layers(&points(&columns), Stop::AtLeast(covered)).unwrap();
+            let actual = pareto_layers(&points(&columns), Stop::AtLeast(covered)).unwrap();
             let enough = |layers: i32| {
                 expected.iter().filter(|&&layer| layer < layers).count() >= covered.min(rows.len())
             };
             let upto = (0..).find(|&layers| enough(layers)).unwrap();
-            prop_assert_eq!(found, cut(&expected, upto));
+            prop_assert_eq!(actual, cut(&expected, upto));
         }
     }
 
@@ -102,12 +104,12 @@ proptest! {
     fn groups_are_numbered_apart((m, rows) in plain(60, 4), groups in 1u32..4) {
         let columns = columns(&rows, m);
         let ids: Vec<u32> = (0..rows.len() as u32).map(|row| row * row % groups).collect();
-        let found =
+        let actual =
             pareto_layers_by_group(&points(&columns), &ids, groups as usize, Stop::Never).unwrap();
         for group in 0..groups {
             let members: Vec<usize> = (0..rows.len()).filter(|&i| ids[i] == group).collect();
             let expected = peel(&members.iter().map(|&i| rows[i].clone()).collect());
-            let here: Vec<i32> = members.iter().map(|&i| found[i]).collect();
+            let here: Vec<i32> = members.iter().map(|&i| actual[i]).collect();
             prop_assert_eq!(here, expected);
         }
     }
@@ -122,9 +124,9 @@ proptest! {
     #[test]
     fn contributions_are_what_is_lost((m, rows) in plain(12, 5)) {
         let all = columns(&rows, m);
-        let found = hypervolume_contributions(&points(&all), &vec![0.0; m]).unwrap();
+        let actual = hypervolume_contributions(&points(&all), &vec![0.0; m]).unwrap();
         let whole = count_cells(&rows, m, 3);
-        for (i, contribution) in found.into_iter().enumerate() {
+        for (i, contribution) in actual.into_iter().enumerate() {
             let mut others = rows.clone();
             others.remove(i);
             prop_assert_eq!(contribution, whole - count_cells(&others, m, 3));
@@ -136,10 +138,10 @@ proptest! {
         prop_assume!(k <= rows.len());
         let columns = columns(&rows, m);
         let (origin, through) = (vec![3.0; m], vec![-1.5; m]);
-        let found = nearest_to_rays(&points(&columns), &origin, &through, k).unwrap();
+        let actual = nearest_to_rays(&points(&columns), &origin, &through, k).unwrap();
         let every = nearest_to_rays(&points(&columns), &origin, &through, rows.len()).unwrap();
-        prop_assert_eq!(&found.rows, &every.rows[..k]);
-        prop_assert_eq!(&found.distances, &every.distances[..k]);
+        prop_assert_eq!(&actual.rows, &every.rows[..k]);
+        prop_assert_eq!(&actual.distances, &every.distances[..k]);
         let pairs: Vec<_> = every.distances.iter().zip(&every.rows).collect();
         prop_assert!(pairs.is_sorted());
         for (distance, row) in pairs {
@@ -152,20 +154,10 @@ proptest! {
     }
 }
 
-/// Numbers without a pattern, from a linear congruence.
-fn noise(rows: usize, m: usize, levels: u64) -> Vec<Vec<f64>> {
-    let mut state = 1u64;
-    let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        (state >> 33) % levels
-    };
-    (0..m).map(|_| (0..rows).map(|_| next() as f64).collect()).collect()
-}
-
 #[test]
 fn threads_do_not_matter() {
     for (m, levels) in [(1, 50), (2, 1 << 30), (3, 1 << 30), (3, 9), (4, 1 << 30), (5, 4)] {
-        let columns = noise(40_000, m, levels);
+        let columns = Random(1).columns(40_000, m, levels);
         let run = |threads, stop| {
             with_threads(Some(threads), || pareto_layers(&points(&columns), stop).unwrap()).unwrap()
         };
@@ -173,6 +165,59 @@ fn threads_do_not_matter() {
         assert_eq!(run(3, Stop::Never), expected);
         for threads in [1, 3] {
             assert_eq!(run(threads, Stop::UpTo(4)), cut(&expected, 4));
+        }
+    }
+}
+
+/// Every kernel on `points`, as bytes can be compared.
+fn every_kernel(points: &Points<'_>) -> (Vec<Vec<i32>>, Vec<u64>, Vec<Vec<i64>>) {
+    let (m, rows) = (points.objectives(), points.rows());
+    let ids: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 50).collect();
+    let layers = vec![
+        pareto_layers(points, Stop::Never).unwrap(),
+        pareto_layers(points, Stop::UpTo(3)).unwrap(),
+        pareto_layers_by_group(points, &ids, 50, Stop::Never).unwrap(),
+    ];
+    let reference = vec![0.5; m];
+    let estimate = hypervolume_estimate(points, &reference, 1024, 3).unwrap();
+    let nearest = nearest_to_rays(points, &vec![2.0; m], &vec![0.1; m], 9).unwrap();
+    let starts = [0, 3, rows as u32 / 2, rows as u32];
+    let grouped = nearest_in_groups(points, &starts, &vec![2.0; 3 * m], &vec![0.1; m], 4).unwrap();
+    let screened = unbeaten(points, &vec![true; m], &vec![0.7; m]).unwrap();
+    let mut numbers = vec![estimate.value, estimate.standard_error];
+    numbers.extend(nearest.distances.iter().chain(&grouped.distances));
+    numbers.extend(screened.worst.iter().chain(&screened.best));
+    numbers.extend(hypervolume_in_groups(points, &ids, 50, &reference).unwrap());
+    if m <= 4 {
+        numbers.push(hypervolume(points, &reference).unwrap());
+        numbers.extend(hypervolume_contributions(points, &reference).unwrap());
+    }
+    let bits = numbers.into_iter().map(f64::to_bits).collect();
+    (layers, bits, vec![nearest.rows, grouped.rows, screened.rows])
+}
+
+#[test]
+fn layouts_and_widths_do_not_matter() {
+    for (m, rows) in [(1, 700), (2, 20_000), (3, 20_000), (4, 600), (5, 200), (6, 200)] {
+        for levels in [9, 1 << 20] {
+            // Singles hold these numbers exactly.
+            let mut columns = Random(8).columns(rows, m, levels);
+            columns.iter_mut().flatten().for_each(|x| *x = f64::from((*x / levels as f64) as f32));
+            let table: Vec<f64> =
+                (0..rows).flat_map(|i| columns.iter().map(move |column| column[i])).collect();
+            let narrow: Vec<f32> = table.iter().map(|&x| x as f32).collect();
+            let narrow_columns: Vec<Vec<f32>> =
+                columns.iter().map(|column| column.iter().map(|&x| x as f32).collect()).collect();
+            let expected = every_kernel(&points(&columns));
+            let strided = |j| Column::F64Strided(Strided::new(&table, j, m, rows).unwrap());
+            let narrow_strided = |j| Column::F32Strided(Strided::new(&narrow, j, m, rows).unwrap());
+            for layout in [
+                (0..m).map(|j| Column::F32(&narrow_columns[j])).collect(),
+                (0..m).map(strided).collect(),
+                (0..m).map(narrow_strided).collect::<Vec<_>>(),
+            ] {
+                assert!(every_kernel(&Points::new(layout).unwrap()) == expected);
+            }
         }
     }
 }
@@ -195,11 +240,11 @@ fn tall_staircases_split_and_shrink() {
     }
     let rows: Rows =
         (0..columns[0].len()).map(|i| columns.iter().map(|c| c[i]).collect()).collect();
-    let found = pareto_layers(&points(&columns), Stop::Never).unwrap();
+    let actual = pareto_layers(&points(&columns), Stop::Never).unwrap();
     // Peeling thousands of rows is slow: check the two properties that define layers instead.
     for (i, row) in rows.iter().enumerate() {
-        let above = (0..rows.len()).filter(|&j| dominates(&rows[j], row)).map(|j| found[j]).max();
-        assert_eq!(found[i], above.map_or(0, |layer| layer + 1));
+        let above = (0..rows.len()).filter(|&j| dominates(&rows[j], row)).map(|j| actual[j]).max();
+        assert_eq!(actual[i], above.map_or(0, |layer| layer + 1));
     }
 }
 
@@ -229,8 +274,8 @@ fn refusals_say_what_to_do() {
         (nearest_to_rays(&points, &[0.0; 2], &[1.0; 2], 1).map(drop), "column 0 holds 1 infinite"),
     ];
     for (result, expected) in cases {
-        let found = message(result);
-        assert!(found.contains(expected), "{found}");
+        let actual = message(result);
+        assert!(actual.contains(expected), "{actual}");
     }
     let finite = [vec![1.0, 0.0]];
     let points = self::points(&finite);
@@ -242,7 +287,7 @@ fn refusals_say_what_to_do() {
         (with_threads(Some(0), || ()), "n_threads must be at least 1"),
     ];
     for (result, expected) in cases {
-        let found = message(result);
-        assert!(found.contains(expected), "{found}");
+        let actual = message(result);
+        assert!(actual.contains(expected), "{actual}");
     }
 }

@@ -15,8 +15,9 @@
 //! # Ok::<(), paretohqd::Error>(())
 //! ```
 
+#[cfg(test)]
+mod architecture;
 mod error;
-mod groups;
 mod hypervolume;
 #[cfg(test)]
 mod laws;
@@ -24,16 +25,21 @@ mod layers;
 mod points;
 mod rays;
 mod screen;
+mod segments;
+mod sort;
 mod strided;
+#[cfg(test)]
+mod testing;
 mod threads;
 
 #[cfg(feature = "python")]
 mod python;
 
 pub use error::Error;
-pub use groups::pareto_layers_by_group;
-pub use hypervolume::{Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate};
-pub use layers::{Stop, pareto_layers};
+pub use hypervolume::{
+    Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,
+};
+pub use layers::{Stop, pareto_layers, pareto_layers_by_group};
 pub use points::{Column, NonFinite, Points};
 pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};
 pub use screen::{Screened, unbeaten};

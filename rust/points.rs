@@ -102,10 +102,10 @@ impl Column<'_> {
 
     /// Hands the values of `rows` to `f`, block after block, widened; where each block starts too.
     pub(crate) fn for_blocks(&self, rows: Range<usize>, mut f: impl FnMut(usize, &[f64])) {
-        const BLOCK: usize = 512;
-        let mut buffer = [0.0; BLOCK];
-        for start in rows.clone().step_by(BLOCK) {
-            let end = rows.end.min(start + BLOCK);
+        const BLOCK_ROWS: usize = 512;
+        let mut buffer = [0.0; BLOCK_ROWS];
+        for start in rows.clone().step_by(BLOCK_ROWS) {
+            let end = rows.end.min(start + BLOCK_ROWS);
             match self {
                 Self::F64(v) => f(start, &v[start..end]),
                 _ => {
@@ -117,7 +117,7 @@ impl Column<'_> {
         }
     }
 
-    /// The largest absolute value; 0 of no row.
+    /// The largest absolute value; 0 if there are no rows.
     fn largest(&self) -> f64 {
         self.fold(0.0, |a, x| a.max(x.abs()), f64::max)
     }
@@ -138,21 +138,21 @@ impl Column<'_> {
     /// Counts NaN and infinities.
     pub fn non_finite(&self) -> NonFinite {
         // Finite columns are the rule: one vectorised pass decides, a second counts.
-        let mut found = NonFinite::default();
+        let mut counts = NonFinite::default();
         if self.fold(true, |ok, x| ok & x.is_finite(), |a, b| a & b) {
-            return found;
+            return counts;
         }
         for row in 0..self.len() {
             let x = self.get(row);
             if x.is_nan() {
-                found.nan += 1;
-                found.first_nan.get_or_insert(row);
+                counts.nan += 1;
+                counts.first_nan.get_or_insert(row);
             } else if x.is_infinite() {
-                found.infinite += 1;
-                found.first_infinite.get_or_insert(row);
+                counts.infinite += 1;
+                counts.first_infinite.get_or_insert(row);
             }
         }
-        found
+        counts
     }
 
     /// Folds the values in lanes, without an early exit, so that the loop vectorises.
@@ -162,20 +162,23 @@ impl Column<'_> {
         step: impl Fn(A, f64) -> A + Sync,
         join: impl Fn(A, A) -> A + Sync,
     ) -> A {
-        const LANES: usize = 16;
-        const PART: usize = 1 << 16;
-        let parts = threads::map(self.len(), self.len().div_ceil(PART), |part| {
-            let mut lanes = [start; LANES];
+        const ACCUMULATORS: usize = 16;
+        const PART_ROWS: usize = 1 << 16;
+        let parts = threads::map(self.len(), self.len().div_ceil(PART_ROWS), |part| {
+            let mut lanes = [start; ACCUMULATORS];
             let mut rest = start;
-            self.for_blocks(part * PART..self.len().min((part + 1) * PART), |_, block| {
-                let (chunks, last) = block.as_chunks::<LANES>();
-                for chunk in chunks {
-                    for (lane, &value) in lanes.iter_mut().zip(chunk) {
-                        *lane = step(*lane, value);
+            self.for_blocks(
+                part * PART_ROWS..self.len().min((part + 1) * PART_ROWS),
+                |_, block| {
+                    let (chunks, last) = block.as_chunks::<ACCUMULATORS>();
+                    for chunk in chunks {
+                        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+                            *lane = step(*lane, value);
+                        }
                     }
-                }
-                rest = last.iter().fold(rest, |a, &value| step(a, value));
-            });
+                    rest = last.iter().fold(rest, |a, &value| step(a, value));
+                },
+            );
             lanes.into_iter().fold(rest, &join)
         });
         parts.into_iter().fold(start, &join)
@@ -197,9 +200,9 @@ impl<'a> Points<'a> {
     pub fn new(columns: Vec<Column<'a>>) -> Result<Self, Error> {
         let points = Self::unchecked(columns)?;
         for (column, values) in points.columns.iter().enumerate() {
-            let found = values.non_finite();
-            if let Some(first) = found.first_nan {
-                return Err(Kind::Nan { column, count: found.nan, first }.into());
+            let counts = values.non_finite();
+            if let Some(first) = counts.first_nan {
+                return Err(Kind::Nan { column, count: counts.nan, first }.into());
             }
         }
         Ok(points)
@@ -210,7 +213,7 @@ impl<'a> Points<'a> {
         let rows = columns.first().ok_or(Kind::NoColumns)?.len();
         for (column, values) in columns.iter().enumerate() {
             if values.len() != rows {
-                return Err(Kind::Ragged { column, expected: rows, found: values.len() }.into());
+                return Err(Kind::Ragged { column, expected: rows, actual: values.len() }.into());
             }
         }
         if rows > i32::MAX as usize {
@@ -228,8 +231,8 @@ impl<'a> Points<'a> {
     /// The objectives in which not all rows are equal; the first, if there is none.
     pub(crate) fn varying(&self) -> Self {
         let varies = |column: &&Column<'a>| {
-            let few = (0..self.rows).step_by(self.rows / 64 + 1);
-            few.into_iter().any(|row| column.get(row) != column.get(0)) || {
+            let sample = (0..self.rows).step_by(self.rows / 64 + 1);
+            sample.into_iter().any(|row| column.get(row) != column.get(0)) || {
                 let (least, most) = column.range();
                 least < most
             }
@@ -247,9 +250,9 @@ impl<'a> Points<'a> {
         for (column, values) in self.columns.iter().enumerate() {
             largest = largest.max(values.largest());
             if largest.is_infinite() {
-                let found = values.non_finite();
-                let first = found.first_infinite.unwrap_or(0);
-                return Err(Kind::Infinite { column, count: found.infinite, first }.into());
+                let counts = values.non_finite();
+                let first = counts.first_infinite.unwrap_or(0);
+                return Err(Kind::Infinite { column, count: counts.infinite, first }.into());
             }
         }
         Ok(largest)

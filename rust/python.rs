@@ -116,8 +116,8 @@ mod _core {
         column: Array<'_>,
     ) -> PyResult<(usize, Option<usize>, usize, Option<usize>)> {
         let column = column.column()?;
-        let found = py.detach(|| column.non_finite());
-        Ok((found.nan, found.first_nan, found.infinite, found.first_infinite))
+        let counts = py.detach(|| column.non_finite());
+        Ok((counts.nan, counts.first_nan, counts.infinite, counts.first_infinite))
     }
 
     /// Number the Pareto layers.
@@ -167,9 +167,9 @@ mod _core {
         let (columns, others) = (columns(&arrays)?, others.as_slice()?);
         // NaN passes the screen, so the points are not read for that before.
         let kernel = || crate::unbeaten(&Points::unchecked(columns)?, &larger, others);
-        let found = run(py, n_threads, kernel)?;
-        let (worst, best) = (found.worst.into_pyarray(py), found.best.into_pyarray(py));
-        Ok((found.rows.into_pyarray(py), worst, best))
+        let screened = run(py, n_threads, kernel)?;
+        let (worst, best) = (screened.worst.into_pyarray(py), screened.best.into_pyarray(py));
+        Ok((screened.rows.into_pyarray(py), worst, best))
     }
 
     /// The volume dominated above a reference.
@@ -183,6 +183,23 @@ mod _core {
     ) -> PyResult<f64> {
         let columns = columns(&arrays)?;
         run(py, n_threads, || crate::hypervolume(&Points::new(columns)?, &reference))
+    }
+
+    /// The volume that each group dominates above a reference, group by group.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, ids, groups, reference, n_threads, /))]
+    fn hypervolume_in_groups<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        ids: PyReadonlyArray1<'py, u32>,
+        groups: usize,
+        reference: Vec<f64>,
+        n_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (columns, ids) = (columns(&arrays)?, ids.as_slice()?);
+        let kernel =
+            || crate::hypervolume_in_groups(&Points::new(columns)?, ids, groups, &reference);
+        Ok(run(py, n_threads, kernel)?.into_pyarray(py))
     }
 
     /// What the hypervolume loses without each point.
@@ -213,8 +230,8 @@ mod _core {
         let columns = columns(&arrays)?;
         let kernel =
             || crate::hypervolume_estimate(&Points::new(columns)?, &reference, samples, seed);
-        let found = run(py, n_threads, kernel)?;
-        Ok((found.value, found.standard_error))
+        let estimate = run(py, n_threads, kernel)?;
+        Ok((estimate.value, estimate.standard_error))
     }
 
     /// The k rows of each group nearest to each of its rays: rows and distances, ray after ray.
@@ -233,8 +250,8 @@ mod _core {
         let (columns, starts) = (columns(&arrays)?, starts.as_slice()?);
         let (spans, weights) = (spans.as_slice()?, weights.as_slice()?);
         let kernel = || crate::nearest_in_groups(&Points::new(columns)?, starts, spans, weights, k);
-        let found = run(py, n_threads, kernel)?;
-        Ok((found.rows.into_pyarray(py), found.distances.into_pyarray(py)))
+        let nearest = run(py, n_threads, kernel)?;
+        Ok((nearest.rows.into_pyarray(py), nearest.distances.into_pyarray(py)))
     }
 
     /// The k rows nearest to each ray: rows and distances, ray after ray.
@@ -253,7 +270,7 @@ mod _core {
         let (origins, through) = (origins.as_slice()?, through.as_slice()?);
         // The search notices NaN on its way, so the points are not read for that before.
         let kernel = || crate::nearest_to_rays(&Points::unchecked(columns)?, origins, through, k);
-        let found = run(py, n_threads, kernel)?;
-        Ok((found.rows.into_pyarray(py), found.distances.into_pyarray(py)))
+        let nearest = run(py, n_threads, kernel)?;
+        Ok((nearest.rows.into_pyarray(py), nearest.distances.into_pyarray(py)))
     }
 }

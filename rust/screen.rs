@@ -8,21 +8,21 @@ use crate::error::{Error, Kind};
 use crate::points::Points;
 use crate::threads;
 
-/// Rows that are compared at once.
-const LANES: usize = 64;
+/// Rows that are compared at once, a bit of a word each.
+const BLOCK_ROWS: usize = 64;
 
 /// Rows of a part: results of parts are joined in order.
-const PART: usize = 1 << 14;
+const PART_ROWS: usize = 1 << 14;
 
-/// What a screen leaves, and what it saw on the way.
+/// What a screen leaves, and the range of all values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Screened {
     /// The rows that no other one beats in every objective, ascending; all that hold NaN are here.
     pub rows: Vec<i64>,
-    /// The worst value of each objective over all rows, negated where smaller is better; infinite
-    /// of no row. NaN is passed over.
+    /// The worst value of each objective over all rows, negated where smaller is better; infinity
+    /// if there are no rows. NaN is passed over.
     pub worst: Vec<f64>,
-    /// The best.
+    /// The best, likewise; minus infinity if there are no rows.
     pub best: Vec<f64>,
 }
 
@@ -46,15 +46,15 @@ pub struct Screened {
 pub fn unbeaten(points: &Points<'_>, larger: &[bool], others: &[f64]) -> Result<Screened, Error> {
     let (m, rows) = (points.objectives(), points.rows());
     if larger.len() != m {
-        return Err(Kind::WrongLength { name: "larger", expected: m, found: larger.len() }.into());
+        return Err(Kind::WrongLength { name: "larger", expected: m, actual: larger.len() }.into());
     }
     if !others.len().is_multiple_of(m) {
-        let found = others.len();
-        return Err(Kind::WrongLength { name: "others", expected: m, found }.into());
+        let actual = others.len();
+        return Err(Kind::WrongLength { name: "others", expected: m, actual }.into());
     }
     let arch = Arch::new();
-    let parts = threads::map(rows, rows.div_ceil(PART), |part| {
-        let rows = part * PART..rows.min((part + 1) * PART);
+    let parts = threads::map(rows, rows.div_ceil(PART_ROWS), |part| {
+        let rows = part * PART_ROWS..rows.min((part + 1) * PART_ROWS);
         arch.dispatch(Part { points, larger, others, rows })
     });
     let (mut worst, mut best) = (vec![f64::INFINITY; m], vec![f64::NEG_INFINITY; m]);
@@ -67,7 +67,7 @@ pub fn unbeaten(points: &Points<'_>, larger: &[bool], others: &[f64]) -> Result<
     Ok(Screened { rows: parts.into_iter().flat_map(|part| part.rows).collect(), worst, best })
 }
 
-/// [`unbeaten`] of some rows, larger is better.
+/// [`unbeaten`] of the rows in a range, larger is better.
 struct Part<'a, 'b> {
     points: &'a Points<'b>,
     larger: &'a [bool],
@@ -95,14 +95,14 @@ impl Part<'_, '_> {
     #[inline(always)]
     fn screen<const M: usize>(self) -> Screened {
         let m = if M == 0 { self.larger.len() } else { M };
-        let mut values = vec![[0.0; LANES]; m];
-        let mut low = vec![[f64::INFINITY; LANES]; m];
-        let mut high = vec![[f64::NEG_INFINITY; LANES]; m];
+        let mut values = vec![[0.0; BLOCK_ROWS]; m];
+        let mut low = vec![[f64::INFINITY; BLOCK_ROWS]; m];
+        let mut high = vec![[f64::NEG_INFINITY; BLOCK_ROWS]; m];
         // The first other beats most rows; only what it leaves meets the rest.
         let (first, rest) = self.others.split_at(m.min(self.others.len()));
         let mut left: Vec<usize> = Vec::new();
-        for start in self.rows.clone().step_by(LANES) {
-            let count = LANES.min(self.rows.end - start);
+        for start in self.rows.clone().step_by(BLOCK_ROWS) {
+            let count = BLOCK_ROWS.min(self.rows.end - start);
             for (j, values) in values.iter_mut().enumerate() {
                 // Past the last row stands NaN: it is beaten by nothing and changes no range.
                 values[count..].fill(f64::NAN);
@@ -110,13 +110,13 @@ impl Part<'_, '_> {
                 if !self.larger[j] {
                     values.iter_mut().for_each(|value| *value = -*value);
                 }
-                for lane in 0..LANES {
+                for lane in 0..BLOCK_ROWS {
                     let value = values[lane];
                     low[j][lane] = if value < low[j][lane] { value } else { low[j][lane] };
                     high[j][lane] = if value > high[j][lane] { value } else { high[j][lane] };
                 }
             }
-            let mut open = if count < LANES { (1 << count) - 1 } else { u64::MAX };
+            let mut open = if count < BLOCK_ROWS { (1 << count) - 1 } else { u64::MAX };
             if !first.is_empty() {
                 open &= !beaten::<M>(&values, first);
             }
@@ -126,11 +126,11 @@ impl Part<'_, '_> {
             }
         }
         let mut rows = Vec::new();
-        for some in left.chunks(LANES) {
+        for block in left.chunks(BLOCK_ROWS) {
             for (j, values) in values.iter_mut().enumerate() {
                 let column = &self.points.columns()[j];
                 let sign = if self.larger[j] { 1.0 } else { -1.0 };
-                for (value, &row) in values.iter_mut().zip(some) {
+                for (value, &row) in values.iter_mut().zip(block) {
                     *value = sign * column.get(row);
                 }
             }
@@ -139,10 +139,11 @@ impl Part<'_, '_> {
                 open &= !beaten::<M>(&values, other);
             }
             let open = |lane: &usize| open >> lane & 1 == 1;
-            rows.extend((0..some.len()).filter(open).map(|lane| some[lane] as i64));
+            rows.extend((0..block.len()).filter(open).map(|lane| block[lane] as i64));
         }
-        let least = |lanes: &[f64; LANES]| lanes.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = |lanes: &[f64; LANES]| lanes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let least = |lanes: &[f64; BLOCK_ROWS]| lanes.iter().copied().fold(f64::INFINITY, f64::min);
+        let most =
+            |lanes: &[f64; BLOCK_ROWS]| lanes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         Screened {
             rows,
             worst: low.iter().map(least).collect(),
@@ -153,10 +154,10 @@ impl Part<'_, '_> {
 
 /// The lanes that `other` beats in every objective, as bits.
 #[inline(always)]
-fn beaten<const M: usize>(values: &[[f64; LANES]], other: &[f64]) -> u64 {
+fn beaten<const M: usize>(values: &[[f64; BLOCK_ROWS]], other: &[f64]) -> u64 {
     let m = if M == 0 { other.len() } else { M };
     let mut bits = [0u64; 8];
-    for step in (0..LANES).step_by(8) {
+    for step in (0..BLOCK_ROWS).step_by(8) {
         let mut beaten = [1u64 << step; 8];
         for j in 0..m {
             for lane in 0..8 {

@@ -9,25 +9,25 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Kind};
 
-/// Below this many rows a thread costs more than it brings, so no pool is woken.
-const SMALL: usize = 1 << 14;
+/// With fewer rows a second thread costs more than it brings, so no pool is woken.
+const MIN_PARALLEL_ROWS: usize = 1 << 14;
 
-/// More threads than any machine has cores for; a larger wish is cut to this.
-const MOST: usize = 256;
+/// More threads than any machine has cores for; a larger number is cut to this.
+const MAX_THREADS: usize = 256;
 
 thread_local! {
-    /// Whether this thread was told to work alone.
-    static ALONE: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread must not share its work with others.
+    static SINGLE_THREADED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// How many threads the work at hand may use.
 pub(crate) fn count() -> usize {
-    if ALONE.get() { 1 } else { rayon::current_num_threads() }
+    if SINGLE_THREADED.get() { 1 } else { rayon::current_num_threads() }
 }
 
 /// Whether work on `rows` rows should be shared among threads.
 pub(crate) fn worthwhile(rows: usize) -> bool {
-    rows >= SMALL && count() > 1
+    rows >= MIN_PARALLEL_ROWS && count() > 1
 }
 
 /// `f` of 0, 1, .. below `parts`, shared among threads where the `rows` behind them are worth it.
@@ -65,20 +65,20 @@ pub fn with_threads<T: Send>(
     match threads {
         None => Ok(work()),
         Some(0) => Err(Kind::Zero { name: "n_threads" }.into()),
-        Some(1) => Ok(alone(work)),
-        Some(threads) => Ok(pool(threads.min(MOST))?.install(work)),
+        Some(1) => Ok(single_threaded(work)),
+        Some(threads) => Ok(pool(threads.min(MAX_THREADS))?.install(work)),
     }
 }
 
 /// Runs `work` here: handing it to a pool of one thread would cost a tiny call twice its time.
-fn alone<T>(work: impl FnOnce() -> T) -> T {
+fn single_threaded<T>(work: impl FnOnce() -> T) -> T {
     struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
-            ALONE.set(self.0);
+            SINGLE_THREADED.set(self.0);
         }
     }
-    let _restore = Restore(ALONE.replace(true));
+    let _restore = Restore(SINGLE_THREADED.replace(true));
     work()
 }
 
@@ -113,6 +113,6 @@ mod tests {
         assert_eq!(seen, Ok(here));
         assert_eq!(with_threads(Some(3), count), Ok(3));
         assert!(std::panic::catch_unwind(|| with_threads(Some(1), || panic!("work"))).is_err());
-        assert!(!ALONE.get());
+        assert!(!SINGLE_THREADED.get());
     }
 }

@@ -1,8 +1,21 @@
 """What `import paretohqd` gives."""
 
+import importlib
+import pkgutil
+import subprocess
+import sys
 from importlib.util import find_spec
 
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
 import paretohqd as pq
+from paretohqd.kernels import _core
+
+LATER = {"run": "paretohqd.runs.pipeline", "score": "paretohqd.rewards.scoring"}
+"""Public functions that load more than NumPy and Polars, and where they are."""
 
 
 def test_no_module_hides_behind_a_public_name():
@@ -10,6 +23,90 @@ def test_no_module_hides_behind_a_public_name():
     assert [name for name in pq.__all__ if find_spec(f"paretohqd.{name}")] == []
 
 
+def packages():
+    yield pq
+    for info in pkgutil.walk_packages(pq.__path__, "paretohqd."):
+        if info.ispkg:
+            try:
+                yield importlib.import_module(info.name)
+            except ImportError:  # of an extra that is not installed
+                continue
+
+
+def test_the_name_of_a_module_means_that_module():
+    """`import paretohqd.a.b as m` and `mock.patch` look the name up in the package."""
+    shadowed = []
+    for package in packages():
+        for info in pkgutil.iter_modules(package.__path__):
+            try:
+                module = importlib.import_module(f"{package.__name__}.{info.name}")
+            except ImportError:
+                continue
+            except SystemExit:  # __main__ runs
+                continue
+            if getattr(package, info.name) is not module:
+                shadowed.append(module.__name__)
+    assert shadowed == []
+
+
 def test_every_public_name_is_there():
-    for name in pq.__all__:
+    assert sorted(pq.__all__) == pq.__all__
+    for name in set(pq.__all__) - set(LATER):
         assert getattr(pq, name) is not None
+    assert set(pq.__all__) <= set(dir(pq))
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_what_needs_more_packages_comes_when_it_is_asked_for(name):
+    pytest.importorskip("transformers")
+    function = getattr(pq, name)
+    assert function is getattr(importlib.import_module(LATER[name]), name)
+    assert callable(function)
+    assert function.__doc__
+
+
+def test_other_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match="module 'paretohqd' has no attribute 'slect'"):
+        _ = pq.slect
+
+
+def test_importing_loads_numpy_and_polars_alone():
+    script = """
+import sys
+before = set(sys.modules)
+import paretohqd
+roots = {name.partition(".")[0] for name in set(sys.modules) - before} - {"paretohqd"}
+print(*sorted(root for root in roots if root not in sys.stdlib_module_names))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    others = {root for root in done.stdout.split() if not root.startswith(("_", "polars"))}
+    assert others - {"typing_extensions"} == {"numpy"}
+
+
+def test_the_version_is_that_of_the_binary():
+    assert pq.__version__ == _core.__version__
+
+
+def test_an_unoptimised_build_is_announced(monkeypatch):
+    monkeypatch.setattr(_core, "DEBUG_BUILD", True)
+    with pytest.warns(RuntimeWarning, match="built without optimisation"):
+        importlib.reload(pq)
+
+
+FRAME = pl.DataFrame({"help": [1.0, 0.75, 0.25, 0.5], "safe": [0.0, 0.5, 0.25, 1.0]})
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_functions_on_frames_are_the_methods(lazy):
+    frame = FRAME.lazy() if lazy else FRAME
+    names = ["help", "safe"]
+    assert_frame_equal(pq.front(frame, names), frame.pareto.front(names))
+    assert_frame_equal(pq.layers(frame, names, upto=1), frame.pareto.layers(names, upto=1))
+    rays = {"origin": [1, 1], "through": np.zeros((1, 2)), "k": 2}
+    assert_frame_equal(pq.rays(frame, names, **rays), frame.pareto.rays(names, **rays))
+    assert isinstance(pq.front(frame, names), type(frame))
+    chosen = frame.pareto.choose(names, 3, k=1)
+    assert isinstance(chosen, pq.Selection)
+    assert_frame_equal(chosen.rows, pq.select(FRAME, names, 3, k=1))

@@ -1,6 +1,6 @@
 //! Bytes as points, and the definitions that the kernels are held against.
 
-use paretohqd::{Column, Points};
+use paretohqd::{Column, Points, Strided};
 
 /// What is left of the bytes.
 pub struct Bytes<'a>(pub &'a [u8]);
@@ -29,6 +29,8 @@ pub struct Cloud {
     pub columns: Vec<Vec<f64>>,
     /// Whether the columns are handed over in single precision.
     pub single: bool,
+    /// Whether they are handed over as columns of a row-major table.
+    pub row_major: bool,
 }
 
 /// Values at which arithmetic and order go wrong first.
@@ -55,7 +57,8 @@ impl Cloud {
     /// Between 1 and `most_objectives` columns of at most `most_rows` rows.
     pub fn new(bytes: &mut Bytes<'_>, most_objectives: usize, most_rows: usize) -> Self {
         let m = 1 + bytes.below(most_objectives);
-        let (kind, single) = (bytes.byte(), bytes.below(4) == 0);
+        let (kind, layout) = (bytes.byte(), bytes.byte());
+        let (single, row_major) = (layout % 4 == 0, layout / 4 % 2 == 1);
         let rows = match kind % 8 {
             // Many rows from a short seed reach what few rows do not: forks, blocks, buckets.
             0 | 1 => (usize::from(bytes.byte()) * 256 + usize::from(bytes.byte())) % most_rows,
@@ -87,7 +90,7 @@ impl Cloud {
                 *value = f64::from(*value as f32);
             }
         }
-        Self { columns, single }
+        Self { columns, single, row_major }
     }
 
     pub fn rows(&self) -> usize {
@@ -106,19 +109,30 @@ impl Cloud {
 
     /// Hands the points to `check`, unless a NaN was refused, as it must be.
     pub fn with_points(&self, check: impl FnOnce(&Points<'_>)) {
+        let (m, rows) = (self.columns.len(), self.rows());
+        let table: Vec<f64> = (0..rows).flat_map(|row| self.row(row)).collect();
+        let narrow_table: Vec<f32> = table.iter().map(|&x| x as f32).collect();
         let narrow: Vec<Vec<f32>> =
             self.columns.iter().map(|column| column.iter().map(|&x| x as f32).collect()).collect();
-        let columns = if self.single {
-            narrow.iter().map(|column| Column::from(&column[..])).collect()
-        } else {
-            self.columns.iter().map(|column| Column::from(&column[..])).collect()
+        let column = |j: usize| match (self.single, self.row_major) {
+            (false, false) => Column::F64(&self.columns[j]),
+            (true, false) => Column::F32(&narrow[j]),
+            (false, true) => Column::F64Strided(strided(&table, j, m, rows)),
+            (true, true) => Column::F32Strided(strided(&narrow_table, j, m, rows)),
         };
+        let columns = (0..m).map(column).collect();
         let points = Points::new(columns);
         assert_eq!(points.is_err(), self.oddities().0, "NaN is refused, and only NaN");
         if let Ok(points) = points {
             check(&points);
         }
     }
+}
+
+/// Column `j` of a table of `m` columns.
+fn strided<T: Copy>(table: &[T], j: usize, m: usize, rows: usize) -> Strided<'_, T> {
+    // A table without rows has no place for its later columns to begin.
+    Strided::new(table, if rows == 0 { 0 } else { j }, m, rows).expect("a column of the table")
 }
 
 /// At least as good in every objective and better in one.

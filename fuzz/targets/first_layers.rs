@@ -16,11 +16,11 @@ fuzz_target!(|data: &[u8]| {
         let all = on(1, Stop::Never).unwrap();
         assert_eq!(on(3, Stop::Never).unwrap(), all);
         match on(3, Stop::UpTo(upto)) {
-            Ok(found) => assert_eq!(found, stopped(&all, Some(upto as i32 - 1))),
+            Ok(actual) => assert_eq!(actual, stopped(&all, Some(upto as i32 - 1))),
             Err(_) => assert_eq!(upto, 0),
         }
         match on(3, Stop::AtLeast(at_least)) {
-            Ok(found) => assert_eq!(found, stopped(&all, last_layer(&all, at_least))),
+            Ok(actual) => assert_eq!(actual, stopped(&all, last_layer(&all, at_least))),
             Err(_) => assert_eq!(at_least, 0),
         }
     });

@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     }
     cloud.with_points(|points| {
         let asked = [Stop::Never, Stop::UpTo(2), Stop::AtLeast(3), Stop::UpTo(1)][stop];
-        let found = pareto_layers_by_group(points, &ids, groups, asked).unwrap();
+        let actual = pareto_layers_by_group(points, &ids, groups, asked).unwrap();
         for group in 0..groups as u32 {
             let members: Vec<usize> = (0..ids.len()).filter(|&row| ids[row] == group).collect();
             let rows: Vec<Vec<f64>> = members.iter().map(|&row| cloud.row(row)).collect();
@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
                 Stop::UpTo(layers) => Some(layers as i32 - 1),
                 Stop::AtLeast(rows) => last_layer(&all, rows),
             };
-            let here: Vec<i32> = members.iter().map(|&row| found[row]).collect();
+            let here: Vec<i32> = members.iter().map(|&row| actual[row]).collect();
             assert_eq!(here, stopped(&all, last));
         }
     });

@@ -16,11 +16,11 @@ fuzz_target!(|data: &[u8]| {
             return;
         }
         let reference = vec![reference; m];
-        let found = hypervolume(points, &reference);
-        assert_eq!(found.is_err(), cloud.oddities().1, "infinities are refused, and only they");
-        let Ok(found) = found else { return };
+        let actual = hypervolume(points, &reference);
+        assert_eq!(actual.is_err(), cloud.oddities().1, "infinities are refused, and only they");
+        let Ok(actual) = actual else { return };
         let again = with_threads(Some(3), || hypervolume(points, &reference)).unwrap().unwrap();
-        assert_eq!(found.to_bits(), again.to_bits());
+        assert_eq!(actual.to_bits(), again.to_bits());
         let most = [4000, 4000, 1000, 60, 24, 12, 9][m - 1];
         if cloud.rows() <= most {
             let rows: Vec<Vec<f64>> = (0..cloud.rows())
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
             let expected = volume(&rows, m);
             // Beyond the range of doubles the definition itself is no guide.
             if expected.is_normal() && expected < 1e300 && expected > 1e-290 {
-                assert!((found - expected).abs() <= 1e-9 * expected, "{found} is not {expected}");
+                assert!((actual - expected).abs() <= 1e-9 * expected, "{actual} is not {expected}");
             }
         }
     });

@@ -12,8 +12,8 @@ fuzz_target!(|data: &[u8]| {
         let rows: Vec<Vec<f64>> = (0..cloud.rows()).map(|row| cloud.row(row)).collect();
         let expected = layers(&rows);
         for threads in [1, 3] {
-            let found = with_threads(Some(threads), || pareto_layers(points, Stop::Never));
-            assert_eq!(found.unwrap().unwrap(), expected);
+            let actual = with_threads(Some(threads), || pareto_layers(points, Stop::Never));
+            assert_eq!(actual.unwrap().unwrap(), expected);
         }
     });
 });

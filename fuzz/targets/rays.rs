@@ -16,12 +16,12 @@ fuzz_target!(|data: &[u8]| {
         let origin = vec![shift; m];
         let through: Vec<f64> = ends[..rays * m].iter().map(|x| x + shift).collect();
         let still = through.chunks_exact(m).any(|end| end == origin);
-        let found = nearest_to_rays(points, &origin, &through, k);
+        let actual = nearest_to_rays(points, &origin, &through, k);
         let refused = cloud.oddities().1 || k == 0 || k > cloud.rows() || still;
-        assert_eq!(found.is_err(), refused);
-        let Ok(found) = found else { return };
+        assert_eq!(actual.is_err(), refused);
+        let Ok(actual) = actual else { return };
         let again = with_threads(Some(3), || nearest_to_rays(points, &origin, &through, k));
-        assert_eq!(again.unwrap().unwrap(), found);
+        assert_eq!(again.unwrap().unwrap(), actual);
         for (ray, end) in through.chunks_exact(m).enumerate() {
             let direction: Vec<f64> = end.iter().zip(&origin).map(|(e, o)| e - o).collect();
             let length = direction.iter().map(|x| x * x).sum::<f64>().sqrt();
@@ -31,8 +31,8 @@ fuzz_target!(|data: &[u8]| {
                 let residual = |(q, d): (&f64, &f64)| (q - t.max(0.0) * (d / length)).powi(2);
                 q.iter().zip(&direction).map(residual).sum::<f64>().sqrt()
             };
-            let rows = &found.rows[ray * k..(ray + 1) * k];
-            let distances = &found.distances[ray * k..(ray + 1) * k];
+            let rows = &actual.rows[ray * k..(ray + 1) * k];
+            let distances = &actual.distances[ray * k..(ray + 1) * k];
             // Distances that no f64 holds are compared before they are rounded to infinity or zero.
             let ordered = |place: usize| {
                 let (near, next) = (distances[place], distances[place + 1]);

@@ -15,11 +15,11 @@ fuzz_target!(|data: &[u8]| {
         let (m, n) = (points.objectives(), cloud.rows());
         let starts: Vec<u32> = (0..=groups).map(|g| (g * n / groups) as u32).collect();
         let (spans, weights) = (&sizes[..groups * m], &shares[..rays * m]);
-        let found = nearest_in_groups(points, &starts, spans, weights, k);
-        assert_eq!(found.is_err(), cloud.oddities().1);
-        let Ok(found) = found else { return };
+        let actual = nearest_in_groups(points, &starts, spans, weights, k);
+        assert_eq!(actual.is_err(), cloud.oddities().1);
+        let Ok(actual) = actual else { return };
         let again = with_threads(Some(3), || nearest_in_groups(points, &starts, spans, weights, k));
-        assert_eq!(again.unwrap().unwrap(), found);
+        assert_eq!(again.unwrap().unwrap(), actual);
         let mut place = 0;
         for weights in weights.chunks_exact(m) {
             for (ends, origin) in starts.windows(2).zip(spans.chunks_exact(m)) {
@@ -39,10 +39,10 @@ fuzz_target!(|data: &[u8]| {
                 let alone =
                     nearest_to_rays(&Points::new(part).unwrap(), origin, &through, held).unwrap();
                 let rows: Vec<i64> = alone.rows.iter().map(|row| row + first as i64).collect();
-                assert_eq!(found.rows[here.clone()], rows);
-                assert_eq!(found.distances[here], alone.distances);
+                assert_eq!(actual.rows[here.clone()], rows);
+                assert_eq!(actual.distances[here], alone.distances);
             }
         }
-        assert_eq!(found.rows.len(), place);
+        assert_eq!(actual.rows.len(), place);
     });
 });

@@ -18,16 +18,16 @@ fuzz_target!(|data: &[u8]| {
         };
         let step = cloud.rows() / count.max(1) + 1;
         let others: Vec<Vec<f64>> = (0..cloud.rows()).step_by(step).map(better).collect();
-        let found = unbeaten(points, larger, &others.concat()).unwrap();
+        let actual = unbeaten(points, larger, &others.concat()).unwrap();
         let again = with_threads(Some(3), || unbeaten(points, larger, &others.concat()));
-        assert_eq!(again.unwrap().unwrap(), found);
+        assert_eq!(again.unwrap().unwrap(), actual);
         let beaten = |row: &[f64]| others.iter().any(|o| o.iter().zip(row).all(|(o, x)| o > x));
         let rows = (0..cloud.rows()).filter(|&row| !beaten(&better(row)));
-        assert_eq!(found.rows, rows.map(|row| row as i64).collect::<Vec<_>>());
+        assert_eq!(actual.rows, rows.map(|row| row as i64).collect::<Vec<_>>());
         for j in 0..m {
             let values = (0..cloud.rows()).map(|row| better(row)[j]);
-            assert_eq!(found.worst[j], values.clone().fold(f64::INFINITY, f64::min));
-            assert_eq!(found.best[j], values.fold(f64::NEG_INFINITY, f64::max));
+            assert_eq!(actual.worst[j], values.clone().fold(f64::INFINITY, f64::min));
+            assert_eq!(actual.best[j], values.fold(f64::NEG_INFINITY, f64::max));
         }
     });
 });

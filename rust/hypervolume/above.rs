@@ -1,5 +1,5 @@
-//! The points above the reference, relative to it: in place, or a copy without most of those that
-//! count nothing.
+//! The points above the reference, relative to it: in place, or a copy without most of the
+//! dominated ones.
 
 use pulp::{Arch, NullaryFnOnce};
 
@@ -7,20 +7,20 @@ use crate::error::{Error, Kind};
 use crate::points::{Column, Points};
 use crate::threads;
 
-/// Rows that are read and thinned out at a time: columns of that length stay in cache.
-const PART: usize = 1 << 14;
+/// Rows that are read and prefiltered at a time: columns of that length stay in cache.
+const PART_ROWS: usize = 1 << 14;
 
-/// Fewer points are not worth a look for pivots.
-const FEW: usize = 32;
+/// Fewer points are not worth a prefilter.
+const MIN_PREFILTERED: usize = 32;
 
-/// Parts after which it is asked whether few rows are kept; no matter how many threads read them.
-const BATCH: usize = 32;
+/// Parts after which it is checked whether few rows are kept, however many threads read them.
+const BATCH_PARTS: usize = 32;
 
 /// Refuses a reference that is not one finite value per objective, and infinite points.
 pub(super) fn check(points: &Points<'_>, reference: &[f64]) -> Result<(), Error> {
-    let (expected, found) = (points.objectives(), reference.len());
-    if found != expected {
-        return Err(Kind::WrongLength { name: "ref", expected, found }.into());
+    let (expected, actual) = (points.objectives(), reference.len());
+    if actual != expected {
+        return Err(Kind::WrongLength { name: "ref", expected, actual }.into());
     }
     if let Some(position) = reference.iter().position(|x| !x.is_finite()) {
         return Err(Kind::NotFinite { name: "ref", position }.into());
@@ -89,44 +89,44 @@ pub(super) struct Above {
 }
 
 impl Above {
-    /// All points above the reference; `None` if that is more than half of the rows, so that a
-    /// copy were large, and `if_few` is asked for.
+    /// All points above the reference. With `if_few`, `None` if that is more than half of the rows,
+    /// so that a copy would be large.
     pub fn all(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
         Self::new(points, reference, if_few, false)
     }
 
     /// The same, less many that another point covers.
-    pub fn thinned(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
+    pub fn prefiltered(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
         let mut above = Self::new(points, reference, if_few, true)?;
-        if points.rows() > PART {
-            Arch::new().dispatch(Thin(&mut above.columns));
+        if points.rows() > PART_ROWS {
+            Arch::new().dispatch(Prefilter(&mut above.columns));
         }
         Some(above)
     }
 
-    fn new(points: &Points<'_>, reference: &[f64], if_few: bool, thin: bool) -> Option<Self> {
+    fn new(points: &Points<'_>, reference: &[f64], if_few: bool, prefilter: bool) -> Option<Self> {
         let rows = points.rows();
         let arch = Arch::new();
         let part = |start: usize| {
-            let rows = start..rows.min(start + PART);
-            let mut part = arch.dispatch(Read { points, reference, rows, numbered: !thin });
-            if thin {
-                arch.dispatch(Thin(&mut part.columns));
+            let rows = start..rows.min(start + PART_ROWS);
+            let mut part = arch.dispatch(Read { points, reference, rows, numbered: !prefilter });
+            if prefilter {
+                arch.dispatch(Prefilter(&mut part.columns));
             }
             part
         };
-        if rows <= PART {
+        if rows <= PART_ROWS {
             return Some(part(0));
         }
-        let count = rows.div_ceil(PART);
-        let (batches, mut parts) = (count.div_ceil(BATCH), Vec::with_capacity(count));
+        let count = rows.div_ceil(PART_ROWS);
+        let (batches, mut parts) = (count.div_ceil(BATCH_PARTS), Vec::with_capacity(count));
         let mut kept = 0;
         for first in 0..batches {
             // Parts from all over, so that the first batch tells about the rest.
             let batch = (count - first).div_ceil(batches);
-            parts.extend(threads::map(rows, batch, |i| part((first + i * batches) * PART)));
+            parts.extend(threads::map(rows, batch, |i| part((first + i * batches) * PART_ROWS)));
             kept = parts.iter().map(Self::len).sum();
-            if if_few && kept * 2 > parts.len() * PART {
+            if if_few && kept * 2 > parts.len() * PART_ROWS {
                 return None;
             }
         }
@@ -209,9 +209,9 @@ fn keep(columns: &mut [Vec<f64>], keep: &[bool]) {
 
 /// Drops points that a few good ones cover: the one with the largest product, and for each
 /// objective one that is good there above all. Stops at a set that is a front for the most part.
-struct Thin<'a>(&'a mut [Vec<f64>]);
+pub(super) struct Prefilter<'a>(pub &'a mut [Vec<f64>]);
 
-impl NullaryFnOnce for Thin<'_> {
+impl NullaryFnOnce for Prefilter<'_> {
     type Output = ();
 
     #[inline(always)]
@@ -222,7 +222,7 @@ impl NullaryFnOnce for Thin<'_> {
         let mut above: Vec<bool> = Vec::new();
         for emphasis in std::iter::once(None).chain((0..m).map(Some)) {
             let before = columns.first().map_or(0, Vec::len);
-            if before < FEW {
+            if before < MIN_PREFILTERED {
                 return;
             }
             scores.clear();

@@ -15,25 +15,25 @@ use rayon::prelude::*;
 use super::above::{Above, check};
 use super::directions::Directions;
 use crate::error::{Error, Kind};
-use crate::layers::{self, Stop};
+use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
 use crate::threads;
 
 /// Independent estimates.
 const REPLICATES: usize = 16;
 
-/// Fewest directions: some for each replicate.
-const FEWEST: usize = 256;
+/// The fewest directions: some for each replicate.
+const MIN_DIRECTIONS: usize = 256;
 
-/// Most directions: each replicate counts its own in 32 bits.
-const MOST: usize = 1 << 32;
+/// The most directions: each replicate counts its own in 32 bits.
+const MAX_DIRECTIONS: usize = 1 << 32;
 
 /// Directions that are looked along at once, and per term of the sum.
-const LANES: usize = 16;
-const BLOCK: usize = 256;
+const LANE_DIRECTIONS: usize = 16;
+const BLOCK_DIRECTIONS: usize = 256;
 
 /// From this many products of a point and a direction on, threads share them.
-const FORK: usize = 1 << 18;
+const MIN_PARALLEL_PRODUCTS: usize = 1 << 18;
 
 /// A value and how far off it is likely to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,8 +55,8 @@ pub struct Estimate {
 ///
 /// let (x, y) = ([3.0, 1.0], [1.0, 2.0]);
 /// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
-/// let found = hypervolume_estimate(&points, &[0.0, 0.0], 1 << 12, 0)?;
-/// assert!((found.value - 4.0).abs() < 0.01 && found.standard_error < 0.01);
+/// let estimate = hypervolume_estimate(&points, &[0.0, 0.0], 1 << 12, 0)?;
+/// assert!((estimate.value - 4.0).abs() < 0.01 && estimate.standard_error < 0.01);
 /// # Ok::<(), paretohqd::Error>(())
 /// ```
 pub fn hypervolume_estimate(
@@ -65,30 +65,33 @@ pub fn hypervolume_estimate(
     samples: usize,
     seed: u64,
 ) -> Result<Estimate, Error> {
-    if !(FEWEST..=MOST).contains(&samples) {
-        let (least, most) = (FEWEST, MOST);
-        return Err(Kind::OutOfRange { name: "samples", least, most, found: samples }.into());
+    if !(MIN_DIRECTIONS..=MAX_DIRECTIONS).contains(&samples) {
+        let (least, most) = (MIN_DIRECTIONS, MAX_DIRECTIONS);
+        return Err(Kind::OutOfRange { name: "samples", least, most, actual: samples }.into());
     }
     check(points, reference)?;
-    let above = Above::thinned(points, reference, false).unwrap_or_default();
+    let above = Above::prefiltered(points, reference, false).unwrap_or_default();
     let Some(cloud) = Cloud::new(&above.columns) else {
         return Ok(Estimate { value: 0.0, standard_error: 0.0 });
     };
-    let blocks = samples.div_ceil(REPLICATES * BLOCK);
-    let directions =
-        if samples < REPLICATES * BLOCK { samples.div_ceil(REPLICATES) } else { BLOCK };
-    let directions = directions.next_multiple_of(LANES);
+    let blocks = samples.div_ceil(REPLICATES * BLOCK_DIRECTIONS);
+    let directions = if samples < REPLICATES * BLOCK_DIRECTIONS {
+        samples.div_ceil(REPLICATES)
+    } else {
+        BLOCK_DIRECTIONS
+    };
+    let directions = directions.next_multiple_of(LANE_DIRECTIONS);
     let replicates: Vec<Directions> =
         (0..REPLICATES).map(|i| Directions::new(cloud.m, seed, i)).collect();
     let arch = Arch::new();
     let sum = |part: usize| {
-        let first = (part % blocks * BLOCK) as u32;
+        let first = (part % blocks * BLOCK_DIRECTIONS) as u32;
         let range = first..first + directions as u32;
         arch.dispatch(Sum { cloud: &cloud, directions: &replicates[part / blocks], range })
     };
     let parts = REPLICATES * blocks;
     let work = parts * directions * (cloud.rows.len() / cloud.m);
-    let sums: Vec<f64> = if work >= FORK && threads::count() > 1 {
+    let sums: Vec<f64> = if work >= MIN_PARALLEL_PRODUCTS && threads::count() > 1 {
         (0..parts).into_par_iter().map(sum).collect()
     } else {
         (0..parts).map(sum).collect()
@@ -121,7 +124,7 @@ impl Cloud {
             columns.iter().map(|column| column.iter().copied().fold(0.0, f64::max)).collect();
         let points =
             Points::new(columns.iter().map(|column| Column::F64(column)).collect()).ok()?;
-        let layers = layers::layers(&points, Stop::UpTo(1));
+        let layers = layers(&points, Stop::UpTo(1));
         let front = layers.iter().enumerate().filter(|(_, layer)| **layer == 0);
         let rows: Vec<f64> = front
             .flat_map(|(row, _)| {
@@ -133,12 +136,12 @@ impl Cloud {
 
     /// How far the cloud reaches in some directions, given one over their coordinates.
     #[inline(always)]
-    fn reach<const M: usize>(&self, inverses: &[[f64; LANES]]) -> [f64; LANES] {
+    fn reach<const M: usize>(&self, inverses: &[[f64; LANE_DIRECTIONS]]) -> [f64; LANE_DIRECTIONS] {
         let m = if M == 0 { self.m } else { M };
         let inverses = &inverses[..m];
-        let mut reach = [0.0; LANES];
+        let mut reach = [0.0; LANE_DIRECTIONS];
         for row in self.rows.chunks_exact(m) {
-            let mut along = [f64::INFINITY; LANES];
+            let mut along = [f64::INFINITY; LANE_DIRECTIONS];
             for (x, inverse) in row.iter().zip(inverses) {
                 for (along, inverse) in along.iter_mut().zip(inverse) {
                     let here = x * inverse;
@@ -167,12 +170,12 @@ impl NullaryFnOnce for Sum<'_> {
     fn call(self) -> f64 {
         let Self { cloud, directions, range } = self;
         let m = cloud.m;
-        let mut inverses = vec![[0.0; LANES]; m];
+        let mut inverses = vec![[0.0; LANE_DIRECTIONS]; m];
         let mut sum = 0.0;
-        for first in range.step_by(LANES) {
-            for lane in 0..LANES {
+        for first in range.step_by(LANE_DIRECTIONS) {
+            for lane in 0..LANE_DIRECTIONS {
                 let out = &mut inverses.as_flattened_mut()[lane..];
-                directions.inverses(first + lane as u32, out, LANES);
+                directions.inverses(first + lane as u32, out, LANE_DIRECTIONS);
             }
             let reach = match m {
                 2 => cloud.reach::<2>(&inverses),

@@ -8,10 +8,11 @@
 
 use pulp::Simd;
 
-/// Columns are padded to whole vectors of the widest kind; padding is zero, which covers nothing.
-const LANES: usize = 8;
+/// Numbers in a vector of the widest kind. Columns are padded to whole vectors with zeros, which
+/// cover nothing.
+const MAX_LANES: usize = 8;
 
-const BITS: [f64; LANES] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+const BITS: [f64; MAX_LANES] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
 /// Points with positive coordinates, column after column.
 #[derive(Clone, Default)]
@@ -25,11 +26,11 @@ pub(super) struct Columns {
 impl Columns {
     /// Empties the set and makes room for `capacity` points.
     pub fn reset(&mut self, objectives: usize, capacity: usize) {
-        let stride = capacity.next_power_of_two().max(LANES);
+        let stride = capacity.next_power_of_two().max(MAX_LANES);
         if self.objectives == objectives && self.stride >= stride {
             // What lies beyond the points is zero already.
             for j in 0..objectives {
-                let padded = self.len.next_multiple_of(LANES);
+                let padded = self.len.next_multiple_of(MAX_LANES);
                 self.data[j * self.stride..][..padded].fill(0.0);
             }
         } else {
@@ -51,9 +52,9 @@ impl Columns {
         self.data[j * self.stride + point]
     }
 
-    /// Writes a coordinate of the point after the last; `len` counts it later.
+    /// Writes an objective of the next point; the caller adds 1 to `len` once all are written.
     #[inline(always)]
-    fn put(&mut self, j: usize, value: f64) {
+    fn write(&mut self, j: usize, value: f64) {
         self.data[j * self.stride + self.len] = value;
     }
 
@@ -64,7 +65,7 @@ impl Columns {
 
     pub fn push(&mut self, point: impl Iterator<Item = f64>) {
         for (j, value) in point.enumerate() {
-            self.put(j, value);
+            self.write(j, value);
         }
         self.len += 1;
     }
@@ -101,27 +102,28 @@ impl Columns {
     }
 }
 
-/// How a front stands to a new point.
+/// Which points of a front dominate a new point, which ones it dominates, and what of its box the
+/// front covers.
 #[derive(Default)]
-pub(super) struct Standing {
-    /// Some point of the front is at least as good everywhere; the rest is then unknown.
+pub(super) struct Dominance {
+    /// Whether some point of the front is at least as good everywhere; the rest is then unknown.
     pub covered: bool,
     /// The points of the front that the new point is at least as good as everywhere.
     pub drops: Vec<usize>,
-    /// What is at most covered below in each objective.
+    /// In each objective the value up to which the front covers the whole box.
     pub floors: Vec<f64>,
 }
 
 /// Compares `point` with the front and writes its floors.
 #[inline(always)]
-pub(super) fn compare<S: Simd>(simd: S, front: &Columns, point: &[f64], standing: &mut Standing) {
+pub(super) fn compare<S: Simd>(simd: S, front: &Columns, point: &[f64], dominance: &mut Dominance) {
     match point.len() {
-        3 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 3]),
-        4 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 4]),
-        5 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 5]),
-        6 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 6]),
-        7 => compare_with(simd, front, point, standing, &mut [simd.splat_f64s(0.0); 7]),
-        k => compare_with(simd, front, point, standing, &mut vec![simd.splat_f64s(0.0); k]),
+        3 => compare_with(simd, front, point, dominance, &mut [simd.splat_f64s(0.0); 3]),
+        4 => compare_with(simd, front, point, dominance, &mut [simd.splat_f64s(0.0); 4]),
+        5 => compare_with(simd, front, point, dominance, &mut [simd.splat_f64s(0.0); 5]),
+        6 => compare_with(simd, front, point, dominance, &mut [simd.splat_f64s(0.0); 6]),
+        7 => compare_with(simd, front, point, dominance, &mut [simd.splat_f64s(0.0); 7]),
+        k => compare_with(simd, front, point, dominance, &mut vec![simd.splat_f64s(0.0); k]),
     }
 }
 
@@ -130,12 +132,12 @@ fn compare_with<S: Simd>(
     simd: S,
     front: &Columns,
     point: &[f64],
-    standing: &mut Standing,
+    dominance: &mut Dominance,
     best: &mut [S::f64s],
 ) {
     let last = best.len() - 1;
-    standing.covered = false;
-    standing.drops.clear();
+    dominance.covered = false;
+    dominance.drops.clear();
     // The front's order says who is better in the last objective, but for ties.
     let better = front.column(last).partition_point(|&q| q > point[last]);
     let ties = front.column(last)[better..].iter().take_while(|&&q| q == point[last]).count();
@@ -159,7 +161,7 @@ fn compare_with<S: Simd>(
             once = simd.or_m64s(once, worse);
         }
         if !all(once) {
-            standing.covered = true;
+            dominance.covered = true;
             return;
         }
         if !all(twice) {
@@ -198,14 +200,14 @@ fn compare_with<S: Simd>(
         if !all(better) {
             for i in block * lanes..front.len.min((block + 1) * lanes) {
                 if (0..=last).all(|j| front.get(i, j) <= point[j]) {
-                    standing.drops.push(i);
+                    dominance.drops.push(i);
                 }
             }
         }
     }
-    standing.floors.clear();
+    dominance.floors.clear();
     for &best in &*best {
-        standing.floors.push(simd.reduce_max_f64s(best));
+        dominance.floors.push(simd.reduce_max_f64s(best));
     }
 }
 
@@ -262,7 +264,7 @@ fn limit_with<S: Simd, const K: usize>(
             for j in 0..=last {
                 let q = front.data[j * front.stride + i];
                 let limit = if q < point[j] { q } else { point[j] };
-                limited.put(j, limit - floors[j]);
+                limited.write(j, limit - floors[j]);
             }
             limited.len += 1;
             inside &= inside - 1;

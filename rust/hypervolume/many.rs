@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::front::{Columns, Standing};
+use super::front::{Columns, Dominance};
 use super::wfg::{Level, added, levels};
-use crate::layers::{self, Stop};
+use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
 use crate::threads;
 
 /// Chunks of a volume, the units that are shared.
-const CHUNKS: usize = 64;
+const MAX_CHUNKS: usize = 64;
 
-/// Work is shared once it has taken so long: its cost is hard to tell from its size.
-const PATIENCE: Duration = Duration::from_micros(500);
+/// Threads share the work once it has taken this long: its cost is hard to tell from its size.
+const SERIAL_TIME: Duration = Duration::from_micros(500);
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
     let rows = sorted(points, m);
-    let chunk = (rows.len() / m).div_ceil(CHUNKS).max(8) * m;
+    let chunk = chunk_rows(rows.len() / m) * m;
     let mut volumes = vec![0.0; rows.len().div_ceil(chunk)];
     let arch = Arch::new();
     let mut front = Columns::default();
@@ -33,22 +33,59 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
     let begin = Instant::now();
     let mut done = 0;
     for (rows, volume) in rows.chunks(chunk).zip(&mut volumes) {
-        if begin.elapsed() > PATIENCE && threads::count() > 1 {
+        if begin.elapsed() > SERIAL_TIME && threads::count() > 1 {
             break;
         }
         *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
         done += 1;
     }
-    // Each thread has several turns, since later chunks take longer.
-    let turn = (volumes.len() - done).div_ceil(3 * threads::count()).max(1);
-    volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
-        let (before, rest) = rows.split_at((done + i * turn) * chunk);
-        let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
-        for (rows, volume) in rest.chunks(chunk).zip(volumes) {
-            *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
-        }
-    });
-    volumes.iter().sum()
+    // To share work starts threads, even if none is left.
+    if done < volumes.len() {
+        // Each thread has several turns, since later chunks take longer.
+        let turn = (volumes.len() - done).div_ceil(3 * threads::count());
+        volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
+            let (before, rest) = rows.split_at((done + i * turn) * chunk);
+            let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
+            for (rows, volume) in rest.chunks(chunk).zip(volumes) {
+                *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
+            }
+        });
+    }
+    // Not `sum`, for which nothing at all is -0.0.
+    volumes.iter().fold(0.0, |sum, volume| sum + volume)
+}
+
+/// Rows per chunk of a set of that many.
+fn chunk_rows(rows: usize) -> usize {
+    rows.div_ceil(MAX_CHUNKS).max(8)
+}
+
+/// Small sets that are measured one after another on one thread, in buffers that they share.
+pub(super) struct SmallSets {
+    front: Columns,
+    below: Vec<Level>,
+    arch: Arch,
+}
+
+impl SmallSets {
+    /// Buffers for `m` >= 4 objectives; for fewer, none.
+    pub fn new(m: usize) -> Self {
+        Self { front: Columns::default(), below: levels(m.saturating_sub(1)), arch: Arch::new() }
+    }
+
+    /// [`volume`] of positive points, by objective.
+    pub fn volume(&mut self, columns: &[Vec<f64>]) -> f64 {
+        let (rows, m) = (columns[0].len(), columns.len());
+        let points: Vec<f64> =
+            (0..rows).flat_map(|i| columns.iter().map(move |column| column[i])).collect();
+        self.front.reset(m - 1, rows);
+        let points = sorted(&points, m);
+        let volumes = points.chunks(chunk_rows(rows) * m).map(|rows| {
+            let (front, below) = (&mut self.front, &mut self.below[..]);
+            self.arch.dispatch(Stretch { front, rows, below })
+        });
+        volumes.fold(0.0, |sum, volume| sum + volume)
+    }
 }
 
 /// The front of some rows in all objectives but the last.
@@ -74,7 +111,7 @@ fn layers_of(rows: &[f64], m: usize, upto: usize) -> Vec<i32> {
     let column = |j: usize| rows.iter().skip(j).step_by(m).copied().collect();
     let columns: Vec<Vec<f64>> = (0..m).map(column).collect();
     Points::new(columns.iter().map(|column| Column::F64(column)).collect())
-        .map_or_else(|_| Vec::new(), |points| layers::layers(&points, Stop::UpTo(upto)))
+        .map_or_else(|_| Vec::new(), |points| layers(&points, Stop::UpTo(upto)))
 }
 
 /// The rows with the best last objective first, ties by the others.
@@ -102,11 +139,11 @@ impl WithSimd for Stretch<'_> {
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let Self { front, rows, below } = self;
         let m = front.objectives + 1;
-        let mut standing = Standing::default();
+        let mut dominance = Dominance::default();
         let mut volume = 0.0;
         for row in rows.chunks_exact(m) {
             let (point, last) = (&row[..m - 1], row[m - 1]);
-            volume += last * added(simd, front, point, &mut standing, below, true);
+            volume += last * added(simd, front, point, &mut dominance, below, true);
         }
         volume
     }
@@ -118,7 +155,7 @@ impl WithSimd for Stretch<'_> {
 /// Points past the second layer are covered twice over, whichever point is taken away.
 pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     let row = |i: usize| &points[i * m..][..m];
-    let mut found = vec![0.0; points.len() / m];
+    let mut contributions = vec![0.0; points.len() / m];
     let layers = layers_of(points, m, 2);
     let mut order: Vec<usize> = (0..layers.len()).filter(|&i| layers[i] >= 0).collect();
     order.sort_unstable_by(|&a, &b| row(b)[m - 1].total_cmp(&row(a)[m - 1]));
@@ -130,36 +167,37 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     let front: Vec<usize> = (0..order.len()).filter(|&at| layers[order[at]] == 0).collect();
     let arch = Arch::new();
     let buffers = || (present.clone(), levels(m));
-    let own = |(present, levels): &mut (Columns, Vec<Level>), at: usize| {
-        arch.dispatch(Own { present, at, point: row(order[at]), levels })
+    let exclusive = |(present, levels): &mut (Columns, Vec<Level>), at: usize| {
+        arch.dispatch(Exclusive { present, at, point: row(order[at]), levels })
     };
     let begin = Instant::now();
     let mut first = buffers();
-    let mut own_parts = Vec::with_capacity(front.len());
+    let mut volumes = Vec::with_capacity(front.len());
     for &at in &front {
-        if begin.elapsed() > PATIENCE && threads::count() > 1 {
+        if begin.elapsed() > SERIAL_TIME && threads::count() > 1 {
             break;
         }
-        own_parts.push(own(&mut first, at));
+        volumes.push(exclusive(&mut first, at));
     }
-    let rest =
-        front[own_parts.len()..].par_iter().map_init(buffers, |buffers, &at| own(buffers, at));
-    own_parts.par_extend(rest);
-    for (&at, own) in front.iter().zip(own_parts) {
-        found[order[at]] = own;
+    if volumes.len() < front.len() {
+        let rest = front[volumes.len()..].par_iter();
+        volumes.par_extend(rest.map_init(buffers, |buffers, &at| exclusive(buffers, at)));
     }
-    found
+    for (&at, exclusive) in front.iter().zip(volumes) {
+        contributions[order[at]] = exclusive;
+    }
+    contributions
 }
 
 /// What the point at a place adds to the others that are present.
-struct Own<'a> {
+struct Exclusive<'a> {
     present: &'a mut Columns,
     at: usize,
     point: &'a [f64],
     levels: &'a mut [Level],
 }
 
-impl WithSimd for Own<'_> {
+impl WithSimd for Exclusive<'_> {
     type Output = f64;
 
     #[inline(always)]
@@ -167,24 +205,22 @@ impl WithSimd for Own<'_> {
         let Self { present, at, point, levels } = self;
         // Without its first objective a point covers nothing.
         present.set(at, 0.0);
-        let own = added(simd, present, point, &mut Standing::default(), levels, false);
+        let exclusive = added(simd, present, point, &mut Dominance::default(), levels, false);
         present.set(at, point[0]);
         // Rounding may take more than there is.
-        own.max(0.0)
+        exclusive.max(0.0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
 
-    /// Points on the simplex, from a linear congruence.
+    /// Points on the simplex.
     fn front(rows: usize, m: usize) -> Vec<f64> {
-        let mut state = 1u64;
-        let mut next = || {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            -(((state >> 11) as f64 + 1.0) / (1u64 << 53) as f64).ln()
-        };
+        let mut random = Random(1);
+        let mut next = || -(random.unit() + 1.0 / (1u64 << 53) as f64).ln();
         (0..rows)
             .flat_map(|_| {
                 let row: Vec<f64> = (0..m).map(|_| next()).collect();
@@ -241,9 +277,9 @@ mod tests {
         for m in 4..=9 {
             let rows = front(40, m);
             let whole = volume(&rows, m);
-            for (i, own) in contributions(&rows, m).into_iter().enumerate() {
+            for (i, exclusive) in contributions(&rows, m).into_iter().enumerate() {
                 let rest = [&rows[..i * m], &rows[(i + 1) * m..]].concat();
-                assert!((whole - volume(&rest, m) - own).abs() < 1e-13 * whole);
+                assert!((whole - volume(&rest, m) - exclusive).abs() < 1e-13 * whole);
             }
         }
     }

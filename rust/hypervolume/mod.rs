@@ -1,8 +1,8 @@
 //! Hypervolume: the volume that a set of points dominates above a reference point.
 //!
-//! Points are shifted so that the reference is the origin; those not above it in every objective
-//! count nothing and fall away, and of a cloud most dominated ones ([`above`]). What is left, in a
-//! copy or, where that were large, in place, goes to
+//! Points are shifted so that the reference is the origin. Those that are not above it in every
+//! objective have no volume and are dropped, and so are most of the dominated ones ([`above`]).
+//! What is left, in a copy or, if that would be large, in place, goes to
 //!
 //! | objectives | algorithm | time |
 //! |---|---|---|
@@ -17,89 +17,15 @@
 mod above;
 mod directions;
 mod estimate;
+mod exact;
 mod exclusive;
 mod front;
+mod grouped;
 mod many;
 mod staircase;
 mod sweep;
 mod wfg;
 
-use crate::error::Error;
-use crate::points::Points;
-use above::{Above, Relative, check};
-
 pub use estimate::{Estimate, hypervolume_estimate};
-
-/// Up to so many objectives points are swept, and a sweep can read them in place.
-const SWEPT: usize = 3;
-
-/// The volume that the points dominate above `reference`, exact up to rounding.
-///
-/// No point above the reference in every objective gives 0.
-///
-/// # Errors
-/// A value is infinite, or the reference is not finite or not one value per objective.
-///
-/// ```
-/// use paretohqd::{Column, Points, hypervolume};
-///
-/// let (x, y) = ([3.0, 1.0], [1.0, 2.0]);
-/// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
-/// assert_eq!(hypervolume(&points, &[0.0, 0.0])?, 4.0);
-/// # Ok::<(), paretohqd::Error>(())
-/// ```
-pub fn hypervolume(points: &Points<'_>, reference: &[f64]) -> Result<f64, Error> {
-    check(points, reference)?;
-    let volume = |points: &Points<'_>, origin: &[f64]| match origin.len() {
-        1 => (points.columns()[0].range().1 - origin[0]).max(0.0),
-        2 => sweep::area(&Relative::new(points, origin)),
-        _ => sweep::volume(&Relative::new(points, origin)),
-    };
-    let m = points.objectives();
-    Ok(match Above::thinned(points, reference, m <= SWEPT) {
-        Some(above) if m > SWEPT => many::volume(&above.coordinates(), m),
-        Some(above) => volume(&above.points(points), &vec![0.0; m]),
-        None => volume(points, reference),
-    })
-}
-
-/// What the hypervolume loses when one point is taken away, for every point.
-///
-/// A dominated point loses nothing, nor does a point that has an equal.
-///
-/// # Errors
-/// As for [`hypervolume`].
-///
-/// ```
-/// use paretohqd::{Column, Points, hypervolume_contributions};
-///
-/// let (x, y) = ([3.0, 1.0, 0.5], [1.0, 2.0, 0.5]);
-/// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
-/// assert_eq!(hypervolume_contributions(&points, &[0.0, 0.0])?, [2.0, 1.0, 0.0]);
-/// # Ok::<(), paretohqd::Error>(())
-/// ```
-pub fn hypervolume_contributions(
-    points: &Points<'_>,
-    reference: &[f64],
-) -> Result<Vec<f64>, Error> {
-    check(points, reference)?;
-    let own = |points: &Points<'_>, origin: &[f64]| match origin.len() {
-        1 => sweep::own_lengths(&Relative::new(points, origin)),
-        2 => sweep::own_areas(&Relative::new(points, origin)),
-        _ => exclusive::contributions(&Relative::new(points, origin)),
-    };
-    let m = points.objectives();
-    let Some(above) = Above::all(points, reference, m <= SWEPT) else {
-        return Ok(own(points, reference));
-    };
-    let found = if m <= SWEPT {
-        own(&above.points(points), &vec![0.0; m])
-    } else {
-        many::contributions(&above.coordinates(), m)
-    };
-    let mut contributions = vec![0.0; points.rows()];
-    for (row, contribution) in above.rows.into_iter().zip(found) {
-        contributions[row as usize] = contribution;
-    }
-    Ok(contributions)
-}
+pub use exact::{hypervolume, hypervolume_contributions};
+pub use grouped::hypervolume_in_groups;

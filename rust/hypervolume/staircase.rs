@@ -1,7 +1,7 @@
 //! The outline of a growing union of rectangles [0, y] x [0, z].
 
 /// Steps per block: an insertion moves part of one block only.
-const BLOCK: usize = 128;
+const BLOCK_STEPS: usize = 128;
 
 /// An outer corner of the outline, and what is known of it.
 #[derive(Clone, Copy)]
@@ -109,7 +109,7 @@ impl<T: Copy> Staircase<T> {
     pub fn replace(&mut self, from: Place, to: Place, step: Step<T>) {
         let (block, mut first) = from;
         if self.blocks.is_empty() {
-            let run = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
+            let run = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_STEPS));
             self.blocks.push(run);
             self.ends.push(step.y);
         }
@@ -149,9 +149,9 @@ impl<T: Copy> Staircase<T> {
     fn settle(&mut self, block: usize) {
         let run = &mut self.blocks[block];
         self.ends[block] = run[run.len() - 1].y;
-        if run.len() > BLOCK {
+        if run.len() > BLOCK_STEPS {
             let half = run.len() / 2;
-            let mut upper = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK));
+            let mut upper = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_STEPS));
             upper.extend(run.drain(half..));
             let end = run[half - 1].y;
             self.ends.insert(block, end);

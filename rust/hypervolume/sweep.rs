@@ -4,43 +4,53 @@ use rayon::prelude::*;
 
 use super::above::{Relative, is_above};
 use super::staircase::Staircase;
-use crate::layers::keys::ColumnKeys;
-use crate::layers::order::{FIRST, Slabs};
 use crate::points::Column;
+use crate::sort::{ColumnKeys, FIRST, Slabs};
 use crate::threads;
 
 /// Points per term of a sum, so that few terms are added to a large one.
-const STRETCH: usize = 1 << 10;
+pub(super) const STRETCH_POINTS: usize = 1 << 10;
 
 /// The area that the points dominate above the reference.
 pub(super) fn area(points: &Relative<'_, 2>) -> f64 {
     let (mut area, mut height) = (0.0, 0.0);
     let read = |rows: Vec<u32>| points.above(&rows, |point, _| point);
     for_slabs(points.first(), read, |slab| {
-        for points in slab.chunks(STRETCH) {
-            let mut part = 0.0;
-            for &[x, y] in points {
-                if y > height {
-                    part += x * (y - height);
-                    height = y;
-                }
-            }
-            area += part;
+        for points in slab.chunks(STRETCH_POINTS) {
+            area += stretch_area(points, &mut height);
         }
     });
     area
 }
 
+/// What points add to the area, the largest `x` first, beyond what those up to `height` have.
+fn stretch_area(points: &[[f64; 2]], height: &mut f64) -> f64 {
+    let mut area = 0.0;
+    for &[x, y] in points {
+        if y > *height {
+            area += x * (y - *height);
+            *height = y;
+        }
+    }
+    area
+}
+
+/// [`area`] of no more than one stretch of points, all above the reference; brings them in order.
+pub(super) fn small_area(points: &mut [[f64; 2]]) -> f64 {
+    points.sort_by(|a, b| b[0].total_cmp(&a[0]));
+    stretch_area(points, &mut 0.0)
+}
+
 /// Contributions in two objectives: from the best to the worst `x`, what lies between the highest
 /// and the second highest point so far belongs to the highest alone.
-pub(super) fn own_areas(points: &Relative<'_, 2>) -> Vec<f64> {
-    let mut own = vec![0.0; points.rows()];
+pub(super) fn exclusive_areas(points: &Relative<'_, 2>) -> Vec<f64> {
+    let mut exclusive = vec![0.0; points.rows()];
     let (mut highest, mut second, mut owner, mut since) = (0.0, 0.0, 0, 0.0);
     let read = |rows: Vec<u32>| points.above(&rows, |point, row| (point, row));
     for_slabs(points.first(), read, |slab| {
         for ([x, y], row) in slab {
             if y > second {
-                own[owner as usize] += (since - x) * (highest - second);
+                exclusive[owner as usize] += (since - x) * (highest - second);
                 since = x;
                 second = if y > highest { highest } else { y };
             }
@@ -49,15 +59,15 @@ pub(super) fn own_areas(points: &Relative<'_, 2>) -> Vec<f64> {
             }
         }
     });
-    if let Some(own) = own.get_mut(owner as usize) {
-        *own += since * (highest - second);
+    if let Some(exclusive) = exclusive.get_mut(owner as usize) {
+        *exclusive += since * (highest - second);
     }
-    own
+    exclusive
 }
 
 /// Contributions in one objective: the largest value, if it is one, adds what it is larger by.
-pub(super) fn own_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
-    let mut own = vec![0.0; points.rows()];
+pub(super) fn exclusive_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
+    let mut exclusive = vec![0.0; points.rows()];
     let (mut largest, mut second, mut owner) = (0.0, 0.0, 0);
     for row in 0..points.rows() {
         let x = points.get(0, row);
@@ -67,10 +77,10 @@ pub(super) fn own_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
             second = x;
         }
     }
-    if let Some(own) = own.get_mut(owner) {
-        *own = largest - second;
+    if let Some(exclusive) = exclusive.get_mut(owner) {
+        *exclusive = largest - second;
     }
-    own
+    exclusive
 }
 
 /// The volume that the points dominate above the reference.
@@ -80,10 +90,10 @@ pub(super) fn own_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
 pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
     let mut sorted = Vec::with_capacity(points.rows());
     for_slabs(points.first(), |rows| rows, |mut rows| sorted.append(&mut rows));
-    let stretches = sorted.len().div_ceil(STRETCH);
+    let stretches = sorted.len().div_ceil(STRETCH_POINTS);
     // The slabs are given up by now. All threads read the sides, but one alone each depth.
     let sides = threads::map(sorted.len(), stretches, |i| {
-        let rows = &sorted[i * STRETCH..sorted.len().min((i + 1) * STRETCH)];
+        let rows = &sorted[i * STRETCH_POINTS..sorted.len().min((i + 1) * STRETCH_POINTS)];
         [points.column(1, rows), points.column(2, rows)]
     });
     let sweep = |first: usize, volumes: &mut [f64]| {
@@ -96,7 +106,7 @@ pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
                 }
             }
         }
-        let rest = sorted.chunks(STRETCH).zip(&sides).skip(first);
+        let rest = sorted.chunks(STRETCH_POINTS).zip(&sides).skip(first);
         for ((rows, [y, z]), volume) in rest.zip(volumes) {
             for (x, (&y, &z)) in points.column(0, rows).into_iter().zip(y.iter().zip(z)) {
                 if is_above([x, y, z]) {
@@ -113,7 +123,16 @@ pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
     } else {
         sweep(0, &mut volumes);
     }
-    volumes.iter().sum()
+    // Not `sum`, for which nothing at all is -0.0.
+    volumes.iter().fold(0.0, |sum, volume| sum + volume)
+}
+
+/// [`volume`] of no more than one stretch of points, all above the reference; brings them in order.
+/// The outline is only a buffer.
+pub(super) fn small_volume(points: &mut [[f64; 3]], outline: &mut Staircase<()>) -> f64 {
+    points.sort_by(|a, b| b[0].total_cmp(&a[0]));
+    outline.clear();
+    points.iter().fold(0.0, |volume, &[x, y, z]| volume + x * outline.insert(y, z))
 }
 
 /// Hands what `read` makes of the rows to `take`, the largest `x` first, slab after slab.
@@ -123,17 +142,17 @@ pub(super) fn for_slabs<T: Send>(
     take: impl FnMut(T),
 ) {
     // A batch of slabs at a time: all of them side by side would hold every point once more.
-    const BATCH: usize = 32;
+    const BATCH_SLABS: usize = 32;
     let slabs = Slabs::new(ColumnKeys::new(x));
     let read = |slab: usize| {
         let mut rows = slabs.sorted(slab);
         rows.iter_mut().for_each(|row| *row &= !FIRST);
         read(rows)
     };
-    let batches = (0..slabs.count()).step_by(BATCH);
+    let batches = (0..slabs.count()).step_by(BATCH_SLABS);
     batches
         .flat_map(|first| {
-            let batch = BATCH.min(slabs.count() - first);
+            let batch = BATCH_SLABS.min(slabs.count() - first);
             threads::map(x.len(), batch, |i| read(first + i))
         })
         .for_each(take);

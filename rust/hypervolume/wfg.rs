@@ -10,7 +10,7 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::front::{Columns, Standing, compare, limit};
+use super::front::{Columns, Dominance, compare, limit};
 use super::staircase::Staircase;
 
 /// Buffers for one number of objectives.
@@ -21,7 +21,7 @@ pub(super) struct Level {
     /// Of the points seen so far the front in all objectives but the last.
     pub front: Columns,
     point: Vec<f64>,
-    standing: Standing,
+    dominance: Dominance,
     outline: Staircase<()>,
 }
 
@@ -39,7 +39,7 @@ impl WithSimd for Volume<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let m = self.0.len() + 2;
-        let Some((Level { points, front, point, outline, standing }, below)) =
+        let Some((Level { points, front, point, outline, dominance }, below)) =
             self.0.split_last_mut()
         else {
             return 0.0;
@@ -69,7 +69,7 @@ impl WithSimd for Volume<'_> {
         for i in 0..points.len {
             point.clear();
             point.extend((0..m - 1).map(|j| points.get(i, j)));
-            let added = added(simd, front, point, standing, below, true);
+            let added = added(simd, front, point, dominance, below, true);
             volume += points.get(i, m - 1) * added;
         }
         volume
@@ -83,22 +83,22 @@ pub(super) fn added<S: Simd>(
     simd: S,
     front: &mut Columns,
     point: &[f64],
-    standing: &mut Standing,
+    dominance: &mut Dominance,
     below: &mut [Level],
     grow: bool,
 ) -> f64 {
     let k = point.len();
-    compare(simd, front, point, standing);
-    if standing.covered {
+    compare(simd, front, point, dominance);
+    if dominance.covered {
         return 0.0;
     }
-    let room = point.iter().zip(&standing.floors).fold(1.0, |room, (p, floor)| room * (p - floor));
+    let room = point.iter().zip(&dominance.floors).fold(1.0, |room, (p, floor)| room * (p - floor));
     let Some(level) = below.last_mut() else { return 0.0 };
     level.points.reset(k, front.len + 8);
-    limit(simd, front, point, &standing.floors, &mut level.points);
+    limit(simd, front, point, &dominance.floors, &mut level.points);
     let taken = if level.points.len == 0 { 0.0 } else { simd.vectorize(Volume(below)) };
     if grow {
-        front.replace(&standing.drops, point);
+        front.replace(&dominance.drops, point);
     }
     room - taken
 }

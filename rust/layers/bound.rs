@@ -9,38 +9,49 @@
 use pulp::{Arch, NullaryFnOnce};
 use rayon::prelude::*;
 
-use super::Stop;
 use crate::points::{Column, Points};
 use crate::threads;
 
 /// Fewer rows are numbered faster than sampled.
-const FEW_ROWS: usize = 1 << 14;
+const MIN_SAMPLED_ROWS: usize = 1 << 14;
 
 /// Cells of the grid, which must stay in cache.
-const CELLS: usize = 1 << 15;
+const MAX_CELLS: usize = 1 << 15;
 
 /// Rows per block of the pass.
-const BLOCK: usize = 1024;
+const BLOCK_ROWS: usize = 1024;
 
 /// The rows, in order, that may lie in the first `layers` layers; `None` if a sample rules out
-/// too few to be worth a copy.
-pub(super) fn candidates(points: &Points<'_>, layers: u32) -> Option<Vec<u32>> {
+/// too few to be worth a copy. `number` gives the first layers of the sample, -1 past them.
+pub(super) fn candidates(
+    points: &Points<'_>,
+    layers: u32,
+    number: impl FnOnce(&Points<'_>) -> Vec<i32>,
+) -> Option<Vec<u32>> {
     let rows = points.rows();
-    if rows < FEW_ROWS || points.objectives() < 2 {
+    if rows < MIN_SAMPLED_ROWS || points.objectives() < 2 {
+        return None;
+    }
+    let side = (MAX_CELLS as f64).powf(1.0 / (points.objectives() - 1) as f64) as u32;
+    if side < 4 {
         return None;
     }
     let sample = sample(points);
-    let grid = Grid::new(&sample, layers)?;
     let sampled = points.part(&sample);
+    let numbers = number(&sampled);
+    let pivots = (0..sampled.rows()).filter(|&row| numbers[row] == layers as i32 - 1).collect();
+    let grid = Grid::new(&sample, pivots, side)?;
     // The sample tells what share of the rows will be ruled out, before all are looked at.
-    let some =
-        || (0..sampled.rows()).step_by(8 * BLOCK).map(|i| (i, BLOCK.min(sampled.rows() - i)));
-    let open: usize = some().map(|(first, rows)| grid.open_rows(&sampled, first, rows).len()).sum();
-    if open > some().map(|(_, rows)| rows).sum::<usize>() / 4 * 3 {
+    let blocks = || {
+        (0..sampled.rows()).step_by(8 * BLOCK_ROWS).map(|i| (i, BLOCK_ROWS.min(sampled.rows() - i)))
+    };
+    let open: usize =
+        blocks().map(|(first, rows)| grid.open_rows(&sampled, first, rows).len()).sum();
+    if open > blocks().map(|(_, rows)| rows).sum::<usize>() / 4 * 3 {
         return None;
     }
-    let block = |first: usize| grid.open_rows(points, first, BLOCK.min(rows - first));
-    let starts: Vec<usize> = (0..rows).step_by(BLOCK).collect();
+    let block = |first: usize| grid.open_rows(points, first, BLOCK_ROWS.min(rows - first));
+    let starts: Vec<usize> = (0..rows).step_by(BLOCK_ROWS).collect();
     let open: Vec<u32> = if threads::worthwhile(rows) {
         let parts: Vec<Vec<u32>> = starts.into_par_iter().with_min_len(16).map(block).collect();
         parts.concat()
@@ -90,13 +101,13 @@ enum Axis {
     Quantiles(Vec<f64>),
 }
 
-/// So many cells are counted off one by one.
-const FEW_CELLS: u32 = 32;
+/// Up to this many cells are told apart one by one.
+const MAX_QUANTILE_CELLS: u32 = 32;
 
 impl Axis {
     /// Cells for the values of a sample's column, of whose rows the pivots bound others.
     fn over(column: &[f64], pivots: &[usize], side: u32) -> Self {
-        let few = side <= FEW_CELLS;
+        let few = side <= MAX_QUANTILE_CELLS;
         let mut values: Vec<f64> = if few {
             pivots.iter().map(|&row| column[row]).collect()
         } else {
@@ -149,20 +160,13 @@ impl Axis {
 }
 
 impl Grid {
-    fn new(sample: &[Vec<f64>], layers: u32) -> Option<Self> {
+    /// The bound by those rows of the sample that are pivots; `None` if there is none.
+    fn new(sample: &[Vec<f64>], pivots: Vec<usize>, side: u32) -> Option<Self> {
         let (last, others) = sample.split_last()?;
-        let side = (CELLS as f64).powf(1.0 / others.len() as f64) as u32;
-        if side < 4 {
-            return None;
-        }
-        let points = Points::new(sample.iter().map(|column| Column::F64(column)).collect()).ok()?;
-        let numbers = super::layers(&points, Stop::UpTo(layers as usize));
-        let pivots: Vec<usize> =
-            (0..last.len()).filter(|&row| numbers[row] == layers as i32 - 1).collect();
         let axes: Vec<Axis> =
             others.iter().map(|column| Axis::over(column, &pivots, side)).collect();
         let mut bounds = vec![f64::NEG_INFINITY; side.pow(others.len() as u32) as usize];
-        let mut found = false;
+        let mut bounded = false;
         for row in pivots {
             // One cell lower in each objective: strictly worse there than the row itself.
             let cell = axes.iter().zip(others).try_fold(0, |index, (axis, column)| {
@@ -171,7 +175,7 @@ impl Grid {
             if let Some(cell) = cell {
                 let bound = &mut bounds[cell as usize];
                 *bound = bound.max(last[row]);
-                found = true;
+                bounded = true;
             }
         }
         // Along each axis in turn, what bounds a better cell bounds the worse ones.
@@ -185,7 +189,7 @@ impl Grid {
             }
             stride *= side_length;
         }
-        found.then_some(Self { axes, side, bounds })
+        bounded.then_some(Self { axes, side, bounds })
     }
 
     /// The rows of a block that are not ruled out.
@@ -209,7 +213,7 @@ impl NullaryFnOnce for OpenRows<'_> {
     fn call(self) -> Vec<u32> {
         let Self { grid, points, first, rows } = self;
         let Some((last, others)) = points.columns().split_last() else { return Vec::new() };
-        let (mut values, mut cells) = ([0.0; BLOCK], [0u32; BLOCK]);
+        let (mut values, mut cells) = ([0.0; BLOCK_ROWS], [0u32; BLOCK_ROWS]);
         for (axis, column) in grid.axes.iter().zip(others) {
             column.copy_to(first, &mut values[..rows]);
             axis.append(&values, &mut cells, grid.side);
@@ -230,19 +234,19 @@ impl NullaryFnOnce for OpenRows<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Column;
+    use crate::layers::{Stop, layers};
 
     #[test]
     fn infinities_beside_a_constant_are_not_ruled_out() {
         // The axis has no width, and the rows beyond it are many.
-        let rows = 2 * FEW_ROWS;
+        let rows = 2 * MIN_SAMPLED_ROWS;
         let first: Vec<f64> =
             (0..rows).map(|row| if row % 3 == 0 { f64::INFINITY } else { 0.0 }).collect();
         let second: Vec<f64> =
             (0..rows).map(|row| (row * 7919 % rows) as f64 / (1 + row % 3) as f64).collect();
         let points = Points::new(vec![Column::F64(&first), Column::F64(&second)]).unwrap();
-        let all = super::super::layers(&points, Stop::Never);
-        let front = super::super::layers(&points, Stop::UpTo(1));
+        let all = layers(&points, Stop::Never);
+        let front = layers(&points, Stop::UpTo(1));
         assert!(all.iter().zip(&front).all(|(&all, &front)| (all == 0) == (front == 0)));
     }
 

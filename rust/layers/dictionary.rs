@@ -2,27 +2,27 @@
 
 use rayon::prelude::*;
 
-use super::keys::descending_key;
-use super::ranks::Ranked;
+use super::ranked::Ranked;
 use crate::points::Column;
+use crate::sort::descending_key;
 use crate::threads;
 
-/// Codes are bytes, so a column may hold so many distinct values.
-const MOST: usize = 1 << 8;
+/// The most distinct values of a column: their codes are bytes.
+const MAX_DISTINCT: usize = 1 << 8;
 
 /// Slots of the hash table; at most a quarter is taken.
-const SLOTS: usize = MOST * 4;
+const SLOTS: usize = MAX_DISTINCT * 4;
 
 /// The distinct keys of some rows, numbered in the order in which they appear.
 struct Dictionary {
-    /// A key and its code, which is `MOST` in an empty slot.
+    /// A key and its code, which is `MAX_DISTINCT` in an empty slot.
     slots: Vec<(u64, u16)>,
     keys: Vec<u64>,
 }
 
 impl Dictionary {
     fn new() -> Self {
-        Self { slots: vec![(0, MOST as u16); SLOTS], keys: Vec::new() }
+        Self { slots: vec![(0, MAX_DISTINCT as u16); SLOTS], keys: Vec::new() }
     }
 
     /// The code of a key; `None` if it is one more than there are codes.
@@ -33,7 +33,7 @@ impl Dictionary {
         let mut slot = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - SLOTS.ilog2())) as usize;
         loop {
             let (known, code) = self.slots[slot];
-            if code == MOST as u16 {
+            if code == MAX_DISTINCT as u16 {
                 return self.add(key, slot);
             }
             if known == key {
@@ -55,7 +55,7 @@ impl Dictionary {
 /// Whether a sample holds few distinct values.
 pub(super) fn is_likely(column: Column<'_>) -> bool {
     let mut dictionary = Dictionary::new();
-    let stride = column.len().div_ceil(MOST * 4).max(1);
+    let stride = column.len().div_ceil(MAX_DISTINCT * 4).max(1);
     (0..column.len())
         .step_by(stride)
         .all(|row| dictionary.code(descending_key(column.get(row))).is_some())
@@ -63,16 +63,16 @@ pub(super) fn is_likely(column: Column<'_>) -> bool {
 
 /// Dense ranks of a column; `None` if it holds many distinct values.
 pub(super) fn rank(column: Column<'_>) -> Option<Ranked> {
-    const CHUNK: usize = 1 << 14;
+    const CHUNK_ROWS: usize = 1 << 14;
     if !is_likely(column) {
         return None;
     }
     let rows = column.len();
-    let chunks = threads::map(rows, rows.div_ceil(CHUNK), |chunk| {
+    let chunks = threads::map(rows, rows.div_ceil(CHUNK_ROWS), |chunk| {
         let mut dictionary = Dictionary::new();
-        let mut codes = Vec::with_capacity(CHUNK);
-        let start = chunk * CHUNK;
-        column.for_blocks(start..rows.min(start + CHUNK), |first, block| {
+        let mut codes = Vec::with_capacity(CHUNK_ROWS);
+        let start = chunk * CHUNK_ROWS;
+        column.for_blocks(start..rows.min(start + CHUNK_ROWS), |first, block| {
             // Once a value has no code, no later row gets one.
             if codes.len() == first - start {
                 codes.extend(block.iter().map_while(|&x| dictionary.code(descending_key(x))));
@@ -83,12 +83,14 @@ pub(super) fn rank(column: Column<'_>) -> Option<Ranked> {
     let mut keys: Vec<u64> = chunks.iter().flat_map(|(keys, _)| keys.iter().copied()).collect();
     keys.sort_unstable();
     keys.dedup();
-    if keys.len() > MOST || chunks.iter().map(|(_, codes)| codes.len()).sum::<usize>() < rows {
+    if keys.len() > MAX_DISTINCT
+        || chunks.iter().map(|(_, codes)| codes.len()).sum::<usize>() < rows
+    {
         return None;
     }
     let mut ranks = vec![0; rows];
     let write = |(out, (known, codes)): (&mut [u32], &(Vec<u64>, Vec<u8>))| {
-        let mut of_code = [0; MOST];
+        let mut of_code = [0; MAX_DISTINCT];
         for (rank, key) in of_code.iter_mut().zip(known) {
             *rank = keys.partition_point(|other| other < key) as u32;
         }
@@ -97,9 +99,9 @@ pub(super) fn rank(column: Column<'_>) -> Option<Ranked> {
         }
     };
     if threads::worthwhile(rows) {
-        ranks.par_chunks_mut(CHUNK).zip(&chunks).for_each(write);
+        ranks.par_chunks_mut(CHUNK_ROWS).zip(&chunks).for_each(write);
     } else {
-        ranks.chunks_mut(CHUNK).zip(&chunks).for_each(write);
+        ranks.chunks_mut(CHUNK_ROWS).zip(&chunks).for_each(write);
     }
     Some(Ranked { ranks, distinct: keys.len() })
 }

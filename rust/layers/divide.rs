@@ -1,36 +1,39 @@
 //! Four objectives and more: divide and conquer.
 //!
 //! Jensen (2003), generalised to ties by Fortin, Grenier and Parizeau (2013), with the running
-//! time proven by Buzdalov and Shalyto (2014). A set is split near the median of its last objective;
-//! the better half is numbered first, then raises the worse half in one objective less, and so on
+//! time proven by Buzdalov and Shalyto (2014). A set is split near the median of its last
+//! objective; the better half is numbered first, then raises the worse half in one objective less, and so on
 //! down to two objectives, where a sweep does it. Small sets are compared directly.
 //! O(n log^(m-1) n), and objectives that decide nothing fall away on the way.
 //!
 //! Rows are distinct and in lexicographic order, so their index stands for the first objective.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 
 use pulp::Arch;
 
-use super::direct::{Across, Rows, Within};
+use super::direct::{Across, Within};
+use super::problem::Problem;
+use super::scratch::{Scratch, Split, merge};
 use super::sweep::Sweep;
 use crate::threads;
 
-/// Sets up to this size are compared directly.
-const DIRECT: usize = 768;
+/// Sets of up to this many rows are compared directly.
+const DIRECT_ROWS: usize = 768;
 
-/// As many rows to raise as are compared directly whatever the size of the other side.
-const FEW: usize = 12;
+/// Up to this many rows to raise are compared directly, however large the other side is.
+const DIRECT_RAISED_ROWS: usize = 12;
 
-/// Pairs of sets from this size on are worth a second thread.
-const FORK: usize = 1 << 12;
+/// Pairs of sets of this many rows or more are worth a second thread.
+const MIN_FORK_ROWS: usize = 1 << 12;
 
-/// Pairs of more than one in so many of all rows are not forked, only their parts are, so that the
-/// buffers of all threads together stay small. Of few rows all buffers are small.
-const LARGE: usize = 4;
+/// Pairs larger than 1/`MAX_FORK_PART` of all rows are not forked themselves, only their parts
+/// are, so that the buffers of all threads together stay small. (With few rows all buffers are
+/// small, and pairs of any size are forked.)
+const MAX_FORK_PART: usize = 4;
 
-/// Problems up to this size are copied together first: they fit into the second-level cache.
-const NEAR: usize = 1 << 16;
+/// Sets of up to this many rows are first copied together: they fit into the second-level cache.
+const CACHED_ROWS: usize = 1 << 16;
 
 /// The layer of each row, given the second and later objectives of distinct rows in
 /// lexicographic order. Numbers at or past `cap` only say "past the stop".
@@ -38,12 +41,18 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     let rows = columns.first().map_or(0, Vec::len);
     let layers: Vec<AtomicU32> = (0..rows).map(|_| AtomicU32::new(0)).collect();
     let divide = Divide {
-        columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
-        layers: &layers,
-        cap,
+        problem: Problem {
+            columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
+            layers: &layers,
+            cap,
+        },
         capped: (cap as usize) < rows,
-        fork: if threads::worthwhile(rows) { (NEAR * 4).max(rows / LARGE) } else { 0 },
-        near: rows <= NEAR,
+        fork: if threads::worthwhile(rows) {
+            (CACHED_ROWS * 4).max(rows / MAX_FORK_PART)
+        } else {
+            0
+        },
+        near: rows <= CACHED_ROWS,
         arch: Arch::new(),
     };
     let mut all: Vec<u32> = (0..rows as u32).collect();
@@ -51,13 +60,9 @@ pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
     layers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
-pub(super) struct Divide<'a> {
-    /// The ranks of all rows, objective by objective.
-    pub columns: &'a [&'a [u32]],
-    /// Lower bounds that only rise. Concurrent halves write disjoint rows, and fork and join
-    /// order their reads, so relaxed access is enough; atomics keep it safe code.
-    layers: &'a [AtomicU32],
-    pub cap: u32,
+struct Divide<'a> {
+    problem: Problem<'a>,
+    /// Whether some layers may be past the stop.
     capped: bool,
     /// Pairs of sets up to this size are shared among threads.
     fork: usize,
@@ -67,77 +72,19 @@ pub(super) struct Divide<'a> {
     arch: Arch,
 }
 
-/// Buffers reused from one call to the next.
-#[derive(Default)]
-struct Scratch {
-    rows: Rows,
-    sweep: Sweep,
-    /// Buffers that are done with, kept for their memory.
-    spare: Vec<Vec<u32>>,
-}
-
-impl Scratch {
-    /// Keeps a buffer for its memory, unless it is so large that a new one costs little beside the
-    /// work on it.
-    fn give(&mut self, buffer: Vec<u32>) {
-        if buffer.capacity() <= NEAR {
-            self.spare.push(buffer);
-        }
-    }
-
-    /// A buffer of so many rows: the tightest spare one that has room, else the roomiest.
-    fn buffer(&mut self, rows: usize) -> Vec<u32> {
-        let tightest = |place: &usize| {
-            let room = self.spare[*place].capacity();
-            (room < rows, if room < rows { usize::MAX - room } else { room })
-        };
-        let place = (0..self.spare.len()).min_by_key(tightest);
-        let mut buffer = place.map(|place| self.spare.swap_remove(place)).unwrap_or_default();
-        buffer.clear();
-        buffer.resize(rows, 0);
-        buffer
-    }
-}
-
-/// A set in two halves, one after the other in one buffer.
-struct Split {
-    rows: Vec<u32>,
-    better: usize,
-}
-
-impl Split {
-    fn halves(&self) -> [&[u32]; 2] {
-        let (better, worse) = self.rows.split_at(self.better);
-        [better, worse]
-    }
-}
-
 impl Divide<'_> {
-    #[inline(always)]
-    pub fn layer(&self, row: u32) -> u32 {
-        self.layers[row as usize].load(Ordering::Relaxed)
-    }
-
-    #[inline(always)]
-    pub fn raise(&self, row: u32, layer: u32) {
-        let slot = &self.layers[row as usize];
-        if slot.load(Ordering::Relaxed) < layer {
-            slot.fetch_max(layer, Ordering::Relaxed);
-        }
-    }
-
     fn below_cap(&self, set: &[u32]) -> Vec<u32> {
-        set.iter().copied().filter(|&row| self.layer(row) < self.cap).collect()
+        set.iter().copied().filter(|&row| self.problem.layer(row) < self.problem.cap).collect()
     }
 
     /// Numbers `set` among itself, by its index and its first `k` >= 1 objectives. Leaves the set
     /// in another order.
     fn within(&self, set: &mut [u32], k: usize, scratch: &mut Scratch) {
-        if set.len() <= DIRECT {
+        if set.len() <= DIRECT_ROWS {
             let rows = &mut scratch.rows;
-            return self.arch.dispatch(Within { divide: self, set, k, rows });
+            return self.arch.dispatch(Within { problem: &self.problem, set, k, rows });
         }
-        if !self.near && set.len() <= NEAR {
+        if !self.near && set.len() <= CACHED_ROWS {
             let mut all: Vec<u32> = (0..set.len() as u32).collect();
             self.nearby(set, k, |near| near.within(&mut all, k, scratch));
             return;
@@ -155,7 +102,7 @@ impl Divide<'_> {
         let mut copy = scratch.buffer(better.len());
         copy.copy_from_slice(better);
         self.within(&mut copy, k, scratch);
-        scratch.give(copy);
+        scratch.recycle(copy);
         self.across(better, worse, k - 1, scratch);
         if self.capped {
             self.within(&mut self.below_cap(worse), k, scratch);
@@ -170,17 +117,19 @@ impl Divide<'_> {
             return;
         }
         if self.capped {
-            let open = |set: &[u32]| set.iter().filter(|&&row| self.layer(row) < self.cap).count();
+            let open = |set: &[u32]| {
+                set.iter().filter(|&&row| self.problem.layer(row) < self.problem.cap).count()
+            };
             // Copying pays only when enough falls away.
             if open(low) * 8 < low.len() * 7 || open(high) * 8 < high.len() * 7 {
                 return self.across(&self.below_cap(low), &self.below_cap(high), k, scratch);
             }
         }
-        if low.len() <= DIRECT || high.len() <= FEW {
+        if low.len() <= DIRECT_ROWS || high.len() <= DIRECT_RAISED_ROWS {
             let rows = &mut scratch.rows;
-            return self.arch.dispatch(Across { divide: self, low, high, k, rows });
+            return self.arch.dispatch(Across { problem: &self.problem, low, high, k, rows });
         }
-        if !self.near && low.len() + high.len() <= NEAR {
+        if !self.near && low.len() + high.len() <= CACHED_ROWS {
             let [both, near_low, near_high] = merge(low, high);
             self.nearby(&both, k, |near| near.across(&near_low, &near_high, k, scratch));
             return;
@@ -198,7 +147,7 @@ impl Divide<'_> {
             let splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
             let [low, high] = splits.each_ref().map(Split::halves);
             if (0..2).any(|side| low[side].is_empty() && high[side].is_empty()) {
-                splits.into_iter().for_each(|split| scratch.give(split.rows));
+                splits.into_iter().for_each(|split| scratch.recycle(split.rows));
                 return None;
             }
             Some(splits)
@@ -206,7 +155,7 @@ impl Divide<'_> {
         let Some(splits) = split else { return self.across(low, high, k - 1, scratch) };
         let [low, high] = splits.each_ref().map(Split::halves);
         let rows = splits.iter().map(|split| split.rows.len()).sum();
-        if (FORK..=self.fork).contains(&rows) {
+        if (MIN_FORK_ROWS..=self.fork).contains(&rows) {
             rayon::join(
                 || self.across(low[0], high[1], k - 1, scratch),
                 || {
@@ -221,16 +170,16 @@ impl Divide<'_> {
             self.across(low[0], high[0], k, scratch);
             self.across(low[1], high[1], k, scratch);
         }
-        splits.into_iter().for_each(|split| scratch.give(split.rows));
+        splits.into_iter().for_each(|split| scratch.recycle(split.rows));
     }
 
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
         sweep.clear();
         for &row in set {
-            let value = self.columns[0][row as usize];
-            self.raise(row, sweep.least_layer(value));
-            let layer = self.layer(row);
-            if layer < self.cap {
+            let value = self.problem.columns[0][row as usize];
+            self.problem.raise(row, sweep.least_layer(value));
+            let layer = self.problem.layer(row);
+            if layer < self.problem.cap {
                 sweep.insert(value, layer);
             }
         }
@@ -238,13 +187,13 @@ impl Divide<'_> {
 
     fn across_by_sweep(&self, low: &[u32], high: &[u32], sweep: &mut Sweep) {
         sweep.clear();
-        let values = self.columns[0];
+        let values = self.problem.columns[0];
         let mut low = low.iter().copied().peekable();
         for &row in high {
             while let Some(l) = low.next_if(|&l| l < row) {
-                sweep.insert(values[l as usize], self.layer(l));
+                sweep.insert(values[l as usize], self.problem.layer(l));
             }
-            self.raise(row, sweep.least_layer(values[row as usize]));
+            self.problem.raise(row, sweep.least_layer(values[row as usize]));
         }
     }
 
@@ -252,21 +201,22 @@ impl Divide<'_> {
     /// and takes the layers over from it.
     fn nearby(&self, set: &[u32], k: usize, work: impl FnOnce(&Divide<'_>)) {
         let gather = |column: &&[u32]| set.iter().map(|&row| column[row as usize]).collect();
-        let columns: Vec<Vec<u32>> = self.columns[..k].iter().map(gather).collect();
-        let layers: Vec<_> = set.iter().map(|&row| AtomicU32::new(self.layer(row))).collect();
-        work(&Divide {
+        let columns: Vec<Vec<u32>> = self.problem.columns[..k].iter().map(gather).collect();
+        let layers: Vec<_> =
+            set.iter().map(|&row| AtomicU32::new(self.problem.layer(row))).collect();
+        let problem = Problem {
             columns: &columns.iter().map(Vec::as_slice).collect::<Vec<_>>(),
             layers: &layers,
-            near: true,
-            ..*self
-        });
+            cap: self.problem.cap,
+        };
+        work(&Divide { problem, near: true, ..*self });
         for (&row, layer) in set.iter().zip(layers) {
-            self.raise(row, layer.into_inner());
+            self.problem.raise(row, layer.into_inner());
         }
     }
 
-    /// Two ranks next to each other at which to split, the one that halves a sample best first:
-    /// where neither splits, all rows have one rank.
+    /// Two consecutive ranks at which to split, first the one that halves a sample better. If
+    /// neither splits the rows, all have the same rank.
     fn cuts(&self, sets: [&[u32]; 2], j: usize) -> [u32; 2] {
         const SAMPLE: usize = 63;
         let total = sets[0].len() + sets[1].len();
@@ -275,7 +225,7 @@ impl Divide<'_> {
         for (t, slot) in sample[..size].iter_mut().enumerate() {
             let at = (2 * t + 1) * total / (2 * size);
             let row = sets[0].get(at).or_else(|| sets[1].get(at - sets[0].len()));
-            *slot = row.map_or(0, |&row| self.columns[j][row as usize]);
+            *slot = row.map_or(0, |&row| self.problem.columns[j][row as usize]);
         }
         let sample = &mut sample[..size];
         sample.sort_unstable();
@@ -287,7 +237,7 @@ impl Divide<'_> {
 
     /// The rows of rank below `cut` and the others, each in order.
     fn split(&self, set: &[u32], j: usize, cut: u32, scratch: &mut Scratch) -> Split {
-        let column = self.columns[j];
+        let column = self.problem.columns[j];
         let mut rows = scratch.buffer(set.len());
         // The better fill it from the front, the others from the back and so in reverse; there is
         // no branch that depends on the data.
@@ -304,7 +254,7 @@ impl Divide<'_> {
 
     /// Moves the rows of rank below `cut` to the front, each side in order, and counts them.
     fn partition(&self, set: &mut [u32], j: usize, cut: u32, scratch: &mut Scratch) -> usize {
-        let column = self.columns[j];
+        let column = self.problem.columns[j];
         let mut others = scratch.buffer(set.len());
         let mut better = 0;
         // Written to both, advanced in one: no branch that depends on the data.
@@ -316,19 +266,19 @@ impl Divide<'_> {
         }
         let worse = set.len() - better;
         set[better..].copy_from_slice(&others[..worse]);
-        scratch.give(others);
+        scratch.recycle(others);
         better
     }
 
     /// Whether all of `low` is no worse than all of `high`, or all of it worse, in one objective.
     fn order(&self, low: &[u32], high: &[u32], j: usize) -> Option<bool> {
-        let column = self.columns[j];
+        let column = self.problem.columns[j];
         let (first_low, first_high) = (column[low[0] as usize], column[high[0] as usize]);
         let no_worse = first_low <= first_high;
-        // A few rows settle that there is no order; only if they do not, all are looked at.
+        // A sample usually settles that there is no order; only if not, all rows are read.
         let differs = |low: u32, high: u32| (low <= high) != no_worse;
-        let few = low.iter().zip(high).step_by(low.len().min(high.len()) / 16 + 1);
-        if few.into_iter().any(|(&l, &h)| differs(column[l as usize], column[h as usize])) {
+        let sampled = low.iter().zip(high).step_by(low.len().min(high.len()) / 16 + 1);
+        if sampled.into_iter().any(|(&l, &h)| differs(column[l as usize], column[h as usize])) {
             return None;
         }
         let ends = |set: &[u32]| {
@@ -339,23 +289,4 @@ impl Divide<'_> {
         let ordered = if no_worse { low_worst <= high_best } else { low_best > high_worst };
         ordered.then_some(no_worse)
     }
-}
-
-/// Two sets in order as one in order, and the places of each in it.
-fn merge(a: &[u32], b: &[u32]) -> [Vec<u32>; 3] {
-    let mut merged = Vec::with_capacity(a.len() + b.len());
-    let mut places = [Vec::with_capacity(a.len()), Vec::with_capacity(b.len())];
-    let mut rest = [a, b];
-    while let [Some(&x), Some(&y)] = rest.map(<[u32]>::first) {
-        let from = usize::from(y < x);
-        places[from].push(merged.len() as u32);
-        merged.push(x.min(y));
-        rest[from] = &rest[from][1..];
-    }
-    for (places, rest) in places.iter_mut().zip(rest) {
-        places.extend((merged.len() as u32..).take(rest.len()));
-        merged.extend_from_slice(rest);
-    }
-    let [a, b] = places;
-    [merged, a, b]
 }

@@ -7,7 +7,7 @@
 use super::staircase::{Staircase, Step};
 
 /// Cells per side of the grid that remembers the last answer of each neighbourhood.
-const GRID: usize = 64;
+const GRID_SIDE: usize = 64;
 
 /// Cells of equal width in rank, hence of about equal content.
 #[derive(Clone, Copy)]
@@ -17,12 +17,12 @@ pub(super) struct Grid {
 
 impl Grid {
     pub fn over(second: &[u32], third: &[u32]) -> Self {
-        let width = |ranks: &[u32]| ranks.iter().copied().max().unwrap_or(0) / GRID as u32 + 1;
+        let width = |ranks: &[u32]| ranks.iter().copied().max().unwrap_or(0) / GRID_SIDE as u32 + 1;
         Self { widths: [width(second), width(third)] }
     }
 
     fn cell(&self, (y, z): Step) -> usize {
-        (y / self.widths[0]) as usize * GRID + (z / self.widths[1]) as usize
+        (y / self.widths[0]) as usize * GRID_SIDE + (z / self.widths[1]) as usize
     }
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Fronts {
 impl Fronts {
     /// No front yet, up to `cap` of them to come.
     pub fn new(cap: u32, grid: Grid) -> Self {
-        Self { first: 0, fronts: Vec::new(), end: cap, grid, hints: vec![0; GRID * GRID] }
+        Self { first: 0, fronts: Vec::new(), end: cap, grid, hints: vec![0; GRID_SIDE * GRID_SIDE] }
     }
 
     /// Puts a row into the first front that does not dominate it and returns its layer; that is
@@ -67,7 +67,7 @@ impl Fronts {
             let placed = stages.iter().find(|stage| stage.hints[cell] < stage.end);
             placed.or(stages.last()).map_or(0, |stage| stage.hints[cell])
         };
-        (0..GRID * GRID).map(cell).collect()
+        (0..GRID_SIDE * GRID_SIDE).map(cell).collect()
     }
 
     /// The first front that does not dominate, galloping away from `hint`.

@@ -6,8 +6,9 @@
 
 use rayon::prelude::*;
 
-use super::keys::Keys;
-use super::ranks::{Ranked, rank_keys};
+use super::ranked::Ranked;
+use super::ranks::rank_keys;
+use crate::sort::Keys;
 use crate::threads;
 
 /// The distinct rows and where each input row went.
@@ -91,11 +92,11 @@ fn rank_together(first: &Ranked, next: &[Ranked]) -> Ranked {
 
 /// The same where all combinations of ranks can be counted.
 fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
-    const BLOCK: usize = 1 << 12;
+    const BLOCK_ROWS: usize = 1 << 12;
     let rows = first.ranks.len();
     let mut ranks = vec![0; rows];
     let cell_of = |(block, out): (usize, &mut [u32])| {
-        let start = block * BLOCK;
+        let start = block * BLOCK_ROWS;
         out.copy_from_slice(&first.ranks[start..start + out.len()]);
         for column in next {
             for (cell, rank) in out.iter_mut().zip(&column.ranks[start..]) {
@@ -105,9 +106,9 @@ fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
     };
     let mut rank_of = vec![0; cells];
     if threads::worthwhile(rows) {
-        ranks.par_chunks_mut(BLOCK).enumerate().for_each(cell_of);
+        ranks.par_chunks_mut(BLOCK_ROWS).enumerate().for_each(cell_of);
     } else {
-        ranks.chunks_mut(BLOCK).enumerate().for_each(cell_of);
+        ranks.chunks_mut(BLOCK_ROWS).enumerate().for_each(cell_of);
     }
     for &cell in &ranks {
         rank_of[cell as usize] = 1;
@@ -118,7 +119,7 @@ fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
     }
     let dense = |cell: &mut u32| *cell = rank_of[*cell as usize];
     if threads::worthwhile(rows) {
-        ranks.par_iter_mut().with_min_len(BLOCK).for_each(dense);
+        ranks.par_iter_mut().with_min_len(BLOCK_ROWS).for_each(dense);
     } else {
         ranks.iter_mut().for_each(dense);
     }
@@ -177,6 +178,7 @@ impl Keys for Packed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
 
     fn ranked(ranks: Vec<u32>) -> Ranked {
         let mut values = ranks.clone();
@@ -188,13 +190,9 @@ mod tests {
 
     #[test]
     fn rows_are_merged_and_sorted() {
-        let mut state = 3u32;
-        let mut column = |rows: usize, levels: u32| {
-            let mut next = || {
-                state = state.wrapping_mul(1664525).wrapping_add(1013904223);
-                (state >> 8) % levels
-            };
-            ranked((0..rows).map(|_| next()).collect())
+        let mut random = Random(3);
+        let mut column = |rows: usize, levels: u64| {
+            ranked((0..rows).map(|_| random.below(levels) as u32).collect())
         };
         // Cells that can be counted, keys of one integer, keys of several, no ties at all.
         for (rows, levels) in [

@@ -1,4 +1,4 @@
-//! Pareto layers: which algorithm runs is decided here, by the objectives that matter and the stop.
+//! Pareto layers, of all rows or within groups of them.
 //!
 //! Columns become dense ranks; constant objectives and copies of another objective are dropped,
 //! because they decide no dominance; equal rows are merged. What is left goes to
@@ -15,170 +15,20 @@ mod dictionary;
 mod direct;
 mod divide;
 mod fronts;
-pub(crate) mod keys;
+mod grouped;
 mod lexicographic;
-pub(crate) mod order;
 mod patience;
+mod problem;
+mod ranked;
 mod ranks;
+mod scratch;
 mod staircase;
+mod stop;
 mod sweep;
+mod ungrouped;
 mod wavefront;
 
-use rayon::prelude::*;
-
-use crate::error::{Error, Kind};
-use crate::points::{Column, Points};
-use crate::threads;
-use lexicographic::Distinct;
-use ranks::Ranked;
-
-/// The layer number of a row past the stop.
-pub(crate) const PAST_STOP: i32 = -1;
-
-/// Where to stop counting layers; rows past the stop get -1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Number every row.
-    Never,
-    /// After this many layers.
-    UpTo(usize),
-    /// After the first layer with which this many rows are covered; layers are never cut.
-    AtLeast(usize),
-}
-
-impl Stop {
-    pub(crate) fn check(self) -> Result<Self, Error> {
-        match self {
-            Self::UpTo(0) => Err(Kind::Zero { name: "upto" }.into()),
-            Self::AtLeast(0) => Err(Kind::Zero { name: "at_least" }.into()),
-            stop => Ok(stop),
-        }
-    }
-}
-
-/// The Pareto layer of every row: 0 for the front, -1 past the stop.
-///
-/// Equal rows share a layer; infinities are ordered like numbers; no row gives no layer.
-///
-/// # Errors
-/// The stop asks for zero layers or rows.
-///
-/// ```
-/// use paretohqd::{Column, Points, Stop, pareto_layers};
-///
-/// let column = [3.0, 1.0, 2.0, 3.0];
-/// let points = Points::new(vec![Column::F64(&column)])?;
-/// assert_eq!(pareto_layers(&points, Stop::UpTo(2))?, [0, -1, 1, 0]);
-/// # Ok::<(), paretohqd::Error>(())
-/// ```
-pub fn pareto_layers(points: &Points<'_>, stop: Stop) -> Result<Vec<i32>, Error> {
-    let stop = stop.check()?;
-    Ok(layers(points, stop))
-}
-
-/// [`pareto_layers`] with a stop that was checked before.
-pub(crate) fn layers(points: &Points<'_>, stop: Stop) -> Vec<i32> {
-    let rows = points.rows();
-    match stop {
-        Stop::Never => number(points, rows as u32),
-        Stop::UpTo(layers) => number_first(points, layers.min(rows) as u32),
-        Stop::AtLeast(covered) => number_until(points, covered),
-    }
-}
-
-/// The layers with which `covered` rows are covered.
-fn number_until(points: &Points<'_>, covered: usize) -> Vec<i32> {
-    // Few rows lie in few layers: try some first, when the rows asked for are few.
-    let tries: &[u32] = if covered < points.rows() / 8 { &[8, 64, 512] } else { &[] };
-    for &layers in tries.iter().filter(|&&layers| (layers as usize) < covered) {
-        let mut numbers = number_first(points, layers);
-        if numbers.iter().filter(|&&number| number != PAST_STOP).count() >= covered {
-            cut(&mut numbers, covered);
-            return numbers;
-        }
-    }
-    // No more than `covered` layers can be needed: each holds a row.
-    let mut numbers = number(points, covered.min(points.rows()) as u32);
-    cut(&mut numbers, covered);
-    numbers
-}
-
-/// The first `cap` layers; rows that a sample proves to be past them are not looked at again.
-fn number_first(points: &Points<'_>, cap: u32) -> Vec<i32> {
-    // A constant objective decides nothing, and no row could be strictly worse in it.
-    let points = &points.varying();
-    let Some(open) = bound::candidates(points, cap) else { return number(points, cap) };
-    let gather = |column: &Column<'_>| open.iter().map(|&row| column.get(row as usize)).collect();
-    let columns: Vec<Vec<f64>> = if threads::worthwhile(open.len()) {
-        points.columns().par_iter().map(gather).collect()
-    } else {
-        points.columns().iter().map(gather).collect()
-    };
-    let mut numbers = vec![PAST_STOP; points.rows()];
-    let part = points.part(&columns);
-    for (&row, number) in open.iter().zip(number(&part, cap)) {
-        numbers[row as usize] = number;
-    }
-    numbers
-}
-
-/// Layers below `cap`, -1 for the rest.
-fn number(points: &Points<'_>, cap: u32) -> Vec<i32> {
-    if let &[first, second] = points.columns()
-        && let Some(numbers) = patience::number_columns(first, second, cap)
-    {
-        return numbers;
-    }
-    // One after the other, each on all threads: less memory than side by side.
-    let ranked = decisive(points.columns().iter().map(|&column| ranks::rank(column)));
-    match &ranked[..] {
-        [] => vec![0; points.rows()],
-        [only] => only.ranks.iter().map(|&rank| capped(rank, cap)).collect(),
-        [_, _, ..] => {
-            let distinct = Distinct::new(ranked);
-            let numbers = match &distinct.columns[..] {
-                [only] => patience::number(only, cap),
-                [second, third] => wavefront::number(second, third, cap),
-                columns => divide::number(columns, cap),
-            };
-            distinct.spread(&numbers, |layer| capped(layer, cap))
-        }
-    }
-}
-
-fn capped(layer: u32, cap: u32) -> i32 {
-    if layer < cap { layer as i32 } else { PAST_STOP }
-}
-
-/// The objectives that decide dominance: not constant, and no copy of an earlier one.
-fn decisive(ranked: impl Iterator<Item = Ranked>) -> Vec<Ranked> {
-    let mut kept: Vec<Ranked> = Vec::new();
-    for column in ranked {
-        let copies = |k: &Ranked| k.distinct == column.distinct && k.ranks == column.ranks;
-        if column.distinct > 1 && !kept.iter().any(copies) {
-            kept.push(column);
-        }
-    }
-    kept
-}
-
-/// Sets the layers past the first one with which `covered` rows are covered to -1.
-fn cut(layers: &mut [i32], covered: usize) {
-    let deepest = layers.iter().copied().max().unwrap_or(PAST_STOP);
-    let mut sizes = vec![0usize; (deepest + 1) as usize];
-    for &layer in layers.iter() {
-        if layer >= 0 {
-            sizes[layer as usize] += 1;
-        }
-    }
-    let mut sum = 0;
-    let last = sizes.iter().position(|size| {
-        sum += size;
-        sum >= covered
-    });
-    if let Some(last) = last {
-        for layer in layers.iter_mut().filter(|layer| **layer > last as i32) {
-            *layer = PAST_STOP;
-        }
-    }
-}
+pub use grouped::pareto_layers_by_group;
+pub use stop::Stop;
+pub(crate) use ungrouped::layers;
+pub use ungrouped::pareto_layers;

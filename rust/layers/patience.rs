@@ -6,17 +6,17 @@
 
 use std::hint::select_unpredictable;
 
-use super::keys::{ColumnKeys, descending_key};
-use super::order::{FIRST, Slabs};
-use super::{capped, dictionary};
+use super::dictionary;
+use super::stop::capped;
 use crate::points::Column;
+use crate::sort::{ColumnKeys, FIRST, Slabs, descending_key};
 use crate::threads;
 
 /// Searches done side by side, so that the memory and the processor overlap them.
-const BATCH: usize = 16;
+const BATCH_ROWS: usize = 16;
 
 /// About as many rows are sorted on one thread while as many before them are numbered on another.
-const STEP: usize = 1 << 15;
+const STEP_ROWS: usize = 1 << 15;
 
 /// The layer of each row of two columns: no ranks are needed, one sort is enough. `None` if both
 /// columns hold so few distinct values that merging equal rows first is faster.
@@ -29,7 +29,7 @@ pub(super) fn number_columns(a: Column<'_>, b: Column<'_>, cap: u32) -> Option<V
     };
     let rows = first.len();
     let slabs = Slabs::new(ColumnKeys::new(first));
-    let slabs_per_step = (slabs.count() * STEP).div_ceil(rows.max(1)).max(1);
+    let slabs_per_step = (slabs.count() * STEP_ROWS).div_ceil(rows.max(1)).max(1);
     let steps = slabs.count().div_ceil(slabs_per_step);
     let sorted = |step: usize| {
         let end = slabs.count().min((step + 1) * slabs_per_step);
@@ -91,8 +91,8 @@ impl Run {
 pub(super) fn number(second: &[u32], cap: u32) -> Vec<u32> {
     let mut fronts = Fronts::new(cap);
     let mut numbers = Vec::with_capacity(second.len());
-    for batch in second.chunks(BATCH) {
-        let mut values = [0; BATCH];
+    for batch in second.chunks(BATCH_ROWS) {
+        let mut values = [0; BATCH_ROWS];
         values[..batch.len()].copy_from_slice(batch);
         let hints = fronts.search(&values);
         numbers.extend(batch.iter().zip(hints).map(|(&value, hint)| fronts.place(value, hint)));
@@ -104,8 +104,8 @@ impl Fronts<u64> {
     /// Numbers rows that come after all rows numbered before.
     fn number(&mut self, run: &Run, numbers: &mut [i32]) {
         let mut front = 0;
-        for (rows, values) in run.rows.chunks(BATCH).zip(run.values.chunks(BATCH)) {
-            let mut batch = [0; BATCH];
+        for (rows, values) in run.rows.chunks(BATCH_ROWS).zip(run.values.chunks(BATCH_ROWS)) {
+            let mut batch = [0; BATCH_ROWS];
             batch[..values.len()].copy_from_slice(values);
             let hints = self.search(&batch);
             for ((&row, &value), hint) in rows.iter().zip(values).zip(hints) {
@@ -132,30 +132,30 @@ impl<T: Ord + Copy> Fronts<T> {
 
     /// For each value the number of fronts that dominate it, by binary search.
     #[inline]
-    fn search(&self, values: &[T; BATCH]) -> [usize; BATCH] {
-        let mut found = [0; BATCH];
+    fn search(&self, values: &[T; BATCH_ROWS]) -> [usize; BATCH_ROWS] {
+        let mut fronts = [0; BATCH_ROWS];
         // Within a stop, most rows are past it: one comparison settles those.
         if self.bests.len() == self.cap as usize
             && self.bests.last().is_none_or(|best| values.iter().all(|value| best <= value))
         {
-            return [self.bests.len(); BATCH];
+            return [self.bests.len(); BATCH_ROWS];
         }
         let mut left = self.bests.len();
         if left == 0 {
-            return found;
+            return fronts;
         }
         while left > 1 {
             let half = left / 2;
-            for (found, value) in found.iter_mut().zip(values) {
-                let dominates = self.bests[*found + half - 1] <= *value;
-                *found = select_unpredictable(dominates, *found + half, *found);
+            for (fronts, value) in fronts.iter_mut().zip(values) {
+                let dominates = self.bests[*fronts + half - 1] <= *value;
+                *fronts = select_unpredictable(dominates, *fronts + half, *fronts);
             }
             left -= half;
         }
-        for (found, value) in found.iter_mut().zip(values) {
-            *found += usize::from(self.bests[*found] <= *value);
+        for (fronts, value) in fronts.iter_mut().zip(values) {
+            *fronts += usize::from(self.bests[*fronts] <= *value);
         }
-        found
+        fronts
     }
 
     /// Puts a row into the first front that does not dominate it and returns that front. `hint`

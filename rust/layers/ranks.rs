@@ -1,23 +1,12 @@
-//! Values as dense ranks: 0 is the best value of a column, equal values share a rank.
-//!
-//! Ranks compare as integers, take half the memory of doubles, and make -0.0 and the infinities
-//! ordinary. Every kernel for three objectives or more works on them.
+//! Columns as dense ranks, by sorting or, if they hold few distinct values, by a dictionary.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::dictionary;
-use super::keys::{ColumnKeys, Keys};
-use super::order::{FIRST, Slabs};
+use super::ranked::Ranked;
 use crate::points::Column;
+use crate::sort::{ColumnKeys, FIRST, Keys, Slabs};
 use crate::threads;
-
-/// A column, or several at once, as dense ranks.
-pub(super) struct Ranked {
-    /// The rank of each row.
-    pub ranks: Vec<u32>,
-    /// Number of distinct values.
-    pub distinct: usize,
-}
 
 /// Dense ranks of a column.
 pub(super) fn rank(column: Column<'_>) -> Ranked {

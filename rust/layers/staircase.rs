@@ -5,7 +5,7 @@
 //! search tells whether the front dominates a row (Kung, Luccio, Preparata 1975).
 
 /// Steps per block of a tall staircase; also where a flat one turns tall.
-const BLOCK: usize = 128;
+const BLOCK_STEPS: usize = 128;
 
 /// A step: second and third objective. Along a staircase the second worsens, the third improves.
 pub(super) type Step = (u32, u32);
@@ -48,7 +48,7 @@ impl Staircase {
         match self {
             Self::Flat(run) => {
                 insert_into_run(run, step);
-                if run.len() > BLOCK {
+                if run.len() > BLOCK_STEPS {
                     let upper = run.split_off(run.len() / 2);
                     let lower = std::mem::take(run);
                     *self = Self::Tall(Box::new(Tall {
@@ -68,8 +68,8 @@ impl Tall {
         insert_into_run(&mut self.blocks[at], step);
         self.heads[at] = self.blocks[at][0].0;
         self.drop_dominated_after(at, step);
-        if self.blocks[at].len() > BLOCK {
-            let upper = self.blocks[at].split_off(BLOCK / 2);
+        if self.blocks[at].len() > BLOCK_STEPS {
+            let upper = self.blocks[at].split_off(BLOCK_STEPS / 2);
             self.heads.insert(at + 1, upper[0].0);
             self.blocks.insert(at + 1, upper);
         }

@@ -14,16 +14,16 @@ use super::fronts::{Fronts, Grid};
 use crate::threads;
 
 /// Rows per block: long enough to be worth a handover.
-const BLOCK: usize = 1 << 12;
+const BLOCK_ROWS: usize = 1 << 12;
 
-/// Blocks from one choice of ranges to the next.
-const BLOCKS: usize = 16;
+/// At most this many blocks from one choice of ranges to the next.
+const MAX_BLOCKS: usize = 16;
 
 /// With fewer rows the handovers cost more than they bring.
-const FEW: usize = 1 << 16;
+const MIN_STAGED_ROWS: usize = 1 << 16;
 
 /// What it takes to place a row, in units of what it takes to hand it on.
-const PLACING: f64 = 4.0;
+const PLACING_COST: f64 = 4.0;
 
 /// The front of each row, given the other objectives of distinct rows in lexicographic order.
 ///
@@ -32,7 +32,7 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
     let rows = second.len();
     let grid = Grid::over(second, third);
     let step = |row: u32| (second[row as usize], third[row as usize]);
-    if rows < FEW || !threads::worthwhile(rows) {
+    if rows < MIN_STAGED_ROWS || !threads::worthwhile(rows) {
         let mut fronts = Fronts::new(cap, grid);
         return (0..rows as u32).map(|row| fronts.place(step(row))).collect();
     }
@@ -55,12 +55,12 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
     share(&mut stages, Vec::new(), cap);
     let (mut start, mut blocks) = (0, 1);
     while start < rows {
-        let end = rows.min(start + blocks * BLOCK);
+        let end = rows.min(start + blocks * BLOCK_ROWS);
         let mut waiting = vec![Vec::new(); count];
         // As many steps as there are blocks, and some until the last block is through.
         for block in 0..blocks + count - 1 {
-            let first = start + block * BLOCK;
-            waiting[0] = (first.min(end) as u32..end.min(first + BLOCK) as u32).collect();
+            let first = start + block * BLOCK_ROWS;
+            waiting[0] = (first.min(end) as u32..end.min(first + BLOCK_ROWS) as u32).collect();
             waiting = stages
                 .par_iter_mut()
                 .zip(&waiting)
@@ -72,7 +72,7 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
         }
         let sample = numbers[start..end].iter().step_by(blocks).map(|n| n.load(Ordering::Relaxed));
         share(&mut stages, sample.collect(), cap);
-        (start, blocks) = (end, BLOCKS.min(blocks * 2));
+        (start, blocks) = (end, MAX_BLOCKS.min(blocks * 2));
     }
     numbers.into_iter().map(AtomicU32::into_inner).collect()
 }
@@ -94,11 +94,12 @@ fn share(stages: &mut [Fronts], mut layers: Vec<u32>, cap: u32) {
 
 /// The layer that stage `k` > 0 of `count` should begin with.
 ///
-/// Say that placing a row takes c and handing it on 1, and that stages k and later place the part
-/// r(k) of all rows. Equal work means c (r(k) - r(k + 1)) + r(k + 1) = c r(count - 1), so that
-/// 1 - r(k) shrinks by 1 - 1 / c from stage to stage, but for a common factor.
+/// Stage k and those after it should place the part r(k) = (1 - q^(count - k)) / (1 - q^count) of
+/// all rows, with q = 1 - 1 / c and c = [`PLACING_COST`]. Then each stage has the same work, the
+/// rows it places and those it hands on: c (r(k) - r(k + 1)) + r(k + 1) does not depend on k. So
+/// stage k begins with the layer of the row at 1 - r(k) of the sorted sample.
 fn first_layer(sorted: &[u32], k: usize, count: usize) -> usize {
-    let later = |k: usize| 1.0 - (1.0 - 1.0 / PLACING).powi((count - k) as i32);
+    let later = |k: usize| 1.0 - (1.0 - 1.0 / PLACING_COST).powi((count - k) as i32);
     let place = ((1.0 - later(k) / later(0)) * sorted.len() as f64) as usize;
     let Some(&layer) = sorted.get(place) else { return 0 };
     let before = sorted.partition_point(|&other| other < layer);
@@ -110,16 +111,14 @@ fn first_layer(sorted: &[u32], k: usize, count: usize) -> usize {
 mod tests {
     use super::super::staircase::Step;
     use super::*;
+    use crate::testing::Random;
     use crate::with_threads;
 
     #[test]
     fn stages_place_rows_as_one_would() {
-        let rows = 3 * FEW;
-        let mut state = 5u64;
-        let mut next = |below: u64| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            ((state >> 33) % below) as u32
-        };
+        let rows = 3 * MIN_STAGED_ROWS;
+        let mut random = Random(5);
+        let mut next = |below: u64| random.below(below) as u32;
         let cloud: Vec<Step> = (0..rows).map(|_| (next(1 << 20), next(1 << 20))).collect();
         let front: Vec<Step> = (0..rows as u32).map(|row| (row, u32::MAX / 2 - row)).collect();
         let chain: Vec<Step> = (0..rows as u32).map(|row| (row, row)).collect();
@@ -131,8 +130,8 @@ mod tests {
             for cap in [rows as u32, 70, 1] {
                 let run = |threads| {
                     let number = || number(&second, &third, cap);
-                    let found = with_threads(Some(threads), number).unwrap();
-                    found.into_iter().map(|layer| layer.min(cap)).collect::<Vec<u32>>()
+                    let fronts = with_threads(Some(threads), number).unwrap();
+                    fronts.into_iter().map(|layer| layer.min(cap)).collect::<Vec<u32>>()
                 };
                 let expected = run(1);
                 for threads in [2, 5] {

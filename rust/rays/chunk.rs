@@ -1,26 +1,26 @@
-//! A chunk of rows seen from an origin: in double precision, and rounded for the screen.
+//! A chunk of rows relative to an origin: in double precision, and rounded for the screen.
 
 use super::ray::Ray;
 use crate::points::Points;
 
-/// Rows that are looked at together.
-pub(super) const LANES: usize = 64;
+/// Rows that are screened together.
+pub(super) const CHUNK_ROWS: usize = 64;
 
 /// One number of each row of a chunk, where no vector of them crosses a line of the cache.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-pub(super) struct Lanes<T>(pub [T; LANES]);
+pub(super) struct Lanes<T>(pub [T; CHUNK_ROWS]);
 
-/// Squares up to here are moderate: if the origin is so too, no number needs a scale.
-const MODERATE: f64 = 1e290;
+/// Squares up to here need no scaling, if the origin needs none.
+const MAX_UNSCALED_SQUARE: f64 = 1e290;
 
-/// Squares up to here leave the screen's sums far from what single precision cannot hold.
-const HUGE: f32 = (1u64 << 60) as f32;
+/// Squares up to here keep the screen's sums far below the largest single.
+const MAX_SCREENED_SQUARE: f32 = (1u64 << 60) as f32;
 
-/// Allowance for numbers that underflow in single precision.
-const TINY: f64 = 1.0 / (1u128 << 100) as f64;
+/// What numbers that underflow in single precision may add up to, and more.
+const UNDERFLOW_ALLOWANCE: f64 = 1.0 / (1u128 << 100) as f64;
 
-/// The numbers a search deals with, brought near one for single precision.
+/// What brings the numbers of a search near one, for single precision.
 #[derive(Clone, Copy)]
 pub(super) struct Unit {
     /// A power of two that brings the ends of the rays into the unit ball.
@@ -37,11 +37,11 @@ impl Unit {
     /// A row for which the screen is more than this has a squared distance of more than `bound`.
     pub fn limit(&self, bound: f64) -> f32 {
         let squared = self.factor * self.factor;
-        (bound * squared * (1.0 + 1.0 / (1 << 22) as f64) + TINY) as f32
+        (bound * squared * (1.0 + 1.0 / (1 << 22) as f64) + UNDERFLOW_ALLOWANCE) as f32
     }
 }
 
-/// Some rows, read and seen from an origin; by objective.
+/// Some rows and their differences from an origin; by objective.
 pub(super) struct Chunk {
     pub first: usize,
     pub rows: usize,
@@ -50,19 +50,19 @@ pub(super) struct Chunk {
     pub from_origin: Vec<Lanes<f64>>,
     /// The same in single precision, in the search's unit.
     pub rounded: Vec<Lanes<f32>>,
-    /// The square of each row of `rounded`, less all error: see [`Chunk::look_from`].
+    /// The square of each row of `rounded`, less all error: see [`Chunk::subtract_origin`].
     pub squares: Lanes<f32>,
 }
 
-/// What single precision can say about a chunk.
+/// Whether single precision can screen a chunk.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Seen {
-    /// Which rows are far from a ray.
-    Well,
-    /// Nothing: a row is too far from the origin.
-    Badly,
-    /// Nothing, and a number is not finite or not moderate.
-    Immoderately,
+pub(super) enum Precision {
+    /// It tells which rows are far from a ray.
+    Sufficient,
+    /// It does not: a row is too far from the origin.
+    Insufficient,
+    /// Nor may double precision: a square is not finite or near the largest double.
+    NeedsScaling,
 }
 
 impl Chunk {
@@ -70,10 +70,10 @@ impl Chunk {
         Self {
             first: 0,
             rows: 0,
-            values: vec![Lanes([0.0; LANES]); m],
-            from_origin: vec![Lanes([0.0; LANES]); m],
-            rounded: vec![Lanes([0.0; LANES]); m],
-            squares: Lanes([0.0; LANES]),
+            values: vec![Lanes([0.0; CHUNK_ROWS]); m],
+            from_origin: vec![Lanes([0.0; CHUNK_ROWS]); m],
+            rounded: vec![Lanes([0.0; CHUNK_ROWS]); m],
+            squares: Lanes([0.0; CHUNK_ROWS]),
         }
     }
 
@@ -81,8 +81,8 @@ impl Chunk {
     #[inline(always)]
     pub fn read<const M: usize>(&mut self, points: &Points<'_>, first: usize, scale: f64) {
         self.first = first;
-        self.rows = LANES.min(points.rows() - first);
-        if let Some(rows) = points.table::<M>().get(first..first + LANES) {
+        self.rows = CHUNK_ROWS.min(points.rows() - first);
+        if let Some(rows) = points.table::<M>().get(first..first + CHUNK_ROWS) {
             for (lane, row) in rows.iter().enumerate() {
                 for (j, value) in row.iter().enumerate() {
                     self.values[j].0[lane] = *value;
@@ -100,7 +100,7 @@ impl Chunk {
         }
     }
 
-    /// Looks at the rows from `origin`.
+    /// Takes the rows relative to `origin`, exactly and rounded.
     ///
     /// The screen: with q a row less the origin, u the direction and s = q.u, the square of the
     /// distance is at least |q|² - s² (it is |q|² behind the origin). That cancels, so it never
@@ -112,50 +112,50 @@ impl Chunk {
     /// difference adds 3 w |q|²; double precision in |u| and the exact distance adds less than
     /// w |q|² each. (4 m + 16) w |q|² covers it and what is of higher order. A fused product and
     /// sum rounds less. Rows are in the search's unit and their squares checked, so nothing
-    /// overflows; what underflows is below `TINY`.
+    /// overflows; what underflows is below `UNDERFLOW_ALLOWANCE`.
     #[inline(always)]
-    pub fn look_from<const M: usize>(&mut self, origin: &[f64], unit: Unit) -> Seen {
+    pub fn subtract_origin<const M: usize>(&mut self, origin: &[f64], unit: Unit) -> Precision {
         let m = if M == 0 { self.values.len() } else { M };
-        let mut squares = [0.0f32; LANES];
+        let mut squares = [0.0f32; CHUNK_ROWS];
         for (j, o) in origin[..m].iter().enumerate() {
             let values = &self.values[j].0;
             let (q, rounded) = (&mut self.from_origin[j].0, &mut self.rounded[j].0);
-            for lane in 0..LANES {
+            for lane in 0..CHUNK_ROWS {
                 q[lane] = values[lane] - o;
                 rounded[lane] = (q[lane] * unit.factor) as f32;
                 squares[lane] += rounded[lane] * rounded[lane];
             }
         }
-        let mut fine = true;
+        let mut sufficient = true;
         for square in squares {
-            fine &= square <= HUGE;
+            sufficient &= square <= MAX_SCREENED_SQUARE;
         }
         let less = 1.0 - (4 * m + 16) as f32 / (1 << 24) as f32;
         for (low, square) in self.squares.0.iter_mut().zip(squares) {
             *low = square * less;
         }
-        if fine { Seen::Well } else { self.look_again() }
+        if sufficient { Precision::Sufficient } else { self.why_insufficient() }
     }
 
     #[cold]
-    fn look_again(&self) -> Seen {
-        let moderate = (0..self.rows).all(|row| {
+    fn why_insufficient(&self) -> Precision {
+        let in_range = (0..self.rows).all(|row| {
             let square: f64 = self.from_origin.iter().map(|q| q.0[row] * q.0[row]).sum();
-            square <= MODERATE
+            square <= MAX_UNSCALED_SQUARE
         });
-        if moderate { Seen::Badly } else { Seen::Immoderately }
+        if in_range { Precision::Insufficient } else { Precision::NeedsScaling }
     }
 }
 
 /// The rays from one origin, as the screen takes them.
-pub(super) struct Aims {
+pub(super) struct RayTargets {
     /// The directions rounded, ray after ray.
     pub directions: Vec<f32>,
     /// The limit of each.
     pub limits: Vec<f32>,
 }
 
-impl Aims {
+impl RayTargets {
     pub fn new(rays: &[&Ray]) -> Self {
         let directions = rays.iter().flat_map(|ray| &ray.direction).map(|&u| u as f32).collect();
         Self { directions, limits: vec![f32::INFINITY; rays.len()] }

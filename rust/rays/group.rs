@@ -1,11 +1,11 @@
 //! The rows of one group, its rays, and which rows are near.
 
-use super::nearest::{Found, nearer};
+use super::nearest::{Neighbour, nearer};
 use super::ray::unit;
 use crate::points::Points;
 
 /// Rows that are compared at once.
-const LANES: usize = 8;
+const LANE_ROWS: usize = 8;
 
 /// The rays of one group.
 pub(super) struct Rays<'a> {
@@ -25,9 +25,10 @@ impl<'a> Rays<'a> {
         Self { weights, spans, scale: 1.0, origin, directions: vec![0.0; weights.len()] }
     }
 
-    /// Turns to the rays of these spans; groups scaled to their own boxes share them.
+    /// Computes the directions for a group's spans, unless they are those of the group before:
+    /// groups scaled to their own boxes share them.
     #[inline(always)]
-    pub fn aim(&mut self, spans: &[f64], scale: f64) {
+    pub fn set_spans(&mut self, spans: &[f64], scale: f64) {
         if self.spans == spans && self.scale == scale {
             return;
         }
@@ -60,7 +61,7 @@ impl<'a> Rays<'a> {
     }
 
     /// A further point of a ray.
-    pub fn end(&self, ray: usize) -> impl Iterator<Item = f64> {
+    pub fn endpoint(&self, ray: usize) -> impl Iterator<Item = f64> {
         let m = self.spans.len();
         self.weights[ray * m..][..m].iter().zip(&self.spans).map(|(w, s)| w * s)
     }
@@ -71,8 +72,8 @@ pub(super) struct Group {
     /// By objective.
     pub values: Vec<Vec<f64>>,
     /// Rows less the origin, both scaled: by chunk of lanes, then by objective.
-    from_origin: Vec<[f64; LANES]>,
-    nearest: Vec<Found>,
+    from_origin: Vec<[f64; LANE_ROWS]>,
+    nearest: Vec<Neighbour>,
 }
 
 impl Group {
@@ -92,14 +93,14 @@ impl Group {
         largest
     }
 
-    /// Looks at the rows from where the rays start.
+    /// Takes the rows relative to where the rays start.
     #[inline(always)]
-    pub fn see(&mut self, rays: &Rays<'_>) {
+    pub fn subtract_origin(&mut self, rays: &Rays<'_>) {
         let m = self.values.len();
-        self.from_origin.resize(self.rows().div_ceil(LANES) * m, [0.0; LANES]);
+        self.from_origin.resize(self.rows().div_ceil(LANE_ROWS) * m, [0.0; LANE_ROWS]);
         for (j, (values, o)) in self.values.iter().zip(&rays.origin).enumerate() {
             let chunks = self.from_origin[j..].iter_mut().step_by(m);
-            for (q, values) in chunks.zip(values.chunks(LANES)) {
+            for (q, values) in chunks.zip(values.chunks(LANE_ROWS)) {
                 q.iter_mut().zip(values).for_each(|(q, value)| *q = value * rays.scale - o);
             }
         }
@@ -111,32 +112,32 @@ impl Group {
 
     /// The k nearest rows to the ray, nearest first; counted from the first row of the group.
     #[inline(always)]
-    pub fn nearest<const M: usize>(&mut self, direction: &[f64], k: usize) -> &[Found] {
+    pub fn nearest<const M: usize>(&mut self, direction: &[f64], k: usize) -> &[Neighbour] {
         let m = if M == 0 { self.values.len() } else { M };
         let (rows, direction) = (self.rows(), &direction[..m]);
         self.nearest.clear();
         let mut best = (f64::INFINITY, 0);
         for (chunk, q) in self.from_origin.chunks_exact(m).enumerate() {
-            let mut along = [0.0; LANES];
+            let mut along = [0.0; LANE_ROWS];
             for (q, u) in q.iter().zip(direction) {
-                for lane in 0..LANES {
+                for lane in 0..LANE_ROWS {
                     along[lane] += q[lane] * u;
                 }
             }
-            let mut squared = [0.0; LANES];
+            let mut squared = [0.0; LANE_ROWS];
             for (q, u) in q.iter().zip(direction) {
-                for lane in 0..LANES {
+                for lane in 0..LANE_ROWS {
                     let residual = q[lane] - along[lane].max(0.0) * u;
                     squared[lane] += residual * residual;
                 }
             }
             let distances = squared.map(f64::sqrt);
-            let found = distances.into_iter().zip(chunk * LANES..rows);
+            let here = distances.into_iter().zip(chunk * LANE_ROWS..rows);
             if k == 1 {
                 // The usual case needs no list. Later rows must be nearer.
-                best = found.fold(best, |a, b| if b.0 < a.0 { b } else { a });
+                best = here.fold(best, |a, b| if b.0 < a.0 { b } else { a });
             } else {
-                self.nearest.extend(found);
+                self.nearest.extend(here);
             }
         }
         if k == 1 {

@@ -13,8 +13,8 @@ fn points(columns: &[Vec<f64>]) -> Points<'_> {
 fn apart(part: &Points<'_>, spans: &[f64], weights: &[f64], k: usize) -> Neighbours {
     let through: Vec<f64> = weights.iter().zip(spans).map(|(w, s)| w * s).collect();
     let traded = weights.iter().zip(spans).any(|(w, s)| *w != 0.0 && *s != 0.0);
-    if traded && let Ok(found) = nearest_to_rays(part, spans, &through, k) {
-        return found;
+    if traded && let Ok(actual) = nearest_to_rays(part, spans, &through, k) {
+        return actual;
     }
     let far = |row: usize| {
         let q = part.columns().iter().zip(spans).map(|(c, s)| c.get(row) - s);
@@ -24,16 +24,16 @@ fn apart(part: &Points<'_>, spans: &[f64], weights: &[f64], k: usize) -> Neighbo
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     all.truncate(k);
     Neighbours {
-        rows: all.iter().map(|found| found.1).collect(),
-        distances: all.iter().map(|found| found.0).collect(),
+        rows: all.iter().map(|actual| actual.1).collect(),
+        distances: all.iter().map(|actual| actual.0).collect(),
     }
 }
 
 /// Compares with each group alone.
 fn check(columns: &[Vec<f64>], starts: &[u32], spans: &[f64], weights: &[f64], k: usize) {
     let m = columns.len();
-    let found = nearest_in_groups(&points(columns), starts, spans, weights, k).unwrap();
-    let (mut rows, mut distances) = (found.rows.iter(), found.distances.iter());
+    let actual = nearest_in_groups(&points(columns), starts, spans, weights, k).unwrap();
+    let (mut rows, mut distances) = (actual.rows.iter(), actual.distances.iter());
     for weights in weights.chunks_exact(m) {
         for (ends, spans) in starts.windows(2).zip(spans.chunks_exact(m)) {
             let (start, end) = (ends[0] as usize, ends[1] as usize);
@@ -126,13 +126,13 @@ fn refusals_name_the_place() {
         (&[0, 3], &[1.0], &[0.5, f64::INFINITY], 1, "weights is not finite at position 1"),
     ];
     for (starts, spans, weights, k, expected) in cases {
-        let found = nearest_in_groups(&points, starts, spans, weights, k).unwrap_err();
-        assert!(found.to_string().contains(expected), "{found}");
+        let actual = nearest_in_groups(&points, starts, spans, weights, k).unwrap_err();
+        assert!(actual.to_string().contains(expected), "{actual}");
     }
     let columns = [vec![1.0, f64::INFINITY], vec![0.0, 0.0]];
     let points = self::points(&columns);
-    let found = nearest_in_groups(&points, &[0, 2], &[1.0; 2], &[1.0; 3], 1).unwrap_err();
-    assert!(found.to_string().contains("weights has length 3"), "{found}");
-    let found = nearest_in_groups(&points, &[0, 2], &[1.0; 2], &[1.0; 2], 1).unwrap_err();
-    assert!(found.to_string().contains("column 0 holds 1 infinite"), "{found}");
+    let actual = nearest_in_groups(&points, &[0, 2], &[1.0; 2], &[1.0; 3], 1).unwrap_err();
+    assert!(actual.to_string().contains("weights has length 3"), "{actual}");
+    let actual = nearest_in_groups(&points, &[0, 2], &[1.0; 2], &[1.0; 2], 1).unwrap_err();
+    assert!(actual.to_string().contains("column 0 holds 1 infinite"), "{actual}");
 }

@@ -2,18 +2,18 @@
 
 use std::cmp::Ordering;
 
-/// A distance and the row that has it; equal distances go to the earlier row.
-pub(super) type Found = (f64, usize);
+/// A distance and the row that has it; of equal distances the earlier row is nearer.
+pub(super) type Neighbour = (f64, usize);
 
 /// Nearer first.
-pub(super) fn nearer(a: &Found, b: &Found) -> Ordering {
+pub(super) fn nearer(a: &Neighbour, b: &Neighbour) -> Ordering {
     a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
 }
 
 /// What a row must be nearer than: some k rows are at least this near.
 #[derive(Clone, Copy)]
 pub(super) struct Bound {
-    worst: Found,
+    worst: Neighbour,
     /// The largest square whose root is at most the distance.
     within: f64,
     /// The largest square whose root is less than the distance.
@@ -25,7 +25,7 @@ impl Bound {
     pub const NONE: Self =
         Self { worst: (f64::INFINITY, usize::MAX), within: f64::INFINITY, below: f64::INFINITY };
 
-    fn new(worst: Found) -> Self {
+    fn new(worst: Neighbour) -> Self {
         // Different squares may round to one root, and ties are ties of the distance.
         let (distance, _) = worst;
         if !distance.is_finite() {
@@ -60,29 +60,29 @@ impl Bound {
 pub(super) struct Nearest {
     k: usize,
     pub bound: Bound,
-    pub found: Vec<Found>,
+    pub neighbours: Vec<Neighbour>,
 }
 
 impl Nearest {
     pub fn new(k: usize, bound: Bound) -> Self {
-        Self { k, bound, found: Vec::new() }
+        Self { k, bound, neighbours: Vec::new() }
     }
 
     /// Takes a row whose squared distance is within the bound.
     pub fn push(&mut self, squared: f64, row: usize) {
-        self.found.push((squared.sqrt(), row));
-        if self.found.len() >= self.k + self.k.max(32) {
+        self.neighbours.push((squared.sqrt(), row));
+        if self.neighbours.len() >= self.k + self.k.max(32) {
             self.shrink();
         }
     }
 
     /// Drops all but the k nearest, and tightens the bound to them.
     pub fn shrink(&mut self) {
-        if self.found.len() < self.k {
+        if self.neighbours.len() < self.k {
             return;
         }
-        let (_, &mut worst, _) = self.found.select_nth_unstable_by(self.k - 1, nearer);
-        self.found.truncate(self.k);
+        let (_, &mut worst, _) = self.neighbours.select_nth_unstable_by(self.k - 1, nearer);
+        self.neighbours.truncate(self.k);
         if nearer(&worst, &self.bound.worst).is_lt() {
             self.bound = Bound::new(worst);
         }
@@ -117,7 +117,7 @@ mod tests {
             nearest.push(4.0, row);
         }
         nearest.shrink();
-        nearest.found.sort_unstable_by(nearer);
-        assert_eq!(nearest.found, [(2.0, 0), (2.0, 1)]);
+        nearest.neighbours.sort_unstable_by(nearer);
+        assert_eq!(nearest.neighbours, [(2.0, 0), (2.0, 1)]);
     }
 }

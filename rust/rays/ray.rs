@@ -2,11 +2,11 @@
 
 use crate::error::{Error, Kind};
 
-/// Numbers up to here need no scale: their squares stay finite.
-const LARGE: f64 = 1e140;
+/// Numbers up to here need no scaling: their squares stay finite.
+const MAX_UNSCALED: f64 = 1e140;
 
-/// Numbers from here on need no scale: their squares stay above the subnormal numbers.
-const SMALL: f64 = 1e-100;
+/// Numbers from here on need no scaling: their squares stay above the subnormal numbers.
+const MIN_UNSCALED: f64 = 1e-100;
 
 /// A ray: where it starts and its unit direction.
 pub(super) struct Ray {
@@ -15,22 +15,22 @@ pub(super) struct Ray {
 }
 
 /// The arguments of a search, checked.
-pub(super) struct Ends<'a> {
+pub(super) struct RayEndpoints<'a> {
     pub origins: &'a [f64],
     pub through: &'a [f64],
     pub m: usize,
 }
 
-impl<'a> Ends<'a> {
+impl<'a> RayEndpoints<'a> {
     /// Checks lengths and that all numbers are finite.
     pub fn new(origins: &'a [f64], through: &'a [f64], m: usize) -> Result<Self, Error> {
         if !through.len().is_multiple_of(m) {
-            let found = through.len();
-            return Err(Kind::WrongLength { name: "through", expected: m, found }.into());
+            let actual = through.len();
+            return Err(Kind::WrongLength { name: "through", expected: m, actual }.into());
         }
         if origins.len() != m && origins.len() != through.len() {
-            let found = origins.len();
-            return Err(Kind::WrongLength { name: "origin", expected: m, found }.into());
+            let actual = origins.len();
+            return Err(Kind::WrongLength { name: "origin", expected: m, actual }.into());
         }
         for (name, values) in [("origin", origins), ("through", through)] {
             if let Some(position) = values.iter().position(|x| !x.is_finite()) {
@@ -45,10 +45,10 @@ impl<'a> Ends<'a> {
         self.origins.iter().chain(self.through).fold(0.0f64, |a, x| a.max(x.abs()))
     }
 
-    /// Whether no points that are moderate seen from the origins can need a scale; without a ray
-    /// none is seen.
-    pub fn moderate(&self) -> bool {
-        !self.through.is_empty() && (SMALL..LARGE / 10.0).contains(&self.largest())
+    /// Whether the origins and the points that rays go through need no scaling. Whether the points
+    /// that are searched need it is noticed in the search; without a ray there is none, so `false`.
+    pub fn in_range(&self) -> bool {
+        !self.through.is_empty() && (MIN_UNSCALED..MAX_UNSCALED / 10.0).contains(&self.largest())
     }
 
     /// The rays, their numbers multiplied by `scale`.
@@ -67,7 +67,7 @@ impl<'a> Ends<'a> {
 
 /// A power of two that brings numbers up to `largest` near one, if their squares need it.
 pub(super) fn scale(largest: f64) -> f64 {
-    if largest == 0.0 || (SMALL..LARGE).contains(&largest) {
+    if largest == 0.0 || (MIN_UNSCALED..MAX_UNSCALED).contains(&largest) {
         1.0
     } else {
         (-largest.log2().floor()).clamp(-1000.0, 1000.0).exp2()

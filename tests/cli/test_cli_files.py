@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from helpers.answers_given import FRAME, python
-from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import write_frame
 
 
@@ -156,7 +156,7 @@ def test_a_bad_file_leaves_the_old_output(fails, folder, tmp_path):
 
 def test_rows_are_counted_on_a_terminal(folder, tmp_path):
     """A terminal of its own, through `script`, sees the line redrawn."""
-    from paretohqd.cli.counting import RowCounter
+    from paretohqd.plots.progress import RowCounter
 
     class Terminal(io.StringIO):
         def isatty(self):

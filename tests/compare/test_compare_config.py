@@ -89,7 +89,10 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
             "low must be below high, got 0.99 and",
         ),
         ({"methods": [{"method": "ham", "count": 13}]}, "a whole number from 1 to 12, got 13"),
-        ({"methods": [{"method": "stage1", "distinct": 5}]}, "distinct: expected a text, got 5"),
+        (
+            {"methods": [{"method": "stage1", "distinct": 5}]},
+            "distinct: expected text, got 5: put it in q",
+        ),
         (
             {"methods": [{"method": "stage1", "upto": 2, "at_least": 9}]},
             r"methods\[0\]: give upto or at_least, and not both",

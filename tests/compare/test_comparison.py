@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from helpers.small_comparison import comparison, do
 from paretohqd.cli import main
 from paretohqd.compare import comparison as compare
 from paretohqd.compare.config import Entry
-from paretohqd.compare.methods import METHODS, Policy
+from paretohqd.compare.method import MethodOptions
+from paretohqd.compare.methods import METHODS
 from paretohqd.compare.plan import Job
+from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.kernels.hull import Shape
 from paretohqd.models import sampling
@@ -89,7 +92,7 @@ def test_what_is_done_is_not_done_again(
 
 @pytest.mark.parametrize(
     ("module", "name", "calls"),
-    [(training, "fit", 4), (sampling, "decode_batch", 7), (compare, "stand", 1)],
+    [(training, "fit", 4), (sampling, "decode_batch", 7), (compare, "measure_runs", 1)],
 )
 def test_an_interrupted_comparison_goes_on(
     parts: Path,
@@ -122,11 +125,11 @@ def test_an_interrupted_comparison_goes_on(
 def test_a_method_that_fails_does_not_end_the_others(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def sft(bench: Workbench) -> list[Policy]:
+    def sft(bench: Workbench, options: MethodOptions) -> list[Policy]:
         bench.scored()
         raise RuntimeError("the adapter\nexploded")
 
-    monkeypatch.setitem(METHODS, "sft", sft)
+    monkeypatch.setitem(METHODS, "sft", replace(METHODS["sft"], run=sft))
     methods = ["sft", "base", "paretohqd"]
     lines = do(comparison(parts, str(tmp_path / "run"), methods=methods))
     (beside,) = (path.name for path in (tmp_path / "run").glob("failed-sft-matched-seed-0-*.txt"))
@@ -171,10 +174,10 @@ def test_tables_do_without_the_shape_of_the_front(
 def test_without_the_reference_there_is_no_budget_to_match(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(bench: Workbench) -> list[Policy]:
+    def broken(bench: Workbench, options: MethodOptions) -> list[Policy]:
         raise ValueError("no such luck")
 
-    monkeypatch.setitem(METHODS, "paretohqd", broken)
+    monkeypatch.setitem(METHODS, "paretohqd", replace(METHODS["paretohqd"], run=broken))
     do(comparison(parts, str(tmp_path / "run"), methods=["base", "paretohqd", "sft"]))
     errors = dict(tables(tmp_path / "run")["methods"].select("method", "error").rows())
     assert errors["paretohqd"] == "no such luck"
@@ -182,10 +185,10 @@ def test_without_the_reference_there_is_no_budget_to_match(
 
 
 def test_a_full_disk_ends_it(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(bench: Workbench) -> list[Policy]:
+    def full(bench: Workbench, options: MethodOptions) -> list[Policy]:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setitem(METHODS, "base", full)
+    monkeypatch.setitem(METHODS, "base", replace(METHODS["base"], run=full))
     with pytest.raises(OSError, match="No space left"):
         do(comparison(parts, str(tmp_path / "run"), methods=["base"], budgets=["own"]))
 
@@ -197,12 +200,12 @@ def test_a_budget_too_small_for_a_step(parts: Path, tmp_path: Path) -> None:
     bench_sft = METHODS["sft"]
     from paretohqd.compare.budget import Tokens
 
-    def starved(bench: Workbench) -> list[Policy]:
+    def starved(bench: Workbench, options: MethodOptions) -> list[Policy]:
         bench.allowed = Tokens(100, 0)
-        return bench_sft(bench)
+        return bench_sft.run(bench, options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(METHODS, "sft", starved)
+        patch.setitem(METHODS, "sft", replace(METHODS["sft"], run=starved))
         do(settings)
     error = tables(tmp_path / "run")["methods"].row(1, named=True)["error"]
     assert "a budget of 100 tokens does not pay for one step: its 8 rows have" in error

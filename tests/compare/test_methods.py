@@ -13,15 +13,14 @@ import pytest
 
 from helpers.small_comparison import comparison, do
 from paretohqd.compare.budget import Spending, Tokens
-from paretohqd.compare.methods import METHODS
+from paretohqd.compare.methods import METHODS, ric
 from paretohqd.compare.methods._ranking import best
-from paretohqd.compare.methods.ric import ric, scores_text, targets
+from paretohqd.compare.methods.ric import scores_text, targets
 from paretohqd.compare.methods.ucmoa import KINDS, ranked_highest
-from paretohqd.compare.words import described
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.runs.config import Generation
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Manifest, Stage
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 """Methods that take no preference, and their numbers of points."""
@@ -77,9 +76,24 @@ def test_what_short_answers_leave_pays_for_more(
     assert 0 <= allowed - found["generated_tokens"] < samplings * longest
 
 
+MANIFEST = Manifest(
+    stage="sample",
+    key="",
+    digest="",
+    settings={},
+    inputs={},
+    notes={},
+    seconds=1.0,
+    cpu_seconds=1.0,
+    finished="",
+    versions={},
+    files={},
+)
+
+
 def test_parts_of_a_sampling_that_a_budget_pays_for() -> None:
     account = Spending(Tokens(0, 100), Generation(max_new_tokens=10), seed=0, clock="seconds")
-    done = Stage(Path(), {"seconds": 1.0})
+    done = Stage(Path(), MANIFEST)
     parts = []
     for part in account.affordable(30, samples=1, rounds=2):
         parts.append((part.start, part.stop))
@@ -129,7 +143,7 @@ def test_rows_that_a_message_makes_too_long_are_left_out(
     assert plain.max() < 75
     count = int((message >= 75).sum())
     assert 0 < count < len(message)
-    (policy, _) = ric(b)
+    (policy, _) = ric.policies(b, ric.Options())
     assert policy.adapters[0][0].is_dir()
     told = b.notes["left out of scores in context"]
     # A negative score has a sign, so that some rows are longer still.
@@ -152,9 +166,12 @@ def test_one_way_to_end_the_pool_stands_in_place_of_the_other(
     bench: Callable[..., Workbench],
 ) -> None:
     b = bench(selection__upto=3)
-    assert b.asked({})["upto"] == 3
-    assert (b.asked({"at_least": 9})["upto"], b.asked({"at_least": 9})["at_least"]) == (None, 9)
-    assert b.asked({"bounds": "all"})["upto"] == 3
+    assert b.selection_with({})["upto"] == 3
+    assert (
+        b.selection_with({"at_least": 9})["upto"],
+        b.selection_with({"at_least": 9})["at_least"],
+    ) == (None, 9)
+    assert b.selection_with({"bounds": "all"})["upto"] == 3
 
 
 def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:
@@ -166,12 +183,20 @@ def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_says_where_it_comes_from(name: str, results: dict[str, dict[str, Any]]) -> None:
-    method = results[name]["kind"]
-    told = described(method)
-    assert told["about"].endswith(".")
-    if method != "base":
-        assert told["source"]
-        assert told["ours"], "what was decided here is said"
+    kind = results[name]["kind"]
+    method = METHODS[kind]
+    assert method.about.endswith(".")
+    if kind != "base":
+        assert method.source
+        assert method.ours, "what was decided here is said"
+    for word in ("about", "source", "exact", "ours"):
+        assert results[name].get(word, "") == getattr(method, word)
+
+
+def test_what_is_reconstructed_says_so_in_its_source() -> None:
+    marked = {name for name, method in METHODS.items() if method.reconstructed}
+    assert marked == {"ham", "ucmoa", "rcs"}
+    assert marked == {name for name, method in METHODS.items() if "abstract" in method.source}
 
 
 def test_conditions_differ_by_preference(results: dict[str, dict[str, Any]]) -> None:

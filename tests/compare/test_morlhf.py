@@ -13,8 +13,8 @@ import pytest
 from helpers.small_run import settings
 from paretohqd.compare.budget import Tokens
 from paretohqd.compare.config import Comparison
-from paretohqd.compare.methods.morlhf import morlhf, reinforced
-from paretohqd.compare.methods.soups import soups
+from paretohqd.compare.methods import morlhf, soups
+from paretohqd.compare.methods.morlhf import reinforced
 from paretohqd.compare.workbench import Workbench
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, pipeline
@@ -48,7 +48,7 @@ def notes(adapter: Path) -> dict[str, Any]:
 
 def test_one_model_per_preference(session: RunContext) -> None:
     bench = Workbench(session, title="MORLHF", seed=3)
-    policies = morlhf(bench, steps=2)
+    policies = morlhf.policies(bench, morlhf.Options(steps=2))
     assert [policy.weights for policy in policies] == [(1.0, 0.0), (0.0, 1.0)]
     folders = [policy.adapters[0][0] for policy in policies]
     assert len(set(folders)) == 2
@@ -91,7 +91,7 @@ def test_prompts_are_none_of_the_held_out_ones(
 
 def test_a_budget_is_shared_by_the_preferences(session: RunContext) -> None:
     bench = Workbench(session, title="MORLHF", seed=3, allowed=Tokens(2000, 10**6))
-    morlhf(bench)
+    morlhf.policies(bench, morlhf.Options())
     costs = [cost for cost in bench.costs if cost.phase == "train"]
     # A step has 4 answers; what the first spends too much the second saves.
     largest = max(cost.trained / (cost.scored / 4) for cost in costs)
@@ -99,14 +99,14 @@ def test_a_budget_is_shared_by_the_preferences(session: RunContext) -> None:
     assert abs(costs[0].trained - 1000) < largest
     poor = Workbench(session, title="MORLHF", seed=3, allowed=Tokens(10**6, 20))
     with pytest.raises(ValueError, match=r"^generated_tokens=10 is less than half of one step's"):
-        morlhf(poor)
+        morlhf.policies(poor, morlhf.Options())
 
 
 def test_corners_are_trained_once_for_soups_too(session: RunContext) -> None:
-    morlhf(Workbench(session, title="MORLHF", seed=3), steps=2)
+    morlhf.policies(Workbench(session, title="MORLHF", seed=3), morlhf.Options(steps=2))
     made = sorted((session.folder.folder / "grpo").iterdir())
     bench = Workbench(session, title="soups", seed=3)
-    policies = soups(bench, corners="rl", steps=2)
+    policies = soups.policies(bench, soups.Options(corners="rl", steps=2))
     assert sorted((session.folder.folder / "grpo").iterdir()) == made
     assert [len(policy.adapters) for policy in policies] == [1, 1]
     assert [cost.per for cost in bench.costs if cost.phase == "train"] == ["objective"] * 2
@@ -117,4 +117,4 @@ def test_corners_are_trained_once_for_soups_too(session: RunContext) -> None:
 def test_misspelt_settings_are_refused(session: RunContext) -> None:
     session.settings = dataclasses.replace(session.settings, reinforcement={"learning_rat": 1})
     with pytest.raises(ValueError, match=r"reinforcement\.learning_rat: did you mean learning_r"):
-        morlhf(Workbench(session, title="MORLHF", seed=3))
+        morlhf.policies(Workbench(session, title="MORLHF", seed=3), morlhf.Options())

@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 from safetensors.torch import load_file
 
-from paretohqd.compare.methods.modpo import modpo
-from paretohqd.compare.methods.rcs import rcs
+from paretohqd.compare.methods import modpo, rcs
 from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.adapters import load_adapter
 from paretohqd.selection.pairs import consistent_pairs, objective_pairs
@@ -31,7 +30,7 @@ def charged(b: Workbench, phase: str) -> list[tuple[str, int, int]]:
 
 def test_modpo_trains_each_preference_on_its_own_pairs(bench: Open) -> None:
     b = bench(preferences=[[0.75, 0.25], [0.25, 0.75]])
-    policies = modpo(b)
+    policies = modpo.policies(b, modpo.Options())
     assert [policy.weights for policy in policies] == [(0.75, 0.25), (0.25, 0.75)]
     assert b.notes["main objectives"] == ["kind", "brief"]
     assert set(b.notes["constants"]) == {"kind", "brief"}
@@ -57,7 +56,7 @@ def test_modpo_trains_each_preference_on_its_own_pairs(bench: Open) -> None:
 
 def test_rcs_is_one_model_for_all_preferences(bench: Open) -> None:
     b = bench()
-    (policy,) = rcs(b, gap="sum", beta=0.2)
+    (policy,) = rcs.policies(b, rcs.Options(gap="sum", beta=0.2))
     assert policy.weights is None
     notes = notes_of(policy.adapters[0][0])
     assert (notes["weight"], notes["beta"]) == (1.0, 0.2)
@@ -71,31 +70,31 @@ def test_rcs_is_one_model_for_all_preferences(bench: Open) -> None:
 
 
 def test_what_was_done_is_not_done_again(bench: Open) -> None:
-    before, after = (rcs(bench()) for _ in range(2))
+    before, after = (rcs.policies(bench(), rcs.Options()) for _ in range(2))
     assert before == after
     assert (before[0].adapters[0][0] / "adapter_model.safetensors").is_file()
 
 
-@pytest.mark.parametrize("method", [modpo, rcs])
-def test_the_budget_is_met(bench: Open, method: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("method", [modpo, rcs], ids=["modpo", "rcs"])
+def test_the_budget_is_met(bench: Open, method: Any) -> None:
     allowed = Tokens(trained=4_000, generated=0)
     b = bench(allowed, train__max_steps=1)
-    method(b)
+    method.policies(b, method.Options())
     assert b.trained == pytest.approx(allowed.trained, rel=0.02)
 
 
-@pytest.mark.parametrize("method", [modpo, rcs])
+@pytest.mark.parametrize("method", [modpo, rcs], ids=["modpo", "rcs"])
 def test_one_answer_per_prompt_is_sampled_or_refused(
-    bench: Open, parts: Path, tmp_path: Path, method: Callable[..., Any]
+    bench: Open, parts: Path, tmp_path: Path, method: Any
 ) -> None:
     single = tmp_path / "single.parquet"
     data = pl.read_parquet(parts / "data.parquet")
     one = data.unique("prompt", keep="first", maintain_order=True)
     one.write_parquet(single)
     with pytest.raises(ValueError, match=r"needs two answers or more per prompt.* sample_pairs"):
-        method(bench(data__source=str(single), sample_pairs=0))
+        method.policies(bench(data__source=str(single), sample_pairs=0), method.Options())
     b = bench(data__source=str(single))
-    method(b)
+    method.policies(b, method.Options())
     assert b.notes["answers compared"] == "of the base: 6 prompts x 4 answers"
     assert [per for per, _, tokens in charged(b, "generate") if tokens] == ["once"]
     assert b.generated > 0
@@ -103,13 +102,13 @@ def test_one_answer_per_prompt_is_sampled_or_refused(
     twice = one.head(2).with_columns(response=pl.lit("Something else."))
     pl.concat([one, twice]).write_parquet(single)
     b = bench(data__source=str(single), data__held_out=1)
-    method(b)
+    method.policies(b, method.Options())
     assert b.notes["answers compared"] == "of the base: 6 prompts x 4 answers"
 
 
 def test_settings_of_the_pairs_are_used_and_checked(bench: Open) -> None:
     b = bench(pairs={"learning_rate": 0.5, "max_steps": 2, "per_device_train_batch_size": 3})
-    (policy,) = rcs(b)
+    (policy,) = rcs.policies(b, rcs.Options())
     notes = notes_of(policy.adapters[0][0])
     assert notes["train"]["learning_rate"] == 0.5
     assert (notes["steps"], notes["pairs"]) == (2, 6)
@@ -119,4 +118,4 @@ def test_settings_of_the_pairs_are_used_and_checked(bench: Open) -> None:
         ({"beta": 1.0}, r"pairs\.beta is set by the run itself"),
     ):
         with pytest.raises(ValueError, match=message):
-            rcs(bench(pairs=pairs))
+            rcs.policies(bench(pairs=pairs), rcs.Options())

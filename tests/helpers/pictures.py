@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -11,54 +11,21 @@ import numpy as np
 import polars as pl
 
 from paretohqd.selection.choosing import choose
+from paretohqd.selection.result import Selection
 
 
-@dataclass(frozen=True)
-class Made:
-    """A selection as `plot` wants it."""
-
-    rows: pl.DataFrame
-    weights: Any
-    objectives: Mapping[str, str]
-    pool: pl.DataFrame
-    r_min: Any
-    r_max: Any
-    n: int
-    scores: pl.LazyFrame | None
-    names: tuple[str, ...] | None = None
-    by: tuple[str, ...] | None = None
-
-    @property
-    def through(self) -> Any:
-        """The paper's rays."""
-        return self.weights
+def made(
+    frame: pl.DataFrame, directions: Mapping[str, str], preferences: Any, **options: Any
+) -> Selection:
+    selection = choose(frame, dict(directions), preferences, **options)
+    # Scores from an array column have no columns of their own.
+    rows = selection.rows.drop(pl.selectors.by_name(*directions))
+    return replace(selection, rows=rows)
 
 
-def made(frame: pl.DataFrame, ways: Mapping[str, str], preferences: Any, **options: Any) -> Made:
-    # Chosen under plain names: these are about pictures, and some look like patterns to Polars.
-    plain = [f"o{i}" for i in range(len(ways))]
-    back = dict(zip(plain, ways, strict=True))
-    scores = frame.select(pl.selectors.by_name(name).alias(o) for o, name in back.items())
-    chosen = choose(scores, dict(zip(plain, ways.values(), strict=True)), preferences, **options)
-    pool = scores.cast(pl.Float64).with_columns(
-        row=pl.int_range(pl.len(), dtype=pl.UInt64), layer=pl.Series(chosen.layer)
-    )
-    return Made(
-        # Scores from an array column have no columns of their own.
-        rows=chosen.rows.drop(plain),
-        weights=chosen.weights,
-        objectives=ways,
-        pool=pool.filter(pl.col("layer") >= 0).rename(back),
-        r_min=chosen.r_min,
-        r_max=chosen.r_max,
-        n=len(frame),
-        scores=scores.lazy().rename(back),
-    )
-
-
-def cloud(n: int, ways: Mapping[str, str], seed: int = 0) -> pl.DataFrame:
+def cloud(n: int, names: Iterable[str], seed: int = 0) -> pl.DataFrame:
     rng = np.random.default_rng(seed)
-    return pl.DataFrame({name: rng.normal(size=n) for name in ways})
+    return pl.DataFrame({name: rng.normal(size=n) for name in names})
 
 
 def panels(spec: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -74,8 +41,8 @@ def tables(spec: Mapping[str, Any], panel: Mapping[str, Any]) -> Iterator[tuple[
 
 def drawn(spec: Mapping[str, Any], at: int, *fields: str) -> list[tuple[Any, pl.DataFrame]]:
     """Layers of panel `at` whose data have these fields."""
-    found = tables(spec, panels(spec)[at])
-    return [(layer, data) for layer, data in found if set(fields) <= set(data.columns)]
+    layers = tables(spec, panels(spec)[at])
+    return [(layer, data) for layer, data in layers if set(fields) <= set(data.columns)]
 
 
 TWO = {"a": "max", "b": "min"}

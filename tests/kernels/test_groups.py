@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from helpers import oracle
-from paretohqd import pareto_layers
+from paretohqd import hypervolume, pareto_front, pareto_layers
 from paretohqd.kernels.groups import group_ids
 
 
@@ -111,3 +111,48 @@ def test_keys_in_runs_match_keys_in_disorder():
     found = pareto_layers(points, groups=keys)
     np.testing.assert_array_equal(found, apart(points, keys))
     np.testing.assert_array_equal(found[order], pareto_layers(points[order], groups=keys[order]))
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_volumes_within_groups_come_in_the_order_of_first_rows(name):
+    keys = KEYS[name]
+    plain = keys.to_list() if isinstance(keys, pl.Series) else keys
+    points = np.random.default_rng(3).integers(-2, 9, (len(keys), 3)).astype(float)
+    numbers = np.array([plain.index(key) for key in plain])
+    order = list(dict.fromkeys(numbers.tolist()))
+    volumes = hypervolume(points, ref=[0, 0, 0], by=keys)
+    expected = [hypervolume(points[numbers == i], ref=[0, 0, 0]) for i in order]
+    assert volumes.tolist() == expected
+    assert volumes.dtype == np.float64
+    flipped = hypervolume(-points, ref=[0, 0, 0], groups=keys, maximize=False, n_threads=2)
+    assert flipped.tolist() == expected
+
+
+@given(st.data())
+def test_volumes_within_groups_are_those_of_the_definition(data):
+    m = data.draw(st.integers(1, 4))
+    keys = data.draw(st.lists(st.sampled_from("abc"), max_size=9))
+    points = np.array(
+        data.draw(
+            st.lists(st.tuples(*[st.integers(0, 4)] * m), min_size=len(keys), max_size=len(keys))
+        )
+    ).reshape(len(keys), m)
+    volumes = hypervolume(points, ref=[1] * m, by=keys)
+    groups = list(dict.fromkeys(keys))
+    expected = [
+        oracle.hypervolume(points[[key == group for key in keys]], [1] * m) for group in groups
+    ]
+    np.testing.assert_allclose(volumes, expected)
+
+
+def test_keys_go_by_either_name_but_not_by_both():
+    points, keys = [[3, 1], [1, 3], [2, 1], [0, 0]], ["a", "a", "b", "b"]
+    assert pareto_layers(points, by=keys).tolist() == pareto_layers(points, groups=keys).tolist()
+    assert pareto_front(points, by=keys).tolist() == [True, True, True, False]
+    for call in (pareto_layers, pareto_front, lambda *a, **b: hypervolume(*a, ref=[0, 0], **b)):
+        with pytest.raises(ValueError, match="groups and by are two names of one argument"):
+            call(points, groups=keys, by=keys)
+        with pytest.raises(ValueError, match="groups has 3 keys but there are 4 rows"):
+            call(points, by=keys[:3])
+        with pytest.raises(ValueError, match=r"groups holds 1 null or NaN keys \(first at row 3\)"):
+            call(points, by=[*keys[:3], None])

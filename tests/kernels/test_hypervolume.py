@@ -248,6 +248,7 @@ def test_estimates():
     found = hypervolume_estimate(points, ref=np.zeros(4), seed=3)
     assert found == hypervolume_estimate(points[::-1].copy(), ref=np.zeros(4), seed=3)
     assert found != hypervolume_estimate(points, ref=np.zeros(4), seed=4)
+    assert (found.value, found.standard_error) == found
     value, error = twin.estimate(points.tolist(), 20_000, 0)
     assert abs(found[0] - value) < 5 * (error + found[1])
     doubled = hypervolume_estimate(points * [2, 1, 4, 1], ref=np.zeros(4), seed=3)

@@ -303,3 +303,11 @@ def test_rows_too_far_for_single_precision(far):
     points[1234, 1] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         nearest_to_rays(points, np.ones(3), through, k=20)
+
+
+def test_the_parts_of_an_answer_have_names():
+    nearest = nearest_to_rays([[1.0, 0.0], [0.5, 0.4]], [1, 1], [[0, 0]], k=2)
+    rows, distances = nearest
+    assert nearest.rows is rows
+    assert nearest.distances is distances
+    assert nearest._fields == ("rows", "distances")

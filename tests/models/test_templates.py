@@ -29,7 +29,7 @@ from helpers.shapes import (
 )
 from helpers.small_fit import CPU, TRAIN, Load
 from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
-from paretohqd.compare.methods.ric import ric
+from paretohqd.compare.methods import ric
 from paretohqd.models import base, chat
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
@@ -199,13 +199,13 @@ def test_a_template_that_cannot_be_trained_with_is_refused_before_any_work(
 
 def test_methods_that_tell_a_model_something_say_where_it_stands(bench: Any) -> None:
     b = bench(model__chat_template=NO_SYSTEM, methods=["ric"])
-    [first, _] = ric(b, steps=1)
+    [first, _] = ric.policies(b, ric.Options(steps=1))
     assert first.system_prompt
     assert b.notes["system messages"] == (
         "stand before the user's text: the chat template writes none"
     )
     b = bench(methods=["ric"])
-    ric(b, steps=1)
+    ric.policies(b, ric.Options(steps=1))
     assert "system messages" not in b.notes
 
 

@@ -17,8 +17,9 @@ import paretohqd as pq
 pytest.importorskip("altair")
 vl_convert = pytest.importorskip("vl_convert")
 
+from paretohqd.plots.run import evaluation_charts  # noqa: E402
 from paretohqd.plots.selection import plot, save  # noqa: E402
-from paretohqd.plots.theme import evaluation_charts, readable  # noqa: E402
+from paretohqd.plots.theme import readable  # noqa: E402
 
 ODD = [
     "bell\x07",

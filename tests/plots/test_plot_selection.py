@@ -16,10 +16,10 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-
-from helpers.pictures import TWO, Made, cloud, drawn, made, panels, tables
-from paretohqd.plots.dots import staircase
+import paretohqd as pq
+from helpers.pictures import TWO, cloud, drawn, made, panels, tables
 from paretohqd.plots.selection import plot, save
+from paretohqd.plots.selection_picture import staircase
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 
@@ -28,7 +28,7 @@ THREE = {"helpful": "max", HOSTILE: "max", "^length.*$": "min"}
 
 
 @pytest.fixture(scope="module")
-def three() -> tuple[pl.DataFrame, Made, dict[str, Any]]:
+def three() -> tuple[pl.DataFrame, pq.Selection, dict[str, Any]]:
     frame = cloud(20_000, THREE)
     selection = made(frame, THREE, 15, k=40)
     return frame, selection, plot(selection).to_dict()
@@ -42,7 +42,7 @@ def test_the_cells_of_every_panel_hold_all_rows(three: Any) -> None:
         assert cells["n"].sum() == len(frame)
 
 
-def test_rows_without_scores_and_rows_far_out_are_told() -> None:
+def test_rows_without_scores_and_rows_far_out_are_mentioned() -> None:
     frame = (
         cloud(50_000, TWO)
         .with_row_index("at")
@@ -67,7 +67,7 @@ def test_every_panel_has_the_rays_of_the_selection(three: Any) -> None:
         assert lines["p"].to_list() == list(range(15))
         ideal = selection.r_max[list(pair)]
         assert (lines.select("x", "y").to_numpy() == ideal).all()
-        through = selection.r_min + selection.weights * (selection.r_max - selection.r_min)
+        through = selection.r_min + selection.preferences * (selection.r_max - selection.r_min)
         way = through[:, list(pair)] - ideal
         end = lines.select("x2", "y2").to_numpy() - ideal
         np.testing.assert_allclose(way[:, 0] * end[:, 1], way[:, 1] * end[:, 0], atol=1e-9)
@@ -98,7 +98,7 @@ def test_pool_dots_are_the_pool_and_the_front_is_dark(three: Any) -> None:
     assert (deeper["l"] > 0).all()
     for dots, layer in ((front, pl.col("layer") == 0), (deeper, pl.col("layer") > 0)):
         assert dots.height == selection.pool.filter(layer).height
-        expected = np.sort(selection.pool.filter(layer)[:, 2])
+        expected = np.sort(selection.pool.filter(layer)[list(THREE)[2]])
         np.testing.assert_allclose(np.sort(dots["v2"]), expected, atol=1e-3)
 
 
@@ -142,7 +142,7 @@ def test_panels_of_at_most_five_objectives() -> None:
 
 def test_some_preferences_and_names(tmp_path: Path) -> None:
     names = ("first", "middle", "last <&>")
-    selection = replace(made(cloud(500, TWO), TWO, 3, k=5), names=names)
+    selection = replace(made(cloud(500, TWO), TWO, 3, k=5), preference_names=names)
     chart = plot(selection, preferences=[2, "first"])
     ((_, dots),) = drawn(chart.to_dict(), 0, "p", "row")
     assert set(dots["p"]) == {0, 2}
@@ -153,7 +153,7 @@ def test_some_preferences_and_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"preferences": []}, "preferences"),
         ({"preferences": [3]}, "below 3"),
@@ -164,9 +164,9 @@ def test_some_preferences_and_names(tmp_path: Path) -> None:
         ({"points": 0}, "points"),
     ],
 )
-def test_arguments_out_of_range(options: dict[str, Any], told: str) -> None:
-    selection = replace(made(cloud(50, TWO), TWO, 3, k=5), names=("x", "y", "z"))
-    with pytest.raises(ValueError, match=told):
+def test_arguments_out_of_range(options: dict[str, Any], message: str) -> None:
+    selection = replace(made(cloud(50, TWO), TWO, 3, k=5), preference_names=("x", "y", "z"))
+    with pytest.raises(ValueError, match=message):
         plot(selection, **options)
 
 
@@ -190,7 +190,7 @@ def test_groups_have_rays_of_their_own_that_are_not_drawn() -> None:
 
 def test_saved_files(three: Any, tmp_path: Path) -> None:
     _, selection, _ = three
-    chart = plot(replace(selection, names=(HOSTILE,) * 15))
+    chart = plot(replace(selection, preference_names=(HOSTILE,) * 15))
     for ending in ("png", "svg", "html", "SVG"):
         save(chart, tmp_path / f"x.{ending}")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
@@ -229,3 +229,10 @@ def test_without_altair_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'paretohqd[plot]'" in done.stdout
+
+
+def test_plot_and_save_are_public() -> None:
+    assert pq.plots.plot is plot
+    assert pq.plots.save is save
+    with pytest.raises(AttributeError, match=r"'paretohqd\.plots' has no attribute 'draw'"):
+        pq.plots.draw  # noqa: B018

@@ -16,10 +16,10 @@ pytest.importorskip("vl_convert")
 
 from helpers.finished_run import GRIDS, TWO, make_run
 from helpers.page import HOSTILE, Page
-from paretohqd.plots.fronts import selection_charts
-from paretohqd.plots.theme import palette
+from helpers.pictures import tables
+from paretohqd.plots.theme import PICKED, palette
 from paretohqd.runs.report import write_report
-from paretohqd.runs.verdicts import findings
+from paretohqd.runs.verdicts import compare_corners
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +121,10 @@ def test_a_difference_within_two_standard_errors_is_no_win(shift, spread, verdic
         "x": pl.DataFrame({"a": shift + noise, "b": np.zeros(20)}),
         "y": pl.DataFrame({"a": np.zeros(20), "b": np.ones(20)}),
     }
-    models = [
-        {"model": "base", "preference": None, "weights": None},
-        {"model": "x", "preference": 0, "weights": [1.0, 0.0]},
-        {"model": "y", "preference": 1, "weights": [0.0, 1.0]},
-    ]
-    first, second = findings(models, answers, ["a", "b"])
-    assert (first["verdict"], second["verdict"]) == (verdict, "wins")
-    assert first["rivals"][0]["mean"] == pytest.approx(shift)
+    weights = {"base": None, "x": [1.0, 0.0], "y": [0.0, 1.0]}
+    first, second = compare_corners(weights, answers, ["a", "b"])
+    assert (first.verdict, second.verdict) == (verdict, "wins")
+    assert first.rivals[0].mean == pytest.approx(shift)
 
 
 def test_hostile_text_stays_text(tmp_path):
@@ -182,7 +178,7 @@ def test_answers_to_other_prompts_are_refused(tmp_path):
         write_report(run, tmp_path / "page.html")
 
 
-def test_front_is_whole_and_bulk_is_a_sample(tmp_path):
+def test_the_front_is_whole_and_cells_hold_all_rows(tmp_path):
     run = make_run(tmp_path / "run", *GRIDS["two-3"])
     select = run / "stage1/select"
     pool = pl.read_parquet(select / "pool.parquet")
@@ -193,29 +189,47 @@ def test_front_is_whole_and_bulk_is_a_sample(tmp_path):
             "layer": np.full(9_000, -1, dtype=np.int32),
         }
     )
-    summary = json.loads((select / "summary.json").read_text())
-    parts = pl.concat([pool, bulk]), pl.read_parquet(select / "selection.parquet"), summary
-    labels = ["(1, 0)", "(0.5, 0.5)", "(0, 1)"]
-    (chart,), drawn = selection_charts(*parts, labels, seed=0)
+    pl.concat([pool, bulk]).write_parquet(select / "pool.parquet")
+    spec = Page(write_report(run, tmp_path / "page.html").read_text("utf-8")).specs[0]
     front = pool.filter(pl.col("layer") == 0).select(TWO).unique()
-    assert drawn["front"] == front.height
-    assert drawn["other"] == 4_000
-    line = next(layer for layer in chart.spec["layer"] if layer["mark"]["type"] == "line")
-    steps = chart.spec["datasets"][line["data"]["name"]]
-    assert {(s["x"], s["y"]) for s in steps} == set(front.iter_rows())
+    (steps,) = of_mark(spec, "line")
+    assert set(steps.select("v0", "v1").rows()) == set(front.rows())
     # A true front only ever goes down to the right.
-    assert [s["y"] for s in steps] == sorted((s["y"] for s in steps), reverse=True)
-    again, _ = selection_charts(*parts, labels, seed=0)
-    assert again[0].spec == chart.spec
+    assert steps["v0"].is_sorted()
+    assert steps["v1"].is_sorted(descending=True)
+    (cells,) = of_mark(spec, "rect")
+    assert cells["n"].sum() == 9_700
+    chosen = next(data for data in of_mark(spec, "circle") if "p" in data.columns)
+    expected = pl.read_parquet(select / "selection.parquet").select("preference", *TWO).unique()
+    assert set(chosen.select("p", "v0", "v1").rows()) == set(expected.rows())
+
+
+def test_a_preference_can_be_picked_in_every_chart(pages):
+    for spec in Page(pages["three-4"][1].read_text("utf-8")).specs[:3]:
+        filtered = [layer for layer in spec["layer"] if "transform" in layer]
+        marks = [
+            layer["mark"]["type"]
+            for layer in filtered
+            if any(step.get("filter") == PICKED for step in layer["transform"])
+        ]
+        assert marks == ["rule", "circle"]
+        text = json.dumps([layer["encoding"] for layer in spec["layer"]])
+        assert '"legend": {' not in text  # the page has one for all charts
+        assert not re.search("#[0-9a-f]{6}", json.dumps(spec["layer"]))
+
+
+def of_mark(spec, mark):
+    """The data of the layers of this mark."""
+    return [data for layer, data in tables(spec, spec) if layer["mark"]["type"] == mark]
 
 
 def test_rays_run_from_the_ideal_through_the_compromise_point(pages):
     run, out = pages["two-11"]
     summary = json.loads((run / "stage1/select/summary.json").read_text())
     spec = Page(out.read_text("utf-8")).specs[0]
-    rule = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "rule")
+    (rays,) = of_mark(spec, "rule")
     high, low = np.array(summary["r_max"]), np.array(summary["r_min"])
-    for ray in spec["datasets"][rule["data"]["name"]]:
+    for ray in rays.iter_rows(named=True):
         through = low + np.array(summary["through"][ray["p"]]) * (high - low)
         start, end = np.array([ray["x"], ray["y"]]), np.array([ray["x2"], ray["y2"]])
         way, wanted = end - start, through - start

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import paretohqd as pq
 from helpers import oracle
 from helpers.drawn import NAMES, frame_of
-from paretohqd.plots.dots import rays
+from paretohqd.plots.selection_picture import rays
 from paretohqd.selection.preferences import ray_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
@@ -172,7 +172,7 @@ def test_a_group_where_only_what_has_no_weight_trades_ranks_by_the_ideal() -> No
 def test_a_selection_knows_its_rays_and_they_are_drawn() -> None:
     frame, weights = spread(3), np.array([[0.2, 0.3, 0.5], [0.0, 0.5, 0.5]])
     chosen = pq.choose(frame, NAMES, weights, k=5, **WAY)
-    np.testing.assert_array_equal(chosen.weights, weights)
+    np.testing.assert_array_equal(chosen.preferences, weights)
     assert chosen.summary()["directions"] == "tchebycheff"
     assert pq.choose(frame, NAMES, weights, k=5).summary()["directions"] == "paper"
     np.testing.assert_allclose(1 - chosen.through[0], [1 / 2, 1 / 3, 0.2])

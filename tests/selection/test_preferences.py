@@ -141,8 +141,8 @@ def test_components_of_array_columns_have_names():
     frame = pl.DataFrame({"rewards": [[1.0, 0.0], [0.0, 1.0], [0.7, 0.6]]})
     frame = frame.cast({"rewards": pl.Array(pl.Float64, 2)})
     found = pq.choose(frame, "rewards", {"rewards[1]": 9, "rewards[0]": 1}, k=1)
-    assert found.weights.tolist() == [[0.1, 0.9]]
-    assert pq.choose(frame, "rewards", frame[:2], k=1).weights.tolist() == [[1, 0], [0, 1]]
+    assert found.preferences.tolist() == [[0.1, 0.9]]
+    assert pq.choose(frame, "rewards", frame[:2], k=1).preferences.tolist() == [[1, 0], [0, 1]]
 
 
 def test_minus_zero_weighs_nothing():
@@ -193,8 +193,8 @@ def test_one_preference_may_be_of_one_kind_or_the_other():
     given = {"brief": {"helpful": 1, "harmless": 3}, "even": [0.5, 0.5]}
     frame = pl.DataFrame({"helpful": [1.0, 0.5, 0.0], "harmless": [0.0, 0.6, 1.0]})
     found = pq.choose(frame, {"helpful": "max", "harmless": "max"}, given, k=1)
-    assert found.names == ("brief", "even")
-    assert found.weights.tolist() == [[0.25, 0.75], [0.5, 0.5]]
+    assert found.preference_names == ("brief", "even")
+    assert found.preferences.tolist() == [[0.25, 0.75], [0.5, 0.5]]
     lazy = frame.lazy().pareto.select(["helpful", "harmless"], given, k=1)
     assert lazy.collect_schema().names() == found.rows.columns
     assert_frame_equal(lazy.collect(), found.rows)

@@ -29,7 +29,7 @@ def named(**options):
 
 def test_preferences_have_names():
     chosen = named()
-    assert chosen.names == ("frank", "kind")
+    assert chosen.preference_names == ("frank", "kind")
     expected = pq.select(FRAME, OBJECTIVES, list(NAMED.values()), k=6)
     assert_frame_equal(chosen.rows.drop("preference_name"), expected)
     assert_frame_equal(chosen.of("kind"), chosen.of(1))
@@ -41,6 +41,32 @@ def test_preferences_have_names():
         pq.select(FRAME.with_columns(preference_name=1), OBJECTIVES, NAMED, k=6)
     with pytest.raises(ValueError, match="names are text, got 1"):
         pq.select(FRAME, OBJECTIVES, {1: [1, 0]}, k=6)
+
+
+def test_a_selection_is_a_collection_of_its_preferences():
+    chosen = named()
+    assert len(chosen) == 2
+    assert_frame_equal(chosen["kind"], chosen.rows.filter(preference=1))
+    assert_frame_equal(chosen[1], chosen["kind"])
+    assert_frame_equal(chosen[np.int64(0)], chosen["frank"])
+    assert [name for name, _ in chosen] == ["frank", "kind"]
+    assert_frame_equal(pl.concat(rows for _, rows in chosen), chosen.rows)
+    assert all(key in chosen for key in ("frank", "kind", 0, 1))
+    for wrong in ("rude", 2, -1, True, None, 0.0, slice(1)):
+        assert wrong not in chosen
+        with pytest.raises(ValueError, match="expected 0 to 1 or one of frank, kind"):
+            chosen[wrong]
+    unnamed = pq.choose(FRAME, OBJECTIVES, 3, k=2)
+    assert [number for number, _ in unnamed] == [0, 1, 2]
+    assert "0" not in unnamed
+
+
+def test_attributes_and_summary_have_the_same_names():
+    chosen, summary = named(), named().summary()
+    for name in ("preferences", "r_min", "r_max"):
+        assert getattr(chosen, name).tolist() == summary[name]
+    for name in ("n_rows", "preference_names", "objectives", "by", "directions", "duplicates"):
+        assert getattr(chosen, name) == summary[name]
 
 
 def test_the_pool_is_in_the_inputs_units():
@@ -56,7 +82,7 @@ def test_the_pool_is_in_the_inputs_units():
 def test_the_summary_is_plain():
     chosen = named()
     summary = json.loads(json.dumps(chosen.summary()))
-    assert summary["rows"] == 300
+    assert summary["n_rows"] == 300
     assert summary["preference_names"] == ["frank", "kind"]
     assert summary["layers"] == chosen.layer_sizes()
     assert summary["by"] is None
@@ -143,10 +169,14 @@ def test_names_that_look_like_patterns():
 
 def test_an_object_shows_itself_without_its_frames():
     chosen = pq.choose(FRAME, OBJECTIVES, NAMED, k=1, by="prompt")
+    assert repr(chosen).splitlines() == chosen.explain().splitlines()[:2]
     assert repr(chosen) == (
-        f"<Selection: 2 preferences; 120 rows chosen of 300; a pool of {len(chosen.pool)} rows in "
-        "1 layer; help (max), harm (min); within groups of prompt>"
+        f"rows       300 in all, {len(chosen.pool)} in the pool\n"
+        f"layers     1 in the pool, with {len(chosen.pool)} rows"
     )
+    assert "2 preferences" in chosen._repr_html_()
+    assert "120 rows chosen of 300" in chosen._repr_html_()
+    assert "within groups of prompt" in chosen._repr_html_()
     odd = pq.choose(FRAME.rename({"help": "<b>&"}), ["<b>&", "harm"], 3, k=2)
     assert "<td>&lt;b&gt;&amp; (max), harm (max)</td>" in odd._repr_html_()
     assert odd._repr_html_().startswith("<table>")
@@ -171,7 +201,9 @@ def test_a_pickle_holds_the_selection_and_not_the_input():
     assert len(pickled) < len(pickle.dumps(frame)) / 10
     again = pickle.loads(pickled)
     assert again.scores is None
-    assert repr(again) == f"{repr(chosen)[:-1]}; scores of the pool alone>"
+    assert repr(again) == repr(chosen)
+    assert "scores of the pool alone" in again._repr_html_()
+    assert "scores of the pool alone" not in chosen._repr_html_()
     assert_frame_equal(again.rows, chosen.rows)
     assert_frame_equal(again.pool, chosen.pool)
     assert (again.explain(), again.summary()) == (chosen.explain(), chosen.summary())
@@ -188,7 +220,7 @@ def test_a_copy_has_all(copied):
     assert_frame_equal(other.scores.collect(), chosen.scores.collect())
     assert_frame_equal(other.rows, chosen.rows)
     assert other.summary() == chosen.summary()
-    assert (other.weights is chosen.weights) == (copied is copy.copy)
+    assert (other.preferences is chosen.preferences) == (copied is copy.copy)
 
 
 def test_the_overlap_is_computed_once(monkeypatch):
@@ -202,7 +234,7 @@ def test_the_overlap_is_computed_once(monkeypatch):
     others = table - 9 * np.eye(21)
     for number, line in enumerate(lines[-21:]):
         following = "   -" if number == 20 else f"{table[number, number + 1]:.2f}"
-        weights = ", ".join(f"{x:.3g}" for x in chosen.weights[number])
+        weights = ", ".join(f"{x:.3g}" for x in chosen.preferences[number])
         farthest = chosen.of(number)["distance"].max()
         assert line == (
             f"  {number:>3} ({weights}): {following} {others[number].max():.2f}; 6 rows, the "
@@ -267,6 +299,20 @@ def test_a_dataset_for_sft():
         other.to_dataset(0)
     with pytest.raises(ValueError, match="no column 'asks'"):
         other.to_dataset(0, prompt="asks", completion="say")
+
+
+def test_a_dataset_for_each_preference():
+    chosen = named()
+    whole = chosen.to_datasets()
+    assert list(whole) == ["frank", "kind"]
+    for name, data in whole.items():
+        assert data.column_names == ["prompt", "completion"]
+        assert data.to_list() == chosen.to_dataset(name).to_list()
+        assert len(data) == 6
+    other = pq.choose(FRAME.rename({"prompt": "ask", "response": "say"}), OBJECTIVES, 3, k=2)
+    assert list(other.to_datasets(prompt="ask", completion="say")) == ["0", "1", "2"]
+    with pytest.raises(ValueError, match="no column of prompts was found among help, harm, ask"):
+        other.to_datasets()
 
 
 def test_conversations_are_cut_before_the_last_answer():

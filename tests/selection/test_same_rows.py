@@ -22,7 +22,7 @@ def likert(best, others=40):
 
 
 def sets(chosen):
-    return {tuple(sorted(chosen.of(i)["row"])) for i in range(len(chosen.weights))}
+    return {tuple(sorted(chosen.of(i)["row"])) for i in range(len(chosen))}
 
 
 def test_the_default_pool_grows_until_every_objective_varies():

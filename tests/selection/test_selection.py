@@ -78,7 +78,7 @@ def test_selection_is_that_of_the_definition(problem):
         return
     found = choose()
     np.testing.assert_array_equal(found.layer, layer)
-    np.testing.assert_array_equal(found.weights, weights)
+    np.testing.assert_array_equal(found.preferences, weights)
     np.testing.assert_array_equal(found.r_min, np.where(larger, r_min, -r_min))
     np.testing.assert_array_equal(found.r_max, np.where(larger, r_max, -r_max))
     rows = found.rows

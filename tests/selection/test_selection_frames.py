@@ -92,7 +92,7 @@ def test_a_hundred_thousand_rows():
     pool = np.flatnonzero(found.layer >= 0)
     span = found.r_max - found.r_min
     q = (points[pool] - found.r_max) / span
-    for number, w in enumerate(found.weights):
+    for number, w in enumerate(found.preferences):
         u = (w - 1) / np.linalg.norm(w - 1)
         every = np.linalg.norm(q - np.maximum(q @ u, 0)[:, None] * u, axis=1)
         far = found.rows.filter(preference=number)["distance"].to_numpy()

@@ -17,7 +17,7 @@ from peft import load_peft_weights
 
 import paretohqd as pq
 from helpers.tiny import sentences
-from paretohqd.compare.methods.ham import ham
+from paretohqd.compare.methods import ham
 from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.adapters import load_adapter
 from paretohqd.models.likelihood import likelihood
@@ -309,7 +309,7 @@ def test_what_can_not_be_trained_on_is_refused(base: Any, tmp_path: Path) -> Non
 
 def test_the_method_gives_points_without_preferences(bench: Callable[..., Workbench]) -> None:
     b = bench()
-    policies = ham(b)
+    policies = ham.policies(b, ham.Options())
     assert [policy.weights for policy in policies] == [None, None]
     folders = [policy.adapters[0][0] for policy in policies]
     assert [folder.name for folder in folders] == ["adapter-0", "adapter-1"]
@@ -325,14 +325,14 @@ def test_the_method_gives_points_without_preferences(bench: Callable[..., Workbe
 
 def test_the_method_keeps_to_a_budget(bench: Callable[..., Workbench]) -> None:
     b = bench(allowed=Tokens(trained=6000, generated=0))
-    assert len(ham(b, count=3)) == 3
+    assert len(ham.policies(b, ham.Options(count=3))) == 3
     assert b.trained == pytest.approx(6000, rel=0.05)
     assert b.generated == 0, "the data have several answers to a prompt"
 
 
 def test_the_method_refuses_too_many(bench: Callable[..., Workbench]) -> None:
-    with pytest.raises(ValueError, match="count: expected 1 to 12 models, got 13"):
-        ham(bench(), count=13)
+    with pytest.raises(ValueError, match="count: expected a whole number from 1 to 12, got 13"):
+        ham.Options(count=13)
 
 
 def test_a_training_that_diverges_keeps_nothing(base: Any, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Run the tasks that were asked for, show how far, record each as it ends, print the table."""
+"""Run the chosen tasks, show how far they are, record each as it ends, print the table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 from paretohqd.bench import rivals
 from paretohqd.bench.measure import Meter, Row
 from paretohqd.bench.record import place, record, table
-from paretohqd.bench.tasks import Task, tasks
+from paretohqd.bench.task import Task
+from paretohqd.bench.tasks import tasks
+from paretohqd.plots.progress import Screen
 
 
 def run(
@@ -85,10 +87,10 @@ def _remarks(rows: Sequence[Row], out: Path | None) -> Iterator[str]:
 def _bar(total: int) -> Iterator[Callable[[int, int], None]]:
     """A progress bar if `rich` is installed, a line at the start if not."""
     try:
-        from paretohqd.plots.progress import Screen
+        screen = Screen()
     except ModuleNotFoundError:
         print(f"measuring, about {total} s", file=sys.stderr)
         yield lambda done, total: None
         return
-    with Screen().bar("seconds of measuring") as advance:
+    with screen.bar("seconds of measuring") as advance:
         yield advance

@@ -16,10 +16,8 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd.cli import arguments
-from paretohqd.cli.counting import RowCounter
-from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import kind_of
-from paretohqd.frames.sources import Source
+from paretohqd.frames.sources import Source, read_frame
 from paretohqd.frames.writing import (
     check_columns,
     check_output,
@@ -27,6 +25,7 @@ from paretohqd.frames.writing import (
     refuse_overwriting,
     write_frame,
 )
+from paretohqd.plots.progress import RowCounter
 
 STREAM = Path("-")
 """Standard input or output, as JSON lines."""
@@ -164,7 +163,9 @@ def _select(parsed: argparse.Namespace) -> None:
         )
     summary = chosen.summary()
     if parsed.output is not None:
-        manifest = {"input": source.pattern, "options": options, **summary}
+        # Files keep the name that the rows of the input have always had in them.
+        rows = {"rows": summary.pop("n_rows")}
+        manifest = {"input": source.pattern, "options": options, **rows, **summary}
         _write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save
@@ -174,7 +175,7 @@ def _select(parsed: argparse.Namespace) -> None:
     where = " within groups" if parsed.by else ""
     _say(
         parsed,
-        f"{len(chosen.weights)} preferences x {parsed.k} rows of {chosen.n}{where}, from a pool of "
+        f"{len(chosen)} preferences x {parsed.k} rows of {chosen.n_rows}{where}, from a pool of "
         f"{sum(sizes)} rows in {len(sizes)} layers; {chosen.rows['row'].n_unique()} different rows",
     )
     _say(parsed, chosen.explain() if parsed.explain else "\n".join(chosen.remarks()))

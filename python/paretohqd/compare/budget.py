@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from paretohqd.runs import config
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.trainers.schedule import schedule
 
 
@@ -39,6 +39,26 @@ class Cost:
     """Answers given to the scorers."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What a training goes through, step by step."""
+
+    rows: pl.DataFrame
+    """In the order of training; a row may come several times."""
+    different: int
+    """How many rows there were to train on."""
+    seen: int
+    """How many of them it comes to."""
+    steps: int
+    tokens: int
+    """Of all rows together, each as often as it comes."""
+
+    @property
+    def passes(self) -> float:
+        """How often it goes through its rows."""
+        return round(len(self.rows) / self.different, 2)
+
+
 class Spending:
     """The account of one method, for one seed and one budget."""
 
@@ -48,10 +68,10 @@ class Spending:
         """Open an account.
 
         Args:
-            allowed: the budget; None lets the method take its usual steps.
-            generation: how many prompts are answered usually, and the longest answer there may be.
-            seed: shuffles what is trained on.
-            clock: key of a stage's manifest that tells its seconds. On a CPU they are those that
+            allowed: The budget; None lets the method take its usual steps.
+            generation: How many prompts are answered usually, and the longest answer there may be.
+            seed: Shuffles what is trained on.
+            clock: Key of a stage's manifest that tells its seconds. On a CPU they are those that
                 the CPU worked: other work on the machine adds none.
         """
         self.allowed, self.seed = allowed, seed
@@ -70,7 +90,7 @@ class Spending:
 
     def charge(self, result: Stage, phase: str, per: str, **counts: int) -> None:
         """Write down what a step cost, now or when it was done."""
-        seconds = float(result.manifest[self._clock])
+        seconds = float(getattr(result.manifest, self._clock))
         self.costs.append(Cost(phase=phase, per=per, seconds=seconds, **counts))
 
     def affordable(self, prompts: int, *, samples: int, rounds: int) -> Iterator[slice]:
@@ -81,12 +101,12 @@ class Spending:
         for the next.
 
         Args:
-            prompts: how many there are.
-            samples: answers per prompt.
-            rounds: samplings that what is left of the budget is for, this one included.
+            prompts: How many there are.
+            samples: Answers per prompt.
+            rounds: Samplings that what is left of the budget is for, this one included.
 
         Raises:
-            ValueError: the budget does not pay for one prompt.
+            ValueError: The budget does not pay for one prompt.
         """
         if self.allowed is None:
             yield slice(0, prompts)
@@ -111,6 +131,33 @@ class Spending:
             return schedule(lengths, batch=batch, seed=self.seed, steps=steps)
         return schedule(lengths, batch=batch, seed=self.seed, tokens=self.left(share).trained)
 
+    def course(
+        self,
+        rows: pl.DataFrame,
+        lengths: Sequence[int],
+        *,
+        batch: int,
+        share: float,
+        steps: int,
+    ) -> Course:
+        """What a training goes through, see `order`.
+
+        Args:
+            rows: More or fewer than the steps need.
+            lengths: Tokens of each row.
+            batch: Rows per step.
+            share: The part of the whole budget that this training may use.
+            steps: How many there are usually.
+        """
+        order = self.order(lengths, batch=batch, share=share, steps=steps)
+        return Course(
+            rows=rows[order],
+            different=len(rows),
+            seen=len(np.unique(order)),
+            steps=len(order) // batch,
+            tokens=int(np.asarray(lengths)[order].sum()),
+        )
+
     def left(self, share: float) -> Tokens:
         """Tokens that the next `share` of the budget leaves, less what is spent already."""
         assert self.allowed is not None
@@ -120,16 +167,9 @@ class Spending:
             round(self.allowed.generated * self._shares) - self.generated,
         )
 
-    def account(self) -> dict[str, Any]:
-        """The method's costs in plain values."""
+    def seconds(self) -> dict[str, float]:
+        """Seconds so far, by phase."""
         seconds: dict[str, float] = {}
         for cost in self.costs:
             seconds[cost.phase] = seconds.get(cost.phase, 0.0) + cost.seconds
-        return {
-            "costs": [asdict(cost) for cost in self.costs],
-            "seconds": seconds,
-            "trained_tokens": self.trained,
-            "generated_tokens": self.generated,
-            "scored": sum(cost.scored for cost in self.costs),
-            "allowed": asdict(self.allowed) if self.allowed else None,
-        }
+        return seconds

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from paretohqd.compare.config import Comparison, Entry
 from paretohqd.compare.methods import METHODS
-from paretohqd.compare.options import check_options
 from paretohqd.exceptions import check_keys
 from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.trainers import dpo, grpo, ham
@@ -43,14 +42,16 @@ def plan(settings: Comparison) -> Iterator[Job]:
     """What is to be done, seed by seed, in an order in which budgets are known when needed.
 
     Raises:
-        ValueError: an unknown method or option, a value that an option cannot have, or a matched
+        ValueError: An unknown method or option, a value that an option cannot have, or a matched
             budget without the method that it is measured from.
     """
     entries = settings.entries()
     for place, entry in enumerate(entries):
         check_keys([entry.method], METHODS, f"methods[{place}]")
         budgets = entry.budgets or settings.budgets
-        check_options(entry.method, entry.options, budgets, f"methods[{place}]")
+        METHODS[entry.method].read(
+            entry.options, f"methods[{place}]", name=entry.method, budgets=budgets
+        )
     measure = next((e for e in entries if e.title == e.method == REFERENCE and not e.options), None)
     order = [entry for entry in (measure, *entries) if entry is not None]
     done = set()
@@ -80,7 +81,7 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     """Refuse settings that some method cannot work with, before the others have worked for hours.
 
     Raises:
-        ValueError: a setting that a trainer does not follow, adapters that cannot be summed, or
+        ValueError: A setting that a trainer does not follow, adapters that cannot be summed, or
             reinforcement learning under a budget of tokens with settings that need a number of
             steps.
     """

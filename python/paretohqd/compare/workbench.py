@@ -11,29 +11,42 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import polars as pl
 
-from paretohqd.compare.budget import Spending, Tokens
+from paretohqd.compare.budget import Course, Spending, Tokens
 from paretohqd.compare.config import Comparison
-from paretohqd.compare.policy import Policy
 from paretohqd.models import base as models
 from paretohqd.models import chat
-from paretohqd.models.sampling import generate
+from paretohqd.models.machine import Machine
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
-from paretohqd.runs.sampling import sampling, to_sampling, usable
+from paretohqd.runs.manifest import Stage
 from paretohqd.selection.choosing import choose
 from paretohqd.trainers import sft
 
-Trainer = Callable[[Any, Any, Path, Callable[[int, int], None]], Mapping[str, Any]]
-"""Trains on (base model, tokenizer, folder, on_step) and returns what to remember."""
+
+class Fit(Protocol):
+    """Trains a freshly loaded model into the folder `out`; returns what the stage notes."""
+
+    def __call__(
+        self,
+        base: Any,
+        tokenizer: Any,
+        /,
+        *,
+        out: Path,
+        machine: Machine,
+        seed: int,
+        on_step: Callable[[int, int], None],
+    ) -> Mapping[str, Any]:
+        """Train, and call `on_step` with (done, total) as it goes."""
+        ...
 
 
 class Workbench(Spending):
-    """One method's place at the bench, for one seed and one budget."""
+    """What one method works with, for one seed and one budget."""
 
     def __init__(
         self, session: RunContext, *, title: str, seed: int, allowed: Tokens | None = None
@@ -41,10 +54,10 @@ class Workbench(Spending):
         """Take the session whose data are split and scored.
 
         Args:
-            session: settings, folder, machine and rewards.
-            title: the method's name in what is printed.
-            seed: of everything that the method draws.
-            allowed: the budget; None lets the method take its usual steps.
+            session: Settings, folder, machine and rewards.
+            title: The method's name in what is printed.
+            seed: Of everything that the method draws.
+            allowed: The budget; None lets the method take its usual steps.
         """
         settings = session.settings
         assert isinstance(settings, Comparison)
@@ -53,7 +66,7 @@ class Workbench(Spending):
         self.session, self.title, self.settings = session, title, settings
         self.names, self.weights = session.names, session.weights
         self.notes: dict[str, Any] = {}
-        """Findings of the method's own, for the page."""
+        """What the method writes down, for the page."""
         self._charged_scores = False
         self._tokenizer: Any = None
 
@@ -70,7 +83,7 @@ class Workbench(Spending):
     def pool(self) -> pl.DataFrame:
         """The offline rows without scores: prompt, response, conversation and the data's others."""
         path = self.session.folder.result("data").path / "pool.parquet"
-        # A system message is the method's to write: what the data call so is something else.
+        # The system prompt is the method's to write: a column of that name is another thing.
         return pl.read_parquet(path).drop(chat.SYSTEM_PROMPT, strict=False)
 
     def scored(self) -> pl.DataFrame:
@@ -95,7 +108,7 @@ class Workbench(Spending):
         return frame[np.sort(rng.permutation(len(frame))[:count])]
 
     def prompts_to_answer(self) -> pl.DataFrame:
-        """The usual number of prompts; under a budget all, for it says how many are answered."""
+        """The usual number of prompts; under a budget all: it says how many are answered."""
         return self.prompts(None if self.allowed else self.settings.generation.prompts)
 
     def tokenizer(self) -> Any:
@@ -133,21 +146,21 @@ class Workbench(Spending):
             "duplicates": spec.duplicates,
         }
 
-    def asked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+    def selection_with(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The settings' options of selection with others in their place."""
         stop = {"upto", "at_least"}
-        # One way to end the pool stands in place of the other.
+        # One way to end the pool replaces the other.
         own = dict.fromkeys(stop) if stop & options.keys() else {}
         return {**self.selection, **own, **options}
 
     def choose(self, frame: pl.DataFrame, *, k: int, **options: Any) -> pl.DataFrame:
         """ParetoHqD's selection from scored rows, as `paretohqd.select` returns it."""
-        asked = self.asked(options)
+        rule = self.selection_with(options)
 
         def work() -> pl.DataFrame:
-            return choose(frame, self.names, self.weights, k=k, **asked).rows
+            return choose(frame, self.names, self.weights, k=k, **rule).rows
 
-        return self.table("select", work, frame, k=k, weights=self.weights.tolist(), **asked)
+        return self.table("select", work, frame, k=k, weights=self.weights.tolist(), **rule)
 
     def table(
         self,
@@ -172,19 +185,6 @@ class Workbench(Spending):
         self.charge(made, "select", per)
         return pl.read_parquet(made.path / "rows.parquet")
 
-    def note_training(self, label: str, *, order: np.ndarray, steps: int, **rows: int) -> None:
-        """Remember for the page how much of its rows a training saw, and how often."""
-        (count,) = rows.values()
-        self.notes.setdefault("trainings", []).append(
-            {
-                "label": label,
-                **rows,
-                "seen": len(np.unique(order)),
-                "steps": steps,
-                "passes": round(len(order) / count, 2),
-            }
-        )
-
     def train_settings(self, stage: int = 1) -> dict[str, Any]:
         """SFTConfig of a stage with the defaults."""
         return {**sft.DEFAULTS, **self.session.train[stage]}
@@ -192,129 +192,68 @@ class Workbench(Spending):
     def train(
         self,
         kind: str,
-        work: Trainer,
-        *,
-        label: str,
-        settings: Mapping[str, Any],
-        inputs: Mapping[str, str],
-    ) -> Stage:
-        """A step that trains on a freshly loaded base; the caller charges it."""
-        s = self.session
-
-        def run(out: Path) -> Mapping[str, Any]:
-            base, tokenizer = s.trainable()
-            with s.screen.bar(f"{self.title}: fit {label}") as progress:
-                return work(base, tokenizer, out, progress)
-
-        return self.step(
-            kind,
-            run,
-            settings={**settings, "seed": self.seed, "bfloat16": s.machine.bfloat16},
-            inputs={**inputs, "model": s.model_id},
-        )
-
-    def sample(
-        self,
-        policy: Policy,
-        prompts: pl.DataFrame,
+        fit: Fit,
         *,
         label: str,
         per: str,
-        seed: int,
-        samples: int = 1,
-        rounds: int = 1,
-    ) -> pl.DataFrame:
-        """Answers to train on: sampled, cleaned as stage 2 cleans them, and scored.
-
-        Under a budget prompts are answered in a shuffled order for as long as it pays for them.
+        settings: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        course: Course | None = None,
+        unit: Literal["rows", "pairs"] = "rows",
+    ) -> Stage:
+        """A step that trains on a freshly loaded base; it is charged, and noted for the page.
 
         Args:
-            policy: who answers.
-            prompts: column prompt, and before where each has a system message of its own.
-            label: what the progress bar calls it.
-            per: what the sampling is repeated for, see `spending.Cost`.
-            seed: of the random numbers.
-            samples: answers per prompt.
-            rounds: samplings that what is left of a budget is for, this one included.
-
-        Returns:
-            prompt, response, sample, tokens, finished, the prompts' own columns but prompt, and one
-            column per objective.
+            kind: The folder of such steps.
+            fit: What trains.
+            label: What the progress bar calls it.
+            per: What the training is repeated for, see `budget.Cost`.
+            settings: All that it depends on besides the seed and the machine.
+            inputs: Hashes of what it reads.
+            course: What it goes through, where that is known beforehand: it is noted, and charged
+                where the training counts no tokens itself.
+            unit: What the course consists of.
         """
-        if self.allowed is not None:
-            prompts = prompts[np.random.default_rng([self.seed, 9]).permutation(len(prompts))]
-        parts = []
-        for part in self.affordable(len(prompts), samples=samples, rounds=rounds):
-            asked = prompts[part]
-            made = self.answered(policy, asked, label=label, seed=seed, samples=samples)
-            self.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
-            frame = pl.read_parquet(made.path / "answers.parquet")
-            own = asked.drop("prompt")[np.repeat(np.arange(len(asked)), samples)]
-            form = chat.find_form(self.tokenizer())
-            frame, dropped = usable(self.settings, pl.concat([frame, own], how="horizontal"), form)
-            parts.append(self.score(frame, per=per, dropped=dropped))
-        return pl.concat(parts)
-
-    def answered(
-        self, policy: Policy, prompts: pl.DataFrame, *, label: str, seed: int, samples: int = 1
-    ) -> Stage:
-        """A step that samples answers; the caller charges it."""
-        s, spec = self.session, self.settings.generation
-        system_prompt = (
-            prompts[chat.SYSTEM_PROMPT].to_list() if chat.SYSTEM_PROMPT in prompts.columns else None
-        )
-        if system_prompt is None and policy.system_prompt:
-            system_prompt = [policy.system_prompt] * len(prompts)
+        s = self.session
 
         def work(out: Path) -> Mapping[str, Any]:
-            model, tokenizer = s.sampler(*policy.adapters)
-            with s.screen.bar(f"{self.title}: sample {label}") as progress:
-                frame = generate(
-                    model,
+            base, tokenizer = s.trainable()
+            with s.screen.bar(f"{self.title}: fit {label}") as progress:
+                return fit(
+                    base,
                     tokenizer,
-                    prompts["prompt"].to_list(),
-                    system_prompt=system_prompt,
-                    seed=seed,
-                    samples=samples,
-                    sampling=to_sampling(spec),
-                    progress=progress,
+                    out=out,
+                    machine=s.machine,
+                    seed=self.seed,
+                    on_step=progress,
                 )
-            frame.write_parquet(out / "answers.parquet")
-            return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
-
-        return self.step(
-            "answers",
-            work,
-            settings={
-                **sampling(spec),
-                "seed": seed,
-                "samples": samples,
-                "system_prompt": policy.system_prompt,
-                "weights": [weight for _, weight in policy.adapters],
-                "bfloat16": s.machine.bfloat16,
-            },
-            inputs={"prompts": s.folder.hash_frame(prompts), "model": s.model_id}
-            | {
-                f"adapter{i}": s.folder.hash_path(path)
-                for i, (path, _) in enumerate(policy.adapters)
-            },
-        )
-
-    def score(self, frame: pl.DataFrame, *, per: str, dropped: Mapping[str, int]) -> pl.DataFrame:
-        """Add one column per objective, as a step."""
-
-        def work(out: Path) -> Mapping[str, Any]:
-            self.session.score(frame).write_parquet(out / "scored.parquet")
-            return {"rows": len(frame), "dropped": dict(dropped)}
 
         made = self.step(
-            "scored",
+            kind,
             work,
-            settings=self.session.objective_settings,
-            inputs={"answers": self.session.folder.hash_frame(frame)},
+            settings={**settings, "seed": self.seed, "bfloat16": s.machine.bfloat16},
+            inputs={**inputs, "model": s.model_id},
         )
-        self.charge(made, "score", per, scored=len(frame))
-        return pl.read_parquet(made.path / "scored.parquet")
+        notes = made.notes
+        self.charge(
+            made,
+            "train",
+            per,
+            trained=notes.get("trained_tokens", course.tokens if course else 0),
+            generated=notes.get("generated_tokens", 0),
+            scored=notes.get("scored", 0),
+        )
+        if course is not None:
+            self.notes.setdefault("trainings", []).append(
+                {
+                    "label": label,
+                    unit: course.different,
+                    "seen": course.seen,
+                    "steps": course.steps,
+                    "passes": course.passes,
+                }
+            )
+        return made
 
 
 def batch_size(train: Mapping[str, Any]) -> int:

@@ -25,8 +25,9 @@ from paretohqd.frames.sources import Source
 from paretohqd.selection.pool import Pool
 from paretohqd.selection.pooling import Stop, last_layer, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
-from paretohqd.selection.request import Duplicates, Request
+from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
+from paretohqd.selection.rule import Duplicates
 
 __all__ = ["choose", "generate", "score", "select"]
 

@@ -1,4 +1,4 @@
-"""Layers, fronts, volumes and rays of frames: in memory, lazy, or in files.
+"""Layers, fronts and volumes of frames: in memory, lazy, or in files.
 
 What is in memory gives a DataFrame. What is lazy or in files gives a LazyFrame, which is computed
 when it is collected or sunk, in batches: nothing that is larger than memory needs to fit.
@@ -7,14 +7,14 @@ when it is collected or sunk, in batches: nothing that is larger than memory nee
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from polars.io.plugins import register_io_source
 
-from paretohqd.frames.batches import compacted, row_numbers
+from paretohqd.frames.batches import compacted
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
@@ -29,18 +29,52 @@ from paretohqd.frames.streaming import (
     Progress,
     bad_rows_named,
     first_layers,
-    out_of_order,
     with_layers,
 )
+from paretohqd.kernels.groups import first_rows
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.kernels.layers import pareto_layers
-from paretohqd.kernels.points import Objectives, count
-from paretohqd.kernels.rays import nearest_to_rays
+from paretohqd.kernels.points import Objectives
 
 Frame = pl.DataFrame | pl.LazyFrame
 
 ADDED = ("row", "layer")
 """Columns that `FirstLayers` adds, by which a score may be called all the same."""
+
+
+class FrontOptions(TypedDict, total=False):
+    """The options of `front`."""
+
+    by: str | Sequence[str] | None
+    nan: Literal["raise", "drop"]
+    n_threads: int | None
+
+
+class LayerOptions(FrontOptions, total=False):
+    """The options of `layers`."""
+
+    name: str
+    upto: int | None
+    at_least: int | None
+    progress: Progress | None
+
+
+@overload
+def layers(
+    frame: pl.DataFrame, objectives: ObjectivesLike | str, **options: Unpack[LayerOptions]
+) -> pl.DataFrame: ...
+
+
+@overload
+def layers(
+    frame: pl.LazyFrame, objectives: ObjectivesLike | str, **options: Unpack[LayerOptions]
+) -> pl.LazyFrame: ...
+
+
+@overload
+def layers(
+    frame: object, objectives: ObjectivesLike | str, **options: Unpack[LayerOptions]
+) -> Frame: ...
 
 
 def layers(
@@ -69,15 +103,15 @@ def layers(
         at_least: Stop after the first layer with which this many rows are covered.
         nan: "raise" refuses null and NaN scores. "drop" gives their rows no layer, null, and counts
             the others' without them.
-        progress: Is told how many rows have been read, batch by batch, on the first reading.
+        progress: Called with the number of rows read so far, batch by batch, on the first reading.
         n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
 
     Returns:
-        The frame with an Int32 column: 0 is the front, -1 is past the stop, null is
-        what has no score.
+        The frame with an Int32 column: 0 is the front, -1 is past the stop, null is what has no
+        score. A DataFrame of what is in memory, a LazyFrame of what is lazy or in files.
 
     Raises:
-        ValueError: a missing or non-numeric column, null or NaN, or a name that is taken.
+        ValueError: A missing or non-numeric column, null or NaN, or a name that is taken.
 
     Example:
         >>> import polars as pl
@@ -94,8 +128,8 @@ def layers(
     keys = None if by is None else key_columns(source.names, by)
     refuse_taken(source.names, [name])
     if isinstance(source.frame, pl.DataFrame):
-        found = _all_layers(source, source.frame, scores, keys, upto, at_least, nan, n_threads)
-        return source.frame.with_columns(found.alias(name))
+        layer = _all_layers(source, source.frame, scores, keys, upto, at_least, nan, n_threads)
+        return source.frame.with_columns(layer.alias(name))
     scores.refuse_types(source.schema)
     if nan not in ("raise", "drop"):
         raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
@@ -127,6 +161,24 @@ def layers(
     return _deferred(batches, {**source.schema, name: pl.Int32()})
 
 
+@overload
+def front(
+    frame: pl.DataFrame, objectives: ObjectivesLike | str, **options: Unpack[FrontOptions]
+) -> pl.DataFrame: ...
+
+
+@overload
+def front(
+    frame: pl.LazyFrame, objectives: ObjectivesLike | str, **options: Unpack[FrontOptions]
+) -> pl.LazyFrame: ...
+
+
+@overload
+def front(
+    frame: object, objectives: ObjectivesLike | str, **options: Unpack[FrontOptions]
+) -> Frame: ...
+
+
 def front(
     frame: object,
     objectives: ObjectivesLike | str,
@@ -135,27 +187,98 @@ def front(
     nan: Literal["raise", "drop"] = "raise",
     n_threads: int | None = None,
 ) -> Frame:
-    """The rows of a frame that no row dominates, within groups of `by`; see `layers`.
+    """The rows of a frame that no row dominates.
 
-    With nan="drop", rows with a null or NaN score are in no front.
+    Args:
+        frame: A frame or files, as for `paretohqd.select`.
+        objectives: Column names, larger is better, or {name: "max" | "min"}.
+        by: One or more columns within whose values rows are compared.
+        nan: "raise" refuses null and NaN scores; with "drop" their rows are in no front.
+        n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
+
+    Returns:
+        The rows in their order, with the frame's columns: a DataFrame of what is in memory, a
+        LazyFrame of what is lazy or in files. `paretohqd.pareto_front` gives a mask for arrays.
+
+    Raises:
+        ValueError: As `layers`.
+
+    Example:
+        >>> import polars as pl
+        >>> import paretohqd as pq
+        >>> frame = pl.DataFrame({"help": [1.0, 0.75, 0.25], "safe": [0.0, 0.5, 0.25]})
+        >>> pq.front(frame, ["help", "safe"]).rows()
+        [(1.0, 0.0), (0.75, 0.5)]
     """
     source = Source.of(frame)
     name = unused(source.names, "layer")
-    found = layers(source, objectives, by=by, name=name, upto=1, nan=nan, n_threads=n_threads)
-    return found.filter(pl.col(name) == 0).drop(name)
+    numbered = layers(source, objectives, by=by, name=name, upto=1, nan=nan, n_threads=n_threads)
+    return numbered.filter(pl.col(name) == 0).drop(name)
+
+
+@overload
+def volume(
+    frame: object,
+    objectives: ObjectivesLike | str,
+    *,
+    ref: ArrayLike,
+    by: None = None,
+    n_threads: int | None = None,
+) -> float: ...
+
+
+@overload
+def volume(
+    frame: pl.DataFrame,
+    objectives: ObjectivesLike | str,
+    *,
+    ref: ArrayLike,
+    by: str | Sequence[str],
+    n_threads: int | None = None,
+) -> pl.DataFrame: ...
+
+
+@overload
+def volume(
+    frame: pl.LazyFrame,
+    objectives: ObjectivesLike | str,
+    *,
+    ref: ArrayLike,
+    by: str | Sequence[str],
+    n_threads: int | None = None,
+) -> pl.LazyFrame: ...
 
 
 def volume(
-    frame: object, objectives: ObjectivesLike | str, *, ref: ArrayLike, n_threads: int | None = None
-) -> float:
-    """The volume that the rows dominate above a reference point, given in the columns' units.
+    frame: object,
+    objectives: ObjectivesLike | str,
+    *,
+    ref: ArrayLike,
+    by: str | Sequence[str] | None = None,
+    n_threads: int | None = None,
+) -> float | Frame:
+    """The volume that the rows dominate above a reference point.
+
+    Args:
+        frame: A frame or files, as for `paretohqd.select`.
+        objectives: Column names, larger is better, or {name: "max" | "min"}.
+        ref: The reference point, a value per objective, in the columns' units.
+        by: One or more columns within whose values a volume is computed.
+        n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
+
+    Returns:
+        The volume; with `by`, a frame with one row per group, in the order of the groups' first
+        rows: the columns of `by` and `hypervolume` (Float64). What is lazy gives a LazyFrame then.
 
     Raises:
-        ValueError: as `layers` and `paretohqd.hypervolume`.
+        ValueError: As `layers` and `paretohqd.hypervolume`; a column of `by` that is named
+            hypervolume.
     """
     source = Source.of(frame)
     scores = ObjectiveColumns.of(source.schema, objectives)
     scores.refuse_absent(source.absent)
+    if by is not None:
+        return _volumes(source, scores, key_columns(source.names, by), ref, n_threads)
     if isinstance(source.frame, pl.DataFrame):
         points = source.frame.select(scores.expressions)
     else:
@@ -166,104 +289,35 @@ def volume(
     return hypervolume(points, ref=ref, maximize=scores.larger, n_threads=n_threads)
 
 
-def rays(
-    frame: object,
-    objectives: ObjectivesLike | str,
-    origin: ArrayLike,
-    through: ArrayLike,
-    *,
-    k: int,
-    n_threads: int | None = None,
-) -> Frame:
-    """The k rows of a frame nearest to each ray, with all their columns.
-
-    Args:
-        frame: A frame or files, as for `paretohqd.select`.
-        objectives: Column names; directions do not matter, for rays are in the columns' units.
-        origin: Where the rays start, shape (M,) or (P, M).
-        through: A further point of each, shape (P, M).
-        k: Rows per ray.
-        n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
-
-    Returns:
-        The rows ray by ray, nearest first, with `ray`, `position`, `distance` and `row`.
-
-    Raises:
-        ValueError: as `paretohqd.nearest_to_rays`, or a column name that the result adds.
-    """
-    source, k = Source.of(frame), count("k", k)
-    scores = ObjectiveColumns.of(source.schema, objectives)
-    scores.refuse_absent(source.absent)
-    refuse_taken(source.names, ["ray", "position", "distance", "row"])
-
-    def found() -> pl.DataFrame:
-        rows, distances, known, n = _nearest(source, scores, origin, through, k, n_threads)
-        flat = rows.ravel()
-        unique, again = np.unique(flat, return_inverse=True)
-        near = source.take(unique, scores.columns)
-        if len(near) == len(unique):
-            near = near[again]
-        if not np.array_equal(_values(near, scores), known.reshape(len(flat), -1)):
-            raise out_of_order(source)
-        return near.with_columns(
-            pl.Series("ray", np.repeat(np.arange(len(rows), dtype=np.int32), k)),
-            pl.Series("position", np.tile(np.arange(k, dtype=np.int32), len(rows))),
-            pl.Series("distance", distances.ravel()),
-            row_numbers(flat, n),
-        )
-
-    if isinstance(source.frame, pl.DataFrame):
-        return found()
-    added = {"ray": pl.Int32, "position": pl.Int32, "distance": pl.Float64, "row": pl.UInt32}
-    return pl.defer(found, schema={**source.schema, **added}, validate_schema=False)
-
-
-def _nearest(
+def _volumes(
     source: Source,
     scores: ObjectiveColumns,
-    origin: ArrayLike,
-    through: ArrayLike,
-    k: int,
+    keys: list[str],
+    ref: ArrayLike,
     n_threads: int | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], int]:
-    """The rows, their distances, their scores (P, k, M), and how many rows there are."""
-    if isinstance(source.frame, pl.DataFrame):
-        points = source.frame.select(scores.expressions)
-        rows, distances = nearest_to_rays(points, origin, through, k=k, n_threads=n_threads)
-        return rows, distances, _values(source.frame, scores)[rows], len(points)
-    found: tuple[NDArray[Any], ...] | None = None
-    n = 0
-    for batch in source.batches(scores.expressions):
-        if not len(batch):
-            continue
+) -> Frame:
+    """One row per group: its keys and its hypervolume."""
+    refuse_taken(keys, ["hypervolume"])
+
+    def computed() -> pl.DataFrame:
+        needed = dict.fromkeys([*keys, *scores.columns])
+        held = source.collect(source.frame.lazy().select(map(column, needed)))
+        ids = key_ids(held, keys, "by")
         with bad_rows_named(source, scores, "raise", finite=True):
-            rows, distances = nearest_to_rays(
-                batch, origin, through, k=min(k, len(batch)), n_threads=n_threads
+            volumes = hypervolume(
+                held.select(scores.expressions),
+                ref=ref,
+                maximize=scores.larger,
+                by=ids,
+                n_threads=n_threads,
             )
-        these: tuple[NDArray[Any], ...] = (rows + n, distances, _values(batch, scores, rows))
-        if found is not None:
-            these = tuple(np.concatenate(pair, axis=1) for pair in zip(found, these, strict=True))
-            # Earlier rows come first, so a stable sort leaves ties to them.
-            nearest = np.argsort(these[1], axis=1, kind="stable")[:, :k]
-            ray = np.arange(len(nearest))[:, None]
-            these = tuple(part[ray, nearest] for part in these)
-        found = these
-        n += len(batch)
-    if found is None or found[0].shape[1] < k:
-        raise ValueError(f"k = {k} is more than the {n} rows there are")
-    rows, distances, values = found
-    return rows, distances, values, n
+        groups = held.select(map(column, keys))[first_rows(ids, int(ids.max(initial=0)) + 1)]
+        return groups.with_columns(pl.Series("hypervolume", volumes))
 
-
-def _values(
-    frame: pl.DataFrame, scores: ObjectiveColumns, rows: NDArray[np.int64] | None = None
-) -> NDArray[np.float64]:
-    """The scores of some rows, or of all, as numbers: one more axis, of M."""
-    names = [name for name in scores.names if name in frame.columns]
-    whole = len(names) == len(scores.names)
-    table = frame.select(map(column, names)) if whole else scores.numbers(frame).collect()
-    values = table.cast(pl.Float64).to_numpy()
-    return values if rows is None else values[rows]
+    if isinstance(source.frame, pl.DataFrame):
+        return computed()
+    schema = {name: source.schema[name] for name in keys} | {"hypervolume": pl.Float64()}
+    return pl.defer(computed, schema=schema, validate_schema=False)
 
 
 def _first(

@@ -12,6 +12,7 @@ __all__ = [
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
+    "hypervolume_in_groups",
     "nearest_in_groups",
     "nearest_to_rays",
     "non_finite",
@@ -52,6 +53,14 @@ def unbeaten(
 def hypervolume(
     arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
 ) -> float: ...
+def hypervolume_in_groups(
+    arrays: Sequence[_Column],
+    ids: NDArray[np.uint32],
+    groups: int,
+    reference: Sequence[float],
+    n_threads: int | None,
+    /,
+) -> NDArray[np.float64]: ...
 def hypervolume_contributions(
     arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
 ) -> NDArray[np.float64]: ...

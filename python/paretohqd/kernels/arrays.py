@@ -18,6 +18,11 @@ from paretohqd.kernels.numerals import EXACT, is_text, numbers_of
 Column = NDArray[np.float64] | NDArray[np.float32]
 
 
+def is_pandas(value: object) -> bool:
+    """Whether this is a frame or a series of pandas, recognised without importing pandas."""
+    return hasattr(value, "iloc")
+
+
 def named_columns(points: object) -> list[tuple[str | int, object]]:
     """The columns of whatever holds the points, with their names or else their numbers."""
     if isinstance(points, pl.LazyFrame):
@@ -28,7 +33,7 @@ def named_columns(points: object) -> list[tuple[str | int, object]]:
         return _expanded([(points.name or 0, points)])
     if isinstance(points, Mapping):
         return [(str(name), _as_column(column)) for name, column in points.items()]
-    if hasattr(points, "iloc"):
+    if is_pandas(points):
         return _from_pandas(points)
     if hasattr(points, "__arrow_c_stream__") or hasattr(points, "__arrow_c_array__"):
         return named_columns(pl.from_arrow(points))
@@ -76,7 +81,7 @@ def _pandas_values(series: Any) -> object:
 def _is_column(value: object) -> bool:
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):
         return getattr(value, "ndim", 0) == 1
-    if hasattr(value, "iloc"):
+    if is_pandas(value):
         return getattr(value, "ndim", 0) == 1
     return hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__")
 
@@ -84,7 +89,7 @@ def _is_column(value: object) -> bool:
 def _as_column(value: object) -> object:
     if isinstance(value, pl.Series | np.ndarray):
         return value
-    if hasattr(value, "iloc"):
+    if is_pandas(value):
         return _pandas_values(value)
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return pl.Series(pl.from_arrow(value))
@@ -171,8 +176,8 @@ def _series_of_floats(
             outside = series > EXACT
             if dtype.is_signed_integer():
                 outside |= series < -EXACT
-            if found := int(outside.sum()):
-                raise _too_large(name, found, outside.arg_max())
+            if count := int(outside.sum()):
+                raise _too_large(name, count, outside.arg_max())
         series = series.cast(pl.Float64)
     elif dtype not in (pl.Float32, pl.Float64):
         series = series.cast(pl.Float64 if isinstance(dtype, pl.Decimal) else pl.Float32)
@@ -212,8 +217,8 @@ def _is_column_of_table(array: NDArray[Any]) -> bool:
 
 def no_score(name: str | int, dtype: object) -> ValueError:
     """What to say of a column whose type is not that of a score."""
-    told = "Struct" if isinstance(dtype, pl.Struct) else dtype  # with its fields it may be a page
-    return ValueError(f"column {name!r} has dtype {told}, which is no score; {_advice(dtype)}")
+    shown = "Struct" if isinstance(dtype, pl.Struct) else dtype  # with its fields it may be a page
+    return ValueError(f"column {name!r} has dtype {shown}, which is no score; {_advice(dtype)}")
 
 
 def _advice(dtype: object) -> str:
@@ -238,8 +243,8 @@ def _advice(dtype: object) -> str:
     return "leave it out or convert it"
 
 
-def _too_large(name: str | int, found: int, first: int | None) -> ValueError:
+def _too_large(name: str | int, count: int, first: int | None) -> ValueError:
     return ValueError(
-        f"column {name!r} holds {found} integers beyond 2**53 (first at row {first}), which "
+        f"column {name!r} holds {count} integers beyond 2**53 (first at row {first}), which "
         "doubles cannot tell apart; subtract an offset or rank them first"
     )

@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any, Protocol
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+
+class Keys(Protocol):
+    """A key per row: a list, a 1-D array, or a Polars, pandas or Arrow series."""
+
+    def __len__(self) -> int:
+        """How many keys there are."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The keys in the rows' order."""
+
+
+def keys_of(groups: Keys | None, by: Keys | None) -> Keys | None:
+    """The keys, which go by either name.
+
+    Raises:
+        ValueError: Both names are used.
+    """
+    if groups is not None and by is not None:
+        raise ValueError("groups and by are two names of one argument: pass one of them")
+    return by if groups is None else groups
 
 
 def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
@@ -29,9 +53,9 @@ def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
     missing = keys.is_null()
     if keys.dtype.is_float():
         missing = missing | keys.is_nan().fill_null(True)
-    if found := int(missing.sum()):
+    if holes := int(missing.sum()):
         raise ValueError(
-            f"groups holds {found} null or NaN keys (first at row {missing.arg_max()}); drop these "
+            f"groups holds {holes} null or NaN keys (first at row {missing.arg_max()}); drop these "
             "rows or give them a key"
         )
     if keys.dtype.is_integer() and n:
@@ -41,6 +65,20 @@ def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
     some = keys.head(1024)
     adjacent = n > 0 and 2 * some.rle_id()[-1] < len(some)
     return (_adjacent_ids(keys) if adjacent else _hashed_ids(keys)), n
+
+
+def first_rows(ids: NDArray[np.uint32], size: int) -> NDArray[np.int64]:
+    """The first row of each group that has one, ascending.
+
+    Example:
+        >>> first_rows(np.array([3, 0, 3, 1], dtype=np.uint32), 4)
+        array([0, 1, 3])
+    """
+    n = len(ids)
+    first = np.full(size, n)
+    # Of several rows of a group the last that is written stays: from the end on, the first row.
+    first[ids[::-1]] = np.arange(n)[::-1]
+    return np.sort(first[first < n])
 
 
 def _hashed_ids(keys: pl.Series) -> NDArray[np.uint32]:

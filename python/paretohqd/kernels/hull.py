@@ -233,7 +233,7 @@ def _depth(front: Floats) -> Floats:
     exact = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
     depth = np.empty(n)
     for i, point in enumerate(front):
-        found = linprog(
+        solution = linprog(
             cost,
             A_ub=bound,
             b_ub=-point,
@@ -243,7 +243,7 @@ def _depth(front: Floats) -> Floats:
             method="highs",
             options=exact,
         )
-        if not found.success:  # p itself is a mixture, so there always is an answer
-            raise RuntimeError(f"the linear program of point {i} failed: {found.message}")
-        depth[i] = found.x[-1]
+        if not solution.success:  # p itself is a mixture, so there always is an answer
+            raise RuntimeError(f"the linear program of point {i} failed: {solution.message}")
+        depth[i] = solution.x[-1]
     return depth

@@ -5,12 +5,62 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels import _core
+from paretohqd.kernels.groups import Keys, first_rows, group_ids, keys_of
 from paretohqd.kernels.points import Objectives, optional_count
+
+
+class Estimate(NamedTuple):
+    """An estimated hypervolume, in the product of the objectives' units.
+
+    Attributes:
+        value: The estimate.
+        standard_error: Its standard error.
+    """
+
+    value: float
+    standard_error: float
+
+
+@overload
+def hypervolume(
+    points: object,
+    *,
+    ref: ArrayLike,
+    maximize: bool | Sequence[bool] = True,
+    groups: None = None,
+    by: None = None,
+    n_threads: int | None = None,
+) -> float: ...
+
+
+@overload
+def hypervolume(
+    points: object,
+    *,
+    ref: ArrayLike,
+    maximize: bool | Sequence[bool] = True,
+    groups: Keys,
+    by: None = None,
+    n_threads: int | None = None,
+) -> NDArray[np.float64]: ...
+
+
+@overload
+def hypervolume(
+    points: object,
+    *,
+    ref: ArrayLike,
+    maximize: bool | Sequence[bool] = True,
+    groups: None = None,
+    by: Keys,
+    n_threads: int | None = None,
+) -> NDArray[np.float64]: ...
 
 
 def hypervolume(
@@ -18,8 +68,10 @@ def hypervolume(
     *,
     ref: ArrayLike,
     maximize: bool | Sequence[bool] = True,
+    groups: Keys | None = None,
+    by: Keys | None = None,
     n_threads: int | None = None,
-) -> float:
+) -> float | NDArray[np.float64]:
     """Compute the volume that the points dominate, bounded by a reference point; exact.
 
     Points that are not better than the reference in every objective count nothing. Two and three
@@ -32,13 +84,18 @@ def hypervolume(
         ref: The reference point, one value per objective, in the units of the points and worse
             than the points that shall count.
         maximize: Whether larger is better: one bool, or one per objective.
+        groups: A key per row (integers, strings, any hashable): a volume for each group.
+        by: Another name for `groups`, which is what the functions on frames call it.
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
     Returns:
-        The volume, in the product of the objectives' units.
+        The volume, in the product of the objectives' units. With groups: one per group, in the
+        order of the groups' first rows (that of `dict.fromkeys(groups)`), float64; each is exactly
+        the volume of the group's rows alone.
 
     Raises:
-        ValueError: A value is null, NaN or infinite, or `ref` is not m finite numbers.
+        ValueError: A value is null, NaN or infinite, `ref` is not m finite numbers, or `groups` has
+            another length or a null or is given under both names.
 
     Example:
         >>> import paretohqd as pq
@@ -46,10 +103,17 @@ def hypervolume(
         4.0
         >>> pq.hypervolume([[1, 1]], ref=[2, 3], maximize=False)
         2.0
+        >>> pq.hypervolume([[3, 1], [1, 2], [2, 2]], ref=[0, 0], by=["b", "a", "b"])
+        array([5., 2.])
     """
-    threads = optional_count("n_threads", n_threads)
+    keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
     objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
-    return _core.hypervolume(objectives.columns, _reference(ref, objectives), threads)
+    reference = _reference(ref, objectives)
+    if keys is None:
+        return _core.hypervolume(objectives.columns, reference, threads)
+    ids, size = group_ids(keys, objectives.n)
+    volumes = _core.hypervolume_in_groups(objectives.columns, ids, size, reference, threads)
+    return volumes[ids[first_rows(ids, size)]]
 
 
 def hypervolume_contributions(
@@ -98,7 +162,7 @@ def hypervolume_estimate(
     samples: int = 2**16,
     seed: int = 0,
     n_threads: int | None = None,
-) -> tuple[float, float]:
+) -> Estimate:
     """Estimate the hypervolume of many points in many objectives, with a standard error.
 
     In polar coordinates around the reference the volume is a mean over directions d of r(d)^m,
@@ -116,7 +180,7 @@ def hypervolume_estimate(
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
     Returns:
-        The estimate and its standard error, both in the product of the objectives' units.
+        `Estimate(value, standard_error)`: both in the product of the objectives' units.
 
     Raises:
         ValueError: As for `hypervolume`; or `samples` or `seed` is out of range.
@@ -132,7 +196,9 @@ def hypervolume_estimate(
     seed = _between("seed", seed, 0, 2**64 - 1)
     objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
     reference = _reference(ref, objectives)
-    return _core.hypervolume_estimate(objectives.columns, reference, samples, seed, threads)
+    return Estimate(
+        *_core.hypervolume_estimate(objectives.columns, reference, samples, seed, threads)
+    )
 
 
 def _between(name: str, value: object, low: int, high: int) -> int:

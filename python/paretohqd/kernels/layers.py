@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paretohqd.kernels import _core
-from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.groups import Keys, group_ids, keys_of
 from paretohqd.kernels.points import Objectives, optional_count
 
 
@@ -18,7 +18,8 @@ def pareto_layers(
     maximize: bool | Sequence[bool] = True,
     upto: int | None = None,
     at_least: int | None = None,
-    groups: object = None,
+    groups: Keys | None = None,
+    by: Keys | None = None,
     n_threads: int | None = None,
 ) -> NDArray[np.int32]:
     """Number the Pareto layer of every row.
@@ -40,6 +41,7 @@ def pareto_layers(
             Layers are never cut; if there are fewer rows, all are numbered.
         groups: A key per row (integers, strings, any hashable): layers are counted within each
             group, and a stop acts in each group on its own.
+        by: Another name for `groups`, which is what the functions on frames call it.
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
     Returns:
@@ -47,7 +49,7 @@ def pareto_layers(
 
     Raises:
         ValueError: A value is null or NaN, a column is not numeric, `groups` has another length
-            or a null, or the stop is not one positive integer.
+            or a null or is given under both names, or the stop is not one positive integer.
 
     Example:
         >>> import paretohqd as pq
@@ -55,20 +57,20 @@ def pareto_layers(
         array([0, 0, 1, 2], dtype=int32)
         >>> pq.pareto_layers([[3, 1], [1, 3], [2, 1], [0, 0]], upto=1)
         array([ 0,  0, -1, -1], dtype=int32)
-        >>> pq.pareto_layers([[3, 1], [1, 3], [2, 1], [0, 0]], groups=["a", "a", "b", "b"])
+        >>> pq.pareto_layers([[3, 1], [1, 3], [2, 1], [0, 0]], by=["a", "a", "b", "b"])
         array([0, 0, 0, 1], dtype=int32)
     """
     upto, at_least = optional_count("upto", upto), optional_count("at_least", at_least)
     if upto is not None and at_least is not None:
         raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
-    threads = optional_count("n_threads", n_threads)
+    keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
     objectives = Objectives.of(points, maximize=maximize)
     # No stop lies beyond the rows; a longer count might not fit the kernels' integers.
     upto = None if upto is None else min(upto, max(objectives.n, 1))
     at_least = None if at_least is None else min(at_least, max(objectives.n, 1))
-    if groups is None:
+    if keys is None:
         return _core.pareto_layers(objectives.columns, upto, at_least, threads)
-    ids, size = group_ids(groups, objectives.n)
+    ids, size = group_ids(keys, objectives.n)
     return _core.pareto_layers_by_group(objectives.columns, ids, size, upto, at_least, threads)
 
 
@@ -76,7 +78,8 @@ def pareto_front(
     points: object,
     *,
     maximize: bool | Sequence[bool] = True,
-    groups: object = None,
+    groups: Keys | None = None,
+    by: Keys | None = None,
     n_threads: int | None = None,
 ) -> NDArray[np.bool_]:
     """Mark the rows that no row dominates.
@@ -87,6 +90,7 @@ def pareto_front(
         points: n points in m objectives, as for `pareto_layers`.
         maximize: Whether larger is better: one bool, or one per objective.
         groups: A key per row: the front of each group is marked.
+        by: Another name for `groups`.
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
     Returns:
@@ -100,5 +104,7 @@ def pareto_front(
         >>> pq.pareto_front([[3, 1], [1, 3], [2, 1], [0, 0]])
         array([ True,  True, False, False])
     """
-    layers = pareto_layers(points, maximize=maximize, upto=1, groups=groups, n_threads=n_threads)
+    layers = pareto_layers(
+        points, maximize=maximize, upto=1, groups=groups, by=by, n_threads=n_threads
+    )
     return np.equal(layers, 0)

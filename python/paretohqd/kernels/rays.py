@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,18 @@ from paretohqd.kernels.arrays import Column, floats, named_columns
 from paretohqd.kernels.points import Objectives, count, optional_count
 
 
+class Nearest(NamedTuple):
+    """The k rows nearest to each of P rays.
+
+    Attributes:
+        rows: Their indices, shape (P, k), int64, nearest first.
+        distances: Their distances, shape (P, k), float64.
+    """
+
+    rows: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
 def nearest_to_rays(
     points: object,
     origin: ArrayLike,
@@ -19,7 +32,7 @@ def nearest_to_rays(
     *,
     k: int,
     n_threads: int | None = None,
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+) -> Nearest:
     """Find the k rows nearest to each ray.
 
     A ray starts at its origin and runs through a further point without end. The distance of a row
@@ -38,7 +51,9 @@ def nearest_to_rays(
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
     Returns:
-        The rows, shape (P, k), int64, nearest first, and their distances, shape (P, k), float64.
+        `Nearest(rows, distances)`: the rows, shape (P, k), int64, nearest first, and their
+        distances, shape (P, k), float64. Other libraries' queries give distances first: use the
+        names.
 
     Raises:
         ValueError: A value is null, NaN or infinite, a shape does not fit, `k` is not between 1
@@ -46,13 +61,13 @@ def nearest_to_rays(
 
     Example:
         >>> import paretohqd as pq
-        >>> rows, distances = pq.nearest_to_rays(
+        >>> nearest = pq.nearest_to_rays(
         ...     [[1.0, 0.0], [0.5, 0.4], [0.0, 1.0]], [1, 1], [[0, 0], [1, 0]], k=1
         ... )
-        >>> rows
+        >>> nearest.rows
         array([[1],
                [0]])
-        >>> distances.round(3)
+        >>> nearest.distances.round(3)
         array([[0.071],
                [0.   ]])
     """
@@ -82,7 +97,7 @@ def nearest_to_rays(
         # The kernel noticed NaN or infinities; here the columns have names.
         Objectives.of(points).require_finite("a distance")
         raise
-    return rows.reshape(len(ends), k), distances.reshape(len(ends), k)
+    return Nearest(rows.reshape(len(ends), k), distances.reshape(len(ends), k))
 
 
 def _columns(points: object) -> tuple[Column, ...]:

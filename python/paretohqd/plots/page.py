@@ -1,8 +1,10 @@
-"""What the self-contained pages share: the layout, how numbers read, and safe JSON for scripts."""
+"""What the self-contained pages share: layout, numbers, sample answers, and JSON for scripts."""
 
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -16,6 +18,8 @@ from paretohqd.plots.progress import duration
 from paretohqd.selection.preferences import format_weights
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+FLAGS = ("short", "repetitive", "echo")
+"""Columns of answers that say what is wrong with one."""
 
 
 def template(name: str) -> Any:
@@ -41,6 +45,55 @@ def write(page: str, out: Path) -> Path:
     return out
 
 
+def file_of(folder: Path, name: str, *, kind: str, command: str) -> Path:
+    """A file that every finished folder of this kind has.
+
+    Args:
+        folder: Where a command wrote its results.
+        name: The file, relative to the folder.
+        kind: What the folder holds, "run" or "comparison".
+        command: What finishes it.
+
+    Raises:
+        ValueError: There is no such file.
+    """
+    path = folder / name
+    if not path.is_file():
+        raise ValueError(
+            f"{folder} is not a finished {kind}: {name} is missing; finish it with "
+            f"`paretohqd {command}`"
+        )
+    return path
+
+
+def sample_prompts(total: int, size: int, seed: int) -> list[int]:
+    """Numbers of a few prompts, drawn with a seed, in order."""
+    return sorted(random.Random(seed).sample(range(total), min(size, total)))
+
+
+def answer_card(reply: Mapping[str, Any], objectives: Sequence[str]) -> dict[str, Any]:
+    """What a page shows of one answer.
+
+    Args:
+        reply: `response`, `finished`, a column per flag and one per objective.
+        objectives: Their names, in order.
+
+    Returns:
+        `text`, `scores` (pairs of objective and value) and `flags`.
+
+    Example:
+        >>> reply = {"response": "Yes.", "a": 0.5, "short": True, "repetitive": False}
+        >>> answer_card(reply | {"echo": False, "finished": False}, ["a"])
+        {'text': 'Yes.', 'scores': [('a', 0.5)], 'flags': ['short', 'cut off']}
+    """
+    flags = [flag for flag in FLAGS if reply[flag]]
+    return {
+        "text": reply["response"],
+        "scores": [(name, reply[name]) for name in objectives],
+        "flags": flags if reply["finished"] else [*flags, "cut off"],
+    }
+
+
 def number(value: float | None, sign: str = "-") -> str:
     """Three decimals (one from 100 on) and a real minus sign; a dash for what is not known.
 
@@ -58,17 +111,19 @@ def number(value: float | None, sign: str = "-") -> str:
 def percent(share: float | None) -> str:
     """A share as a percentage; a dash for what is not known.
 
-    >>> percent(0.0417), percent(None)
-    ('4.2 %', '–')
+    Example:
+        >>> percent(0.0417), percent(None)
+        ('4.2 %', '–')
     """
     return DASH if share is None else f"{100 * share:.1f} %"
 
 
 def count(value: float | None) -> str:
-    """A whole number with thousands apart; a dash for what is not known.
+    """A whole number with separated thousands; a dash for what is not known.
 
-    >>> count(46719.6), count(None)
-    ('46,720', '–')
+    Example:
+        >>> count(46719.6), count(None)
+        ('46,720', '–')
     """
     return DASH if value is None else f"{value:,.0f}"
 

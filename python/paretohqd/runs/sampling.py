@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,55 +10,55 @@ import polars as pl
 from paretohqd.models import base, chat
 from paretohqd.models.sampling import generate, trim_unfinished
 from paretohqd.models.spec import Sampling
-from paretohqd.runs import config, data, evaluation
+from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Notes, Settings, Stage
+from paretohqd.runs.split import without_echoes
 
 SAMPLER = 2
-"""Which way of sampling an answer is of, for old folders: before, adapters rounded the base's
-rotary frequencies to bfloat16, and control tokens in prompts were tokens."""
+"""Version of the sampling, part of every key: in version 1 adapters rounded the base's rotary
+frequencies to bfloat16, and control tokens in prompts were tokens."""
 
 
 def sample(s: RunContext, offline: Stage) -> Stage:
     """Answers of the representative stage-1 models, as one frame without scores."""
     spec = s.settings.generation
-    prompts = pl.read_parquet(offline.path / "prompts.parquet")
+    prompts = pl.read_parquet(offline.path / layout.PROMPTS)
     count = min(spec.prompts, len(prompts))
     rng = np.random.default_rng([s.settings.seed, 2])
     chosen = prompts[np.sort(rng.permutation(len(prompts))[:count])]
     if count < spec.prompts:
         s.screen.line(f"  generation.prompts: {spec.prompts} asked for, {count} there are")
-    who = representatives(s.weights)
-    for place, number in enumerate(who):
+    numbers = representatives(s.weights)
+    for owner, number in enumerate(numbers):
         answer(
             s,
-            f"stage2/generate/{number:02d}",
+            layout.generate(number),
             chosen,
-            stage=1,
-            number=number,
+            model=layout.model_name(1, number),
             seed=s.settings.seed + 101 + number,
-            owner=place,
+            owner=owner,
         )
     s.free()
     s.folder.barrier()
-    made = [s.folder.result(f"stage2/generate/{number:02d}") for number in who]
+    made = [s.folder.result(layout.generate(number)) for number in numbers]
 
-    def work(out: Path) -> Mapping[str, Any]:
-        frames = [pl.read_parquet(one.path / "answers.parquet") for one in made]
+    def work(out: Path) -> Notes:
+        frames = [pl.read_parquet(one.path / layout.ANSWERS) for one in made]
         frame = pl.concat(
-            f.with_columns(model=pl.lit(evaluation.model_name(1, number)))
-            for number, f in zip(who, frames, strict=True)
+            f.with_columns(model=pl.lit(layout.model_name(1, number)))
+            for number, f in zip(numbers, frames, strict=True)
         )
         form = chat.find_form(base.load_tokenizer(s.settings.model))
         frame, dropped = usable(s.settings, frame, form)
-        frame.write_parquet(out / "answers.parquet")
+        frame.write_parquet(out / layout.ANSWERS)
         return {"rows": len(frame), "dropped": dropped}
 
     return s.alone(
-        "stage2/answers",
+        layout.CANDIDATES,
         work,
         settings={"trim": spec.trim, "max_word_overlap": s.settings.data.max_word_overlap},
-        inputs={f"{n:02d}": one.digest for n, one in zip(who, made, strict=True)},
+        inputs={f"{n:02d}": one.digest for n, one in zip(numbers, made, strict=True)},
     )
 
 
@@ -79,9 +77,9 @@ def usable(
         dropped["opens a thought that the prompt has closed"] = int(closed.sum())
     limit = settings.data.max_word_overlap
     if limit is not None:
-        before = len(frame)
-        frame = data.without_echoes(frame, limit)
-        dropped["repeats the prompt"] = before - len(frame)
+        kept = without_echoes(frame, limit)
+        dropped["repeats the prompt"] = len(frame) - len(kept)
+        frame = kept
     return frame, dropped
 
 
@@ -90,28 +88,29 @@ def answer(
     name: str,
     prompts: pl.DataFrame,
     *,
-    stage: int,
-    number: int | None,
+    model: str,
     seed: int,
     owner: int,
 ) -> None:
-    """One model's answers to some prompts."""
+    """One model's answers to some prompts, as stage `name` of the run folder."""
     spec = s.settings.generation
-    adapter = None if number is None else s.folder.result(f"stage{stage}/fit/{number:02d}")
+    stage, preference = layout.parse_model(model)
+    adapter = None if preference is None else s.folder.result(layout.fit(stage, preference))
 
-    def work(out: Path) -> Mapping[str, Any]:
-        model, tokenizer = s.sampler(*([(adapter.path / "adapter", 1.0)] if adapter else []))
+    def work(out: Path) -> Notes:
+        adapters = [(adapter.path / layout.ADAPTER, 1.0)] if adapter else []
+        sampler, tokenizer = s.sampler(*adapters)
         label = f"sample {len(prompts)} answers of {Path(name).name}"
         with s.screen.bar(label) as progress:
             frame = generate(
-                model,
+                sampler,
                 tokenizer,
                 prompts["prompt"].to_list(),
                 seed=seed,
                 sampling=to_sampling(spec),
                 progress=progress,
             )
-        frame.drop("sample").write_parquet(out / "answers.parquet")
+        frame.drop("sample").write_parquet(out / layout.ANSWERS)
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
     s.folder.stage(
@@ -134,8 +133,9 @@ def representatives(weights: np.ndarray) -> list[int]:
     The corner of each objective (the preference that weighs it most) and the most balanced one;
     fewer where these coincide.
 
-    >>> representatives(np.array([[1, 0], [0.5, 0.5], [0, 1]]))
-    [0, 1, 2]
+    Example:
+        >>> representatives(np.array([[1, 0], [0.5, 0.5], [0, 1]]))
+        [0, 1, 2]
     """
     corners = weights.argmax(axis=0)
     balanced = np.square(weights - 1 / weights.shape[1]).sum(axis=1).argmin()
@@ -152,7 +152,7 @@ def to_sampling(spec: config.Generation) -> Sampling:
     )
 
 
-def sampling(spec: config.Generation) -> dict[str, Any]:
-    """What an answer depends on: not how many prompts there are, nor what follows."""
+def sampling(spec: config.Generation) -> Settings:
+    """What an answer depends on: not how many prompts there are, nor what happens to it later."""
     settings = {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
     return settings | {"sampler": SAMPLER}

@@ -18,8 +18,9 @@ from paretohqd.selection.groups import choose_in_groups
 from paretohqd.selection.pool import Nearest, Pool, Rows
 from paretohqd.selection.pooling import pool_in_memory, pool_of, pool_streamed
 from paretohqd.selection.preferences import Directions, Preferences
-from paretohqd.selection.request import ADDED, Duplicates, Request
+from paretohqd.selection.request import ADDED, Request
 from paretohqd.selection.result import Selection
+from paretohqd.selection.rule import Duplicates
 
 __all__ = ["ADDED", "choose", "choose_from", "select"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import polars as pl
 
@@ -11,7 +11,16 @@ from paretohqd.frames.conversations.layouts import find_layout
 from paretohqd.frames.conversations.rows import Conversation
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
+
+
+class DatasetColumns(TypedDict, total=False):
+    """The columns that hold conversations; see `paretohqd.Selection.to_dataset`."""
+
+    prompt: str | None
+    completion: str | None
+    messages: str | None
+    system: str | None
 
 
 def sft_dataset(
@@ -36,6 +45,13 @@ def sft_dataset(
         rows, prompt=prompt, completion=completion, messages=messages, system=system
     )
     return _dataset(layout.read(rows), rows.select(keep))
+
+
+def dataset_dict(parts: Mapping[str, Dataset]) -> DatasetDict:
+    """Datasets by their names, as one object of Hugging Face's."""
+    import datasets
+
+    return datasets.DatasetDict(parts)
 
 
 def _dataset(found: list[Conversation], kept: pl.DataFrame) -> Dataset:

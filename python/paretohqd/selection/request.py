@@ -21,10 +21,8 @@ from paretohqd.selection.pool import Floats, Nearest, Pool, Rows
 from paretohqd.selection.pooling import Stop
 from paretohqd.selection.preferences import Directions, Preferences, preference_weights, ray_weights
 from paretohqd.selection.result import Selection
+from paretohqd.selection.rule import Duplicates
 from paretohqd.selection.same_rows import warn_of_the_same_rows
-
-Duplicates = Literal["keep", "drop"]
-"""Whether copies of a row may be chosen too, or only the first."""
 
 ADDED = ("preference", "weights", "position", "distance", "layer", "row")
 """Columns that a selection adds to the input's own, and `preference_name` if there are names."""
@@ -186,14 +184,14 @@ class Request:
         warn_of_the_same_rows(nearest, self.weights, pool, grouped=by is not None)
         return Selection(
             rows=_long(chosen, pool, nearest, self.weights, self.names),
-            weights=self.weights,
+            preferences=self.weights,
             objectives=pool.objectives(),
             pool=pool.frame(),
             r_min=pool.in_input_units(r_min),
             r_max=pool.in_input_units(r_max),
-            n=pool.rows,
+            n_rows=pool.rows,
             scores=scores,
-            names=self.names,
+            preference_names=self.names,
             by=by,
             directions=self.directions,
             duplicates=self.duplicates,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.notebooks import html_table, numbered
-from paretohqd.frames.objectives import column
 from paretohqd.selection.copies import repeated
+from paretohqd.selection.explanation import explanation, headline, remarks
 from paretohqd.selection.overlap import selection_overlap
 from paretohqd.selection.preferences import Directions, ray_weights
 
 if TYPE_CHECKING:
     import altair as alt
-    from datasets import Dataset
+    from datasets import Dataset, DatasetDict
+
+    from paretohqd.selection.dataset import DatasetColumns
 
 Floats = NDArray[np.float64]
 
@@ -28,21 +30,26 @@ Floats = NDArray[np.float64]
 class Selection:
     """A selection with what it was made from.
 
+    `chosen["brief"]` and `chosen[0]` are the rows of one preference, by its name or its number,
+    `len(chosen)` is the number of preferences, `"brief" in chosen` says whether there is one, and
+    `for name, rows in chosen` goes through all: numbers come in the place of names where
+    preferences have none.
+
     A pickled one has all but `scores`, which may be the whole input: what shows all rows, as the
     plot does, shows the pool then.
 
     Attributes:
         rows: Long frame: k rows per preference, see `select`.
-        weights: (P, M) preferences.
+        preferences: (P, M) weights; each row sums to 1.
         objectives: The direction, "max" or "min", of each objective.
         pool: The rows that could be chosen, in the input's order: `row` (its number there),
             `layer`, and one Float64 column per objective, in the input's units.
         r_min: (M,) nadir, in the input's units: the worst of the reference set per objective.
             Within groups each has its own; this is the worst of all.
         r_max: (M,) ideal, in the input's units: the best of the reference set per objective.
-        n: Rows of the input.
+        n_rows: Rows of the input.
         scores: One column per objective over all rows of the input; None if it is not at hand.
-        names: Names of the preferences, if they have any.
+        preference_names: Names of the preferences, if they have any.
         by: Columns within whose values rows were chosen; None: all together.
         directions: Which way the rays run, see `select`.
         duplicates: Whether copies could be chosen, see `select`.
@@ -50,17 +57,31 @@ class Selection:
         left_out: Rows of the pool's layers that are left out of it as copies.
         dropped_rows: Rows that were dropped for null or NaN scores.
         dropped: How many null and NaN scores each objective has, where rows were dropped.
+
+    Example:
+        >>> import polars as pl
+        >>> import paretohqd as pq
+        >>> frame = pl.DataFrame({"help": [1.0, 0.8, 0.0], "safe": [0.0, 0.7, 1.0]})
+        >>> chosen = pq.choose(frame, ["help", "safe"], {"useful": [0.9, 0.1], "kind": [0.1, 0.9]},
+        ...                    k=1)
+        >>> chosen
+        rows       3 in all, 3 in the pool
+        layers     1 in the pool, with 3 rows
+        >>> chosen["kind"]["row"].to_list(), len(chosen), "rude" in chosen
+        ([2], 2, False)
+        >>> [(name, rows["row"].to_list()) for name, rows in chosen]
+        [('useful', [0]), ('kind', [2])]
     """
 
     rows: pl.DataFrame
-    weights: Floats
+    preferences: Floats
     objectives: dict[str, str]
     pool: pl.DataFrame
     r_min: Floats
     r_max: Floats
-    n: int
+    n_rows: int
     scores: pl.LazyFrame | None = None
-    names: tuple[str, ...] | None = None
+    preference_names: tuple[str, ...] | None = None
     by: tuple[str, ...] | None = None
     directions: Directions = "paper"
     duplicates: str = "keep"
@@ -70,12 +91,12 @@ class Selection:
     dropped: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        """In one line, without the frames."""
-        return f"<Selection: {'; '.join(self._told().values())}>"
+        """The first two lines of `explain`, not the frames."""
+        return "\n".join(headline(self))
 
     def _repr_html_(self) -> str:
         """A small table for notebooks."""
-        return html_table("Selection", self._told())
+        return html_table("Selection", self._facts())
 
     def __copy__(self) -> Self:
         """Another object of the same frames, scores included."""
@@ -91,31 +112,75 @@ class Selection:
         """All but the scores of all rows: a pickle of these would hold the whole input."""
         return {**self.__dict__, "scores": None}
 
-    def _told(self) -> dict[str, str]:
+    def __len__(self) -> int:
+        """The number of preferences."""
+        return len(self.preferences)
+
+    def __iter__(self) -> Iterator[tuple[str | int, pl.DataFrame]]:
+        """Each preference's name, or its number where there are no names, and its rows."""
+        for key in self._keys():
+            yield key, self[key]
+
+    def __contains__(self, preference: object) -> bool:
+        """Whether there is a preference of this name or number."""
+        return self._number(preference) is not None
+
+    def __getitem__(self, preference: int | str) -> pl.DataFrame:
+        """The rows of one preference, by number or by name, nearest first.
+
+        Raises:
+            ValueError: There is no such preference.
+        """
+        number = self._number(preference)
+        if number is None:
+            names = self.preference_names
+            named = f" or one of {', '.join(names)}" if names else ""
+            raise ValueError(
+                f"preference: expected 0 to {len(self) - 1}{named}, got {preference!r}"
+            )
+        return self.rows.filter(pl.col("preference") == number)
+
+    def of(self, preference: int | str) -> pl.DataFrame:
+        """The same as `self[preference]`."""
+        return self[preference]
+
+    def _keys(self) -> Sequence[str | int]:
+        return self.preference_names or range(len(self))
+
+    def _number(self, preference: object) -> int | None:
+        """The number of a preference that is given by name or number; None if there is none."""
+        if isinstance(preference, str):
+            names = self.preference_names or ()
+            return names.index(preference) if preference in names else None
+        if isinstance(preference, bool) or not isinstance(preference, int | np.integer):
+            return None
+        return int(preference) if 0 <= preference < len(self) else None
+
+    def _facts(self) -> dict[str, str]:
         """What there is, in a few words."""
         sizes = self.layer_sizes()
         objectives = (f"{name} ({direction})" for name, direction in self.objectives.items())
-        told = {
-            "preferences": numbered(len(self.weights), "preference"),
-            "rows": f"{len(self.rows):,} rows chosen of {self.n:,}",
+        facts = {
+            "preferences": numbered(len(self), "preference"),
+            "rows": f"{len(self.rows):,} rows chosen of {self.n_rows:,}",
             "pool": f"a pool of {sum(sizes):,} rows in {numbered(len(sizes), 'layer')}",
             "objectives": ", ".join(objectives),
         }
         if self.by is not None:
-            told["groups"] = f"within groups of {', '.join(self.by)}"
+            facts["groups"] = f"within groups of {', '.join(self.by)}"
         if self.scores is None:
-            told["scores"] = "scores of the pool alone"
-        return told
+            facts["scores"] = "scores of the pool alone"
+        return facts
 
     @property
     def through(self) -> Floats:
         """(P, M) further points of the rays, in units of the box: r_min is 0, r_max is 1."""
-        return ray_weights(self.weights, self.directions)
+        return ray_weights(self.preferences, self.directions)
 
     @property
     def layer(self) -> NDArray[np.int32]:
-        """(n,) Pareto layer of every input row; -1 beyond the pool."""
-        layer = np.full(self.n, -1, dtype=np.int32)
+        """(n_rows,) Pareto layer of every input row; -1 beyond the pool."""
+        layer = np.full(self.n_rows, -1, dtype=np.int32)
         layer[self.pool["row"].to_numpy()] = self.pool["layer"].to_numpy()
         return layer
 
@@ -134,10 +199,10 @@ class Selection:
     def summary(self) -> dict[str, Any]:
         """What the selection was made from, as numbers, lists and text only."""
         return {
-            "rows": self.n,
+            "n_rows": self.n_rows,
             "objectives": self.objectives,
-            "preferences": self.weights.tolist(),
-            "preference_names": self.names,
+            "preferences": self.preferences.tolist(),
+            "preference_names": self.preference_names,
             "by": self.by,
             "directions": self.directions,
             "layers": self.layer_sizes(),
@@ -154,71 +219,11 @@ class Selection:
 
     def explain(self) -> str:
         """A text for people: rows, layers, bounds, and how much preferences share."""
-        sizes = self.layer_sizes()
-        shown = ", ".join(map(str, sizes[:12])) + (", ..." if len(sizes) > 12 else "")
-        lines = [
-            f"rows       {self.n:,} in all, {sum(sizes):,} in the pool",
-            f"layers     {len(sizes)} in the pool, with {shown} rows",
-        ]
-        if self.by is not None:
-            groups = self.rows.select(map(column, self.by)).n_unique()
-            lines.append(f"groups     {groups:,} of {', '.join(self.by)}, each with its own layers")
-        for (name, direction), worst, best in zip(
-            self.objectives.items(), self.r_min, self.r_max, strict=True
-        ):
-            lines.append(f"bounds     {name} ({direction}): worst {worst:g}, best {best:g}")
-        lines += self.remarks()
-        lines.append("overlap    with the next preference, and the largest with any other")
-        overlap = self.overlap()
-        np.fill_diagonal(overlap, np.nan)
-        for number, rows, farthest in (
-            self.rows.group_by("preference", maintain_order=True)
-            .agg(pl.len().alias("rows"), pl.col("distance").max().alias("farthest"))
-            .iter_rows()
-        ):
-            weights = ", ".join(f"{weight:.3g}" for weight in self.weights[number].tolist())
-            label = self.names[number] if self.names else f"({weights})"
-            last = number + 1 == len(overlap)
-            following = "   -" if last else f"{overlap[number, number + 1]:.2f}"
-            largest = "   -" if len(overlap) == 1 else f"{np.nanmax(overlap[number]):.2f}"
-            lines.append(
-                f"  {number:>3} {label}: {following} {largest}; {rows} rows, the farthest at "
-                f"{farthest:.3g}"
-            )
-        return "\n".join(lines)
+        return explanation(self)
 
     def remarks(self) -> list[str]:
         """Lines on rows that were dropped and rows that are copies, where there are any."""
-        lines = []
-        if self.dropped_rows:
-            each = ", ".join(f"{count:,} in {name}" for name, count in self.dropped.items())
-            lines.append(f"dropped    {self.dropped_rows:,} rows: null or NaN scores ({each})")
-        equal = f"equal in {', '.join(self.copy_columns)}"
-        if self.left_out:
-            lines.append(f"copies     {self.left_out:,} left out of the pool ({equal})")
-        if found := self.copies():
-            advice = "; duplicates='drop' leaves them out" if self.duplicates == "keep" else ""
-            lines.append(
-                f"copies     {found:,} of {len(self.rows):,} chosen rows repeat another of their "
-                f"preference ({equal}){advice}"
-            )
-        return lines
-
-    def of(self, preference: int | str) -> pl.DataFrame:
-        """The rows of one preference, by number or by name, nearest first.
-
-        Raises:
-            ValueError: there is no such preference.
-        """
-        names: Sequence[Any] = self.names or ()
-        number: Any = names.index(preference) if preference in names else preference
-        whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-        if not whole or not 0 <= number < len(self.weights):
-            told = f" or one of {', '.join(names)}" if names else ""
-            raise ValueError(
-                f"preference: expected 0 to {len(self.weights) - 1}{told}, got {preference!r}"
-            )
-        return self.rows.filter(pl.col("preference") == number)
+        return remarks(self)
 
     def to_dataset(
         self,
@@ -254,20 +259,37 @@ class Selection:
             and results stay as they are.
 
         Raises:
-            ValueError: no such preference or column, columns that could both hold the answers, an
+            ValueError: No such preference or column, columns that could both hold the answers, an
                 empty answer, a dialogue that does not end with one, a part that is no text, or
                 what else is no conversation.
         """
         from paretohqd.selection.dataset import sft_dataset
 
-        rows = self.rows if preference is None else self.of(preference)
-        columns = {
-            "prompt": prompt,
-            "completion": completion,
-            "messages": messages,
-            "system": system,
-        }
-        return sft_dataset(rows, keep=["preference"] if preference is None else [], **columns)
+        rows = self.rows if preference is None else self[preference]
+        return sft_dataset(
+            rows,
+            prompt=prompt,
+            completion=completion,
+            messages=messages,
+            system=system,
+            keep=["preference"] if preference is None else [],
+        )
+
+    def to_datasets(self, **columns: Unpack[DatasetColumns]) -> DatasetDict:
+        """What `to_dataset` gives for each preference, by its name, as a DatasetDict.
+
+        Where preferences have no names, the keys are their numbers as text: "0", "1", ..
+        (The Hub takes a key for a split, whose name has letters, digits, "_" and dots alone.)
+
+        Args:
+            columns: `prompt`, `completion`, `messages` and `system`, as for `to_dataset`.
+
+        Raises:
+            ValueError: As `to_dataset`.
+        """
+        from paretohqd.selection.dataset import dataset_dict
+
+        return dataset_dict({str(key): self.to_dataset(key, **columns) for key in self._keys()})
 
     def plot(self, **options: Any) -> alt.ConcatChart:
         """The scores, the front, the rays and the chosen rows as an altair chart.

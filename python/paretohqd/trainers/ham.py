@@ -109,9 +109,9 @@ def fit_jointly(
     Args:
         model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
         tokenizer: Its tokenizer, with a chat template.
-        rows: Columns prompt, response, `group`, one column per objective (larger is better, in standard
-            deviations within a prompt), and perhaps system_prompt and finished; in the
-            order of training, two answers or more to each prompt.
+        rows: Columns prompt, response, `group`, one per objective (larger is better, in standard
+            deviations within a prompt), and perhaps system_prompt and finished; in the order of
+            training, two answers or more to each prompt.
         objectives: Names of M columns.
         out: Folder for `adapter-0/`, `adapter-1/`, .. and `log.json`: hypervolume and values at
             every step, before its update.

@@ -1,37 +1,41 @@
-"""The methods that `paretohqd compare` knows: one function each, bench in, policies out."""
+"""The methods that `paretohqd compare` knows, each in a file of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
-from paretohqd.compare.methods.base import base
-from paretohqd.compare.methods.ham import ham
-from paretohqd.compare.methods.linear import linear
-from paretohqd.compare.methods.modpo import modpo
-from paretohqd.compare.methods.morlhf import morlhf
-from paretohqd.compare.methods.paretohqd import paretohqd, stage1
-from paretohqd.compare.methods.rcs import rcs
-from paretohqd.compare.methods.ric import ric
-from paretohqd.compare.methods.sft import full, sft
-from paretohqd.compare.methods.soups import soups
-from paretohqd.compare.methods.ucmoa import ucmoa
-from paretohqd.compare.policy import Policy
+from paretohqd.compare.method import Method
+from paretohqd.compare.methods import (
+    base,
+    full,
+    ham,
+    linear,
+    modpo,
+    morlhf,
+    paretohqd,
+    rcs,
+    ric,
+    sft,
+    soups,
+    stage1,
+    ucmoa,
+)
 
-METHODS: dict[str, Callable[..., list[Policy]]] = {
-    "base": base,
-    "sft": sft,
-    "linear": linear,
-    "full": full,
-    "stage1": stage1,
-    "paretohqd": paretohqd,
-    "soups": soups,
-    "ric": ric,
-    "ham": ham,
-    "ucmoa": ucmoa,
-    "morlhf": morlhf,
-    "modpo": modpo,
-    "rcs": rcs,
+METHODS: dict[str, Method[Any]] = {
+    "base": base.METHOD,
+    "sft": sft.METHOD,
+    "linear": linear.METHOD,
+    "full": full.METHOD,
+    "stage1": stage1.METHOD,
+    "paretohqd": paretohqd.METHOD,
+    "soups": soups.METHOD,
+    "ric": ric.METHOD,
+    "ham": ham.METHOD,
+    "ucmoa": ucmoa.METHOD,
+    "morlhf": morlhf.METHOD,
+    "modpo": modpo.METHOD,
+    "rcs": rcs.METHOD,
 }
 """Methods by name."""
 
-__all__ = ["METHODS", "Policy"]
+__all__ = ["METHODS"]

@@ -1,10 +1,8 @@
-"""What methods that train on preference pairs share: one training on the bench."""
+"""What methods that train on preference pairs share: one training."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -28,21 +26,21 @@ def fit_paired(
     """Train one adapter on pairs, repeated and shuffled to the steps or the budget.
 
     Args:
-        bench: what all methods work with.
-        pairs: prompt, chosen, rejected and perhaps margin.
-        label: what the progress bar calls it.
-        per: what the training is repeated for: "once" or "preference".
-        share: the part of the whole budget that this training may use.
-        beta: of the loss, see `pairwise.fit_pairs`.
-        weight: of the main objective.
-        steps: usual steps; pairs.max_steps or else train.max_steps if not given.
-        learning_rate: in place of the settings' own.
+        bench: What all methods work with.
+        pairs: Columns prompt, chosen, rejected and perhaps margin.
+        label: What the progress bar calls it.
+        per: What the training is repeated for: "once" or "preference".
+        share: The part of the whole budget that this training may use.
+        beta: Of the loss, see `dpo.fit_pairs`.
+        weight: Of the main objective.
+        steps: Usual steps; pairs.max_steps or else train.max_steps if not given.
+        learning_rate: In place of the settings' own.
 
     Returns:
         Folder of the adapter.
 
     Raises:
-        ValueError: settings that DPOConfig does not have, or a budget too small for one step.
+        ValueError: Settings that DPOConfig does not have, or a budget too small for one step.
     """
     given, lora = dict(bench.settings.pairs), bench.settings.lora
     dpo.check_settings(given, lora)
@@ -55,33 +53,25 @@ def fit_paired(
         c for c in ("prompt", "chosen", "rejected", dpo.MARGIN) if c in pairs.columns
     )
     lengths = pair_lengths(bench.tokenizer(), pairs, train["max_length"])
-    batch = batch_size(train)
-    order = bench.order(lengths, batch=batch, share=share, steps=steps)
-    ordered = pairs[order]
-    train["max_steps"] = len(order) // batch
-
-    def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-        return dpo.fit_pairs(
-            base,
-            tokenizer,
-            ordered,
-            out,
-            machine=bench.session.machine,
-            train=train,
-            lora=lora,
-            seed=bench.seed,
-            beta=beta,
-            weight=weight,
-            on_step=on_step,
-        )
-
+    course = bench.course(pairs, lengths, batch=batch_size(train), share=share, steps=steps)
+    train["max_steps"] = course.steps
     made = bench.train(
         "dpo",
-        work,
+        lambda base, tokenizer, **common: dpo.fit_pairs(
+            base,
+            tokenizer,
+            course.rows,
+            train=train,
+            lora=lora,
+            beta=beta,
+            weight=weight,
+            **common,
+        ),
         label=label,
+        per=per,
         settings={"train": train, "lora": lora, "beta": beta, "weight": weight},
-        inputs={"pairs": bench.session.folder.hash_frame(ordered)},
+        inputs={"pairs": bench.session.folder.hash_frame(course.rows)},
+        course=course,
+        unit="pairs",
     )
-    bench.charge(made, "train", per, trained=made.manifest["notes"]["trained_tokens"])
-    bench.note_training(label, pairs=len(pairs), order=order, steps=train["max_steps"])
     return made.path / "adapter"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from paretohqd.compare.policy import Policy
+from paretohqd.compare.sampling import sample
 from paretohqd.compare.workbench import Workbench
 
 
@@ -17,10 +18,10 @@ def answer_groups(bench: Workbench) -> pl.DataFrame:
     few are taken as they are.
 
     Args:
-        bench: what all methods work with.
+        bench: What all methods work with.
 
     Raises:
-        ValueError: the data have one answer per prompt, and sampling is turned off or the budget
+        ValueError: The data have one answer per prompt, and sampling is turned off or the budget
             pays for none.
     """
     frame = bench.scored()
@@ -35,7 +36,8 @@ def answer_groups(bench: Workbench) -> pl.DataFrame:
             f"{bench.title} needs two answers or more per prompt, and the data have one: set "
             "sample_pairs to sample them from the base"
         )
-    answers = bench.sample(
+    answers = sample(
+        bench,
         Policy(),
         bench.prompts_to_answer(),
         label="answers to compare",

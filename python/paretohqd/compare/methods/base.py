@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from paretohqd.compare.method import Method, MethodOptions
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 
 
-def base(bench: Workbench) -> list[Policy]:
-    """Answer with the base model: no training, no preference, one point."""
+def policies(bench: Workbench, options: MethodOptions) -> list[Policy]:
+    """One policy without adapters."""
     return [Policy()]
+
+
+METHOD = Method(
+    run=policies,
+    options=MethodOptions,
+    about="Answer with the base model: no training, no preference, one point.",
+)

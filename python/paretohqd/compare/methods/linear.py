@@ -2,46 +2,58 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from paretohqd.compare.methods._ranking import best_rows, center_and_spread, standardised
+from paretohqd.compare.method import Count, Method, MethodOptions
+from paretohqd.compare.methods._constants import center_and_spread, standardised
+from paretohqd.compare.methods._ranking import best_rows
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 
 
-def linear(
-    bench: Workbench, *, k: int | None = None, scale: Literal["z", "raw"] = "z"
-) -> list[Policy]:
-    """One model per preference on the k rows of the largest w . r.
+@dataclass(frozen=True, kw_only=True)
+class Options(MethodOptions):
+    """The options of `linear`."""
 
-    Source: the linear-scalarisation ablation of arXiv 2504.16628. Exact: everything but the rows is
-    as in ParetoHqD's stage 1. Ours: rewards are standardised first, for raw sums follow the
-    objective of the widest scores alone.
+    k: Count | None = None
+    """Rows per preference; selection.k if not given."""
+    scale: Literal["z", "raw"] = "z"
+    """"z" for standardised rewards, "raw" for the scorers' own units."""
 
-    Args:
-        bench: what all methods work with.
-        k: rows per preference; selection.k if not given.
-        scale: "z" for standardised rewards, "raw" for the scorers' own units.
-    """
+
+def policies(bench: Workbench, options: Options) -> list[Policy]:
+    """One model per preference on the k rows of the largest w . r."""
     frame = bench.scored()
     scores = frame.select(bench.names).to_numpy()
-    if scale == "z":
+    if options.scale == "z":
         scores = standardised(frame, bench.names, *center_and_spread(frame, bench.names))
-    policies = []
+    made = []
     for number, weights in enumerate(bench.preferences):
         rows = best_rows(
             bench,
             frame,
             scores @ weights,
-            k=k,
+            k=options.k,
             per="preference",
             rank="linear",
-            scale=scale,
+            scale=options.scale,
             w=weights,
         )
         tuned = fine_tune(
             bench, rows, label=f"linear {number}", per="preference", share=1 / len(bench.weights)
         )
-        policies.append(Policy(weights=weights, adapters=((tuned.adapter, 1.0),)))
-    return policies
+        made.append(Policy(weights=weights, adapters=((tuned.adapter, 1.0),)))
+    return made
+
+
+METHOD = Method(
+    run=policies,
+    options=Options,
+    about="One model per preference on the k rows of the largest w . r.",
+    source="the linear-scalarisation ablation of arXiv 2504.16628.",
+    exact="everything but the rows is as in ParetoHqD's stage 1.",
+    ours="rewards are standardised first, for raw sums follow the objective of the widest scores "
+    "alone.",
+)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
+from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
 from paretohqd.compare.methods._dpo import fit_paired
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
@@ -11,34 +13,28 @@ from paretohqd.compare.workbench import Workbench
 from paretohqd.selection.pairs import main_objective, objective_pairs, standardise
 
 
-def modpo(
-    bench: Workbench,
-    *,
-    beta: float = 0.1,
-    steps: int | None = None,
-    learning_rate: float | None = None,
-) -> list[Policy]:
-    """One model per preference on pairs, with a margin of the other objectives' rewards.
+@dataclass(frozen=True, kw_only=True)
+class Options(MethodOptions):
+    """The options of `modpo`."""
 
-    Source: Zhou et al., "Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct
-    Preference Optimization" (arXiv 2310.03708). Exact: the loss -log sigmoid((beta (dc - dr) -
-    w_rest . (r_rest(chosen) - r_rest(rejected))) / w_main), dc and dr the log-ratios of policy and
-    base; one training per preference. Ours: the pairs are each prompt's best and worst answer in
-    the main objective (the paper has human preferences and trains margin models); the rewards are
-    the scorers', standardised over these answers; the main objective is the heaviest one, the
-    first of equal ones, so its weight is at least 1/M, and where it switches the pairs change too.
-    Where the data have one answer per prompt the pairs are sampled from the base.
+    beta: Positive = 0.1
+    """How much a difference of log-probabilities counts."""
+    steps: Steps | None = None
+    """Usual steps of a model; pairs.max_steps or else train.max_steps if not given."""
+    learning_rate: Positive | None = None
+    """In place of the settings' own; 1e-4 without any."""
 
-    Args:
-        bench: what all methods work with.
-        beta: how much a difference of log-probabilities counts.
-        steps: usual steps of a model; pairs.max_steps or else train.max_steps if not given.
-        learning_rate: in place of the settings' own; 1e-4 without any.
+
+def policies(bench: Workbench, options: Options) -> list[Policy]:
+    """One model per preference, trained on pairs of its main objective.
+
+    The loss is -log sigmoid((beta (dc - dr) - w_rest . (r_rest(chosen) - r_rest(rejected))) /
+    w_main), dc and dr the log-ratios of policy and base.
     """
     frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
     bench.notes["main objectives"] = [names[main_objective(w)] for w in bench.preferences]
-    policies = []
+    made = []
     for number, weights in enumerate(bench.preferences):
         pairs = bench.table(
             "pairs",
@@ -54,10 +50,26 @@ def modpo(
             label=f"modpo {number}",
             per="preference",
             share=1 / len(bench.weights),
-            beta=beta,
+            beta=options.beta,
             weight=max(weights),
-            steps=steps,
-            learning_rate=learning_rate,
+            steps=options.steps,
+            learning_rate=options.learning_rate,
         )
-        policies.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
-    return policies
+        made.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
+    return made
+
+
+METHOD = Method(
+    run=policies,
+    options=Options,
+    about="One model per preference on pairs, with a margin of the other objectives' rewards.",
+    source='Zhou et al., "Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct '
+    'Preference Optimization" (arXiv 2310.03708).',
+    exact="the loss -log sigmoid((beta (dc - dr) - w_rest . (r_rest(chosen) - r_rest(rejected))) / "
+    "w_main), dc and dr the log-ratios of policy and base; one training per preference.",
+    ours="the pairs are each prompt's best and worst answer in the main objective (the paper has "
+    "human preferences and trains margin models); the rewards are the scorers', standardised over "
+    "these answers; the main objective is the heaviest one, the first of equal ones, so its weight "
+    "is at least 1/M, and where it switches the pairs change too. Where the data have one answer "
+    "per prompt the pairs are sampled from the base.",
+)

@@ -2,49 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
+from paretohqd.compare.methods._constants import reward_constants
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.trainers import grpo
-from paretohqd.trainers.rollouts import standard_constants
 
 
-def morlhf(
-    bench: Workbench, *, steps: int | None = None, learning_rate: float | None = None
-) -> list[Policy]:
-    """Train one model per preference by reinforcement learning on sum_i w_i r_i.
+@dataclass(frozen=True, kw_only=True)
+class Options(MethodOptions):
+    """The options of `morlhf`."""
 
-    Source: MORLHF as the baseline of Rewarded Soups (arXiv 2306.04488) and MODPO (arXiv
-    2310.03708). Exact: one training per preference, from the base, on the weighted sum of the
-    rewards of what the model itself says. Ours: GRPO (arXiv 2402.03300), small scale, not the
-    papers' PPO, with 4 prompts x 4 answers a step and no pull towards the base; each reward is
-    standardised by frozen constants of the offline answers, or the one with the widest scores would
-    decide alone; answers beyond the echo gate get three deviations less than the mean, which is
-    worse than nearly all others. It is trained on the very scorers that evaluate it, and its result
-    hangs on the learning rate: 1e-4, 3e-4 (the default) and 1e-3 belong side by side.
+    steps: Steps | None = None
+    """Usual steps of a model; 30 if not given."""
+    learning_rate: Positive | None = None
+    """In place of the settings' own."""
 
-    Args:
-        bench: what all methods work with.
-        steps: usual steps of a model; 30 if not given.
-        learning_rate: in place of the settings' own.
-    """
-    policies = []
+
+def policies(bench: Workbench, options: Options) -> list[Policy]:
+    """One model per preference, each trained from the base on its weighted sum of rewards."""
+    made = []
     for weights in bench.preferences:
         adapter = reinforced(
             bench,
             weights,
             per="preference",
             share=1 / len(bench.weights),
-            steps=steps,
-            learning_rate=learning_rate,
+            steps=options.steps,
+            learning_rate=options.learning_rate,
         )
-        policies.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
-    return policies
+        made.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
+    return made
 
 
 def reinforced(
@@ -63,18 +57,18 @@ def reinforced(
     prompts, where the data have several answers to one.
 
     Args:
-        bench: what all methods work with.
-        weights: the preference.
-        per: what the training is repeated for: "objective" or "preference".
-        share: the part of the whole budget that this training may use.
-        steps: usual steps, where the budget is the method's own.
-        learning_rate: in place of the settings' own.
+        bench: What all methods work with.
+        weights: The preference.
+        per: What the training is repeated for: "objective" or "preference".
+        share: The part of the whole budget that this training may use.
+        steps: Usual steps, where the budget is the method's own.
+        learning_rate: In place of the settings' own.
 
     Returns:
         Folder of the adapter.
 
     Raises:
-        ValueError: settings that GRPOConfig does not have, a reward that cannot be standardised, or
+        ValueError: Settings that GRPOConfig does not have, a reward that cannot be standardised, or
             a budget too small for one step.
     """
     given, lora = dict(bench.settings.reinforcement), bench.settings.lora
@@ -89,37 +83,30 @@ def reinforced(
     if bench.allowed is not None:
         left = bench.left(share)
         limits = {"trained_tokens": left.trained, "generated_tokens": left.generated}
-    constants = standard_constants(bench.scored(), bench.names)
-    bench.notes["constants"] = {
-        name: {"mean": mean, "deviation": deviation}
-        for name, (mean, deviation) in constants.items()
-    }
-    found = bench.prompts()
-    prompts = found[np.random.default_rng([bench.seed, 8]).permutation(len(found))]
+    constants = reward_constants(bench, bench.scored())
+    prompts = bench.prompts()
+    prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
     s = bench.session
 
-    def work(base: Any, tokenizer: Any, out: Path, on_step: Any) -> Mapping[str, Any]:
-        return grpo.reinforce(
+    made = bench.train(
+        "grpo",
+        lambda base, tokenizer, **common: grpo.reinforce(
             base,
             tokenizer,
             prompts["prompt"].to_list(),
             s.rewards,
             weights,
-            out,
-            machine=s.machine,
             settings=settings,
             lora=lora,
-            seed=bench.seed,
             constants=constants,
             echo_gate=bench.echo_gate,
-            on_step=on_step,
-            **limits,
-        )
-
-    made = bench.train(
-        "grpo",
-        work,
+            steps=limits.get("steps"),
+            trained_tokens=limits.get("trained_tokens"),
+            generated_tokens=limits.get("generated_tokens"),
+            **common,
+        ),
         label="w = " + ", ".join(f"{w:.3g}" for w in weights),
+        per=per,
         settings={
             "settings": settings,
             "lora": lora,
@@ -129,15 +116,23 @@ def reinforced(
             "echo_gate": bench.echo_gate,
             "objectives": s.objective_settings,
         },
-        inputs={"prompts": bench.session.folder.hash_frame(prompts.select("prompt"))},
-    )
-    notes = made.manifest["notes"]
-    bench.charge(
-        made,
-        "train",
-        per,
-        trained=notes["trained_tokens"],
-        generated=notes["generated_tokens"],
-        scored=notes["scored"],
+        inputs={"prompts": s.folder.hash_frame(prompts.select("prompt"))},
     )
     return made.path / "adapter"
+
+
+METHOD = Method(
+    run=policies,
+    options=Options,
+    about="Train one model per preference by reinforcement learning on sum_i w_i r_i.",
+    source="MORLHF as the baseline of Rewarded Soups (arXiv 2306.04488) and MODPO (arXiv "
+    "2310.03708).",
+    exact="one training per preference, from the base, on the weighted sum of the rewards of what "
+    "the model itself says.",
+    ours="GRPO (arXiv 2402.03300), small scale, not the papers' PPO, with 4 prompts x 4 answers a "
+    "step and no pull towards the base; each reward is standardised by frozen constants of the "
+    "offline answers, or the one with the widest scores would decide alone; answers beyond the "
+    "echo gate get three deviations less than the mean, which is worse than nearly all others. It "
+    "is trained on the very scorers that evaluate it, and its result hangs on the learning rate: "
+    "1e-4, 3e-4 (the default) and 1e-3 belong side by side.",
+)

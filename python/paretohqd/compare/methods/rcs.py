@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
+from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
 from paretohqd.compare.methods._dpo import fit_paired
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
@@ -11,38 +13,30 @@ from paretohqd.compare.workbench import Workbench
 from paretohqd.selection.pairs import consistent_pairs, standardise
 
 
-def rcs(
-    bench: Workbench,
-    *,
-    gap: Literal["min", "sum"] = "min",
-    beta: float = 0.1,
-    steps: int | None = None,
-    learning_rate: float | None = None,
-) -> list[Policy]:
-    """One model on pairs whose winner is better in every objective: one point, no preference.
+@dataclass(frozen=True, kw_only=True)
+class Options(MethodOptions):
+    """The options of `rcs`."""
 
-    Source: Xu et al., "Reward Consistency: Improving Multi-Objective Alignment from a Data-Centric
-    Perspective" (arXiv 2504.11337), from its abstract and a summary. Exact: several answers per
-    prompt, pairs whose winner is better in every objective, of each prompt the one of the largest
-    gap, and DPO (arXiv 2305.18290) on them. Ours: the gap is the smallest difference among the
-    standardised objectives ("sum" adds them up), for the method's own is not known here. Where the
-    data have one answer per prompt the answers are sampled from the base.
+    gap: Literal["min", "sum"] = "min"
+    """How the differences of a pair become one number."""
+    beta: Positive = 0.1
+    """How much a difference of log-probabilities counts."""
+    steps: Steps | None = None
+    """Usual steps; pairs.max_steps or else train.max_steps if not given."""
+    learning_rate: Positive | None = None
+    """In place of the settings' own; 1e-4 without any."""
 
-    Args:
-        bench: what all methods work with.
-        gap: how the differences of a pair become one number.
-        beta: how much a difference of log-probabilities counts.
-        steps: usual steps; pairs.max_steps or else train.max_steps if not given.
-        learning_rate: in place of the settings' own; 1e-4 without any.
-    """
+
+def policies(bench: Workbench, options: Options) -> list[Policy]:
+    """One model for every preference."""
     frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
     pairs = bench.table(
         "pairs",
-        lambda: consistent_pairs(frame, names, gap=gap),
+        lambda: consistent_pairs(frame, names, gap=options.gap),
         frame,
         rule="consistent",
-        gap=gap,
+        gap=options.gap,
     )
     bench.notes["prompts with a consistent pair"] = len(pairs) / frame["prompt"].n_unique()
     adapter = fit_paired(
@@ -51,8 +45,23 @@ def rcs(
         label="consistent pairs",
         per="once",
         share=1.0,
-        beta=beta,
-        steps=steps,
-        learning_rate=learning_rate,
+        beta=options.beta,
+        steps=options.steps,
+        learning_rate=options.learning_rate,
     )
     return [Policy(adapters=((adapter, 1.0),))]
+
+
+METHOD = Method(
+    run=policies,
+    options=Options,
+    reconstructed=True,
+    about="One model on pairs whose winner is better in every objective: one point, no preference.",
+    source='Xu et al., "Reward Consistency: Improving Multi-Objective Alignment from a '
+    'Data-Centric Perspective" (arXiv 2504.11337), from its abstract and a summary.',
+    exact="several answers per prompt, pairs whose winner is better in every objective, of each "
+    "prompt the one of the largest gap, and DPO (arXiv 2305.18290) on them.",
+    ours='the gap is the smallest difference among the standardised objectives ("sum" adds them '
+    "up), for the method's own is not known here. Where the data have one answer per prompt the "
+    "answers are sampled from the base.",
+)

@@ -1,13 +1,15 @@
-"""UC-MOA: one model that is told which utility its answer should be best by."""
+"""UC-MOA: one model that reads which utility its answer should be best by."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.compare.method import Count, Method, MethodOptions, Steps
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
@@ -25,52 +27,48 @@ KINDS: dict[str, Callable[[Floats, Floats], Floats]] = {
 """Increasing utilities of rewards in the unit box."""
 
 
-def ucmoa(
-    bench: Workbench, *, divisions: int | None = None, steps: int | None = None
-) -> list[Policy]:
-    """Fine-tune on all rows, each with the token of the utility that ranks it highest.
+@dataclass(frozen=True, kw_only=True)
+class Options(MethodOptions):
+    """The options of `ucmoa`."""
 
-    Source: Cheng et al., "UC-MOA: Utility-Conditioned Multi-Objective Alignment for Distributional
-    Pareto-Optimality" (arXiv 2503.10669), reconstructed from its abstract. Exact: a library of
-    increasing utilities, a token per utility, the choice by percentile. Ours: the library (weighted
-    sums, Tchebycheff functions and two power means at the weights of a lattice, on rewards scaled
-    to the unit box by their 2 % and 98 % quantiles), the token's place in the system message, and
-    at use the token of the nearest weights that was trained, of equally near ones the most often.
+    divisions: Count | None = None
+    """Of the weights' lattice; 10 for two objectives and 3 for more if not given."""
+    steps: Steps | None = None
+    """Usual steps; as many as all preferences' models have if not given."""
 
-    Args:
-        bench: what all methods work with.
-        divisions: of the weights' lattice; 10 for two objectives and 3 for more if not given.
-        steps: usual steps; as many as all preferences' models have if not given.
-    """
+
+def policies(bench: Workbench, options: Options) -> list[Policy]:
+    """One model that reads a token: that of the utility an answer should be best by."""
     frame = bench.scored()
     scores = frame.select(bench.names).to_numpy().astype(np.float64)
     low, high = np.quantile(scores, [0.02, 0.98], axis=0)
     box = np.clip((scores - low) / np.where(high > low, high - low, 1.0), 0.0, 1.0)
-    lattice = preference_grid(len(bench.names), divisions or (10 if len(bench.names) == 2 else 3))
+    divisions = options.divisions or (10 if len(bench.names) == 2 else 3)
+    lattice = preference_grid(len(bench.names), divisions)
     tokens = [(kind, number) for kind in KINDS for number in range(len(lattice))]
     best = ranked_highest(box, [(KINDS[kind], lattice[number]) for kind, number in tokens])
     names = [f"<utility_{kind}_{number}>" for kind, number in tokens]
     rows = frame.select("prompt", "response").with_columns(
         system_prompt=pl.Series([names[token] for token in best], dtype=pl.String)
     )
-    usual = steps or len(bench.weights) * bench.train_settings()["max_steps"]
+    usual = options.steps or len(bench.weights) * bench.train_settings()["max_steps"]
     tuned = fine_tune(bench, rows, label="utility tokens", per="once", share=1.0, steps=usual)
     # Tokens that the training did not come to mean nothing: it may be shorter than the rows.
     seen = dict(tuned.rows["system_prompt"].value_counts().iter_rows())
     count = np.array([seen.get(name, 0) for name in names])
     bench.notes["utilities"] = {"tokens": len(tokens), "trained": int((count > 0).sum())}
     at = np.array([lattice[number] for _, number in tokens])
-    policies = []
+    made = []
     for weights in bench.preferences:
         distance = np.linalg.norm(at - np.array(weights), axis=1)
-        # Of equally near ones the best known wins.
+        # Of equally near ones the one that was trained most often wins.
         distance[count == 0] = np.inf
         near = np.flatnonzero(distance <= distance.min() + 1e-9)
         token = int(near[count[near].argmax()])
-        policies.append(
+        made.append(
             Policy(weights=weights, adapters=((tuned.adapter, 1.0),), system_prompt=names[token])
         )
-    return policies
+    return made
 
 
 def ranked_highest(
@@ -91,3 +89,18 @@ def ranked_highest(
         ranks.append(np.searchsorted(np.sort(value), value, side="right"))
     highest: NDArray[np.int64] = np.argmax(np.stack(ranks), axis=0)
     return highest
+
+
+METHOD = Method(
+    run=policies,
+    options=Options,
+    reconstructed=True,
+    about="Fine-tune on all rows, each with the token of the utility that ranks it highest.",
+    source='Cheng et al., "UC-MOA: Utility-Conditioned Multi-Objective Alignment for '
+    'Distributional Pareto-Optimality" (arXiv 2503.10669), reconstructed from its abstract.',
+    exact="a library of increasing utilities, a token per utility, the choice by percentile.",
+    ours="the library (weighted sums, Tchebycheff functions and two power means at the weights of "
+    "a lattice, on rewards scaled to the unit box by their 2 % and 98 % quantiles), the token's "
+    "place in the system message, and at use the token of the nearest weights that was trained, of "
+    "equally near ones the most often.",
+)

@@ -1,0 +1,149 @@
+"""What a method of a comparison is: a function, its options, and what the page says of it.
+
+A new method is a file in `compare/methods/` that ends in `METHOD = Method(...)`, and a line in
+`methods/__init__.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+from paretohqd.compare.policy import Policy
+from paretohqd.compare.workbench import Workbench
+from paretohqd.exceptions import check_keys
+from paretohqd.runs.config_reader import from_mapping
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an option may be, beside its type: `Annotated[int, Range(1)]`."""
+
+    least: float
+    most: float = math.inf
+    above: bool = False
+    """Whether `least` itself is too little."""
+
+    def holds(self, value: float) -> bool:
+        """Whether a number lies within; infinities and NaN never do."""
+        low = self.least < value if self.above else self.least <= value
+        return low and value <= self.most and math.isfinite(value)
+
+    def __str__(self) -> str:
+        """The range in words: "from 0 to 6", "from 1 on", "above 0"."""
+        if self.above:
+            return f"above {self.least}"
+        return f"from {self.least} " + ("on" if self.most == math.inf else f"to {self.most}")
+
+
+@dataclass(frozen=True)
+class SetsLength:
+    """Marks an option that says how long a method trains, which a matched budget says as well."""
+
+
+Count = Annotated[int, Range(1)]
+Steps = Annotated[int, Range(1), SetsLength()]
+Positive = Annotated[float, Range(0, above=True)]
+Share = Annotated[float, Range(0, 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodOptions:
+    """The options of a method, checked when they are made; a method without any has this."""
+
+    def __post_init__(self) -> None:
+        """Refuse numbers out of range.
+
+        Raises:
+            ValueError: It begins with the option's name.
+        """
+        for name, (kind, marks) in _annotations(type(self)).items():
+            value = getattr(self, name)
+            for mark in marks:
+                # Other values are None or a word: what the type allows beside a number.
+                if not isinstance(mark, Range) or not isinstance(value, int | float):
+                    continue
+                if not mark.holds(value):
+                    number = "a whole number" if kind is int else "a number"
+                    raise ValueError(f"{name}: expected {number} {mark}, got {value!r}")
+
+
+Options = TypeVar("Options", bound=MethodOptions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method(Generic[Options]):
+    """One method: what it does, what it may be told, and where it comes from."""
+
+    run: Callable[[Workbench, Options], list[Policy]]
+    """Trains what it needs; returns one policy per preference, or some that take none."""
+    options: type[Options]
+    about: str
+    """What it does, in a sentence."""
+    source: str = ""
+    """The paper that it follows."""
+    exact: str = ""
+    """What is as in the source."""
+    ours: str = ""
+    """What was decided here."""
+    reconstructed: bool = False
+    """Whether it was rebuilt from the source's abstract, without its text; marked in tables."""
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What it says of itself: `about`, and of `source`, `exact` and `ours` what there is."""
+        words = {name: getattr(self, name) for name in ("about", "source", "exact", "ours")}
+        return {name: text for name, text in words.items() if text}
+
+    def read(
+        self, given: Mapping[str, Any], where: str, *, name: str, budgets: Sequence[str] = ()
+    ) -> Options:
+        """The options as a configuration gives them, checked before anything is trained.
+
+        Args:
+            given: Names and plain values.
+            where: The key that they stand under, for messages.
+            name: What the method is called, for the message of an unknown option.
+            budgets: Those that the method is to run under.
+
+        Raises:
+            ValueError: An unknown option (with the nearest known one), a value of the wrong kind,
+                out of range or none of those that there are, two options that exclude each other,
+                or a number of steps under a matched budget.
+
+        Example:
+            >>> from paretohqd.compare.methods import METHODS
+            >>> METHODS["soups"].read({"corners": "RL"}, "methods[0]", name="soups")
+            Traceback (most recent call last):
+            ...
+            ValueError: methods[0].corners: expected one of sft, rl, got 'RL'
+        """
+        names = [field.name for field in fields(self.options)]
+        check_keys(given, names, f"{where} ({name})")
+        annotations = _annotations(self.options)
+        for key in given:
+            sets_length = any(isinstance(mark, SetsLength) for mark in annotations[key][1])
+            if sets_length and "matched" in budgets:
+                raise ValueError(
+                    f"{where}.{key}: under a matched budget the tokens say how long a method "
+                    "trains: set budgets: [own]"
+                )
+        try:
+            options: Options = from_mapping(self.options, given)
+        except ValueError as error:
+            key = str(error).partition(":")[0]
+            raise ValueError(f"{where}{'.' if key in names else ': '}{error}") from None
+        return options
+
+
+def _annotations(options: type[MethodOptions]) -> dict[str, tuple[Any, tuple[object, ...]]]:
+    """Of each option its type and the marks beside it."""
+    annotations: dict[str, tuple[Any, tuple[object, ...]]] = {}
+    for name, hint in get_type_hints(options, include_extras=True).items():
+        # In `Count | None` the mark is on the first part.
+        marked = [part for part in (hint, *get_args(hint)) if get_origin(part) is Annotated]
+        kind, *marks = get_args(marked[0]) if marked else (hint,)
+        annotations[name] = kind, tuple(marks)
+    return annotations

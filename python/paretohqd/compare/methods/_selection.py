@@ -1,0 +1,135 @@
+"""What ParetoHqD with one stage and with two share: its options, its rows, its models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from paretohqd.compare.method import Count, MethodOptions
+from paretohqd.compare.methods._ranking import best
+from paretohqd.compare.methods._sft import fine_tune
+from paretohqd.compare.policy import Policy
+from paretohqd.compare.workbench import Workbench
+from paretohqd.frames.objectives import column
+from paretohqd.kernels.layers import pareto_layers
+from paretohqd.selection.choosing import choose
+from paretohqd.selection.copies import copy_columns
+from paretohqd.selection.preferences import Directions
+
+Rank = Literal["ray", "linear", "ideal"]
+
+
+class Unset(Enum):
+    """What an option has that is not given: unlike null, which has a meaning of its own."""
+
+    UNSET = "the settings' own"
+
+
+UNSET = Unset.UNSET
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelectionOptions(MethodOptions):
+    """Options of `paretohqd.select` that replace the settings' own."""
+
+    upto: Count | Unset | None = UNSET
+    at_least: Count | Unset | None = UNSET
+    bounds: Literal["pool", "all"] | Unset = UNSET
+    scale: Literal["box", "none"] | Unset = UNSET
+    directions: Directions | Unset = UNSET
+    distinct: str | Unset | None = UNSET
+    duplicates: Literal["keep", "drop"] | Unset = UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse two ways to end the pool.
+
+        Raises:
+            ValueError: Both are given, or a number is out of range.
+        """
+        super().__post_init__()
+        if None not in (self.upto, self.at_least) and UNSET not in (self.upto, self.at_least):
+            raise ValueError("give upto or at_least, and not both")
+
+    def for_select(self) -> dict[str, Any]:
+        """Those that are given."""
+        values = {f.name: getattr(self, f.name) for f in fields(SelectionOptions)}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+
+def select_rows(
+    bench: Workbench,
+    frame: pl.DataFrame,
+    options: SelectionOptions,
+    *,
+    k: int,
+    rank: Rank = "ray",
+) -> pl.DataFrame:
+    """The training rows of all preferences: prompt, response and preference.
+
+    Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
+    """
+    selection = bench.selection_with(options.for_select())
+    distinct, upto = selection["distinct"], selection["upto"]
+    if upto is not None:
+        layer = pareto_layers(frame.select(bench.names), upto=upto)
+        pool = frame.filter(pl.Series(layer >= 0))
+        if selection["duplicates"] == "drop":
+            pool = pool.unique([*map(column, copy_columns(frame.schema, bench.names))])
+        room = len(pool) if distinct is None else pool[distinct].n_unique()
+        if room < k:
+            bench.notes["k"] = f"{room} rows in {upto} layers, {k} were wanted"
+            k = room
+    if rank == "ray":
+        return bench.choose(frame, k=k, **options.for_select())
+
+    def work() -> pl.DataFrame:
+        chosen = choose(frame, bench.names, bench.weights, k=k, **selection)
+        pool = frame[chosen.pool["row"].to_numpy()]
+        width = np.where(chosen.r_max > chosen.r_min, chosen.r_max - chosen.r_min, 1.0)
+        box = (pool.select(bench.names).to_numpy() - chosen.r_min) / width
+        parts = []
+        for number, weights in enumerate(bench.weights):
+            values = box @ weights if rank == "linear" else -(weights * (1 - box) ** 2).sum(axis=1)
+            rows = best(pool, values, k, one_per_prompt=distinct is not None)
+            parts.append(rows.with_columns(preference=pl.lit(number)))
+        return pl.concat(parts)
+
+    return bench.table(
+        "select", work, frame, rank=rank, k=k, weights=bench.weights.tolist(), **selection
+    )
+
+
+def fit_preferences(
+    bench: Workbench,
+    rows: pl.DataFrame,
+    *,
+    stage: int,
+    share: float,
+    start_from: list[Path] | None = None,
+) -> list[Path]:
+    """Train each preference's adapter on its rows; `share` is of one of them."""
+    return [
+        fine_tune(
+            bench,
+            rows.filter(pl.col("preference") == number),
+            label=f"stage {stage} {number}",
+            per="preference",
+            share=share,
+            stage=stage,
+            start_from=None if start_from is None else start_from[number],
+        ).adapter
+        for number in range(len(bench.weights))
+    ]
+
+
+def policies_of(bench: Workbench, adapters: list[Path]) -> list[Policy]:
+    """One policy per preference, each with its adapter."""
+    return [
+        Policy(weights=weights, adapters=((adapter, 1.0),))
+        for weights, adapter in zip(bench.preferences, adapters, strict=True)
+    ]

@@ -1,0 +1,128 @@
+"""Answers that a method samples while it works: generated, cleaned, scored and charged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from paretohqd.compare.policy import Policy
+from paretohqd.compare.workbench import Workbench
+from paretohqd.models import chat
+from paretohqd.models.sampling import generate
+from paretohqd.runs.manifest import Stage
+from paretohqd.runs.sampling import sampling, to_sampling, usable
+
+
+def sample(
+    bench: Workbench,
+    policy: Policy,
+    prompts: pl.DataFrame,
+    *,
+    label: str,
+    per: str,
+    seed: int,
+    samples: int = 1,
+    rounds: int = 1,
+) -> pl.DataFrame:
+    """Answers to train on: sampled, cleaned as stage 2 cleans them, and scored.
+
+    Under a budget prompts are answered in a shuffled order for as long as it pays for them.
+
+    Args:
+        policy: Who answers.
+        prompts: Column prompt, and system_prompt where each has one of its own.
+        label: What the progress bar calls it.
+        per: What the sampling is repeated for, see `budget.Cost`.
+        seed: Of the random numbers.
+        samples: Answers per prompt.
+        rounds: Samplings that what is left of a budget is for, this one included.
+
+    Returns:
+        prompt, response, sample, tokens, finished, the prompts' own columns but prompt, and one
+        column per objective.
+    """
+    if bench.allowed is not None:
+        prompts = prompts[np.random.default_rng([bench.seed, 9]).permutation(len(prompts))]
+    parts = []
+    for part in bench.affordable(len(prompts), samples=samples, rounds=rounds):
+        now = prompts[part]
+        made = answered(bench, policy, now, label=label, seed=seed, samples=samples)
+        bench.charge(made, "generate", per, generated=int(made.notes["tokens"]))
+        frame = pl.read_parquet(made.path / "answers.parquet")
+        own = now.drop("prompt")[np.repeat(np.arange(len(now)), samples)]
+        form = chat.find_form(bench.tokenizer())
+        frame, dropped = usable(bench.settings, pl.concat([frame, own], how="horizontal"), form)
+        parts.append(score(bench, frame, per=per, dropped=dropped))
+    return pl.concat(parts)
+
+
+def answered(
+    bench: Workbench,
+    policy: Policy,
+    prompts: pl.DataFrame,
+    *,
+    label: str,
+    seed: int,
+    samples: int = 1,
+) -> Stage:
+    """A step that samples answers; the caller charges it."""
+    s, spec = bench.session, bench.settings.generation
+    system_prompt = (
+        prompts[chat.SYSTEM_PROMPT].to_list() if chat.SYSTEM_PROMPT in prompts.columns else None
+    )
+    if system_prompt is None and policy.system_prompt:
+        system_prompt = [policy.system_prompt] * len(prompts)
+
+    def work(out: Path) -> Mapping[str, Any]:
+        model, tokenizer = s.sampler(*policy.adapters)
+        with s.screen.bar(f"{bench.title}: sample {label}") as progress:
+            frame = generate(
+                model,
+                tokenizer,
+                prompts["prompt"].to_list(),
+                system_prompt=system_prompt,
+                seed=seed,
+                samples=samples,
+                sampling=to_sampling(spec),
+                progress=progress,
+            )
+        frame.write_parquet(out / "answers.parquet")
+        return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
+
+    return bench.step(
+        "answers",
+        work,
+        settings={
+            **sampling(spec),
+            "seed": seed,
+            "samples": samples,
+            "system_prompt": policy.system_prompt,
+            "weights": [weight for _, weight in policy.adapters],
+            "bfloat16": s.machine.bfloat16,
+        },
+        inputs={"prompts": s.folder.hash_frame(prompts), "model": s.model_id}
+        | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
+    )
+
+
+def score(
+    bench: Workbench, frame: pl.DataFrame, *, per: str, dropped: Mapping[str, int]
+) -> pl.DataFrame:
+    """Add one column per objective, as a step."""
+
+    def work(out: Path) -> Mapping[str, Any]:
+        bench.session.score(frame).write_parquet(out / "scored.parquet")
+        return {"rows": len(frame), "dropped": dict(dropped)}
+
+    made = bench.step(
+        "scored",
+        work,
+        settings=bench.session.objective_settings,
+        inputs={"answers": bench.session.folder.hash_frame(frame)},
+    )
+    bench.charge(made, "score", per, scored=len(frame))
+    return pl.read_parquet(made.path / "scored.parquet")

@@ -1,0 +1,87 @@
+"""Pairs of answers that all objectives agree on, in the format that TRL's trainers take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from paretohqd.frames.objectives import (
+    ObjectiveColumns,
+    ObjectivesLike,
+    column,
+    refuse_missing,
+    refuse_taken,
+)
+from paretohqd.selection.pairs import consistent_pairs
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def preference_pairs(
+    frame: pl.DataFrame,
+    objectives: ObjectivesLike | str,
+    *,
+    prompt: str = "prompt",
+    response: str = "response",
+    gap: Literal["min", "sum"] = "min",
+) -> Dataset:
+    """Of each prompt the pair of answers whose winner is better in every objective, for TRL.
+
+    Reward Consistency Sampling (Xu et al. 2025, arXiv 2504.11337): see
+    `paretohqd.selection.pairs.consistent_pairs`, which gives the same pairs as a frame, with their
+    gaps and row numbers. Needs the package `datasets`.
+
+    Args:
+        frame: One row per answer, several answers to a prompt; they need not be adjacent.
+        objectives: Column names (larger is better), or {name: "max" | "min"}.
+        prompt: The column of prompts, which are texts.
+        response: The column of answers, which are texts.
+        gap: Of several pairs the one with the largest gap is taken: the smallest ("min") difference
+            among the objectives, or their "sum", in deviations of the frame's scores.
+
+    Returns:
+        A dataset with the columns prompt, chosen and rejected, each a list of messages
+        ({role, content}), as DPOTrainer and RewardTrainer take it; one row for each prompt that has
+        such a pair.
+
+    Raises:
+        ValueError: No such column, no prompt has two different answers, none has such a pair, or a
+            score is null, NaN or infinite or the same in all rows.
+        ImportError: The package `datasets` is not installed.
+
+    Example:
+        >>> import polars as pl
+        >>> import paretohqd as pq
+        >>> frame = pl.DataFrame(
+        ...     {"prompt": ["Tea?"] * 3, "response": ["No.", "Yes, gladly.", "Why?"],
+        ...      "kind": [0.0, 2.0, 1.0], "words": [1, 0, 2]})
+        >>> pairs = pq.preference_pairs(frame, {"kind": "max", "words": "min"})
+        >>> pairs["chosen"][0]
+        [{'role': 'assistant', 'content': 'Yes, gladly.'}]
+    """
+    scores = ObjectiveColumns.of(frame.schema, objectives)
+    refuse_missing(frame.columns, prompt, "prompt")
+    refuse_missing(frame.columns, response, "response")
+    refuse_taken(scores.names, ["prompt", "response"])
+    numbers = scores.numbers(frame).collect()
+    falling = [name for name, up in zip(scores.names, scores.larger, strict=True) if not up]
+    pairs = consistent_pairs(
+        numbers.with_columns(-column(name).cast(pl.Float64) for name in falling).with_columns(
+            frame[prompt].alias("prompt"), frame[response].alias("response")
+        ),
+        scores.names,
+        gap=gap,
+    )
+    try:
+        import datasets
+    except ImportError as error:
+        raise ImportError("datasets are needed: pip install datasets") from error
+    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+    return datasets.Dataset.from_list(
+        [
+            {name: [{"role": role, "content": pair[name]}] for name, role in roles.items()}
+            for pair in pairs.select(*roles).iter_rows(named=True)
+        ]
+    )

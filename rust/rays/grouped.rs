@@ -1,0 +1,222 @@
+//! The k rows of each group that are nearest to the group's own rays, in one call for all groups.
+//!
+//! Groups up to some thousand rows are searched row by row: a screen and a sample would cost more
+//! than they save. Larger groups, and numbers whose squares leave the range of doubles, go to the
+//! search for ungrouped rows. All compute the distance in the same way, to the last bit.
+
+use pulp::{Arch, NullaryFnOnce};
+use rayon::prelude::*;
+
+use super::group::{Group, Rays};
+use super::ray::scale;
+use super::search::{Neighbours, nearest_to_rays};
+use crate::error::{Error, Kind};
+use crate::points::Points;
+use crate::segments::runs;
+use crate::threads;
+
+/// Groups of up to this many rows are searched row by row.
+const EXHAUSTIVE_ROWS: usize = 1 << 10;
+
+/// Whole groups are searched together up to about this many rows, which stay in cache.
+const RUN_ROWS: usize = 1 << 12;
+
+/// The `k` rows of each group that are nearest to each of its rays, or all rows of a smaller group.
+///
+/// Group g is the rows from `starts[g]` up to `starts[g + 1]`. A ray runs from the group's ideal
+/// point, `spans[g]`, through `weights[p] * spans[g]`, objective by objective; `spans` and
+/// `weights` are row after row. Where no objective with a weight has a span, or the two points are
+/// one, no direction is left: the ray is then the ideal point alone. Equal distances go to the
+/// earlier row. For a ray with a direction, rows and distances are those of [`nearest_to_rays`] on
+/// the group alone.
+///
+/// Returned are min(k, size) rows of each group, group after group for the first weights, then for
+/// the next.
+///
+/// # Errors
+/// `starts` does not ascend from 0 to the number of rows, a length does not fit, a value is not
+/// finite, or `k` is zero.
+///
+/// ```
+/// use paretohqd::{Column, Points, nearest_in_groups};
+///
+/// let (x, y) = ([1.0, 0.0, 0.4, 2.0, 0.0], [0.0, 1.0, 0.5, 0.0, 1.0]);
+/// let points = Points::new(vec![Column::F64(&x), Column::F64(&y)])?;
+/// let (spans, weights) = ([1.0, 1.0, 2.0, 1.0], [0.5, 0.5, 1.0, 0.0]);
+/// let nearest = nearest_in_groups(&points, &[0, 3, 5], &spans, &weights, 1)?;
+/// assert_eq!(nearest.rows, [2, 3, 0, 3]);
+/// # Ok::<(), paretohqd::Error>(())
+/// ```
+pub fn nearest_in_groups(
+    points: &Points<'_>,
+    starts: &[u32],
+    spans: &[f64],
+    weights: &[f64],
+    k: usize,
+) -> Result<Neighbours, Error> {
+    if k == 0 {
+        return Err(Kind::Zero { name: "k" }.into());
+    }
+    let ends = check_starts(starts, points.rows())?;
+    let reach = check_rays(spans, weights, ends.len(), points.objectives())?;
+    points.require_finite()?;
+    let held = |groups: &[u32]| groups.windows(2).map(|g| k.min((g[1] - g[0]) as usize)).sum();
+    let (rays, per_ray): (usize, usize) = (weights.len() / points.objectives(), held(starts));
+    let (mut rows, mut distances) = (vec![0; rays * per_ray], vec![0.0; rays * per_ray]);
+    let parts = distances.chunks_mut(per_ray.max(1));
+    let mut rest: Vec<_> = rows.chunks_mut(per_ray.max(1)).zip(parts).collect();
+    let (mut tasks, mut first) = (Vec::new(), 0);
+    for ends in runs(ends, RUN_ROWS) {
+        let starts = &starts[first..=first + ends.len()];
+        let held = held(starts);
+        let out = rest.iter_mut().map(|part| split_off(part, held)).collect();
+        let spans = &spans[first * points.objectives()..];
+        tasks.push(Run { points, starts, spans, weights, reach: &reach, k, out });
+        first += ends.len();
+    }
+    let search = |run: Run<'_>| Arch::new().dispatch(run);
+    if threads::worthwhile((points.rows() / 16).saturating_mul(rays)) {
+        tasks.into_par_iter().try_for_each(search)?;
+    } else {
+        tasks.into_iter().try_for_each(search)?;
+    }
+    Ok(Neighbours { rows, distances })
+}
+
+/// Rows and distances yet to be filled in.
+type Part<'a> = (&'a mut [i64], &'a mut [f64]);
+
+/// The first places of a part, of which that many are left.
+fn split_off<'a>((rows, distances): &mut Part<'a>, places: usize) -> Part<'a> {
+    let rows = rows.split_off_mut(..places).unwrap_or_default();
+    (rows, distances.split_off_mut(..places).unwrap_or_default())
+}
+
+/// Where the groups end, if the starts ascend from 0 to the number of rows.
+fn check_starts(starts: &[u32], rows: usize) -> Result<&[u32], Error> {
+    let wrong = |position| Error::from(Kind::BadStarts { position, rows });
+    let (&first, ends) = starts.split_first().ok_or_else(|| wrong(0))?;
+    if first != 0 {
+        return Err(wrong(0));
+    }
+    if let Some(position) = starts.windows(2).position(|group| group[0] > group[1]) {
+        return Err(wrong(position + 1));
+    }
+    if starts[starts.len() - 1] as usize != rows {
+        return Err(wrong(starts.len() - 1));
+    }
+    Ok(ends)
+}
+
+/// By objective, how far the ends of the rays are from the origin of a unit span.
+fn check_rays(spans: &[f64], weights: &[f64], groups: usize, m: usize) -> Result<Vec<f64>, Error> {
+    if !weights.len().is_multiple_of(m) {
+        let actual = weights.len();
+        return Err(Kind::WrongLength { name: "weights", expected: m, actual }.into());
+    }
+    if spans.len() != groups * m {
+        return Err(Kind::WrongSpans { expected: groups * m, actual: spans.len() }.into());
+    }
+    if let Some(position) = weights.iter().position(|x| !x.is_finite()) {
+        return Err(Kind::NotFinite { name: "weights", position }.into());
+    }
+    let mut reach = vec![1.0f64; m];
+    for weights in weights.chunks_exact(m) {
+        reach.iter_mut().zip(weights).for_each(|(reach, w)| *reach = reach.max(w.abs()));
+    }
+    let too_far = |spans: &[f64]| spans.iter().zip(&reach).position(|(s, r)| !(s * r).is_finite());
+    let position = spans.chunks_exact(m).enumerate().find_map(|(g, s)| Some(g * m + too_far(s)?));
+    match position {
+        Some(position) => Err(Kind::NotFinite { name: "spans", position }.into()),
+        None => Ok(reach),
+    }
+}
+
+/// Groups that are searched together.
+struct Run<'a> {
+    points: &'a Points<'a>,
+    /// Where each group starts and the last one ends.
+    starts: &'a [u32],
+    /// Of these groups and those that follow.
+    spans: &'a [f64],
+    weights: &'a [f64],
+    reach: &'a [f64],
+    k: usize,
+    /// What to fill in, ray by ray.
+    out: Vec<Part<'a>>,
+}
+
+impl NullaryFnOnce for Run<'_> {
+    type Output = Result<(), Error>;
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        match self.points.objectives() {
+            1 => self.search::<1>(),
+            2 => self.search::<2>(),
+            3 => self.search::<3>(),
+            4 => self.search::<4>(),
+            5 => self.search::<5>(),
+            _ => self.search::<0>(),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Fills in what is nearest; M is the number of objectives, or 0 for any.
+    #[inline(always)]
+    fn search<const M: usize>(mut self) -> Result<(), Error> {
+        let m = if M == 0 { self.points.objectives() } else { M };
+        let mut rays = Rays::new(self.weights, m);
+        let mut group = Group::new(m);
+        let mut at = 0;
+        for (ends, spans) in self.starts.windows(2).zip(self.spans.chunks_exact(m)) {
+            let (start, end) = (ends[0] as usize, ends[1] as usize);
+            if start == end {
+                continue;
+            }
+            let held = self.k.min(end - start);
+            let largest = group.read(self.points, start, end);
+            let reach = spans.iter().zip(self.reach).map(|(s, reach)| s.abs() * reach);
+            rays.set_spans(spans, scale(reach.fold(largest, f64::max)));
+            let small = end - start <= EXHAUSTIVE_ROWS && rays.scale == 1.0;
+            let exhaustive = |ray: &usize| small || rays.is_point(*ray);
+            let (exhaustive, searched): (Vec<_>, Vec<_>) =
+                (0..self.out.len()).partition(exhaustive);
+            if !exhaustive.is_empty() {
+                group.subtract_origin(&rays);
+            }
+            for ray in exhaustive {
+                let nearest = group.nearest::<M>(rays.direction(ray), held).iter();
+                let nearest = nearest.map(|&(distance, row)| (row as i64, distance / rays.scale));
+                write(&mut self.out[ray], start, at, nearest);
+            }
+            if !searched.is_empty() {
+                let through: Vec<f64> =
+                    searched.iter().flat_map(|&ray| rays.endpoint(ray)).collect();
+                let part = self.points.part(&group.values);
+                let Neighbours { rows, distances } = nearest_to_rays(&part, spans, &through, held)?;
+                let mut nearest = rows.into_iter().zip(distances);
+                for ray in searched {
+                    write(&mut self.out[ray], start, at, nearest.by_ref().take(held));
+                }
+            }
+            at += held;
+        }
+        Ok(())
+    }
+}
+
+/// Fills in, from place `at` on, the rows of a group that begins at `start`.
+#[inline(always)]
+fn write(
+    (rows, distances): &mut Part<'_>,
+    start: usize,
+    at: usize,
+    nearest: impl Iterator<Item = (i64, f64)>,
+) {
+    let places = rows[at..].iter_mut().zip(&mut distances[at..]);
+    for ((row, distance), (row_of_group, its_distance)) in places.zip(nearest) {
+        (*row, *distance) = (start as i64 + row_of_group, its_distance);
+    }
+}

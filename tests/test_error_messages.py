@@ -1,0 +1,38 @@
+"""What bad calls of everything public say, beside what was recorded (see `helpers.error_calls`)."""
+
+import pytest
+
+from helpers.error_calls import CHANGES, HEAVY, LIGHT, RECORD, messages, read
+
+CHANGED: dict[str, str] = {}
+"""Calls whose message was changed on purpose, and why; CHANGES has what they say now."""
+
+
+def test_all_calls_and_no_others_are_recorded():
+    assert set(read(RECORD)) == {*LIGHT, *HEAVY}
+
+
+def test_what_was_changed_on_purpose_is_listed_and_differs():
+    before, now = read(RECORD), read(CHANGES)
+    assert set(now) == set(CHANGED) <= set(before)
+    assert not [name for name in now if now[name] == before[name]]
+    assert all(reason.strip() for reason in CHANGED.values())
+
+
+@pytest.mark.parametrize("threads", [None, 1, 3])
+def test_messages(threads):
+    assert differing(messages(LIGHT, threads)) == {}
+
+
+def test_messages_of_what_loads_torch():
+    assert differing(messages(HEAVY)) == {}
+
+
+def differing(found):
+    """What is said, and what should be, where these differ."""
+    expected = {**read(RECORD), **read(CHANGES)}
+    return {
+        name: {"recorded": expected.get(name), "now": said}
+        for name, said in found.items()
+        if said != expected.get(name)
+    }
