@@ -23,6 +23,7 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
 from helpers.drawn import NAMES, frames  # noqa: E402
+from helpers.small_sampling import sample  # noqa: E402
 from helpers.tiny import sentences  # noqa: E402
 from paretohqd import distributed  # noqa: E402
 from paretohqd.distributed import actors, merging, parts  # noqa: E402
@@ -558,7 +559,7 @@ def test_answers_are_those_of_one_call(causal, base, tmp_path):
     from peft import LoraConfig, get_peft_model
 
     from paretohqd.models import base as models
-    from paretohqd.models import sampling as generation
+    from paretohqd.models.adapters import load_adapter
 
     spec = Model(name=str(causal))
     prompts = [*sentences()[:200:9], "Hi", "Hi"]
@@ -569,9 +570,7 @@ def test_answers_are_those_of_one_call(causal, base, tmp_path):
     )
     wrapped.save_pretrained(tmp_path / "adapter")
     model, tokenizer = base
-    expected = generation.generate(
-        generation.load_adapter(model, tmp_path / "adapter"), tokenizer, prompts, **sampling
-    )
+    expected = sample(load_adapter(model, tmp_path / "adapter"), tokenizer, prompts, **sampling)
     found = distributed.generate(
         prompts, model=spec, adapter=tmp_path / "adapter", concurrency=2, **sampling
     )

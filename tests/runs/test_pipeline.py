@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from helpers.small_run import do, settings
-from paretohqd.runs import pipeline
+from helpers.small_sampling import sample
 
 STAGES = [
     "data",
@@ -118,13 +118,13 @@ def test_every_model_answers_in_its_own_way(finished: Path) -> None:
 def test_evaluation_uses_the_stage_two_adapter(parts: Path, finished: Path) -> None:
     """Sampled again with nothing but this adapter loaded."""
     from paretohqd.models import base as models
-    from paretohqd.models import sampling
+    from paretohqd.models.adapters import load_adapter
 
     spec = settings(parts, "finished")
     for model, folder in (("stage1-01", "stage1/fit/01"), ("stage2-01", "stage2/fit/01")):
         base, tokenizer = models.load_base(spec.model, device="cpu", dtype=torch.float32)
-        found = sampling.generate(
-            sampling.load_adapter(base, finished / folder / "adapter"),
+        found = sample(
+            load_adapter(base, finished / folder / "adapter"),
             tokenizer,
             pl.read_parquet(finished / "data" / "held_out.parquet")["prompt"].to_list(),
             seed=spec.seed + 1,
@@ -222,9 +222,9 @@ def test_the_number_format_is_kept_when_a_run_goes_on(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = settings(parts, str(tmp_path / "run"), precision="auto", stages=1, preferences=2)
-    monkeypatch.setattr(pipeline.models, "_cpu_likes_bfloat16", lambda: True)
+    monkeypatch.setattr("paretohqd.models.machine._cpu_likes_bfloat16", lambda: True)
     assert "machine: 1 CPU thread, bfloat16" in do(chosen)
-    monkeypatch.setattr(pipeline.models, "_cpu_likes_bfloat16", lambda: False)
+    monkeypatch.setattr("paretohqd.models.machine._cpu_likes_bfloat16", lambda: False)
     lines = do(chosen)
     assert "machine: 1 CPU thread, bfloat16" in lines
     assert done_now(lines) == []

@@ -20,7 +20,7 @@ from paretohqd.rewards import scoring
 from paretohqd.rewards.scoring import Reward
 
 if TYPE_CHECKING:
-    from paretohqd.models.spec import Model
+    from paretohqd.models.spec import Model, Sampling
 
 
 def score(
@@ -128,7 +128,8 @@ def generate(
         ImportError: Ray is not installed.
     """
     from paretohqd.models import base, chat
-    from paretohqd.models import sampling as generation
+    from paretohqd.models.sampling import ANSWERS, plan_batches
+    from paretohqd.models.spec import Sampling
 
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
@@ -136,34 +137,24 @@ def generate(
         raise ValueError(f"adapter {adapter}: holds no adapter_config.json")
     model = base.dated(model)
     lengths = [len(ids) for ids in chat.encode_prompts(base.load_tokenizer(model), prompts)]
-    generation.check_room(lengths, max_new_tokens, base.context_length(model))
+    chat.check_room(lengths, max_new_tokens, base.context_length(model))
+    sampling = Sampling(
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        batch_size=batch_size,
+    )
     rows = pl.DataFrame({"row": range(len(prompts)), "prompt": prompts}, schema=_PROMPTS)
-    rows = rows[np.argsort(lengths, kind="stable")] if lengths else rows
-    size = max(1, batch_size // samples)
-    sampling = {
-        "seed": seed,
-        "samples": samples,
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "top_p": top_p,
-    }
-    blocks = [_table(rows[start : start + size]) for start in range(0, len(rows), size)]
+    batches = plan_batches(lengths, samples=samples, batch_size=batch_size)
+    blocks = [_table(rows[batch]) for batch in batches]
     actors = _actors(concurrency, num_gpus, len(blocks)) | {
-        "fn_constructor_args": (model, adapter, precision, sampling)
+        "fn_constructor_args": (model, adapter, precision, seed, samples, sampling)
     }
-    found = [pl.DataFrame(schema=_ANSWERS), *_done(blocks, _Generator, actors)]
-    return pl.concat(found).sort("row", "sample").drop("row")
+    answers = [pl.DataFrame(schema=ANSWERS), *_done(blocks, _Generator, actors)]
+    return pl.concat(answers).sort("row", "sample").drop("row")
 
 
 _PROMPTS = {"row": pl.Int64, "prompt": pl.String}
-_ANSWERS = {
-    "row": pl.Int64,
-    "prompt": pl.String,
-    "response": pl.String,
-    "sample": pl.Int32,
-    "tokens": pl.Int32,
-    "finished": pl.Boolean,
-}
 
 
 def _actors(
@@ -245,22 +236,29 @@ class _Generator:
     """An actor's work on a batch of prompts: their answers."""
 
     def __init__(
-        self, spec: Model, adapter: str | Path | None, precision: str, sampling: dict[str, Any]
+        self,
+        spec: Model,
+        adapter: str | Path | None,
+        precision: str,
+        seed: int,
+        samples: int,
+        sampling: Sampling,
     ) -> None:
         self.spec, self.adapter, self.precision = spec, adapter, precision
-        self.sampling = sampling
+        self.seed, self.samples, self.sampling = seed, samples, sampling
         self.loaded: tuple[Any, Any] | None = None
 
     def load(self) -> tuple[Any, Any]:
         """The model and its tokenizer; not when the actor starts, where an error has no answer."""
         from paretohqd.models import base
-        from paretohqd.models import sampling as generation
+        from paretohqd.models.adapters import load_adapter
+        from paretohqd.models.machine import find_machine
 
         if self.loaded is None:
-            machine = base.find_machine("auto", self.precision)
+            machine = find_machine("auto", self.precision)
             model, tokenizer = base.load_base(self.spec, device=machine.device, dtype=machine.dtype)
             if self.adapter is not None:
-                model = generation.load_adapter(model, Path(self.adapter))
+                model = load_adapter(model, Path(self.adapter))
             self.loaded = model, tokenizer
         return self.loaded
 
@@ -269,19 +267,19 @@ class _Generator:
 
     def answered(self, rows: list[int], prompts: list[str]) -> pl.DataFrame:
         """The answers to prompts that stand in these rows among all prompts."""
-        from paretohqd.models import chat
-        from paretohqd.models import sampling as generation
+        from paretohqd.models.chat import encode_prompts
+        from paretohqd.models.sampling import decode_batch
 
         model, tokenizer = self.load()
-        ids = chat.encode_prompts(tokenizer, prompts)
+        ids = encode_prompts(tokenizer, prompts)
         # generate() would number its prompts from 0, and seed them by that.
-        found = generation._decode_batch(model, tokenizer, ids, rows, **self.sampling)
-        samples = self.sampling["samples"]
-        return pl.DataFrame(
-            [
-                {"row": rows[i // samples], "prompt": prompts[i // samples], "sample": i % samples}
-                | answer
-                for i, answer in enumerate(found)
-            ],
-            schema=_ANSWERS,
+        return decode_batch(
+            model,
+            tokenizer,
+            prompts,
+            ids,
+            rows,
+            seed=self.seed,
+            samples=self.samples,
+            sampling=self.sampling,
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.models import base as models
-from paretohqd.models import chat, templates
+from paretohqd.models import chat
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
@@ -88,7 +88,7 @@ def split(s: RunContext) -> Stage:
         parts.pool.write_parquet(out / layout.POOL)
         parts.prompts.write_parquet(out / layout.PROMPTS)
         parts.held_out.write_parquet(out / layout.HELD_OUT)
-        templates.check_answers(templates.find_form(tokenizer), parts.pool["response"].to_list())
+        chat.check_answers(chat.find_form(tokenizer), parts.pool["response"].to_list())
         texts = (parts.pool[column].to_list() for column in ("prompt", "response"))
         held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
         if control := sum(held):
