@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -9,8 +10,10 @@ import polars as pl
 import pytest
 import torch
 
-from helpers.small_run import do, settings
+import paretohqd as pq
+from helpers.small_run import do, mapping, settings
 from helpers.small_sampling import sample
+from paretohqd.plots.progress import Screen
 
 STAGES = [
     "data",
@@ -61,6 +64,19 @@ def times(run: str | Path) -> dict[str, int]:
         for path in (Path(run) / stage).rglob("*")
         if path.is_file()
     }
+
+
+def test_a_file_describes_a_run(parts: Path, run: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps(mapping(parts, run)))  # JSON is YAML
+    before, screen = times(run), io.StringIO()
+    for given in (file, str(file)):
+        assert pq.run(given, screen=Screen(file=screen)) == Path(run)
+    assert done_now(screen.getvalue().splitlines()) == []
+    assert times(run) == before
+    file.write_text(json.dumps({"run": "x", "object": 1}))
+    with pytest.raises(ValueError, match="unknown key object"):
+        pq.run(file)
 
 
 def test_a_whole_run_makes_every_stage(finished: Path) -> None:
