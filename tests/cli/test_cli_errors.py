@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from helpers.answers_given import FRAME
-from paretohqd.cli import main, select
+from paretohqd.cli import select
+from paretohqd.frames.sources import Source
 from paretohqd.frames.writing import write_frame
 
 
@@ -118,7 +119,7 @@ def test_errors_of_select(fails, answers, tmp_path, arguments, message):
 
 
 def test_an_output_that_cannot_be_written_costs_no_work(fails, answers, tmp_path, monkeypatch):
-    monkeypatch.setattr(main, "read_frame", lambda path: pytest.fail("read before it was checked"))
+    monkeypatch.setattr(Source, "of", lambda _: pytest.fail("read before it was checked"))
     for name in ("out.xlsx", "none/out.csv"):
         fails("score", answers, "-o", tmp_path / name, "--reward", "x=embedded:harmless")
 

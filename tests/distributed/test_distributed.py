@@ -27,7 +27,7 @@ from helpers.tiny import sentences  # noqa: E402
 from paretohqd import distributed  # noqa: E402
 from paretohqd.distributed import actors, merging, parts  # noqa: E402
 from paretohqd.frames import kept_layers  # noqa: E402
-from paretohqd.models.spec import Model  # noqa: E402
+from paretohqd.models.spec import Model, Sampling  # noqa: E402
 from paretohqd.rewards import scoring  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
@@ -558,28 +558,34 @@ def test_answers_are_those_of_one_call(causal, base, tmp_path):
     from peft import LoraConfig, get_peft_model
 
     from paretohqd.models import base as models
-    from paretohqd.models import sampling as generation
+    from paretohqd.models.adapters import load_adapter
+    from paretohqd.models.sampling import generate
 
     spec = Model(name=str(causal))
     prompts = [*sentences()[:200:9], "Hi", "Hi"]
-    sampling = {"seed": 3, "samples": 2, "max_new_tokens": 12, "batch_size": 8}
     fresh, _ = models.load_base(spec, device="cpu", dtype=torch.float32)
     wrapped = get_peft_model(
         fresh, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
     )
     wrapped.save_pretrained(tmp_path / "adapter")
     model, tokenizer = base
-    expected = generation.generate(
-        generation.load_adapter(model, tmp_path / "adapter"), tokenizer, prompts, **sampling
-    )
+    options = {
+        "system_prompt": ["Be brief.", ""] * (len(prompts) // 2) + [""] * (len(prompts) % 2),
+        "seed": 3,
+        "samples": 2,
+        "sampling": Sampling(max_new_tokens=12, batch_size=8),
+    }
+    expected = generate(load_adapter(model, tmp_path / "adapter"), tokenizer, prompts, **options)
     found = distributed.generate(
-        prompts, model=spec, adapter=tmp_path / "adapter", concurrency=2, **sampling
+        prompts, model=str(causal), adapter=tmp_path / "adapter", concurrency=2, **options
     )
     assert_frame_equal(found, expected)
     assert found["response"].n_unique() > len(prompts)
     assert distributed.generate([], model=spec).equals(found[:0])
     with pytest.raises(ValueError, match=r"^1 of 2 prompts leave no room .* \(first: row 1 with"):
         distributed.generate(["Hi", "word " * 700], model=spec)
+    with pytest.raises(ValueError, match="system_prompt: 1 messages for 2 prompts; pass one for"):
+        distributed.generate(["Hi", "Hi"], model=spec, system_prompt=["Be brief."])
     with pytest.raises(ValueError, match="nowhere"):
         distributed.generate(["Hi"], model=spec, adapter=tmp_path / "nowhere", concurrency=1)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from paretohqd.frames import batches, functions, sources
+from paretohqd.frames import batches, sources, volumes
 from paretohqd.frames.sources import Source
 
 N = 6_000
@@ -128,13 +128,13 @@ def test_a_condition_on_scores_spares_the_other_columns(tmp_path, monkeypatch):
 
 def test_folders_are_read_for_the_columns_asked_for(tmp_path):
     folder = hive(TEXTS, tmp_path)
-    expected = functions.volume(folder, ["a", "b"], ref=[-9, -9])
+    expected = volumes.volume(folder, ["a", "b"], ref=[-9, -9])
     for path in folder.rglob("*.parquet"):
         content = bytearray(path.read_bytes())
         position = content.index(b"answer answer")
         content[position - 40 : position + 40] = bytes(80)
         path.write_bytes(content)
-    assert functions.volume(folder, ["a", "b"], ref=[-9, -9]) == expected
+    assert volumes.volume(folder, ["a", "b"], ref=[-9, -9]) == expected
     with pytest.raises(ValueError, match="cannot be read"):
         list(Source.of(folder).batches([pl.all()]))
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -9,8 +10,10 @@ import polars as pl
 import pytest
 import torch
 
-from helpers.small_run import do, settings
-from paretohqd.runs import pipeline
+import paretohqd as pq
+from helpers.small_run import do, mapping, settings
+from helpers.small_sampling import sample
+from paretohqd.plots.progress import Screen
 
 STAGES = [
     "data",
@@ -61,6 +64,19 @@ def times(run: str | Path) -> dict[str, int]:
         for path in (Path(run) / stage).rglob("*")
         if path.is_file()
     }
+
+
+def test_a_file_describes_a_run(parts: Path, run: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps(mapping(parts, run)))  # JSON is YAML
+    before, screen = times(run), io.StringIO()
+    for given in (file, str(file)):
+        assert pq.run(given, screen=Screen(file=screen)) == Path(run)
+    assert done_now(screen.getvalue().splitlines()) == []
+    assert times(run) == before
+    file.write_text(json.dumps({"run": "x", "object": 1}))
+    with pytest.raises(ValueError, match="unknown key object"):
+        pq.run(file)
 
 
 def test_a_whole_run_makes_every_stage(finished: Path) -> None:
@@ -118,13 +134,13 @@ def test_every_model_answers_in_its_own_way(finished: Path) -> None:
 def test_evaluation_uses_the_stage_two_adapter(parts: Path, finished: Path) -> None:
     """Sampled again with nothing but this adapter loaded."""
     from paretohqd.models import base as models
-    from paretohqd.models import sampling
+    from paretohqd.models.adapters import load_adapter
 
     spec = settings(parts, "finished")
     for model, folder in (("stage1-01", "stage1/fit/01"), ("stage2-01", "stage2/fit/01")):
         base, tokenizer = models.load_base(spec.model, device="cpu", dtype=torch.float32)
-        found = sampling.generate(
-            sampling.load_adapter(base, finished / folder / "adapter"),
+        found = sample(
+            load_adapter(base, finished / folder / "adapter"),
             tokenizer,
             pl.read_parquet(finished / "data" / "held_out.parquet")["prompt"].to_list(),
             seed=spec.seed + 1,
@@ -222,9 +238,9 @@ def test_the_number_format_is_kept_when_a_run_goes_on(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = settings(parts, str(tmp_path / "run"), precision="auto", stages=1, preferences=2)
-    monkeypatch.setattr(pipeline.models, "_cpu_likes_bfloat16", lambda: True)
+    monkeypatch.setattr("paretohqd.models.machine._cpu_likes_bfloat16", lambda: True)
     assert "machine: 1 CPU thread, bfloat16" in do(chosen)
-    monkeypatch.setattr(pipeline.models, "_cpu_likes_bfloat16", lambda: False)
+    monkeypatch.setattr("paretohqd.models.machine._cpu_likes_bfloat16", lambda: False)
     lines = do(chosen)
     assert "machine: 1 CPU thread, bfloat16" in lines
     assert done_now(lines) == []

@@ -21,7 +21,7 @@ from paretohqd.compare.budget import Course, Spending, Tokens
 from paretohqd.compare.config import Comparison
 from paretohqd.models import base as models
 from paretohqd.models import chat
-from paretohqd.models.base import Machine
+from paretohqd.models.machine import Machine
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage
 from paretohqd.selection.choosing import choose_by_rule
