@@ -15,9 +15,9 @@ from paretohqd.plots.theme import (
     axes,
     colour,
     domain,
+    error_bar,
     finish,
     inline,
-    mean_and_error,
     tip,
 )
 
@@ -45,8 +45,8 @@ def evaluation_charts(
                 "stage": model["stage"],
                 "label": "base" if model["preference"] is None else labels[model["preference"]],
                 "told": _told(model, last, len(labels)),
-                **mean_and_error("x", model["reward"][across]),
-                **mean_and_error("y", model["reward"][up]),
+                **error_bar("x", **model["reward"][across]),
+                **error_bar("y", **model["reward"][up]),
             }
             for model in models
         ]
