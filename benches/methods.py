@@ -25,6 +25,8 @@ import polars as pl
 
 from paretohqd import hypervolume
 from paretohqd.bench.record import machine
+from paretohqd.compare.methods import METHODS
+from paretohqd.compare.records import ComparisonRecord
 from paretohqd.runs.utility import scaled, served
 
 RESULTS = Path(__file__).parent / "results"
@@ -55,12 +57,12 @@ def main() -> None:
         given = record(given, *sys.argv[2:])
     print(
         readme_table(
-            *(pl.read_csv(beside(given, table)) for table in ("summary", "points", "scale"))
+            *(pl.read_csv(table_of(given, table)) for table in ("summary", "points", "scale"))
         )
     )
 
 
-def beside(main_table: Path, table: str) -> Path:
+def table_of(main_table: Path, table: str) -> Path:
     """The record's other table: methods-2026-... becomes methods-points-2026-..."""
     name, _, when = main_table.name.partition("-20")
     return main_table.with_name(f"{name}-{table}-20{when}")
@@ -69,32 +71,36 @@ def beside(main_table: Path, table: str) -> Path:
 def record(run: Path, name: str = "methods") -> Path:
     """Copy a comparison's tables; returns the first."""
     to = RESULTS / f"{name}-{date.today().isoformat()}-{machine()}.csv"
-    results = json.loads((run / "results.json").read_text("utf-8"))
-    scale = [{"objective": o, "low": a, "high": b} for o, (a, b) in results["bounds"].items()]
+    left = ComparisonRecord.of(json.loads((run / "results.json").read_text("utf-8")))
+    scale = [{"objective": o, "low": a, "high": b} for o, (a, b) in left.bounds.items()]
     tables = {
         table: pl.read_csv(run / f"{table}.csv", infer_schema_length=None)
         for table in ("methods", "summary", "points", "costs")
     }
     for table, frame in {**tables, "scale": pl.DataFrame(scale)}.items():
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
-        rounded.write_csv(to if table == "methods" else beside(to, table))
-    scores(run, results).write_parquet(beside(to, "scores").with_suffix(".parquet"))
+        rounded.write_csv(to if table == "methods" else table_of(to, table))
+    scores(run, left).write_parquet(table_of(to, "scores").with_suffix(".parquet"))
     return to
 
 
-def scores(run: Path, results: dict[str, Any]) -> pl.DataFrame:
+def scores(run: Path, left: ComparisonRecord) -> pl.DataFrame:
     """Each policy's scores on each held-out prompt, without texts."""
     frames = []
-    for each in results["runs"]:
-        for place, policy in enumerate(each["policies"]):
-            frame = pl.read_parquet(run / policy["answers"] / "answers.parquet")
-            named = {name: pl.lit(each[name]) for name in ("budget", "method", "seed")}
-            kept = frame.select(*results["objectives"], "echo").with_row_index("prompt")
-            frames.append(kept.with_columns(**named, preference=place))
+    for each in left.runs:
+        for number, policy in enumerate(each.policies):
+            frame = pl.read_parquet(run / policy.answers / "answers.parquet")
+            named = {
+                "budget": pl.lit(each.budget),
+                "method": pl.lit(each.method),
+                "seed": pl.lit(each.seed),
+            }
+            kept = frame.select(*left.objectives, "echo").with_row_index("prompt")
+            frames.append(kept.with_columns(**named, preference=number))
     return pl.concat(frames)
 
 
-def standing_again(points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
+def measured_again(points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
     """Utility (with its spread over seeds) and hypervolumes of each method, from mean rewards."""
     bounds = {row["objective"]: (row["low"], row["high"]) for row in scale.to_dicts()}
     preferences = [
@@ -105,15 +111,15 @@ def standing_again(points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
         "budget", "method", "seed", maintain_order=True
     ):
         z = scaled(policies.select(*bounds).to_numpy(), bounds)
-        asked = [None if w == "-" else literal_eval(w) for w in policies["weights"]]
+        weights = [None if w == "-" else literal_eval(w) for w in policies["weights"]]
         ref = [0.0] * len(bounds)
         rows.append(
             {
                 "budget": budget,
                 "method": method,
                 "seed": seed,
-                "chosen": len(asked) > 1 and None in asked,
-                "utility": float(served(z[:, None], asked, preferences)[0]),
+                "chosen": len(weights) > 1 and None in weights,
+                "utility": float(served(z[:, None], weights, preferences)[0]),
                 "hypervolume": hypervolume(z, ref=ref),
                 "best_single": max(hypervolume(z[i : i + 1], ref=ref) for i in range(len(z))),
             }
@@ -133,10 +139,12 @@ def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFram
     """A row per method and budget, most useful first; ablations after the methods.
 
     A record of means alone has no intervals and no verdicts of utility: these columns are left out.
-    † marks methods whose policy for each preference was chosen on the prompts that are measured.
+    † marks methods whose policy for each preference was chosen on the prompts that are measured,
+    * those that were reconstructed from the abstract of their paper.
     """
     tested = "utility" in summary.columns
     facts = (
+        "kind",
         "ablation",
         "rank_mean",
         "echo",
@@ -146,9 +154,9 @@ def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFram
         "generated_tokens",
         "seconds",
     )
-    told = ("low", "high", "reference name", "reference verdict") if tested else ()
-    rows = standing_again(points, scale).join(
-        summary.select("budget", "method", *facts, *told),
+    tests = ("low", "high", "reference name", "reference verdict") if tested else ()
+    rows = measured_again(points, scale).join(
+        summary.select("budget", "method", *facts, *tests),
         on=["budget", "method"],
         how="left",
         maintain_order="left",
@@ -171,7 +179,7 @@ def cells_of(row: dict[str, Any]) -> dict[str, str]:
     ends = [number(row.get(end)) for end in ("low", "high")]
     verdict = row.get("reference verdict") or ""
     return {
-        "method": row["method"] + " †" * row["chosen"],
+        "method": row["method"] + " *" * _reconstructed(row["kind"]) + " †" * row["chosen"],
         "seeds": str(row["seeds"]),
         "utility": number(row["utility"]),
         "spread": number(row["spread"]),
@@ -187,6 +195,11 @@ def cells_of(row: dict[str, Any]) -> dict[str, str]:
         "sampled": f"{row['generated_tokens']:,.0f}",
         "min": "" if row["seconds"] is None else f"{row['seconds'] / 60:.1f}",
     }
+
+
+def _reconstructed(kind: str) -> bool:
+    """Whether a kind of method is; records may name kinds that are gone."""
+    return kind in METHODS and METHODS[kind].reconstructed
 
 
 def number(value: float | None, digits: int = 3) -> str:

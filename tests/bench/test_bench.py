@@ -14,7 +14,8 @@ from paretohqd.bench.clouds import Cloud
 from paretohqd.bench.measure import Meter, best_of
 from paretohqd.bench.record import COLUMNS, record, table
 from paretohqd.bench.rivals import Rival, Trial
-from paretohqd.bench.tasks import Task, tasks
+from paretohqd.bench.task import Task
+from paretohqd.bench.tasks import tasks
 from paretohqd.cli import main
 
 

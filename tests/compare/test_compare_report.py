@@ -14,12 +14,15 @@ import pytest
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
 
-from helpers.compared import ABLATIONS, LIMITS, METHODS, make, standing_of
+from helpers.compared import ABLATIONS, LIMITS, METHODS, make, page_of, result_of
 from helpers.page import HOSTILE, Page
-from paretohqd.compare.report import page, write_comparison
+from paretohqd.compare.measures import ComparisonResult, MethodResult
+from paretohqd.compare.report import write_comparison
 from paretohqd.compare.tables import cost_table
 from paretohqd.plots.costs import cost_charts, ticks, trade_charts
-from paretohqd.plots.methods import SHAPES, colours, front_charts, looks, utility_chart
+from paretohqd.plots.methods import SHAPES, colours, method_styles
+from paretohqd.plots.points import point_charts
+from paretohqd.plots.utilities import utility_chart
 
 FAILS = {("MODPO", 0): "no pairs", **{("RCS", seed): "out of memory" for seed in range(3)}}
 NAMES = [name for name, *_ in METHODS] + list(ABLATIONS)
@@ -39,9 +42,9 @@ def write(folder: Path, results: dict[str, Any], answers: dict[str, pl.DataFrame
 
 
 @pytest.fixture(scope="module")
-def demo() -> tuple[dict[str, Any], dict[str, pl.DataFrame], dict[str, Any], str]:
+def demo() -> tuple[dict[str, Any], dict[str, pl.DataFrame], ComparisonResult, str]:
     results, answers = make(fails=FAILS)
-    return results, answers, standing_of(results, answers), page(results, answers)
+    return results, answers, result_of(results, answers), page_of(results, answers)
 
 
 @pytest.fixture(scope="module")
@@ -70,25 +73,25 @@ def test_what_it_cannot_tell_comes_first(read):
 
 
 def test_every_method_has_its_button_and_its_row(demo, read):
-    _, _, standing, html = demo
+    _, _, result, html = demo
     buttons = re.findall(r'<button[^>]*data-pick="(\d+)"[^>]*>.*?</svg>([^<]+)</button>', html)
     assert [name for _, name in buttons[: len(NAMES)]] == sorted(
         NAMES, key=lambda n: (n != "ParetoHqD", n in ABLATIONS)
     )
     assert len(buttons) == 2 * len(NAMES)  # one legend for each budget
     rows = re.findall(r'<tr[^>]*><th scope="row">.*?</svg>([^<]+)</th>(.*?)</tr>', html, re.DOTALL)
-    for entry in standing["methods"]:
-        found = [cells for name, cells in rows if name == entry["method"]]
+    for entry in result.methods:
+        found = [cells for name, cells in rows if name == entry.method]
         assert found
-        if not entry["seeds"]:
+        if not entry.seeds:
             assert all("failed" in cells for cells in found if "hypervolume" not in cells)
             continue
-        wanted = [entry[name] for name in ("utility", "hypervolume", "best_single")]
-        wanted += [entry[end] for end in ("low", "high") if entry[end] is not None]
-        assert any(all(number(v) in cells for v in wanted) for cells in found), entry["method"]
-        verdict = entry["against"]["reference"]
-        if verdict:
-            shown = verdict["verdict"], number(verdict["mean"], "+")
+        wanted = [entry.utility, entry.hypervolume, entry.best_single]
+        wanted += [end for end in (entry.low, entry.high) if end is not None]
+        assert any(all(number(v) in cells for v in wanted) for cells in found), entry.method
+        difference = entry.against.reference
+        if difference:
+            shown = difference.verdict, number(difference.mean, "+")
             assert any(all(part in cells for part in shown) for cells in found)
     assert read.text.count("out of memory") == 2
     assert "MODPO failed: seed 0: no pairs" in read.text
@@ -118,11 +121,11 @@ def test_charts_are_all_there(read):
 
 
 def test_notes_costs_and_answers_are_shown(demo, read):
-    _, answers, standing, _ = demo
+    _, answers, result, _ = demo
     text = " ".join(read.text.split())
     assert "asked high against lowrelevance +0.013 (se 0.022)" in text  # two cells
     assert "matched: seed 0, 1, 2; own: seed 0, 1, 2" in text
-    soups = cost_table(standing).filter(method="rewarded soups (SFT)", budget="own")
+    soups = cost_table(result).filter(method="rewarded soups (SFT)", budget="own")
     assert f"{soups['trained_tokens'][2]:,.0f}" in text
     assert "2 h 12 min" in text  # GRPO at 11 preferences, computed
     shown = [prompt for prompt in answers["own/0-base/0/0"]["prompt"] if prompt in read.text]
@@ -138,7 +141,7 @@ def test_what_a_method_says_of_itself_stands_once():
     for each in results["runs"]:
         if each["ablation"] or each["method"] == "ParetoHqD":
             each |= {"about": "The rows nearest to a ray.", "source": "arXiv 2504.16628"}
-    text = page(results, answers)
+    text = page_of(results, answers)
     assert text.count("<dd>The rows nearest to a ray.</dd>") == 1
     names = text.partition("<dd>The rows nearest")[0].rpartition("<dt>")[2]
     assert names.count('class="name"') == 1 + len(ABLATIONS)
@@ -157,7 +160,7 @@ def test_hostile_text_stays_text():
     for each in results["runs"]:
         each |= {"notes": {HOSTILE: {HOSTILE: 1.0}}, "source": HOSTILE}
     text = {"limits": [HOSTILE], "name": HOSTILE, "config": HOSTILE, "machine": HOSTILE}
-    raw = page({**results, **text, "versions": {HOSTILE: HOSTILE}}, answers)
+    raw = page_of({**results, **text, "versions": {HOSTILE: HOSTILE}}, answers)
     found = Page(raw)
     assert found.count("script") == len(found.specs) + 2
     assert found.count("a") == found.count("em") == 0
@@ -174,14 +177,14 @@ def test_three_objectives_have_a_panel_for_each_pair():
     results, answers = make(
         objectives=("x", "y", "z"), weights=corners, budgets=["own"], seeds=[0], ablations=()
     )
-    found = Page(page(results, answers))
+    found = Page(page_of(results, answers))
     assert len(found.specs) == 3 + 5
     assert "a line joins" not in found.text
 
 
 def test_ablations_that_all_failed_have_no_chart():
     fails = {(name, 0): "no budget" for name in ABLATIONS}
-    found = Page(page(*make(budgets=["own"], seeds=[0], fails=fails)))
+    found = Page(page_of(*make(budgets=["own"], seeds=[0], fails=fails)))
     assert len(found.specs) == 6
     assert found.text.count("no budget") == len(ABLATIONS)
 
@@ -202,7 +205,7 @@ def test_a_page_of_little(case):
         results = {k: v for k, v in results.items() if k not in optional}
         wanted = ("method", "kind", "budget", "seed", "error", "policies")
         results["runs"] = [{k: run[k] for k in wanted} for run in results["runs"]]
-    found = Page(page(results, answers))
+    found = Page(page_of(results, answers))
     for run in results["runs"]:
         assert run["method"] in found.text
     if case == "all failed":
@@ -227,7 +230,7 @@ def test_a_folder_becomes_a_page(tmp_path, demo):
 
 
 def test_one_seed_has_no_verdict_on_the_page():
-    text = Page(page(*make(budgets=["own"], seeds=[0]))).text
+    text = Page(page_of(*make(budgets=["own"], seeds=[0]))).text
     assert text.count("one seed: not tested") == len(NAMES) - 1
     assert not {"better", "worse"} & set(
         re.findall(r"\w+", text.partition("Methods and verdicts")[2])
@@ -251,16 +254,18 @@ def test_an_unfinished_comparison_is_refused_by_name(missing, tmp_path, demo):
 
 
 def test_each_method_has_a_look_of_its_own(demo):
-    standing = demo[2]
-    many = [{"method": f"m{i}", "kind": "x", "ablation": i > 30} for i in range(40)]
-    for methods in (standing["methods"], many):
-        known = looks(methods, "ParetoHqD")
-        for row in colours(known).values():
-            pairs = {(row[look.p], look.shape) for look in known.values()}
-            assert len(pairs) == len(known) == len(row)
-    known = looks(standing["methods"], "ParetoHqD")
-    assert (known["ParetoHqD"].p, known["ParetoHqD"].shape) == (0, SHAPES[0])
-    assert known["base"].base
+    result = demo[2]
+    many = [
+        MethodResult(budget="own", method=f"m{i}", kind="x", ablation=i > 30) for i in range(40)
+    ]
+    for methods in (result.methods, many):
+        styles = method_styles(methods, "ParetoHqD")
+        for row in colours(styles).values():
+            pairs = {(row[style.p], style.shape) for style in styles.values()}
+            assert len(pairs) == len(styles) == len(row)
+    styles = method_styles(result.methods, "ParetoHqD")
+    assert (styles["ParetoHqD"].p, styles["ParetoHqD"].shape) == (0, SHAPES[0])
+    assert styles["base"].base
 
 
 def rows(spec: dict[str, Any], layer: int) -> list[dict[str, Any]]:
@@ -273,35 +278,35 @@ def marks(spec: dict[str, Any], kind: str) -> list[int]:
 
 
 def test_charts_show_the_numbers_of_the_table(demo):
-    standing = demo[2]
-    known = looks(standing["methods"], "ParetoHqD")
-    entries = [e for e in standing["methods"] if e["budget"] == "own"]
-    (front,) = front_charts(standing, entries, known, "Methods")
+    result = demo[2]
+    styles = method_styles(result.methods, "ParetoHqD")
+    entries = [e for e in result.methods if e.budget == "own"]
+    (front,) = point_charts(result, entries, styles, "Methods")
     points = rows(front.spec, marks(front.spec, "line")[0])
-    assert len(points) == sum(len(e["points"]) for e in entries)
-    hqd = next(e for e in entries if e["method"] == "ParetoHqD")
+    assert len(points) == sum(len(e.points) for e in entries)
+    hqd = next(e for e in entries if e.method == "ParetoHqD")
     drawn = [(r["x"], r["y"]) for r in points if r["p"] == 0]
-    wanted = [tuple(r["mean"] for r in p["reward"].values()) for p in hqd["points"]]
+    wanted = [tuple(reward.mean for reward in p.reward.values()) for p in hqd.points]
     assert drawn == [pytest.approx(pair, rel=1e-4) for pair in wanted]
     line = [r for r in points if r["p"] == 0 and r["line"]]
     assert all(
         not (a["x"] >= b["x"] and a["y"] >= b["y"]) for a in line for b in line if a is not b
     )
-    chart = utility_chart(standing, entries, known)
+    chart = utility_chart(result, entries, styles)
     assert chart is not None
     volumes = rows(chart.spec, marks(chart.spec, "point")[-1])
     assert [r["x"] for r in volumes] == sorted((r["x"] for r in volumes), reverse=True)
     shown = {r["name"]: r for r in volumes}
     assert "RCS" not in shown
-    assert shown["ParetoHqD"]["a"] == pytest.approx(hqd["utility_adjusted"], rel=1e-4)
-    assert shown["ParetoHqD"]["volume"] == pytest.approx(hqd["hypervolume"], rel=1e-4)
-    tokens, _ = trade_charts(entries, known)
+    assert shown["ParetoHqD"]["a"] == pytest.approx(hqd.utility_adjusted, rel=1e-4)
+    assert shown["ParetoHqD"]["volume"] == pytest.approx(hqd.hypervolume, rel=1e-4)
+    tokens, _ = trade_charts(entries, styles)
     dear = rows(tokens.spec, marks(tokens.spec, "point")[-1])
     assert {r["name"] for r in dear} == {*shown} - {"base"}
     free = rows(tokens.spec, marks(tokens.spec, "rule")[0])
     assert [r["name"] for r in free] == ["base"]
-    costs = cost_table(standing).filter(budget="own")
-    trained, seconds = cost_charts(costs, known)
+    costs = cost_table(result).filter(budget="own")
+    trained, seconds = cost_charts(costs, styles)
     lines = rows(trained.spec, marks(trained.spec, "line")[0])
     assert {r["basis"] for r in lines} == {"measured", "computed", "no preferences"}
     assert {r["x"] for r in lines} == {1, 3, 11}

@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from helpers.compared import make, standing_of
+from helpers.compared import make, result_of
+from paretohqd.compare.measures import ComparisonResult
 from paretohqd.compare.tables import cost_table, methods_table, points_table, summary_table
 
 ROOT = Path(__file__).parents[2]
@@ -30,12 +31,12 @@ def bench() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def recorded(
     bench: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Path, dict[str, Any], dict[str, Any], dict[str, pl.DataFrame]]:
+) -> tuple[Path, dict[str, Any], ComparisonResult, dict[str, pl.DataFrame]]:
     results, answers = make(budgets=["own"], ablations=("L = 1",))
     for each in results["runs"]:
         for policy in each["policies"] if each["kind"] == "modpo" else ():
             policy["weights"] = None
-    found = standing_of(results, answers)
+    found = result_of(results, answers)
     run = tmp_path_factory.mktemp("run")
     (run / "results.json").write_text(json.dumps(results))
     for name, table in TABLES.items():
@@ -48,28 +49,30 @@ def recorded(
 
 
 def table(bench: dict[str, Any], path: Path, name: str) -> pl.DataFrame:
-    return pl.read_csv(bench["beside"](path, name))
+    return pl.read_csv(bench["table_of"](path, name))
 
 
 def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
     path, _, found, _ = recorded
-    again = bench["standing_again"](table(bench, path, "points"), table(bench, path, "scale"))
-    assert again["method"].to_list() == [entry["method"] for entry in found["methods"]]
-    for row, entry in zip(again.to_dicts(), found["methods"], strict=True):
+    again = bench["measured_again"](table(bench, path, "points"), table(bench, path, "scale"))
+    assert again["method"].to_list() == [entry.method for entry in found.methods]
+    for row, entry in zip(again.to_dicts(), found.methods, strict=True):
         for name in ("utility", "hypervolume", "best_single", "spread"):
-            assert row[name] == pytest.approx(entry[name], abs=2e-4), (entry["method"], name)
-        assert row["seeds"] == len(entry["seeds"])
+            assert row[name] == pytest.approx(getattr(entry, name), abs=2e-4), (entry.method, name)
+        assert row["seeds"] == len(entry.seeds)
     text = bench["readme_table"](*(table(bench, path, n) for n in ("summary", "points", "scale")))
     (mine,) = (line for line in text.splitlines() if line.startswith("| SFT |"))
-    entry = next(entry for entry in found["methods"] if entry["method"] == "SFT")
-    assert f"| {entry['utility']:.3f} |" in mine
-    assert f"| {entry['against']['reference']['verdict']} (ParetoHqD) |" in mine
+    entry = next(entry for entry in found.methods if entry.method == "SFT")
+    assert f"| {entry.utility:.3f} |" in mine
+    assert f"| {entry.against.reference.verdict} (ParetoHqD) |" in mine
     assert "| MODPO † |" in text
+    assert "| RCS * |" in text
+    assert "| UC-MOA * |" in text
 
 
 def test_a_record_holds_every_score(bench, recorded) -> None:
     path, results, _, answers = recorded
-    scores = pl.read_parquet(bench["beside"](path, "scores").with_suffix(".parquet"))
+    scores = pl.read_parquet(bench["table_of"](path, "scores").with_suffix(".parquet"))
     each = next(run for run in results["runs"] if run["method"] == "RiC" and run["seed"] == 2)
     policy = each["policies"][1]
     mine = scores.filter(method="RiC", seed=2, preference=1)

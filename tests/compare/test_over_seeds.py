@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from helpers.compared import XY, answers_frame, entry, make, run, standing_of, stood
+from helpers.compared import XY, answers_frame, entry, make, measured, result_of, run
 from paretohqd.compare.crossed import crossed, holm
 from paretohqd.compare.tables import methods_table, summary_table
 from paretohqd.compare.text import render
@@ -81,15 +81,15 @@ def seeded(gains: dict[str, float], seeds: Any, *, jitter: float = 0.05) -> Any:
 def test_prompts_are_paired() -> None:
     # Prompts differ much, the methods by .4 on each of them: only pairing sees that.
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": range(3)})
-    found = stood(runs, answers)
+    found = measured(runs, answers)
     mine, reference = entry(found, "b"), entry(found, "ParetoHqD")
-    against = mine["against"]["reference"]
-    assert (against["verdict"], against["seeds"]) == ("better", [0, 1, 2])
-    assert against["low"] < 0.4 / 8 < against["high"], "the box is 8 wide"
-    assert mine["low"] < reference["high"], "each alone, the intervals overlap"
-    assert mine["against"]["base"]["low"] > 0
-    assert entry(found, "base")["against"]["reference"]["verdict"] == "worse"
-    assert reference["against"]["reference"] is entry(found, "base")["against"]["base"] is None
+    against = mine.against.reference
+    assert (against.verdict, against.seeds) == ("better", (0, 1, 2))
+    assert against.low < 0.4 / 8 < against.high, "the box is 8 wide"
+    assert mine.low < reference.high, "each alone, the intervals overlap"
+    assert mine.against.base.low > 0
+    assert entry(found, "base").against.reference.verdict == "worse"
+    assert reference.against.reference is entry(found, "base").against.base is None
     assert "b against ParetoHqD: better" in render(found)
 
 
@@ -98,35 +98,35 @@ def test_seeds_that_differ_leave_it_open() -> None:
     for seed, shift in enumerate((-1.0, 0.0, 1.0)):
         moved = answers[f"b{seed}"].with_columns(pl.col(XY) + shift)
         answers[f"b{seed}"] = moved
-    found = entry(stood(runs, answers), "b")
-    assert found["against"]["reference"]["verdict"] == "open"
-    assert found["against"]["reference"]["low"] < 0 < found["against"]["reference"]["high"]
-    assert found["spread"] == pytest.approx(1 / 8, rel=0.05)
+    found = entry(measured(runs, answers), "b")
+    assert found.against.reference.verdict == "open"
+    assert found.against.reference.low < 0 < found.against.reference.high
+    assert found.spread == pytest.approx(1 / 8, rel=0.05)
 
 
 def test_a_method_is_the_mean_of_its_runs() -> None:
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": range(3)})
-    found = stood(runs, answers)
+    found = measured(runs, answers)
     for kind in ("utility", "hypervolume"):
-        each = [r[kind] for r in found["runs"] if r["method"] == "b"]
-        assert entry(found, "b")[kind] == pytest.approx(np.mean(each))
+        each = [getattr(r, kind) for r in found.runs if r.run.method == "b"]
+        assert getattr(entry(found, "b"), kind) == pytest.approx(np.mean(each))
     mean = np.mean([answers[f"b{seed}"]["x"].mean() for seed in range(3)])
-    assert entry(found, "b")["points"][0]["reward"]["x"]["mean"] == pytest.approx(mean)
+    assert entry(found, "b").points[0].reward["x"].mean == pytest.approx(mean)
 
 
 def test_a_difference_is_over_the_seeds_that_both_have() -> None:
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(4), "b": (1, 3, 7)})
     answers["ParetoHqD0"] = answers["ParetoHqD0"].with_columns(pl.col(XY) + 3)
-    against = entry(stood(runs, answers), "b")["against"]["reference"]
-    assert against["seeds"] == [1, 3]
-    assert against["p"] is not None
-    assert against["mean"] == pytest.approx(0.4 / 8, abs=0.01)
+    against = entry(measured(runs, answers), "b").against.reference
+    assert against.seeds == (1, 3)
+    assert against.p is not None
+    assert against.mean == pytest.approx(0.4 / 8, abs=0.01)
 
 
 def test_without_a_common_seed_nothing_is_tested() -> None:
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": (0, 1), "b": (2, 3)})
-    against = entry(stood(runs, answers), "b")["against"]["reference"]
-    assert (against["verdict"], against["low"], against["p"]) == (
+    against = entry(measured(runs, answers), "b").against.reference
+    assert (against.verdict, against.low, against.p) == (
         "no common seed: not tested",
         None,
         None,
@@ -136,17 +136,17 @@ def test_without_a_common_seed_nothing_is_tested() -> None:
 def test_one_seed_never_has_a_verdict() -> None:
     # However large the difference is: another seed may lie anywhere.
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 4.0}, {"ParetoHqD": range(3), "b": (0,)})
-    found = stood(runs, answers)
+    found = measured(runs, answers)
     mine = entry(found, "b")
-    assert mine["low"] is mine["spread"] is mine["against"]["base"]["low"] is None
-    against = mine["against"]["reference"]
-    assert (against["verdict"], against["low"]) == ("one seed: not tested", None)
+    assert mine.low is mine.spread is mine.against.base.low is None
+    against = mine.against.reference
+    assert (against.verdict, against.low) == ("one seed: not tested", None)
     assert "b against ParetoHqD: one seed: not tested" in render(found)
 
 
 def test_a_comparison_of_one_seed_has_no_verdict_anywhere() -> None:
     results, answers = make(seeds=[0])
-    found = standing_of(results, answers)
+    found = result_of(results, answers)
     text = render(found)
     assert "With one seed there is no interval and no verdict" in text
     assert not any(word in text.split() for word in WORDS)
@@ -162,10 +162,10 @@ def test_a_comparison_of_one_seed_has_no_verdict_anywhere() -> None:
 def test_the_base_of_several_seeds_is_one_run() -> None:
     runs, answers = seeded({"ParetoHqD": 0.5}, {"ParetoHqD": range(3)})
     runs += [{**runs[0], "seed": seed} for seed in (1, 2)]
-    found = stood(runs, answers)
+    found = measured(runs, answers)
     base = entry(found, "base")
-    assert (base["seeds"], base["failed"], base["spread"], base["low"]) == ([0], [], None, None)
-    assert base["against"]["reference"]["seeds"] == [0, 1, 2], "the other side has seeds"
+    assert (base.seeds, base.failed, base.spread, base.low) == ((0,), (), None, None)
+    assert base.against.reference.seeds == (0, 1, 2), "the other side has seeds"
     assert "its runs are one" in render(found)
 
 
@@ -174,12 +174,10 @@ def test_verdicts_are_corrected_for_their_number() -> None:
     gains = {name: 0.09 if name == "m0" else 0.0 for name in names}
     runs, answers = seeded(gains, dict.fromkeys(names, range(3)), jitter=0.3)
     alone = [r for r in runs if r["method"] in ("base", "ParetoHqD", "m0")]
-    few, many = (
-        entry(stood(some, answers), "m0")["against"]["reference"] for some in (alone, runs)
-    )
-    assert few["p"] == many["p"] < 0.05
-    assert (few["verdict"], many["verdict"]) == ("better", "open")
-    assert many["corrected"] > 0.05 > few["corrected"]
+    few, many = (entry(measured(some, answers), "m0").against.reference for some in (alone, runs))
+    assert few.p == many.p < 0.05
+    assert (few.verdict, many.verdict) == ("better", "open")
+    assert many.corrected > 0.05 > few.corrected
 
 
 def test_policies_that_take_no_weights_are_said_to_be_chosen() -> None:
@@ -187,4 +185,4 @@ def test_policies_that_take_no_weights_are_said_to_be_chosen() -> None:
     for each in results["runs"]:
         for policy in each["policies"] if each["kind"] == "modpo" else ():
             policy["weights"] = None
-    assert "MODPO: several policies that take no weights" in render(standing_of(results, answers))
+    assert "MODPO: several policies that take no weights" in render(result_of(results, answers))

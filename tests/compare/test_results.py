@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from itertools import product
 from typing import Any
 
@@ -18,10 +19,11 @@ from helpers.compared import (
     answers_frame,
     entry,
     make,
+    measured,
+    result_of,
     run,
-    standing_of,
-    stood,
 )
+from paretohqd.compare.measures import Against, ComparisonResult
 from paretohqd.compare.tables import cost_table, methods_table, points_table, summary_table
 from paretohqd.compare.text import render
 from paretohqd.kernels import statistics
@@ -30,11 +32,11 @@ from paretohqd.runs.utility import scaled, served
 
 
 @pytest.fixture(scope="module")
-def demo() -> tuple[dict[str, Any], dict[str, pl.DataFrame], dict[str, Any]]:
+def demo() -> tuple[dict[str, Any], dict[str, pl.DataFrame], ComparisonResult]:
     results, answers = make(
         fails={("MODPO", 0): "no pairs", ("RCS", 0): "x", ("RCS", 1): "y", ("RCS", 2): "x"}
     )
-    return results, answers, standing_of(results, answers)
+    return results, answers, result_of(results, answers)
 
 
 def test_a_method_is_compared_with_the_one_it_names():
@@ -44,11 +46,11 @@ def test_a_method_is_compared_with_the_one_it_names():
         answers[f"{name}{seed}"] = answers_frame(np.full((5, 2), level), XY)
         against = "b" if name == "c" else None
         runs.append(run(name, [f"{name}{seed}"], seed=seed, against=against))
-    found = stood(runs, answers)
-    assert entry(found, "b")["against"]["reference"]["name"] == "ParetoHqD"
-    rival = entry(found, "c")["against"]["reference"]
-    assert rival["name"] == "b"
-    assert rival["mean"] == pytest.approx(0.5 / 8), "the box is 8 wide"
+    found = measured(runs, answers)
+    assert entry(found, "b").against.reference.name == "ParetoHqD"
+    rival = entry(found, "c").against.reference
+    assert rival.name == "b"
+    assert rival.mean == pytest.approx(0.5 / 8), "the box is 8 wide"
     text = render(found)
     assert "c against b: better" in text
     assert "less ParetoHqD" in text
@@ -57,7 +59,7 @@ def test_a_method_is_compared_with_the_one_it_names():
     assert summary_table(found).filter(method="c")["reference name"].to_list() == ["b"]
     for each in runs[-2:]:
         each["budget"] = "matched"
-    assert entry(stood(runs, answers), "c", "matched")["against"]["reference"] is None
+    assert entry(measured(runs, answers), "c", "matched").against.reference is None
 
 
 def test_an_echo_counts_with_the_lower_of_its_own_score_and_the_base():
@@ -70,21 +72,22 @@ def test_an_echo_counts_with_the_lower_of_its_own_score_and_the_base():
         "all": answers_frame(tuned, XY).with_columns(echo=True),
     }
     runs = [run("base", ["base"]), run("ParetoHqD", ["a"]), run("hacked", ["all"])]
-    found = stood(runs, answers)
+    found = measured(runs, answers)
     lower = np.where(echo[:, None], np.minimum(base, tuned), tuned)
     assert (lower < tuned).any()
     assert (lower < np.where(echo[:, None], base, tuned)).any(), "some echoes score below the base"
     z = scaled(lower, BOX).mean(axis=0)
-    assert found["runs"][1]["echo_adjusted"] == pytest.approx(np.prod(z))
-    assert found["runs"][1]["utility_adjusted"] == pytest.approx(z.mean())
-    assert found["runs"][1]["echo"] == 0.4
-    for each in found["runs"]:
-        assert each["utility_adjusted"] <= each["utility"], "no echo is rewarded"
-        assert each["echo_adjusted"] <= each["hypervolume"]
+    assert found.runs[1].echo_adjusted == pytest.approx(np.prod(z))
+    assert found.runs[1].utility_adjusted == pytest.approx(z.mean())
+    assert found.runs[1].echo == 0.4
+    for each in found.runs:
+        assert each.utility_adjusted <= each.utility, "no echo is rewarded"
+        assert each.echo_adjusted <= each.hypervolume
     hacked = entry(found, "hacked")
-    assert hacked["utility_adjusted"] <= entry(found, "base")["utility"]
-    told = hacked["against"]["echo_adjusted"]["mean"]
-    assert f"echo-adjusted {told:+.3f}" in render(found)
+    assert hacked.utility_adjusted <= entry(found, "base").utility
+    adjusted = hacked.against.echo_adjusted
+    assert adjusted is not None
+    assert f"echo-adjusted {adjusted.mean:+.3f}" in render(found)
 
 
 def test_what_the_base_echoes_earns_it_nothing():
@@ -93,64 +96,62 @@ def test_what_the_base_echoes_earns_it_nothing():
         "base": answers_frame(base, XY).with_columns(echo=pl.Series([True, True, False, False])),
         "a": answers_frame(tuned, XY).with_columns(echo=pl.Series([True, False, True, False])),
     }
-    found = stood([run("base", ["base"]), run("ParetoHqD", ["a"])], answers)
+    found = measured([run("base", ["base"]), run("ParetoHqD", ["a"])], answers)
     one, two = (1 + 3) / 8, (2 + 3) / 8
-    assert found["runs"][0]["utility_adjusted"] == pytest.approx((0 + 0 + one + one) / 4)
-    assert found["runs"][1]["utility_adjusted"] == pytest.approx((0 + two + one + two) / 4)
+    assert found.runs[0].utility_adjusted == pytest.approx((0 + 0 + one + one) / 4)
+    assert found.runs[1].utility_adjusted == pytest.approx((0 + two + one + two) / 4)
 
 
 def test_a_rival_moves_nobody():
     results, answers = make(budgets=["own"], methods=METHODS[:6], ablations=())
-    before = standing_of(results, answers)
+    before = result_of(results, answers)
     extreme = answers["own/0-base/0/0"].with_columns(relevance=9.0, **{"harmless logit": -50.0})
     more = [
         *results["runs"],
         run("extreme", ["x"], kind="x"),
         run("extreme", ["x"], kind="x", seed=1),
     ]
-    after = standing_of({**results, "runs": more}, {**answers, "x": extreme})
-    assert after["runs"][:-2] == before["runs"]
-    for old, new in zip(before["methods"], after["methods"], strict=False):
-        assert {k: v for k, v in old.items() if k != "against"} == {
-            k: v for k, v in new.items() if k != "against"
-        }
-    assert entry(after, "extreme")["hypervolume"] == 0, "below the scale there is no volume"
-    assert entry(after, "extreme")["utility"] < -1, "but utility is not clipped"
+    after = result_of({**results, "runs": more}, {**answers, "x": extreme})
+    assert after.runs[:-2] == before.runs
+    for old, new in zip(before.methods, after.methods, strict=False):
+        assert replace(old, against=Against()) == replace(new, against=Against())
+    assert entry(after, "extreme").hypervolume == 0, "below the scale there is no volume"
+    assert entry(after, "extreme").utility < -1, "but utility is not clipped"
 
 
 def test_without_a_base_nothing_is_measured_against_it():
     results, answers = make(budgets=["own"], methods=METHODS[1:], ablations=())
-    found = standing_of(results, answers)
-    assert all(r["echo_adjusted"] is None for r in found["runs"])
-    assert all(e["against"]["base"] is None for e in found["methods"])
-    assert entry(found, "SFT")["against"]["reference"]["verdict"]
+    found = result_of(results, answers)
+    assert all(r.echo_adjusted is None for r in found.runs)
+    assert all(e.against.base is None for e in found.methods)
+    assert entry(found, "SFT").against.reference.verdict
     assert "SFT against ParetoHqD" in render(found)
 
 
 def test_the_base_of_another_budget_serves(demo):
     results, answers, _ = demo
     runs = [r for r in results["runs"] if r["kind"] != "base" or r["budget"] == "own"]
-    found = standing_of({**results, "runs": runs}, answers)
-    assert entry(found, "SFT", "matched")["against"]["base"]["budget"] == "own"
-    assert all(r["echo_adjusted"] is not None for r in found["runs"] if r["status"] == "ok")
+    found = result_of({**results, "runs": runs}, answers)
+    assert entry(found, "SFT", "matched").against.base.budget == "own"
+    assert all(r.echo_adjusted is not None for r in found.runs if r.status == "ok")
 
 
 def test_the_reference_is_of_the_same_budget(demo):
     results, answers, found = demo
-    assert entry(found, "SFT", "matched")["against"]["reference"]["budget"] == "matched"
+    assert entry(found, "SFT", "matched").against.reference.budget == "matched"
     gone = [r for r in results["runs"] if (r["method"], r["budget"]) != ("ParetoHqD", "own")]
-    again = standing_of({**results, "runs": gone}, answers)
-    assert entry(again, "SFT")["against"]["reference"] is None
-    assert entry(again, "SFT", "matched")["against"]["reference"] is not None
+    again = result_of({**results, "runs": gone}, answers)
+    assert entry(again, "SFT").against.reference is None
+    assert entry(again, "SFT", "matched").against.reference is not None
 
 
 def test_one_prompt_has_no_interval():
     results, answers = make(prompts=1)
-    found = standing_of(results, answers)
-    assert all(r["hypervolume_low"] is r["utility_se"] is None for r in found["runs"])
+    found = result_of(results, answers)
+    assert all(r.hypervolume_low is r.utility_se is None for r in found.runs)
     mine = entry(found, "SFT")
-    assert mine["against"]["reference"]["verdict"] == "one prompt: not tested"
-    assert mine["points"][0]["reward"]["relevance"]["se"] is None
+    assert mine.against.reference.verdict == "one prompt: not tested"
+    assert mine.points[0].reward["relevance"].se is None
     assert "no intervals and no verdicts" in render(found)
 
 
@@ -167,22 +168,22 @@ def test_a_failed_run_keeps_its_row(demo):
     )
     assert (row["error"], row["hypervolume"], row["status"]) == ("no pairs", None, "failed")
     modpo, rcs = entry(found, "MODPO"), entry(found, "RCS")
-    assert (modpo["seeds"], modpo["failed"]) == ([1, 2], [(0, "no pairs")])
-    against = modpo["against"]["reference"]
-    assert against["seeds"] == [1, 2]
-    assert (rcs["seeds"], rcs["hypervolume"]) == ([], None)
+    assert (modpo.seeds, modpo.failed) == ((1, 2), ((0, "no pairs"),))
+    against = modpo.against.reference
+    assert against.seeds == (1, 2)
+    assert (rcs.seeds, rcs.hypervolume) == ((), None)
     summary = summary_table(found)
-    assert summary.height == len(found["methods"])
+    assert summary.height == len(found.methods)
     assert summary.filter(method="RCS")["failed"].to_list() == [3, 3]
     text = render(found)
     assert "RCS failed: seed 0, 2: x; seed 1: y" in text
     assert points_table(found).filter(method="RCS").is_empty()
-    assert json.loads(json.dumps(found))["methods"][0]["method"] == "base"
+    assert json.loads(json.dumps(asdict(found)))["methods"][0]["method"] == "base"
 
 
 def test_nothing_but_failures():
     runs = [run("a", [], error="out of memory"), run("b", [], seed=1, error="NaN")]
-    found = stood(runs, {})
+    found = measured(runs, {})
     assert methods_table(found)["error"].to_list() == ["out of memory", "NaN"]
     assert summary_table(found).height == 2
     assert "Every run failed" in render(found)
@@ -192,14 +193,14 @@ def test_a_hypervolume_of_three_objectives():
     names = ("x", "y", "z")
     corners = [*np.eye(3).tolist(), [1 / 3, 1 / 3, 1 / 3]]
     results, answers = make(objectives=names, weights=corners, seeds=[0, 1])
-    found = standing_of(results, answers, replicates=200)
-    for each, measured in zip(results["runs"], found["runs"], strict=True):
+    found = result_of(results, answers, replicates=200)
+    for each, measured_run in zip(results["runs"], found.runs, strict=True):
         means = [answers[p["answers"]].select(names).mean().row(0) for p in each["policies"]]
         points = scaled(means, results["bounds"])
-        assert measured["hypervolume"] == pytest.approx(hypervolume(points, ref=[0, 0, 0]))
-        assert measured["hypervolume_low"] <= measured["hypervolume_high"]
+        assert measured_run.hypervolume == pytest.approx(hypervolume(points, ref=[0, 0, 0]))
+        assert measured_run.hypervolume_low <= measured_run.hypervolume_high
         asked = [p["weights"] for p in each["policies"]]
-        assert measured["utility"] == pytest.approx(served(points[:, None], asked, corners)[0])
+        assert measured_run.utility == pytest.approx(served(points[:, None], asked, corners)[0])
     assert methods_table(found)["rank z"].drop_nulls().len() > 0
 
 
@@ -231,20 +232,20 @@ def test_sparsity_is_of_the_scaled_front():
     means = {"a": [0.0, 4.0], "b": [1.0, 2.0], "c": [2.0, 0.0], "d": [0.5, 1.0]}
     answers = {k: answers_frame(np.full((3, 2), v), XY) for k, v in means.items()}
     box = {"x": (0.0, 2.0), "y": (0.0, 4.0)}
-    found = stood([run("m", list("abcd"))], answers, bounds=box)
-    assert found["runs"][0]["front"] == 3
-    assert found["runs"][0]["sparsity"] == statistics.sparsity([[0, 1], [0.5, 0.5], [1, 0]])
+    found = measured([run("m", list("abcd"))], answers, bounds=box)
+    assert found.runs[0].front == 3
+    assert found.runs[0].sparsity == statistics.sparsity([[0, 1], [0.5, 0.5], [1, 0]])
 
 
 def test_entropy_may_be_unknown(demo):
     results, answers, _ = demo
     bare = {key: frame.drop("entropy") for key, frame in answers.items()}
-    assert methods_table(standing_of(results, bare))["entropy"].null_count() == len(results["runs"])
+    assert methods_table(result_of(results, bare))["entropy"].null_count() == len(results["runs"])
     some = {
         k: f.with_columns(entropy=pl.Series([None, float("nan"), *[1.5] * 62]))
         for k, f in answers.items()
     }
-    assert set(methods_table(standing_of(results, some))["entropy"].drop_nulls()) == {1.5}
+    assert set(methods_table(result_of(results, some))["entropy"].drop_nulls()) == {1.5}
 
 
 def test_costs_grow_as_their_parts_say():
@@ -261,13 +262,13 @@ def test_costs_grow_as_their_parts_say():
         run("plain", ["a"], costs=parts),
         run("unknown", ["a"]),
     ]
-    table = cost_table(stood(runs, {"a": frame}), preferences=(1, 2, 11))
+    table = cost_table(measured(runs, {"a": frame}), preferences=(1, 2, 11))
     steered = table.filter(method="steered")
     assert steered["seconds"].to_list() == pytest.approx([47.0, 79.0, 16.5 + 11 * 31.5])
     assert steered["trained_tokens"].to_list() == pytest.approx([113.5, 177, 51.5 + 11 * 63])
     assert steered["generated_tokens"].to_list() == pytest.approx([904.5, 909, 900 + 11 * 4.5])
     assert steered["basis"].to_list() == ["computed", "measured", "computed"]
-    other = cost_table(stood(runs, {"a": frame}), preferences=(1, 11)).filter(method="steered")
+    other = cost_table(measured(runs, {"a": frame}), preferences=(1, 11)).filter(method="steered")
     assert other["preferences"].to_list() == [1, 2, 11], "the number that was run is always told"
     plain = table.filter(method="plain")
     assert plain["seconds"].to_list() == [79.0] * 3
@@ -275,16 +276,16 @@ def test_costs_grow_as_their_parts_say():
     assert table.filter(method="unknown").is_empty()
     runs[0]["costs"] = [{**parts[0], "per": "week"}]
     with pytest.raises(ValueError, match="steered: a cost is per 'week'; it can be per once"):
-        cost_table(stood(runs, {"a": frame}))
+        cost_table(measured(runs, {"a": frame}))
 
 
 def test_results_do_not_depend_on_the_order_of_runs(demo):
     results, answers, found = demo
-    turned = standing_of({**results, "runs": results["runs"][::-1]}, answers)
-    for mine in found["methods"]:
-        other = entry(turned, mine["method"], mine["budget"])
-        assert other["low"] == mine["low"]
-        assert other["against"] == mine["against"]
+    turned = result_of({**results, "runs": results["runs"][::-1]}, answers)
+    for mine in found.methods:
+        other = entry(turned, mine.method, mine.budget)
+        assert other.low == mine.low
+        assert other.against == mine.against
 
 
 def test_bad_input_is_refused_by_name(demo):
@@ -301,11 +302,11 @@ def test_bad_input_is_refused_by_name(demo):
     }
     for message, wrong in bad.items():
         with pytest.raises(ValueError, match=message) as caught:
-            standing_of(results, {**answers, key: wrong})
+            result_of(results, {**answers, key: wrong})
         assert key in str(caught.value)
     with pytest.raises(ValueError, match=f"no answers under '{key}'"):
-        standing_of(results, {k: f for k, f in answers.items() if k != key})
+        result_of(results, {k: f for k, f in answers.items() if k != key})
     with pytest.raises(ValueError, match="two runs are of method 'SFT'"):
-        standing_of({**results, "runs": [*results["runs"], first]}, answers)
+        result_of({**results, "runs": [*results["runs"], first]}, answers)
     with pytest.raises(ValueError, match="SFT, budget matched, seed 0 has no policy"):
-        standing_of({**results, "runs": [{**first, "policies": []}]}, answers)
+        result_of({**results, "runs": [{**first, "policies": []}]}, answers)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from paretohqd.compare.measures import ComparisonResult, MethodResult
+from paretohqd.compare.records import ComparisonRecord, RunRecord
+from paretohqd.compare.report import page
 from paretohqd.compare.results import measure_runs
 
 XY = ("x", "y")
@@ -169,16 +172,26 @@ def make(
     return results, answers
 
 
-def standing_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame], **options: Any):
+def result_of(
+    results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame], **options: Any
+) -> ComparisonResult:
+    """What is measured of `results`, which `make` gives."""
+    record = ComparisonRecord.of(results)
     return measure_runs(
-        results["runs"],
+        record.runs,
         answers,
-        objectives=results["objectives"],
-        preferences=results["preferences"],
-        bounds=results["bounds"],
-        reference=results["reference"],
+        objectives=record.objectives,
+        preferences=record.preferences,
+        bounds=record.bounds,
+        reference=record.reference,
         **options,
     )
+
+
+def page_of(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str:
+    """The page of `results`, which `make` gives."""
+    named = {name: results[name] for name in ("name", "config") if name in results}
+    return page(ComparisonRecord.of(results), answers, **named)
 
 
 def run(method: str, keys: Sequence[str], *, seed: int = 0, **more: Any) -> dict[str, Any]:
@@ -189,10 +202,12 @@ def run(method: str, keys: Sequence[str], *, seed: int = 0, **more: Any) -> dict
     return {"method": method, "seed": seed, **plain, **more}
 
 
-def stood(runs: Any, answers: Any, **options: Any) -> dict[str, Any]:
+def measured(runs: Sequence[Mapping[str, Any]], answers: Any, **options: Any) -> ComparisonResult:
+    """What is measured of a few runs in a fixed box."""
     given = {"objectives": XY, "preferences": CORNERS, "bounds": BOX, "reference": "ParetoHqD"}
-    return measure_runs(runs, answers, **{**given, **options})
+    return measure_runs(list(map(RunRecord.of, runs)), answers, **{**given, **options})
 
 
-def entry(found: dict[str, Any], method: str, budget: str = "own") -> dict[str, Any]:
-    return next(e for e in found["methods"] if (e["method"], e["budget"]) == (method, budget))
+def entry(result: ComparisonResult, method: str, budget: str = "own") -> MethodResult:
+    """A method's entry."""
+    return next(e for e in result.methods if (e.method, e.budget) == (method, budget))

@@ -1,4 +1,4 @@
-"""Data to measure on: clouds of points, fronts, and what each kernel needs beside them."""
+"""Data to measure on: clouds of points, fronts, and what else each kernel needs."""
 
 from __future__ import annotations
 

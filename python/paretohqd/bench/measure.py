@@ -9,7 +9,7 @@ from typing import Any
 from paretohqd.bench import answers
 from paretohqd.bench.clouds import Cloud
 from paretohqd.bench.rivals import Rival
-from paretohqd.bench.tasks import Task
+from paretohqd.bench.task import Task
 
 REPEATS, AT_LEAST, AT_MOST = 3, 0.1, 5.0
 """A call is repeated this often, more often until this many seconds are spent, fewer past that."""

@@ -16,13 +16,14 @@ import numpy as np
 BLOCK = 512
 
 
-def nearest_with_numba(part: Callable[..., Any]) -> Callable[..., Any]:
+def nearest_with_numba(scan: Callable[..., Any]) -> Callable[..., Any]:
     """Make (points, origin, through, k) -> (rows, distances), both of shape (P, k).
 
     Args:
-        part: `row_by_row()` or `in_blocks()`.
+        scan: `row_by_row()` or `in_blocks()`.
     """
     numba: Any = importlib.import_module("numba")
+    part = _on_all_threads(scan)
 
     def nearest(points: Any, origin: Any, through: Any, k: int) -> tuple[Any, Any]:
         units = through - origin
@@ -37,32 +38,48 @@ def nearest_with_numba(part: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @cache
+def _on_all_threads(scan: Callable[..., Any]) -> Callable[..., Any]:
+    """Scan a share of the rows on each thread: the k nearest of each share, per ray."""
+    numba: Any = importlib.import_module("numba")
+
+    @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
+    def part(points: Any, origin: Any, units: Any, k: int, threads: int) -> Any:
+        n = len(points)
+        far = np.full((threads, len(units), k), np.inf)
+        row = np.full((threads, len(units), k), n, dtype=np.int64)
+        for thread in numba.prange(threads):
+            start, stop = n * thread // threads, n * (thread + 1) // threads
+            scan(points, origin, units, start, stop, far[thread], row[thread])
+        return far, row
+
+    return part  # type: ignore[no-any-return]
+
+
+@cache
 def row_by_row() -> Callable[..., Any]:
     """Each row against each ray in turn."""
     numba: Any = importlib.import_module("numba")
     push = _push()
 
-    @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
-    def part(points: Any, origin: Any, units: Any, k: int, threads: int) -> Any:
-        n, m = points.shape
-        far = np.full((threads, len(units), k), np.inf)
-        row = np.full((threads, len(units), k), n, dtype=np.int64)
-        for part in numba.prange(threads):
-            for i in range(n * part // threads, n * (part + 1) // threads):
-                for ray in range(len(units)):
-                    along = 0.0
-                    for j in range(m):
-                        along += (points[i, j] - origin[j]) * units[ray, j]
-                    along = max(along, 0.0)
-                    apart = 0.0
-                    for j in range(m):
-                        left = points[i, j] - origin[j] - along * units[ray, j]
-                        apart += left * left
-                    if apart < far[part, ray, 0]:
-                        push(far[part, ray], row[part, ray], apart, i)
-        return far, row
+    @numba.njit  # type: ignore[untyped-decorator]
+    def scan(
+        points: Any, origin: Any, units: Any, start: int, stop: int, far: Any, row: Any
+    ) -> None:
+        m = points.shape[1]
+        for i in range(start, stop):
+            for ray in range(len(units)):
+                along = 0.0
+                for j in range(m):
+                    along += (points[i, j] - origin[j]) * units[ray, j]
+                along = max(along, 0.0)
+                apart = 0.0
+                for j in range(m):
+                    left = points[i, j] - origin[j] - along * units[ray, j]
+                    apart += left * left
+                if apart < far[ray, 0]:
+                    push(far[ray], row[ray], apart, i)
 
-    return part  # type: ignore[no-any-return]
+    return scan  # type: ignore[no-any-return]
 
 
 @cache
@@ -71,39 +88,36 @@ def in_blocks() -> Callable[..., Any]:
     numba: Any = importlib.import_module("numba")
     push = _push()
 
-    @numba.njit(parallel=True)  # type: ignore[untyped-decorator]
-    def part(points: Any, origin: Any, units: Any, k: int, threads: int) -> Any:
-        n, m = points.shape
-        far = np.full((threads, len(units), k), np.inf)
-        row = np.full((threads, len(units), k), n, dtype=np.int64)
-        for part in numba.prange(threads):
-            column = np.empty((m, BLOCK))
-            along = np.empty(BLOCK)
-            apart = np.empty(BLOCK)
-            stop = n * (part + 1) // threads
-            for start in range(n * part // threads, stop, BLOCK):
-                size = min(BLOCK, stop - start)
-                for i in range(size):
-                    for j in range(m):
-                        column[j, i] = points[start + i, j] - origin[j]
-                for ray in range(len(units)):
-                    along[:] = 0.0
-                    apart[:] = 0.0
-                    for j in range(m):
-                        for i in range(BLOCK):
-                            along[i] += column[j, i] * units[ray, j]
+    @numba.njit  # type: ignore[untyped-decorator]
+    def scan(
+        points: Any, origin: Any, units: Any, start: int, stop: int, far: Any, row: Any
+    ) -> None:
+        m = points.shape[1]
+        column = np.empty((m, BLOCK))
+        along = np.empty(BLOCK)
+        apart = np.empty(BLOCK)
+        for first in range(start, stop, BLOCK):
+            size = min(BLOCK, stop - first)
+            for i in range(size):
+                for j in range(m):
+                    column[j, i] = points[first + i, j] - origin[j]
+            for ray in range(len(units)):
+                along[:] = 0.0
+                apart[:] = 0.0
+                for j in range(m):
                     for i in range(BLOCK):
-                        along[i] = max(along[i], 0.0)
-                    for j in range(m):
-                        for i in range(BLOCK):
-                            left = column[j, i] - along[i] * units[ray, j]
-                            apart[i] += left * left
-                    for i in range(size):
-                        if apart[i] < far[part, ray, 0]:
-                            push(far[part, ray], row[part, ray], apart[i], start + i)
-        return far, row
+                        along[i] += column[j, i] * units[ray, j]
+                for i in range(BLOCK):
+                    along[i] = max(along[i], 0.0)
+                for j in range(m):
+                    for i in range(BLOCK):
+                        left = column[j, i] - along[i] * units[ray, j]
+                        apart[i] += left * left
+                for i in range(size):
+                    if apart[i] < far[ray, 0]:
+                        push(far[ray], row[ray], apart[i], first + i)
 
-    return part  # type: ignore[no-any-return]
+    return scan  # type: ignore[no-any-return]
 
 
 @cache

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from paretohqd.bench.measure import Row
 from paretohqd.frames.writing import write_text
+from paretohqd.plots.progress import table as plain_table
 
 COLUMNS = (
     "task",
@@ -65,15 +66,18 @@ def _written(value: object) -> str:
     return "" if value is None else str(value)
 
 
+HEAD = (
+    *("task", "data", "n", "M", "1 thread", "all"),
+    *("compared with", "time", "ratio", "1 thr.", "target", "", "note"),
+)
+RIGHT = (2, 3, 4, 5, 7, 8, 9, 10)
+"""Columns of numbers."""
+
+
 def table(rows: Sequence[Row]) -> str:
     """A line per comparison, by task and size; of several packages the fastest comes first."""
-    lines = [
-        f"{'task':24} {'data':11} {'n':>10} {'M':>2} {'1 thread':>9} {'all':>9}  "
-        f"{'compared with':34} {'time':>9} {'ratio':>7} {'1 thr.':>7} {'target':>7}"
-    ]
     names = list(dict.fromkeys(row["task"] for row in rows))
-    last = ""
-    for row in sorted(
+    in_order = sorted(
         rows,
         key=lambda row: (
             names.index(row["task"]),
@@ -82,35 +86,38 @@ def table(rows: Sequence[Row]) -> str:
             row["data"],
             row.get("rival_s", math.inf),
         ),
-    ):
-        ours = (
-            f"{row['task']:24} {row['data']:11} {row['n']:>10,} {row['m']:>2} "
-            f"{seconds(row['ours_1_thread_s']):>9} {seconds(row['ours_all_threads_s']):>9}"
-        )
-        line = ours if ours != last else " " * len(ours)
-        last = ours
-        if "rival" in row:
-            line += f"  {row['rival'] + ' ' + row['call']:34.34} "
-            line += _ratios(row) if "rival_s" in row else row["note"]
-        lines.append(line.rstrip())
-    return "\n".join(lines)
-
-
-def _ratios(row: Row) -> str:
-    text = (
-        f"{seconds(row['rival_s']):>9} {row['ratio_all_threads']:>6.1f}x "
-        f"{row['ratio_1_thread']:>6.1f}x"
     )
-    if "target" in row:
-        text += f" {row['target']:>6g}x {'met' if row['met'] else 'SHORT'}"
-    return text + (f"  ({row['note']})" if row["note"] else "")
+    lines: list[Sequence[str]] = [HEAD]
+    previous: list[str] = []
+    for row in in_order:
+        ours = [row["task"], row["data"], f"{row['n']:,}", str(row["m"])]
+        ours += [seconds(row["ours_1_thread_s"]), seconds(row["ours_all_threads_s"])]
+        # What is compared with several packages stands there once.
+        lines.append([*([""] * len(ours) if ours == previous else ours), *_rival_cells(row)])
+        previous = ours
+    return plain_table(lines, right=RIGHT, rule=False)
+
+
+def _rival_cells(row: Row) -> list[str]:
+    if "rival" not in row:
+        return [""] * 7
+    cells = [f"{row['rival']} {row['call']}"]
+    if "rival_s" not in row:
+        return [*cells, *[""] * 5, row["note"]]
+    cells += [seconds(row["rival_s"]), f"{row['ratio_all_threads']:.1f}x"]
+    cells += [f"{row['ratio_1_thread']:.1f}x"]
+    target = (
+        [f"{row['target']:g}x", "met" if row["met"] else "SHORT"] if "target" in row else ["", ""]
+    )
+    return [*cells, *target, f"({row['note']})" if row["note"] else ""]
 
 
 def seconds(value: float) -> str:
     """A time as people read it.
 
-    >>> seconds(0.000012), seconds(0.0341), seconds(12.3)
-    ('12 us', '34.1 ms', '12.3 s')
+    Example:
+        >>> seconds(0.000012), seconds(0.0341), seconds(12.3)
+        ('12 us', '34.1 ms', '12.3 s')
     """
     for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "us")):
         if value * factor >= 1 or unit == "us":

@@ -28,9 +28,9 @@ class Trial:
     """A call that is ready to be timed.
 
     Attributes:
-        call: what the clock runs on.
-        finish: turns its answer into ours, off the clock.
-        share: how much of the task the call does; its time is divided by this.
+        call: What the clock runs on.
+        finish: Turns its answer into ours, off the clock.
+        share: How much of the task the call does; its time is divided by this.
     """
 
     call: Callable[[], Any]
@@ -43,12 +43,12 @@ class Rival:
     """Another package's way to do a task.
 
     Attributes:
-        package: its name on PyPI.
-        call: the function, as the record names it.
-        prepare: the trial on a cloud.
-        judged: whether the task's target is a ratio to this one.
-        once: the same call on the same cloud serves several tasks: time it once in a run.
-        note: what a reader of the record must know.
+        package: Its name on PyPI.
+        call: The function, as the record names it.
+        prepare: Makes the trial on a cloud.
+        judged: Whether the task's target is a ratio to this one.
+        once: The same call on the same cloud serves several tasks: time it once in a run.
+        note: What a reader of the record must know.
     """
 
     package: str

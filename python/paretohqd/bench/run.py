@@ -1,4 +1,4 @@
-"""Run the tasks that were asked for, show how far, record each as it ends, print the table."""
+"""Run the chosen tasks, show how far they are, record each as it ends, print the table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from paretohqd.bench import rivals
 from paretohqd.bench.measure import Meter, Row
 from paretohqd.bench.record import place, record, table
-from paretohqd.bench.tasks import Task, tasks
+from paretohqd.bench.task import Task
+from paretohqd.bench.tasks import tasks
 from paretohqd.plots.progress import Screen
 
 

@@ -3,61 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from typing import Any
 
 import paretohqd as pq
 from paretohqd.bench import answers, rivals
-from paretohqd.bench.clouds import Cloud
 from paretohqd.bench.rivals import Rival
+from paretohqd.bench.task import Task
 
 NEAREST = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """One line of the table.
-
-    Attributes:
-        name: what is computed.
-        data: name of the cloud.
-        n: points.
-        m: objectives.
-        ours: our public call on a cloud and a number of threads (None: all).
-        rivals: what it is compared with.
-        same: raises AssertionError where two answers differ; may return a remark.
-        target: the ratio to reach on all threads, against each judged rival.
-        quick: measured by `--quick` too.
-        huge: measured by `--huge` only.
-        seconds: about how long it takes, for the progress bar.
-    """
-
-    name: str
-    data: str
-    n: int
-    m: int
-    ours: Callable[[Cloud, int | None], Any]
-    rivals: tuple[Rival, ...]
-    same: Callable[[Any, Any, Cloud], str]
-    target: float | None = None
-    quick: bool = False
-    huge: bool = False
-    seconds: int = 1
-
-    def matches(self, pattern: str) -> bool:
-        """Whether the name, or "name data n m", fits a pattern such as `*layers*`."""
-        whole = f"{self.name} {self.data} n={self.n} m={self.m}"
-        return fnmatch(self.name, pattern) or fnmatch(whole, pattern)
-
-
 def tasks() -> list[Task]:
     """Every task; those on the same cloud follow each other, so that it is drawn once."""
-    found = [*_layers(), *_groups(), *_volumes(), *_contributions(), *_estimates(), *_rays()]
+    every = [*_layers(), *_groups(), *_volumes(), *_contributions(), *_estimates(), *_rays()]
     first: dict[tuple[str, int, int], int] = {}
-    for at, task in enumerate(found):
-        first.setdefault((task.data, task.n, task.m), at)
-    return sorted(found, key=lambda task: first[task.data, task.n, task.m])
+    for number, task in enumerate(every):
+        first.setdefault((task.data, task.n, task.m), number)
+    return sorted(every, key=lambda task: first[task.data, task.n, task.m])
 
 
 # Data, points, objectives, the target for all layers (None: measured without one), seconds.
@@ -139,7 +101,7 @@ def _layers() -> Iterator[Task]:
 
 def _first_layers(data: str, n: int, m: int, target: float | None, upto: int) -> Task:
     against = [] if (data, n, m) == ("uni", 10_000_000, 3) else [rivals.pareto_rank(upto)]
-    # Peeling takes minutes where fronts are large, so it is compared where it is the faster way.
+    # Peeling takes minutes where fronts are large, so it is compared only where it is quick.
     peels_fast = {("uni", 2), ("uni", 3), ("corr", 3)} | (
         {("uni", 4), ("corr", 5)} if upto == 5 else set()
     )
@@ -163,31 +125,20 @@ def _first_layers(data: str, n: int, m: int, target: float | None, upto: int) ->
 
 
 def _groups() -> Iterator[Task]:
-    yield Task(
-        name="layers in groups of 8",
+    yield _in_groups("layers", pq.pareto_layers, rivals.ranked_sets(), seconds=2)
+    yield _in_groups("fronts", pq.pareto_front, rivals.fronts_within_sets(), seconds=3)
+
+
+def _in_groups(what: str, call: Callable[..., Any], rival: Rival, *, seconds: int) -> Task:
+    return Task(
+        name=f"{what} in groups of 8",
         data="uni",
         n=1_000_000,
         m=3,
         target=50,
-        seconds=2,
-        ours=lambda cloud, threads: pq.pareto_layers(
-            cloud.points, groups=cloud.groups, n_threads=threads
-        ),
-        rivals=(rivals.ranked_sets(),),
-        same=answers.equal_where_compared,
-        quick=True,
-    )
-    yield Task(
-        name="fronts in groups of 8",
-        data="uni",
-        n=1_000_000,
-        m=3,
-        target=50,
-        seconds=3,
-        ours=lambda cloud, threads: pq.pareto_front(
-            cloud.points, groups=cloud.groups, n_threads=threads
-        ),
-        rivals=(rivals.fronts_within_sets(),),
+        seconds=seconds,
+        ours=lambda cloud, threads: call(cloud.points, groups=cloud.groups, n_threads=threads),
+        rivals=(rival,),
         same=answers.equal_where_compared,
         quick=True,
     )
@@ -261,16 +212,15 @@ def _contributions() -> Iterator[Task]:
 
 
 def _estimates() -> Iterator[Task]:
-    estimate: Any = getattr(pq, "hypervolume_estimate", None)
-    if estimate is None:
-        return
     for n in (200, 1_000, 10_000):
         yield Task(
             name="hypervolume estimate",
             data="sphere",
             n=n,
             m=8,
-            ours=lambda cloud, _: estimate(cloud.points, ref=cloud.reference, seed=0),
+            ours=lambda cloud, _: pq.hypervolume_estimate(
+                cloud.points, ref=cloud.reference, seed=0
+            ),
             rivals=(rivals.approximation(),),
             same=answers.estimates,
             quick=n == 1_000,

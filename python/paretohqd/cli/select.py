@@ -16,9 +16,8 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd.cli import arguments
-from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import kind_of
-from paretohqd.frames.sources import Source
+from paretohqd.frames.sources import Source, read_frame
 from paretohqd.frames.writing import (
     check_columns,
     check_output,

@@ -25,7 +25,7 @@ def volumes(points: Floats) -> Floats:
     `paretohqd.hypervolume` is the function for one set, and for many points.
 
     Args:
-        points: shape (..., P, m), larger is better; coordinates below 0 count as 0.
+        points: Shape (..., P, m), larger is better; coordinates below 0 count as 0.
 
     Returns:
         Shape (...), one volume per set.
@@ -58,7 +58,7 @@ def prompt_shares(prompts: int, replicates: int, seed: int) -> Floats:
     Args:
         prompts: N, at least 1.
         replicates: B.
-        seed: of the draws.
+        seed: Of the draws.
 
     Returns:
         (B, N) multiples of 1 / N; every row sums to 1.
@@ -90,7 +90,7 @@ def interval(replicates: Floats, estimate: float) -> tuple[float, float]:
 
     Args:
         replicates: (B,) of the statistic.
-        estimate: the statistic of all prompts.
+        estimate: The statistic of all prompts.
 
     Example:
         >>> low, high = interval(np.linspace(0, 1, 1001), 0.5)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from paretohqd.runs import config
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.trainers.schedule import schedule
 
 
@@ -69,10 +68,10 @@ class Spending:
         """Open an account.
 
         Args:
-            allowed: the budget; None lets the method take its usual steps.
-            generation: how many prompts are answered usually, and the longest answer there may be.
-            seed: shuffles what is trained on.
-            clock: key of a stage's manifest that tells its seconds. On a CPU they are those that
+            allowed: The budget; None lets the method take its usual steps.
+            generation: How many prompts are answered usually, and the longest answer there may be.
+            seed: Shuffles what is trained on.
+            clock: Key of a stage's manifest that tells its seconds. On a CPU they are those that
                 the CPU worked: other work on the machine adds none.
         """
         self.allowed, self.seed = allowed, seed
@@ -91,7 +90,7 @@ class Spending:
 
     def charge(self, result: Stage, phase: str, per: str, **counts: int) -> None:
         """Write down what a step cost, now or when it was done."""
-        seconds = float(result.manifest[self._clock])
+        seconds = float(getattr(result.manifest, self._clock))
         self.costs.append(Cost(phase=phase, per=per, seconds=seconds, **counts))
 
     def affordable(self, prompts: int, *, samples: int, rounds: int) -> Iterator[slice]:
@@ -102,12 +101,12 @@ class Spending:
         for the next.
 
         Args:
-            prompts: how many there are.
-            samples: answers per prompt.
-            rounds: samplings that what is left of the budget is for, this one included.
+            prompts: How many there are.
+            samples: Answers per prompt.
+            rounds: Samplings that what is left of the budget is for, this one included.
 
         Raises:
-            ValueError: the budget does not pay for one prompt.
+            ValueError: The budget does not pay for one prompt.
         """
         if self.allowed is None:
             yield slice(0, prompts)
@@ -168,16 +167,9 @@ class Spending:
             round(self.allowed.generated * self._shares) - self.generated,
         )
 
-    def account(self) -> dict[str, Any]:
-        """The method's costs in plain values."""
+    def seconds(self) -> dict[str, float]:
+        """Seconds so far, by phase."""
         seconds: dict[str, float] = {}
         for cost in self.costs:
             seconds[cost.phase] = seconds.get(cost.phase, 0.0) + cost.seconds
-        return {
-            "costs": [asdict(cost) for cost in self.costs],
-            "seconds": seconds,
-            "trained_tokens": self.trained,
-            "generated_tokens": self.generated,
-            "scored": sum(cost.scored for cost in self.costs),
-            "allowed": asdict(self.allowed) if self.allowed else None,
-        }
+        return seconds

@@ -1,4 +1,4 @@
-"""The bench of methods: each on the same data, prompts and scorers, for some seeds and budgets.
+"""Methods side by side: each on the same data, prompts and scorers, for some seeds and budgets.
 
 Every training, sampling and scoring is a stage of the run folder, so that an interrupted
 comparison goes on; the tables and the page are made anew from what the stages hold.
@@ -15,14 +15,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.compare import tables as standing_tables
+from paretohqd.compare import tables
 from paretohqd.compare.budget import Tokens
 from paretohqd.compare.config import Comparison
+from paretohqd.compare.measures import ComparisonResult
 from paretohqd.compare.methods import METHODS
 from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.report import load, write_comparison
-from paretohqd.compare.results import measure_runs
+from paretohqd.compare.records import (
+    ChanceShape,
+    ComparisonRecord,
+    FrontRecord,
+    PolicyRecord,
+    RunRecord,
+    load,
+)
+from paretohqd.compare.report import write_comparison
+from paretohqd.compare.results import measure_record
 from paretohqd.compare.sampling import answered
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import Workbench
@@ -31,7 +40,7 @@ from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
 from paretohqd.runs import evaluation, failures, pipeline
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage, versions
+from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
 
 CLOUDS = 200
@@ -39,10 +48,10 @@ CLOUDS = 200
 PROGRAMS = 20_000
 """At most as many linear programs are solved for them, one per point of a front."""
 TABLES = {
-    "methods": standing_tables.methods_table,
-    "points": standing_tables.points_table,
-    "summary": standing_tables.summary_table,
-    "costs": standing_tables.cost_table,
+    "methods": tables.methods_table,
+    "points": tables.points_table,
+    "summary": tables.summary_table,
+    "costs": tables.cost_table,
 }
 """The files that a comparison ends with."""
 
@@ -51,18 +60,18 @@ def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool 
     """Do the comparison that `settings` describes, or what is left of it.
 
     Args:
-        settings: the comparison.
-        screen: what shows how it goes.
-        verify: read every file of the finished stages, as for `pipeline.run`.
+        settings: The comparison.
+        screen: What shows how it goes.
+        verify: Read every file of the finished stages, as for `pipeline.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
         `report.html`, and the stages.
 
     Raises:
-        ValueError: bad settings or data. A method that fails does not end the comparison: the
+        ValueError: Bad settings or data. A method that fails does not end the comparison: the
             tables say which and why.
-        OSError: the folder cannot be written, or the disk is full.
+        OSError: The folder cannot be written, or the disk is full.
     """
     jobs = list(plan(settings))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -89,24 +98,14 @@ def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool 
         s.folder.close()
 
 
-def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, Any]:
+def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
     """Run one method and evaluate its policies; a failure becomes a line of the table."""
     entry, method = job.entry, METHODS[job.entry.method]
-    found = {
-        "method": entry.title,
-        "kind": entry.method,
-        "ablation": entry.block == "ablations",
-        "against": entry.against,
-        "options": dict(entry.options),
-        "budget": job.budget,
-        "seed": job.seed,
-        "error": None,
-        **method.words,
-    }
     measured_from = entry.method == REFERENCE and not entry.options
     matched = job.budget == "matched" and not measured_from
     allowed = budgets.get(job.seed) if matched else None
     bench = Workbench(s, title=entry.title, seed=job.seed, allowed=allowed)
+    error = None
     try:
         if matched and allowed is None and entry.method != "base":  # which spends nothing
             raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
@@ -115,33 +114,46 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> dict[str, An
         keys = [evaluate(s, bench, policy, place) for place, policy in enumerate(policies)]
     except (OSError, MemoryError):
         raise  # a full disk or host is not the method's fault, and would be the next one's too
-    except Exception as error:
+    except Exception as failure:
         s.free()
-        message = failures.sentence(error)
-        s.folder.write_text(job.failure, failures.described(error))
-        s.screen.line(f"{job.label} failed: {message} (more in {job.failure})")
+        error = failures.sentence(failure)
+        s.folder.write_text(job.failure, failures.described(failure))
+        s.screen.line(f"{job.label} failed: {error} (more in {job.failure})")
         policies, keys = [], []
-        found["error"] = message
     else:
         (s.folder.folder / job.failure).unlink(missing_ok=True)
         if measured_from:
             budgets[job.seed] = Tokens(bench.trained, bench.generated)
     if any(policy.system_prompt for policy in policies):
-        bench.notes["asked high against asked low"] = told = asked_high_or_low(
-            s.names, policies, [s.folder.folder / key for key in keys]
-        )
-        for name, text in told.items():
+        answers = [s.folder.folder / key for key in keys]
+        tests = asked_high_or_low(s.names, policies, answers)
+        bench.notes["asked high against asked low"] = tests
+        for name, text in tests.items():
             s.screen.line(f"  {job.label}: {name} asked high against asked low: {text}")
-    stored = {folder for policy in policies for folder, _ in policy.adapters}
-    return found | {
-        "policies": [
-            {"weights": policy.weights, "system_prompt": policy.system_prompt, "answers": key}
+    return RunRecord(
+        method=entry.title,
+        kind=entry.method,
+        ablation=entry.block == "ablations",
+        against=entry.against,
+        options=dict(entry.options),
+        budget=job.budget,
+        seed=job.seed,
+        error=error,
+        **method.words,
+        reconstructed=method.reconstructed,
+        policies=tuple(
+            PolicyRecord(weights=policy.weights, system_prompt=policy.system_prompt, answers=key)
             for policy, key in zip(policies, keys, strict=True)
-        ],
-        "models": len(stored),
-        "notes": bench.notes,
-        **bench.account(),
-    }
+        ),
+        models=len({folder for policy in policies for folder, _ in policy.adapters}),
+        notes=bench.notes,
+        costs=tuple(bench.costs),
+        seconds=bench.seconds(),
+        trained_tokens=bench.trained,
+        generated_tokens=bench.generated,
+        scored=sum(cost.scored for cost in bench.costs),
+        allowed=bench.allowed,
+    )
 
 
 def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str:
@@ -162,11 +174,16 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
 
     # The entropy is the policy's own: equal answers of two policies are measured apart.
     mixed = {"weights": [weight for _, weight in policy.adapters]} if policy.adapters[1:] else {}
-    told = {"system_prompt": policy.system_prompt} if policy.system_prompt else {}
+    conditioned = {"system_prompt": policy.system_prompt} if policy.system_prompt else {}
     result = bench.step(
         "measured",
         work,
-        settings={"objectives": s.objective_settings, "evaluation": vars(spec), **mixed, **told},
+        settings={
+            "objectives": s.objective_settings,
+            "evaluation": vars(spec),
+            **mixed,
+            **conditioned,
+        },
         inputs={"answers": made.digest, "model": s.model_id}
         | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
     )
@@ -189,29 +206,29 @@ def certainty(s: RunContext, policy: Policy, frame: pl.DataFrame) -> pl.Series:
 def finish(
     s: RunContext,
     settings: Comparison,
-    runs: list[dict[str, Any]],
+    runs: Sequence[RunRecord],
     bounds: Mapping[str, Sequence[float]],
-    front: Mapping[str, Any] | None,
+    front: FrontRecord | None,
 ) -> Path:
     """Write the results, the tables and the page."""
     folder = s.folder.folder
-    results = {
-        "objectives": s.names,
-        "preferences": s.weights.tolist(),
-        "runs": runs,
-        "bounds": bounds,
-        "front": front,
-        "reference": settings.reference,
-        "budgets": BUDGETS,
-        "limits": limits(settings.model.name, front),
-        "seed": settings.seed,
-        "machine": s.machine.describe(),
-        "versions": versions(),
-    }
-    s.folder.write_json("results.json", results)
-    standing = stand_of(folder)
+    record = ComparisonRecord(
+        objectives=tuple(s.names),
+        preferences=tuple(tuple(row) for row in s.weights.tolist()),
+        runs=tuple(runs),
+        bounds=bounds,
+        front=front,
+        reference=settings.reference,
+        budgets=BUDGETS,
+        limits=tuple(limits(settings.model.name, front)),
+        seed=settings.seed,
+        machine=s.machine.describe(),
+        versions=versions(),
+    )
+    s.folder.write_json("results.json", record.to_mapping())
+    result = measure_folder(folder)
     for name, table in TABLES.items():
-        s.folder.write_text(f"{name}.csv", table(standing).write_csv())
+        s.folder.write_text(f"{name}.csv", table(result).write_csv())
     write_comparison(folder, folder / "report.html")
     return folder
 
@@ -221,34 +238,33 @@ def scores_of(s: RunContext, scored: Stage) -> pl.DataFrame:
     return pl.read_parquet(scored.path / "scored.parquet", columns=s.names).select(s.names)
 
 
-def shape_of_front(s: RunContext, offline: pl.DataFrame) -> dict[str, Any] | None:
+def shape_of_front(s: RunContext, offline: pl.DataFrame) -> FrontRecord | None:
     """The data's front below its hull, beside fronts of clouds without a shape of their own.
 
     Returns:
-        `points`, `unreached` and `depth` as `convexity.Shape` has them, and `chance`: of both the
-        median and the 95 % range over `clouds` clouds, or None where those would take too long.
-        None where the shape cannot be told. With three objectives it takes a linear program per
+        None where the shape cannot be found. With three objectives it takes a linear program per
         point, so it is kept.
     """
 
     def work(out: Path) -> Mapping[str, Any]:
         try:
             own = front_shape(offline)
-            found: dict[str, Any] = dataclasses.asdict(own) | {"chance": None}
+            front = FrontRecord(points=own.points, unreached=own.unreached, depth=own.depth)
             clouds = CLOUDS if len(s.names) < 3 else min(CLOUDS, PROGRAMS // own.points)
             if clouds >= 40:  # fewer have no 95 % range
                 shapes = list(shapes_by_chance(offline, draws=clouds, seed=s.settings.seed))
-                found["chance"] = {"clouds": clouds, "seed": s.settings.seed} | {
-                    name: np.quantile(
-                        [getattr(shape, name) for shape in shapes], [0.5, 0.025, 0.975]
-                    ).tolist()
-                    for name in ("unreached", "depth")
-                }
+                chance = ChanceShape(
+                    clouds=clouds,
+                    seed=s.settings.seed,
+                    unreached=_median_and_range([shape.unreached for shape in shapes]),
+                    depth=_median_and_range([shape.depth for shape in shapes]),
+                )
+                front = dataclasses.replace(front, chance=chance)
         except (ValueError, RuntimeError, ImportError) as error:
             # A sentence of the page: no reason to lose the others.
             s.screen.line(f"the shape of the data's front is not known: {error}")
             return {"front": None}
-        return {"front": found}
+        return {"front": dataclasses.asdict(front)}
 
     made = s.folder.stage(
         "front",
@@ -257,19 +273,14 @@ def shape_of_front(s: RunContext, offline: pl.DataFrame) -> dict[str, Any] | Non
         inputs={"scores": s.folder.hash_frame(offline)},
     )
     assert made is not None, "a comparison is one process"
-    front: dict[str, Any] | None = made.manifest["notes"]["front"]
-    return front
+    front = made.notes["front"]
+    return None if front is None else FrontRecord.of(front)
 
 
-def stand_of(folder: Path) -> dict[str, Any]:
-    """Where the methods of a finished comparison stand, see `standing.stand`."""
-    results, answers = load(folder)
-    return measure_runs(
-        results["runs"],
-        answers,
-        objectives=results["objectives"],
-        preferences=results["preferences"],
-        bounds=results["bounds"],
-        reference=results["reference"],
-        seed=results["seed"],
-    )
+def _median_and_range(values: Sequence[float]) -> tuple[float, ...]:
+    return tuple(np.quantile(values, [0.5, 0.025, 0.975]).tolist())
+
+
+def measure_folder(folder: Path) -> ComparisonResult:
+    """What is measured of a finished comparison, see `results.measure_runs`."""
+    return measure_record(*load(folder))

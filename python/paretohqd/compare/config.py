@@ -12,7 +12,7 @@ from paretohqd.runs.config_reader import from_mapping
 Budget = Literal["own", "matched"]
 
 TAKEN = ("budget", "method", "seed", "n", "collapse", "group")
-"""Columns that a comparison makes besides those of a run, so that no objective is called so."""
+"""Columns that a comparison makes besides those of a run: no objective can have these names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,12 +27,12 @@ class Entry:
     """Seeds of this entry, where they are not the comparison's."""
     budgets: tuple[Budget, ...] | None = None
     block: Literal["methods", "ablations"] = "methods"
-    """The part of the table that it stands in."""
+    """The part of the table that holds it."""
     against: str | None = None
     """The name of the method that it is compared with, where that is not the comparison's
     `reference`: an ablation is read against what it ablates."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Settings of the method itself, passed to its function."""
+    """The method's own options, which `Method.read` checks."""
 
     @property
     def title(self) -> str:
@@ -91,43 +91,50 @@ class Comparison(Config):
         """The methods as entries.
 
         Raises:
-            ValueError: a section without a method, two entries of one name, or one to compare with
+            ValueError: A section without a method, two entries of one name, or one to compare with
                 that is none of them or never under the same budget and seed.
         """
-        own = {f.name for f in fields(Entry)} - {"options"}
-        found = []
-        for place, section in enumerate(self.methods):
-            where = f"methods[{place}]"
-            given = {"method": section} if isinstance(section, str) else section
-            options = {key: value for key, value in given.items() if key not in own}
-            named = {key: value for key, value in given.items() if key in own}
-            entry: Entry = from_mapping(Entry, {**named, "options": options}, where)
-            for name, values in (("seeds", entry.seeds), ("budgets", entry.budgets)):
-                if values is not None and len(set(values)) < max(1, len(values)):
-                    raise ValueError(f"{where}.{name}: must differ, and be at least one")
-            _check_seeds(entry.seeds or (), f"{where}.seeds")
-            found.append(entry)
-        names = [entry.title for entry in found]
+        entries = [
+            _entry(section, f"methods[{place}]") for place, section in enumerate(self.methods)
+        ]
+        names = [entry.title for entry in entries]
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"methods: two are called {twice!r}: give one another name")
         if self.reference not in (*names, type(self).reference):
             raise ValueError(f"reference: no method is called {self.reference!r}")
-        for place, entry in enumerate(found):
+        for place, entry in enumerate(entries):
             if entry.against is None:
                 continue
             where = f"methods[{place}].against"
             if entry.against not in names:
                 raise ValueError(f"{where}: no method is called {entry.against!r}")
-            rival = found[names.index(entry.against)]
-            for name in ("budgets", "seeds"):
-                own, other = (getattr(e, name) or getattr(self, name) for e in (entry, rival))
-                if not set(own) & set(other):
-                    raise ValueError(
-                        f"{where}: {entry.title} has {name} {_listed(own)}, and {rival.title} "
-                        f"{_listed(other)}: with none in common nothing is compared"
-                    )
-        return found
+            self._check_comparable(entry, entries[names.index(entry.against)], where)
+        return entries
+
+    def _check_comparable(self, entry: Entry, rival: Entry, where: str) -> None:
+        """Refuse two that never have the same budget, or never the same seed."""
+        for name in ("budgets", "seeds"):
+            own, other = (getattr(e, name) or getattr(self, name) for e in (entry, rival))
+            if not set(own) & set(other):
+                raise ValueError(
+                    f"{where}: {entry.title} has {name} {_listed(own)}, and {rival.title} "
+                    f"{_listed(other)}: with none in common nothing is compared"
+                )
+
+
+def _entry(section: str | Mapping[str, Any], where: str) -> Entry:
+    """One line of the comparison from its section: what is no field is the method's own option."""
+    fields_of_entry = {f.name for f in fields(Entry)} - {"options"}
+    given = {"method": section} if isinstance(section, str) else section
+    options = {key: value for key, value in given.items() if key not in fields_of_entry}
+    plain = {key: value for key, value in given.items() if key in fields_of_entry}
+    entry: Entry = from_mapping(Entry, {**plain, "options": options}, where)
+    for name, values in (("seeds", entry.seeds), ("budgets", entry.budgets)):
+        if values is not None and len(set(values)) < max(1, len(values)):
+            raise ValueError(f"{where}.{name}: must differ, and be at least one")
+    _check_seeds(entry.seeds or (), f"{where}.seeds")
+    return entry
 
 
 def _listed(values: Iterable[Any]) -> str:

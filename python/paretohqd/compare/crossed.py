@@ -48,8 +48,8 @@ def crossed(values: Floats) -> Crossed | None:
         ImportError: scipy is not installed.
 
     Example:
-        >>> found = crossed(np.array([[0.1, 0.3], [0.3, 0.5], [0.2, 0.4]]))
-        >>> round(found.low, 2), round(found.high, 2)
+        >>> whole = crossed(np.array([[0.1, 0.3], [0.3, 0.5], [0.2, 0.4]]))
+        >>> round(whole.low, 2), round(whole.high, 2)
         (-0.3, 0.9)
         >>> crossed(np.array([[0.1], [0.3]])) is None
         True

@@ -120,8 +120,8 @@ class Method(Generic[Options]):
             ...
             ValueError: methods[0].corners: expected one of sft, rl, got 'RL'
         """
-        known = [field.name for field in fields(self.options)]
-        check_keys(given, known, f"{where} ({name})")
+        names = [field.name for field in fields(self.options)]
+        check_keys(given, names, f"{where} ({name})")
         annotations = _annotations(self.options)
         for key in given:
             sets_length = any(isinstance(mark, SetsLength) for mark in annotations[key][1])
@@ -134,7 +134,7 @@ class Method(Generic[Options]):
             options: Options = from_mapping(self.options, given)
         except ValueError as error:
             key = str(error).partition(":")[0]
-            raise ValueError(f"{where}{'.' if key in known else ': '}{error}") from None
+            raise ValueError(f"{where}{'.' if key in names else ': '}{error}") from None
         return options
 
 

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from paretohqd.compare.crossed import Floats, crossed, holm, verdict
-
-DESCRIBED = ("about", "source", "exact", "ours")
-"""What a method says of itself."""
-AVERAGED = (
-    "utility",
-    "utility_adjusted",
-    "hypervolume",
-    "echo_adjusted",
-    "best_single",
-    "front",
-    "sparsity",
-    "short",
-    "repetitive",
-    "collapse",
-    "echo",
-    "entropy",
-    "words",
-    "tokens",
-    "finished",
-    "rank_mean",
-    "models",
-    "trained_tokens",
-    "generated_tokens",
-    "scored",
-    "seconds_all",
+from paretohqd.compare.measures import (
+    AVERAGED,
+    Against,
+    Difference,
+    MeanPoint,
+    MeanReward,
+    MethodResult,
+    RunResult,
 )
-"""What is plainly averaged over a method's runs."""
 
 Utilities = Mapping[int, Mapping[str, Floats]]
 """Utility of each prompt, plain and echo-adjusted, by a run's place among the runs."""
@@ -47,18 +30,18 @@ def average(values: Iterable[float | None]) -> float | None:
         >>> average([1.0, None, 2.0]), average([None])
         (1.5, None)
     """
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
+    given = [value for value in values if value is not None]
+    return sum(given) / len(given) if given else None
 
 
 def over_seeds(
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[RunResult],
     utilities: Utilities,
     scores: Mapping[str, Floats],
     *,
     objectives: Sequence[str],
     reference: str,
-) -> list[dict[str, Any]]:
+) -> tuple[MethodResult, ...]:
     """One entry per budget and method, in the order of their first runs.
 
     Runs that left the very same answers, as the base does under any seed, are one run. Utility and
@@ -68,72 +51,86 @@ def over_seeds(
     whole comparison; against the base, and with echoes adjusted, there are intervals alone.
 
     Args:
-        runs: measured, as `standing.stand` makes them.
-        utilities: of those that did not fail.
+        runs: What was measured of each.
+        utilities: Of those that did not fail.
         scores: (N, m) scores of each policy's answers.
-        objectives: names of the m.
-        reference: the method to compare with, where a run's `against` names no other.
-
-    Returns:
-        Entries with what is averaged over seeds, `low` and `high` (of the utility), `spread`
-        (standard deviation of the utility between seeds), `failed` (seed and reason), `points`
-        (averaged over seeds, by place) and `against` the `reference`, the reference with both
-        `echo_adjusted`, and the `base`: each None where there is nothing to compare, or `name`,
-        `mean` (of this less that), `low`, `high`, `p`, and `seeds`, those that both have; the
-        first with `corrected` (p after Holm) and `verdict` too.
+        objectives: Names of the m.
+        reference: The method to compare with, where a run's `against` names no other.
     """
     groups: dict[tuple[str, str], list[int]] = {}
-    for at, run in enumerate(runs):
-        groups.setdefault((run["budget"], run["method"]), []).append(at)
-    entries = []
-    for places in groups.values():
-        fine = _alive(places, runs)
-        first = runs[(fine or places)[0]]
-        own = _table(utilities, fine, "utility") if fine else None
-        found = None if own is None else crossed(own)
-        plain = ("budget", "method", "kind", "ablation", *DESCRIBED)
-        entries.append(
-            {
-                **{name: first[name] for name in plain},
-                "compared_with": first.get("against") or reference,
-                "places": places,
-                "seeds": [runs[at]["seed"] for at in fine],
-                "failed": [
-                    (runs[at]["seed"], runs[at]["error"])
-                    for at in places
-                    if runs[at]["status"] != "ok"
-                ],
-                "policies": len(first["policies"]),
-                "steered": bool(fine) and all(p["weights"] is not None for p in first["policies"]),
-                "low": found and found.low,
-                "high": found and found.high,
-                "spread": None
-                if own is None or len(fine) < 2
-                else float(own.mean(axis=0).std(ddof=1)),
-                **{name: average(runs[at].get(name) for at in fine) for name in AVERAGED},
-                "rank_correlation": {
-                    name: average(runs[at]["rank_correlation"][name] for at in fine)
-                    for name in objectives
-                },
-                "seconds": _phases([runs[at]["seconds"] for at in fine]),
-                "points": _points([runs[at] for at in fine], scores, objectives),
-            }
-        )
-    for entry in entries:
-        entry["against"] = _against(entry, entries, runs, utilities)
-    _decide([entry["against"]["reference"] for entry in entries])
-    return entries
-
-
-def _alive(places: Sequence[int], runs: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Those that did not fail, by seed; of runs with the same answers the first."""
-    fine = sorted(
-        (at for at in places if runs[at]["status"] == "ok"), key=lambda at: runs[at]["seed"]
+    for at, result in enumerate(runs):
+        groups.setdefault((result.run.budget, result.run.method), []).append(at)
+    entries = [
+        _entry(places, runs, utilities, scores, objectives, reference) for places in groups.values()
+    ]
+    compared = [_against(entry, entries, runs, utilities) for entry in entries]
+    decided = _with_verdicts([against.reference for against in compared])
+    return tuple(
+        replace(entry, against=replace(against, reference=difference))
+        for entry, against, difference in zip(entries, compared, decided, strict=True)
     )
-    found: dict[tuple[str, ...], int] = {}
-    for at in fine:
-        found.setdefault(tuple(policy["answers"] for policy in runs[at]["policies"]), at)
-    return list(found.values())
+
+
+def _entry(
+    places: Sequence[int],
+    runs: Sequence[RunResult],
+    utilities: Utilities,
+    scores: Mapping[str, Floats],
+    objectives: Sequence[str],
+    reference: str,
+) -> MethodResult:
+    """A method's runs as one entry, not yet compared with others."""
+    alive = _alive(places, runs)
+    results = [runs[at] for at in alive]
+    first = runs[(alive or places)[0]].run
+    own = _table(utilities, alive, "utility") if alive else None
+    whole = None if own is None else crossed(own)
+    several = own is not None and len(alive) > 1
+    averages: dict[str, Any] = {
+        name: average(getattr(result, name) for result in results) for name in AVERAGED
+    }
+    return MethodResult(
+        budget=first.budget,
+        method=first.method,
+        kind=first.kind,
+        ablation=bool(first.ablation),
+        reconstructed=first.reconstructed,
+        about=first.about,
+        source=first.source,
+        exact=first.exact,
+        ours=first.ours,
+        compared_with=first.against or reference,
+        places=tuple(places),
+        seeds=tuple(result.run.seed for result in results),
+        failed=tuple(
+            (run.seed, run.error)
+            for run in (runs[at].run for at in places)
+            if run.error is not None
+        ),
+        policies=len(first.policies),
+        steered=bool(alive) and all(policy.weights is not None for policy in first.policies),
+        low=whole.low if whole else None,
+        high=whole.high if whole else None,
+        spread=float(own.mean(axis=0).std(ddof=1)) if own is not None and several else None,
+        **averages,
+        rank_correlation={
+            name: average(result.rank_correlation[name] for result in results)
+            for name in objectives
+        },
+        seconds=_phases([result.seconds for result in results]),
+        points=_points(results, scores, objectives),
+    )
+
+
+def _alive(places: Sequence[int], runs: Sequence[RunResult]) -> list[int]:
+    """Those that did not fail, by seed; of runs with the same answers the first."""
+    alive = sorted(
+        (at for at in places if not runs[at].run.failed), key=lambda at: runs[at].run.seed
+    )
+    different: dict[tuple[str, ...], int] = {}
+    for at in alive:
+        different.setdefault(tuple(policy.answers for policy in runs[at].run.policies), at)
+    return list(different.values())
 
 
 def _table(utilities: Utilities, places: Sequence[int], kind: str) -> Floats:
@@ -142,53 +139,54 @@ def _table(utilities: Utilities, places: Sequence[int], kind: str) -> Floats:
 
 
 def _against(
-    entry: Mapping[str, Any],
-    entries: Sequence[Mapping[str, Any]],
-    runs: Sequence[Mapping[str, Any]],
+    entry: MethodResult,
+    entries: Sequence[MethodResult],
+    runs: Sequence[RunResult],
     utilities: Utilities,
-) -> dict[str, Any]:
+) -> Against:
     """What tells an entry from the method that it is compared with, and from the base."""
-    found: dict[str, Any] = dict.fromkeys(("reference", "echo_adjusted", "base"))
-    mine, here = (
-        _alive(entry["places"], runs),
-        [e for e in entries if e["budget"] == entry["budget"]],
-    )
+    mine = _alive(entry.places, runs)
+    here = [other for other in entries if other.budget == entry.budget]
     # The base stands in for itself under another budget; a rival would have another cost.
-    rivals = [e for e in here if e["method"] == entry["compared_with"]]
-    bases = [e for e in (*here, *entries) if e["kind"] == "base"]
+    rivals = [other for other in here if other.method == entry.compared_with]
+    bases = [other for other in (*here, *entries) if other.kind == "base"]
     rival, base = (
-        next((p for e in side if (p := _alive(e["places"], runs))), []) for side in (rivals, bases)
+        next((alive for other in side if (alive := _alive(other.places, runs))), [])
+        for side in (rivals, bases)
     )
+    against = Against()
     if mine and rival and mine != rival:
-        found["reference"] = _difference(runs, utilities, mine, rival, "utility")
-        found["echo_adjusted"] = _difference(runs, utilities, mine, rival, "utility_adjusted")
-    if mine and base and entry["kind"] != "base":
-        found["base"] = _difference(runs, utilities, mine, base, "utility")
-    return found
+        against = Against(
+            reference=_difference(runs, utilities, mine, rival, "utility"),
+            echo_adjusted=_difference(runs, utilities, mine, rival, "utility_adjusted"),
+        )
+    if mine and base and entry.kind != "base":
+        against = replace(against, base=_difference(runs, utilities, mine, base, "utility"))
+    return against
 
 
 def _pairs(
-    runs: Sequence[Mapping[str, Any]], mine: Sequence[int], theirs: Sequence[int]
+    runs: Sequence[RunResult], mine: Sequence[int], theirs: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Runs of two methods with the same seed; the base, which has none, beside each of the other's.
 
     A method with one seed would else be held against other seeds' luck as well.
     """
-    if runs[mine[0]]["kind"] == "base":
+    if runs[mine[0]].run.kind == "base":
         return [(mine[0], at) for at in theirs]
-    if runs[theirs[0]]["kind"] == "base":
+    if runs[theirs[0]].run.kind == "base":
         return [(at, theirs[0]) for at in mine]
-    other = {runs[at]["seed"]: at for at in theirs}
-    return [(at, other[runs[at]["seed"]]) for at in mine if runs[at]["seed"] in other]
+    other = {runs[at].run.seed: at for at in theirs}
+    return [(at, other[runs[at].run.seed]) for at in mine if runs[at].run.seed in other]
 
 
 def _difference(
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[RunResult],
     utilities: Utilities,
     mine: Sequence[int],
     theirs: Sequence[int],
     kind: str,
-) -> dict[str, Any] | None:
+) -> Difference | None:
     """The first side's utility less the second's, over the seeds that both have."""
     if any(kind not in utilities[at] for at in (*mine, *theirs)):
         return None
@@ -196,32 +194,34 @@ def _difference(
     if pairs:
         mine, theirs = [at for at, _ in pairs], [at for _, at in pairs]
     tables = [_table(utilities, places, kind) for places in (mine, theirs)]
-    found = crossed(tables[0] - tables[1]) if pairs else None
-    other = runs[theirs[0]]
-    return {
-        "name": other["method"],
-        "budget": other["budget"],
-        "mean": float(tables[0].mean() - tables[1].mean()),
-        "low": found and found.low,
-        "high": found and found.high,
-        "p": found and found.p,
-        "seeds": sorted(
-            {runs[at]["seed"] for pair in pairs for at in pair if runs[at]["kind"] != "base"}
-        ),
-    }
+    whole = crossed(tables[0] - tables[1]) if pairs else None
+    other = runs[theirs[0]].run
+    both = (runs[at].run for pair in pairs for at in pair)
+    return Difference(
+        name=other.method,
+        budget=other.budget,
+        mean=float(tables[0].mean() - tables[1].mean()),
+        low=whole.low if whole else None,
+        high=whole.high if whole else None,
+        p=whole.p if whole else None,
+        seeds=tuple(sorted({run.seed for run in both if run.kind != "base"})),
+    )
 
 
-def _decide(differences: Sequence[dict[str, Any] | None]) -> None:
+def _with_verdicts(differences: Sequence[Difference | None]) -> list[Difference | None]:
     """Add `corrected` and `verdict`: over all that can be tested, Holm's correction."""
-    given = [found for found in differences if found is not None]
-    tested = [found for found in given if found["p"] is not None]
-    for found in given:
-        found["corrected"] = None
-        seeds = len(found["seeds"])
-        few = {0: "no common seed", 1: "one seed"}.get(seeds, "one prompt")
-        found["verdict"] = f"{few}: not tested"
-    for found, p in zip(tested, holm([found["p"] for found in tested]), strict=True):
-        found["corrected"], found["verdict"] = p, verdict(found["mean"], p)
+    tested = [each.p for each in differences if each is not None and each.p is not None]
+    corrected = iter(holm(tested))
+    return [each and _with_verdict(each, corrected) for each in differences]
+
+
+def _with_verdict(difference: Difference, corrected: Iterator[float]) -> Difference:
+    """One of them; `corrected` gives the next of those that were tested."""
+    if difference.p is not None:
+        p = next(corrected)
+        return replace(difference, corrected=p, verdict=verdict(difference.mean, p))
+    few = {0: "no common seed", 1: "one seed"}.get(len(difference.seeds), "one prompt")
+    return replace(difference, verdict=f"{few}: not tested")
 
 
 def _phases(seconds: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -231,24 +231,20 @@ def _phases(seconds: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _points(
-    runs: Sequence[Mapping[str, Any]], scores: Mapping[str, Floats], names: Sequence[str]
-) -> list[dict[str, Any]]:
+    runs: Sequence[RunResult], scores: Mapping[str, Floats], names: Sequence[str]
+) -> tuple[MeanPoint, ...]:
     """Each policy's mean reward over seeds; its standard error is over prompts."""
+    policies = [result.run.policies for result in runs]
     points = []
-    for place in range(max((len(run["policies"]) for run in runs), default=0)):
-        having = [run["policies"][place] for run in runs if len(run["policies"]) > place]
-        table = np.mean([scores[policy["answers"]] for policy in having], axis=0)
+    for place in range(max(map(len, policies), default=0)):
+        having = [own[place] for own in policies if len(own) > place]
+        table = np.mean([scores[policy.answers] for policy in having], axis=0)
         error = table.std(axis=0, ddof=1) / np.sqrt(len(table)) if len(table) > 1 else None
-        points.append(
-            {
-                "weights": having[0]["weights"],
-                "reward": {
-                    name: {
-                        "mean": float(table[:, i].mean()),
-                        "se": None if error is None else float(error[i]),
-                    }
-                    for i, name in enumerate(names)
-                },
-            }
-        )
-    return points
+        rewards = {
+            name: MeanReward(
+                mean=float(table[:, i].mean()), se=None if error is None else float(error[i])
+            )
+            for i, name in enumerate(names)
+        }
+        points.append(MeanPoint(weights=having[0].weights, reward=rewards))
+    return tuple(points)

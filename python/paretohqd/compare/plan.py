@@ -43,7 +43,7 @@ def plan(settings: Comparison) -> Iterator[Job]:
     """What is to be done, seed by seed, in an order in which budgets are known when needed.
 
     Raises:
-        ValueError: an unknown method or option, a value that an option cannot have, or a matched
+        ValueError: An unknown method or option, a value that an option cannot have, or a matched
             budget without the method that it is measured from.
     """
     entries = settings.entries()
@@ -82,7 +82,7 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     """Refuse settings that some method cannot work with, before the others have worked for hours.
 
     Raises:
-        ValueError: a setting that a trainer does not follow, adapters that cannot be summed, or
+        ValueError: A setting that a trainer does not follow, adapters that cannot be summed, or
             reinforcement learning under a budget of tokens with settings that need a number of
             steps.
     """

@@ -1,4 +1,4 @@
-"""What a method makes: for each preference the adapters to load and what precedes the prompt."""
+"""What a method makes: for each preference the adapters to load and the system prompt."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ class Policy:
     adapters: tuple[Weighted, ...] = ()
     """Folders of adapters and the weights of their sum; none is the base itself."""
     system_prompt: str = ""
-    """System message before every prompt."""
+    """Of every prompt; empty for none."""

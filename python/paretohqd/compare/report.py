@@ -2,114 +2,91 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from markupsafe import Markup
 
-from paretohqd.compare.over_seeds import DESCRIBED
-from paretohqd.compare.results import measure_runs
-from paretohqd.compare.tables import cost_table
+from paretohqd.compare.measures import ComparisonResult, MethodResult
+from paretohqd.compare.records import WORDS, ComparisonRecord, load
+from paretohqd.compare.results import measure_record
+from paretohqd.compare.samples import samples
+from paretohqd.compare.tables import Row, cost_table
 from paretohqd.compare.text import caveats, failure
 from paretohqd.plots.costs import cost_charts, trade_charts
-from paretohqd.plots.methods import MethodStyle, colours, front_charts, looks, utility_chart
-from paretohqd.plots.page import answer_card, file_of, number, sample_prompts, template, write
-from paretohqd.plots.theme import library
-from paretohqd.selection.preferences import format_weights
-
-SAMPLE_PROMPTS = 4
-SAMPLE_POLICIES = 3
+from paretohqd.plots.methods import MethodStyle, colours, method_styles
+from paretohqd.plots.page import number, template, write
+from paretohqd.plots.points import point_charts
+from paretohqd.plots.theme import Chart, library
+from paretohqd.plots.utilities import utility_chart
 
 
 def write_comparison(folder: Path, out: Path) -> Path:
     """Write one HTML page about a finished comparison; it needs no network and no other file.
 
     Args:
-        folder: with `results.json` and `KEY/answers.parquet` for each policy, KEY its `answers`;
+        folder: With `results.json` and `KEY/answers.parquet` for each policy, KEY its `answers`;
             `config.yaml` is shown if it is there.
-        out: the page to write; its folder is made if need be.
+        out: The page to write; its folder is made if need be.
 
     Returns:
         `out`.
 
     Raises:
-        ValueError: a file is missing (the message names it), or the answers cannot be compared: see
-            `standing.stand`.
+        ValueError: A file is missing (the message names it), or the answers cannot be compared: see
+            `results.measure_runs`.
         ImportError: `vl-convert-python` is not installed.
     """
     folder, out = Path(folder), Path(out)
-    results, answers = load(folder)
+    record, answers = load(folder)
     config = folder / "config.yaml"
-    given = {"config": config.read_text("utf-8")} if config.is_file() else {}
-    return write(page({"name": folder.resolve().name, **given, **results}, answers), out)
+    text = config.read_text("utf-8") if config.is_file() else None
+    return write(page(record, answers, name=folder.resolve().name, config=text), out)
 
 
-def load(folder: Path) -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
-    """What a comparison left: its results, and each policy's held-out answers.
-
-    Raises:
-        ValueError: a file is missing, or the comparison was finished by a version that kept no
-            scale.
-    """
-    results = json.loads(_file(folder, "results.json").read_text("utf-8"))
-    if "bounds" not in results:
-        raise ValueError(
-            f"{folder / 'results.json'} has no scale of the rewards, which older versions took "
-            "from the methods themselves: run `paretohqd compare` again; it keeps what is done"
-        )
-    keys = {policy["answers"] for run in results["runs"] for policy in run.get("policies") or []}
-    answers = {k: pl.read_parquet(_file(folder, f"{k}/answers.parquet")) for k in sorted(keys)}
-    return results, answers
-
-
-def page(results: Mapping[str, Any], answers: Mapping[str, pl.DataFrame]) -> str:
+def page(
+    record: ComparisonRecord,
+    answers: Mapping[str, pl.DataFrame],
+    *,
+    name: str = "methods",
+    config: str | None = None,
+) -> str:
     """The page as text.
 
     Args:
-        results: `objectives`, `runs`, `preferences`, `bounds` and `reference` as `standing.stand`
-            wants them, and what else is known: `seed`, `name`, `limits` (sentences), `budgets`
-            (what each means), `machine`, `versions`, `config`.
-        answers: each policy's held-out answers.
+        record: What the comparison left.
+        answers: Each policy's held-out answers.
+        name: Of the comparison, for the title.
+        config: Its settings as text, to be shown.
     """
-    reference = results["reference"]
-    standing = measure_runs(
-        results["runs"],
-        answers,
-        objectives=results["objectives"],
-        preferences=results["preferences"],
-        bounds=results["bounds"],
-        reference=reference,
-        seed=results.get("seed", 0),
-    )
-    known = looks(standing["methods"], reference)
-    costs = cost_table(standing)
-    budgets = dict.fromkeys(entry["budget"] for entry in standing["methods"])
+    result = measure_record(record, answers)
+    styles = method_styles(result.methods, result.reference)
+    costs = cost_table(result)
+    budgets = dict.fromkeys(entry.budget for entry in result.methods)
+    rivals = {entry.compared_with for entry in result.methods}
     text: str = template("compare.html").render(
-        name=results.get("name", "methods"),
-        limits=list(results.get("limits") or []),
-        caveats=caveats(standing),
-        standing=standing,
-        objectives=standing["objectives"],
-        preferences=results["preferences"],
-        seeds=sorted({run["seed"] for run in standing["runs"]}),
-        reference=reference,
-        other_rivals={entry["compared_with"] for entry in standing["methods"]} != {reference},
-        looks=known,
-        colours=colours(known),
+        name=name,
+        limits=record.limits,
+        caveats=caveats(result),
+        result=result,
+        preferences=record.preferences,
+        seeds=sorted({run.seed for run in record.runs}),
+        other_rivals=rivals != {result.reference},
+        reconstructed=any(style.reconstructed for style in styles.values()),
+        styles=styles,
+        colours=colours(styles),
         budgets=[
-            _budget(standing, budget, known, costs, (results.get("budgets") or {}).get(budget))
-            for budget in budgets
+            _budget(result, budget, styles, costs, record.budgets.get(budget)) for budget in budgets
         ],
-        methods=_methods(standing),
-        samples=_samples(standing, answers, results.get("seed", 0)),
-        notes=_notes(standing),
-        machine=results.get("machine"),
-        versions=results.get("versions") or {},
-        config=results.get("config"),
+        descriptions=_descriptions(result),
+        samples=samples(result, answers, record.seed),
+        notes=_notes(result),
+        machine=record.machine,
+        versions=record.versions,
+        config=config,
         library=Markup(library()),  # not text from the run: the charts' own script
     )
     return text
@@ -146,119 +123,104 @@ def _labelled(value: object) -> str:
     return f"{value['label']} ({rest})" if "label" in value else f"({rest})"
 
 
+@dataclass(frozen=True, kw_only=True)
+class BudgetSection:
+    """What the page shows of one budget."""
+
+    name: str
+    about: str | None
+    entries: Sequence[MethodResult]
+    groups: Sequence[tuple[str, Sequence[MethodResult]]]
+    """The parts of the table, with their titles."""
+    points: Sequence[Chart]
+    utility: Chart | None
+    trades: Sequence[Chart]
+    costs: Sequence[Chart]
+    parts: Mapping[str, Sequence[Row]]
+    """Rows of costs by method, one for each number of preferences."""
+    phases: Sequence[str]
+    failures: Sequence[str]
+
+
 def _budget(
-    standing: Mapping[str, Any],
+    result: ComparisonResult,
     budget: str,
-    known: Mapping[str, MethodStyle],
+    styles: Mapping[str, MethodStyle],
     costs: pl.DataFrame,
     about: str | None,
-) -> dict[str, Any]:
-    """What the page shows of one budget."""
-    entries = [entry for entry in standing["methods"] if entry["budget"] == budget]
-    plain_ones = [entry for entry in entries if not entry["ablation"]]
-    ablations = [entry for entry in entries if entry["ablation"]]
-    charts = front_charts(standing, plain_ones, known, "Methods")
-    if any(entry["points"] for entry in ablations):
-        rivals = {standing["reference"], *(e["compared_with"] for e in ablations)}
-        beside = [e for e in plain_ones if e["method"] in rivals or known[e["method"]].base]
-        charts += front_charts(standing, [*beside, *ablations], known, "Ablations")
+) -> BudgetSection:
+    entries = [entry for entry in result.methods if entry.budget == budget]
+    methods = [entry for entry in entries if not entry.ablation]
+    ablations = [entry for entry in entries if entry.ablation]
+    points = point_charts(result, methods, styles, "Methods")
+    if any(entry.points for entry in ablations):
+        rivals = {result.reference, *(entry.compared_with for entry in ablations)}
+        beside = [e for e in methods if e.method in rivals or styles[e.method].base]
+        points += point_charts(result, [*beside, *ablations], styles, "Ablations")
     own = costs.filter(budget=budget) if len(costs) else costs
-    return {
-        "name": budget,
-        "about": about,
-        "entries": entries,
-        "groups": [("Methods", plain_ones)] + ([("Ablations", ablations)] if ablations else []),
-        "fronts": charts,
-        "utility": utility_chart(standing, entries, known),
-        "trades": trade_charts(entries, known),
-        "costs": cost_charts(own, known),
-        "parts": _parts(own),
-        "phases": list(dict.fromkeys(phase for entry in entries for phase in entry["seconds"])),
-        "failures": [failure(entry) for entry in entries if entry["failed"]],
-    }
+    parts: dict[str, list[Row]] = {}
+    for row in own.iter_rows(named=True):
+        parts.setdefault(row["method"], []).append(row)
+    return BudgetSection(
+        name=budget,
+        about=about,
+        entries=entries,
+        groups=[("Methods", methods)] + ([("Ablations", ablations)] if ablations else []),
+        points=points,
+        utility=utility_chart(result, entries, styles),
+        trades=trade_charts(entries, styles),
+        costs=cost_charts(own, styles),
+        parts=parts,
+        phases=list(dict.fromkeys(phase for entry in entries for phase in entry.seconds)),
+        failures=[failure(entry) for entry in entries if entry.failed],
+    )
 
 
-def _parts(costs: pl.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """Costs of each method, one for each number of preferences."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in costs.iter_rows(named=True):
-        found.setdefault(row["method"], []).append(row)
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What is said of a kind of method, and the names of those that are of it."""
+
+    names: Sequence[str]
+    words: Mapping[str, str | None]
 
 
-def _methods(standing: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What is said of each kind of method, once, and which ones are of it."""
-    found: dict[tuple[str | None, ...], dict[str, None]] = {}
-    for entry in standing["methods"]:
-        told = tuple(entry[name] for name in DESCRIBED)
-        if any(told):
-            found.setdefault(told, {})[entry["method"]] = None
+def _descriptions(result: ComparisonResult) -> list[Description]:
+    """What each kind of method says of itself, once."""
+    names: dict[tuple[str | None, ...], dict[str, None]] = {}
+    for entry in result.methods:
+        texts = tuple(getattr(entry, word) for word in WORDS)
+        if any(texts):
+            names.setdefault(texts, {})[entry.method] = None
     return [
-        {"names": list(names), "told": dict(zip(DESCRIBED, told, strict=True))}
-        for told, names in found.items()
+        Description(names=list(own), words=dict(zip(WORDS, texts, strict=True)))
+        for texts, own in names.items()
     ]
 
 
-def _notes(standing: Mapping[str, Any]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """What a method wrote down in some of its runs."""
+
+    method: str
+    what: str
+    text: str
+    where: str
+    """The budgets and seeds of these runs."""
+
+
+def _notes(result: ComparisonResult) -> list[Note]:
     """What methods wrote down; runs of a method that wrote the same share a line."""
-    found: dict[tuple[str, str, str], dict[str, list[str]]] = {}
-    for run in standing["runs"]:
-        for what, value in (run["notes"] or {}).items():
-            where = found.setdefault((run["method"], what, plain(value)), {})
-            where.setdefault(run["budget"], []).append(str(run["seed"]))
+    seeds: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for run in (measured.run for measured in result.runs):
+        for what, value in run.notes.items():
+            of_budget = seeds.setdefault((run.method, what, plain(value)), {})
+            of_budget.setdefault(run.budget, []).append(str(run.seed))
     return [
-        {
-            "method": method,
-            "what": what,
-            "text": text,
-            "where": "; ".join(f"{budget}: seed {', '.join(s)}" for budget, s in where.items()),
-        }
-        for (method, what, text), where in found.items()
+        Note(
+            method=method,
+            what=what,
+            text=text,
+            where="; ".join(f"{budget}: seed {', '.join(own)}" for budget, own in where.items()),
+        )
+        for (method, what, text), where in seeds.items()
     ]
-
-
-def _samples(
-    standing: Mapping[str, Any], answers: Mapping[str, pl.DataFrame], seed: int
-) -> list[dict[str, Any]]:
-    """A few held-out prompts, drawn with the seed, and what each method answered to them."""
-    shown = []
-    for entry in standing["methods"]:
-        runs = [standing["runs"][at] for at in entry["places"]]
-        first = next((run for run in runs if run["status"] == "ok"), None)
-        if first is not None:
-            shown.append((entry, first["seed"], _some(first["policies"])))
-    samples = []
-    for row in sample_prompts(standing["prompts"], SAMPLE_PROMPTS, seed):
-        prompt, told = "", []
-        for entry, first_seed, policies in shown:
-            cards = []
-            for at, policy in enumerate(policies):
-                reply = answers[policy["answers"]].row(row, named=True)
-                prompt = reply["prompt"]
-                cards.append(
-                    {
-                        "title": _card(policy, at, len(policies)),
-                        **answer_card(reply, standing["objectives"]),
-                    }
-                )
-            head = {"method": entry["method"], "budget": entry["budget"], "seed": first_seed}
-            told.append({**head, "cards": cards})
-        samples.append({"prompt": prompt, "methods": told})
-    return samples
-
-
-def _card(policy: Mapping[str, Any], number: int, count: int) -> str:
-    if policy["weights"] is not None:
-        return format_weights(policy["weights"])
-    return "one answer for all" if count == 1 else f"point {number + 1} of {count}"
-
-
-def _some(policies: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first, the middle and the last of many."""
-    if len(policies) <= SAMPLE_POLICIES:
-        return list(policies)
-    return [policies[0], policies[len(policies) // 2], policies[-1]]
-
-
-def _file(folder: Path, name: str) -> Path:
-    return file_of(folder, name, kind="comparison", command="compare")

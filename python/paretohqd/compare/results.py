@@ -1,4 +1,4 @@
-"""Where each method of a comparison stands: utility, hypervolume and what they hide.
+"""How good each method of a comparison is: utility, hypervolume and what they hide.
 
 A *run* is one method with one seed under one budget; its policies' mean rewards on the held-out
 prompts are its points. Every number here comes from the answers themselves, so it can be worked out
@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from paretohqd.compare.bootstrap import Floats, interval, prompt_shares, volumes
-from paretohqd.compare.over_seeds import DESCRIBED, average, over_seeds
+from paretohqd.compare.measures import ComparisonResult, MeanReward, Point, RunResult
+from paretohqd.compare.over_seeds import average, over_seeds
+from paretohqd.compare.records import ComparisonRecord, RunRecord
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.kernels.layers import pareto_front
@@ -23,11 +26,12 @@ from paretohqd.runs.utility import scaled, served
 from paretohqd.runs.verdicts import mean_and_error
 
 REPLICATES = 2000
+"""Of the bootstrap, if nothing else is said."""
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")
 
 
 def measure_runs(
-    runs: Sequence[Mapping[str, Any]],
+    runs: Sequence[RunRecord],
     answers: Mapping[str, pl.DataFrame],
     *,
     objectives: Sequence[str],
@@ -36,7 +40,7 @@ def measure_runs(
     reference: str,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> ComparisonResult:
     """Measure every run, and every method over its seeds.
 
     Rewards are scaled by `bounds`, which the data fix before any training, so that no method moves
@@ -47,33 +51,29 @@ def measure_runs(
     shows and no echo gains; where the base echoes as well its score is at most the scale's 0.
 
     The hypervolume of noisy means lies above that of the true ones, more so with more points; a
-    run's interval (paired bootstrap over prompts, see `resampling`) allows for it. And a front of
-    several points covers more than its best point does: `best_single` stands beside it.
+    run's interval (paired bootstrap over prompts, see `bootstrap`) allows for it. And a front of
+    several points covers more than its best point does: compare `best_single`.
 
     Args:
-        runs: one per budget, method and seed, with `method`, `kind`, `budget`, `seed`, `error` and
-            `policies` (`weights` or None, `answers`), what they cost (`costs`, see
-            `standing_tables.cost_table`; `seconds` by phase, else summed from those; `models`,
-            `trained_tokens`, `generated_tokens`, `scored`), and what is only shown.
+        runs: One per budget, method and seed.
         answers: `answers` of each policy to its held-out answers: `prompt`, `response`, a column
             per objective, and `short`, `repetitive`, `echo`, `words`, `tokens`, `finished` and, if
             known, `entropy`. All answer the same prompts in the same order.
-        objectives: their names, larger is better.
-        preferences: the weights w that are to be served.
-        bounds: of each objective the reward that is 0 on the scale and the one that is 1.
-        reference: the method that every other is compared with, under the same budget; a run's
+        objectives: Their names, larger is better.
+        preferences: The weights w that are to be served.
+        bounds: Of each objective the reward that is 0 on the scale and the one that is 1.
+        reference: The method that every other is compared with, under the same budget; a run's
             `against` names another one.
-        replicates: of the bootstrap.
-        seed: of the bootstrap.
+        replicates: Of the bootstrap.
+        seed: Of the bootstrap.
 
     Returns:
-        `objectives`, `prompts`, `bounds`, `reference`, `replicates`, `seed`; the `runs` with what
-        was measured, their `points` among it; and the `methods`, one entry per budget and method.
-        What cannot be known is None: of a failed run everything, with one prompt every interval,
-        without a base what is measured against it.
+        The runs with what was measured, and one entry per budget and method. What cannot be known
+        is None: of a failed run everything, with one prompt every interval, without a base what is
+        measured against it.
 
     Raises:
-        ValueError: two runs are the same, a run that did not fail has no policy, answers are
+        ValueError: Two runs are the same, a run that did not fail has no policy, answers are
             missing, lack a column, hold a score that is not finite, or answer other prompts.
 
     Example:
@@ -81,92 +81,111 @@ def measure_runs(
         ...     "prompt": ["a", "b"], "x": [1.0, 3.0], "y": [0.0, 2.0], "words": [5, 7],
         ...     "tokens": [6, 8], **dict.fromkeys(["short", "repetitive", "echo"], [False, False]),
         ...     "finished": [True, True]})
-        >>> run = {"method": "base", "kind": "base", "budget": "own", "seed": 0, "error": None,
-        ...     "policies": [{"weights": None, "answers": "base"}]}
-        >>> found = stand(
+        >>> run = RunRecord.of({
+        ...     "method": "base", "kind": "base", "budget": "own", "seed": 0, "error": None,
+        ...     "policies": [{"weights": None, "answers": "base"}]})
+        >>> result = measure_runs(
         ...     [run], {"base": frame}, objectives=["x", "y"], preferences=[(1, 0), (0.5, 0.5)],
         ...     bounds={"x": (0, 4), "y": (0, 5)}, reference="a")
-        >>> round(found["runs"][0]["utility"], 3), round(found["runs"][0]["hypervolume"], 3)
+        >>> round(result.runs[0].utility, 3), round(result.runs[0].hypervolume, 3)
         (0.425, 0.1)
     """
     names = list(objectives)
-    alive = [at for at, run in enumerate(runs) if run["error"] is None]
-    _distinct(runs)
-    scores, prompts = _scores([runs[at] for at in alive], answers, names)
+    _check_runs(runs)
+    scores, prompts = _scores([run for run in runs if not run.failed], answers, names)
     shares = prompt_shares(prompts, replicates, seed) if prompts > 1 else None
     scale = {name: bounds[name] for name in names}
     on_scale = {key: scaled(table, scale) for key, table in scores.items()}
-    measured: list[dict[str, Any]] = []
+    measured: list[RunResult] = []
     utilities: dict[int, dict[str, Floats]] = {}
     for at, run in enumerate(runs):
-        if run["error"] is not None:
-            measured.append({**_facts(run), "status": "failed"})
+        if run.failed:
+            measured.append(_unmeasured(run))
             continue
-        asked = [policy["weights"] for policy in run["policies"]]
-        own = np.stack([on_scale[policy["answers"]] for policy in run["policies"]])
+        weights = [policy.weights for policy in run.policies]
+        own = np.stack([on_scale[policy.answers] for policy in run.policies])
         adjusted = _adjusted(run, runs, on_scale, answers)
-        utilities[at] = {"utility": served(own, asked, preferences)}
+        utilities[at] = {"utility": served(own, weights, preferences)}
         if adjusted is not None:
-            utilities[at]["utility_adjusted"] = served(adjusted, asked, preferences)
+            utilities[at]["utility_adjusted"] = served(adjusted, weights, preferences)
         points = own.mean(axis=1)
         volume = _volume(points)
         ends: tuple[float | None, float | None] = (None, None)
         if shares is not None:
             low, high = interval(volumes(np.tensordot(shares, own, axes=(1, 1))), volume)
             ends = max(0.0, low), high
+        front = np.unique(points[pareto_front(points)], axis=0)
         measured.append(
-            {
-                **_facts(run),
-                "status": "ok",
-                "n": prompts,
-                "utility_se": mean_and_error(pl.Series(utilities[at]["utility"]))["se"],
-                "utility_adjusted": None,
-                **{kind: float(values.mean()) for kind, values in utilities[at].items()},
-                "hypervolume": volume,
-                "hypervolume_low": ends[0],
-                "hypervolume_high": ends[1],
-                "echo_adjusted": None if adjusted is None else _volume(adjusted.mean(axis=1)),
-                "best_single": max(_volume(point[None]) for point in points),
-                **_front(points),
-                **_text(run, answers, names),
-            }
+            replace(
+                _with_text(_unmeasured(run), answers, names),
+                n=prompts,
+                utility_se=mean_and_error(pl.Series(utilities[at]["utility"])).se,
+                utility=float(utilities[at]["utility"].mean()),
+                utility_adjusted=None
+                if adjusted is None
+                else float(utilities[at]["utility_adjusted"].mean()),
+                hypervolume=volume,
+                hypervolume_low=ends[0],
+                hypervolume_high=ends[1],
+                echo_adjusted=None if adjusted is None else _volume(adjusted.mean(axis=1)),
+                best_single=max(_volume(point[None]) for point in points),
+                front=len(front),
+                sparsity=statistics.sparsity(front),
+            )
         )
-    return {
-        "objectives": names,
-        "prompts": prompts,
-        "bounds": {name: list(ends) for name, ends in scale.items()},
-        "reference": reference,
-        "replicates": replicates,
-        "seed": seed,
-        "runs": measured,
-        "methods": over_seeds(measured, utilities, scores, objectives=names, reference=reference),
-    }
+    return ComparisonResult(
+        objectives=tuple(names),
+        prompts=prompts,
+        bounds={name: tuple(ends) for name, ends in scale.items()},
+        reference=reference,
+        replicates=replicates,
+        seed=seed,
+        runs=tuple(measured),
+        methods=over_seeds(measured, utilities, scores, objectives=names, reference=reference),
+    )
 
 
-def _distinct(runs: Sequence[Mapping[str, Any]]) -> None:
+def measure_record(
+    record: ComparisonRecord, answers: Mapping[str, pl.DataFrame]
+) -> ComparisonResult:
+    """Measure a comparison as it was left, see `measure_runs`."""
+    return measure_runs(
+        record.runs,
+        answers,
+        objectives=record.objectives,
+        preferences=record.preferences,
+        bounds=record.bounds,
+        reference=record.reference,
+        seed=record.seed,
+    )
+
+
+def _check_runs(runs: Sequence[RunRecord]) -> None:
+    """Refuse two that are the same, and one that neither failed nor has a policy."""
     seen = set()
     for run in runs:
-        key = (run["budget"], run["method"], run["seed"])
+        key = (run.budget, run.method, run.seed)
         if key in seen:
             raise ValueError(
-                f"two runs are of method {key[1]!r}, budget {key[0]!r}, seed {key[2]}: give one"
+                f"two runs are of method {run.method!r}, budget {run.budget!r}, seed {run.seed}: "
+                "give one"
             )
         seen.add(key)
-        if run["error"] is None and not run["policies"]:
+        if not run.failed and not run.policies:
             raise ValueError(
-                f"{key[1]}, budget {key[0]}, seed {key[2]} has no policy and no error: a run "
-                "without policies says in `error` why"
+                f"{run.method}, budget {run.budget}, seed {run.seed} has no policy and no error: "
+                "a run without policies says in `error` why"
             )
 
 
 def _scores(
-    runs: Sequence[Mapping[str, Any]], answers: Mapping[str, pl.DataFrame], names: Sequence[str]
+    runs: Sequence[RunRecord], answers: Mapping[str, pl.DataFrame], names: Sequence[str]
 ) -> tuple[dict[str, Floats], int]:
-    """(N, m) scores of each policy's answers, once they are known to be comparable; and N."""
-    found: dict[str, Floats] = {}
+    """(N, m) scores of each policy's answers, which are checked to be comparable; and N."""
+    scores: dict[str, Floats] = {}
     first: tuple[str, pl.Series] | None = None
-    for key in (policy["answers"] for run in runs for policy in run["policies"]):
-        if key in found:
+    for key in (policy.answers for run in runs for policy in run.policies):
+        if key in scores:
             continue
         if key not in answers:
             raise ValueError(f"no answers under {key!r}: finish the comparison")
@@ -185,44 +204,38 @@ def _scores(
             raise ValueError(
                 f"the answers {key!r} have no finite {names[column]} in row {row}: score them again"
             )
-        found[key] = np.ascontiguousarray(table)
-    return found, len(first[1]) if first else 0
+        scores[key] = np.ascontiguousarray(table)
+    return scores, len(first[1]) if first else 0
 
 
 def _volume(points: Floats) -> float:
     return hypervolume(points, ref=[0.0] * points.shape[1])
 
 
-def _facts(run: Mapping[str, Any]) -> dict[str, Any]:
+def _unmeasured(run: RunRecord) -> RunResult:
     """What is known of a run without its answers."""
-    seconds = {phase: float(value) for phase, value in (run.get("seconds") or {}).items()}
-    if not seconds:
-        for part in run.get("costs") or []:
-            seconds[part["phase"]] = seconds.get(part["phase"], 0.0) + part["seconds"]
-    plain = ("method", "kind", "budget", "seed", "error")
-    shown = ("ablation", "against", *DESCRIBED, "options", "notes")
-    counts = ("models", "trained_tokens", "generated_tokens", "scored")
-    return {
-        **{name: run[name] for name in plain},
-        **{name: run.get(name) for name in (*shown, *counts)},
-        "costs": list(run.get("costs") or []),
-        "seconds": seconds,
-        "seconds_all": sum(seconds.values()) if seconds else None,
-        "policies": [dict(policy) for policy in run.get("policies") or []],
-        "points": [],
-    }
+    seconds = run.seconds_by_phase()
+    return RunResult(
+        run=run,
+        models=run.models,
+        trained_tokens=run.trained_tokens,
+        generated_tokens=run.generated_tokens,
+        scored=run.scored,
+        seconds=seconds,
+        seconds_all=sum(seconds.values()) if seconds else None,
+    )
 
 
-def _base(run: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _base(run: RunRecord, runs: Sequence[RunRecord]) -> RunRecord | None:
     """The base's run nearest to this one: of its seed if there is one, then of its budget."""
-    bases = [r for r in runs if r["kind"] == "base" and r["error"] is None]
-    near = sorted(bases, key=lambda r: (r["seed"] != run["seed"], r["budget"] != run["budget"]))
+    bases = [other for other in runs if other.kind == "base" and not other.failed]
+    near = sorted(bases, key=lambda r: (r.seed != run.seed, r.budget != run.budget))
     return near[0] if near else None
 
 
 def _adjusted(
-    run: Mapping[str, Any],
-    runs: Sequence[Mapping[str, Any]],
+    run: RunRecord,
+    runs: Sequence[RunRecord],
     scores: Mapping[str, Floats],
     answers: Mapping[str, pl.DataFrame],
 ) -> Floats | None:
@@ -234,53 +247,54 @@ def _adjusted(
     if base is None:
         return None
 
-    def at_most(key: str, most: Floats | float) -> Floats:
+    def at_most(key: str, limit: Floats | float) -> Floats:
         echo = answers[key]["echo"].to_numpy()[:, None]
-        found: Floats = np.where(echo, np.minimum(scores[key], most), scores[key])
-        return found
+        return np.asarray(np.where(echo, np.minimum(scores[key], limit), scores[key]))
 
-    plain = at_most(base["policies"][0]["answers"], 0.0)
-    return np.stack([at_most(policy["answers"], plain) for policy in run["policies"]])
-
-
-def _front(points: Floats) -> dict[str, Any]:
-    front = np.unique(points[pareto_front(points)], axis=0)
-    return {"front": len(front), "sparsity": statistics.sparsity(front)}
+    plain = at_most(base.policies[0].answers, 0.0)
+    return np.stack([at_most(policy.answers, plain) for policy in run.policies])
 
 
-def _text(
-    run: Mapping[str, Any], answers: Mapping[str, pl.DataFrame], names: Sequence[str]
-) -> dict[str, Any]:
-    """What the answers' text says, per policy (`points`) and over all; whether w was followed."""
+def _with_text(
+    result: RunResult, answers: Mapping[str, pl.DataFrame], names: Sequence[str]
+) -> RunResult:
+    """Add what the answers' text says, per policy and over all; and whether w was followed."""
     points = []
-    for policy in run["policies"]:
-        frame = answers[policy["answers"]]
+    for policy in result.run.policies:
+        frame = answers[policy.answers]
         points.append(
-            {
-                "weights": policy["weights"],
-                "n": len(frame),
-                "reward": {name: mean_and_error(frame[name]) for name in names},
-                "short": _mean(frame["short"]),
-                "repetitive": _mean(frame["repetitive"]),
-                "collapse": _mean(frame["short"] | frame["repetitive"]),
-                "echo": _mean(frame["echo"]),
-                "entropy": _mean(frame["entropy"]) if "entropy" in frame.columns else None,
-                **{name: _mean(frame[name]) for name in ("words", "tokens", "finished")},
-            }
+            Point(
+                weights=policy.weights,
+                n=len(frame),
+                reward={name: _mean_reward(frame[name]) for name in names},
+                collapse=_mean(frame["short"] | frame["repetitive"]),
+                entropy=_mean(frame["entropy"]) if "entropy" in frame.columns else None,
+                **{name: _mean(frame[name]) for name in TEXT},
+            )
         )
-    over = ("short", "repetitive", "collapse", "echo", "entropy", "words", "tokens", "finished")
-    ranks: dict[str, float | None] = dict.fromkeys(names)
-    if all(point["weights"] is not None for point in points):
-        for i, name in enumerate(names):
-            asked = [point["weights"][i] for point in points]
-            value = statistics.rank_correlation(asked, [p["reward"][name]["mean"] for p in points])
-            ranks[name] = None if math.isnan(value) else value
-    return {
-        "points": points,
-        **{name: average(point[name] for point in points) for name in over},
-        "rank_correlation": ranks,
-        "rank_mean": average(ranks.values()),
+    averages: dict[str, Any] = {
+        name: average(getattr(point, name) for point in points)
+        for name in (*TEXT, "collapse", "entropy")
     }
+    ranks: dict[str, float | None] = dict.fromkeys(names)
+    weights = [point.weights for point in points if point.weights is not None]
+    if len(weights) == len(points):
+        for i, name in enumerate(names):
+            rewards = [point.reward[name].mean for point in points]
+            value = statistics.rank_correlation([w[i] for w in weights], rewards)
+            ranks[name] = None if math.isnan(value) else value
+    return replace(
+        result,
+        points=tuple(points),
+        **averages,
+        rank_correlation=ranks,
+        rank_mean=average(ranks.values()),
+    )
+
+
+def _mean_reward(column: pl.Series) -> MeanReward:
+    reward = mean_and_error(column)
+    return MeanReward(mean=reward.mean, se=reward.se)
 
 
 def _mean(column: pl.Series) -> float | None:

@@ -13,7 +13,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models import chat, templates
 from paretohqd.models.sampling import generate
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.runs.sampling import sampling, usable
 
 
@@ -33,13 +33,13 @@ def sample(
     Under a budget prompts are answered in a shuffled order for as long as it pays for them.
 
     Args:
-        policy: who answers.
+        policy: Who answers.
         prompts: Column prompt, and system_prompt where each has one of its own.
-        label: what the progress bar calls it.
-        per: what the sampling is repeated for, see `budget.Cost`.
-        seed: of the random numbers.
-        samples: answers per prompt.
-        rounds: samplings that what is left of a budget is for, this one included.
+        label: What the progress bar calls it.
+        per: What the sampling is repeated for, see `budget.Cost`.
+        seed: Of the random numbers.
+        samples: Answers per prompt.
+        rounds: Samplings that what is left of a budget is for, this one included.
 
     Returns:
         prompt, response, sample, tokens, finished, the prompts' own columns but prompt, and one
@@ -51,7 +51,7 @@ def sample(
     for part in bench.affordable(len(prompts), samples=samples, rounds=rounds):
         now = prompts[part]
         made = answered(bench, policy, now, label=label, seed=seed, samples=samples)
-        bench.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
+        bench.charge(made, "generate", per, generated=int(made.notes["tokens"]))
         frame = pl.read_parquet(made.path / "answers.parquet")
         own = now.drop("prompt")[np.repeat(np.arange(len(now)), samples)]
         form = templates.find_form(bench.tokenizer())

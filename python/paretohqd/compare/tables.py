@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
 
+from paretohqd.compare.measures import ComparisonResult
 from paretohqd.compare.over_seeds import average
+from paretohqd.compare.records import RunRecord
 from paretohqd.selection.preferences import format_weights
 
+Row = dict[str, object]
+
 PREFERENCES = (1, 3, 11)
-"""Numbers of preferences that a cost is told for; the paper has 11."""
+"""Numbers of preferences whose costs are worked out; the paper has 11."""
 PER = ("once", "objective", "preference", "representative")
-COUNTED = ("seconds", "trained", "generated", "scored")
+COUNTED = {
+    "seconds": "seconds",
+    "trained_tokens": "trained",
+    "generated_tokens": "generated",
+    "scored": "scored",
+}
+"""Columns of costs, and the field of a `Cost` that each sums."""
 MEASURED = (
     "best_single",
     "front",
@@ -27,111 +36,102 @@ MEASURED = (
     "tokens",
     "finished",
 )
-STANDING = (
-    "utility",
-    "utility_se",
-    "utility_adjusted",
-    "hypervolume",
-    "hypervolume_low",
-    "hypervolume_high",
-    "echo_adjusted",
-)
 COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
 
 
-def methods_table(standing: Mapping[str, Any]) -> pl.DataFrame:
+def methods_table(result: ComparisonResult) -> pl.DataFrame:
     """One row per budget, method and seed: `methods.csv`. A failed run keeps its row.
 
     `utility` and `hypervolume` are on the scale of the data. `utility_se` and the 95 % interval of
-    the hypervolume are over prompts: they tell of this run's models, not of its method.
+    the hypervolume are over prompts: they describe this run's models, not its method.
     `utility_adjusted` and `echo_adjusted` are the two with echoed answers at no more than the
     base's scores; `rank NAME` is the rank correlation of the weight on an objective with its mean
     reward, `rank_mean` their mean.
     """
-    phases = dict.fromkeys(phase for run in standing["runs"] for phase in run["seconds"])
+    phases = dict.fromkeys(phase for measured in result.runs for phase in measured.seconds)
     rows = []
-    for run in standing["runs"]:
-        ranks = run.get("rank_correlation") or {}
-        row = {name: run[name] for name in ("budget", "method", "kind")}
-        row |= {"ablation": bool(run["ablation"])}
-        row |= {name: run[name] for name in ("seed", "status", "error")}
-        row |= {"policies": len(run["policies"]), "n": run.get("n")}
-        row |= {name: run.get(name) for name in (*STANDING, *MEASURED)}
-        row |= {f"rank {name}": ranks.get(name) for name in standing["objectives"]}
-        row |= {"rank_mean": run.get("rank_mean"), **{name: run[name] for name in COSTS}}
-        row |= {f"seconds {phase}": run["seconds"].get(phase) for phase in phases}
-        rows.append(row | {"seconds": run["seconds_all"]})
+    for measured in result.runs:
+        run = measured.run
+        row: Row = _named(run) | {"kind": run.kind, "ablation": bool(run.ablation)}
+        row |= {"seed": run.seed, "status": measured.status, "error": run.error}
+        row |= {"policies": len(run.policies), "n": measured.n}
+        row |= {"utility": measured.utility, "utility_se": measured.utility_se}
+        row |= measured.values(("utility_adjusted", "hypervolume"))
+        row |= {"hypervolume_low": measured.hypervolume_low}
+        row |= {"hypervolume_high": measured.hypervolume_high}
+        row |= measured.values(("echo_adjusted", *MEASURED))
+        row |= {f"rank {name}": measured.rank_correlation.get(name) for name in result.objectives}
+        row |= measured.values(("rank_mean", *COSTS))
+        row |= {f"seconds {phase}": measured.seconds.get(phase) for phase in phases}
+        rows.append(row | {"seconds": measured.seconds_all})
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def points_table(standing: Mapping[str, Any]) -> pl.DataFrame:
+def points_table(result: ComparisonResult) -> pl.DataFrame:
     """One row per policy of each run that did not fail: `points.csv`.
 
-    `preference` is the policy's place; `weights` is `-` where a method takes none; `NAME se` is
+    `preference` is the policy's number; `weights` is `-` where a method takes none; `NAME se` is
     over prompts, of this run's model.
     """
-    names = standing["objectives"]
     rows = []
-    for run in standing["runs"]:
-        for place, point in enumerate(run["points"]):
-            weights = point["weights"]
-            row = {name: run[name] for name in ("budget", "method", "seed")}
-            row |= {
-                "preference": place,
-                "weights": "-" if weights is None else format_weights(weights),
-            }
-            for name in names:
-                row[name] = point["reward"][name]["mean"]
-                row[f"{name} se"] = point["reward"][name]["se"]
-            told = ("n", "echo", "collapse", "short", "repetitive", "entropy", "words", "tokens")
-            rows.append(row | {name: point[name] for name in told})
+    for measured in result.runs:
+        for number, point in enumerate(measured.points):
+            weights = "-" if point.weights is None else format_weights(point.weights)
+            row: Row = _named(measured.run) | {"seed": measured.run.seed}
+            row |= {"preference": number, "weights": weights}
+            for name in result.objectives:
+                row |= {name: point.reward[name].mean, f"{name} se": point.reward[name].se}
+            row |= {"n": point.n, "echo": point.echo, "collapse": point.collapse}
+            row |= {"short": point.short, "repetitive": point.repetitive}
+            row |= {"entropy": point.entropy, "words": point.words, "tokens": point.tokens}
+            rows.append(row)
     if not rows:  # a CSV file needs a header even if all runs failed
         return pl.DataFrame(schema=["budget", "method", "seed", "preference", "weights"])
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def summary_table(standing: Mapping[str, Any]) -> pl.DataFrame:
+def summary_table(result: ComparisonResult) -> pl.DataFrame:
     """One row per budget and method, averaged over its seeds, with the verdicts.
 
     `low`, `high` and `spread` are of the utility: its 95 % interval over prompts and seeds, and the
     standard deviation between seeds. `reference ...`, `echo_adjusted ...` and `base ...` are the
     differences in utility to the method that `reference name` names, to the same with echoes
-    adjusted, and to the base; `reference corrected` is p after Holm, on which the verdict stands.
+    adjusted, and to the base; `reference corrected` is p after Holm, by which the verdict is given.
     With one seed there is no interval and no verdict.
     """
     rows = []
-    for entry in standing["methods"]:
-        row = {name: entry[name] for name in ("budget", "method", "kind")}
-        row |= {"ablation": bool(entry["ablation"])}
-        row |= {"seeds": len(entry["seeds"]), "failed": len(entry["failed"])}
-        row |= {"policies": entry["policies"]}
-        row |= {name: entry[name] for name in ("utility", "low", "high", "spread")}
-        row |= {name: entry[name] for name in ("utility_adjusted", "hypervolume", "echo_adjusted")}
-        for side, found in entry["against"].items():
-            told: tuple[str, ...] = ("mean", "low", "high")
+    for entry in result.methods:
+        row: Row = {"budget": entry.budget, "method": entry.method}
+        row |= {"kind": entry.kind, "ablation": entry.ablation}
+        row |= {"seeds": len(entry.seeds), "failed": len(entry.failed)}
+        row |= {"policies": entry.policies, "utility": entry.utility}
+        row |= {"low": entry.low, "high": entry.high, "spread": entry.spread}
+        row |= entry.values(("utility_adjusted", "hypervolume", "echo_adjusted"))
+        for side in ("reference", "echo_adjusted", "base"):
+            difference = getattr(entry.against, side)
+            columns: tuple[str, ...] = ("mean", "low", "high")
             if side == "reference":
-                told = ("name", *told, "p", "corrected", "verdict")
-            row |= {f"{side} {name}": found[name] if found else None for name in told}
-        row |= {name: entry[name] for name in MEASURED}
-        row |= {f"rank {name}": rank for name, rank in entry["rank_correlation"].items()}
-        row |= {"rank_mean": entry["rank_mean"], **{name: entry[name] for name in COSTS}}
-        rows.append(row | {"seconds": entry["seconds_all"]})
+                columns = ("name", *columns, "p", "corrected", "verdict")
+            row |= {f"{side} {name}": getattr(difference, name, None) for name in columns}
+        row |= entry.values(MEASURED)
+        row |= {f"rank {name}": rank for name, rank in entry.rank_correlation.items()}
+        row |= entry.values(("rank_mean", *COSTS))
+        rows.append(row | {"seconds": entry.seconds_all})
     return pl.DataFrame(rows, infer_schema_length=None)
 
 
-def cost_table(
-    standing: Mapping[str, Any], preferences: Sequence[int] = PREFERENCES
-) -> pl.DataFrame:
+def cost_table(result: ComparisonResult, preferences: Sequence[int] = PREFERENCES) -> pl.DataFrame:
     """What each method costs for some numbers of preferences, from its measured parts.
 
     The parts of a run add up to what it cost. Parts per preference grow with the number of
     preferences; parts per representative (of M corners and the balanced model, see
-    `answers.representatives`) up to M + 1 of them; parts once and per objective do not. Where a
-    model of all preferences trains longer the more there are, it is told as it was trained.
+    `runs.sampling.representatives`) up to M + 1 of them; parts once and per objective do not. Where
+    a model of all preferences trains longer the more there are, its cost is that of the training it
+    had.
 
     Args:
-        standing: from `standing.stand`.
-        preferences: numbers of preferences; those that the runs had come besides.
+        result: What was measured.
+        preferences: Numbers of preferences; those that the runs had are added.
 
     Returns:
         One row per budget, method and number: `seconds`, `trained_tokens`, `generated_tokens`,
@@ -140,43 +140,43 @@ def cost_table(
         parts have no row.
 
     Raises:
-        ValueError: a part is per something else than PER names.
+        ValueError: A part is per something else than PER names.
     """
     rows = []
-    had = {entry["policies"] for entry in standing["methods"] if entry["steered"]}
+    had = {entry.policies for entry in result.methods if entry.steered}
     preferences = sorted({*preferences, *had})
-    for entry in standing["methods"]:
-        runs = [standing["runs"][at] for at in entry["places"]]
-        runs = [run for run in runs if run["status"] == "ok" and run["costs"]]
+    for entry in result.methods:
+        own = [result.runs[at] for at in entry.places]
+        runs = [measured.run for measured in own if not measured.run.failed and measured.run.costs]
         for number in preferences if runs else ():
-            costs = [_cost(run, number, len(standing["objectives"]) + 1) for run in runs]
-            row = {"budget": entry["budget"], "method": entry["method"], "preferences": number}
-            for name, counted in zip(
-                ("seconds", "trained_tokens", "generated_tokens", "scored"), COUNTED, strict=True
-            ):
-                row[name] = average(cost[counted] for cost in costs)
-            own = entry["policies"]
-            basis = "measured" if number == own else "computed"
-            rows.append(row | {"basis": basis if entry["steered"] else "no preferences"})
-    counts = dict.fromkeys(("seconds", "trained_tokens", "generated_tokens", "scored"), pl.Float64)
-    schema = {"budget": pl.String, "method": pl.String, "preferences": pl.Int64, **counts}
+            costs = [_cost(run, number, len(result.objectives) + 1) for run in runs]
+            row: Row = {"budget": entry.budget, "method": entry.method, "preferences": number}
+            row |= {name: average(cost[name] for cost in costs) for name in COUNTED}
+            basis = "measured" if number == entry.policies else "computed"
+            rows.append(row | {"basis": basis if entry.steered else "no preferences"})
+    schema = {"budget": pl.String, "method": pl.String, "preferences": pl.Int64}
+    schema |= dict.fromkeys(COUNTED, pl.Float64)
     return pl.DataFrame(rows, schema={**schema, "basis": pl.String}, infer_schema_length=None)
 
 
-def _cost(run: Mapping[str, Any], number: int, most: int) -> dict[str, float]:
+def _cost(run: RunRecord, number: int, most: int) -> dict[str, float]:
     """What a run would have cost with another number of preferences; `most` representatives."""
-    steered = all(policy["weights"] is not None for policy in run["policies"])
+    steered = all(policy.weights is not None for policy in run.policies)
     total = dict.fromkeys(COUNTED, 0.0)
-    for part in run["costs"]:
-        if part["per"] not in PER:
+    for part in run.costs:
+        if part.per not in PER:
             raise ValueError(
-                f"{run['method']}: a cost is per {part['per']!r}; it can be per {', '.join(PER)}"
+                f"{run.method}: a cost is per {part.per!r}; it can be per {', '.join(PER)}"
             )
-        times, own = 1.0, len(run["policies"])
-        if steered and part["per"] == "preference":
+        times, own = 1.0, len(run.policies)
+        if steered and part.per == "preference":
             times = number / own
-        elif steered and part["per"] == "representative":
+        elif steered and part.per == "representative":
             times = min(number, most) / min(own, most)
-        for name in COUNTED:
-            total[name] += times * part.get(name, 0)
+        for name, counted in COUNTED.items():
+            total[name] += times * getattr(part, counted)
     return total
+
+
+def _named(run: RunRecord) -> Row:
+    return {"budget": run.budget, "method": run.method}

@@ -2,74 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from paretohqd.plots.progress import duration
+from paretohqd.compare.measures import ComparisonResult, Difference, MethodResult
+from paretohqd.plots.progress import duration, table
 
 
-def render(standing: Mapping[str, Any], limits: Sequence[str] = ()) -> str:
+def render(result: ComparisonResult, limits: Sequence[str] = ()) -> str:
     """The limits, a table per budget with its verdicts, what failed and how it was measured.
 
     Args:
-        standing: from `standing.stand`.
-        limits: sentences on what the comparison cannot tell.
+        result: What was measured.
+        limits: Sentences on what the comparison cannot tell.
     """
     lines = [f"! {sentence}" for sentence in limits]
-    for budget in dict.fromkeys(entry["budget"] for entry in standing["methods"]):
-        entries = [entry for entry in standing["methods"] if entry["budget"] == budget]
-        lines += ["", f"budget: {budget}", *_table(entries, standing["reference"])]
-        lines += [""] + [sentence(entry) for entry in entries if entry["against"]["reference"]]
-        lines += [failure(entry) for entry in entries if entry["failed"]]
-    return "\n".join([*lines, "", *caveats(standing)]).strip()
+    for budget in dict.fromkeys(entry.budget for entry in result.methods):
+        entries = [entry for entry in result.methods if entry.budget == budget]
+        lines += ["", f"budget: {budget}", _table(entries, result.reference), ""]
+        lines += [sentence(entry) for entry in entries if entry.against.reference]
+        lines += [failure(entry) for entry in entries if entry.failed]
+    return "\n".join([*lines, "", *caveats(result)]).strip()
 
 
-def sentence(entry: Mapping[str, Any]) -> str:
+def sentence(entry: MethodResult) -> str:
     """What tells one method from the reference, as a line.
 
     Example:
-        >>> found = {"name": "ParetoHqD", "mean": 0.01, "low": -0.02, "high": 0.04,
-        ...          "verdict": "open"}
-        >>> sentence({"method": "SFT", "against": {"reference": found, "echo_adjusted": None}})
+        >>> from paretohqd.compare.measures import Against
+        >>> difference = Difference(
+        ...     name="ParetoHqD", budget="own", mean=0.01, low=-0.02, high=0.04, p=0.3,
+        ...     seeds=(0, 1), verdict="open")
+        >>> sft = MethodResult(
+        ...     budget="own", method="SFT", kind="sft", against=Against(reference=difference))
+        >>> sentence(sft)
         'SFT against ParetoHqD: open (utility +0.010, 95 % interval -0.020 to +0.040)'
     """
-    found, adjusted = entry["against"]["reference"], entry["against"]["echo_adjusted"]
-    text = f"{entry['method']} against {found['name']}: {found['verdict']} "
-    text += f"(utility {_difference(found)}"
-    if found["low"] is not None:
-        text += f", 95 % interval {found['low']:+.3f} to {found['high']:+.3f}"
-    return text + (f"; echo-adjusted {_difference(adjusted)})" if adjusted else ")")
+    difference, adjusted = entry.against.reference, entry.against.echo_adjusted
+    assert difference is not None
+    text = f"{entry.method} against {difference.name}: {difference.verdict} "
+    text += f"(utility {_mean(difference)}"
+    if difference.low is not None:
+        text += f", 95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
+    return text + (f"; echo-adjusted {_mean(adjusted)})" if adjusted else ")")
 
 
-def failure(entry: Mapping[str, Any]) -> str:
+def failure(entry: MethodResult) -> str:
     """Which seeds of a method failed and why.
 
-    >>> failure({"method": "MODPO", "failed": [(0, "no pairs"), (2, "no pairs"), (1, "NaN loss")]})
-    'MODPO failed: seed 0, 2: no pairs; seed 1: NaN loss'
+    Example:
+        >>> failed = ((0, "no pairs"), (2, "no pairs"), (1, "NaN loss"))
+        >>> failure(MethodResult(budget="own", method="MODPO", kind="modpo", failed=failed))
+        'MODPO failed: seed 0, 2: no pairs; seed 1: NaN loss'
     """
     reasons: dict[str, list[str]] = {}
-    for seed, reason in entry["failed"]:
-        reasons.setdefault(str(reason), []).append(str(seed))
-    told = "; ".join(f"seed {', '.join(seeds)}: {reason}" for reason, seeds in reasons.items())
-    return f"{entry['method']} failed: {told}"
+    for seed, reason in entry.failed:
+        reasons.setdefault(reason, []).append(str(seed))
+    text = "; ".join(f"seed {', '.join(seeds)}: {reason}" for reason, seeds in reasons.items())
+    return f"{entry.method} failed: {text}"
 
 
-def caveats(standing: Mapping[str, Any]) -> list[str]:
+def caveats(result: ComparisonResult) -> list[str]:
     """How the numbers were made and how to read them."""
-    methods = standing["methods"]
-    if not any(entry["seeds"] for entry in methods):
+    methods = result.methods
+    if not any(entry.seeds for entry in methods):
         return ["Every run failed: there is nothing to compare."]
     bounds = ", ".join(
-        f"{name} from {low:.3g} to {high:.3g}" for name, (low, high) in standing["bounds"].items()
+        f"{name} from {low:.3g} to {high:.3g}" for name, (low, high) in result.bounds.items()
     )
-    origin = ", ".join("0" for _ in standing["objectives"])
+    origin = ", ".join("0" for _ in result.objectives)
     lines = [
         f"Scale: {bounds} is 0 to 1, the 10 % and 90 % quantiles of the offline answers' scores "
         "(their ends where these are equal); no method moves it.",
         "Utility: the mean over the preferences w of w . z, z being the scaled mean rewards of the "
         "policy asked for w, not clipped; a method of one policy serves all preferences with it.",
     ]
-    if chosen := [e["method"] for e in methods if not e["steered"] and e["policies"] > 1]:
+    if chosen := [e.method for e in methods if not e.steered and e.policies > 1]:
         lines.append(
             f"{', '.join(dict.fromkeys(chosen))}: several policies that take no weights; for each "
             "preference the one counts that is best on these very prompts, so utility is too high."
@@ -81,65 +88,61 @@ def caveats(standing: Mapping[str, Any]) -> list[str]:
         "Echo-adjusted: an echoed answer counts with its own score or the base's on the same "
         "prompt, whichever is lower; where the base echoes too, with the scale's 0 at most.",
     ]
-    asked = max((entry["policies"] for entry in methods if entry["steered"]), default=0)
-    if 0 < asked < 5:
+    preferences = max((entry.policies for entry in methods if entry.steered), default=0)
+    if 0 < preferences < 5:
         lines.append(
-            f"Follows weights: of {asked} preferences a rank correlation takes few values, and "
-            "large ones come by chance: a description."
+            f"Follows weights: of {preferences} preferences a rank correlation takes few values, "
+            "and large ones come by chance: a description."
         )
-    if standing["prompts"] < 2:
+    if result.prompts < 2:
         return [*lines, "There is one prompt, so there are no intervals and no verdicts."]
-    differences = [e["against"]["reference"] for e in methods if e["against"]["reference"]]
-    tested = sum(found["p"] is not None for found in differences)
+    differences = [d for entry in methods if (d := entry.against.reference) is not None]
+    tested = sum(difference.p is not None for difference in differences)
     if tested:
         lines.append(
-            f"Intervals: 95 %, of utility, over {standing['prompts']} prompts and the seeds that "
+            f"Intervals: 95 %, of utility, over {result.prompts} prompts and the seeds that "
             "both sides have, both drawn at random; each stands alone. Verdicts: better or worse "
             f"where p stays below 5 % when Holm corrects it for all {tested} tested differences to "
             "a reference; else open, and the interval says what is still possible."
         )
-    trained = [entry for entry in methods if entry["kind"] != "base"]
-    if tested < len(differences) or any(len(entry["seeds"]) == 1 for entry in trained):
+    trained = [entry for entry in methods if entry.kind != "base"]
+    if tested < len(differences) or any(len(entry.seeds) == 1 for entry in trained):
         lines.append(
             "With one seed there is no interval and no verdict: how far another seed of the same "
             "method would lie is not known."
         )
     if len(trained) < len(methods):
         lines.append("The base is not trained and has no seeds: its runs are one.")
-    if any(len(entry["seeds"]) == 2 for entry in methods):
+    if any(len(entry.seeds) == 2 for entry in methods):
         lines.append("With two seeds intervals are so wide that they tell little.")
     return lines
 
 
-def _table(entries: Sequence[Mapping[str, Any]], reference: str) -> list[str]:
+def _table(entries: Sequence[MethodResult], reference: str) -> str:
     head = ["method", "seeds", "utility", "95 % interval", "hypervolume", "best one", "echo-adj."]
     head += [f"less {reference}", "verdict", "less base", "echo", "collapse", "words", "w~r"]
     head += ["models", "trained", "generated", "time"]
     rows = [head]
     for entry in entries:
-        base, rival = entry["against"]["base"], entry["against"]["reference"]
-        low, high = _number(entry["low"]), _number(entry["high"])
-        row = [entry["method"], f"{len(entry['seeds'])}", _number(entry["utility"])]
-        row += ["-" if entry["low"] is None else f"{low} to {high}"]
-        row += [_number(entry["hypervolume"]), _number(entry["best_single"])]
-        row += [_number(entry["utility_adjusted"])]
+        rival = entry.against.reference
+        low, high = _number(entry.low), _number(entry.high)
+        row = [entry.method, f"{len(entry.seeds)}", _number(entry.utility)]
+        row += ["-" if entry.low is None else f"{low} to {high}"]
+        row += [_number(entry.hypervolume), _number(entry.best_single)]
+        row += [_number(entry.utility_adjusted)]
         # What is compared with another method has its verdict in a line of its own.
-        usual = rival if rival and rival["name"] == reference else None
-        row += [_difference(usual), usual["verdict"] if usual else "-"]
-        row += [_difference(base)]
-        row += [_percent(entry["echo"]), _percent(entry["collapse"]), _number(entry["words"], 0)]
-        row += [_number(entry["rank_mean"], 2), _number(entry["models"], 0)]
-        row += [_number(entry["trained_tokens"], 0), _number(entry["generated_tokens"], 0)]
-        row += ["-" if entry["seconds_all"] is None else duration(entry["seconds_all"])]
-        rows.append(["failed" if c == "-" and not entry["seeds"] else c for c in row[:3]] + row[3:])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return lines
+        usual = rival if rival and rival.name == reference else None
+        row += [_mean(usual), usual.verdict if usual else "-", _mean(entry.against.base)]
+        row += [_percent(entry.echo), _percent(entry.collapse), _number(entry.words, 0)]
+        row += [_number(entry.rank_mean, 2), _number(entry.models, 0)]
+        row += [_number(entry.trained_tokens, 0), _number(entry.generated_tokens, 0)]
+        row += ["-" if entry.seconds_all is None else duration(entry.seconds_all)]
+        rows.append(["failed" if c == "-" and not entry.seeds else c for c in row[:3]] + row[3:])
+    return table(rows)
 
 
-def _difference(found: Mapping[str, Any] | None) -> str:
-    return "-" if found is None else f"{found['mean']:+.3f}"
+def _mean(difference: Difference | None) -> str:
+    return "-" if difference is None else f"{difference.mean:+.3f}"
 
 
 def _number(value: float | None, decimals: int = 3) -> str:

@@ -1,15 +1,15 @@
-"""What a comparison says in words: its limits, its budgets, its methods and who follows."""
+"""What a comparison says in words: its limits, its budgets, and which models follow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from paretohqd.compare.policy import Policy
-from paretohqd.runs.verdicts import mean_and_error
+from paretohqd.compare.records import FrontRecord
+from paretohqd.runs.verdicts import paired_test
 
 BUDGETS = {
     "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "
@@ -38,23 +38,24 @@ SMALL = (
 )
 
 
-def limits(model: str, front: Mapping[str, Any] | None) -> list[str]:
-    """What is said at the top of the page of a comparison on a base model.
+def limits(model: str, front: FrontRecord | None) -> list[str]:
+    """The sentences at the top of the page of a comparison on a base model.
 
     Args:
-        model: its name.
-        front: the shape of the data's front, from `compare.shape_of_front`.
+        model: Its name.
+        front: The shape of the data's front, from `comparison.shape_of_front`.
     """
-    said = [SMALL, *LIMITS] if model == "embedded" else list(LIMITS)
-    return said if front is None else [*said, shape(front)]
+    sentences = [SMALL, *LIMITS] if model == "embedded" else list(LIMITS)
+    return sentences if front is None else [*sentences, shape(front)]
 
 
-def shape(front: Mapping[str, Any]) -> str:
+def shape(front: FrontRecord) -> str:
     """Whether the data's front is hollower than chance makes one.
 
     Example:
         >>> chance = {"clouds": 200, "unreached": [0.56, 0.25, 0.75], "depth": [0.066, 0.02, 0.14]}
-        >>> text = shape({"points": 13, "unreached": 0.54, "depth": 0.032, "chance": chance})
+        >>> front = {"points": 13, "unreached": 0.54, "depth": 0.032, "chance": chance}
+        >>> text = shape(FrontRecord.of(front))
         >>> text.partition(" below")[0]
         "The deepest of the 13 points of the data's front lies .032 of its box"
         >>> text.rpartition(": ")[2]
@@ -65,21 +66,21 @@ def shape(front: Mapping[str, Any]) -> str:
         middle, low, high = (f"{value:.3f}".removeprefix("0") for value in values)
         return f"{middle} ({low} to {high})"
 
-    depth, chance = f"{front['depth']:.3f}".removeprefix("0"), front["chance"]
-    share = f"{100 * front['unreached']:.0f} %"
+    depth, chance = f"{front.depth:.3f}".removeprefix("0"), front.chance
+    share = f"{100 * front.unreached:.0f} %"
     text = (
-        f"The deepest of the {front['points']} points of the data's front lies {depth} of its box "
+        f"The deepest of the {front.points} points of the data's front lies {depth} of its box "
         f"below the convex hull. No weighted sum reaches {share} of them; "
     )
     if chance is None:
         return text + "how much of that is chance was not drawn: it takes too many linear programs."
-    middle, low, high = (f"{100 * value:.0f}" for value in chance["unreached"])
+    middle, low, high = (f"{100 * value:.0f}" for value in chance.unreached)
     text += (
-        f"{chance['clouds']} clouds with the same marginals and rank correlation alone (Gaussian "
-        f"copula) have {of(chance['depth'])} and {middle} % ({low} to {high}), median and 95 % "
+        f"{chance.clouds} clouds with the same marginals and rank correlation alone (Gaussian "
+        f"copula) have {of(chance.depth)} and {middle} % ({low} to {high}), median and 95 % "
         "range: "
     )
-    if front["depth"] > chance["depth"][2]:
+    if front.depth > chance.depth[2]:
         return text + "this front is hollower than chance makes one."
     return text + "nothing shows that these data are non-convex."
 
@@ -87,34 +88,32 @@ def shape(front: Mapping[str, Any]) -> str:
 def asked_high_or_low(
     names: Sequence[str], policies: Sequence[Policy], answers: Sequence[Path]
 ) -> dict[str, str]:
-    """Whether a model that is told what to aim at does it: the paired test per objective.
+    """Whether a model follows the scores that it reads: the paired test per objective.
 
     The policy that asks for the most of an objective against the one that asks for the least, on
     the same prompts; a difference counts beyond two standard errors over prompts. That describes
     this model: one of another seed may do otherwise.
 
     Args:
-        names: the objectives.
-        policies: of one method.
-        answers: the folder of each policy's measured answers.
+        names: The objectives.
+        policies: Of one method.
+        answers: The folder of each policy's measured answers.
     """
     weights = [policy.weights for policy in policies]
-    found = {}
+    tests = {}
     for place, name in enumerate(names):
-        asked = [w[place] if w is not None else 0.0 for w in weights]
-        high, low = asked.index(max(asked)), asked.index(min(asked))
-        if asked[high] == asked[low]:
+        own = [w[place] if w is not None else 0.0 for w in weights]
+        high, low = own.index(max(own)), own.index(min(own))
+        if own[high] == own[low]:
             continue
         scores = [
-            pl.read_parquet(answers[number] / "answers.parquet", columns=[name])
+            pl.read_parquet(answers[number] / "answers.parquet", columns=[name])[name]
             for number in (high, low)
         ]
-        told = mean_and_error(scores[0][name] - scores[1][name])
-        mean, error = told["mean"], told["se"]
-        if mean is None or error is None:
+        test = paired_test(scores[0], scores[1])
+        mean, error = test.difference.mean, test.difference.se
+        if error is None:
             continue
-        verdict = "follows" if mean > 2 * error else "open"
-        if mean < -2 * error:
-            verdict = "goes the other way"
-        found[name] = f"{mean:+.3f} (se {error:.3f}): {verdict}"
-    return found
+        verdicts = {"wins": "follows", "loses": "goes the other way", "open": "open"}
+        tests[name] = f"{mean:+.3f} (se {error:.3f}): {verdicts[test.verdict]}"
+    return tests

@@ -22,7 +22,7 @@ from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.base import Machine
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.selection.choosing import choose
 from paretohqd.trainers import sft
 
@@ -46,7 +46,7 @@ class Fit(Protocol):
 
 
 class Workbench(Spending):
-    """One method's place at the bench, for one seed and one budget."""
+    """What one method works with, for one seed and one budget."""
 
     def __init__(
         self, session: RunContext, *, title: str, seed: int, allowed: Tokens | None = None
@@ -54,10 +54,10 @@ class Workbench(Spending):
         """Take the session whose data are split and scored.
 
         Args:
-            session: settings, folder, machine and rewards.
-            title: the method's name in what is printed.
-            seed: of everything that the method draws.
-            allowed: the budget; None lets the method take its usual steps.
+            session: Settings, folder, machine and rewards.
+            title: The method's name in what is printed.
+            seed: Of everything that the method draws.
+            allowed: The budget; None lets the method take its usual steps.
         """
         settings = session.settings
         assert isinstance(settings, Comparison)
@@ -66,7 +66,7 @@ class Workbench(Spending):
         self.session, self.title, self.settings = session, title, settings
         self.names, self.weights = session.names, session.weights
         self.notes: dict[str, Any] = {}
-        """Findings of the method's own, for the page."""
+        """What the method writes down, for the page."""
         self._charged_scores = False
         self._tokenizer: Any = None
 
@@ -83,7 +83,7 @@ class Workbench(Spending):
     def pool(self) -> pl.DataFrame:
         """The offline rows without scores: prompt, response, conversation and the data's others."""
         path = self.session.folder.result("data").path / "pool.parquet"
-        # A system message is the method's to write: what the data call so is something else.
+        # The system prompt is the method's to write: a column of that name is another thing.
         return pl.read_parquet(path).drop(chat.SYSTEM_PROMPT, strict=False)
 
     def scored(self) -> pl.DataFrame:
@@ -234,7 +234,7 @@ class Workbench(Spending):
             settings={**settings, "seed": self.seed, "bfloat16": s.machine.bfloat16},
             inputs={**inputs, "model": s.model_id},
         )
-        notes = made.manifest["notes"]
+        notes = made.notes
         self.charge(
             made,
             "train",

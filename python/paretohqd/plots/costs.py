@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import altair as alt
 import polars as pl
 
-from paretohqd.plots.methods import MethodStyle, measured, short, style
-from paretohqd.plots.theme import Chart, domain, finish, inline
+from paretohqd.plots.methods import Styles, channels, measured
+from paretohqd.plots.theme import Chart, domain, finish, five_digits, inline
+
+if TYPE_CHECKING:
+    from paretohqd.compare.measures import MethodResult
 
 
-def trade_charts(
-    entries: Sequence[Mapping[str, Any]], known: Mapping[str, MethodStyle]
-) -> list[Chart]:
+Axis = TypeVar("Axis", alt.X, alt.Y)
+
+
+def trade_charts(entries: Sequence[MethodResult], styles: Styles) -> list[Chart]:
     """Utility against trained tokens and against seconds, costs on a log axis.
 
     Methods that cost nothing of a kind, as the base trains nothing, are dashed lines across.
     """
     charts = []
     for name, title in (("trained_tokens", "trained tokens"), ("seconds_all", "seconds")):
-        rows = []
+        rows: list[dict[str, Any]] = []
         for entry in measured(entries):
-            look = known[entry["method"]]
-            ends = {"low": entry["low"], "high": entry["high"]}
-            row = short({"x": entry[name] or 0, "y": entry["utility"], **ends})
-            rows.append({"p": look.p, "name": look.name, **row})
+            style = styles[entry.method]
+            cost = entry.trained_tokens if name == "trained_tokens" else entry.seconds_all
+            row = {"x": cost or 0, "y": entry.utility, "low": entry.low, "high": entry.high}
+            rows.append({"p": style.p, "name": style.name, **five_digits(row)})
         dear = [row for row in rows if row["x"] > 0]
         if not dear:
             continue
@@ -48,7 +52,7 @@ def trade_charts(
         free = inline([row for row in rows if row["x"] <= 0])
         layers = [
             free.mark_rule(strokeDash=[4, 4]).encode(
-                y=up, tooltip=tooltip, **style(known, 0.8, shape=False)
+                y=up, tooltip=tooltip, **channels(styles, 0.8, shape=False)
             ),
             shown.transform_filter("datum.low !== null")
             .mark_rule()
@@ -56,10 +60,10 @@ def trade_charts(
                 x=across,
                 y=alt.Y("low:Q", title="utility"),
                 y2="high:Q",
-                **style(known, 0.35, shape=False),
+                **channels(styles, 0.35, shape=False),
             ),
             shown.mark_point(filled=True, size=90).encode(
-                x=across, y=up, tooltip=tooltip, **style(known)
+                x=across, y=up, tooltip=tooltip, **channels(styles)
             ),
             shown.transform_filter("pick >= 0 && datum.p === pick")
             .mark_text(dy=-12, color="var(--ink)", fontSize=12)
@@ -70,22 +74,22 @@ def trade_charts(
     return charts
 
 
-def cost_charts(costs: pl.DataFrame, known: Mapping[str, MethodStyle]) -> list[Chart]:
+def cost_charts(costs: pl.DataFrame, styles: Styles) -> list[Chart]:
     """Seconds and trained tokens against the number of preferences, both on log axes.
 
     Args:
-        costs: rows of `standing_tables.cost_table` of one budget; solid marks are measured, hollow
+        costs: Rows of `compare.tables.cost_table` of one budget; solid marks are measured, hollow
             ones computed.
-        known: every method's look.
+        styles: How each method is drawn.
     """
     charts = []
     for name, title in (("trained_tokens", "trained tokens"), ("seconds", "seconds")):
         rows = [
             {
-                "p": known[row["method"]].p,
+                "p": styles[row["method"]].p,
                 "name": row["method"],
                 "basis": row["basis"],
-                **short({"x": row["preferences"], "y": row[name]}),
+                **five_digits({"x": row["preferences"], "y": row[name]}),
             }
             for row in costs.iter_rows(named=True)
             if row[name]
@@ -109,13 +113,13 @@ def cost_charts(costs: pl.DataFrame, known: Mapping[str, MethodStyle]) -> list[C
         shown = inline(rows)
         plane = {"x": across, "y": up}
         layers = [
-            shown.mark_line(strokeWidth=1.75).encode(**plane, **style(known, 0.8, shape=False)),
+            shown.mark_line(strokeWidth=1.75).encode(**plane, **channels(styles, 0.8, shape=False)),
             shown.transform_filter("datum.basis === 'computed'")
             .mark_point(size=60, strokeWidth=1.75, fill="var(--paper)")
-            .encode(**plane, tooltip=tooltip, **style(known)),
+            .encode(**plane, tooltip=tooltip, **channels(styles)),
             shown.transform_filter("datum.basis !== 'computed'")
             .mark_point(filled=True, size=75)
-            .encode(**plane, tooltip=tooltip, **style(known)),
+            .encode(**plane, tooltip=tooltip, **channels(styles)),
         ]
         about = f"{title.capitalize()} of each method for {numbers} preferences."
         titled = f"{title.capitalize()} by number of preferences"
@@ -123,8 +127,8 @@ def cost_charts(costs: pl.DataFrame, known: Mapping[str, MethodStyle]) -> list[C
     return charts
 
 
-def _log(field: str, title: str, values: Sequence[float], *, channel: Any = alt.X) -> Any:
-    """A log axis over positive values, with room beside them."""
+def _log(field: str, title: str, values: Sequence[float], *, channel: type[Axis] = alt.X) -> Axis:
+    """A log axis over positive values, with room at both ends."""
     low, high = min(values) / 1.3, max(values) * 1.3
     return channel(
         field,
@@ -142,10 +146,10 @@ def ticks(low: float, high: float) -> list[float]:
         ([1000.0, 2000.0, 5000.0, 10000.0, 20000.0, 50000.0], [10.0, 15.0])
     """
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    found: list[float] = []
+    marks: list[float] = []
     for steps in ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7)):
         finer = [float(f"{s}e{d}") for d in decades for s in steps if low <= s * 10.0**d <= high]
-        if len(finer) > 7 and len(found) > 1:
+        if len(finer) > 7 and len(marks) > 1:
             break
-        found = finer
-    return found
+        marks = finer
+    return marks

@@ -1,4 +1,4 @@
-"""What methods that train on preference pairs share: one training on the bench."""
+"""What methods that train on preference pairs share: one training."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def fit_paired(
     """Train one adapter on pairs, repeated and shuffled to the steps or the budget.
 
     Args:
-        bench: what all methods work with.
-        pairs: prompt, chosen, rejected and perhaps margin.
-        label: what the progress bar calls it.
-        per: what the training is repeated for: "once" or "preference".
-        share: the part of the whole budget that this training may use.
-        beta: of the loss, see `pairwise.fit_pairs`.
-        weight: of the main objective.
-        steps: usual steps; pairs.max_steps or else train.max_steps if not given.
-        learning_rate: in place of the settings' own.
+        bench: What all methods work with.
+        pairs: Columns prompt, chosen, rejected and perhaps margin.
+        label: What the progress bar calls it.
+        per: What the training is repeated for: "once" or "preference".
+        share: The part of the whole budget that this training may use.
+        beta: Of the loss, see `dpo.fit_pairs`.
+        weight: Of the main objective.
+        steps: Usual steps; pairs.max_steps or else train.max_steps if not given.
+        learning_rate: In place of the settings' own.
 
     Returns:
         Folder of the adapter.
 
     Raises:
-        ValueError: settings that DPOConfig does not have, or a budget too small for one step.
+        ValueError: Settings that DPOConfig does not have, or a budget too small for one step.
     """
     given, lora = dict(bench.settings.pairs), bench.settings.lora
     dpo.check_settings(given, lora)

@@ -18,10 +18,10 @@ def answer_groups(bench: Workbench) -> pl.DataFrame:
     few are taken as they are.
 
     Args:
-        bench: what all methods work with.
+        bench: What all methods work with.
 
     Raises:
-        ValueError: the data have one answer per prompt, and sampling is turned off or the budget
+        ValueError: The data have one answer per prompt, and sampling is turned off or the budget
             pays for none.
     """
     frame = bench.scored()

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.objectives import column
 from paretohqd.selection.copies import copy_columns
-
-Floats = NDArray[np.float64]
 
 
 def best(
@@ -27,11 +25,11 @@ def best(
     """The k rows of the largest values, best first; equal ones in the order of the frame.
 
     Args:
-        frame: n rows, with the column prompt if it matters.
-        values: (n,) larger is better.
-        k: rows wanted; all where there are fewer.
-        one_per_prompt: take no prompt twice.
-        copies: of rows that are equal in these columns, take the best alone.
+        frame: Rows, n of them, with the column prompt if it matters.
+        values: (n,) numbers, larger is better.
+        k: Rows wanted; all where there are fewer.
+        one_per_prompt: Take no prompt twice.
+        copies: Of rows that are equal in these columns, take the best alone.
 
     Example:
         >>> frame = pl.DataFrame({"prompt": ["a", "a", "b"], "x": [1, 2, 3]})
@@ -74,34 +72,3 @@ def best_rows(
         one_per_prompt=one,
         **settings,
     )
-
-
-def center_and_spread(frame: pl.DataFrame, names: Sequence[str]) -> tuple[Floats, Floats]:
-    """(M,) means and (M,) standard deviations (divided by n) by which scores are standardised.
-
-    A constant objective gets the deviation 1, and so the standardised score 0 throughout: it tells
-    no two rows apart.
-
-    Example:
-        >>> frame = pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]})
-        >>> mean, deviation = center_and_spread(frame, ["a", "b"])
-        >>> mean.tolist(), deviation.tolist()
-        ([2.0, 2.0], [1.0, 1.0])
-    """
-    scores = frame.select(names).to_numpy().astype(np.float64)
-    deviation = scores.std(axis=0)
-    return scores.mean(axis=0), np.where(deviation > 0, deviation, 1.0)
-
-
-def standardised(
-    frame: pl.DataFrame, names: Sequence[str], mean: Floats, deviation: Floats
-) -> Floats:
-    """(n, M) scores as distances from the mean in units of the deviation.
-
-    Example:
-        >>> frame = pl.DataFrame({"a": [1.0, 3.0], "b": [2.0, 2.0]})
-        >>> standardised(frame, ["a", "b"], *center_and_spread(frame, ["a", "b"])).tolist()
-        [[-1.0, 0.0], [1.0, 0.0]]
-    """
-    found: Floats = (frame.select(names).to_numpy().astype(np.float64) - mean) / deviation
-    return found

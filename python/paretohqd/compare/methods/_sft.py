@@ -1,4 +1,4 @@
-"""What methods that fine-tune share: one supervised training on the bench."""
+"""What methods that fine-tune share: one supervised training."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def fine_tune(
     """Supervised fine-tuning of one adapter.
 
     Args:
-        bench: what all methods work with.
-        rows: prompt, response and perhaps before; more or fewer than the steps need.
-        label: what the progress bar calls it.
-        per: what the training is repeated for: "once", "objective" or "preference".
-        share: the part of the whole budget that this training may use.
+        bench: What all methods work with.
+        rows: Columns prompt, response and perhaps system_prompt; more or fewer than the steps need.
+        label: What the progress bar calls it.
+        per: What the training is repeated for: "once", "objective" or "preference".
+        share: The part of the whole budget that this training may use.
         stage: 2 for the settings of `train_stage2`.
-        steps: the usual number of steps, where it is not the settings' own.
-        start_from: adapter to train further.
+        steps: The usual number of steps, where it is not the settings' own.
+        start_from: Adapter to train further.
     """
     train, lora = bench.train_settings(stage), bench.settings.lora
     rows = rows.select(c for c in ("prompt", "response", chat.SYSTEM_PROMPT) if c in rows.columns)
@@ -85,9 +85,9 @@ def fine_tune(
 
 
 def _fitting(bench: Workbench, rows: pl.DataFrame, longest: int | None, label: str) -> pl.DataFrame:
-    """Without rows of which the prompt, with its system message, leaves no token to train.
+    """Without rows whose prompt, with its system prompt, leaves no token to train.
 
-    The data are split by their prompts alone: a message before them makes some too long.
+    The data are split by their prompts alone: a system prompt makes some too long.
     """
     if longest is None:
         return rows

@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare.method import Count, Method, MethodOptions, Positive, Range, Steps
+from paretohqd.compare.methods._constants import reward_constants
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.trainers import ham as ham_training
 from paretohqd.trainers.ham_values import MOST
-from paretohqd.trainers.rollouts import standard_constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     """
     count = options.count or min(MOST, len(bench.weights))
     frame = answer_groups(bench)
-    constants = standard_constants(frame, bench.names)
-    bench.notes["constants"] = {
-        name: {"mean": mean, "deviation": deviation}
-        for name, (mean, deviation) in constants.items()
-    }
+    constants = reward_constants(bench, frame)
     train = bench.train_settings()
     if options.learning_rate is not None:
         train["learning_rate"] = options.learning_rate
@@ -81,7 +77,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         settings={"train": train, "lora": bench.settings.lora, "count": count},
         inputs={"rows": bench.session.folder.hash_frame(rows)},
     )
-    notes = made.manifest["notes"]
+    notes = made.notes
     bench.notes["joint training"] = {
         "prompts": len(groups),
         "prompts a step": each,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paretohqd.compare.method import Count, Method, MethodOptions
-from paretohqd.compare.methods._ranking import best_rows, center_and_spread, standardised
+from paretohqd.compare.methods._constants import center_and_spread, standardised
+from paretohqd.compare.methods._ranking import best_rows
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench

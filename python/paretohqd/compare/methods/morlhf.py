@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
+from paretohqd.compare.methods._constants import reward_constants
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.trainers import grpo
-from paretohqd.trainers.rollouts import standard_constants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,18 +57,18 @@ def reinforced(
     prompts, where the data have several answers to one.
 
     Args:
-        bench: what all methods work with.
-        weights: the preference.
-        per: what the training is repeated for: "objective" or "preference".
-        share: the part of the whole budget that this training may use.
-        steps: usual steps, where the budget is the method's own.
-        learning_rate: in place of the settings' own.
+        bench: What all methods work with.
+        weights: The preference.
+        per: What the training is repeated for: "objective" or "preference".
+        share: The part of the whole budget that this training may use.
+        steps: Usual steps, where the budget is the method's own.
+        learning_rate: In place of the settings' own.
 
     Returns:
         Folder of the adapter.
 
     Raises:
-        ValueError: settings that GRPOConfig does not have, a reward that cannot be standardised, or
+        ValueError: Settings that GRPOConfig does not have, a reward that cannot be standardised, or
             a budget too small for one step.
     """
     given, lora = dict(bench.settings.reinforcement), bench.settings.lora
@@ -83,11 +83,7 @@ def reinforced(
     if bench.allowed is not None:
         left = bench.left(share)
         limits = {"trained_tokens": left.trained, "generated_tokens": left.generated}
-    constants = standard_constants(bench.scored(), bench.names)
-    bench.notes["constants"] = {
-        name: {"mean": mean, "deviation": deviation}
-        for name, (mean, deviation) in constants.items()
-    }
+    constants = reward_constants(bench, bench.scored())
     prompts = bench.prompts()
     prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
     s = bench.session

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.compare.method import Method, MethodOptions, Range, Share, Steps
-from paretohqd.compare.methods._ranking import center_and_spread, standardised
+from paretohqd.compare.methods._constants import center_and_spread, standardised
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.sampling import sample

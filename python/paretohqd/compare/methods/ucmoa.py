@@ -61,7 +61,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     made = []
     for weights in bench.preferences:
         distance = np.linalg.norm(at - np.array(weights), axis=1)
-        # Of equally near ones the best known wins.
+        # Of equally near ones the one that was trained most often wins.
         distance[count == 0] = np.inf
         near = np.flatnonzero(distance <= distance.min() + 1e-9)
         token = int(near[count[near].argmax()])

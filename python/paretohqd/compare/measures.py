@@ -1,0 +1,185 @@
+"""What is measured of a comparison: of each run, and of each method over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+from paretohqd.compare.records import RunRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanReward:
+    """A mean reward and its standard error over prompts; None with one prompt."""
+
+    mean: float
+    se: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanPoint:
+    """A policy of a method, averaged over its seeds."""
+
+    weights: tuple[float, ...] | None
+    reward: Mapping[str, MeanReward]
+    """By objective, in the scorers' own units."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point(MeanPoint):
+    """A policy of a run: its mean rewards, and shares and means over its answers."""
+
+    n: int
+    """Answers."""
+    short: float | None
+    repetitive: float | None
+    collapse: float | None
+    """Share of the answers that are short or repetitive."""
+    echo: float | None
+    entropy: float | None
+    words: float | None
+    tokens: float | None
+    finished: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What is known of one run, or of a method as the plain mean of its runs; None: not known."""
+
+    utility: float | None = None
+    utility_adjusted: float | None = None
+    """With echoed answers at no more than the base's scores."""
+    hypervolume: float | None = None
+    echo_adjusted: float | None = None
+    """The hypervolume with echoed answers at no more than the base's scores."""
+    best_single: float | None = None
+    """The hypervolume of its best point alone."""
+    front: float | None = None
+    """Points on its own front."""
+    sparsity: float | None = None
+    short: float | None = None
+    repetitive: float | None = None
+    collapse: float | None = None
+    echo: float | None = None
+    entropy: float | None = None
+    words: float | None = None
+    tokens: float | None = None
+    finished: float | None = None
+    rank_mean: float | None = None
+    """The mean of the rank correlations of weights and rewards."""
+    models: float | None = None
+    trained_tokens: float | None = None
+    generated_tokens: float | None = None
+    scored: float | None = None
+    seconds_all: float | None = None
+
+    def values(self, names: Sequence[str]) -> dict[str, float | None]:
+        """Some of them by name."""
+        return {name: getattr(self, name) for name in names}
+
+
+AVERAGED = tuple(f.name for f in fields(Measures))
+"""What is plainly averaged over a method's runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult(Measures):
+    """A run and what was measured of it; of one that failed only its costs are known."""
+
+    run: RunRecord
+    n: int | None = None
+    """Prompts."""
+    utility_se: float | None = None
+    hypervolume_low: float | None = None
+    hypervolume_high: float | None = None
+    rank_correlation: Mapping[str, float | None] = field(default_factory=dict)
+    """By objective: of the weight on it and its mean reward, over the policies."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """By phase."""
+    points: tuple[Point, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """`ok` or `failed`."""
+        return "failed" if self.run.failed else "ok"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A method's utility less another's, over the seeds that both have."""
+
+    name: str
+    """The other method."""
+    budget: str
+    """The other's."""
+    mean: float
+    low: float | None
+    """The ends of the 95 % interval over prompts and seeds."""
+    high: float | None
+    p: float | None
+    seeds: tuple[int, ...]
+    corrected: float | None = None
+    """p after Holm, over all tested differences of the comparison."""
+    verdict: str = ""
+    """`better`, `worse`, `open`, or why nothing is tested; empty where there is no verdict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """What tells a method from others; None where there is nothing to compare with."""
+
+    reference: Difference | None = None
+    echo_adjusted: Difference | None = None
+    """To the reference, both with echoes adjusted."""
+    base: Difference | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodResult(Measures):
+    """A method under one budget, over its seeds."""
+
+    budget: str
+    method: str
+    kind: str
+    ablation: bool = False
+    reconstructed: bool = False
+    about: str | None = None
+    source: str | None = None
+    exact: str | None = None
+    ours: str | None = None
+    compared_with: str = ""
+    """The method that is its reference."""
+    places: tuple[int, ...] = ()
+    """Its runs, by their place among the comparison's."""
+    seeds: tuple[int, ...] = ()
+    """Of the runs that did not fail; runs that left the same answers are one."""
+    failed: tuple[tuple[int, str], ...] = ()
+    """Seed and reason of those that did."""
+    policies: int = 0
+    steered: bool = False
+    """Whether each policy has a preference of its own."""
+    low: float | None = None
+    """The ends of the 95 % interval of the utility, over prompts and seeds."""
+    high: float | None = None
+    spread: float | None = None
+    """Standard deviation of the utility between seeds."""
+    rank_correlation: Mapping[str, float | None] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    points: tuple[MeanPoint, ...] = ()
+    against: Against = Against()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonResult:
+    """All that is measured of a comparison."""
+
+    objectives: tuple[str, ...]
+    prompts: int
+    bounds: Mapping[str, tuple[float, ...]]
+    reference: str
+    replicates: int
+    """Of the bootstrap of each run's hypervolume."""
+    seed: int
+    """Of that bootstrap."""
+    runs: tuple[RunResult, ...]
+    methods: tuple[MethodResult, ...]

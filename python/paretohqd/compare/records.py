@@ -1,0 +1,174 @@
+"""What a comparison leaves in `results.json`: its runs, before anything is measured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from paretohqd.compare.budget import Cost, Tokens
+from paretohqd.plots.page import file_of
+from paretohqd.runs.config_reader import from_mapping
+
+WORDS = ("about", "source", "exact", "ours")
+"""What a method says of itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyRecord:
+    """A policy and where its held-out answers are."""
+
+    weights: tuple[float, ...] | None
+    """The preference; None where the method takes none."""
+    system_prompt: str = ""
+    answers: str
+    """The stage of its answers, below the folder of the comparison."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One method with one seed under one budget."""
+
+    method: str
+    """What tables call it."""
+    kind: str
+    """A key of `methods.METHODS`."""
+    ablation: bool | None = None
+    against: str | None = None
+    """The method that it is compared with, where that is not the comparison's reference."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    budget: str
+    seed: int
+    error: str | None
+    """Why it failed; None where it did not."""
+    about: str | None = None
+    source: str | None = None
+    exact: str | None = None
+    ours: str | None = None
+    reconstructed: bool = False
+    policies: tuple[PolicyRecord, ...] = ()
+    models: int | None = None
+    """Adapters that must be stored."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """What the method wrote down."""
+    costs: tuple[Cost, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """By phase; where none are given, the sums of the costs'."""
+    trained_tokens: int | None = None
+    generated_tokens: int | None = None
+    scored: int | None = None
+    allowed: Tokens | None = None
+
+    @classmethod
+    def of(cls, run: Mapping[str, Any]) -> RunRecord:
+        """Read a run as `results.json` has it."""
+        names = [f.name for f in fields(cls)]
+        given = {name: run[name] for name in names if name in run}
+        record: RunRecord = from_mapping(cls, given, f"the run of {run.get('method')}")
+        return record
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The run as `results.json` has it: what a method does not say of itself is left out."""
+        left_out = {name for name in WORDS if getattr(self, name) is None}
+        if not self.reconstructed:
+            left_out.add("reconstructed")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
+
+    @property
+    def failed(self) -> bool:
+        """Whether it has nothing to measure."""
+        return self.error is not None
+
+    def seconds_by_phase(self) -> dict[str, float]:
+        """Seconds of each phase, as given or else summed from the costs."""
+        seconds = {phase: float(value) for phase, value in self.seconds.items()}
+        for cost in () if seconds else self.costs:
+            seconds[cost.phase] = seconds.get(cost.phase, 0.0) + cost.seconds
+        return seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChanceShape:
+    """How hollow chance makes a front: median and 95 % range over clouds without a shape."""
+
+    clouds: int
+    seed: int = 0
+    unreached: tuple[float, ...]
+    depth: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontRecord:
+    """The data's front beside its convex hull, see `kernels.hull.Shape`."""
+
+    points: int
+    unreached: float
+    depth: float
+    chance: ChanceShape | None = None
+    """None where the clouds would take too long."""
+
+    @classmethod
+    def of(cls, front: Mapping[str, Any]) -> FrontRecord:
+        """Read a front as `results.json` has it."""
+        record: FrontRecord = from_mapping(cls, front, "front")
+        return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonRecord:
+    """A finished comparison."""
+
+    objectives: tuple[str, ...]
+    preferences: tuple[tuple[float, ...], ...]
+    runs: tuple[RunRecord, ...]
+    bounds: Mapping[str, Sequence[float]]
+    """Of each objective the reward that is 0 on the scale and the one that is 1."""
+    front: FrontRecord | None = None
+    reference: str
+    """The method that the others are compared with."""
+    budgets: Mapping[str, str] = field(default_factory=dict)
+    """What each budget means."""
+    limits: tuple[str, ...] = ()
+    """What no figure can tell, in sentences."""
+    seed: int = 0
+    machine: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, results: Mapping[str, Any]) -> ComparisonRecord:
+        """Read what `results.json` holds."""
+        names = [f.name for f in fields(cls) if f.name != "runs"]
+        given = {name: results[name] for name in names if name in results}
+        runs = tuple(map(RunRecord.of, results["runs"]))
+        plain: ComparisonRecord = from_mapping(cls, {**given, "runs": ()})
+        return cls(**{**{name: getattr(plain, name) for name in names}, "runs": runs})
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What `results.json` holds."""
+        return asdict(self) | {"runs": [run.to_mapping() for run in self.runs]}
+
+
+def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
+    """What a comparison left: its results, and each policy's held-out answers.
+
+    Raises:
+        ValueError: A file is missing, or the comparison was finished by a version that kept no
+            scale.
+    """
+    results = json.loads(_file(folder, "results.json").read_text("utf-8"))
+    if "bounds" not in results:
+        raise ValueError(
+            f"{folder / 'results.json'} has no scale of the rewards, which older versions took "
+            "from the methods themselves: run `paretohqd compare` again; it keeps what is done"
+        )
+    record = ComparisonRecord.of(results)
+    keys = sorted({policy.answers for run in record.runs for policy in run.policies})
+    return record, {key: pl.read_parquet(_file(folder, f"{key}/answers.parquet")) for key in keys}
+
+
+def _file(folder: Path, name: str) -> Path:
+    return file_of(folder, name, kind="comparison", command="compare")
