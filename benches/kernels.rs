@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use paretohqd::{
-    Column, Points, Stop, hypervolume, hypervolume_contributions, nearest_to_rays, pareto_layers,
-    pareto_layers_by_group,
+    Column, Points, Stop, hypervolume, hypervolume_contributions, hypervolume_in_groups,
+    nearest_to_rays, pareto_layers, pareto_layers_by_group,
 };
 
 const ROWS: usize = 10_000;
@@ -15,7 +15,8 @@ const ROWS: usize = 10_000;
 fn uniform(rows: usize, m: usize) -> Vec<Vec<f64>> {
     let mut state = 1u64;
     let mut next = || {
-        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     };
     (0..m).map(|_| (0..rows).map(|_| next()).collect()).collect()
@@ -76,6 +77,20 @@ fn volume(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn volumes_in_groups(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("hypervolume in groups of 8");
+    let ids: Vec<u32> = (0..ROWS as u32).map(|row| row / 8).collect();
+    for m in [2, 3, 4] {
+        let columns = uniform(ROWS, m);
+        let points = points(&columns);
+        group.bench_function(BenchmarkId::from_parameter(m), |bencher| {
+            let groups = ROWS.div_ceil(8);
+            bencher.iter(|| hypervolume_in_groups(black_box(&points), &ids, groups, &vec![0.0; m]));
+        });
+    }
+    group.finish();
+}
+
 fn contributions(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("contributions");
     for (m, rows) in [(2, ROWS), (3, ROWS), (4, 300), (5, 100), (6, 100)] {
@@ -108,6 +123,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    targets = layers, groups, volume, contributions, rays
+    targets = layers, groups, volume, volumes_in_groups, contributions, rays
 }
 criterion_main!(benches);

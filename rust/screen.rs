@@ -19,8 +19,8 @@ const PART_ROWS: usize = 1 << 14;
 pub struct Screened {
     /// The rows that no other one beats in every objective, ascending; all that hold NaN are here.
     pub rows: Vec<i64>,
-    /// The worst value of each objective over all rows, negated where smaller is better; infinity if
-    /// there are no rows. NaN is passed over.
+    /// The worst value of each objective over all rows, negated where smaller is better; infinity
+    /// if there are no rows. NaN is passed over.
     pub worst: Vec<f64>,
     /// The best, likewise; minus infinity if there are no rows.
     pub best: Vec<f64>,

@@ -16,7 +16,9 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(actual.is_err(), cloud.oddities().1, "infinities are refused, and only they");
         let Ok(actual) = actual else { return };
         let again = with_threads(Some(3), || hypervolume_contributions(points, &reference));
-        assert_eq!(again.unwrap().unwrap(), actual);
+        // Bits, for contributions near the largest double may be NaN.
+        let bits = |volumes: &[f64]| volumes.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&again.unwrap().unwrap()), bits(&actual));
         if cloud.rows() <= [60, 60, 40, 20, 12, 8][m - 1] {
             let rows: Vec<Vec<f64>> = (0..cloud.rows())
                 .map(|row| cloud.row(row).iter().zip(&reference).map(|(x, r)| x - r).collect())

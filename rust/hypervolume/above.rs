@@ -89,8 +89,8 @@ pub(super) struct Above {
 }
 
 impl Above {
-    /// All points above the reference. With `if_few`, `None` if that is more than half of the rows, so
-    /// that a copy would be large.
+    /// All points above the reference. With `if_few`, `None` if that is more than half of the rows,
+    /// so that a copy would be large.
     pub fn all(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
         Self::new(points, reference, if_few, false)
     }

@@ -8,8 +8,8 @@
 
 use pulp::Simd;
 
-/// Numbers in a vector of the widest kind. Columns are padded to whole vectors with zeros, which cover
-/// nothing.
+/// Numbers in a vector of the widest kind. Columns are padded to whole vectors with zeros, which
+/// cover nothing.
 const MAX_LANES: usize = 8;
 
 const BITS: [f64; MAX_LANES] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
@@ -52,7 +52,7 @@ impl Columns {
         self.data[j * self.stride + point]
     }
 
-    /// Writes a coordinate of the point after the last; `len` counts it later.
+    /// Writes an objective of the next point; the caller adds 1 to `len` once all are written.
     #[inline(always)]
     fn write(&mut self, j: usize, value: f64) {
         self.data[j * self.stride + self.len] = value;

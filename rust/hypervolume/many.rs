@@ -18,7 +18,7 @@ use crate::threads;
 /// Chunks of a volume, the units that are shared.
 const MAX_CHUNKS: usize = 64;
 
-/// Work is shared among threads once it has taken this long: its cost is hard to tell from its size.
+/// Threads share the work once it has taken this long: its cost is hard to tell from its size.
 const SERIAL_TIME: Duration = Duration::from_micros(500);
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
@@ -39,15 +39,18 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
         *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
         done += 1;
     }
-    // Each thread has several turns, since later chunks take longer.
-    let turn = (volumes.len() - done).div_ceil(3 * threads::count()).max(1);
-    volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
-        let (before, rest) = rows.split_at((done + i * turn) * chunk);
-        let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
-        for (rows, volume) in rest.chunks(chunk).zip(volumes) {
-            *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
-        }
-    });
+    // To share work starts threads, even if none is left.
+    if done < volumes.len() {
+        // Each thread has several turns, since later chunks take longer.
+        let turn = (volumes.len() - done).div_ceil(3 * threads::count());
+        volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
+            let (before, rest) = rows.split_at((done + i * turn) * chunk);
+            let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
+            for (rows, volume) in rest.chunks(chunk).zip(volumes) {
+                *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
+            }
+        });
+    }
     // Not `sum`, for which nothing at all is -0.0.
     volumes.iter().fold(0.0, |sum, volume| sum + volume)
 }
@@ -176,9 +179,10 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
         }
         volumes.push(exclusive(&mut first, at));
     }
-    let rest =
-        front[volumes.len()..].par_iter().map_init(buffers, |buffers, &at| exclusive(buffers, at));
-    volumes.par_extend(rest);
+    if volumes.len() < front.len() {
+        let rest = front[volumes.len()..].par_iter();
+        volumes.par_extend(rest.map_init(buffers, |buffers, &at| exclusive(buffers, at)));
+    }
     for (&at, exclusive) in front.iter().zip(volumes) {
         contributions[order[at]] = exclusive;
     }

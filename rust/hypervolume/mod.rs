@@ -1,8 +1,8 @@
 //! Hypervolume: the volume that a set of points dominates above a reference point.
 //!
 //! Points are shifted so that the reference is the origin. Those that are not above it in every
-//! objective have no volume and are dropped, and so are most of the dominated ones if there are many
-//! ([`above`]). What is left, in a copy or, if that would be large, in place, goes to
+//! objective have no volume and are dropped, and so are most of the dominated ones ([`above`]).
+//! What is left, in a copy or, if that would be large, in place, goes to
 //!
 //! | objectives | algorithm | time |
 //! |---|---|---|

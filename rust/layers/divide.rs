@@ -1,8 +1,8 @@
 //! Four objectives and more: divide and conquer.
 //!
 //! Jensen (2003), generalised to ties by Fortin, Grenier and Parizeau (2013), with the running
-//! time proven by Buzdalov and Shalyto (2014). A set is split near the median of its last objective;
-//! the better half is numbered first, then raises the worse half in one objective less, and so on
+//! time proven by Buzdalov and Shalyto (2014). A set is split near the median of its last
+//! objective; the better half is numbered first, then raises the worse half in one objective less, and so on
 //! down to two objectives, where a sweep does it. Small sets are compared directly.
 //! O(n log^(m-1) n), and objectives that decide nothing fall away on the way.
 //!
@@ -12,8 +12,9 @@ use std::sync::atomic::AtomicU32;
 
 use pulp::Arch;
 
-use super::direct::{Across, Rows, Within};
+use super::direct::{Across, Within};
 use super::problem::Problem;
+use super::scratch::{Scratch, Split, merge};
 use super::sweep::Sweep;
 use crate::threads;
 
@@ -26,9 +27,9 @@ const DIRECT_RAISED_ROWS: usize = 12;
 /// Pairs of sets of this many rows or more are worth a second thread.
 const MIN_FORK_ROWS: usize = 1 << 12;
 
-/// Pairs larger than 1/`MAX_FORK_PART` of all rows are not forked themselves, only their parts are, so
-/// that the buffers of all threads together stay small. (With few rows all buffers are small, and
-/// pairs of any size are forked.)
+/// Pairs larger than 1/`MAX_FORK_PART` of all rows are not forked themselves, only their parts
+/// are, so that the buffers of all threads together stay small. (With few rows all buffers are
+/// small, and pairs of any size are forked.)
 const MAX_FORK_PART: usize = 4;
 
 /// Sets of up to this many rows are first copied together: they fit into the second-level cache.
@@ -69,51 +70,6 @@ struct Divide<'a> {
     near: bool,
     /// The widest instructions of this machine, for the base case.
     arch: Arch,
-}
-
-/// Buffers reused from one call to the next.
-#[derive(Default)]
-struct Scratch {
-    rows: Rows,
-    sweep: Sweep,
-    /// Buffers that are done with, kept for their memory.
-    spare: Vec<Vec<u32>>,
-}
-
-impl Scratch {
-    /// Keeps a buffer for its memory, unless it is so large that a new one costs little compared to
-    /// the work on it.
-    fn recycle(&mut self, buffer: Vec<u32>) {
-        if buffer.capacity() <= CACHED_ROWS {
-            self.spare.push(buffer);
-        }
-    }
-
-    /// A buffer for `rows` rows: the smallest spare one that has room, else the largest.
-    fn buffer(&mut self, rows: usize) -> Vec<u32> {
-        let tightest = |place: &usize| {
-            let room = self.spare[*place].capacity();
-            (room < rows, if room < rows { usize::MAX - room } else { room })
-        };
-        let place = (0..self.spare.len()).min_by_key(tightest);
-        let mut buffer = place.map(|place| self.spare.swap_remove(place)).unwrap_or_default();
-        buffer.clear();
-        buffer.resize(rows, 0);
-        buffer
-    }
-}
-
-/// A set in two halves, one after the other in one buffer.
-struct Split {
-    rows: Vec<u32>,
-    better: usize,
-}
-
-impl Split {
-    fn halves(&self) -> [&[u32]; 2] {
-        let (better, worse) = self.rows.split_at(self.better);
-        [better, worse]
-    }
 }
 
 impl Divide<'_> {
@@ -259,8 +215,8 @@ impl Divide<'_> {
         }
     }
 
-    /// Two consecutive ranks at which to split, first the one that halves a sample better. If neither
-    /// splits the rows, all have the same rank.
+    /// Two consecutive ranks at which to split, first the one that halves a sample better. If
+    /// neither splits the rows, all have the same rank.
     fn cuts(&self, sets: [&[u32]; 2], j: usize) -> [u32; 2] {
         const SAMPLE: usize = 63;
         let total = sets[0].len() + sets[1].len();
@@ -333,23 +289,4 @@ impl Divide<'_> {
         let ordered = if no_worse { low_worst <= high_best } else { low_best > high_worst };
         ordered.then_some(no_worse)
     }
-}
-
-/// Two sets in order as one in order, and the places of each in it.
-fn merge(a: &[u32], b: &[u32]) -> [Vec<u32>; 3] {
-    let mut merged = Vec::with_capacity(a.len() + b.len());
-    let mut places = [Vec::with_capacity(a.len()), Vec::with_capacity(b.len())];
-    let mut rest = [a, b];
-    while let [Some(&x), Some(&y)] = rest.map(<[u32]>::first) {
-        let from = usize::from(y < x);
-        places[from].push(merged.len() as u32);
-        merged.push(x.min(y));
-        rest[from] = &rest[from][1..];
-    }
-    for (places, rest) in places.iter_mut().zip(rest) {
-        places.extend((merged.len() as u32..).take(rest.len()));
-        merged.extend_from_slice(rest);
-    }
-    let [a, b] = places;
-    [merged, a, b]
 }

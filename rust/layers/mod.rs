@@ -21,6 +21,7 @@ mod patience;
 mod problem;
 mod ranked;
 mod ranks;
+mod scratch;
 mod staircase;
 mod stop;
 mod sweep;

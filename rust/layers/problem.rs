@@ -15,11 +15,13 @@ pub(super) struct Problem<'a> {
 }
 
 impl Problem<'_> {
+    /// The layer of a row as far as it is known: at least this.
     #[inline(always)]
     pub fn layer(&self, row: u32) -> u32 {
         self.layers[row as usize].load(Ordering::Relaxed)
     }
 
+    /// Notes that a row has at least this layer.
     #[inline(always)]
     pub fn raise(&self, row: u32, layer: u32) {
         let slot = &self.layers[row as usize];

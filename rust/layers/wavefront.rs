@@ -94,10 +94,10 @@ fn share(stages: &mut [Fronts], mut layers: Vec<u32>, cap: u32) {
 
 /// The layer that stage `k` > 0 of `count` should begin with.
 ///
-/// Let q = 1 - 1 / [`PLACING_COST`]. All stages have the same work if stage k and those after it
-/// place the part r(k) = (1 - q^(count - k)) / (1 - q^count) of all rows. For with c = the cost of
-/// placing a row, in units of handing it on, stage k does c (r(k) - r(k + 1)) + r(k + 1), and this is
-/// the same for all k. So stage k begins with the layer of the row at 1 - r(k) of the sorted sample.
+/// Stage k and those after it should place the part r(k) = (1 - q^(count - k)) / (1 - q^count) of
+/// all rows, with q = 1 - 1 / c and c = [`PLACING_COST`]. Then each stage has the same work, the
+/// rows it places and those it hands on: c (r(k) - r(k + 1)) + r(k + 1) does not depend on k. So
+/// stage k begins with the layer of the row at 1 - r(k) of the sorted sample.
 fn first_layer(sorted: &[u32], k: usize, count: usize) -> usize {
     let later = |k: usize| 1.0 - (1.0 - 1.0 / PLACING_COST).powi((count - k) as i32);
     let place = ((1.0 - later(k) / later(0)) * sorted.len() as f64) as usize;

@@ -25,8 +25,8 @@ impl<'a> Rays<'a> {
         Self { weights, spans, scale: 1.0, origin, directions: vec![0.0; weights.len()] }
     }
 
-    /// Computes the directions for a group's spans, if they are not those of the group before: groups
-    /// scaled to their own boxes have the same.
+    /// Computes the directions for a group's spans, unless they are those of the group before:
+    /// groups scaled to their own boxes share them.
     #[inline(always)]
     pub fn set_spans(&mut self, spans: &[f64], scale: f64) {
         if self.spans == spans && self.scale == scale {

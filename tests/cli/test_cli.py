@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 import paretohqd as pq
 from helpers.answers_given import FRAME, python
 from helpers.finished_run import make_run
-from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import write_frame
 
 # ── select ───────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from helpers.answers_given import FRAME, python
-from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import write_frame
 
 

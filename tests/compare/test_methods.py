@@ -20,7 +20,7 @@ from paretohqd.compare.methods.ucmoa import KINDS, ranked_highest
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.runs.config import Generation
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Manifest, Stage
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 """Methods that take no preference, and their numbers of points."""
@@ -76,9 +76,24 @@ def test_what_short_answers_leave_pays_for_more(
     assert 0 <= allowed - found["generated_tokens"] < samplings * longest
 
 
+MANIFEST = Manifest(
+    stage="sample",
+    key="",
+    digest="",
+    settings={},
+    inputs={},
+    notes={},
+    seconds=1.0,
+    cpu_seconds=1.0,
+    finished="",
+    versions={},
+    files={},
+)
+
+
 def test_parts_of_a_sampling_that_a_budget_pays_for() -> None:
     account = Spending(Tokens(0, 100), Generation(max_new_tokens=10), seed=0, clock="seconds")
-    done = Stage(Path(), {"seconds": 1.0})
+    done = Stage(Path(), MANIFEST)
     parts = []
     for part in account.affordable(30, samples=1, rounds=2):
         parts.append((part.start, part.stop))

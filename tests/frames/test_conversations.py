@@ -25,7 +25,7 @@ from helpers.written_layouts import (
     system,
     user,
 )
-from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import write_frame
 from paretohqd.selection.dataset import sft_dataset
 

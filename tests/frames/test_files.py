@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import WRITTEN as ENDINGS
+from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import check_output, write_frame
 
 FRAME = pl.DataFrame(

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from paretohqd.runs.verdicts import findings
+from paretohqd.runs import layout
+from paretohqd.runs.metrics import (
+    Collapse,
+    Facts,
+    Metrics,
+    ModelMeasures,
+    SampleMean,
+    SelectionSummary,
+    SetValues,
+)
+from paretohqd.runs.verdicts import compare_corners
 
 TWO = ["relevance", "harmless"]
 THREE = [*TWO, "humour"]
@@ -79,20 +88,20 @@ def write_selection(
             )
         )
     pl.concat(parts).write_parquet(folder / "selection.parquet")
-    summary = {
-        "objectives": objectives,
-        "through": preferences,
-        "r_min": low.tolist(),
-        "r_max": high.tolist(),
-        "n": n,
-        "pool": len(inside),
-        "layers": [int((layer == depth).sum()) for depth in range(6)],
-        "overlap": [[len(a & b) / len(a | b) for b in sets] for a in sets],
-        "k": k,
-        "bounds": "pool",
-        "scale": "box",
-    }
-    (folder / "summary.json").write_text(json.dumps(summary))
+    summary = SelectionSummary(
+        objectives=tuple(objectives),
+        through=tuple(preferences),
+        r_min=low.tolist(),
+        r_max=high.tolist(),
+        n=n,
+        pool=len(inside),
+        layers=tuple(int((layer == depth).sum()) for depth in range(6)),
+        overlap=tuple(tuple(len(a & b) / len(a | b) for b in sets) for a in sets),
+        k=k,
+        bounds="pool",
+        scale="box",
+    )
+    (folder / "summary.json").write_text(summary.to_json())
 
 
 def write_curves(folder: Path, count: int) -> None:
@@ -130,16 +139,13 @@ def make_run(
     prompts = 24
     rng = np.random.default_rng(3)
     level = rng.normal(scale=0.4, size=(prompts, len(objectives)))
-    models: list[dict[str, Any]] = []
+    models: list[ModelMeasures] = []
     base_rewards = level
-    names = ["base"] + [
-        f"stage{stage}-{place:02}"
-        for stage, place in product(range(1, stages + 1), range(len(preferences)))
-    ]
+    names = layout.models(stages, len(preferences))
+    written = {}
     for at, name in enumerate(names):
-        stage = 0 if name == "base" else int(name[5])
-        place = None if name == "base" else int(name[-2:])
-        weights = None if place is None else list(preferences[place])
+        stage, preference = layout.parse_model(name)
+        weights = None if preference is None else tuple(preferences[preference])
         pull = 0 if weights is None else (0.2 + 0.5 * stage) * np.sqrt(np.array(weights))
         rewards = level + pull + rng.normal(scale=0.3 if stage else 0, size=level.shape)
         answers = pl.DataFrame(
@@ -157,65 +163,62 @@ def make_run(
         )
         (folder / "evaluate" / name).mkdir(parents=True)
         answers.write_parquet(folder / "evaluate" / name / "answers.parquet")
+        written[name] = answers
         models.append(
-            {
-                "model": name,
-                "stage": stage,
-                "preference": place,
-                "weights": weights,
-                "n": prompts,
-                "reward": measured(objectives, rewards),
-                "gain": measured(objectives, rewards - base_rewards) if stage else None,
-                "collapse": {"short": 0.0, "repetitive": 1 / 24, "any": 1 / 24},
-                "echo": 1 / 24,
-                "words": 12.0 + at,
-                "tokens": 30.0,
-                "finished": 23 / 24,
-            }
+            ModelMeasures(
+                model=name,
+                stage=stage,
+                preference=preference,
+                weights=weights,
+                n=prompts,
+                reward=measured(objectives, rewards),
+                gain=measured(objectives, rewards - base_rewards) if stage else None,
+                collapse=Collapse(short=0.0, repetitive=1 / 24, any=1 / 24),
+                echo=1 / 24,
+                words=12.0 + at,
+                tokens=30.0,
+                finished=23 / 24,
+            )
         )
     sets = {"base": 0.1234, **{f"stage{s}": 0.4 + 0.1 * s for s in range(1, stages + 1)}}
-    metrics = {
-        "objectives": objectives,
-        "preferences": preferences,
-        "models": models,
-        "bounds": {o: [-0.25, 1.75] for o in objectives},
-        "hypervolume": {"sets": {**sets, "best_single": 0.3456}, "best_single_model": names[-1]},
-        "utility": {"sets": {**sets, "best_single": 0.618}, "best_single_model": names[1]},
-        "rank_correlation": {
+    last = {m.model: m.weights for m in models if m.stage in (0, stages)}
+    metrics = Metrics(
+        objectives=tuple(objectives),
+        preferences=tuple(map(tuple, preferences)),
+        models=tuple(models),
+        bounds={o: (-0.25, 1.75) for o in objectives},
+        utility=SetValues(sets={**sets, "best_single": 0.618}, best_single_model=names[1]),
+        hypervolume=SetValues(sets={**sets, "best_single": 0.3456}, best_single_model=names[-1]),
+        findings=compare_corners(last, written, objectives),
+        rank_correlation={
             f"stage{s}": dict.fromkeys(objectives, 0.875) for s in range(1, stages + 1)
         },
-    }
-    last = [m for m in models if m["stage"] in (0, stages)]
-    written = {
-        m["model"]: pl.read_parquet(folder / "evaluate" / m["model"] / "answers.parquet")
-        for m in last
-    }
-    metrics["findings"] = findings(last, written, objectives)
-    facts = {
-        "seconds": {
+    )
+    facts = Facts(
+        seconds={
             "stage1/score": 31.5,
             "stage1/select": 0.04,
             "stage1/fit/00": 212.0,
             "stage1/fit/01": 200.0,
             "evaluate/base": 95.0,
         },
-        "versions": {"torch": "2.9.0", "polars": "2.1.0"},
-        "machine": "2 cpu cores, no GPU",
-        "seed": 0,
-    }
-    (folder / "facts.json").write_text(json.dumps(facts))
+        versions={"torch": "2.9.0", "polars": "2.1.0"},
+        machine="2 cpu cores, no GPU",
+        seed=0,
+    )
+    (folder / "facts.json").write_text(json.dumps(vars(facts)))
     (folder / "evaluate" / "summary").mkdir()
-    (folder / "evaluate" / "summary" / "metrics.json").write_text(json.dumps(metrics))
+    (folder / "evaluate" / "summary" / "metrics.json").write_text(metrics.to_json())
     (folder / "config.yaml").write_text(
         f"name: demo\nobjectives: {objectives}\nnote: |\n  {text}\n"
     )
     return folder
 
 
-def measured(objectives: list[str], values: np.ndarray) -> dict[str, dict[str, float]]:
+def measured(objectives: list[str], values: np.ndarray) -> dict[str, SampleMean]:
     """Mean and standard error of each column."""
     se = values.std(axis=0, ddof=1) / math.sqrt(len(values))
     return {
-        o: {"mean": float(values[:, i].mean()), "se": float(se[i])}
+        o: SampleMean(mean=float(values[:, i].mean()), se=float(se[i]))
         for i, o in enumerate(objectives)
     }

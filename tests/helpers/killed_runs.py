@@ -96,7 +96,7 @@ def points() -> dict[str, Callable[[], None]]:
 
     from paretohqd.models import sampling
     from paretohqd.rewards.scoring import ClassifierReward as Reward
-    from paretohqd.runs import evaluation, pipeline
+    from paretohqd.runs import evaluation, pipeline, report
     from paretohqd.trainers import sft
 
     return {
@@ -119,7 +119,7 @@ def points() -> dict[str, Callable[[], None]]:
         "sampling for evaluation": lambda: at_call(sampling.NucleusSampler, "__call__", 20),
         "measuring": lambda: at_call(evaluation, "measure", 3),
         "half of metrics.json": lambda: at_half("metrics.json"),
-        "writing the report": lambda: at_call(pipeline, "write_report"),
+        "writing the report": lambda: at_call(report, "write_report"),
         "interrupted in a fit": lambda: at_step(2, 2, signal.SIGINT),
         "interrupted in sampling": lambda: at_call(
             sampling, "_decode_batch", 2, lambda: os.kill(os.getpid(), signal.SIGINT)

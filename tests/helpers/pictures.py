@@ -41,8 +41,8 @@ def tables(spec: Mapping[str, Any], panel: Mapping[str, Any]) -> Iterator[tuple[
 
 def drawn(spec: Mapping[str, Any], at: int, *fields: str) -> list[tuple[Any, pl.DataFrame]]:
     """Layers of panel `at` whose data have these fields."""
-    found = tables(spec, panels(spec)[at])
-    return [(layer, data) for layer, data in found if set(fields) <= set(data.columns)]
+    layers = tables(spec, panels(spec)[at])
+    return [(layer, data) for layer, data in layers if set(fields) <= set(data.columns)]
 
 
 TWO = {"a": "max", "b": "min"}

@@ -14,6 +14,7 @@ from helpers.world import Call, World
 FUNCTIONS = (
     "choose",
     "choose_from",
+    "front",
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
@@ -22,6 +23,8 @@ FUNCTIONS = (
     "pareto_front",
     "pareto_layers",
     "preference_grid",
+    "preference_pairs",
+    "rays",
     "select",
     "selection_overlap",
     "FirstLayers",
@@ -38,8 +41,9 @@ METHODS = {
         "remarks",
         "summary",
         "to_dataset",
+        "to_datasets",
     ),
-    "frame.pareto": ("front", "hypervolume", "layers", "rays", "select"),
+    "frame.pareto": ("choose", "front", "hypervolume", "layers", "rays", "select"),
 }
 
 

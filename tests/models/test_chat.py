@@ -214,7 +214,7 @@ def test_rows_with_control_tokens_are_counted_and_stay_whole(parts: Path, tmp_pa
     pool = pl.read_parquet(found.path / "pool.parquet")
     count = pool["response"].to_list().count(HOSTILE)
     assert count
-    assert found.manifest["notes"]["control_tokens"] == count
+    assert found.notes["control_tokens"] == count
     assert f"{count} rows hold control tokens, which are read as characters" in file.getvalue()
 
 

@@ -19,7 +19,7 @@ pytest.importorskip("vl_convert")
 import paretohqd as pq
 from helpers.pictures import TWO, cloud, drawn, made, panels, tables
 from paretohqd.plots.selection import plot, save
-from paretohqd.plots.selection_points import staircase
+from paretohqd.plots.selection_picture import staircase
 
 HOSTILE = "</script><b>\"a.b[0]\" 'c'"
 
@@ -42,7 +42,7 @@ def test_the_cells_of_every_panel_hold_all_rows(three: Any) -> None:
         assert cells["n"].sum() == len(frame)
 
 
-def test_rows_without_scores_and_rows_far_out_are_told() -> None:
+def test_rows_without_scores_and_rows_far_out_are_mentioned() -> None:
     frame = (
         cloud(50_000, TWO)
         .with_row_index("at")
@@ -153,7 +153,7 @@ def test_some_preferences_and_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"preferences": []}, "preferences"),
         ({"preferences": [3]}, "below 3"),
@@ -164,9 +164,9 @@ def test_some_preferences_and_names(tmp_path: Path) -> None:
         ({"points": 0}, "points"),
     ],
 )
-def test_arguments_out_of_range(options: dict[str, Any], told: str) -> None:
+def test_arguments_out_of_range(options: dict[str, Any], message: str) -> None:
     selection = replace(made(cloud(50, TWO), TWO, 3, k=5), preference_names=("x", "y", "z"))
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         plot(selection, **options)
 
 
@@ -229,3 +229,10 @@ def test_without_altair_the_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'paretohqd[plot]'" in done.stdout
+
+
+def test_plot_and_save_are_public() -> None:
+    assert pq.plots.plot is plot
+    assert pq.plots.save is save
+    with pytest.raises(AttributeError, match=r"'paretohqd\.plots' has no attribute 'draw'"):
+        pq.plots.draw  # noqa: B018

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from helpers.pictures import TWO, cloud, made, panels, tables
 from paretohqd.plots.selection import plot
 from paretohqd.plots.selection_cells import Span, cell_counts, finite, spans
-from paretohqd.plots.selection_points import rays, staircase
+from paretohqd.plots.selection_picture import rays, staircase
 
 
 def test_cells_are_the_histogram() -> None:
@@ -28,10 +28,10 @@ def test_cells_are_the_histogram() -> None:
     for pair in pairs:
         edges = [axes[k].low + axes[k].width * np.arange(axes[k].cells + 1) for k in pair]
         expected, *_ = np.histogram2d(*(data[f"v{k}"] for k in pair), bins=edges)
-        found = np.zeros_like(expected)
+        counted = np.zeros_like(expected)
         for i, j, n in counts[pair].rows():
-            found[i, j] += n
-        assert (found == expected).all()
+            counted[i, j] += n
+        assert (counted == expected).all()
 
 
 def test_a_null_is_no_score_and_infinity_has_no_place() -> None:
@@ -43,8 +43,8 @@ def test_a_null_is_no_score_and_infinity_has_no_place() -> None:
 def test_cells_of_whole_numbers_hold_equally_many(values: list[int], cells: int) -> None:
     rows = pl.LazyFrame({"v0": values}).cast(pl.Float64)
     ends = np.array([max(values)]), np.array([min(values)])
-    (axis,), known = spans(rows, len(values), *ends, cells=cells)
-    assert known == len(values)
+    (axis,), finite_rows = spans(rows, len(values), *ends, cells=cells)
+    assert finite_rows == len(values)
     assert axis.low < min(values) <= max(values) < axis.high
     assert axis.cells <= cells
     assert axis.width == round(axis.width)

@@ -1,37 +1,73 @@
-"""Progress without rich, and tables of plain text."""
+"""What a person sees of a run under way, with a terminal and without."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import io
 
 import pytest
 
-from paretohqd.plots.progress import table
+pytest.importorskip("rich")
+
+from helpers.clock import Clock
+from paretohqd.plots import progress
 
 
-def test_a_table_is_as_wide_as_its_widest_cells() -> None:
-    rows = [["task", "n"], ["layers", "1,000"], ["", "7"]]
-    assert table(rows, rule=False).splitlines() == ["task    n", "layers  1,000", "        7"]
-    ruled = table(rows, right=[1]).splitlines()
-    assert ruled == ["task        n", "------  -----", "layers  1,000", "            7"]
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
-def test_a_table_of_rows_of_unlike_lengths_is_refused() -> None:
-    with pytest.raises(ValueError, match="argument 2 is"):
-        table([["a", "b"], ["1"]])
+def screen() -> tuple[progress.Screen, io.StringIO]:
+    file = io.StringIO()
+    return progress.Screen(file=file), file
 
 
-def test_rows_are_counted_where_rich_and_altair_are_missing() -> None:
-    program = (
-        "import sys\n"
-        "sys.modules |= dict.fromkeys(['rich', 'altair', 'vl_convert', 'jinja2'])\n"
-        "from paretohqd.plots.progress import RowCounter, Screen, duration, table\n"
-        "print(RowCounter(10).text(5, 1.0))\n"
-        "try: Screen()\n"
-        "except ModuleNotFoundError as error: print(error.name)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert run.stdout.splitlines() == ["5 of 10 rows, 5 per second, about 1 s left", "rich.console"]
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress.time, "monotonic", clock.monotonic)
+    return clock
+
+
+def test_without_a_terminal_there_are_lines_only(clock: Clock) -> None:
+    shown, file = screen()
+    with shown.bar("fit stage1-00") as advance:
+        for done in range(1, 11):
+            clock.now += 12
+            advance(done, 10)
+    text = file.getvalue()
+    assert text.splitlines() == [
+        "  fit stage1-00: 3 of 10, about 1 min 24 s left",
+        "  fit stage1-00: 6 of 10, about 48 s left",
+        "  fit stage1-00: 9 of 10, about 12 s left",
+    ]
+    assert "\x1b" not in text
+    assert "\r" not in text
+
+
+def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    file = Terminal()
+    shown = progress.Screen(file=file)
+    with shown.bar("fit stage1-00") as advance:
+        advance(3, 10)
+        advance(10, 10)
+    assert "fit stage1-00" in file.getvalue()
+    assert "10/10" in file.getvalue()
+    assert "\x1b" in file.getvalue()
+
+
+def test_lines_are_not_taken_for_markup_and_not_wrapped() -> None:
+    shown, file = screen()
+    text = "selection.k: [1, 2] -> [bold]3[/bold] " + "x" * 300
+    shown.line(text)
+    assert file.getvalue() == text + "\n"
+
+
+def test_a_silent_screen_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    made = progress.Screen(silent=True)
+    made.line("text")
+    with made.bar("what") as advance:
+        advance(1, 2)
+    assert capsys.readouterr() == ("", "")

@@ -1,30 +1,24 @@
+"""Settings: each is read, checked and explained; nothing heavy is loaded for it."""
+
 import dataclasses
 import inspect
-import json
 import re
 import subprocess
 import sys
 import typing
-from pathlib import Path
 
 import polars as pl
 import pytest
-import yaml
 
+from helpers.small_configs import ONE, load, minimal, write
 from paretohqd.frames import text_metrics
 from paretohqd.models import sampling as generation
 from paretohqd.models.spec import Model
 from paretohqd.runs import config, evaluation
-from paretohqd.runs.config import Config, load_config
-from paretohqd.runs.config_reader import from_mapping, read_yaml, to_mapping
+from paretohqd.runs.config import Config
+from paretohqd.runs.config_reader import from_mapping
 from paretohqd.selection import choosing
-from paretohqd.trainers import sft
 
-EXAMPLES = sorted(
-    path
-    for path in (Path(__file__).parents[2] / "examples").glob("*.yaml")
-    if not path.name.startswith("compare")
-)
 SECTIONS = {
     "data": config.Data,
     "model": Model,
@@ -56,12 +50,6 @@ VALID = {
 """A value that is not the default, for keys that do not just take any text or number."""
 
 
-def minimal(**more):
-    objectives = [{"name": n, "scorer": f"embedded:{n}"} for n in ("harmless", "relevance")]
-    plain = {"run": "out", "data": {"source": "embedded:conversations"}, "objectives": objectives}
-    return {**plain, **more}
-
-
 def hints(kind):
     return typing.get_type_hints(kind)
 
@@ -81,12 +69,6 @@ def leaves():
 LEAVES = [pytest.param(*leaf, id=leaf[0]) for leaf in leaves()]
 
 
-def write(tmp_path, mapping):
-    path = tmp_path / "run.yaml"
-    path.write_text(yaml.safe_dump(mapping))
-    return path
-
-
 def reach(value, dotted):
     for key in dotted.split("."):
         value = getattr(value, key)
@@ -101,10 +83,10 @@ def test_there_are_many_settings():
 def test_every_setting_is_read_from_the_file_and_from_overrides(tmp_path, key, hint, value):
     *section, last = key.split(".")
     inner = {**(minimal()[section[0]] if section == ["data"] else {}), last: value}
-    written = load_config(write(tmp_path, minimal(**({section[0]: inner} if section else inner))))
-    overridden = load_config(write(tmp_path, minimal()), {key: value})
+    written = load(write(tmp_path, minimal(**({section[0]: inner} if section else inner))))
+    overridden = load(write(tmp_path, minimal()), {key: value})
     assert reach(written, key) == value
-    assert written == overridden != load_config(write(tmp_path, minimal()))
+    assert written == overridden != load(write(tmp_path, minimal()))
 
 
 @pytest.mark.parametrize(("key", "hint", "value"), LEAVES)
@@ -112,14 +94,14 @@ def test_every_setting_refuses_another_kind(tmp_path, key, hint, value):
     wrong = "many" if "tuple" in str(hint) else []
     got = re.escape(repr(wrong))
     with pytest.raises(ValueError, match=rf"^{key}: expected .*, got {got}$"):
-        load_config(write(tmp_path, minimal()), {key: wrong})
+        load(write(tmp_path, minimal()), {key: wrong})
 
 
 @pytest.mark.parametrize(("key", "hint", "value"), LEAVES)
 def test_every_setting_is_suggested_where_it_is_misspelt(tmp_path, key, hint, value):
     last = key.split(".")[-1]
     with pytest.raises(ValueError, match=rf"^unknown key {key}q: did you mean {last}\?$"):
-        load_config(write(tmp_path, minimal()), {f"{key}q": value})
+        load(write(tmp_path, minimal()), {f"{key}q": value})
 
 
 @pytest.mark.parametrize("key", hints(config.Objective))
@@ -129,8 +111,8 @@ def test_settings_of_objectives(key):
     both = [{"name": "one", "scorer": "x"}, {"name": "two", "scorer": "x"}]
     if key == "model":
         del both[0]["scorer"]
-    found = from_mapping(Config, minimal(objectives=[{**both[0], key: value}, both[1]]))
-    assert getattr(found.objectives[0], key) == value
+    settings = from_mapping(Config, minimal(objectives=[{**both[0], key: value}, both[1]]))
+    assert getattr(settings.objectives[0], key) == value
     with pytest.raises(ValueError, match=rf"^objectives\[1\].{key}: expected "):
         from_mapping(Config, minimal(objectives=[both[0], {**both[1], key: [1]}]))
     with pytest.raises(ValueError, match=rf"^unknown key objectives\[1\].{key}q: did you mean"):
@@ -198,9 +180,6 @@ def test_values_that_make_no_sense(more, message):
         from_mapping(Config, minimal(**more))
 
 
-ONE = {"name": "one", "scorer": "embedded:harmless"}
-
-
 @pytest.mark.parametrize(
     ("second", "message"),
     [
@@ -231,166 +210,38 @@ def test_preferences_may_be_weights_by_name():
     brief = {"relevance": 7, "harmless": 3}
     for given in ({"brief": brief}, {"brief": [0.3, 0.7], "long": [1, 0]}, brief):
         assert from_mapping(Config, minimal(preferences=given)).preferences == given
-    found = from_mapping(Config, minimal(preferences=[brief, [1, 0]]))
-    assert found.preferences == (brief, (1.0, 0.0))
+    settings = from_mapping(Config, minimal(preferences=[brief, [1, 0]]))
+    assert settings.preferences == (brief, (1.0, 0.0))
     assert from_mapping(Config, minimal()).preferences is None
 
 
 def test_preferences_may_be_weights():
-    found = from_mapping(Config, minimal(preferences=[[1, 0], [0.25, 0.75]]))
-    assert found.preferences == ((1.0, 0.0), (0.25, 0.75))
-    assert all(type(x) is float for row in found.preferences for x in row)
+    settings = from_mapping(Config, minimal(preferences=[[1, 0], [0.25, 0.75]]))
+    assert settings.preferences == ((1.0, 0.0), (0.25, 0.75))
+    assert all(type(x) is float for row in settings.preferences for x in row)
 
 
 def test_whole_numbers_are_numbers():
-    found = from_mapping(Config, minimal(generation={"temperature": 1}))
-    assert type(found.generation.temperature) is float
-
-
-# ── files ────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_every_example_loads_and_goes_round(path):
-    found = load_config(path)
-    sft.check_settings(found.train, found.lora)
-    sft.check_settings({**found.train, **found.train_stage2}, found.lora)
-    assert from_mapping(Config, to_mapping(found)) == found
-    source = found.data.source
-    assert source.startswith(("embedded:", "hub:")) or Path(source).is_absolute()
-
-
-def test_there_are_examples():
-    assert EXAMPLES
-
-
-def test_round_trip_through_yaml_and_json(tmp_path):
-    found = from_mapping(
-        Config,
-        minimal(preferences=[[1, 0], [0, 1]], train={"learning_rate": 1e-5, "warmup": [1, {}]}),
-    )
-    plain = to_mapping(found)
-    assert from_mapping(Config, json.loads(json.dumps(plain))) == found
-    assert load_config(write(tmp_path, plain)) == found
-    assert plain["preferences"] == [[1.0, 0.0], [0.0, 1.0]]
-
-
-def test_paths_are_found_beside_the_file_and_then_where_the_command_runs(tmp_path, monkeypatch):
-    beside, here = tmp_path / "beside", tmp_path / "here"
-    for folder in (beside, here):
-        folder.mkdir()
-        (folder / "both.csv").touch()
-    (beside / "template.jinja").touch()
-    (beside / "embedded").mkdir()
-    (here / "prompts.csv").touch()
-    (here / "reward").mkdir()
-    monkeypatch.chdir(here)
-    mapping = minimal(
-        data={"source": "both.csv", "prompts": "prompts.csv"},
-        model={"name": "embedded", "chat_template": "template.jinja"},
-        objectives=[ONE, {"name": "two", "model": "reward"}],
-    )
-    found = load_config(write(beside, mapping))
-    assert found.data.source == str(beside / "both.csv")
-    assert found.data.prompts == str(here / "prompts.csv")
-    assert found.model.chat_template == str(beside / "template.jinja")
-    assert found.model.name == "embedded"
-    assert found.objectives[1].model == str(here / "reward")
-    assert found.run == "out"
-    named = load_config(write(beside, mapping), {"data.source": "prompts.csv", "model.name": "a/b"})
-    assert named.data.source == str(here / "prompts.csv")
-    assert named.model.name == "a/b"
-
-
-def test_a_name_relative_to_home_is_found(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    (tmp_path / "x.csv").touch()
-    found = load_config(write(tmp_path, minimal()), {"data.source": "~/x.csv"})
-    assert found.data.source == str(tmp_path / "x.csv")
-
-
-@pytest.mark.parametrize(
-    "template", ["{% for m in messages %}{{ m }}{% endfor %}" * 300, "a\n/b", "~nobody/{{ x }}", ""]
-)
-def test_a_template_is_no_path(tmp_path, template):
-    found = load_config(write(tmp_path, minimal(model={"chat_template": template})))
-    assert found.model.chat_template == template
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("- 1\n- 2\n", "expected a mapping of settings, got list"),
-        ("", "expected a mapping of settings, got NoneType"),
-        ("run: [1\n", "not valid YAML: .*line 2"),
-        ("run: a\nrun: b\n", "run is given a second time in line 2"),
-        ("data:\n  source: a\n  source: b\n", "source is given a second time in line 3"),
-        ("run: !!python/object:os.system x\n", "not valid YAML"),
-    ],
-)
-def test_files_that_are_no_configuration(tmp_path, text, message):
-    path = tmp_path / "bad.yaml"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=f"^{path}: {message}"):
-        load_config(path)
-
-
-def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        load_config(tmp_path / "none.yaml")
-
-
-def test_overrides_reach_into_sections(tmp_path):
-    path = write(tmp_path, minimal(generation=None, train={"max_steps": 5}))
-    found = load_config(path, {"generation.prompts": 4, "train.warmup_steps": 1, "lora.r": 2})
-    assert found.generation.prompts == 4
-    assert found.train == {"max_steps": 5, "warmup_steps": 1}
-    assert found.lora == {"r": 2}
-    with pytest.raises(ValueError, match=r"^objectives\.0\.name: objectives is not a section"):
-        load_config(path, {"objectives.0.name": "x"})
-    with pytest.raises(ValueError, match=r"^run\.x: run is not a section"):
-        load_config(path, {"run.x": 1})
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1e-5", 1e-5),
-        ("-2.5E+3", -2500.0),
-        ("1e5", 1e5),
-        (".5e1", 5.0),
-        ("1.0e-5", 1e-5),
-        ("e5", "e5"),
-        ("1e", "1e"),
-        ("7", 7),
-        ("0.5", 0.5),
-        ("'1e-5'", "1e-5"),
-        ("true", True),
-        ("null", None),
-        ("1e5-beta", "1e5-beta"),
-        ("{<<: {a: 1}, b: 2}", {"a": 1, "b": 2}),
-        ("[{a: &x {c: 1}}, {<<: *x, c: 2}]", [{"a": {"c": 1}}, {"c": 2}]),
-    ],
-)
-def test_yaml_values(text, value):
-    found = read_yaml(text)
-    assert found == value
-    assert type(found) is type(value)
-
-
-# ── the same everywhere ──────────────────────────────────────────────────────────────────────
+    settings = from_mapping(Config, minimal(generation={"temperature": 1}))
+    assert type(settings.generation.temperature) is float
 
 
 def test_settings_are_frozen_and_by_keyword():
-    found = from_mapping(Config, minimal())
-    for value, name in ((found, "seed"), (found.data, "source"), (found.objectives[0], "name")):
+    settings = from_mapping(Config, minimal())
+    for value, name in (
+        (settings, "seed"),
+        (settings.data, "source"),
+        (settings.objectives[0], "name"),
+    ):
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, name, "x")
         with pytest.raises(TypeError):
             type(value)("x")
 
 
-@pytest.mark.parametrize("module", ["paretohqd", "paretohqd.runs.config", "paretohqd.frames.files"])
+@pytest.mark.parametrize(
+    "module", ["paretohqd", "paretohqd.runs.config", "paretohqd.frames.sources"]
+)
 def test_importing_loads_nothing_heavy(module):
     code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

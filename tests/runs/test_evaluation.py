@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import io
+import dataclasses
 import json
 import math
 from typing import Any
@@ -8,12 +8,47 @@ from typing import Any
 import polars as pl
 import pytest
 
-from paretohqd.plots import progress
-from paretohqd.runs import evaluation, forecast
-from paretohqd.runs.config import Config, Data, Evaluation, Generation, Objective
+from paretohqd.runs import evaluation
+from paretohqd.runs.config import Evaluation
 from paretohqd.runs.evaluation import measure, summarise
+from paretohqd.runs.metrics import Collapse, Metrics, SampleMean
+from paretohqd.runs.verdicts import mean_and_error
 
 BOX = {"a": (-1.0, 4.0), "b": (0.0, 5.0)}
+
+
+RECORDED = """
+{"objectives": ["a", "b"], "preferences": [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], "models": [
+{"model": "base", "stage": 0, "preference": null, "weights": null, "n": 2, "reward": {"a":
+  {"mean": 1.0, "se": 1.0}, "b": {"mean": 1.0, "se": 1.0}}, "gain": null, "collapse": {"short":
+  0.0, "repetitive": 0.0, "any": 0.0}, "echo": 0.0, "words": 6.0, "tokens": 6.0, "finished": 0.5},
+{"model": "stage1-00", "stage": 1, "preference": 0, "weights": [1.0, 0.0], "n": 2, "reward": {"a":
+  {"mean": 5.0, "se": 1.0}, "b": {"mean": 0.0, "se": 0.0}}, "gain": {"a": {"mean": 4.0, "se":
+  0.0}, "b": {"mean": -1.0, "se": 1.0}}, "collapse": {"short": 0.5, "repetitive": 0.0, "any":
+  0.5}, "echo": 0.0, "words": 4.0, "tokens": 6.0, "finished": 1.0},
+{"model": "stage1-01", "stage": 1, "preference": 1, "weights": [0.5, 0.5], "n": 2, "reward": {"a":
+  {"mean": 3.0, "se": 2.0}, "b": {"mean": 3.0, "se": 1.0}}, "gain": {"a": {"mean": 2.0, "se":
+  1.0}, "b": {"mean": 2.0, "se": 2.0}}, "collapse": {"short": 0.0, "repetitive": 0.0, "any": 0.0},
+  "echo": 1.0, "words": 4.0, "tokens": 6.0, "finished": 1.0},
+{"model": "stage1-02", "stage": 1, "preference": 2, "weights": [0.0, 1.0], "n": 2, "reward": {"a":
+  {"mean": 0.0, "se": 0.0}, "b": {"mean": 5.0, "se": 0.0}}, "gain": {"a": {"mean": -1.0, "se":
+  1.0}, "b": {"mean": 4.0, "se": 1.0}}, "collapse": {"short": 0.5, "repetitive": 0.5, "any": 0.5},
+  "echo": 0.0, "words": 4.0, "tokens": 6.0, "finished": 1.0}],
+"bounds": {"a": [-1.0, 4.0], "b": [0.0, 5.0]},
+"utility": {"sets": {"base": 0.30000000000000004, "stage1": 0.9666666666666667, "best_single":
+  0.7000000000000001}, "best_single_model": "stage1-01"},
+"hypervolume": {"sets": {"base": 0.08000000000000002, "stage1": 0.56, "best_single": 0.48},
+  "best_single_model": "stage1-01"},
+"findings": [
+{"objective": "a", "corner": "(1, 0)", "verdict": "wins", "rivals": [{"text": "(0, 1)", "verdict":
+  "wins", "mean": 5.0, "se": 1.0}], "base": {"text": "base", "verdict": "wins", "mean": 4.0, "se":
+  0.0}},
+{"objective": "b", "corner": "(0, 1)", "verdict": "wins", "rivals": [{"text": "(1, 0)", "verdict":
+  "wins", "mean": 5.0, "se": 0.0}], "base": {"text": "base", "verdict": "wins", "mean": 4.0, "se":
+  1.0}}],
+"rank_correlation": {"stage1": {"a": 1.0, "b": 1.0}}}
+"""
+"""What earlier versions wrote of `models`, there in lines of one value each."""
 
 
 def answers(a: list[float], b: list[float], **more: Any) -> pl.DataFrame:
@@ -42,7 +77,7 @@ def models() -> dict[str, pl.DataFrame]:
 
 
 @pytest.fixture
-def summary(models: dict[str, pl.DataFrame]) -> dict[str, Any]:
+def summary(models: dict[str, pl.DataFrame]) -> Metrics:
     return summarise(
         models,
         objectives=["a", "b"],
@@ -51,38 +86,65 @@ def summary(models: dict[str, pl.DataFrame]) -> dict[str, Any]:
     )
 
 
-def test_means_errors_and_gains(summary: dict[str, Any]) -> None:
-    base, first, second, _ = summary["models"]
-    assert (base["stage"], base["preference"], base["weights"]) == (0, None, None)
-    assert base["gain"] is None
-    assert (second["stage"], second["preference"], second["weights"]) == (1, 1, [0.5, 0.5])
-    assert base["reward"]["a"] == {"mean": 1.0, "se": pytest.approx(1.0)}
+def test_metrics_json_has_the_same_bytes_as_ever(summary: Metrics) -> None:
+    text = json.dumps(json.loads(RECORDED), indent=1)
+    assert summary.to_json() == text
+    assert Metrics.from_json(text) == summary
+    assert Metrics.from_json(text).to_json() == text
+
+
+def test_nan_is_never_written(summary: Metrics) -> None:
+    metrics = dataclasses.replace(summary, rank_correlation={"stage1": {"a": math.nan}})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        metrics.to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"objectives": "a"}, "objectives: expected a list"),
+        ({"utility": {"sets": {"base": "high"}, "best_single_model": "base"}}, "utility.sets.base"),
+        ({"findings": [{"objective": "a"}]}, "missing key"),
+        ({"modles": []}, "unknown key modles: did you mean models"),
+    ],
+)
+def test_another_files_metrics_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Metrics.from_json(json.dumps(json.loads(RECORDED) | change))
+
+
+def test_means_errors_and_gains(summary: Metrics) -> None:
+    base, first, second, _ = summary.models
+    assert (base.stage, base.preference, base.weights) == (0, None, None)
+    assert base.gain is None
+    assert (second.stage, second.preference, second.weights) == (1, 1, (0.5, 0.5))
+    assert base.reward["a"] == SampleMean(1.0, pytest.approx(1.0))
     # 1 and 5: mean 3, standard deviation sqrt(8), error sqrt(8 / 2).
-    assert second["reward"]["a"] == {"mean": 3.0, "se": pytest.approx(2.0)}
+    assert second.reward["a"] == SampleMean(3.0, pytest.approx(2.0))
     # The same prompts: 4 - 0 and 6 - 2 gain 4 each, without any error.
-    assert first["gain"]["a"] == {"mean": 4.0, "se": 0.0}
+    assert first.gain["a"] == SampleMean(4.0, 0.0)
     # 4 - 0 and 2 - 2: mean 2, error sqrt(8 / 2).
-    assert second["gain"]["b"] == {"mean": 2.0, "se": pytest.approx(2.0)}
+    assert second.gain["b"] == SampleMean(2.0, pytest.approx(2.0))
 
 
-def test_shares(summary: dict[str, Any]) -> None:
-    base, first, second, third = summary["models"]
-    assert first["collapse"] == {"short": 0.5, "repetitive": 0.0, "any": 0.5}
-    assert third["collapse"] == {"short": 0.5, "repetitive": 0.5, "any": 0.5}
-    assert (second["echo"], base["echo"]) == (1.0, 0.0)
-    assert (base["words"], base["tokens"], base["finished"], base["n"]) == (6.0, 6.0, 0.5, 2)
+def test_shares(summary: Metrics) -> None:
+    base, first, second, third = summary.models
+    assert first.collapse == Collapse(short=0.5, repetitive=0.0, any=0.5)
+    assert third.collapse == Collapse(short=0.5, repetitive=0.5, any=0.5)
+    assert (second.echo, base.echo) == (1.0, 0.0)
+    assert (base.words, base.tokens, base.finished, base.n) == (6.0, 6.0, 0.5, 2)
 
 
-def test_utility_and_hypervolume(summary: dict[str, Any]) -> None:
+def test_utility_and_hypervolume(summary: Metrics) -> None:
     # Mean points: base (1, 1), then (5, 0), (3, 3), (0, 5), in a box of (-1, 0) to (4, 5).
-    assert summary["bounds"] == {"a": [-1.0, 4.0], "b": [0.0, 5.0]}
-    volume, utility = summary["hypervolume"], summary["utility"]
+    assert summary.bounds == {"a": (-1.0, 4.0), "b": (0.0, 5.0)}
+    volume, utility = summary.hypervolume, summary.utility
     # (.4, .2); then (1.2, 0), (.8, .6), (.2, 1): what lies outside the box is not clipped.
-    assert volume["sets"] == pytest.approx({"base": 0.08, "stage1": 0.56, "best_single": 0.48})
-    assert volume["best_single_model"] == "stage1-01"
+    assert volume.sets == pytest.approx({"base": 0.08, "stage1": 0.56, "best_single": 0.48})
+    assert volume.best_single_model == "stage1-01"
     # Asked for (1, 0), (.5, .5), (0, 1): 1.2, .7, 1; the best for all of them is .7 for each.
-    assert utility["sets"] == pytest.approx({"base": 0.3, "stage1": 2.9 / 3, "best_single": 0.7})
-    assert utility["best_single_model"] == "stage1-01"
+    assert utility.sets == pytest.approx({"base": 0.3, "stage1": 2.9 / 3, "best_single": 0.7})
+    assert utility.best_single_model == "stage1-01"
 
 
 def test_other_models_move_no_score(models: dict[str, pl.DataFrame]) -> None:
@@ -92,46 +154,45 @@ def test_other_models_move_no_score(models: dict[str, pl.DataFrame]) -> None:
     after = summarise(models, **given)
     for kind in ("utility", "hypervolume"):
         for name in ("base", "stage1"):
-            assert after[kind]["sets"][name] == before[kind]["sets"][name]
+            assert getattr(after, kind).sets[name] == getattr(before, kind).sets[name]
 
 
 def test_an_objective_that_no_model_moves() -> None:
     same = answers([1.0, 1.0], [2.0, 3.0])
-    found = summarise(
+    metrics = summarise(
         {"base": same, "stage1-00": same, "stage1-01": answers([1.0, 1.0], [4.0, 4.0])},
         objectives=["a", "b"],
         preferences=[[1.0, 0.0], [0.0, 1.0]],
         bounds=BOX,
     )
-    assert found["hypervolume"]["sets"]["stage1"] == pytest.approx(0.4 * 0.8)
-    assert found["rank_correlation"]["stage1"]["a"] is None
-    json.dumps(found, allow_nan=False)
+    assert metrics.hypervolume.sets["stage1"] == pytest.approx(0.4 * 0.8)
+    assert metrics.rank_correlation["stage1"]["a"] is None
+    assert Metrics.from_json(metrics.to_json()) == metrics
 
 
-def test_rank_correlation(summary: dict[str, Any]) -> None:
-    assert summary["rank_correlation"] == {"stage1": {"a": 1.0, "b": 1.0}}
+def test_rank_correlation(summary: Metrics) -> None:
+    assert summary.rank_correlation == {"stage1": {"a": 1.0, "b": 1.0}}
 
 
 def test_two_stages(models: dict[str, pl.DataFrame]) -> None:
     models |= {f"stage2-{i:02d}": models["stage1-01"] for i in range(3)}
-    found = summarise(
+    metrics = summarise(
         models,
         objectives=["a", "b"],
         preferences=[[1, 0], [0.5, 0.5], [0, 1]],
         bounds=BOX,
     )
-    assert list(found["hypervolume"]["sets"]) == ["base", "stage1", "stage2", "best_single"]
-    assert found["rank_correlation"]["stage2"] == {"a": None, "b": None}
+    assert list(metrics.hypervolume.sets) == ["base", "stage1", "stage2", "best_single"]
+    assert metrics.rank_correlation["stage2"] == {"a": None, "b": None}
 
 
 def test_one_held_out_prompt_has_no_error() -> None:
     one = {"base": answers([1.0], [1.0]), "stage1-00": answers([2.0], [0.0])}
-    found = summarise(one, objectives=["a", "b"], preferences=[[0.5, 0.5]], bounds=BOX)
-    assert found["models"][1]["reward"]["a"] == {"mean": 2.0, "se": None}
-    text = json.dumps(found, allow_nan=False)
-    assert json.loads(text) == found
-    assert "2.000 (-)" in evaluation.render(found)
-    assert evaluation.table(found)["a se"].to_list() == [None, None]
+    metrics = summarise(one, objectives=["a", "b"], preferences=[[0.5, 0.5]], bounds=BOX)
+    assert metrics.models[1].reward["a"] == SampleMean(2.0, None)
+    assert Metrics.from_json(metrics.to_json()) == metrics
+    assert "2.000 (-)" in evaluation.render(metrics)
+    assert evaluation.table(metrics)["a se"].to_list() == [None, None]
 
 
 def test_one_held_out_prompt_decides_nothing() -> None:
@@ -140,10 +201,15 @@ def test_one_held_out_prompt_decides_nothing() -> None:
         "stage1-00": answers([2.0], [0.0]),
         "stage1-01": answers([0.0], [2.0]),
     }
-    found = summarise(one, objectives=["a", "b"], preferences=[[1.0, 0.0], [0.0, 1.0]], bounds=BOX)
-    json.dumps(found, allow_nan=False)
-    assert [finding["verdict"] for finding in found["findings"]] == ["open", "open"]
-    assert "a: (1, 0) cannot be told from (0, 1): +2.000 (se unknown)" in evaluation.render(found)
+    metrics = summarise(
+        one, objectives=["a", "b"], preferences=[[1.0, 0.0], [0.0, 1.0]], bounds=BOX
+    )
+    assert Metrics.from_json(metrics.to_json()) == metrics
+    assert [finding.verdict for finding in metrics.findings] == ["open", "open"]
+    assert (
+        "a: (1, 0) does not differ significantly from (0, 1): +2.000 (se unknown)"
+        in evaluation.render(metrics)
+    )
 
 
 def test_utility_and_hypervolume_have_their_own_best_models() -> None:
@@ -152,18 +218,14 @@ def test_utility_and_hypervolume_have_their_own_best_models() -> None:
         "stage1-00": answers([9.0], [0.5]),
         "stage1-01": answers([2.0], [3.0]),
     }
-    found = summarise(several, objectives=["a", "b"], preferences=[[1, 0], [0, 1]], bounds=BOX)
-    assert found["utility"]["best_single_model"] == "stage1-00"
-    assert found["utility"]["sets"]["best_single"] == pytest.approx((2.0 + 0.1) / 2)
-    assert found["hypervolume"]["best_single_model"] == "stage1-01"
-    assert found["hypervolume"]["sets"]["best_single"] == pytest.approx(0.6 * 0.6)
+    metrics = summarise(several, objectives=["a", "b"], preferences=[[1, 0], [0, 1]], bounds=BOX)
+    assert metrics.utility.best_single_model == "stage1-00"
+    assert metrics.utility.sets["best_single"] == pytest.approx((2.0 + 0.1) / 2)
+    assert metrics.hypervolume.best_single_model == "stage1-01"
+    assert metrics.hypervolume.sets["best_single"] == pytest.approx(0.6 * 0.6)
 
 
-def test_json_holds_the_summary_without_nan(summary: dict[str, Any]) -> None:
-    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
-
-
-def test_the_table_has_a_row_per_model(summary: dict[str, Any]) -> None:
+def test_the_table_has_a_row_per_model(summary: Metrics) -> None:
     table = evaluation.table(summary)
     assert table["model"].to_list() == ["base", "stage1-00", "stage1-01", "stage1-02"]
     assert table["weights"].to_list() == ["-", "(1, 0)", "(0.5, 0.5)", "(0, 1)"]
@@ -192,7 +254,7 @@ def test_the_table_has_a_row_per_model(summary: dict[str, Any]) -> None:
     assert not any(value is None for value in table["a se"])
 
 
-def test_the_rendered_table(summary: dict[str, Any]) -> None:
+def test_the_rendered_table(summary: Metrics) -> None:
     lines = evaluation.render(summary).splitlines()
     head = ["model", "w", "a (se)", "b (se)", "vs base (se): a", "vs base (se): b"]
     starts = [lines[0].index(name) for name in head]
@@ -230,142 +292,7 @@ def test_measures_of_the_text() -> None:
 
 
 def test_means_of_floats_are_plain() -> None:
-    found = evaluation.mean_and_error(pl.Series([0.1, 0.2, 0.4]))
-    assert found["mean"] == pytest.approx(0.7 / 3)
+    estimate = mean_and_error(pl.Series([0.1, 0.2, 0.4]))
+    assert estimate.mean == pytest.approx(0.7 / 3)
     deviation = math.sqrt(sum((x - 0.7 / 3) ** 2 for x in (0.1, 0.2, 0.4)) / 2)
-    assert found["se"] == pytest.approx(deviation / math.sqrt(3))
-
-
-# ── what a person sees ──────────────────────────────────────────────────────────────────────
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def screen() -> tuple[progress.Screen, io.StringIO]:
-    file = io.StringIO()
-    return progress.Screen(file=file), file
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    made = Clock()
-    monkeypatch.setattr(progress.time, "monotonic", made.monotonic)
-    return made
-
-
-def test_without_a_terminal_there_are_lines_only(clock: Clock) -> None:
-    shown, file = screen()
-    with shown.bar("fit stage1-00") as advance:
-        for done in range(1, 11):
-            clock.now += 12
-            advance(done, 10)
-    text = file.getvalue()
-    assert text.splitlines() == [
-        "  fit stage1-00: 3 of 10, about 1 min 24 s left",
-        "  fit stage1-00: 6 of 10, about 48 s left",
-        "  fit stage1-00: 9 of 10, about 12 s left",
-    ]
-    assert "\x1b" not in text
-    assert "\r" not in text
-
-
-def test_on_a_terminal_there_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    file = Terminal()
-    shown = progress.Screen(file=file)
-    with shown.bar("fit stage1-00") as advance:
-        advance(3, 10)
-        advance(10, 10)
-    assert "fit stage1-00" in file.getvalue()
-    assert "10/10" in file.getvalue()
-    assert "\x1b" in file.getvalue()
-
-
-def test_lines_are_not_taken_for_markup_and_not_wrapped() -> None:
-    shown, file = screen()
-    text = "selection.k: [1, 2] -> [bold]3[/bold] " + "x" * 300
-    shown.line(text)
-    assert file.getvalue() == text + "\n"
-
-
-def test_a_silent_screen_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    made = progress.Screen(silent=True)
-    made.line("text")
-    with made.bar("what") as advance:
-        advance(1, 2)
-    assert capsys.readouterr() == ("", "")
-
-
-def config(**more: Any) -> Config:
-    return Config(
-        run="run",
-        data=Data(source="x.parquet", held_out=10),
-        objectives=(Objective(name="a", scorer="s"), Objective(name="b", scorer="t")),
-        **{
-            "generation": Generation(prompts=20, max_new_tokens=10),
-            "train": {"max_steps": 30, "per_device_train_batch_size": 4},
-            "train_stage2": {"max_steps": 10},
-            **more,
-        },
-    )
-
-
-ROWS = pl.DataFrame({"prompt": ["p" * 40], "response": ["r" * 40]})
-
-
-def told(settings: Config, clock: Clock, finished: list[str], total: int = 30) -> list[str]:
-    shown, file = screen()
-    made = forecast.Forecast(settings, 5, shown)
-    for stage in finished:
-        made.finished(stage)
-    for _ in range(2):
-        watch = made.watch(ROWS, lambda done, total: None)
-        for step in range(1, 5):
-            clock.now += 2
-            watch(step, total)
-    return file.getvalue().splitlines()
-
-
-def test_the_estimate_is_told_once(clock: Clock) -> None:
-    lines = told(config(), clock, [])
-    # 5 x 30 and 5 x 10 steps of 2 s; 10 held-out prompts for 11 models and 20 for 3.
-    assert len(lines) == 1
-    assert "(6 min 40 s for 200 training steps at 2.0 s" in lines[0]
-    assert lines[0].endswith("for 170 sampled answers)")
-    # A row is 80 characters, 20 tokens and 30 of the template: 2 s for 4 x 50 tokens.
-    sampling = 170 * 10 * forecast.PASSES_PER_SAMPLED_TOKEN * 2 / 200
-    assert f"about {progress.duration(400 + sampling)} to go" in lines[0]
-
-
-def test_the_estimate_leaves_out_what_is_done(clock: Clock) -> None:
-    done = [f"stage1/fit/{i:02d}" for i in range(5)] + ["stage2/fit/00"]
-    done += [f"stage2/generate/{i:02d}" for i in (0, 2, 4)]
-    (line,) = told(config(), clock, done)
-    assert "for 40 training steps" in line
-    assert "for 110 sampled answers" in line
-
-
-def test_the_estimate_of_each_stage_has_its_own_length(clock: Clock) -> None:
-    (line,) = told(config(train_stage2={"num_train_epochs": 1}), clock, [])
-    assert "for 215 training steps" in line, "5 x 30, and 5 passes over 50 rows in batches of 4"
-
-
-def test_the_estimate_counts_epochs(clock: Clock) -> None:
-    settings = config(
-        train={"max_steps": -1, "num_train_epochs": 2, "per_device_train_batch_size": 4}, stages=1
-    )
-    (line,) = told(settings, clock, [], total=50)
-    assert "for 250 training steps" in line
-    assert "for 60 sampled answers" in line
+    assert estimate.se == pytest.approx(deviation / math.sqrt(3))

@@ -14,7 +14,7 @@ import yaml
 
 from helpers.small_run import do, settings
 from paretohqd.runs import config_reader
-from paretohqd.runs.config import load_config
+from paretohqd.runs.config import Config, load_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +48,7 @@ def test_two_processes_share_a_run(written: Path, tmp_path: Path) -> None:
     assert (notes["processes"], notes["steps"]) == (2, 3)
     assert (run / "evaluate" / "summary" / "metrics.json").is_file()
     # One process alone takes what two have made as it is.
-    lines = do(load_config(written))
+    lines = do(load_settings(Config, written))
     assert sum(line.endswith(": done before") for line in lines) == len(
         list(run.rglob("manifest.json"))
     )
@@ -72,4 +72,4 @@ def test_ctrl_c_stops_a_run_that_can_go_on(written: Path, tmp_path: Path) -> Non
         assert process.wait(60) == 130, "".join(lines)
     assert "Traceback" not in "".join(lines)
     assert lines[-1] == "paretohqd: stopped: the same command goes on from here\n"
-    assert "stage1/select: done before" in do(load_config(written))
+    assert "stage1/select: done before" in do(load_settings(Config, written))

@@ -19,7 +19,7 @@ from helpers.page import HOSTILE, Page
 from helpers.pictures import tables
 from paretohqd.plots.theme import PICKED, palette
 from paretohqd.runs.report import write_report
-from paretohqd.runs.verdicts import findings
+from paretohqd.runs.verdicts import compare_corners
 
 
 @pytest.fixture(scope="module")
@@ -121,14 +121,10 @@ def test_a_difference_within_two_standard_errors_is_no_win(shift, spread, verdic
         "x": pl.DataFrame({"a": shift + noise, "b": np.zeros(20)}),
         "y": pl.DataFrame({"a": np.zeros(20), "b": np.ones(20)}),
     }
-    models = [
-        {"model": "base", "preference": None, "weights": None},
-        {"model": "x", "preference": 0, "weights": [1.0, 0.0]},
-        {"model": "y", "preference": 1, "weights": [0.0, 1.0]},
-    ]
-    first, second = findings(models, answers, ["a", "b"])
-    assert (first["verdict"], second["verdict"]) == (verdict, "wins")
-    assert first["rivals"][0]["mean"] == pytest.approx(shift)
+    weights = {"base": None, "x": [1.0, 0.0], "y": [0.0, 1.0]}
+    first, second = compare_corners(weights, answers, ["a", "b"])
+    assert (first.verdict, second.verdict) == (verdict, "wins")
+    assert first.rivals[0].mean == pytest.approx(shift)
 
 
 def test_hostile_text_stays_text(tmp_path):

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import paretohqd as pq
 from helpers import oracle
 from helpers.drawn import NAMES, frame_of
-from paretohqd.plots.selection_points import rays
+from paretohqd.plots.selection_picture import rays
 from paretohqd.selection.preferences import ray_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")

@@ -20,7 +20,7 @@ from typing import Any
 
 import paretohqd as pq
 from paretohqd.cli import arguments, select
-from paretohqd.frames.files import read_frame
+from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import check_output, refuse_overwriting, write_frame, write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
@@ -196,15 +196,16 @@ def _run(parsed: argparse.Namespace) -> None:
 
     settings = _settings(Config, parsed)
     from paretohqd.runs import evaluation
+    from paretohqd.runs.metrics import Facts, Metrics
     from paretohqd.runs.pipeline import run
 
     with failures.recorded(Path(settings.run)):
         folder = run(settings, verify=parsed.verify)
     if os.environ.get("RANK", "0") == "0":
-        summary = json.loads((folder / layout.SUMMARY / layout.METRICS).read_text())
-        seconds = json.loads((folder / layout.FACTS).read_text())["seconds"]
-        print(evaluation.render(summary))
-        print(evaluation.render_seconds(seconds))
+        metrics = Metrics.from_json((folder / layout.SUMMARY / layout.METRICS).read_text())
+        facts = Facts.from_json((folder / layout.FACTS).read_text())
+        print(evaluation.render(metrics))
+        print(evaluation.render_seconds(facts.seconds))
         print(f"report: {folder / layout.REPORT}")
 
 

@@ -16,9 +16,8 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd.cli import arguments
-from paretohqd.frames.files import read_frame
 from paretohqd.frames.reading.formats import kind_of
-from paretohqd.frames.sources import Source
+from paretohqd.frames.sources import Source, read_frame
 from paretohqd.frames.writing import (
     check_columns,
     check_output,
@@ -164,7 +163,9 @@ def _select(parsed: argparse.Namespace) -> None:
         )
     summary = chosen.summary()
     if parsed.output is not None:
-        manifest = {"input": source.pattern, "options": options, **summary}
+        # Files keep the name that the rows of the input have always had in them.
+        rows = {"rows": summary.pop("n_rows")}
+        manifest = {"input": source.pattern, "options": options, **rows, **summary}
         _write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.runs import config
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.trainers.schedule import schedule
 
 
@@ -90,7 +90,7 @@ class Spending:
 
     def charge(self, result: Stage, phase: str, per: str, **counts: int) -> None:
         """Write down what a step cost, now or when it was done."""
-        seconds = float(result.manifest[self._clock])
+        seconds = float(getattr(result.manifest, self._clock))
         self.costs.append(Cost(phase=phase, per=per, seconds=seconds, **counts))
 
     def affordable(self, prompts: int, *, samples: int, rounds: int) -> Iterator[slice]:

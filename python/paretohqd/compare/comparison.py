@@ -40,7 +40,7 @@ from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
 from paretohqd.runs import evaluation, failures, pipeline
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage, versions
+from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
 
 CLOUDS = 200
@@ -273,7 +273,7 @@ def shape_of_front(s: RunContext, offline: pl.DataFrame) -> FrontRecord | None:
         inputs={"scores": s.folder.hash_frame(offline)},
     )
     assert made is not None, "a comparison is one process"
-    front = made.manifest["notes"]["front"]
+    front = made.notes["front"]
     return None if front is None else FrontRecord.of(front)
 
 

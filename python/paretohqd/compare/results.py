@@ -119,7 +119,7 @@ def measure_runs(
             replace(
                 _with_text(_unmeasured(run), answers, names),
                 n=prompts,
-                utility_se=mean_and_error(pl.Series(utilities[at]["utility"]))["se"],
+                utility_se=mean_and_error(pl.Series(utilities[at]["utility"])).se,
                 utility=float(utilities[at]["utility"].mean()),
                 utility_adjusted=None
                 if adjusted is None
@@ -294,8 +294,7 @@ def _with_text(
 
 def _mean_reward(column: pl.Series) -> MeanReward:
     reward = mean_and_error(column)
-    assert reward["mean"] is not None
-    return MeanReward(mean=reward["mean"], se=reward["se"])
+    return MeanReward(mean=reward.mean, se=reward.se)
 
 
 def _mean(column: pl.Series) -> float | None:

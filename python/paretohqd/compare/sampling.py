@@ -13,7 +13,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models import chat, templates
 from paretohqd.models.sampling import generate
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.runs.sampling import sampling, usable
 
 
@@ -51,7 +51,7 @@ def sample(
     for part in bench.affordable(len(prompts), samples=samples, rounds=rounds):
         now = prompts[part]
         made = answered(bench, policy, now, label=label, seed=seed, samples=samples)
-        bench.charge(made, "generate", per, generated=int(made.manifest["notes"]["tokens"]))
+        bench.charge(made, "generate", per, generated=int(made.notes["tokens"]))
         frame = pl.read_parquet(made.path / "answers.parquet")
         own = now.drop("prompt")[np.repeat(np.arange(len(now)), samples)]
         form = templates.find_form(bench.tokenizer())

@@ -9,7 +9,7 @@ import polars as pl
 
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.records import FrontRecord
-from paretohqd.runs.verdicts import mean_and_error
+from paretohqd.runs.verdicts import paired_test
 
 BUDGETS = {
     "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "
@@ -110,12 +110,10 @@ def asked_high_or_low(
             pl.read_parquet(answers[number] / "answers.parquet", columns=[name])[name]
             for number in (high, low)
         ]
-        difference = mean_and_error(scores[0] - scores[1])
-        mean, error = difference["mean"], difference["se"]
-        if mean is None or error is None:
+        test = paired_test(scores[0], scores[1])
+        mean, error = test.difference.mean, test.difference.se
+        if error is None:
             continue
-        verdict = "follows" if mean > 2 * error else "open"
-        if mean < -2 * error:
-            verdict = "goes the other way"
-        tests[name] = f"{mean:+.3f} (se {error:.3f}): {verdict}"
+        verdicts = {"wins": "follows", "loses": "goes the other way", "open": "open"}
+        tests[name] = f"{mean:+.3f} (se {error:.3f}): {verdicts[test.verdict]}"
     return tests

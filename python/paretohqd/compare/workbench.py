@@ -22,7 +22,7 @@ from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.base import Machine
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Stage
 from paretohqd.selection.choosing import choose
 from paretohqd.trainers import sft
 
@@ -234,7 +234,7 @@ class Workbench(Spending):
             settings={**settings, "seed": self.seed, "bfloat16": s.machine.bfloat16},
             inputs={**inputs, "model": s.model_id},
         )
-        notes = made.manifest["notes"]
+        notes = made.notes
         self.charge(
             made,
             "train",

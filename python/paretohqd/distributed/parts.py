@@ -15,10 +15,10 @@ from polars.io.plugins import register_io_source
 
 from paretohqd.distributed.cluster import answers, in_order, pa, packed, ray, unpacked
 from paretohqd.distributed.merging import PartSpec, merged
+from paretohqd.exceptions import first_line
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.reading.opening import file_sizes, open_file
+from paretohqd.frames.reading.opening import open_file, row_counts
 from paretohqd.frames.reading.schemas import column
-from paretohqd.frames.reading.text import first_line
 from paretohqd.frames.sources import Source
 
 Rows = NDArray[np.int64]
@@ -63,7 +63,7 @@ class Files:
         # A task does not run in this process's folder.
         source = replace(source, files=tuple(os.path.abspath(file) for file in source.files))
         with source.reading():
-            sizes = file_sizes(source.files)
+            sizes = row_counts(source.files)
         return cls(source=source, sizes=np.array(sizes, dtype=np.int64))
 
     @property

@@ -1,7 +1,7 @@
-"""What holds the answers: frames of this and other libraries, files, folders and patterns.
+"""Sources of rows: frames of Polars and other libraries, files, folders and patterns of files.
 
-Everything becomes a Polars frame, files and what is lazy a LazyFrame that is read in batches. A
-message about a file's contents names the file; Polars does not always.
+All of them become Polars frames; files become a LazyFrame that is read in batches. Messages about a
+file's contents name the file, which Polars' own do not always do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -25,16 +26,18 @@ from paretohqd.frames.batches import (
     in_slices,
     row_bytes,
 )
-from paretohqd.frames.reading.foreign import frame_of
+from paretohqd.frames.reading.formats import kind_of
 from paretohqd.frames.reading.opening import (
-    blamed,
-    file_sizes,
     open_file,
     open_files,
-    open_numbered,
+    open_with_row_numbers,
+    reading_error,
+    row_counts,
 )
+from paretohqd.frames.reading.other_libraries import frame_of
+from paretohqd.frames.reading.paths import local_path
 
-Path = str | os.PathLike  # type: ignore[type-arg]
+PathLike = str | os.PathLike  # type: ignore[type-arg]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +46,11 @@ class Source:
 
     Attributes:
         frame: The rows.
-        files: The files that hold them, in order, where they are known: on this machine.
-        pattern: What was asked for, for messages.
-        seekable: Whether a row is found in its file without reading the rows before it.
-        folders: Columns that the names of subfolders stand for.
-        absent: Columns that some of the files do not have, and what to say of that.
+        files: The files on this machine that hold them, in order.
+        pattern: The files as the user gave them, for messages.
+        seekable: Whether a row can be read without reading the rows before it in its file.
+        folders: Columns that the names of subfolders hold.
+        absent: For each column that some file lacks, a message that says so.
     """
 
     frame: pl.DataFrame | pl.LazyFrame
@@ -63,13 +66,14 @@ class Source:
 
         Args:
             data: A Polars DataFrame or LazyFrame; a path, a folder, a pattern such as
-                "scores/*.parquet", a remote one ("s3://bucket/*.parquet", "hf://datasets/..."), or
-                several of these; a pandas frame, a DuckDB relation, a Hugging Face Dataset, or
-                anything that speaks Arrow's C interface; a mapping of names to columns; a list of
-                mappings, one for each row.
+                "scores/*.parquet", a remote pattern ("s3://bucket/*.parquet", "hf://datasets/..."),
+                or several paths; a pandas frame, a DuckDB relation, a Hugging Face Dataset, or any
+                object with Arrow's C interface; a mapping of names to columns; a list of mappings,
+                one for each row.
 
         Raises:
-            ValueError: None of these, no such file, or a file of an unknown kind.
+            ValueError: The data are none of these, or there is no such file, or its kind is
+                unknown.
 
         Example:
             >>> Source.of({"help": [0.5], "safe": [1.0]}).names
@@ -79,9 +83,9 @@ class Source:
             return data
         if isinstance(data, pl.DataFrame | pl.LazyFrame):
             return cls(data)
-        if isinstance(data, Path):
+        if isinstance(data, PathLike):
             return cls._of_files([data])
-        if isinstance(data, Sequence) and data and all(isinstance(each, Path) for each in data):
+        if isinstance(data, Sequence) and data and all(isinstance(x, PathLike) for x in data):
             return cls._of_files(data)
         frame = frame_of(data)
         if frame is None:
@@ -92,10 +96,15 @@ class Source:
         return cls(frame)
 
     @classmethod
-    def _of_files(cls, given: Sequence[Path]) -> Source:
-        found = open_files([os.fspath(each) for each in given])
+    def _of_files(cls, paths: Sequence[PathLike]) -> Source:
+        opened = open_files([os.fspath(path) for path in paths])
         return cls(
-            found.frame, found.files, found.pattern, found.seekable, found.folders, found.absent
+            frame=opened.frame,
+            files=opened.files,
+            pattern=opened.pattern,
+            seekable=opened.seekable,
+            folders=opened.folders,
+            absent=opened.absent,
         )
 
     @cached_property
@@ -104,7 +113,7 @@ class Source:
         if isinstance(self.frame, pl.DataFrame):
             return self.frame.schema
         with self.reading():
-            # Of a copy: a scan whose own schema was asked for no longer takes row numbers in.
+            # The schema of a copy: a scan that knows its own no longer takes in row numbers.
             return self.frame.select(pl.all()).collect_schema()
 
     @property
@@ -114,7 +123,7 @@ class Source:
 
     @property
     def lazy(self) -> bool:
-        """Whether rows are to be read in batches."""
+        """Whether the rows are read in batches."""
         return isinstance(self.frame, pl.LazyFrame)
 
     def collect(self, query: pl.LazyFrame) -> pl.DataFrame:
@@ -123,7 +132,7 @@ class Source:
             return query.collect(engine="streaming")
 
     def rows(self) -> int:
-        """How many rows there are."""
+        """Count the rows."""
         if isinstance(self.frame, pl.DataFrame):
             return len(self.frame)
         return int(self.collect(self.frame.select(pl.len())).item())
@@ -131,12 +140,12 @@ class Source:
     def batches(
         self, expressions: Iterable[pl.Expr], limit: int | None = None
     ) -> Iterator[pl.DataFrame]:
-        """Some columns, in the rows' order, in batches by their size in bytes.
+        """Read some columns in the order of the rows, in batches of a limited size.
 
         Args:
-            expressions: What to read.
-            limit: Bytes that reading may take; `batches.MEMORY` by default. What Polars itself
-                reads ahead of a LazyFrame, CSV, JSONL or Arrow files comes on top.
+            expressions: The columns.
+            limit: Bytes that reading may take; `batches.MEMORY` by default. Polars reads ahead in a
+                LazyFrame and in CSV, JSONL or Arrow files: that memory comes on top.
         """
         expressions = list(expressions)
         query = self.frame.lazy().select(expressions)
@@ -144,39 +153,40 @@ class Source:
             width = row_bytes(query.collect_schema())
             wide = width is None or width > NARROW
             if self.seekable and wide and any(os.path.getsize(f) > SMALL for f in self.files):
-                parts = (self._part(number) for number in range(len(self.files)))
-                yield from in_slices((part.select(expressions) for part in parts), limit)
+                files = (self._open(index) for index in range(len(self.files)))
+                yield from in_slices((file.select(expressions) for file in files), limit)
             else:
                 yield from in_batches(query, limit)
 
     def take(
         self, rows: NDArray[np.int64], filled: Iterable[str] = (), limit: int | None = None
     ) -> pl.DataFrame:
-        """Rows by number, with all columns.
+        """Read rows by their numbers, with all columns.
 
         Args:
-            rows: Ascending numbers, none twice.
+            rows: Ascending row numbers, without duplicates.
             filled: Columns that are not null in these rows, such as their scores.
             limit: As for `batches`.
         """
         if isinstance(self.frame, pl.DataFrame):
             return self.frame[rows]
         with self.reading():
-            number = max(self.names, key=len) + "_"  # Longer than all others, it is none of them.
+            number = max(self.names, key=len) + "_"  # Longer than all names, so it is none of them.
             numbered: pl.LazyFrame | None = None
             if not self.seekable:
                 numbered = self.frame.with_row_index(number)
             elif not any(kind.is_nested() for kind in self.schema.dtypes()):
-                numbered = open_numbered(self.files, self.schema, self.folders, number)
+                numbered = open_with_row_numbers(self.files, self.schema, self.folders, number)
             if numbered is not None:
                 return by_number(numbered, number, rows, filled)
-            # Lists are decoded whole, whatever the condition, and so are files of several types.
-            found = by_slices(self._part, self._starts, rows, limit)
-            return pl.concat([pl.DataFrame(schema=self.schema), *found])
+            # A condition on rows would not keep Polars from decoding all lists, nor files whose
+            # types differ.
+            taken = by_slices(self._open, self._starts, rows, limit)
+            return pl.concat([pl.DataFrame(schema=self.schema), *taken])
 
-    def _part(self, number: int) -> pl.LazyFrame:
+    def _open(self, index: int) -> pl.LazyFrame:
         """One of the files, with the columns of all."""
-        return open_file(self.files[number], self.schema, self.folders)
+        return open_file(self.files[index], self.schema, self.folders)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -184,16 +194,32 @@ class Source:
         try:
             yield
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise blamed(self.files, self.pattern, error) from error
+            raise reading_error(self.files, self.pattern, error) from error
 
     def place(self, row: int) -> str:
-        """Where a row is, as a message says it: "row 7", or the file and the row in it."""
+        """Name a row in a message: "row 7", and the file and the row in it if there are several."""
         if len(self.files) < 2:
             return f"row {row}"
-        file = int(np.searchsorted(self._starts, row, side="right")) - 1
-        return f"row {row}: row {row - self._starts[file]} of {self.files[file]}"
+        index = int(np.searchsorted(self._starts, row, side="right")) - 1
+        return f"row {row}: row {row - self._starts[index]} of {self.files[index]}"
 
     @cached_property
     def _starts(self) -> NDArray[np.int64]:
         """The number of each file's first row, and the number of all rows."""
-        return np.cumsum([0, *file_sizes(self.files)])
+        return np.cumsum([0, *row_counts(self.files)])
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """Read a whole file of rows into memory: Parquet, Arrow, CSV, TSV or JSON.
+
+    The types of columns in text files follow from all rows, not from the first hundred.
+
+    Raises:
+        ValueError: The ending is unknown, there is no such file, or it cannot be parsed.
+    """
+    file = local_path(path)
+    kind_of(file)
+    if not os.path.isfile(file):
+        raise ValueError(f"{path}: {'not a file' if os.path.exists(file) else 'no such file'}")
+    source = Source.of(file)
+    return source.collect(source.frame.lazy())

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: frames as Parquet, CSV or JSONL, and any other."""
+"""Files written whole or not at all: frames as Parquet, CSV or JSONL, texts, any other content."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from typing import BinaryIO
 
 import polars as pl
 
-from paretohqd.frames.reading.finding import local_path
+from paretohqd.exceptions import first_line
 from paretohqd.frames.reading.formats import WRITTEN
-from paretohqd.frames.reading.text import first_line
+from paretohqd.frames.reading.paths import local_path
 
 EXACT_DIGITS = 15
-"""Significant digits that a double, and so a JSON number, always keeps."""
+"""Significant digits that a double, and so a JSON number, always preserves."""
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes the place of `path` once the block has ended well.
+    """Open a new file that replaces `path` once the block has ended without an error.
 
-    Until then, and after an error or Ctrl-C, what was there stays and nothing is left beside it.
-    The new file has a name of its own, so that two processes cannot write into one, and the mode of
-    the file that it replaces. A link stays one: the file that it leads to is replaced.
+    Until then, and after an error or Ctrl-C, the old file stays and no other is left beside it. The
+    new file has a unique name until it replaces the old one: two processes never write into the
+    same file. It gets the old file's mode. If `path` is a link, its target is replaced.
 
     Raises:
-        OSError: see `check_target`; or the disk is full.
+        OSError: The file cannot be written, as `check_target` says, or the disk is full.
 
     Example:
         >>> import tempfile
@@ -41,8 +41,8 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     target = check_target(path)
     beside = target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}.new")
     try:
-        # Opened by us: a library that opens a file by name may do so after Ctrl-C, in a thread of
-        # its own, and leave it behind.
+        # We open it: a library that opens a file by its name may do so in a thread of its own,
+        # after Ctrl-C, and leave it behind.
         with beside.open("xb") as file:
             if target.exists():
                 os.chmod(beside, target.stat().st_mode & 0o7777)
@@ -61,13 +61,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def check_target(path: Path) -> Path:
-    """Find out before the work begins whether a file could be written there.
+    """Check before the work begins whether a file can be written at a path.
 
     Returns:
-        The place itself: without links, `~` as the home folder.
+        The path without links, and with the home folder for `~`.
 
     Raises:
-        OSError: no such folder, one that may not be written, or no ordinary file.
+        OSError: The folder is missing or cannot be written, or the path is not an ordinary file's.
     """
     given = Path(local_path(path))
     target = Path(os.path.realpath(given))
@@ -84,19 +84,18 @@ def check_target(path: Path) -> Path:
 
 
 def refuse_overwriting(path: Path, files: Iterable[str | Path]) -> None:
-    """Raise a ValueError if a file that is read would be replaced by one that is written."""
+    """Raise a ValueError if writing to `path` would replace one of the files that are read."""
     target = check_target(path)
     if target.exists() and any(target.samefile(local_path(file)) for file in files):
         raise ValueError(f"{path}: the input would be overwritten: name another file")
 
 
 def check_output(path: Path, schema: Mapping[str, pl.DataType] | None = None) -> None:
-    """Find out before the work begins whether a frame could be written there.
+    """Check before the work begins whether a frame can be written at a path.
 
     Raises:
-        ValueError: another ending than `write_frame` knows, or a column that such a file cannot
-            hold.
-        OSError: see `check_target`.
+        ValueError: `write_frame` does not know the ending, or such a file cannot hold a column.
+        OSError: The file cannot be written, as `check_target` says.
     """
     ending = path.suffix.lower()
     if ending not in WRITTEN:
@@ -106,39 +105,34 @@ def check_output(path: Path, schema: Mapping[str, pl.DataType] | None = None) ->
 
 
 def check_columns(schema: Mapping[str, pl.DataType], ending: str, path: Path | str) -> None:
-    """Refuse columns that a file with this ending cannot hold.
-
-    Raises:
-        ValueError: there is such a column.
-    """
+    """Raise a ValueError if a file with this ending cannot hold one of the columns."""
     for name, dtype in schema.items():
-        kinds = list(_types(dtype))
+        types = list(_types(dtype))
         if ending == ".csv":
-            form = "CSV"
-            lists = isinstance(dtype, pl.List | pl.Array) and len(kinds) == 2
-            bad = (len(kinds) > 1 and not lists) or kinds[-1] in (
-                pl.Binary,
-                pl.Object,
-                pl.Duration,
-            )
+            file_format = "CSV"
+            plain_list = isinstance(dtype, pl.List | pl.Array) and len(types) == 2
+            nested = len(types) > 1 and not plain_list
+            refused = nested or types[-1] in (pl.Binary, pl.Object, pl.Duration)
         else:
-            form = "JSON"
-            bad = ending != ".parquet" and any(kind in (pl.Binary, pl.Object) for kind in kinds)
-        if bad:
-            raise ValueError(f"{path}: {form} cannot hold column {name!r} ({dtype}): write Parquet")
+            file_format = "JSON"
+            refused = ending != ".parquet" and any(t in (pl.Binary, pl.Object) for t in types)
+        if refused:
+            raise ValueError(
+                f"{path}: {file_format} cannot hold column {name!r} ({dtype}): write Parquet"
+            )
 
 
 def write_frame(
     frame: pl.DataFrame | pl.LazyFrame, path: Path, *, metadata: dict[str, str] | None = None
 ) -> None:
-    """Write a Parquet, CSV or JSONL file, whole or not at all; what is lazy in batches.
+    """Write a Parquet, CSV or JSONL file, whole or not at all; a LazyFrame in batches.
 
     CSV has no lists: they become text with semicolons. JSON has no NaN: it becomes null, which
     counts as missing too. Only Parquet keeps `metadata`.
 
     Raises:
-        ValueError: another ending, or a column or value that such a file cannot hold.
-        OSError: the folder is missing or cannot be written, or the disk is full.
+        ValueError: The ending is unknown, or such a file cannot hold a column or value.
+        OSError: The folder is missing or cannot be written, or the disk is full.
     """
     query = frame.lazy()
     check_output(path, query.collect_schema())
@@ -152,41 +146,40 @@ def write_frame(
             else:
                 for_json(frame, path).sink_ndjson(file)
     except (pl.exceptions.PolarsError, OSError) as error:
-        # Polars reports a full disk as an error of its own or of the system, by format.
-        reason = first_line(error)
-        raise OSError(f"{path}: cannot be written: {reason}") from error
+        # A full disk is a PolarsError for some formats and an OSError for others.
+        raise OSError(f"{path}: cannot be written: {first_line(error)}") from error
 
 
 def for_json(frame: pl.DataFrame | pl.LazyFrame, path: Path | str) -> pl.LazyFrame:
-    """The frame as JSON can hold it: decimals as numbers; no infinities, which would be null.
+    """The frame with values that JSON can hold: decimals become numbers, infinities are refused.
 
     Raises:
-        ValueError: an infinity or a decimal of more than 15 digits; of a LazyFrame when it is
-            collected.
+        ValueError: There is an infinity, or a decimal with more than 15 digits. For a LazyFrame
+            this is raised when it is collected.
     """
     schema = frame.collect_schema()
     kept = {name: _without_decimals(dtype) for name, dtype in schema.items()}
-    odd = [name for name, dtype in schema.items() if any(k.is_float() for k in _types(kept[name]))]
+    floats = [name for name, dtype in kept.items() if any(t.is_float() for t in _types(dtype))]
 
     def numbers(batch: pl.DataFrame) -> pl.DataFrame:
-        for name in odd:
-            # Under no name: Polars takes some names for patterns, in methods of a Series too.
+        for name in floats:
+            # Without its name: Polars takes some names for patterns, in methods of a Series too.
             column = batch.get_column(name).rename("")
             for values in _leaves(column):
-                # Batches of a LazyFrame come in any order, and a list's values are no rows.
-                rows = values is column and isinstance(frame, pl.DataFrame)
-                _check_numbers(values, name, path, rows=rows)
+                # Batches of a LazyFrame come in any order, and values in a list have no row.
+                name_row = values is column and isinstance(frame, pl.DataFrame)
+                _refuse_inexact(values, name, path, name_row=name_row)
         return batch.with_columns(
-            batch.get_column(name).rename("").cast(kept[name]).rename(name) for name in odd
+            batch.get_column(name).rename("").cast(kept[name]).rename(name) for name in floats
         )
 
     if isinstance(frame, pl.DataFrame):
         return numbers(frame).lazy()
-    return frame.map_batches(numbers, schema=kept, streamable=True) if odd else frame
+    return frame.map_batches(numbers, schema=kept, streamable=True) if floats else frame
 
 
-def _check_numbers(values: pl.Series, name: str, path: Path | str, *, rows: bool) -> None:
-    """Refuse what JSON's numbers cannot say."""
+def _refuse_inexact(values: pl.Series, name: str, path: Path | str, *, name_row: bool) -> None:
+    """Raise a ValueError for infinities, and for decimals with more digits than a double has."""
     if values.dtype.is_float():
         bad, what = values.is_infinite(), "an infinity"
     elif values.dtype.is_decimal():
@@ -195,23 +188,23 @@ def _check_numbers(values: pl.Series, name: str, path: Path | str, *, rows: bool
     else:
         return
     if bad.any():
-        where = f"column {name!r}" + (f", row {bad.arg_max()}" if rows else "")
+        position = f"column {name!r}" + (f", row {bad.arg_max()}" if name_row else "")
         raise ValueError(
-            f"{path}: JSON's numbers cannot hold {what} ({where}): write Parquet or CSV"
+            f"{path}: JSON's numbers cannot hold {what} ({position}): write Parquet or CSV"
         )
 
 
 def _for_csv(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-    """Lists of plain values as text; what is null in a list is nothing between two semicolons.
+    """The frame with lists as text; a null in a list is nothing between two semicolons.
 
     Raises:
-        ValueError: when it is collected, a text in a list that holds a semicolon.
+        ValueError: A text in a list holds a semicolon: raised when the frame is collected.
     """
     schema = frame.collect_schema()
     lists = [name for name, dtype in schema.items() if isinstance(dtype, pl.List | pl.Array)]
 
     def texts(batch: pl.DataFrame) -> pl.DataFrame:
-        # Under no name: Polars takes some names for patterns, in methods of a Series too.
+        # Without their names: Polars takes some names for patterns, in methods of a Series too.
         columns = [batch.get_column(n).rename("").cast(pl.List(pl.String)) for n in lists]
         filled = [each.list.eval(pl.element().fill_null("")) for each in columns]
         for name, each in zip(lists, columns, strict=True):
@@ -242,7 +235,7 @@ def _types(dtype: pl.DataType) -> Iterator[pl.DataType]:
 
 
 def _leaves(column: pl.Series) -> Iterator[pl.Series]:
-    """The plain values inside a column, by their place in its type."""
+    """The plain values inside a column, one Series for each plain type within its own."""
     if isinstance(column.dtype, pl.Struct):
         for field in column.dtype.fields:
             yield from _leaves(column.struct.field(field.name))
@@ -253,7 +246,7 @@ def _leaves(column: pl.Series) -> Iterator[pl.Series]:
 
 
 def _without_decimals(dtype: pl.DataType) -> pl.DataType:
-    """The same type with doubles for decimals."""
+    """The same type with doubles in place of decimals."""
     if isinstance(dtype, pl.Struct):
         return pl.Struct([pl.Field(f.name, _without_decimals(f.dtype)) for f in dtype.fields])  # type: ignore[arg-type]
     if isinstance(dtype, pl.List):

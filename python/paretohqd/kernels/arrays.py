@@ -18,6 +18,11 @@ from paretohqd.kernels.numerals import EXACT, is_text, numbers_of
 Column = NDArray[np.float64] | NDArray[np.float32]
 
 
+def is_pandas(value: object) -> bool:
+    """Whether this is a frame or a series of pandas, recognised without importing pandas."""
+    return hasattr(value, "iloc")
+
+
 def named_columns(points: object) -> list[tuple[str | int, object]]:
     """The columns of whatever holds the points, with their names or else their numbers."""
     if isinstance(points, pl.LazyFrame):
@@ -28,7 +33,7 @@ def named_columns(points: object) -> list[tuple[str | int, object]]:
         return _expanded([(points.name or 0, points)])
     if isinstance(points, Mapping):
         return [(str(name), _as_column(column)) for name, column in points.items()]
-    if hasattr(points, "iloc"):
+    if is_pandas(points):
         return _from_pandas(points)
     if hasattr(points, "__arrow_c_stream__") or hasattr(points, "__arrow_c_array__"):
         return named_columns(pl.from_arrow(points))
@@ -76,7 +81,7 @@ def _pandas_values(series: Any) -> object:
 def _is_column(value: object) -> bool:
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):
         return getattr(value, "ndim", 0) == 1
-    if hasattr(value, "iloc"):
+    if is_pandas(value):
         return getattr(value, "ndim", 0) == 1
     return hasattr(value, "__arrow_c_array__") or hasattr(value, "__arrow_c_stream__")
 
@@ -84,7 +89,7 @@ def _is_column(value: object) -> bool:
 def _as_column(value: object) -> object:
     if isinstance(value, pl.Series | np.ndarray):
         return value
-    if hasattr(value, "iloc"):
+    if is_pandas(value):
         return _pandas_values(value)
     if hasattr(value, "__arrow_c_stream__") or hasattr(value, "__arrow_c_array__"):
         return pl.Series(pl.from_arrow(value))

@@ -72,16 +72,30 @@ def numbers_of(name: str, texts: pl.Series) -> pl.Series:
     if words.any():
         first = words.arg_max() or 0
         raise words_refused(name, int(words.sum()), f"row {first}", texts[first], numbers.count())
-    # As integers, for as doubles the first one beyond equals the last one within.
-    whole = texts.str.strip_chars().cast(pl.Int128, strict=False)
-    large = (whole > EXACT) | (whole < -EXACT)
+    # As integers: as doubles the first one beyond 2**53 equals the last one within.
+    refuse_inexact(name, texts.str.strip_chars().cast(pl.Int128, strict=False))
+    return numbers
+
+
+def refuse_inexact(
+    name: str,
+    integers: pl.Series,
+    *,
+    problem: str = "doubles cannot tell apart; subtract an offset or rank them first",
+) -> None:
+    """Raise a ValueError if some integers are too large for doubles.
+
+    Args:
+        name: The column, for the message.
+        integers: The column's values.
+        problem: What such integers lead to, and what to do.
+    """
+    large = (integers > EXACT) | (integers < -EXACT)
     if large.any():
         raise ValueError(
             f"column {name!r} holds {large.sum()} integers beyond 2**53 (first at row "
-            f"{large.arg_max()}), which doubles cannot tell apart; subtract an offset or rank them "
-            "first"
+            f"{large.arg_max()}), which {problem}"
         )
-    return numbers
 
 
 def words_refused(name: str, count: int, where: str, text: str, numbers: int) -> ValueError:

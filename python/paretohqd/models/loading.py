@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from paretohqd.exceptions import first_line
 from paretohqd.selection.same_rows import SameRowsWarning
 
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
@@ -130,7 +131,4 @@ def one_line_errors(name: str | Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             raise  # not the model's fault, and has a remedy of its own
-        reason = (str(error).splitlines() or [""])[0].strip()
-        raise ValueError(
-            f"model {name}: cannot be loaded: {reason or type(error).__name__}"
-        ) from error
+        raise ValueError(f"model {name}: cannot be loaded: {first_line(error)}") from error

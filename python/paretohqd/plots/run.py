@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 
@@ -21,32 +21,35 @@ from paretohqd.plots.theme import (
     tip,
 )
 
+if TYPE_CHECKING:
+    from paretohqd.runs.metrics import ModelMeasures
+
 CURVE_POINTS = 200
 """At most as many points of a training curve are drawn."""
 
 
 def evaluation_charts(
-    models: Sequence[Mapping[str, Any]], objectives: Sequence[str], labels: Sequence[str]
+    models: Sequence[ModelMeasures], objectives: Sequence[str], labels: Sequence[str]
 ) -> list[Chart]:
     """One panel per pair of objectives: the mean reward of each model, and where it came from.
 
     Args:
-        models: the entries of metrics.json, the base model among them.
-        objectives: their names, in order.
-        labels: one short text per preference.
+        models: What each model reached, the base among them.
+        objectives: Their names, in order.
+        labels: One short text per preference.
     """
     charts = []
-    last = max(model["stage"] for model in models)
+    last = max(model.stage for model in models)
     for i, j in combinations(range(len(objectives)), 2):
         across, up = objectives[i], objectives[j]
         points = [
             {
-                "p": -1 if model["preference"] is None else model["preference"],
-                "stage": model["stage"],
-                "label": "base" if model["preference"] is None else labels[model["preference"]],
-                "told": _told(model, last, len(labels)),
-                **mean_and_error("x", model["reward"][across]),
-                **mean_and_error("y", model["reward"][up]),
+                "p": -1 if model.preference is None else model.preference,
+                "stage": model.stage,
+                "label": "base" if model.preference is None else labels[model.preference],
+                "told": _is_labelled(model, last, len(labels)),
+                **mean_and_error("x", vars(model.reward[across])),
+                **mean_and_error("y", vars(model.reward[up])),
             }
             for model in models
         ]
@@ -60,22 +63,24 @@ def evaluation_charts(
 
 
 def training_chart(
-    curves: Sequence[Sequence[Mapping[str, Any]]], labels: Sequence[str], title: str
+    curves: Sequence[Sequence[Mapping[str, float]]], labels: Sequence[str], title: str
 ) -> Chart:
     """Training loss by step, one line per preference.
 
     Args:
-        curves: one log per preference; entries without a loss are passed over.
-        labels: one short text per preference.
-        title: the chart's title.
+        curves: One log per preference; entries without a loss are passed over.
+        labels: One short text per preference.
+        title: The chart's title.
     """
     rows = []
-    for place, log in enumerate(curves):
+    for preference, log in enumerate(curves):
         losses = [e for e in log if e.get("loss") is not None and isfinite(e["loss"])]
         # Long logs are thinned evenly: a line of a few hundred pixels shows no more.
         for entry in losses[:: -(-len(losses) // CURVE_POINTS) or 1]:
             loss = float(f"{entry['loss']:.5g}")
-            rows.append({"p": place, "label": labels[place], "x": entry["step"], "y": loss})
+            rows.append(
+                {"p": preference, "label": labels[preference], "x": entry["step"], "y": loss}
+            )
     lines = inline(rows).transform_filter(PICKED)
     encoding = {
         "x": alt.X("x:Q", title="step", axis=alt.Axis(tickMinStep=1)),
@@ -157,9 +162,9 @@ def _model_layers(points: Sequence[dict[str, Any]], across: str, up: str, count:
     return layers
 
 
-def _told(model: Mapping[str, Any], last: int, count: int) -> bool:
+def _is_labelled(model: ModelMeasures, last: int, count: int) -> bool:
     """Whether a model's weights are written beside its mark: short ones of a few, or a corner's."""
-    if model["preference"] is None or model["stage"] != last:
+    if model.weights is None or model.stage != last:
         return False
-    short = count <= 5 and len(model["weights"]) == 2
-    return short or max(model["weights"]) > 1 - 1e-6
+    short = count <= 5 and len(model.weights) == 2
+    return short or max(model.weights) > 1 - 1e-6

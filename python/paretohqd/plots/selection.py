@@ -26,7 +26,7 @@ except ImportError as error:
 
 from paretohqd.frames.writing import check_target, whole, write_text
 from paretohqd.plots.selection_panels import LEGENDS, grid, panel_layers, styled
-from paretohqd.plots.selection_points import Picture, picture_of
+from paretohqd.plots.selection_picture import Picture, picture_of
 from paretohqd.plots.theme import PAGE, PRINTED, Chart, finish, library, readable
 from paretohqd.selection.result import Selection
 
@@ -149,7 +149,8 @@ def selection_charts(selection: Selection) -> tuple[list[Chart], dict[str, int]]
         selection: What was chosen, of objectives of which larger values are better.
 
     Returns:
-        The charts, and how many points each draws of the `front` and of the `deeper` layers.
+        The charts, and how many points each draws of the `front`, of the `deeper` layers and of
+        those that were `chosen`.
     """
     pairs = list(combinations(range(len(selection.objectives)), 2))
     if not pairs:
@@ -174,7 +175,8 @@ def selection_charts(selection: Selection) -> tuple[list[Chart], dict[str, int]]
         )
         layers = panel_layers(picture, pair)
         charts.append(finish(layers, f"{across} and {up}", about, height=PAGE_HEIGHT))
-    return charts, {"front": picture.front.height, "deeper": picture.deeper.height}
+    drawn = {"front": picture.front, "deeper": picture.deeper, "chosen": picture.chosen}
+    return charts, {kind: points.height for kind, points in drawn.items()}
 
 
 def _shown(selection: Selection, preferences: Sequence[int | str] | None) -> list[int]:

@@ -1,8 +1,8 @@
-"""What a picture of many rows needs: the range of every objective, and rows counted in cells.
+"""All rows of a selection's picture: the range of every objective, and rows counted in cells.
 
 Rows are never collected: both passes run in Polars' streaming engine and return a few thousand
-numbers, whatever the rows are. Columns are called v0, v1, ... here: an objective may be called
-anything.
+numbers, however many rows there are. Columns are called v0, v1, ... here, as an objective may be
+called anything.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Span:
 
     @property
     def decimals(self) -> int:
-        """Decimals that tell places a ten-thousandth of the range apart.
+        """Decimals that distinguish values a ten-thousandth of the range apart.
 
         Example:
             >>> Span(low=0.0, width=0.1, cells=10).decimals
@@ -69,15 +69,15 @@ def spans(
 ) -> tuple[list[Span], int]:
     """The range of each axis, and how many rows there are.
 
-    All rows are in it but those far out: a few scores of -1e9, as penalties are, would press all
-    others into one cell. The box from the nadir to the ideal always is.
+    A range covers all rows but those far out: a few scores of -1e9, as penalties are, would press
+    all others into one cell. It always covers the box from the nadir to the ideal.
 
     Args:
-        rows: all rows, columns v0, v1, ... without NaN or infinity.
-        n: about how many rows.
+        rows: All rows, columns v0, v1, ... without NaN or infinity.
+        n: About how many rows.
         ideal: (M,) best values.
         nadir: (M,) worst values.
-        cells: cells per axis; an axis of few whole numbers gets a cell for each.
+        cells: Cells per axis; an axis of few whole numbers gets a cell for each.
 
     Returns:
         M ranges, and the number of rows.
@@ -91,8 +91,8 @@ def spans(
     )
     step = max(1, n // SAMPLE)
     sample = rows.with_row_index("at").filter(pl.col("at") % step == 0)
-    known, some = pl.collect_all([facts, sample], engine="streaming")
-    fact = known.row(0, named=True)
+    extremes, some = pl.collect_all([facts, sample], engine="streaming")
+    fact = extremes.row(0, named=True)
     ranges = []
     for i in axes:
         first, last = _without_far_out(some[f"v{i}"], fact[f"low{i}"], fact[f"high{i}"])
@@ -130,9 +130,9 @@ def cell_counts(
     """Count the rows in the cells of each pair of axes, in one pass.
 
     Args:
-        rows: columns v0, v1, ... without NaN or infinity.
-        axes: the range of each axis.
-        pairs: the axes across and up, for each panel.
+        rows: Columns v0, v1, ... without NaN or infinity.
+        axes: The range of each axis.
+        pairs: The axes across and up, for each panel.
 
     Returns:
         For each pair the cells that hold any row: `i` (across), `j` (up) and `n`. Rows beyond the
@@ -144,18 +144,18 @@ def cell_counts(
         >>> cell_counts(rows, [axis, axis], [(0, 1)])[0, 1].rows()
         [(0, 0, 2), (1, 1, 1)]
     """
-    # Clipped before the cast: no integer holds the place of a row that is far out.
-    places = [
+    # Clipped before the cast: no integer holds the cell number of a row that is far out.
+    cell = [
         ((pl.col(f"v{k}") - axis.low) / axis.width).floor().clip(-1, axis.cells).cast(pl.Int32)
         for k, axis in enumerate(axes)
     ]
-    inside = [place.is_between(0, axis.cells - 1) for place, axis in zip(places, axes, strict=True)]
+    inside = [each.is_between(0, axis.cells - 1) for each, axis in zip(cell, axes, strict=True)]
     wide = max(axis.cells for axis in axes)
     cells = rows.select(
-        pl.when(inside[a] & inside[b]).then(places[a] * wide + places[b]).alias(str(at))
+        pl.when(inside[a] & inside[b]).then(cell[a] * wide + cell[b]).alias(str(at))
         for at, (a, b) in enumerate(pairs)
     )
-    # Long before it is counted: a group_by for each panel would go through the rows anew, or keep
+    # A long frame, counted at once: a group_by for each panel would read the rows again or keep
     # them; one over all axes would have as many groups as rows.
     long = cells.unpivot(variable_name="at", value_name="cell").drop_nulls()
     counted = long.group_by("at", "cell").agg(n=pl.len()).collect(engine="streaming")

@@ -11,7 +11,7 @@ import altair as alt
 import numpy as np
 
 from paretohqd.plots import theme
-from paretohqd.plots.selection_points import Picture
+from paretohqd.plots.selection_picture import Picture
 from paretohqd.plots.theme import GRID, SOFT, inline, palette, readable
 from paretohqd.selection.result import Selection
 

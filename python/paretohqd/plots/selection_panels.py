@@ -9,7 +9,7 @@ import altair as alt
 import polars as pl
 
 from paretohqd.plots.selection_legends import colour, layer_kinds, text_of, triangle
-from paretohqd.plots.selection_points import RINGS, Picture, rays, staircase
+from paretohqd.plots.selection_picture import RINGS, Picture, rays, staircase
 from paretohqd.plots.theme import GRID, PICKED, PRINTED, SOFT, inline, readable, tip
 
 KINDS = ["front", "deeper"]
@@ -220,7 +220,7 @@ def _chosen(picture: Picture, pair: tuple[int, int]) -> Any:
     rings = alt.Size("ring:Q", scale=scale, legend=None)
     if picture.scheme.interactive:
         # Alone, a preference has no targets.
-        rings = alt.condition("pick < 0", rings, alt.value(1.5 * least))
+        rings = alt.condition("pick < 0", rings, alt.value(2 * least))
     return (
         _picked(picture, _table(picture.chosen))
         .transform_calculate(label=text_of(picture.labels, "datum.p"))

@@ -16,7 +16,7 @@ from unicodedata import category
 import altair as alt
 
 PICKED = "pick < 0 || datum.p === pick"
-"""Keeps the rows of the preference that the reader picked in the legend; -1 is everything."""
+"""Keeps the rows of the preference that the reader picked in the legend; -1 keeps all."""
 
 _RAMP = {
     "light": ["#0b5fa5", "#7b4fb5", "#c43c7c", "#d4580f"],
@@ -117,8 +117,7 @@ def palette(preferences: Sequence[Sequence[float]]) -> dict[str, list[str]]:
             elif len(preferences) <= len(distinct):
                 row.append(distinct[at])
             else:
-                of_three = len(weights) == 3
-                corners = _CORNERS[scheme] if of_three else distinct
+                corners = _CORNERS[scheme] if len(weights) == 3 else distinct
                 own = [corners[i % len(corners)] for i in range(len(weights))]
                 row.append(_mix(own, weights))
     return colours
@@ -156,7 +155,7 @@ def colour(count: int) -> Any:
 def readable(text: str) -> str:
     """A name as a picture can show it: one line, of characters that XML has.
 
-    What no font draws becomes the replacement character, and what would be nothing says so.
+    What no font draws becomes the replacement character; an empty name is shown as "(no name)".
 
     Example:
         >>> readable("two\\nlines"), readable("bell\\x07"), readable(" ")

@@ -42,6 +42,10 @@ TAKEN = (
 """Columns that a run makes, so that no objective can have these names."""
 
 
+Options = Mapping[str, Any]
+"""Keys and values as a library takes them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Data:
     """Where the answers come from and which prompts are kept for evaluation."""
@@ -149,18 +153,16 @@ class Config:
     """Folder for the results, relative to where the command runs."""
     data: Data
     objectives: tuple[Objective, ...]
-    preferences: (
-        int | tuple[tuple[float, ...] | Mapping[str, Any], ...] | Mapping[str, Any] | None
-    ) = None
+    preferences: int | tuple[tuple[float, ...] | Options, ...] | Options | None = None
     """A number of preferences (spread evenly on the simplex), or the weights themselves: rows in
     the objectives' order, {objective: weight} of any sum, or {name: weights}. By default 11 with
     two objectives, else as many as the nearest even lattice has."""
     model: Model = field(default_factory=Model)
     selection: Selection = field(default_factory=Selection)
-    train: Mapping[str, Any] = field(default_factory=dict)
-    train_stage2: Mapping[str, Any] = field(default_factory=dict)
+    train: Options = field(default_factory=dict)
+    train_stage2: Options = field(default_factory=dict)
     """What differs from `train` in stage 2."""
-    lora: Mapping[str, Any] = field(default_factory=dict)
+    lora: Options = field(default_factory=dict)
     generation: Generation = field(default_factory=Generation)
     evaluation: Evaluation = field(default_factory=Evaluation)
     stages: Literal[1, 2] = 2
@@ -218,28 +220,23 @@ class Config:
 Settings = TypeVar("Settings", bound=Config)
 
 
-def load_config(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read a run's configuration from a YAML file; see `load_settings`."""
-    return load_settings(Config, path, overrides)
-
-
 def load_settings(
-    kind: type[Settings], path: str | Path, overrides: Mapping[str, Any] | None = None
+    kind: type[Settings], path: str | Path, overrides: Mapping[str, object] | None = None
 ) -> Settings:
     """Read a configuration from a YAML file.
 
     Args:
         kind: Config, or a dataclass that extends it.
-        path: the file. Files that it names are looked for beside it, then where the command runs.
-        overrides: values by dotted key that replace the file's, such as {"selection.k": 50}.
+        path: The file. Files that it names are looked for beside it, then where the command runs.
+        overrides: Values by dotted key that replace the file's, such as {"selection.k": 50}.
 
     Returns:
         The configuration, with input files as absolute paths.
 
     Raises:
-        ValueError: not a mapping, an unknown or missing key, or a value of the wrong kind; the
+        ValueError: Not a mapping, an unknown or missing key, or a value of the wrong kind; the
             message names the key.
-        FileNotFoundError: no such file.
+        FileNotFoundError: No such file.
     """
     path = Path(path)
     try:
@@ -262,7 +259,7 @@ def load_settings(
     return _with_paths(settings, path.absolute().parent)
 
 
-def within(section: Any, where: str, low: float, high: float | None, *names: str) -> None:
+def within(section: object, where: str, low: float, high: float | None, *names: str) -> None:
     """Refuse numbers outside [low, high]; None stands for a setting that is not given."""
     for name in names:
         value = getattr(section, name)
@@ -280,9 +277,9 @@ def _with_paths(config: Settings, folder: Path) -> Settings:
             return name
         for base in (folder, Path.cwd()):
             try:
-                place = base / Path(name).expanduser()
-                if place.exists():
-                    return str(place.absolute())
+                path = base / Path(name).expanduser()
+                if path.exists():
+                    return str(path.absolute())
             except (OSError, RuntimeError):  # too long for a name, or of no user: a template, say
                 continue
         return name

@@ -11,9 +11,11 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from paretohqd.exceptions import check_keys, dotted_key
+
+Section = TypeVar("Section")
 
 PLAIN = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
@@ -24,10 +26,11 @@ def read_yaml(text: str) -> Any:
     PyYAML takes 1e-5 for text (YAML 1.1 wants 1.0e-5) and the last of two equal keys.
 
     Raises:
-        ValueError: not YAML, or a key given twice.
+        ValueError: Not YAML, or a key given twice.
 
-    >>> read_yaml("{a: 1e-5, b: [no, 2]}")
-    {'a': 1e-05, 'b': [False, 2]}
+    Example:
+        >>> read_yaml("{a: 1e-5, b: [no, 2]}")
+        {'a': 1e-05, 'b': [False, 2]}
     """
     import yaml
 
@@ -50,27 +53,28 @@ def read_yaml(text: str) -> Any:
         raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def from_mapping(kind: Any, value: Any, where: str = "") -> Any:
-    """Build dataclass `kind` from plain YAML values.
+def from_mapping(kind: type[Section], value: Any, where: str = "") -> Section:
+    """Build dataclass `kind` from plain values, as YAML and JSON have them.
 
     Args:
-        kind: a dataclass whose fields are plain values, mappings, tuples or dataclasses.
-        value: a mapping of field names to values; fields with defaults may be left out.
-        where: the dotted key under which the mapping stands, for messages.
+        kind: A dataclass whose fields are plain values, mappings, tuples or dataclasses.
+        value: A mapping of field names to values; fields with defaults may be left out.
+        where: The dotted key under which the mapping stands, for messages.
 
     Raises:
-        ValueError: an unknown or a missing key, or a value of the wrong kind.
+        ValueError: An unknown or a missing key, or a value of the wrong kind.
 
-    >>> @dataclasses.dataclass
-    ... class Model:
-    ...     name: str
-    >>> from_mapping(Model, {"nam": "x"}, "model")
-    Traceback (most recent call last):
-    ValueError: unknown key model.nam: did you mean name?
+    Example:
+        >>> @dataclasses.dataclass
+        ... class Model:
+        ...     name: str
+        >>> from_mapping(Model, {"nam": "x"}, "model")
+        Traceback (most recent call last):
+        ValueError: unknown key model.nam: did you mean name?
     """
     if not isinstance(value, Mapping):
         raise ValueError(f"{where or 'configuration'}: expected a section, got {value!r}")
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     check_keys(value, fields, where)
     hints = typing.get_type_hints(kind)
     for name, field in fields.items():
@@ -92,7 +96,7 @@ def to_mapping(value: Any) -> Any:
 def _convert(hint: Any, value: Any, where: str) -> Any:
     """Fit one YAML value to a type hint, or say what was expected."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return from_mapping(hint, value, where)
     if origin is Literal:
         # True == 1, but it is not what `stages: 1` means.
@@ -125,7 +129,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return hint(value)
     if not isinstance(value, Mapping):
         raise ValueError(f"{where}: expected a section, got {value!r}")
-    return dict(value)
+    if args[1:] in ((), (Any,)):
+        return dict(value)
+    return {key: _convert(args[1], each, dotted_key(where, key)) for key, each in value.items()}
 
 
 def _is_plain(kind: type, value: Any) -> bool:

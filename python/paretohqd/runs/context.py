@@ -6,7 +6,7 @@ import dataclasses
 import gc
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,13 @@ from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.loading import kept
 from paretohqd.models.mixing import Weighted, load_mixture
-from paretohqd.plots.progress import Screen
+from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout
 from paretohqd.runs.config_reader import to_mapping
-from paretohqd.runs.folder import RunFolder, Stage
+from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
+from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged
@@ -43,9 +44,9 @@ class RunContext:
         """
         self.settings = settings
         self.names = [objective.name for objective in settings.objectives]
-        asked = preference_weights(settings.preferences, self.names)
-        self.weights = asked.values
-        self.preferences = asked.values if asked.names is None else asked.named()
+        preferences = preference_weights(settings.preferences, self.names)
+        self.weights = preferences.values
+        self.preferences = preferences.named() if preferences.names else preferences.values
         """The weights with the preferences' names, if they have any."""
         stage2 = merged(settings.train, settings.train_stage2)
         sft.check_settings(settings.train, settings.lora)
@@ -82,9 +83,11 @@ class RunContext:
             self.folder.close()  # or a caller that goes on would find the folder in use
             raise
 
-    def alone(self, name: str, work: Callable[[Path], Any], **key: Any) -> Stage:
+    def alone(
+        self, name: str, work: Work, *, settings: Settings, inputs: Mapping[str, str]
+    ) -> Stage:
         """A stage that the first process does while the others wait."""
-        self.folder.stage(name, work, **key)
+        self.folder.stage(name, work, settings=settings, inputs=inputs)
         self.folder.barrier()
         self.forecast.finished(name)
         return self.folder.result(name)
@@ -92,8 +95,8 @@ class RunContext:
     def sampler(self, *adapters: Weighted) -> tuple[Any, Any]:
         """The base for sampling, kept in memory between models, with adapters put on.
 
-        A base that carries adapters is let go before a bare one is loaded, and so is whatever else
-        lies in memory before any is.
+        A base that carries adapters is let go before a bare one is loaded, and whatever else lies
+        in memory before any base is loaded.
         """
         if self._sampler is None or not (adapters or self._is_bare()):
             self.free()
@@ -117,7 +120,12 @@ class RunContext:
         )
 
     def score(
-        self, frame: pl.DataFrame, rewards: Sequence[scoring.Reward] | None = None, **more: Any
+        self,
+        frame: pl.DataFrame,
+        rewards: Sequence[scoring.Reward] | None = None,
+        *,
+        progress: Advance | None = None,
+        allow_empty: bool = False,
     ) -> pl.DataFrame:
         """`scoring.score` of a run's texts by these rewards, or all.
 
@@ -127,7 +135,7 @@ class RunContext:
         if any(isinstance(reward, scoring.ClassifierReward) for reward in rewards):
             self._sampler = None
             self._collect()
-        return scoring.score(frame, rewards, plain=True, **more)
+        return scoring.score(frame, rewards, plain=True, progress=progress, allow_empty=allow_empty)
 
     def free(self) -> None:
         """Give back the memory of the sampler and of the reward models."""
@@ -148,8 +156,8 @@ class RunContext:
     def _check_models(self) -> None:
         """Load every model once before any work is done, unless this folder has seen them.
 
-        What is wrong with one would else be found when it is first needed: after hours, where
-        the first scores are columns of the data. Reward models that are needed at once stay.
+        Otherwise a model that cannot be used would fail when it is first needed: after hours, if
+        the first scores are columns of the data. Reward models that are needed at once stay loaded.
         """
         now = {"model": self.model_id, "objectives": self.objective_settings}
         if self.folder.read_json(layout.CHECKED) == json.loads(json.dumps(now)):
@@ -175,18 +183,19 @@ class RunContext:
     def _find_machine(self) -> base.Machine:
         """Find the machine; a resumed run keeps the number format that it began with."""
         settings = self.settings
-        known = self.folder.read_json(layout.MACHINE) or {}
+        remembered = self.folder.read_json(layout.MACHINE) or {}
         precision = settings.precision
-        if precision == "auto" and known.get("wish") == settings.device:
-            precision = known["precision"]
+        if precision == "auto" and remembered.get("wish") == settings.device:
+            precision = remembered["precision"]
         self.folder.barrier()
         if self.folder.rank == 0:
             machine = base.find_machine(settings.device, precision, settings.threads)
             precision = "bfloat16" if machine.bfloat16 else "float32"
-            found = {"wish": settings.device, "precision": precision}
-            self.folder.write_json(layout.MACHINE, found)
+            self.folder.write_json(
+                layout.MACHINE, {"wish": settings.device, "precision": precision}
+            )
         self.folder.barrier()
-        # What the first process found holds for all: timings may differ.
+        # What the first process measured holds for all: timings may differ.
         precision = self.folder.read_json(layout.MACHINE)["precision"]
         return base.find_machine(settings.device, precision, settings.threads)
 
@@ -244,7 +253,7 @@ def _reward(objective: config.Objective, device: str) -> scoring.Reward:
     return scoring.make_reward(**given)
 
 
-def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, Any]:
+def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, object]:
     """What an objective's scores depend on: content where it is local, else names and versions."""
     given = dataclasses.asdict(objective)
     del given["batch_size"], given["column"]
@@ -257,7 +266,7 @@ def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, 
     return given
 
 
-def _changes(before: Any, now: Any, where: str = "") -> list[str]:
+def _changes(before: object, now: object, where: str = "") -> list[str]:
     """One line per setting that differs."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [*before, *(key for key in now if key not in before)]

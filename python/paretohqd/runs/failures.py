@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.frames.writing import write_text
-from paretohqd.runs.folder import versions
 from paretohqd.runs.layout import RUN
+from paretohqd.runs.manifest import versions
 
 PLAIN = (ValueError, ImportError, pl.exceptions.PolarsError)
 """Errors whose text says what they are; others are named by their kind."""
@@ -50,9 +50,9 @@ def sentence(error: BaseException) -> str:
 
 def described(error: BaseException) -> str:
     """All there is to know of an error: when, of which command and versions, and the traceback."""
-    found = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-    found |= {"command": shlex.join(sys.orig_argv)}
-    head = "\n".join(f"{name}: {text}" for name, text in (found | versions()).items())
+    facts = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    facts |= {"command": shlex.join(sys.orig_argv)} | versions()
+    head = "\n".join(f"{name}: {text}" for name, text in facts.items())
     return f"{head}\n\n{''.join(traceback.format_exception(error))}"
 
 

@@ -1,25 +1,22 @@
 """A run folder whose stages are done once: skipped when finished, redone when torn or changed.
 
-A stage is a folder. It is filled beside its final place and renamed when complete, so what
-stands under its name is whole. Its manifest holds the key (a hash of settings and inputs), the
-hash of every file, the seconds it took and the versions used. Files of a finished stage are read
-again only if their size, times or inode have changed since.
+A stage is a folder. It is filled under another name and renamed when complete, so what has its
+name is whole. Its manifest holds the key (a hash of settings and inputs), the hash of every file,
+the seconds it took and the versions used. Files of a finished stage are read again only if their
+size, times or inode have changed since.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sized
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 
@@ -27,6 +24,8 @@ from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.frames.writing import write_text
 from paretohqd.runs.layout import RUN
+from paretohqd.runs.locking import lock_folder
+from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
 
 FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
@@ -34,29 +33,15 @@ FORMAT = 1
 FRAMES = 2
 """How frames are hashed: by their values. Folders that do not say so go on as they began."""
 
-MANIFEST = "manifest.json"
-
 KEY = "key"
 """Marks the folder of an unfinished attempt with what it is an attempt at."""
-
-PACKAGES = ("paretohqd", "numpy", "polars", "torch", "transformers", "trl", "peft", "datasets")
-
 
 Watch = Callable[[Path | None], AbstractContextManager[Sized]]
 """Entered with the file for what is remarkable, or None; gives what can be counted."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A finished stage: its folder and what its manifest says."""
-
-    path: Path
-    manifest: Mapping[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """Hash of the stage's files: what later stages depend on."""
-        return str(self.manifest["digest"])
+Work = Callable[[Path], Notes | None]
+"""Fills the folder that it is given, and says something about the result."""
 
 
 class RunFolder:
@@ -80,30 +65,30 @@ class RunFolder:
         """Open or make the folder.
 
         Args:
-            folder: the run folder.
-            rank: number of this process.
-            world: number of processes.
-            barrier: waits for the others.
-            report: takes a line for people.
-            watch: entered while a stage is done; writes what was remarkable to a file, if any, and
+            folder: The run folder.
+            rank: Number of this process.
+            world: Number of processes.
+            barrier: Waits for the others.
+            report: Takes a line for people.
+            watch: Entered while a stage is done; writes what was remarkable to a file, if any, and
                 says how much it is.
-            verify: read every file of the finished stages, also where nothing seems changed.
+            verify: Read every file of the finished stages, also where nothing seems changed.
 
         Raises:
-            ValueError: it holds something that is not a run, a run of another layout, or a run
+            ValueError: It holds something that is not a run, a run of another layout, or a run
                 that another command is working on.
         """
         self.folder = folder.absolute()
         self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
         self._watch = watch
-        self._lock: Any = None
+        self._lock: IO[str] | None = None
         self._stages: list[str] = []
         if rank == 0:
             self._open()
         barrier()
         kept = sorted((self.folder / MEMORY).glob("*.json"))  # One of each process.
-        known = [path.read_text(errors="replace") for path in kept]
-        self.hashes = Hashes(self.folder, known, read_all=verify)
+        remembered = [path.read_text(errors="replace") for path in kept]
+        self.hashes = Hashes(self.folder, remembered, read_all=verify)
         self._by_value = (self.read_json(RUN) or {}).get("frames") == FRAMES
         self._hashed: tuple[weakref.ref[pl.DataFrame], str] | None = None
 
@@ -111,18 +96,18 @@ class RunFolder:
         # A folder of hidden files alone is one whose first command was killed at once.
         if self.folder.is_dir() and any(p.name[0] != "." for p in self.folder.iterdir()):
             try:
-                found = json.loads((self.folder / RUN).read_text())["format"]
+                layout = json.loads((self.folder / RUN).read_text())["format"]
             except (OSError, ValueError, KeyError, TypeError):
                 raise ValueError(
                     f"{self.folder} is not empty and not a paretohqd run: choose another folder"
                 ) from None
-            if found != FORMAT:
+            if layout != FORMAT:
                 raise ValueError(
-                    f"{self.folder} holds a run of another version (layout {found}, this is "
+                    f"{self.folder} holds a run of another version (layout {layout}, this is "
                     f"{FORMAT}): choose another folder, or finish it with the version that made it"
                 )
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self.folder)
+        self._lock = lock_folder(self.folder)
         if not (self.folder / RUN).exists():
             begun = {"format": FORMAT, "frames": FRAMES, "versions": versions()}
             self.write_json(RUN, begun)
@@ -134,7 +119,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
 
-    def write_json(self, name: str, content: Any) -> None:
+    def write_json(self, name: str, content: object) -> None:
         """Write a small file of the run folder, whole or not at all."""
         self.write_text(name, json.dumps(content, indent=1, default=str))
 
@@ -145,26 +130,26 @@ class RunFolder:
     def stage(
         self,
         name: str,
-        work: Callable[[Path], Mapping[str, Any] | None],
+        work: Work,
         *,
-        settings: Mapping[str, Any],
+        settings: Settings,
         inputs: Mapping[str, str] | None = None,
         owner: int | None = 0,
     ) -> Stage | None:
         """Return the stage's result, doing the work only if it is not there.
 
         Args:
-            name: folder of the stage below the run folder, such as "stage1/score".
-            work: fills the folder that it is given; what it returns goes into the manifest under
+            name: Folder of the stage below the run folder, such as "stage1/score".
+            work: Fills the folder that it is given; what it returns goes into the manifest under
                 "notes". A later attempt with the same key is given the same folder with whatever
                 an attempt that was killed had left there.
-            settings: everything but the inputs that the result depends on.
-            inputs: name and hash of each input.
-            owner: the process that works (taken modulo their number); None means all together,
+            settings: Everything but the inputs that the result depends on.
+            inputs: Name and hash of each input.
+            owner: The process that works (taken modulo their number); None means all together,
                 with rank 0 finishing. The others get None, and wait at the next barrier.
 
         Raises:
-            OSError: the folder cannot be written, or the disk is full; finished stages stay.
+            OSError: The folder cannot be written, or the disk is full; finished stages stay.
         """
         self._stages.append(name)
         if owner is not None and owner % self.world != self.rank:
@@ -180,66 +165,67 @@ class RunFolder:
         if done:
             self.report(f"{name}: done before")
             return done
-        beside = final.with_name(f"{final.name}.work")
+        attempt = final.with_name(f"{final.name}.work")
         if keeps_books:
-            _prepare(beside, key)
+            _prepare(attempt, key)
         if owner is None:
             self.barrier()
-        start, used = time.perf_counter(), time.process_time()
-        with self._watch(beside / WARNINGS if keeps_books else None) as remarks:
-            notes = dict(work(beside) or {})
-        seconds, used = time.perf_counter() - start, time.process_time() - used
+        start, cpu_start = time.perf_counter(), time.process_time()
+        with self._watch(attempt / WARNINGS if keeps_books else None) as remarks:
+            notes = dict(work(attempt) or {})
+        seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         if owner is None:
             self.barrier()
         if keeps_books:
-            files = self.hashes.folder_files(beside, without=[KEY, MANIFEST, WARNINGS])
-            manifest = {
-                "stage": name,
-                "key": key,
-                "digest": hash_json(files),
-                "settings": settings,
-                "inputs": inputs or {},
-                "notes": notes,
-                "seconds": round(seconds, 3),
-                "cpu_seconds": round(used, 3),
-                "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "versions": versions(),
-                "files": files,
-            }
-            text = json.dumps(manifest, indent=1, default=str)
-            (beside / MANIFEST).write_text(text)
-            _sync(beside / MANIFEST)
-            (beside / KEY).unlink()  # last: on a full disk the next attempt finds its work again
-            self._set_aside(final, name)
-            beside.replace(final)
-            _sync(final.parent)
-            self.hashes.moved(beside, final)
-            self._keep_hashes()
+            files = self.hashes.folder_files(attempt, without=[KEY, MANIFEST, WARNINGS])
+            manifest = Manifest(
+                stage=name,
+                key=key,
+                digest=hash_json(files),
+                settings=settings,
+                inputs=inputs or {},
+                notes=notes,
+                seconds=round(seconds, 3),
+                cpu_seconds=round(cpu_seconds, 3),
+                finished=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                versions=versions(),
+                files=files,
+            )
+            self._finish(attempt, final, manifest)
         if owner is None:
             self.barrier()
         warned = f", warnings of libraries: {len(remarks)} in {WARNINGS}" if len(remarks) else ""
         self.report(f"{name}: {seconds:.1f} s{warned}")
         return self.result(name)
 
+    def _finish(self, attempt: Path, final: Path, manifest: Manifest) -> None:
+        """Give a whole result its name; whoever kills the process leaves it whole or an attempt."""
+        (attempt / MANIFEST).write_text(manifest.to_json())
+        _sync(attempt / MANIFEST)
+        (attempt / KEY).unlink()  # last: on a full disk the next attempt finds its work again
+        self._set_aside(final, manifest.stage)
+        attempt.replace(final)
+        _sync(final.parent)
+        self.hashes.moved(attempt, final)
+        self._keep_hashes()
+
     def result(self, name: str) -> Stage:
-        """A stage that is known to be finished."""
+        """A stage that is finished, whatever its key."""
         path = self.folder / name
-        return Stage(path, json.loads((path / MANIFEST).read_text()))
+        return Stage(path, Manifest.read(path))
 
     def seconds(self) -> dict[str, float]:
         """Seconds that each of this run's finished stages took, when done, in their order."""
         finished = (name for name in self._stages if (self.folder / name / MANIFEST).is_file())
-        return {name: self.result(name).manifest["seconds"] for name in finished}
+        return {name: self.result(name).manifest.seconds for name in finished}
 
     def _finished(self, final: Path, key: str) -> Stage | None:
         try:
-            manifest = json.loads((final / MANIFEST).read_text())
-            if manifest["key"] != key:
+            manifest = Manifest.read(final)
+            if manifest.key != key:
                 return None
-            whole = manifest["files"] == self.hashes.folder_files(
-                final, without=[MANIFEST, WARNINGS]
-            )
-        except (OSError, ValueError, KeyError, TypeError):
+            whole = manifest.files == self.hashes.folder_files(final, without=[MANIFEST, WARNINGS])
+        except (OSError, ValueError):
             return None
         if not whole:
             self.report(f"{final.relative_to(self.folder)}: its files were changed: done anew")
@@ -253,10 +239,10 @@ class RunFolder:
         return self._hashed[1]
 
     def hash_path(self, path: Path) -> str:
-        """Hash of a file's content, or of all files in a folder; read while it is not known."""
-        found = self.hashes.path(path)
+        """Hash of a file's content, or of all files in a folder, read if they changed."""
+        digest = self.hashes.path(path)
         self._keep_hashes()
-        return found
+        return digest
 
     def _keep_hashes(self) -> None:
         """Remember what was read; without, it is read again."""
@@ -270,10 +256,10 @@ class RunFolder:
         if not final.exists():
             return
         number = 0
-        while (place := self.folder / "superseded" / f"{name}.{number}").exists():
+        while (kept := self.folder / "superseded" / f"{name}.{number}").exists():
             number += 1
-        place.parent.mkdir(parents=True, exist_ok=True)
-        final.replace(place)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        final.replace(kept)
 
     def close(self) -> None:
         """Let another command use the folder."""
@@ -282,24 +268,13 @@ class RunFolder:
             self._lock = None
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _prepare(beside: Path, key: str) -> None:
+def _prepare(attempt: Path, key: str) -> None:
     """Keep what an earlier attempt with the same key left; start empty otherwise."""
-    mark = beside / KEY
+    mark = attempt / KEY
     if not (mark.is_file() and mark.read_text() == key):
-        if beside.exists():
-            shutil.rmtree(beside)
-        beside.mkdir(parents=True)
+        if attempt.exists():
+            shutil.rmtree(attempt)
+        attempt.mkdir(parents=True)
         mark.write_text(key)
 
 
@@ -310,21 +285,3 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _lock(folder: Path) -> Any:
-    """Hold the folder until this process ends; the system lets go even when it is killed."""
-    try:
-        import fcntl
-    except ImportError:  # no such lock on Windows: two commands at once are the user's care there
-        return None
-    file = (folder / ".lock").open("w")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        raise ValueError(f"{folder} is in use by another paretohqd run: wait for it") from None
-    except OSError:  # a file system without locks, as some clusters have
-        file.close()
-        return None
-    return file

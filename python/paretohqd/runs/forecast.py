@@ -1,11 +1,10 @@
-"""How long a run will take, told once the first training steps have shown this machine's speed."""
+"""How long a run will take, estimated once its first training steps have shown the speed."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import polars as pl
 
@@ -15,7 +14,7 @@ from paretohqd.trainers.settings import merged
 from paretohqd.trainers.sft import DEFAULTS
 
 PASSES_PER_SAMPLED_TOKEN = 0.65
-"""What a sampled token costs in trained tokens, roughly: .55 in the quickstart in bfloat16 on two
+"""What a sampled token costs in trained tokens, roughly: 0.55 in the quickstart in bfloat16 on two
 Zen 4 cores; more in float32."""
 
 TOKENS_PER_CHARACTER = 0.25
@@ -27,7 +26,7 @@ class Forecast:
     def __init__(self, settings: config.Config, preferences: int, screen: Screen) -> None:
         """Take the settings and the number of preferences."""
         self._settings, self._preferences, self._screen = settings, preferences, screen
-        self._told = False
+        self._estimated = False
         self._finished: set[str] = set()
 
     def finished(self, stage: str) -> None:
@@ -35,19 +34,19 @@ class Forecast:
         self._finished.add(stage)
 
     def watch(self, rows: pl.DataFrame, advance: Advance) -> Callable[[int, int], None]:
-        """Pass a trainer's progress on, and tell the forecast after its second step."""
+        """Pass a trainer's progress on, and say the estimate after its second step."""
         marks: list[float] = []
 
         def on_step(done: int, total: int) -> None:
             advance(done, total)
             marks.append(time.monotonic())
-            if not self._told and len(marks) == 2:
-                self._told = True
-                self._tell(marks[1] - marks[0], rows)
+            if not self._estimated and len(marks) == 2:
+                self._estimated = True
+                self._estimate(marks[1] - marks[0], rows)
 
         return on_step
 
-    def _tell(self, seconds_per_step: float, rows: pl.DataFrame) -> None:
+    def _estimate(self, seconds_per_step: float, rows: pl.DataFrame) -> None:
         settings = self._settings
         texts = pl.col("prompt").str.len_chars() + pl.col("response").str.len_chars()
         per_row = float(rows.select(texts.mean()).item()) * TOKENS_PER_CHARACTER + 30
@@ -78,11 +77,11 @@ class Forecast:
         )
 
 
-def _batch(train: Mapping[str, Any]) -> int:
+def _batch(train: config.Options) -> int:
     return int(train["per_device_train_batch_size"] * train.get("gradient_accumulation_steps", 1))
 
 
-def _steps(train: Mapping[str, Any], rows: int) -> int:
+def _steps(train: config.Options, rows: int) -> int:
     """Steps of a training: given as such, or passes over its rows (3 of them is the trainer's)."""
     if train.get("max_steps", -1) > 0:
         return int(train["max_steps"])

@@ -1,29 +1,28 @@
 """The whole run: score, select, fit, generate, score, select, fit, evaluate, report.
 
-Each step is a stage of the run folder (see stages.py), named by its folder. What is finished is
-skipped, so the same call starts a run, goes on with one that was killed, and redoes just what a
-changed setting touches.
+Each step is a stage of the run folder (see folder.py) and has its name (see layout.py). What is
+finished is skipped, so the same call starts a run, goes on with one that was killed, and redoes
+just what a changed setting touches.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from paretohqd.models import base as models
 from paretohqd.models import chat, templates
 from paretohqd.plots.progress import Screen
-from paretohqd.runs import config, data, evaluation, layout
+from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
-from paretohqd.runs.report import write_report
-from paretohqd.runs.sampling import answer, sample
-from paretohqd.runs.utility import QUANTILES, data_bounds
+from paretohqd.runs.manifest import Notes, Stage
+from paretohqd.runs.measuring import evaluate, report, summarise
+from paretohqd.runs.metrics import SelectionSummary
+from paretohqd.runs.sampling import sample
+from paretohqd.runs.split import split_data
 from paretohqd.selection.choosing import choose
 from paretohqd.selection.result import Selection
 from paretohqd.trainers import sft
@@ -36,17 +35,17 @@ def run(settings: config.Config, *, screen: Screen | None = None, verify: bool =
     is divided or done by the first.
 
     Args:
-        settings: the run.
-        screen: what shows how it goes.
-        verify: read every file of the finished stages, and redo a stage whose content was changed;
+        settings: The run.
+        screen: What shows how it goes.
+        verify: Read every file of the finished stages, and redo a stage whose content was changed;
             otherwise only where a file's size, times or inode are others than they were.
 
     Returns:
         The run folder: `evaluate/summary/metrics.json`, `report.html` and every stage.
 
     Raises:
-        ValueError: bad settings or data; what was finished before stays.
-        OSError: the folder cannot be written, or the disk is full; run again when it can.
+        ValueError: Bad settings or data; what was finished before stays.
+        OSError: The folder cannot be written, or the disk is full; run again when it can.
     """
     s = RunContext(settings, screen=screen, verify=verify)
     try:
@@ -78,9 +77,9 @@ def split(s: RunContext) -> Stage:
     limit = min(*limits, room + 1)
     sources = [name for name in (spec.source, spec.prompts) if name is not None]
 
-    def work(out: Path) -> Mapping[str, Any]:
+    def work(out: Path) -> Notes:
         tokenizer = models.load_tokenizer(s.settings.model)
-        parts = data.split(
+        parts = split_data(
             spec,
             seed=s.settings.seed,
             prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame),
@@ -102,7 +101,7 @@ def split(s: RunContext) -> Stage:
     return s.alone(
         layout.DATA,
         work,
-        settings={**_plain(spec), "seed": s.settings.seed, "limit": limit},
+        settings={**dataclasses.asdict(spec), "seed": s.settings.seed, "limit": limit},
         inputs={"model": s.model_id}
         | {name: s.folder.hash_path(Path(name)) for name in sources if Path(name).is_file()},
     )
@@ -112,15 +111,15 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
     """Add one column per objective to the answers."""
     columns = {o.name: o.column for o in s.settings.objectives if o.column is not None}
 
-    def work(out: Path) -> Mapping[str, Any]:
+    def work(out: Path) -> Notes:
         name = layout.POOL if stage == 1 else layout.ANSWERS
         frame = pl.read_parquet(answers.path / name)
         if stage == 1:
             frame = given_columns(frame, s.names, columns)
-        wanted = [reward for reward in s.rewards if reward.name not in frame.columns]
-        if wanted:
+        missing = [reward for reward in s.rewards if reward.name not in frame.columns]
+        if missing:
             with s.screen.bar(f"score {len(frame)} answers") as progress:
-                frame = s.score(frame, wanted, progress=progress)
+                frame = s.score(frame, missing, progress=progress)
         frame.write_parquet(out / layout.SCORED)
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 
@@ -137,7 +136,7 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
     spec = s.settings.selection
     k = spec.k if stage == 1 else spec.k_stage2 or max(1, spec.k // 2)
 
-    def work(out: Path) -> Mapping[str, Any]:
+    def work(out: Path) -> Notes:
         # Read in batches: offline answers may be more than memory holds.
         chosen = choose(
             scored.path / layout.SCORED,
@@ -153,24 +152,23 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
             duplicates=spec.duplicates,
         )
         chosen.rows.write_parquet(out / layout.SELECTION)
-        context = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
-        layered = context.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
+        scores = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
+        layered = scores.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
         layered.write_parquet(out / layout.POOL)
         summary = selection_summary(s, chosen, k)
-        (out / layout.SELECTION_SUMMARY).write_text(json.dumps(summary, indent=1))
-        sizes = summary["layers"]
+        (out / layout.SELECTION_SUMMARY).write_text(summary.to_json())
         s.screen.line(
-            f"  pool: {summary['pool']} of {chosen.n_rows} rows in {len(sizes)} layers; "
-            f"neighbouring preferences share {_neighbours(summary['overlap']):.0%} of theirs"
+            f"  pool: {summary.pool} of {chosen.n_rows} rows in {len(summary.layers)} layers; "
+            f"neighbouring preferences share {_neighbours(summary.overlap):.0%} of theirs"
         )
         for remark in chosen.remarks():
             s.screen.line(f"  {remark}")
-        return {"k": k, "pool": summary["pool"], "layers": len(sizes)}
+        return {"k": k, "pool": summary.pool, "layers": len(summary.layers)}
 
     return s.alone(
         layout.select(stage),
         work,
-        settings=_plain(dataclasses.replace(spec, k=k, k_stage2=None))
+        settings=dataclasses.asdict(dataclasses.replace(spec, k=k, k_stage2=None))
         | {"weights": s.weights.tolist(), "names": s.names}
         | ({"preferences": list(s.preferences)} if isinstance(s.preferences, dict) else {}),
         inputs={"scored": scored.digest},
@@ -182,18 +180,18 @@ def fit(s: RunContext, stage: int, selected: Stage) -> None:
     rows = pl.read_parquet(selected.path / layout.SELECTION)
     for number in range(len(s.weights)):
         own = rows.filter(pl.col("preference") == number).select("prompt", "response")
-        before = s.folder.result(layout.fit(1, number)) if stage == 2 else None
-        fit_one(s, stage, number, own, before)
+        earlier = s.folder.result(layout.fit(1, number)) if stage == 2 else None
+        fit_one(s, stage, number, own, earlier)
 
 
 def fit_one(
-    s: RunContext, stage: int, number: int, rows: pl.DataFrame, before: Stage | None
+    s: RunContext, stage: int, number: int, rows: pl.DataFrame, earlier: Stage | None
 ) -> None:
-    """Train the adapter of one preference."""
+    """Train the adapter of one preference, from its `earlier` one if there is one."""
     train = s.train[stage]
     name = layout.fit(stage, number)
 
-    def work(out: Path) -> Mapping[str, Any]:
+    def work(out: Path) -> Notes:
         base, tokenizer = s.trainable()
         label = f"fit {layout.model_name(stage, number)}"
         with s.screen.bar(label) as progress:
@@ -206,11 +204,11 @@ def fit_one(
                 train=train,
                 lora=s.settings.lora,
                 seed=s.settings.seed,
-                start_from=before.path / layout.ADAPTER if before else None,
+                start_from=earlier.path / layout.ADAPTER if earlier else None,
                 on_step=s.forecast.watch(rows, progress),
             )
 
-    # Folders of before have adapters of 200 steps under such settings.
+    # Older folders have adapters of 200 steps under such settings.
     epochs = "num_train_epochs" in train and "max_steps" not in train
     s.folder.stage(
         name,
@@ -219,10 +217,10 @@ def fit_one(
         | {"bfloat16": s.machine.bfloat16}
         | ({"length": "num_train_epochs"} if epochs else {}),
         inputs={"rows": s.folder.hash_frame(rows), "model": s.model_id}
-        | ({"adapter": before.digest} if before else {}),
+        | ({"adapter": earlier.digest} if earlier else {}),
         owner=None,
     )
-    notes = s.folder.result(name).manifest["notes"]
+    notes = s.folder.result(name).notes
     if notes["cut_answers"]:
         s.screen.line(
             f"  {notes['cut_answers']} of {notes['rows']} answers cut by train.max_length"
@@ -232,82 +230,15 @@ def fit_one(
     s.forecast.finished(name)
 
 
-def evaluate(s: RunContext, offline: Stage) -> None:
-    """Every model answers the same held-out prompts with the same random numbers."""
-    prompts = pl.read_parquet(offline.path / layout.HELD_OUT)
-    if s.settings.evaluation.prompts is not None:
-        prompts = prompts.head(s.settings.evaluation.prompts)
-    spec = s.settings.evaluation
-    models = layout.models(s.settings.stages, len(s.weights))
-    seed = s.settings.seed + 1
-    for owner, model in enumerate(models):
-        answer(s, layout.answers(model), prompts, model=model, seed=seed, owner=owner)
-    s.free()
-    s.folder.barrier()
-    for model in models:
-        made = s.folder.result(layout.answers(model))
-
-        def work(out: Path, made: Stage = made) -> Mapping[str, Any]:
-            frame = pl.read_parquet(made.path / layout.ANSWERS)
-            frame = s.score(frame, allow_empty=True)
-            evaluation.measure(frame, spec).write_parquet(out / layout.ANSWERS)
-            return {"rewards": [reward.manifest() for reward in s.rewards]}
-
-        s.alone(
-            layout.evaluate(model),
-            work,
-            settings={"objectives": s.objective_settings, **_plain(spec)},
-            inputs={"answers": made.digest},
-        )
-
-
-def summarise(s: RunContext) -> Stage:
-    """metrics.json and table.csv of all evaluated models."""
-    models = layout.models(s.settings.stages, len(s.weights))
-    results = {model: s.folder.result(layout.evaluate(model)) for model in models}
-    scored = s.folder.result(layout.score(1))
-
-    def work(out: Path) -> None:
-        offline = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
-        summary = evaluation.summarise(
-            {m: pl.read_parquet(r.path / layout.ANSWERS) for m, r in results.items()},
-            objectives=s.names,
-            preferences=s.weights.tolist(),
-            bounds=data_bounds(offline),
-        )
-        (out / layout.METRICS).write_text(json.dumps(summary, indent=1, allow_nan=False))
-        evaluation.table(summary).write_csv(out / layout.TABLE)
-
-    return s.alone(
-        layout.SUMMARY,
-        work,
-        settings={"weights": s.weights.tolist(), "names": s.names, "quantiles": list(QUANTILES)},
-        inputs={m: r.digest for m, r in results.items()} | {"offline": scored.digest},
-    )
-
-
-def report(s: RunContext, summary: Stage) -> None:
-    """The page, written anew each time: it shows the run as a whole, seconds included."""
-    if s.folder.rank == 0:
-        facts = {
-            "seconds": s.folder.seconds(),
-            "versions": summary.manifest["versions"],
-            "machine": s.machine.describe(),
-            "seed": s.settings.seed,
-        }
-        s.folder.write_json(layout.FACTS, facts)
-        write_report(s.folder.folder, s.folder.folder / layout.REPORT)
-    s.folder.barrier()
-
-
 def given_columns(
     frame: pl.DataFrame, objectives: Sequence[str], columns: Mapping[str, str]
 ) -> pl.DataFrame:
     """Scores that the data already have, under their objectives' names; no others of these names.
 
-    >>> frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
-    >>> given_columns(frame, ["a", "b"], {"a": "b", "b": "a"}).row(0)
-    (2.0, 1.0)
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
+        >>> given_columns(frame, ["a", "b"], {"a": "b", "b": "a"}).row(0)
+        (2.0, 1.0)
     """
     for name, column in columns.items():
         if column not in frame.columns:
@@ -319,26 +250,22 @@ def given_columns(
     return pl.concat([frame.drop(objectives, strict=False), scores], how="horizontal")
 
 
-def selection_summary(s: RunContext, chosen: Selection, k: int) -> dict[str, Any]:
+def selection_summary(s: RunContext, chosen: Selection, k: int) -> SelectionSummary:
     """What the report needs to know of a selection."""
     sizes = chosen.layer_sizes()
-    return {
-        "objectives": s.names,
-        "through": chosen.through.tolist(),
-        "r_min": chosen.r_min.tolist(),
-        "r_max": chosen.r_max.tolist(),
-        "n": chosen.n_rows,
-        "pool": sum(sizes),
-        "layers": sizes,
-        "overlap": chosen.overlap().tolist(),
-        "k": k,
-        "bounds": s.settings.selection.bounds,
-        "scale": s.settings.selection.scale,
-    }
-
-
-def _plain(section: Any) -> dict[str, Any]:
-    return dataclasses.asdict(section)
+    return SelectionSummary(
+        objectives=tuple(s.names),
+        through=chosen.through.tolist(),
+        r_min=chosen.r_min.tolist(),
+        r_max=chosen.r_max.tolist(),
+        n=chosen.n_rows,
+        pool=sum(sizes),
+        layers=tuple(sizes),
+        overlap=chosen.overlap().tolist(),
+        k=k,
+        bounds=s.settings.selection.bounds,
+        scale=s.settings.selection.scale,
+    )
 
 
 def _neighbours(overlap: Sequence[Sequence[float]]) -> float:

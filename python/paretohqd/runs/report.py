@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,6 +17,7 @@ from paretohqd.plots.selection import selection_charts
 from paretohqd.plots.theme import Chart, library, palette
 from paretohqd.runs import layout
 from paretohqd.runs.evaluation import phases
+from paretohqd.runs.metrics import Facts, Metrics, ModelMeasures, SelectionSummary
 from paretohqd.selection.preferences import format_weights
 from paretohqd.selection.result import Selection
 
@@ -29,67 +29,91 @@ class StageView:
     """What the page shows of one stage's data and training."""
 
     name: str
-    summary: Mapping[str, Any]
+    summary: SelectionSummary
     charts: Sequence[Chart]
     drawn: Mapping[str, int]
     training: Chart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One model's answer to a sampled prompt."""
+
+    preference: int | None
+    text: str
+    scores: Sequence[tuple[str, float]]
+    """Objective and score."""
+    flags: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A held-out prompt and what the models answered."""
+
+    prompt: str
+    cards: Sequence[Card]
 
 
 def write_report(run: Path, out: Path) -> Path:
     """Write one HTML page about a finished run; it needs no network and no other file.
 
     Args:
-        run: a run folder with `config.yaml`, `stage1/`, `evaluate/`, for two stages `stage2/`, and
+        run: A run folder with `config.yaml`, `stage1/`, `evaluate/`, for two stages `stage2/`, and
             `facts.json`: seconds, versions, machine and seed.
-        out: the page to write; its folder is made if need be.
+        out: The page to write; its folder is made if need be.
 
     Returns:
         `out`.
 
     Raises:
-        ValueError: the folder is not a finished run (the message names the missing file), or two
+        ValueError: The folder is not a finished run (the message names the missing file), or two
             models did not answer the same prompts.
         ImportError: `vl-convert-python` is not installed.
     """
     run, out = Path(run), Path(out)
-    metrics = json.loads(_text(run, f"{layout.SUMMARY}/{layout.METRICS}"))
-    if "bounds" not in metrics:
-        raise ValueError(
-            f"{run} has no scale of the rewards, which older versions took from the models "
-            "themselves: run `paretohqd run` again; it keeps what is done"
-        )
-    # What the run as a whole took changes when it is resumed; its results do not.
-    metrics |= json.loads(_text(run, layout.FACTS))
-    labels = [format_weights(weights) for weights in metrics["preferences"]]
-    models = metrics["models"]
-    last = max(model["stage"] for model in models)
-    stages = [_stage(run, number, labels, metrics) for number in range(1, last + 1)]
-    final = [model for model in models if model["stage"] in (0, last)]
-    answers = {model["model"]: _answers(run, model["model"], metrics) for model in final}
-    _same_prompts(answers)
+    metrics = _metrics(run)
+    facts = Facts.from_json(_text(run, layout.FACTS))
+    labels = [format_weights(weights) for weights in metrics.preferences]
+    last = max(model.stage for model in metrics.models)
+    stages = [_stage(run, stage, labels, metrics.preferences) for stage in range(1, last + 1)]
+    final = [model for model in metrics.models if model.stage in (0, last)]
+    answers = {model.model: _answers(run, model.model, metrics.objectives) for model in final}
+    _check_same_prompts(answers)
     page = template("report.html").render(
         run=run.resolve().name,
         config=_text(run, layout.CONFIG),
         metrics=metrics,
-        objectives=metrics["objectives"],
+        facts=facts,
+        objectives=metrics.objectives,
         labels=labels,
-        colours=palette(metrics["preferences"]),
+        colours=palette(metrics.preferences),
         last=last,
         stages=stages,
-        findings=metrics["findings"],
-        evaluation=evaluation_charts(models, metrics["objectives"], labels),
-        phases=phases(metrics["seconds"]),
-        samples=_samples(final, answers, metrics),
+        evaluation=evaluation_charts(metrics.models, metrics.objectives, labels),
+        phases=phases(facts.seconds),
+        samples=_samples(final, answers, metrics.objectives, facts.seed),
         library=Markup(library()),  # not text from the run: the charts' own script
     )
     return write(page, out)
 
 
-def _stage(run: Path, stage: int, labels: Sequence[str], metrics: Mapping[str, Any]) -> StageView:
+def _metrics(run: Path) -> Metrics:
+    text = _text(run, f"{layout.SUMMARY}/{layout.METRICS}")
+    if "bounds" not in json.loads(text):
+        raise ValueError(
+            f"{run} has no scale of the rewards, which older versions took from the models "
+            "themselves: run `paretohqd run` again; it keeps what is done"
+        )
+    return Metrics.from_json(text)
+
+
+def _stage(
+    run: Path, stage: int, labels: Sequence[str], preferences: Sequence[Sequence[float]]
+) -> StageView:
     """Read the selection and the training logs of one stage."""
     select = layout.select(stage)
-    summary = json.loads(_text(run, f"{select}/{layout.SELECTION_SUMMARY}"))
-    charts, drawn = selection_charts(_selection(run, select, summary, metrics["preferences"]))
+    summary = SelectionSummary.from_json(_text(run, f"{select}/{layout.SELECTION_SUMMARY}"))
+    charts, drawn = selection_charts(_selection(run, select, summary, preferences))
     fits = [layout.fit(stage, preference) for preference in range(len(labels))]
     logs = [json.loads(_text(run, f"{fit}/{layout.LOG}")) for fit in fits]
     title = f"Stage {stage}"
@@ -98,35 +122,35 @@ def _stage(run: Path, stage: int, labels: Sequence[str], metrics: Mapping[str, A
 
 
 def _selection(
-    run: Path, select: str, summary: Mapping[str, Any], preferences: Sequence[Sequence[float]]
+    run: Path, select: str, summary: SelectionSummary, preferences: Sequence[Sequence[float]]
 ) -> Selection:
     """What a stage chose, as it was before it was written."""
-    names = list(summary["objectives"])
+    names = list(summary.objectives)
     layered = pl.read_parquet(_file(run, f"{select}/{layout.POOL}"))
     weights = np.array(preferences, dtype=np.float64)
-    paper = np.allclose(weights, summary["through"])
+    paper = np.allclose(weights, summary.through)
     return Selection(
         rows=pl.read_parquet(_file(run, f"{select}/{layout.SELECTION}")),
         preferences=weights,
         objectives=dict.fromkeys(names, "max"),
         pool=layered.filter(pl.col("layer") >= 0),
-        r_min=np.array(summary["r_min"]),
-        r_max=np.array(summary["r_max"]),
-        n_rows=summary["n"],
+        r_min=np.array(summary.r_min),
+        r_max=np.array(summary.r_max),
+        n_rows=summary.n,
         scores=layered.lazy().select(pl.selectors.by_name(*names)),
         directions="paper" if paper else "tchebycheff",
     )
 
 
-def _answers(run: Path, model: str, metrics: Mapping[str, Any]) -> pl.DataFrame:
+def _answers(run: Path, model: str, objectives: Sequence[str]) -> pl.DataFrame:
     """The held-out answers of one model."""
-    columns = ["prompt", "response", *metrics["objectives"], "finished", *FLAGS]
+    columns = ["prompt", "response", *objectives, "finished", *FLAGS]
     return pl.read_parquet(
         _file(run, f"{layout.evaluate(model)}/{layout.ANSWERS}"), columns=columns
     )
 
 
-def _same_prompts(answers: Mapping[str, pl.DataFrame]) -> None:
+def _check_same_prompts(answers: Mapping[str, pl.DataFrame]) -> None:
     """Differences by prompt mean nothing unless row i is the same prompt for every model."""
     (first, reference), *others = answers.items()
     for model, frame in others:
@@ -138,20 +162,21 @@ def _same_prompts(answers: Mapping[str, pl.DataFrame]) -> None:
 
 
 def _samples(
-    models: Sequence[Mapping[str, Any]],
+    models: Sequence[ModelMeasures],
     answers: Mapping[str, pl.DataFrame],
-    metrics: Mapping[str, Any],
-) -> list[dict[str, Any]]:
+    objectives: Sequence[str],
+    seed: int,
+) -> list[Sample]:
     """A few held-out prompts, drawn with the run's seed, and what each model answered."""
-    total = answers[models[0]["model"]].height
+    total = answers[models[0].model].height
     samples = []
-    for row in sample_prompts(total, SAMPLE_PROMPTS, metrics["seed"]):
-        replies = [(model, answers[model["model"]].row(row, named=True)) for model in models]
+    for row in sample_prompts(total, SAMPLE_PROMPTS, seed):
+        replies = [(model, answers[model.model].row(row, named=True)) for model in models]
         cards = [
-            {"preference": model["preference"], **answer_card(reply, metrics["objectives"])}
+            Card(preference=model.preference, **answer_card(reply, objectives))
             for model, reply in replies
         ]
-        samples.append({"prompt": replies[0][1]["prompt"], "cards": cards})
+        samples.append(Sample(prompt=replies[0][1]["prompt"], cards=cards))
     return samples
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from paretohqd.models import base, templates
 from paretohqd.models.sampling import generate, trim_unfinished
-from paretohqd.runs import config, data, layout
+from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.folder import Stage
+from paretohqd.runs.manifest import Notes, Settings, Stage
+from paretohqd.runs.split import without_echoes
 
 SAMPLER = 2
-"""Which way of sampling an answer is of, for old folders: before, adapters rounded the base's
-rotary frequencies to bfloat16, and control tokens in prompts were tokens."""
+"""Version of the sampling, part of every key: in version 1 adapters rounded the base's rotary
+frequencies to bfloat16, and control tokens in prompts were tokens."""
 
 
 def sample(s: RunContext, offline: Stage) -> Stage:
@@ -43,7 +42,7 @@ def sample(s: RunContext, offline: Stage) -> Stage:
     s.folder.barrier()
     made = [s.folder.result(layout.generate(number)) for number in numbers]
 
-    def work(out: Path) -> Mapping[str, Any]:
+    def work(out: Path) -> Notes:
         frames = [pl.read_parquet(one.path / layout.ANSWERS) for one in made]
         frame = pl.concat(
             f.with_columns(model=pl.lit(layout.model_name(1, number)))
@@ -77,9 +76,9 @@ def usable(
         dropped["opens a thought that the prompt has closed"] = int(closed.sum())
     limit = settings.data.max_word_overlap
     if limit is not None:
-        before = len(frame)
-        frame = data.without_echoes(frame, limit)
-        dropped["repeats the prompt"] = before - len(frame)
+        kept = without_echoes(frame, limit)
+        dropped["repeats the prompt"] = len(frame) - len(kept)
+        frame = kept
     return frame, dropped
 
 
@@ -97,7 +96,7 @@ def answer(
     stage, preference = layout.parse_model(model)
     adapter = None if preference is None else s.folder.result(layout.fit(stage, preference))
 
-    def work(out: Path) -> Mapping[str, Any]:
+    def work(out: Path) -> Notes:
         adapters = [(adapter.path / layout.ADAPTER, 1.0)] if adapter else []
         sampler, tokenizer = s.sampler(*adapters)
         label = f"sample {len(prompts)} answers of {Path(name).name}"
@@ -136,15 +135,16 @@ def representatives(weights: np.ndarray) -> list[int]:
     The corner of each objective (the preference that weighs it most) and the most balanced one;
     fewer where these coincide.
 
-    >>> representatives(np.array([[1, 0], [0.5, 0.5], [0, 1]]))
-    [0, 1, 2]
+    Example:
+        >>> representatives(np.array([[1, 0], [0.5, 0.5], [0, 1]]))
+        [0, 1, 2]
     """
     corners = weights.argmax(axis=0)
     balanced = np.square(weights - 1 / weights.shape[1]).sum(axis=1).argmin()
     return sorted({int(i) for i in [*corners, balanced]})
 
 
-def sampling(spec: config.Generation) -> dict[str, Any]:
-    """What an answer depends on: not how many prompts there are, nor what follows."""
+def sampling(spec: config.Generation) -> Settings:
+    """What an answer depends on: not how many prompts there are, nor what happens to it later."""
     settings = {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
     return settings | {"sampler": SAMPLER}

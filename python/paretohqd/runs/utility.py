@@ -22,21 +22,21 @@ QUANTILES = (0.1, 0.9)
 def data_bounds(scores: pl.DataFrame) -> dict[str, list[float]]:
     """What becomes 0 and 1 of each objective.
 
-    Where the two quantiles are equal, as of a score that is nearly always 0, the least and the
-    greatest score take their place; where all scores are equal, that score and one more. Scores
+    Where the two quantiles are equal, as those of a score that is nearly always 0, the least and
+    the greatest score take their place; where all scores are equal, that score and one more. Scores
     that are null, NaN or infinite do not count.
 
     Args:
-        scores: a column per objective, larger is better, a row per offline answer.
+        scores: A column per objective, larger is better, a row per offline answer.
 
     Raises:
-        ValueError: an objective has no finite score.
+        ValueError: An objective has no finite score.
 
     Example:
         >>> data_bounds(pl.DataFrame({"help": range(11), "rare": [0] * 10 + [3], "same": [2] * 11}))
         {'help': [1.0, 9.0], 'rare': [0.0, 3.0], 'same': [2.0, 3.0]}
     """
-    found = {}
+    bounds = {}
     for name in scores.columns:
         column = scores[name].cast(pl.Float64)
         column = column.filter(column.is_finite())
@@ -49,42 +49,42 @@ def data_bounds(scores: pl.DataFrame) -> dict[str, list[float]]:
         if ends[0] == ends[1]:
             ends = [column.min(), column.max()]  # type: ignore[list-item]
         low, high = map(float, ends)  # type: ignore[arg-type]
-        found[name] = [low, high if high > low else low + 1]
-    return found
+        bounds[name] = [low, high if high > low else low + 1]
+    return bounds
 
 
 def scaled(rewards: ArrayLike, bounds: Mapping[str, Sequence[float]]) -> Floats:
     """Rewards in the scale's units; what lies outside is not clipped.
 
     Args:
-        rewards: shape (..., m), the objectives in the order of `bounds`.
-        bounds: of each objective what becomes 0 and 1.
+        rewards: Shape (..., m), the objectives in the order of `bounds`.
+        bounds: Of each objective what becomes 0 and 1.
 
     Example:
         >>> scaled([[2.0, 5.0], [0.0, 1.0]], {"a": [0, 4], "b": [1, 3]}).tolist()
         [[0.5, 2.0], [0.0, 0.0]]
     """
     low, high = np.array(list(bounds.values()), dtype=np.float64).T
-    found: Floats = (np.asarray(rewards, dtype=np.float64) - low) / (high - low)
-    return found
+    units: Floats = (np.asarray(rewards, dtype=np.float64) - low) / (high - low)
+    return units
 
 
 def served(
     rewards: ArrayLike,
-    asked: Sequence[Sequence[float] | None],
+    policy_weights: Sequence[Sequence[float] | None],
     preferences: Sequence[Sequence[float]],
 ) -> Floats:
     """Utility of each prompt: the mean over the preferences w of w . z.
 
-    z are the scaled rewards of the policy that serves w: of those that were asked for weights the
-    one whose weights are w (or nearest to it), else the one whose mean rewards are best for w. That
-    choice, among several policies that take no weights, is made on the very rewards that are
-    measured, so that it flatters them; a single policy serves all preferences and has no choice.
+    z are the scaled rewards of the policy that serves w. Among policies that were asked for weights
+    it is the one whose weights are w (or nearest to it), otherwise the one whose mean rewards are
+    best for w. That choice among several policies without weights is made on the very rewards that
+    are measured, so it flatters them; a single policy serves all preferences and has no choice.
 
     Args:
-        rewards: scaled, shape (P, N, m): of P policies on N prompts.
-        asked: the weights that each policy was asked for; None if it takes none.
-        preferences: weights w that are to be served, each of m that sum to 1.
+        rewards: Scaled, shape (P, N, m): of P policies on N prompts.
+        policy_weights: The weights that each policy was asked for; None if it takes none.
+        preferences: Weights w to serve, each of m that sum to 1.
 
     Returns:
         Shape (N,); the mean is the utility of the set.
@@ -99,10 +99,11 @@ def served(
     table = np.asarray(rewards, dtype=np.float64)
     total = np.zeros(table.shape[1])
     for weights in np.asarray(preferences, dtype=np.float64):
-        if any(own is None for own in asked):
-            place = int((table.mean(axis=1) @ weights).argmax())
+        if any(own is None for own in policy_weights):
+            policy = int((table.mean(axis=1) @ weights).argmax())
         else:
-            place = int(np.abs(np.array(asked, dtype=np.float64) - weights).sum(axis=1).argmin())
-        total += table[place] @ weights
+            offered = np.array(policy_weights, dtype=np.float64)
+            policy = int(np.abs(offered - weights).sum(axis=1).argmin())
+        total += table[policy] @ weights
     mean: Floats = total / len(preferences)
     return mean

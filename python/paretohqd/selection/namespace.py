@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar, Unpack, overload
+from typing import Generic, Literal, TypeVar, Unpack, overload
 
 import polars as pl
 from numpy.typing import ArrayLike
 
 from paretohqd.frames import functions, near_rows
-from paretohqd.frames.functions import Frame, FrontOptions, LayerOptions
+from paretohqd.frames.functions import Frame
 from paretohqd.frames.objectives import ObjectivesLike
 from paretohqd.selection.choosing import choose, select
 from paretohqd.selection.preference_rows import rows_and_names
@@ -50,23 +50,39 @@ class Pareto(Generic[F]):
         """Take a frame; Polars passes it where this is `frame.pareto`."""
         self._frame: F = frame
 
-    def layers(self, objectives: ObjectivesLike | str, **options: Unpack[LayerOptions]) -> F:
-        """The frame with each row's Pareto layer in a column; see `paretohqd.layers`.
+    def layers(
+        self,
+        objectives: ObjectivesLike | str,
+        *,
+        by: str | Sequence[str] | None = None,
+        name: str = "layer",
+        upto: int | None = None,
+        at_least: int | None = None,
+        nan: Literal["raise", "drop"] = "raise",
+        n_threads: int | None = None,
+    ) -> F:
+        """The frame with each row's Pareto layer in a column; see `paretohqd.layers`."""
+        return functions.layers(
+            self._frame,
+            objectives,
+            by=by,
+            name=name,
+            upto=upto,
+            at_least=at_least,
+            nan=nan,
+            n_threads=n_threads,
+        )
 
-        Args:
-            objectives: Column names (larger is better), or {name: "max" | "min"}.
-            options: by, name ("layer"), upto, at_least, nan, progress, n_threads.
-        """
-        return functions.layers(self._frame, objectives, **options)
-
-    def front(self, objectives: ObjectivesLike | str, **options: Unpack[FrontOptions]) -> F:
-        """The rows that no row dominates; see `paretohqd.front`.
-
-        Args:
-            objectives: Column names (larger is better), or {name: "max" | "min"}.
-            options: by, nan, n_threads.
-        """
-        return functions.front(self._frame, objectives, **options)
+    def front(
+        self,
+        objectives: ObjectivesLike | str,
+        *,
+        by: str | Sequence[str] | None = None,
+        nan: Literal["raise", "drop"] = "raise",
+        n_threads: int | None = None,
+    ) -> F:
+        """The rows that no row dominates, within groups of `by`; see `paretohqd.front`."""
+        return functions.front(self._frame, objectives, by=by, nan=nan, n_threads=n_threads)
 
     def select(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.frames.sources import Source
-from paretohqd.kernels.arrays import named_columns
+from paretohqd.kernels.arrays import is_pandas, named_columns
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)
 
@@ -52,11 +52,11 @@ def _is_table(value: Any) -> bool:
     if isinstance(value, pl.Series) or getattr(value, "ndim", 2) != 2:
         return False
     table = isinstance(value, pl.DataFrame | pl.LazyFrame) or hasattr(value, "__arrow_c_stream__")
-    return table or hasattr(value, "iloc")
+    return table or is_pandas(value)
 
 
 def _of_table(table: Any) -> tuple[list[dict[str, Any]], tuple[str, ...] | None]:
-    if hasattr(table, "iloc") and len(table) and all(isinstance(name, str) for name in table.index):
+    if is_pandas(table) and len(table) and all(isinstance(name, str) for name in table.index):
         table = table.reset_index()
     if isinstance(table, np.ndarray):
         table = pl.DataFrame(table)
@@ -75,7 +75,7 @@ def _of_table(table: Any) -> tuple[list[dict[str, Any]], tuple[str, ...] | None]
 
 def _labelled(row: Any) -> Any:
     """A pandas series whose labels are text as {label: value}; what else there is as it is."""
-    named = hasattr(row, "iloc") and all(isinstance(label, str) for label in row.index)
+    named = is_pandas(row) and all(isinstance(label, str) for label in row.index)
     return dict(row.items()) if named and getattr(row, "ndim", 0) == 1 else row
 
 

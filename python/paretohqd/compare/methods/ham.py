@@ -77,7 +77,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         settings={"train": train, "lora": bench.settings.lora, "count": count},
         inputs={"rows": bench.session.folder.hash_frame(rows)},
     )
-    notes = made.manifest["notes"]
+    notes = made.notes
     bench.notes["joint training"] = {
         "prompts": len(groups),
         "prompts a step": each,

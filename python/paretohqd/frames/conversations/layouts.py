@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from paretohqd.frames.conversations.messages import BEGINS, is_written
+from paretohqd.frames.conversations.messages import BEGINS, MEDIA, is_written
 from paretohqd.frames.conversations.rows import PAIR, Layout
 
 PROMPTS = ("prompt", "question", "instruction", "query")
@@ -18,17 +18,7 @@ DIALOGUES = ("messages", "conversations", "conversation")
 SYSTEMS = ("system", "system_prompt", "system_message")
 PARTS = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
 """Columns of texts that go on where a prompt's column ends, as in Alpaca's sets."""
-UNREAD = (
-    "images",
-    "image",
-    "videos",
-    "video",
-    "audios",
-    "audio",
-    "functions",
-    "documents",
-    "chat_template_kwargs",
-)
+UNREAD = (*MEDIA, "functions", "documents", "chat_template_kwargs")
 """Columns that stand for a part of the prompt that is no text, or that is not read."""
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)

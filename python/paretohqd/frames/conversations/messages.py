@@ -26,18 +26,10 @@ ROLES = {
 KEPT = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
 """Keys of a message that chat templates read beside its role and content."""
 
-REFUSED = (
-    "function_call",
-    "functions",
-    "tools",
-    "reasoning",
-    "images",
-    "image",
-    "videos",
-    "video",
-    "audios",
-    "audio",
-)
+MEDIA = ("images", "image", "videos", "video", "audios", "audio")
+"""Keys of a message, and columns, that hold something else than text."""
+
+REFUSED = ("function_call", "functions", "tools", "reasoning", *MEDIA)
 """Keys of a message that stand for something that would be lost."""
 
 TEXT_PARTS = ("text", "input_text", "output_text")

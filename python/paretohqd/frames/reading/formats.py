@@ -1,4 +1,4 @@
-"""The kinds of files that hold rows, told apart by the ends of their names: the one list."""
+"""The kinds of files that hold rows, told apart by the endings of their names: the one list."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of files.
+    """A file format.
 
     Attributes:
         name: What it is called in messages.
         endings: How the names of such files end.
-        typed: Whether the file says of which types its columns are; else its values do.
-        separator: What stands between the values of a line, where there is such a thing.
+        typed: Whether the file stores the types of its columns; else they follow from the values.
+        separator: What separates the values of a line, in formats that have such lines.
     """
 
     name: str
@@ -44,7 +44,7 @@ WRITTEN = (".parquet", ".csv", ".jsonl", ".ndjson")
 _KIND_OF = {ending: kind for kind in KINDS for ending in kind.endings}
 
 PACKED = (".gz", ".zst", ".zlib")
-"""What may follow the ending of a file of text: Polars unpacks these."""
+"""What may follow the ending of a text file: Polars unpacks these."""
 
 TO_CONVERT = {
     ending: advice
@@ -62,19 +62,19 @@ TO_CONVERT = {
 
 
 def known_kind(file: str) -> Kind | None:
-    """The kind of a file by its name, or None if it is none of these.
+    """The kind of a file by its name, or None if it is not one that is read.
 
     Example:
         >>> known_kind("scores.JSONL.gz").name, known_kind("scores.parquet.gz"), known_kind("x")
         ('JSON', None, None)
     """
-    # Not by pathlib, which takes longer than to open a file.
+    # Without pathlib, which takes longer than opening a file.
     _, *endings = os.path.basename(file).lower().lstrip(".").split(".")
     last = f".{endings[-1]}" if endings else ""
     if last in _KIND_OF:
         return _KIND_OF[last]
-    before = f".{endings[-2]}" if len(endings) > 1 else ""
-    kind = _KIND_OF.get(before) if last in PACKED else None
+    second_last = f".{endings[-2]}" if len(endings) > 1 else ""
+    kind = _KIND_OF.get(second_last) if last in PACKED else None
     return None if kind is None or kind.typed else kind
 
 
@@ -82,7 +82,7 @@ def kind_of(file: str) -> Kind:
     """The kind of a file by its name.
 
     Raises:
-        ValueError: none of the kinds that are read.
+        ValueError: It is not one that is read.
     """
     kind = known_kind(file)
     if kind is not None:

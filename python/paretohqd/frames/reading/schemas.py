@@ -1,4 +1,4 @@
-"""The type that columns of parts have in common, and parts as frames of such types."""
+"""The type that two columns have in common, and frames whose columns are cast to such types."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 from polars import selectors
 
-from paretohqd.kernels.numerals import EXACT
+from paretohqd.kernels.numerals import refuse_inexact
 
 _UNITS = ("ms", "us", "ns")
 _FLOATS = (pl.Float16, pl.Float32, pl.Float64)
@@ -15,15 +15,15 @@ _TEXT = (pl.String, pl.Categorical, pl.Enum)
 
 
 def column(name: str) -> pl.Expr:
-    """The column of that very name: `pl.col` takes "^x.*$" for a pattern."""
+    """The column with exactly this name: `pl.col` takes "^x.*$" for a pattern."""
     return selectors.by_name(name).as_expr()
 
 
 def common_type(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     """The type that holds the values of both types as they are, or None if there is none.
 
-    Integers and floats become floats; whether all of the integers are exact there is for the
-    caller to see (`loses_digits`).
+    Integers and floats become floats, even if these cannot hold all of the integers: callers check
+    that with `loses_digits`.
 
     Example:
         >>> common_type(pl.Int8(), pl.Int64()), common_type(pl.Int64(), pl.Float32())
@@ -54,10 +54,10 @@ def common_type(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
         fields = dict(one)
         for name, dtype in dict(other).items():
-            found = common_type(fields.get(name, pl.Null()), dtype)  # type: ignore[arg-type]
-            if found is None:
+            common = common_type(fields.get(name, pl.Null()), dtype)  # type: ignore[arg-type]
+            if common is None:
                 return None
-            fields[name] = found
+            fields[name] = common
         return pl.Struct(fields)
     return None
 
@@ -104,12 +104,12 @@ def loses_digits(one: pl.DataType, other: pl.DataType) -> bool:
 def aligned(
     frame: pl.LazyFrame, have: Mapping[str, pl.DataType], want: Mapping[str, pl.DataType]
 ) -> pl.LazyFrame:
-    """A frame with these columns of these types, in their order; null where it has none.
+    """A frame with the wanted columns, in their order; columns that it lacks are null.
 
     Args:
         frame: The frame.
         have: Its columns.
-        want: Types that are common to its own and to those of others.
+        want: The columns to return; each type can hold all values of the frame's own type.
     """
     if list(have.items()) == list(want.items()):
         return frame
@@ -118,28 +118,26 @@ def aligned(
         if name not in have
         else column(name)
         if have[name] == dtype
-        # By name within structs, where what is missing becomes null: only without `strict`.
+        # Fields of structs are matched by name, and missing ones become null, unless `strict`.
         else column(name).cast(dtype, strict=not dtype.is_nested())
         for name, dtype in want.items()
     )
 
 
 def converted(frame: pl.DataFrame, want: Mapping[str, pl.DataType]) -> pl.DataFrame:
-    """A frame in memory with its columns as these types, which are common to its own and others'.
+    """A frame in memory with its columns cast to types that they share with other frames.
 
     Raises:
-        ValueError: integers that floats cannot tell apart.
+        ValueError: A column holds integers that floats cannot tell apart.
     """
     for name, dtype in want.items():
         if loses_digits(frame.schema[name], dtype):
-            values = frame[name].alias("")
-            large = (values > EXACT) | (values < -EXACT)
-            if large.any():
-                raise ValueError(
-                    f"column {name!r} holds {large.sum()} integers beyond 2**53 (first at row "
-                    f"{large.arg_max()}), which the floats of other parts cannot tell apart: write "
-                    "it as one type in all parts"
-                )
+            refuse_inexact(
+                name,
+                frame[name].alias(""),  # Polars takes some names for patterns.
+                problem="the floats of other parts cannot tell apart: write it as one type in all "
+                "parts",
+            )
     return frame.with_columns(
         column(name).cast(dtype, strict=not dtype.is_nested())
         for name, dtype in want.items()

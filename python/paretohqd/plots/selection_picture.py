@@ -1,4 +1,4 @@
-"""The points and lines of a picture of a selection, as frames and numbers.
+"""What a picture of a selection consists of: cells, points and lines, as frames and numbers.
 
 Objectives are called v0, v1, ... here, in the order of the selection.
 """

@@ -11,10 +11,9 @@ import polars as pl
 import pytest
 
 import paretohqd as pq
-from paretohqd.frames.files import read_frame
-from paretohqd.frames.reading.finding import find_files, local_path
 from paretohqd.frames.reading.formats import TO_CONVERT, kind_of
-from paretohqd.frames.sources import Source
+from paretohqd.frames.reading.paths import find_files, local_path
+from paretohqd.frames.sources import Source, read_frame
 
 FRAME = pl.DataFrame({"a": [1.0, 0.0], "b": [0.0, 1.0]})
 

@@ -1,8 +1,8 @@
-"""JSON lines that Polars cannot read, or reads wrongly, as Python, pandas and judges write them.
+"""JSON that Polars cannot read, or reads wrongly, as Python, pandas and judges write it.
 
 NaN and Infinity, which json.dumps writes; halves of emojis (lone surrogates), which Polars takes
-for a null character; a byte-order mark; one array of objects instead of lines. What is no JSON is
-refused with its line.
+for a null character; a byte-order mark; one array of objects instead of lines. What is not JSON is
+refused, with its line.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from paretohqd.exceptions import first_line
 from paretohqd.frames.reading.schemas import column, common_type
-from paretohqd.frames.reading.text import first_line, lines
+from paretohqd.frames.reading.text_lines import lines, not_utf8
 
 CHUNK = 1 << 24
-"""Bytes of lines that are read at a time."""
+"""Bytes of lines that Python reads at a time."""
 
 SMALL = 1 << 16
-"""Bytes that are read at a glance."""
+"""Bytes of a file that is read whole to look for surrogates; larger ones are mapped."""
 
 _SURROGATES = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(\\u[dD][89a-fA-F])"
@@ -33,44 +34,51 @@ _SURROGATES = re.compile(
 
 Record = dict[str, Any]
 
+Positions = list[str]
+"""Where each record stands in its file, for messages: "line 7" or "element 6"."""
 
-def glance(file: str) -> tuple[bytes, bool]:
-    """What a file begins with, and whether Polars must not read it because it would do so wrongly.
 
-    It begins with "[" if it holds one array instead of lines, with nothing if it is blank.
+def peek(file: str) -> tuple[bytes, bool]:
+    """The first character of a file, and whether Polars would read the file wrongly.
+
+    The character is "[" if the file holds one array instead of lines; there is none if it is blank.
     """
     with open(file, "rb") as opened:
         start = opened.read(SMALL)
-        mark = start.lstrip()[:1]
-        if mark in (b"{", b"["):
+        first = start.lstrip()[:1]
+        if first in (b"{", b"["):
             if len(start) < SMALL:
-                return mark, _lone_surrogate(start)
+                return first, _has_lone_surrogate(start)
             with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
-                return mark, _lone_surrogate(text)
-    # It is packed, or begins with a mark of its encoding.
-    mark = next((line.lstrip()[:1] for line in lines(file) if line.strip()), b"")
-    return mark, any(map(_lone_surrogate, lines(file)))
+                return first, _has_lone_surrogate(text)
+    # The file is packed, or begins with a byte-order mark.
+    first = next((line.lstrip()[:1] for line in lines(file) if line.strip()), b"")
+    return first, any(map(_has_lone_surrogate, lines(file)))
 
 
-def _lone_surrogate(text: bytes | mmap.mmap) -> bool:
+def _has_lone_surrogate(text: bytes | mmap.mmap) -> bool:
     """Whether there is half of a pair of escapes, such as a cut emoji."""
-    for found in _SURROGATES.finditer(text):
-        if found[1] is None:
+    for escape in _SURROGATES.finditer(text):
+        if escape[1] is None:
             continue
         # An escaped backslash before "ud83d" is no escape.
-        at = found.start()
-        while at and text[at - 1 : at] == b"\\":
-            at -= 1
-        if (found.start() - at) % 2 == 0:
+        start = escape.start()
+        while start and text[start - 1 : start] == b"\\":
+            start -= 1
+        if (escape.start() - start) % 2 == 0:
             return True
     return False
 
 
 def read_array(file: str, schema: Mapping[str, pl.DataType] | None = None) -> pl.DataFrame:
-    """The objects of a file that holds one array of them, with the types of their values or these.
+    """The objects of a file that holds one array of them, as a frame.
+
+    Args:
+        file: The file.
+        schema: The columns to read; by default all keys, with the types that their values have.
 
     Raises:
-        ValueError: no JSON, or something else than objects in it.
+        ValueError: The file is not JSON, or an element of the array is not an object.
     """
     text = b"".join(lines(file))
     try:
@@ -83,29 +91,29 @@ def read_array(file: str, schema: Mapping[str, pl.DataType] | None = None) -> pl
                 f"{file}: cannot be read: element {number} of its array is no object, but "
                 f"{_short(record)}"
             )
-    places = [f"element {number}" for number in range(len(records))]
+    positions = [f"element {number}" for number in range(len(records))]
     records = [_repaired(record) for record in records]
-    return _frame(file, places, records, schema or _schema_of(file, places, records))
+    return _frame(file, positions, records, schema or _schema_of(file, positions, records))
 
 
 def schema_of_lines(file: str) -> pl.Schema:
     """Names and types of the keys, from all lines.
 
     Raises:
-        ValueError: a line is no JSON object, or a key has values that have no type in common.
+        ValueError: A line is not a JSON object, or the values of a key have no type in common.
     """
-    found: dict[str, pl.DataType] = {}
+    types: dict[str, pl.DataType] = {}
     for number, text in _chunks(file):
         try:
-            schema = None if _lone_surrogate(text) else _inferred(text)
+            schema = None if _has_lone_surrogate(text) else _inferred(text)
         except pl.exceptions.PolarsError:
             schema = None
         if schema is None:
-            places, records = _records(file, number, text)
-            schema = _schema_of(file, places, records)
+            positions, records = _records(file, number, text)
+            schema = _schema_of(file, positions, records)
         for name, dtype in schema.items():
-            found[name] = common_type(found.get(name, pl.Null()), dtype) or pl.String()
-    return pl.Schema(found)
+            types[name] = common_type(types.get(name, pl.Null()), dtype) or pl.String()
+    return pl.Schema(types)
 
 
 def scan_lines(file: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
@@ -129,70 +137,68 @@ def scan_lines(file: str, schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
 def _read_chunk(
     file: str, number: int, text: bytes, schema: Mapping[str, pl.DataType]
 ) -> pl.DataFrame:
-    if not _lone_surrogate(text):
+    if not _has_lone_surrogate(text):
         try:
             return pl.read_ndjson(io.BytesIO(text), schema=schema).select(map(column, schema))
         except pl.exceptions.PolarsError:
-            pass  # Below it is read with care.
-    places, records = _records(file, number, text)
-    return _frame(file, places, records, schema)
+            pass  # Python reads more, or says which line is wrong.
+    positions, records = _records(file, number, text)
+    return _frame(file, positions, records, schema)
 
 
 def _chunks(file: str) -> Iterator[tuple[int, bytes]]:
     """Many lines at a time, with the number of the first."""
-    first, held, size = 1, [], 0
+    first, chunk, size = 1, [], 0
     for number, line in enumerate(lines(file), start=1):
-        held.append(line)
+        chunk.append(line)
         size += len(line)
         if size >= CHUNK:
-            yield first, b"".join(held)
-            first, held, size = number + 1, [], 0
-    if held:
-        yield first, b"".join(held)
+            yield first, b"".join(chunk)
+            first, chunk, size = number + 1, [], 0
+    if chunk:
+        yield first, b"".join(chunk)
 
 
-def _records(file: str, number: int, text: bytes) -> tuple[list[str], list[Record]]:
-    """The objects in lines, and where each one is."""
-    places, records = [], []
+def _records(file: str, number: int, text: bytes) -> tuple[Positions, list[Record]]:
+    """The objects in lines, and where each one stands; the first line has this number."""
+    positions, records = [], []
     for line_number, line in enumerate(text.split(b"\n"), start=number):
         if not line.strip():
             continue
-        place = f"line {line_number}"
+        position = f"line {line_number}"
         try:
             record = json.loads(line.decode())
         except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{file}: cannot be read: {place}: byte {line[error.start]:#04x} at position "
-                f"{error.start} is not UTF-8: save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-            ) from error
+            raise not_utf8(file, line_number, error) from error
         except ValueError as error:
-            raise ValueError(f"{file}: cannot be read: {place}: {_reason(error, line)}") from error
+            reason = _reason(error, line)
+            raise ValueError(f"{file}: cannot be read: {position}: {reason}") from error
         if not isinstance(record, dict):
             raise ValueError(
-                f"{file}: cannot be read: {place} is no object, but {_short(record)}: each line "
+                f"{file}: cannot be read: {position} is no object, but {_short(record)}: each line "
                 "must be one, {...}"
             )
-        places.append(place)
+        positions.append(position)
         records.append(_repaired(record))
-    return places, records
+    return positions, records
 
 
 def _reason(error: ValueError, text: bytes) -> str:
-    """What is wrong with a text that is no JSON, and what to do."""
-    said = ""
+    """What is wrong with a text that is not JSON, and what to do."""
     if isinstance(error, json.JSONDecodeError):
-        # Of one line the caller knows the number.
+        # If the text is one line, the caller knows its number.
         line = f"line {error.lineno}, " if error.lineno > 1 else ""
-        said = f"{error.msg} at {line}column {error.colno}"
-    said = said or first_line(error)
+        reason = f"{error.msg} at {line}column {error.colno}"
+    else:
+        reason = first_line(error)
     stripped = text.strip()
     if stripped in (b"{", b"[", b"{}"):
-        return f"{said}: one object per line is needed (json.dumps without indent)"
-    if said.startswith("Extra data") and stripped.endswith(b","):
-        return f"{said}: take away the comma at its end"
-    if said.startswith("Extra data") and b"\r" in stripped:
-        return f"{said}: its lines end with a carriage return alone: convert it (tr '\\r' '\\n')"
-    return said
+        return f"{reason}: one object per line is needed (json.dumps without indent)"
+    if reason.startswith("Extra data") and stripped.endswith(b","):
+        return f"{reason}: take away the comma at its end"
+    if reason.startswith("Extra data") and b"\r" in stripped:
+        return f"{reason}: its lines end with a carriage return alone: convert it (tr '\\r' '\\n')"
+    return reason
 
 
 def _short(value: object) -> str:
@@ -201,7 +207,7 @@ def _short(value: object) -> str:
 
 
 def _repaired(value: Any) -> Any:
-    """A value whose lone surrogates, which are no characters, are replacement characters."""
+    """A value with replacement characters for lone surrogates, which are no characters."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
@@ -211,17 +217,17 @@ def _repaired(value: Any) -> Any:
     return value
 
 
-def _schema_of(file: str, places: list[str], records: list[Record]) -> pl.Schema:
+def _schema_of(file: str, positions: Positions, records: list[Record]) -> pl.Schema:
     """Names and types of some records' keys."""
-    _refuse_flags_among_numbers(file, places, records)
+    _refuse_flags_among_numbers(file, positions, records)
     if not any(records):
         return pl.Schema()
     text = "\n".join(json.dumps(_finite(record)) for record in records)
     try:
         return _inferred(text.encode())
     except pl.exceptions.PolarsError as error:
-        where = f"{places[0]} to {places[-1]}"
-        raise ValueError(f"{file}: cannot be read: {where}: {first_line(error)}") from error
+        extent = f"{positions[0]} to {positions[-1]}"
+        raise ValueError(f"{file}: cannot be read: {extent}: {first_line(error)}") from error
 
 
 def _inferred(text: bytes) -> pl.Schema:
@@ -231,7 +237,7 @@ def _inferred(text: bytes) -> pl.Schema:
 
 
 def _finite(value: Any) -> Any:
-    """A value with some number in place of NaN and infinities: of the same type, but JSON."""
+    """A value with a finite number for NaN and infinities: its type is the same, but it is JSON."""
     if isinstance(value, float):
         return value if math.isfinite(value) else 0.5
     if isinstance(value, list):
@@ -241,17 +247,17 @@ def _finite(value: Any) -> Any:
     return value
 
 
-def _refuse_flags_among_numbers(file: str, places: list[str], records: list[Record]) -> None:
+def _refuse_flags_among_numbers(file: str, positions: Positions, records: list[Record]) -> None:
     """Raise a ValueError if a key is true or false in one record and a number in another."""
     flags: dict[str, str] = {}
     numbers: dict[str, str] = {}
     texts: set[str] = set()
-    for place, record in zip(places, records, strict=True):
+    for position, record in zip(positions, records, strict=True):
         for key, value in record.items():
             if isinstance(value, bool):
-                flags.setdefault(key, place)
+                flags.setdefault(key, position)
             elif isinstance(value, int | float):
-                numbers.setdefault(key, place)
+                numbers.setdefault(key, position)
             elif value is not None:
                 texts.add(key)
     for key in flags.keys() & numbers.keys() - texts:
@@ -262,39 +268,39 @@ def _refuse_flags_among_numbers(file: str, places: list[str], records: list[Reco
 
 
 def _frame(
-    file: str, places: list[str], records: list[Record], schema: Mapping[str, pl.DataType]
+    file: str, positions: Positions, records: list[Record], schema: Mapping[str, pl.DataType]
 ) -> pl.DataFrame:
     """Records as a frame of these types."""
     columns = []
     for name, dtype in schema.items():
         try:
-            values = [_fitted(record.get(name), dtype) for record in records]
+            values = [_as_type(record.get(name), dtype) for record in records]
         except ValueError:
-            for place, record in zip(places, records, strict=True):
+            for position, record in zip(positions, records, strict=True):
                 try:
-                    _fitted(record.get(name), dtype)
+                    _as_type(record.get(name), dtype)
                 except ValueError as error:
                     raise ValueError(
-                        f"{file}: cannot be read: {place}: key {name!r} is {error}"
+                        f"{file}: cannot be read: {position}: key {name!r} is {error}"
                     ) from None
         columns.append(pl.Series(name, values, dtype=dtype))
     return pl.DataFrame(columns) if columns else pl.DataFrame(height=len(records))
 
 
-def _fitted(value: Any, dtype: pl.DataType) -> Any:
-    """A value as one of a type that was found for it and others.
+def _as_type(value: Any, dtype: pl.DataType) -> Any:
+    """A value as one of the type that it has in common with others.
 
     Raises:
-        ValueError: it cannot be: what it is, and what was expected.
+        ValueError: It has no such form: the message says what it is and what was expected.
     """
     if value is None or dtype == pl.Null:
         return None
     if dtype == pl.String:
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if isinstance(dtype, pl.Struct) and isinstance(value, dict):
-        return {each.name: _fitted(value.get(each.name), each.dtype) for each in dtype.fields}  # type: ignore[arg-type]
+        return {each.name: _as_type(value.get(each.name), each.dtype) for each in dtype.fields}  # type: ignore[arg-type]
     if isinstance(dtype, pl.List) and isinstance(value, list):
-        return [_fitted(each, dtype.inner) for each in value]  # type: ignore[arg-type]
+        return [_as_type(each, dtype.inner) for each in value]  # type: ignore[arg-type]
     if isinstance(value, bool) and dtype == pl.Boolean:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and dtype.is_numeric():

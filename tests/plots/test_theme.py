@@ -1,4 +1,4 @@
-"""Colours of preferences, as people with each kind of colour vision see them."""
+"""Colours of preferences, as people with each kind of colour vision see them; numbers in charts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("altair")
 
-from paretohqd.plots.theme import palette
+from paretohqd.plots.theme import mean_and_error, palette
 
 
 def lab(rgb: Any) -> Any:
@@ -44,7 +44,7 @@ VISIONS = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("vision", VISIONS)
-def test_fifteen_preferences_can_be_told_apart(vision: str, scheme: str) -> None:
+def test_fifteen_preferences_can_be_distinguished(vision: str, scheme: str) -> None:
     weights = [(i / 4, j / 4, (4 - i - j) / 4) for i in range(5) for j in range(5 - i)]
     colours = palette(weights)[scheme]
     codes = [[int(c[at : at + 2], 16) / 255 for at in (1, 3, 5)] for c in colours]
@@ -53,3 +53,12 @@ def test_fifteen_preferences_can_be_told_apart(vision: str, scheme: str) -> None
     apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)
     # About 2 is the least difference that is seen at all.
     assert apart[~np.eye(15, dtype=bool)].min() > 9
+
+
+def test_error_bars_without_an_error_or_a_mean() -> None:
+    assert mean_and_error("y", {"mean": 1.23456789, "se": None}) == {
+        "y": 1.2346,
+        "y0": 1.2346,
+        "y1": 1.2346,
+    }
+    assert mean_and_error("x", {"mean": None, "se": 0.5}) == {"x": 0.0, "x0": -0.5, "x1": 0.5}

@@ -1,4 +1,4 @@
-"""Files of text as bytes: unpacked, line by line, with what is wrong with their encoding."""
+"""Lines of text files as bytes: unpacked, and refused where they are not UTF-8."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-_WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def lines(file: str) -> Iterator[bytes]:
-    """The lines of a file, unpacked, with what ends them; without a mark of UTF-8 in front.
+    """The lines of a file, unpacked, with their line ends, without a byte-order mark in front.
 
     Raises:
-        ValueError: the text is in UTF-16.
-        OSError: the file cannot be read.
+        ValueError: The text is in UTF-16.
+        OSError: The file cannot be read.
     """
     for number, line in enumerate(_raw_lines(file)):
         if number == 0:
-            if line.startswith(_WIDE) or b"\0" in line[:2]:
+            if line.startswith(_UTF16_MARKS) or b"\0" in line[:2]:
                 raise ValueError(
                     f"{file}: cannot be read: it is in UTF-16, as Excel's Unicode text is: save it "
                     "as UTF-8 (iconv -f UTF-16 -t UTF-8)"
@@ -43,7 +43,7 @@ def _raw_lines(file: str) -> Iterator[bytes]:
 
 
 def packing(file: str) -> str:
-    """How a file is packed, by its first bytes: "gzip", "zstd", "zlib" or "" for not at all."""
+    """How a file is packed, by its first bytes: "gzip", "zstd", "zlib", or "" if it is not."""
     with open(file, "rb") as start:
         magic = start.read(4)
     if magic.startswith(b"\x1f\x8b"):
@@ -53,19 +53,23 @@ def packing(file: str) -> str:
     return "zlib" if magic[:2] in (b"\x78\x01", b"\x78\x9c", b"\x78\xda") else ""
 
 
-def undecodable(file: str, rows: Iterable[bytes]) -> str:
-    """Where the first byte is that is no UTF-8, as a message says it; "" if there is none."""
+def refuse_other_encodings(file: str, rows: Iterable[bytes]) -> None:
+    """Raise a ValueError that names the line and the first byte that is not UTF-8, if one is not.
+
+    Args:
+        file: The file, for the message.
+        rows: Its lines.
+    """
     for number, line in enumerate(rows, start=1):
         try:
             line.decode()
         except UnicodeDecodeError as error:
-            return (
-                f"{file}: cannot be read: line {number}: byte {line[error.start]:#04x} at position "
-                f"{error.start} is not UTF-8: save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
-            )
-    return ""
+            raise not_utf8(file, number, error) from error
 
 
-def first_line(error: BaseException) -> str:
-    """An error's message, short."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+def not_utf8(file: str, line_number: int, error: UnicodeDecodeError) -> ValueError:
+    """The error for a line that is not UTF-8."""
+    return ValueError(
+        f"{file}: cannot be read: line {line_number}: byte {error.object[error.start]:#04x} at "
+        f"position {error.start} is not UTF-8: save it as UTF-8 (iconv -f LATIN1 -t UTF-8)"
+    )

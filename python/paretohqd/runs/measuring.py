@@ -1,0 +1,86 @@
+"""Stages that measure: every model answers the held-out prompts, and what follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import polars as pl
+
+from paretohqd.runs import evaluation, layout
+from paretohqd.runs.context import RunContext
+from paretohqd.runs.manifest import Notes, Stage
+from paretohqd.runs.metrics import Facts
+from paretohqd.runs.sampling import answer
+from paretohqd.runs.utility import QUANTILES, data_bounds
+
+
+def evaluate(s: RunContext, offline: Stage) -> None:
+    """Every model answers the same held-out prompts with the same random numbers."""
+    prompts = pl.read_parquet(offline.path / layout.HELD_OUT)
+    if s.settings.evaluation.prompts is not None:
+        prompts = prompts.head(s.settings.evaluation.prompts)
+    spec = s.settings.evaluation
+    models = layout.models(s.settings.stages, len(s.weights))
+    seed = s.settings.seed + 1
+    for owner, model in enumerate(models):
+        answer(s, layout.answers(model), prompts, model=model, seed=seed, owner=owner)
+    s.free()
+    s.folder.barrier()
+    for model in models:
+        made = s.folder.result(layout.answers(model))
+
+        def work(out: Path, made: Stage = made) -> Notes:
+            frame = pl.read_parquet(made.path / layout.ANSWERS)
+            frame = s.score(frame, allow_empty=True)
+            evaluation.measure(frame, spec).write_parquet(out / layout.ANSWERS)
+            return {"rewards": [reward.manifest() for reward in s.rewards]}
+
+        s.alone(
+            layout.evaluate(model),
+            work,
+            settings={"objectives": s.objective_settings, **dataclasses.asdict(spec)},
+            inputs={"answers": made.digest},
+        )
+
+
+def summarise(s: RunContext) -> Stage:
+    """metrics.json and table.csv of all evaluated models."""
+    models = layout.models(s.settings.stages, len(s.weights))
+    results = {model: s.folder.result(layout.evaluate(model)) for model in models}
+    scored = s.folder.result(layout.score(1))
+
+    def work(out: Path) -> None:
+        offline = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
+        metrics = evaluation.summarise(
+            {m: pl.read_parquet(r.path / layout.ANSWERS) for m, r in results.items()},
+            objectives=s.names,
+            preferences=s.weights.tolist(),
+            bounds=data_bounds(offline),
+        )
+        (out / layout.METRICS).write_text(metrics.to_json())
+        evaluation.table(metrics).write_csv(out / layout.TABLE)
+
+    return s.alone(
+        layout.SUMMARY,
+        work,
+        settings={"weights": s.weights.tolist(), "names": s.names, "quantiles": list(QUANTILES)},
+        inputs={m: r.digest for m, r in results.items()} | {"offline": scored.digest},
+    )
+
+
+def report(s: RunContext, summary: Stage) -> None:
+    """The page, written anew each time: it shows the run as a whole, seconds included."""
+    if s.folder.rank == 0:
+        # The page needs altair, which nothing before it does.
+        from paretohqd.runs.report import write_report
+
+        facts = Facts(
+            seconds=s.folder.seconds(),
+            versions=summary.manifest.versions,
+            machine=s.machine.describe(),
+            seed=s.settings.seed,
+        )
+        s.folder.write_json(layout.FACTS, dataclasses.asdict(facts))
+        write_report(s.folder.folder, s.folder.folder / layout.REPORT)
+    s.folder.barrier()
