@@ -13,6 +13,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models import chat, templates
 from paretohqd.models.sampling import generate
+from paretohqd.runs import layout
 from paretohqd.runs.manifest import Stage
 from paretohqd.runs.sampling import sampling, usable
 
@@ -52,7 +53,7 @@ def sample(
         now = prompts[part]
         made = answered(bench, policy, now, label=label, seed=seed, samples=samples)
         bench.charge(made, "generate", per, generated=int(made.notes["tokens"]))
-        frame = pl.read_parquet(made.path / "answers.parquet")
+        frame = pl.read_parquet(made.path / layout.ANSWERS)
         own = now.drop("prompt")[np.repeat(np.arange(len(now)), samples)]
         form = templates.find_form(bench.tokenizer())
         frame, dropped = usable(bench.settings, pl.concat([frame, own], how="horizontal"), form)
@@ -93,7 +94,7 @@ def answered(
                 batch_size=spec.batch_size,
                 progress=progress,
             )
-        frame.write_parquet(out / "answers.parquet")
+        frame.write_parquet(out / layout.ANSWERS)
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
     return bench.step(
@@ -118,7 +119,7 @@ def score(
     """Add one column per objective, as a step."""
 
     def work(out: Path) -> Mapping[str, Any]:
-        bench.session.score(frame).write_parquet(out / "scored.parquet")
+        bench.session.score(frame).write_parquet(out / layout.SCORED)
         return {"rows": len(frame), "dropped": dict(dropped)}
 
     made = bench.step(
@@ -128,4 +129,4 @@ def score(
         inputs={"answers": bench.session.folder.hash_frame(frame)},
     )
     bench.charge(made, "score", per, scored=len(frame))
-    return pl.read_parquet(made.path / "scored.parquet")
+    return pl.read_parquet(made.path / layout.SCORED)
