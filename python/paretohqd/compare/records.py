@@ -12,6 +12,7 @@ import polars as pl
 
 from paretohqd.compare.budget import Cost, Tokens
 from paretohqd.plots.page import file_of
+from paretohqd.runs import layout
 from paretohqd.runs.config_reader import from_mapping
 
 WORDS = ("about", "source", "exact", "ours")
@@ -167,7 +168,7 @@ def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
         )
     record = ComparisonRecord.of(results)
     keys = sorted({policy.answers for run in record.runs for policy in run.policies})
-    return record, {key: pl.read_parquet(_file(folder, f"{key}/answers.parquet")) for key in keys}
+    return record, {key: pl.read_parquet(_file(folder, f"{key}/{layout.ANSWERS}")) for key in keys}
 
 
 def _file(folder: Path, name: str) -> Path:
