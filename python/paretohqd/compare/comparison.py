@@ -216,7 +216,7 @@ def finish(
         objectives=tuple(s.names),
         preferences=tuple(tuple(row) for row in s.weights.tolist()),
         runs=tuple(runs),
-        bounds=bounds,
+        bounds={name: tuple(ends) for name, ends in bounds.items()},
         front=front,
         reference=settings.reference,
         budgets=BUDGETS,
