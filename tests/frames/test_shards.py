@@ -103,7 +103,7 @@ def test_columns_and_files_of_text_without_a_value_have_no_type(tmp_path):
     rows = rows_of(tmp_path)
     assert rows.schema == {"a": pl.Float64, "b": pl.Int64, "c": pl.Int64}
     assert rows.rows() == [(1.0, 2, None), (1.5, 2, 3)]
-    assert Source.of(tmp_path).place(1) == f"row 1: row 0 of {tmp_path / '3.csv'}"
+    assert Source.of(tmp_path).locate(1) == f"row 1: row 0 of {tmp_path / '3.csv'}"
 
 
 def test_missing_marks_in_one_of_the_files(tmp_path):
@@ -224,7 +224,7 @@ def test_files_with_equal_columns_are_compared_at_once(tmp_path, monkeypatch):
     monkeypatch.setattr(pl, "scan_parquet", scan)
     shards(tmp_path, *[PARTS] * 40)
     source = Source.of(tmp_path)
-    assert source.place(79) == f"row 79: row 1 of {tmp_path / '9.parquet'}"
+    assert source.locate(79) == f"row 79: row 1 of {tmp_path / '9.parquet'}"
     assert len(looked_at) <= 4
     assert looked_at.count(1) <= 1
     WHOLE.write_parquet(tmp_path / "9.parquet")

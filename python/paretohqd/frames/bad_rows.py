@@ -75,7 +75,7 @@ def _refuse(source: Source, scores: ObjectiveColumns, kinds: list[Kind]) -> None
     for kind in kinds:
         for name, tally in tallies[kind].items():
             if tally.count:
-                raise _refusal(kind, name, tally, source.place(tally.row))
+                raise _refusal(kind, name, tally, source.locate(tally.row))
 
 
 def _looked_at(scored: pl.Series) -> tuple[pl.Series, dict[Kind, pl.Series]]:

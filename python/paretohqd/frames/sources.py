@@ -196,7 +196,7 @@ class Source:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise reading_error(self.files, self.pattern, error) from error
 
-    def place(self, row: int) -> str:
+    def locate(self, row: int) -> str:
         """Name a row in a message: "row 7", and the file and the row in it if there are several."""
         if len(self.files) < 2:
             return f"row {row}"

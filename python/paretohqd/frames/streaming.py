@@ -99,7 +99,7 @@ def read_layers(
             if missing.any():
                 row = state.rows + int(missing.arg_max() or 0)
                 raise ValueError(
-                    f"column {name!r} is null or NaN (first at {source.place(row)}): fill or "
+                    f"column {name!r} is null or NaN (first at {source.locate(row)}): fill or "
                     "drop such rows"
                 )
         with bad_rows_named(source, scores, state.nan):
