@@ -76,8 +76,8 @@ def test_a_resumed_run_reads_no_finished_stage_again(tmp_path: Path, read: list[
     read.clear()
     with closing(RunFolder(tmp_path / "run")) as run:
         assert do(run, work).digest == made.digest
-        found = run.hash_path(made.path / "deep")
-        assert found == hash_json({"b.bin": made.manifest.files["deep/b.bin"]})
+        digest = run.hash_path(made.path / "deep")
+        assert digest == hash_json({"b.bin": made.manifest.files["deep/b.bin"]})
     assert (read, work.calls) == ([], 1)
     # Another name of the folder is no other content; a copy has other times and is read, once.
     (tmp_path / "run").rename(tmp_path / "moved")

@@ -22,6 +22,7 @@ from paretohqd.compare.config import Comparison
 from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.machine import Machine
+from paretohqd.runs import layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage
 from paretohqd.selection.choosing import choose_by_rule
@@ -84,16 +85,14 @@ class Workbench(Spending):
 
     def pool(self) -> pl.DataFrame:
         """The offline rows without scores: prompt, response, conversation and the data's others."""
-        path = self.session.folder.result("data").path / "pool.parquet"
+        path = self.session.folder.result(layout.DATA).path / layout.POOL
         # The system prompt is the method's to write: a column of that name is another thing.
         return pl.read_parquet(path).drop(chat.SYSTEM_PROMPT, strict=False)
 
     def scored(self) -> pl.DataFrame:
         """The offline rows with one column per objective; scoring them is charged once."""
-        result = self.session.folder.result("stage1/score")
-        frame = pl.read_parquet(result.path / "scored.parquet").drop(
-            chat.SYSTEM_PROMPT, strict=False
-        )
+        result = self.session.folder.result(layout.score(1))
+        frame = pl.read_parquet(result.path / layout.SCORED).drop(chat.SYSTEM_PROMPT, strict=False)
         # Pictures and the like are no text: no method looks at them, and they have no hash.
         frame = frame.select(c for c, kind in frame.schema.items() if "Binary" not in str(kind))
         if not self._charged_scores:
@@ -103,7 +102,7 @@ class Workbench(Spending):
 
     def prompts(self, count: int | None = None) -> pl.DataFrame:
         """Prompts to sample for, none of them held out: `count` at random, all otherwise."""
-        frame = pl.read_parquet(self.session.folder.result("data").path / "prompts.parquet")
+        frame = pl.read_parquet(self.session.folder.result(layout.DATA).path / layout.PROMPTS)
         if count is None or count >= len(frame):
             return frame
         rng = np.random.default_rng([self.seed, 2])
