@@ -19,7 +19,7 @@ from chitchat_dataset import Dataset
 
 from paretohqd.models import base
 from paretohqd.models.sampling import generate, trim_unfinished
-from paretohqd.models.spec import Model
+from paretohqd.models.spec import Model, Sampling
 from paretohqd.plots.progress import Screen
 
 PROMPTS, SAMPLES, SEED = 2_000, 4, 0
@@ -62,10 +62,7 @@ def main() -> None:
             prompts["prompt"].to_list(),
             seed=SEED,
             samples=SAMPLES,
-            max_new_tokens=48,
-            temperature=0.7,
-            top_p=0.9,
-            batch_size=128,
+            sampling=Sampling(max_new_tokens=48, temperature=0.7, top_p=0.9, batch_size=128),
             progress=progress,
         )
     frame = with_conversations(trim_unfinished(answers), prompts)

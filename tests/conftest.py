@@ -63,7 +63,7 @@ def base(load: Callable[..., tuple[Any, Any]]) -> Any:
 
 @pytest.fixture
 def sft_trainers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Trainers that `training.fit` makes; they do not train."""
+    """Trainers that `sft.fit` makes; they do not train."""
     from paretohqd.trainers import sft
 
     return untrained(monkeypatch, sft, "SFTTrainer")

@@ -161,19 +161,16 @@ def test_columns_that_are_no_text_do_no_harm(
     data.with_columns(picture=picture).write_parquet(tmp_path / "data.parquet")
     b = bench(data__source=str(tmp_path / "data.parquet"))
     assert "picture" not in b.scored().columns
-    assert b.choose(b.scored(), k=2).height == 4
+    assert b.choose(b.scored(), b.rule(k=2)).height == 4
 
 
 def test_one_way_to_end_the_pool_stands_in_place_of_the_other(
     bench: Callable[..., Workbench],
 ) -> None:
     b = bench(selection__upto=3)
-    assert b.selection_with({})["upto"] == 3
-    assert (
-        b.selection_with({"at_least": 9})["upto"],
-        b.selection_with({"at_least": 9})["at_least"],
-    ) == (None, 9)
-    assert b.selection_with({"bounds": "all"})["upto"] == 3
+    assert b.rule(k=2).upto == 3
+    assert (b.rule(k=2, at_least=9).upto, b.rule(k=2, at_least=9).at_least) == (None, 9)
+    assert b.rule(k=2, bounds="all").upto == 3
 
 
 def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from paretohqd.compare.methods import modpo, rcs
 from paretohqd.compare.workbench import Tokens, Workbench
-from paretohqd.models.sampling import load_adapter
+from paretohqd.models.adapters import load_adapter
 from paretohqd.selection.pairs import consistent_pairs, objective_pairs
 
 Open = Callable[..., Workbench]

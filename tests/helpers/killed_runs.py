@@ -72,9 +72,9 @@ def at_rename(ending: str) -> None:
 
 def at_step(fit: int, step: int, number: int = signal.SIGKILL) -> None:
     """Send a signal after a training step of the n-th fit that this process does."""
-    from paretohqd.trainers import sft
+    from paretohqd.trainers import training
 
-    begin, begun = sft.Steps.__init__, [0]
+    begin, begun = training.Steps.__init__, [0]
 
     def counted(self: Any, on_step: Callable[[int, int], None]) -> None:
         begun[0] += 1
@@ -87,7 +87,7 @@ def at_step(fit: int, step: int, number: int = signal.SIGKILL) -> None:
 
         begin(self, watched)
 
-    sft.Steps.__init__ = counted  # type: ignore[method-assign]
+    training.Steps.__init__ = counted  # type: ignore[method-assign]
 
 
 def points() -> dict[str, Callable[[], None]]:
@@ -97,7 +97,7 @@ def points() -> dict[str, Callable[[], None]]:
     from paretohqd.models import sampling
     from paretohqd.rewards.scoring import ClassifierReward as Reward
     from paretohqd.runs import evaluation, pipeline, report
-    from paretohqd.trainers import sft
+    from paretohqd.trainers import training
 
     return {
         "before run.json": lambda: at_rename("run/run.json"),
@@ -122,9 +122,9 @@ def points() -> dict[str, Callable[[], None]]:
         "writing the report": lambda: at_call(report, "write_report"),
         "interrupted in a fit": lambda: at_step(2, 2, signal.SIGINT),
         "interrupted in sampling": lambda: at_call(
-            sampling, "_decode_batch", 2, lambda: os.kill(os.getpid(), signal.SIGINT)
+            sampling, "decode_batch", 2, lambda: os.kill(os.getpid(), signal.SIGINT)
         ),
-        "full disk in a fit": lambda: at_call(sft, "save_adapter", 2, full_disk),
+        "full disk in a fit": lambda: at_call(training, "save_adapter", 2, full_disk),
     }
 
 

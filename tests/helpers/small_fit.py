@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from paretohqd.models.base import Machine
+from paretohqd.models.machine import Machine
 from paretohqd.trainers import sft
 
 Load = Callable[..., tuple[Any, Any]]

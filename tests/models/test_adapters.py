@@ -11,9 +11,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from paretohqd.models import base as models
-from paretohqd.models.adapters import put_adapter
-from paretohqd.models.mixing import load_mixture
-from paretohqd.models.sampling import load_adapter
+from paretohqd.models.adapters import load_adapter, load_mixture, put_adapter
 from paretohqd.models.spec import Model
 
 IDS = torch.arange(3, 83).reshape(1, 80)

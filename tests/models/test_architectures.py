@@ -16,11 +16,12 @@ from safetensors.torch import load_file, save_file
 from transformers import GenerationConfig
 
 from helpers.architectures import SETTINGS, configuration, save_model
+from helpers.small_sampling import sample
 from helpers.tiny import tiny_classifier, tiny_tokenizer
 from paretohqd.models import base as models
 from paretohqd.models import decoding, sampling
+from paretohqd.models.chat import encode_prompts, stop_tokens
 from paretohqd.models.likelihood import likelihood
-from paretohqd.models.sampling import encode_prompts, generate
 from paretohqd.models.spec import Model
 
 PROMPTS = ["I like good tea in the evening", "you", "we found the old house today. What else?"]
@@ -46,7 +47,7 @@ def test_answers_are_those_of_each_prompt_alone(
 
     def sampled(**more: Any) -> pl.DataFrame:
         settings = {"max_new_tokens": 12, "seed": 3, "temperature": 0.9, **more}
-        return generate(model, tokenizer, PROMPTS, **settings)
+        return sample(model, tokenizer, PROMPTS, **settings)
 
     alone = sampled(batch_size=1)
     assert alone["response"].n_unique() == len(PROMPTS)
@@ -67,7 +68,7 @@ def test_the_likelihood_is_that_of_each_prompt_alone(tmp_path: Path, name: str) 
     for i, row in enumerate(together.iter_rows()):
         single = likelihood(model, tokenizer, [PROMPTS[i]], [responses[i]])
         assert single.row(0) == pytest.approx(row, abs=1e-4)
-    answer = generate(model, tokenizer, PROMPTS, temperature=0, max_new_tokens=6)
+    answer = sample(model, tokenizer, PROMPTS, temperature=0, max_new_tokens=6)
     for prompt, text, count in answer.select("prompt", "response", "tokens").iter_rows():
         start = encode_prompts(tokenizer, [prompt])[0]
         ids = list(start)
@@ -84,7 +85,7 @@ def test_a_cache_of_an_unknown_kind_is_not_repeated(
         """Remembers something that reordering does not know of."""
 
     model, tokenizer = load(save_model(tmp_path, configuration("llama")))
-    one = generate(model, tokenizer, PROMPTS, max_new_tokens=8)
+    one = sample(model, tokenizer, PROMPTS, max_new_tokens=8)
     init = transformers.DynamicCache.__init__
 
     def other(cache: Any, *given: Any, **more: Any) -> None:
@@ -94,14 +95,14 @@ def test_a_cache_of_an_unknown_kind_is_not_repeated(
     monkeypatch.setattr(transformers.DynamicCache, "__init__", other)
     tokens = torch.tensor([[5, 6, 7]])
     assert sampling._read_once(model, tokens, torch.ones_like(tokens), 2) is None
-    two = generate(model, tokenizer, PROMPTS, max_new_tokens=8, samples=2)
+    two = sample(model, tokenizer, PROMPTS, max_new_tokens=8, samples=2)
     assert_frame_equal(two.filter(pl.col("sample") == 0), one)
 
 
 def test_a_checkpoints_own_settings_of_sampling_do_nothing(tmp_path: Path) -> None:
     folder = save_model(tmp_path, configuration("llama"))
     plain, tokenizer = load(folder)
-    expected = generate(plain, tokenizer, PROMPTS, max_new_tokens=12)
+    expected = sample(plain, tokenizer, PROMPTS, max_new_tokens=12)
     extras: dict[str, Any] = {
         "repetition_penalty": 5.0,
         "no_repeat_ngram_size": 1,
@@ -119,13 +120,13 @@ def test_a_checkpoints_own_settings_of_sampling_do_nothing(tmp_path: Path) -> No
     own.save_pretrained(folder)
     loaded, _ = load(folder)
     assert loaded.generation_config.repetition_penalty is None
-    assert sampling.stop_tokens(loaded, tokenizer) == sorted([tokenizer.eos_token_id, 9])
+    assert stop_tokens(loaded, tokenizer) == sorted([tokenizer.eos_token_id, 9])
     # A model that someone else loaded has them all.
     other = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
     other.generation_config.eos_token_id = None
     kept = other.generation_config
     for samples in (1, 2):
-        answers = generate(other, tokenizer, PROMPTS, max_new_tokens=12, samples=samples)
+        answers = sample(other, tokenizer, PROMPTS, max_new_tokens=12, samples=samples)
         assert_frame_equal(answers.filter(pl.col("sample") == 0), expected)
     assert other.generation_config is kept
     assert not isinstance(other, PeftModel)
@@ -206,7 +207,7 @@ def test_tokens_without_embeddings_are_refused(folder: Path) -> None:
 
 def test_more_embeddings_than_tokens_are_the_usual_padding(tmp_path: Path) -> None:
     model, tokenizer = load(save_model(tmp_path, configuration("llama", vocab_size=640)))
-    assert len(generate(model, tokenizer, PROMPTS, temperature=2.0, top_p=1.0)) == 3
+    assert len(sample(model, tokenizer, PROMPTS, temperature=2.0, top_p=1.0)) == 3
 
 
 def test_other_kinds_of_models_are_refused_by_their_configuration(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from helpers.small_sampling import sample
 from paretohqd.models import base, embedded
-from paretohqd.models.sampling import generate
 from paretohqd.models.spec import Model
 
 
@@ -28,7 +28,7 @@ def test_the_embedded_model_loads_and_answers(capfd: pytest.CaptureFixture[str])
     assert {p.dtype for p in model.parameters()} == {torch.float32}
     assert not getattr(model, "is_quantized", False)
     assert tokenizer.padding_side == "left"
-    answers = generate(
+    answers = sample(
         model, tokenizer, ["What is the capital of France?"], max_new_tokens=12, temperature=0
     )
     assert "Paris" in answers["response"][0]
@@ -174,32 +174,6 @@ def test_a_tokenizer_without_a_pad_token_pads_with_its_end_token(copy: Path) -> 
     file.write_text(file.read_text().replace('"pad_token": "<|pad|>"', '"pad_token": null'))
     _, tokenizer = load(copy)
     assert tokenizer.pad_token == tokenizer.eos_token == "<|im_end|>"
-
-
-def test_a_gpu_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ValueError, match="cuda is asked for, but torch finds no GPU"):
-        base.find_machine("cuda")
-    assert base.find_machine("auto", "float32").device == "cpu"
-
-
-def test_the_precision_is_probed_or_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(base._cpu_likes_bfloat16(), bool)
-    for likes in (True, False):
-        monkeypatch.setattr(base, "_cpu_likes_bfloat16", lambda likes=likes: likes)
-        assert base.find_machine("cpu").bfloat16 is likes
-        assert base.find_machine("cpu", "float32").dtype == torch.float32
-        assert base.find_machine("cpu", "bfloat16").dtype == torch.bfloat16
-
-
-def test_threads_are_set_and_described() -> None:
-    before = torch.get_num_threads()
-    try:
-        machine = base.find_machine("cpu", "float32", threads=2)
-        assert torch.get_num_threads() == machine.threads == 2
-        assert machine.describe() == "2 CPU threads, float32"
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_identity_goes_with_the_content_of_a_folder(copy: Path, tmp_path: Path) -> None:

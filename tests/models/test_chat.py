@@ -36,10 +36,11 @@ from helpers.shapes import (
     with_template,
 )
 from helpers.small_fit import CPU, Load, fit
+from helpers.small_sampling import sample
 from helpers.tiny import CHAT_TEMPLATE, sentences, tiny_tokenizer
 from paretohqd.models import base as models
-from paretohqd.models import chat, control_tokens, sampling, templates
-from paretohqd.models.likelihood import encode_answers
+from paretohqd.models import chat
+from paretohqd.models.chat import encode_answers
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import pipeline
@@ -60,7 +61,7 @@ def test_what_is_trained_is_what_is_sampled(
     rows = rows.with_columns(response=pl.col("response") + pl.Series(["", " \n", "", "\n", "\t"]))
     model, tokenizer = load(SHAPES[shape])
     fit(lambda: (model, tokenizer), rows, tmp_path)
-    form = templates.find_form(tokenizer)
+    form = chat.find_form(tokenizer)
     starts = chat.encode_prompts(
         tokenizer, rows["prompt"].to_list(), rows["system_prompt"].to_list()
     )
@@ -112,7 +113,7 @@ def test_plain_texts_are_read_as_the_library_reads_them(which: str) -> None:
         chat.encode_rows(tokenizer, prompts, answers, system_prompt[:54]),
         strict=False,
     ):
-        talk = [*chat.asked(prompt, first), {"role": "assistant", "content": answer}]
+        talk = chat.messages(prompt, answer, system_prompt=first)
         start = tokenizer.apply_chat_template(
             talk[:-1], add_generation_prompt=True, return_dict=False
         )
@@ -126,7 +127,7 @@ def test_plain_texts_are_read_as_the_library_reads_them(which: str) -> None:
 @given(st.lists(st.sampled_from([TURN, END, "<|pad|>", "<", "<|", "|>", "a ", "\n", "é"])))
 def test_any_mixture_of_control_tokens_stays_text(parts: list[str]) -> None:
     tokenizer, text = with_template(CHAT_TEMPLATE), "".join(parts)
-    [(prompt, rest)] = chat.encode_rows(tokenizer, [text], [text], [text])
+    [(prompt, rest, _)] = chat.encode_rows(tokenizer, [text], [text], [text])
     control = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
     turns = ["system", "user"] if text else ["user"]
     assert [i for i in prompt if i in control] == control[:2] * len(turns) + control[:1]
@@ -148,7 +149,9 @@ def test_added_tokens_of_thoughts_belong_to_answers_and_not_to_prompts() -> None
     tokenizer.add_tokens(["<think>", "</think>", "<tool>"])
     opened, closed, tool = tokenizer.convert_tokens_to_ids(["<think>", "</think>", "<tool>"])
     thought = "<think>\nHm.\n</think>\n\nYes. <tool>"
-    [(prompt, rest), (_, plain)] = chat.encode_rows(tokenizer, [thought, "Hi"], [thought, "Yes."])
+    [(prompt, rest, _), (_, plain, _)] = chat.encode_rows(
+        tokenizer, [thought, "Hi"], [thought, "Yes."]
+    )
     assert (rest.count(opened), rest.count(closed), rest.count(tool)) == (1, 1, 1)
     assert (plain.count(opened), plain.count(closed)) == (1, 1), "the template's empty thought"
     assert not {opened, closed} & set(prompt)
@@ -158,7 +161,7 @@ def test_answers_go_on_from_what_the_prompt_opens(load: Load) -> None:
     _, tokenizer = load(THINK)
     thought = "<think>\nHm.\n</think>\n\nYes."
     rows = chat.encode_rows(tokenizer, ["Hi"] * 2, [thought, "Yes."])
-    texts = [tokenizer.decode(prompt + rest) for prompt, rest in rows]
+    texts = [tokenizer.decode(prompt + rest) for prompt, rest, _ in rows]
     start = f"{TURN}user\nHi{END}\n{TURN}assistant\n"
     assert texts == [f"{start}{thought}{END}\n", f"{start}<think>\nYes.{END}\n"]
     _, tokenizer = load(NO_THINK)
@@ -182,8 +185,8 @@ def test_what_a_template_writes_before_answers_is_no_part_of_them(base: Any) -> 
 def test_sampling_follows_where_system_messages_stand(load: Load) -> None:
     model, tokenizer = load(NO_SYSTEM)
     more: dict[str, Any] = {"max_new_tokens": 6, "temperature": 0}
-    told = sampling.generate(model, tokenizer, ["Tea?"], system_prompt=["Be brief."], **more)
-    same = sampling.generate(model, tokenizer, ["Be brief.\n\nTea?"], **more)
+    told = sample(model, tokenizer, ["Tea?"], system_prompt=["Be brief."], **more)
+    same = sample(model, tokenizer, ["Be brief.\n\nTea?"], **more)
     assert told["response"].to_list() == same["response"].to_list()
 
 
@@ -312,7 +315,7 @@ def test_tokenizers_that_put_a_space_before_texts(scheme: str) -> None:
     texts = ["I like good tea", HOSTILE, "a\n\nb"]
     for prompt in texts:
         for answer in [*texts, "\n\nyes"]:
-            [(start, rest)] = chat.encode_rows(tokenizer, [prompt], [answer])
+            [(start, rest, _)] = chat.encode_rows(tokenizer, [prompt], [answer])
             assert tokenizer.decode(start).removeprefix(" ") == f"[INST] {prompt} [/INST]"
             # The decoder leaves out the first space.
             assert tokenizer.convert_ids_to_tokens(rest)[0].startswith("\u2581")
@@ -324,11 +327,11 @@ def test_tokenizers_written_in_python() -> None:
     tokenizer = ByT5Tokenizer(extra_ids=0)
     tokenizer.chat_template = CHAT_TEMPLATE.replace(END, "</s>").replace(TURN, "<pad>")
     text = HOSTILE.replace(END, "</s>").replace(TURN, "<pad>")
-    [(start, rest)] = chat.encode_rows(tokenizer, [text], [text], [text])
+    [(start, rest, _)] = chat.encode_rows(tokenizer, [text], [text], [text])
     end, turn = tokenizer.convert_tokens_to_ids(["</s>", "<pad>"])
     assert (start.count(end), start.count(turn), rest.count(end), rest.count(turn)) == (2, 3, 1, 0)
     assert tokenizer.decode(rest) == f"{text}</s>"  # its end token takes white space behind it
-    control = control_tokens.control_pattern(tokenizer)
-    cut = [control_tokens.as_text(control, text)]
-    [ids] = control_tokens.encode_cut(tokenizer, cut)["input_ids"]
+    control = chat.control_pattern(tokenizer)
+    cut = [chat.as_text(control, text)]
+    [ids] = chat.encode_cut(tokenizer, cut)["input_ids"]
     assert ids.count(end) == 1, "the one that the tokenizer adds"

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from helpers.small_fit import Load, fit
 from helpers.small_pairs import fit as fit_pairs
 from helpers.small_run import do, settings
+from helpers.small_sampling import sample
+from paretohqd.models.adapters import load_adapter, load_mixture
 from paretohqd.models.finite import FiniteLogits
 from paretohqd.models.likelihood import likelihood
-from paretohqd.models.mixing import load_mixture
-from paretohqd.models.sampling import generate, load_adapter
 from paretohqd.trainers import sft
 
 WILD = {"max_steps": 6, "learning_rate": 1e20}
@@ -111,7 +111,7 @@ def test_a_model_without_scores_gives_no_answers(
     with torch.no_grad():
         model.model.norm.weight[0] = float("nan")
     with pytest.raises(ValueError, match=r"scores of the next token are nan in \d of \d answers"):
-        generate(model, tokenizer, ["Hi", "you"], temperature=temperature, samples=samples)
+        sample(model, tokenizer, ["Hi", "you"], temperature=temperature, samples=samples)
     with pytest.raises(ValueError, match=r"of 2 of 2 answers are NaN \(first: row 0\)"):
         likelihood(model, tokenizer, ["Hi", "you"], ["tea", "we"])
 

@@ -11,12 +11,12 @@ from peft import LoraConfig, get_peft_model
 
 from helpers.tiny import sentences
 from paretohqd.models import likelihood as module
-from paretohqd.models.chat import encode_prompts
-from paretohqd.models.likelihood import answer_logps, encode_answers, likelihood, pad
+from paretohqd.models.chat import encode_answers, encode_prompts, pad_answers
+from paretohqd.models.likelihood import answer_logps, likelihood
 
 PROMPTS = [
     "Hi",
-    "A long prompt about the old house and the small dog of the teacher's brother, today.",
+    "A long prompt about the old house and the small dog of the batch's brother, today.",
     *sentences()[:200:50],
 ]
 RESPONSES = ["Yes.", "", "I like tea.", *sentences()[300:303]]
@@ -76,7 +76,7 @@ def test_long_answers_make_small_batches(base: Any, monkeypatch: pytest.MonkeyPa
     whole = likelihood(model, tokenizer, PROMPTS, RESPONSES)
     seen: list[int] = []
     real = module._measure
-    monkeypatch.setattr(module, "PLACES", 16)
+    monkeypatch.setattr(module, "MAX_POSITIONS", 16)
     monkeypatch.setattr(module, "_measure", lambda m, t: seen.append(len(t.tokens)) or real(m, t))
     cut = likelihood(model, tokenizer, PROMPTS, RESPONSES)
     assert len(seen) > 1
@@ -120,16 +120,16 @@ def test_the_gradient_is_that_of_the_sum(base: Any) -> None:
     model = get_peft_model(
         model, LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)
     ).eval()
-    teacher = pad(
+    batch = pad_answers(
         encode_answers(model, tokenizer, PROMPTS, RESPONSES, finished=FINISHED),
         tokenizer,
         model.device,
     )
     expected = likelihood(model, tokenizer, PROMPTS, RESPONSES, finished=FINISHED)["logp"]
-    logps = answer_logps(model, teacher)
+    logps = answer_logps(model, batch)
     assert logps.detach().numpy() == pytest.approx(expected.to_numpy(), abs=1e-4)
     model.double()
-    answer_logps(model, teacher).sum().backward()
+    answer_logps(model, batch).sum().backward()
     weights = [p for p in model.parameters() if p.requires_grad]
     for weight in weights[:: len(weights) // 5]:
         place = int(weight.grad.abs().argmax())
@@ -138,16 +138,16 @@ def test_the_gradient_is_that_of_the_sum(base: Any) -> None:
         for sign in (1, -1):
             with torch.no_grad():
                 weight.view(-1)[place] += sign * step
-                found.append(likelihood_sum(model, teacher))
+                found.append(likelihood_sum(model, batch))
                 weight.view(-1)[place] -= sign * step
         difference = (found[0] - found[1]) / (2 * step)
         assert float(weight.grad.view(-1)[place]) == pytest.approx(difference, rel=0.02, abs=0.02)
 
 
-def likelihood_sum(model: Any, teacher: Any) -> float:
-    logits = model(input_ids=teacher.tokens, attention_mask=teacher.attention).logits
-    log_p = logits[:, :-1].log_softmax(-1).gather(-1, teacher.tokens[:, 1:, None])[..., 0]
-    return float((log_p * teacher.answer[:, 1:]).sum())
+def likelihood_sum(model: Any, batch: Any) -> float:
+    logits = model(input_ids=batch.tokens, attention_mask=batch.attention).logits
+    log_p = logits[:, :-1].log_softmax(-1).gather(-1, batch.tokens[:, 1:, None])[..., 0]
+    return float((log_p * batch.answer[:, 1:]).sum())
 
 
 def test_prompts_are_encoded_as_for_sampling(base: Any) -> None:
@@ -174,7 +174,7 @@ def test_what_can_not_be_is_refused(base: Any) -> None:
     model, tokenizer = base
     with pytest.raises(ValueError, match="2 prompts, but 1 responses"):
         likelihood(model, tokenizer, ["a", "b"], ["c"])
-    with pytest.raises(ValueError, match="1 prompts, but 2 before"):
+    with pytest.raises(ValueError, match="1 prompts, but 2 system_prompt"):
         likelihood(model, tokenizer, ["a"], ["c"], system_prompt=["d", ""])
     with pytest.raises(ValueError, match=r"1 of 2 .* context of 1024 tokens \(first: row 1 with"):
         likelihood(model, tokenizer, ["a", "b"], ["c", "tea " * 2000])

@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from paretohqd.models import base as models
-from paretohqd.models.mixing import load_mixture
+from paretohqd.models.adapters import load_mixture
 from paretohqd.models.spec import Model
 
 IDS = torch.arange(40).reshape(2, 20)

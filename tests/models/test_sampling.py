@@ -14,10 +14,12 @@ from peft import LoraConfig, get_peft_model
 from polars.testing import assert_frame_equal
 from transformers import GenerationConfig, TopPLogitsWarper
 
+from helpers.small_sampling import sample
 from helpers.tiny import sentences
 from paretohqd.models import base as models
-from paretohqd.models import sampling
-from paretohqd.models.sampling import NucleusSampler, generate, load_adapter, trim_unfinished
+from paretohqd.models import chat, sampling
+from paretohqd.models.adapters import load_adapter
+from paretohqd.models.sampling import NucleusSampler, trim_unfinished
 from paretohqd.models.spec import Model
 
 PROMPTS = [
@@ -141,7 +143,7 @@ def test_each_step_has_its_own_number() -> None:
 
 def sampled(base: Any, prompts: list[str] = PROMPTS, **more: Any) -> pl.DataFrame:
     model, tokenizer = base
-    return generate(model, tokenizer, prompts, **{"max_new_tokens": 24, "seed": 3, **more})
+    return sample(model, tokenizer, prompts, **{"max_new_tokens": 24, "seed": 3, **more})
 
 
 def test_answers_do_not_depend_on_the_batch(base: Any) -> None:
@@ -221,7 +223,7 @@ def test_finished_and_tokens_are_right(base: Any, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(model, "generate", watched)
     answers = sampled(base, max_new_tokens=90, temperature=1.5, batch_size=1, top_p=1.0)
-    lengths = [len(row) for row in sampling.encode_prompts(tokenizer, PROMPTS)]
+    lengths = [len(row) for row in chat.encode_prompts(tokenizer, PROMPTS)]
     order = sorted(range(len(PROMPTS)), key=lambda i: (lengths[i], i))
     assert {True, False} == set(answers["finished"]), "both kinds occur"
     for place, i in enumerate(order):
@@ -242,11 +244,11 @@ def test_finished_and_tokens_are_right(base: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_end_tokens_that_the_model_declares_count(base: Any) -> None:
     model, tokenizer = base
-    assert sampling.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
+    assert chat.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
     model.generation_config.eos_token_id = [9, tokenizer.eos_token_id]
-    assert sampling.stop_tokens(model, tokenizer) == sorted([9, tokenizer.eos_token_id])
+    assert chat.stop_tokens(model, tokenizer) == sorted([9, tokenizer.eos_token_id])
     model.generation_config.eos_token_id = None
-    assert sampling.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
+    assert chat.stop_tokens(model, tokenizer) == [tokenizer.eos_token_id]
 
 
 def test_progress_and_schema(base: Any) -> None:
@@ -275,9 +277,9 @@ def test_a_prompt_too_long_for_the_context(base: Any) -> None:
 
 def test_prompts_are_encoded_as_in_training(base: Any) -> None:
     _, tokenizer = base
-    ids = sampling.encode_prompts(tokenizer, ["Hi"])
+    ids = chat.encode_prompts(tokenizer, ["Hi"])
     assert tokenizer.decode(ids[0]) == "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
-    assert sampling.encode_prompts(tokenizer, []) == []
+    assert chat.encode_prompts(tokenizer, []) == []
 
 
 # ── adapters ────────────────────────────────────────────────────────────────────────────────

@@ -30,7 +30,7 @@ from helpers.shapes import (
 from helpers.small_fit import CPU, TRAIN, Load
 from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
 from paretohqd.compare.methods import ric
-from paretohqd.models import base, chat, templates
+from paretohqd.models import base, chat
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import sampling
@@ -41,7 +41,7 @@ from paretohqd.trainers import sft
 @pytest.mark.parametrize("template", [NO_SYSTEM, DROPS_SYSTEM, INSTRUCT])
 def test_system_messages_without_a_system_role_stand_before_the_users_text(template: str) -> None:
     tokenizer = with_template(template)
-    assert not templates.find_form(tokenizer).system
+    assert not chat.find_form(tokenizer).system
     told = chat.encode_prompts(tokenizer, ["Tea?", "Tea?"], ["Be brief.", ""])
     assert told == chat.encode_prompts(tokenizer, ["Be brief.\n\nTea?", "Tea?"])
 
@@ -52,7 +52,7 @@ def test_a_default_system_message_is_the_templates_affair() -> None:
         "{% endif %}" + CHAT_TEMPLATE
     )
     tokenizer = with_template(default)
-    assert templates.find_form(tokenizer).system
+    assert chat.find_form(tokenizer).system
     texts = [tokenizer.decode(ids) for ids in chat.encode_prompts(tokenizer, ["?"] * 2, ["", "A."])]
     assert [text.split("\n")[1] for text in texts] == [f"Be kind.{END}", f"A.{END}"]
 
@@ -97,9 +97,9 @@ def test_templates_that_cannot_be_trained_with(
 
 
 def test_named_templates() -> None:
-    assert templates.named_template({"default": "a", "tool_use": "b"}) == "a"
+    assert chat.named_template({"default": "a", "tool_use": "b"}) == "a"
     with pytest.raises(ValueError, match=r"several chat templates \(rag, tool_use\) and none"):
-        templates.named_template({"tool_use": "b", "rag": "c"})
+        chat.named_template({"tool_use": "b", "rag": "c"})
 
 
 def test_the_day_is_fixed_when_the_template_is_loaded(causal: Path) -> None:
@@ -239,7 +239,7 @@ def test_what_a_model_says_is_measured_though_nothing_could_be_trained_on_it(
         assert tokenizer.decode(start).endswith("<think>\n\n</think>\n\n")
         assert tokenizer.decode(rest).startswith(text)
     frame = pl.DataFrame({"prompt": ["Tea?"] * 2, "response": said, "finished": [True] * 2})
-    form = templates.find_form(tokenizer)
+    form = chat.find_form(tokenizer)
     kept, dropped = sampling.usable(small_run.settings(parts, "run"), frame, form)
     assert kept["response"].to_list() == ["Yes."]
     assert dropped["opens a thought that the prompt has closed"] == 1

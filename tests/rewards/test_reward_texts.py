@@ -17,7 +17,7 @@ from helpers.shapes import (
     TURN,
 )
 from helpers.tiny import tiny_classifier, tiny_tokenizer
-from paretohqd.models import control_tokens
+from paretohqd.models import chat
 from paretohqd.rewards.classifier import ClassifierReward
 
 
@@ -51,14 +51,10 @@ def test_reward_models_read_control_tokens_in_texts_as_characters(
 
 def test_pairs_of_texts_are_cut_too() -> None:
     tokenizer = tiny_tokenizer()
-    control = control_tokens.control_pattern(tokenizer)
+    control = chat.control_pattern(tokenizer)
     texts = ["a", HOSTILE]
-    first, second = [
-        [control_tokens.as_text(control, text) for text in texts[::s]] for s in (1, -1)
-    ]
-    found = control_tokens.encode_cut(tokenizer, first, second, add_special_tokens=True)[
-        "input_ids"
-    ]
+    first, second = [[chat.as_text(control, text) for text in texts[::s]] for s in (1, -1)]
+    found = chat.encode_cut(tokenizer, first, second, add_special_tokens=True)["input_ids"]
     ends = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
     assert not {i for row in found for i in row} & set(ends)
     assert [tokenizer.decode(row) for row in found] == ["a" + HOSTILE, HOSTILE + "a"]

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 
 from helpers.small_fit import CPU, LORA, Killed, Load, weights
 from helpers.small_pairs import TRAIN, fit, log_probability, losses
+from helpers.small_sampling import sample
 from helpers.tiny import sentences
-from paretohqd.models.base import Machine
-from paretohqd.models.sampling import generate, load_adapter
+from paretohqd.models.adapters import load_adapter
+from paretohqd.models.chat import pair_lengths
+from paretohqd.models.machine import Machine
 from paretohqd.trainers import dpo
-from paretohqd.trainers.pair_tokens import pair_lengths
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_training_makes_the_chosen_answers_likelier(load: Load, tmp_path: Path) 
         after.append(log_probability(model, one, torch.ones(len(one))))
     gain = torch.stack(after) - torch.stack(before)
     assert (gain[0] > gain[1:]).all(), "also without the prompt"
-    answers = generate(model, tokenizer, pairs["prompt"][:3].to_list(), max_new_tokens=4)
+    answers = sample(model, tokenizer, pairs["prompt"][:3].to_list(), max_new_tokens=4)
     assert len(answers) == 3
     saved = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert facts["trainable_parameters"] == sum(tensor.numel() for tensor in saved.values())

@@ -14,11 +14,12 @@ from trl import GRPOTrainer
 
 from helpers.counted_rewards import Counts, brief, vowels
 from helpers.small_fit import CPU, LORA, Killed, weights
+from helpers.small_sampling import sample
 from helpers.tiny import sentences
 from paretohqd.models import base
-from paretohqd.models.base import Machine
+from paretohqd.models.adapters import load_adapter
 from paretohqd.models.chat import encode_prompts
-from paretohqd.models.sampling import generate, load_adapter
+from paretohqd.models.machine import Machine
 from paretohqd.models.spec import Model
 from paretohqd.trainers import grpo
 from paretohqd.trainers.budget import Budget
@@ -116,8 +117,8 @@ def test_the_adapter_alone_is_trained_and_can_be_loaded(causal: Path, tmp_path: 
     assert notes["trainable_parameters"] == sum(tensor.numel() for tensor in saved.values())
     model, tokenizer = load(causal)
     drawn = {"max_new_tokens": 8, "temperature": 1.0, "top_p": 1.0}
-    before = generate(model, tokenizer, PROMPTS, **drawn)
-    after = generate(load_adapter(model, tmp_path / "adapter"), tokenizer, PROMPTS, **drawn)
+    before = sample(model, tokenizer, PROMPTS, **drawn)
+    after = sample(load_adapter(model, tmp_path / "adapter"), tokenizer, PROMPTS, **drawn)
     assert before["response"].to_list() != after["response"].to_list()
 
 

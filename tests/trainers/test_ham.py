@@ -19,12 +19,18 @@ import paretohqd as pq
 from helpers.tiny import sentences
 from paretohqd.compare.methods import ham
 from paretohqd.compare.workbench import Tokens, Workbench
-from paretohqd.models.base import Machine
+from paretohqd.models.adapters import load_adapter
 from paretohqd.models.likelihood import likelihood
-from paretohqd.models.sampling import load_adapter
+from paretohqd.models.machine import Machine
 from paretohqd.models.spec import Model
 from paretohqd.trainers.ham import fit_jointly
-from paretohqd.trainers.ham_values import MOST, Answers, hypervolume, leanings, policy_values
+from paretohqd.trainers.ham_values import (
+    MAX_ADAPTERS,
+    Answers,
+    hypervolume,
+    offset_directions,
+    policy_values,
+)
 
 MACHINE = Machine(device="cpu", bfloat16=False, threads=1)
 NAMES = ["e", "brief"]
@@ -71,17 +77,17 @@ def test_equal_points_share_the_gradient_and_dominated_ones_have_none() -> None:
 
 
 def test_the_largest_set_is_still_exact() -> None:
-    points = np.random.default_rng(0).random((MOST, 3))
+    points = np.random.default_rng(0).random((MAX_ADAPTERS, 3))
     found = float(hypervolume(torch.from_numpy(points), -2.0))
     assert found == pytest.approx(pq.hypervolume(points, ref=[-2.0] * 3), rel=1e-10)
 
 
-def test_leanings_are_even_and_go_from_objective_to_objective() -> None:
-    assert leanings(2, 2).tolist() == [[0.5, -0.5], [-0.5, 0.5]]
-    assert leanings(1, 3).tolist() == [[0.0, 0.0, 0.0]]
-    for count in range(2, MOST + 1):
+def test_offset_directions_are_even_and_go_from_objective_to_objective() -> None:
+    assert offset_directions(2, 2).tolist() == [[0.5, -0.5], [-0.5, 0.5]]
+    assert offset_directions(1, 3).tolist() == [[0.0, 0.0, 0.0]]
+    for count in range(2, MAX_ADAPTERS + 1):
         for m in (2, 3, 4):
-            found = leanings(count, m)
+            found = offset_directions(count, m)
             assert found.shape == (count, m)
             assert len(np.unique(found, axis=0)) == count, "no two alike"
             np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-12)
@@ -204,13 +210,14 @@ def test_what_is_logged_is_the_definition(
 def test_a_step_goes_down_the_gradient_of_all_at_once(base: Any, tmp_path: Path) -> None:
     """Read twice, prompt by prompt, the slope is that of one backward pass through everything."""
     from paretohqd.trainers import ham as ham_training
+    from paretohqd.trainers.ham_policies import Policies
     from paretohqd.trainers.ham_values import REFERENCE
 
     model, tokenizer = base
     model.double()
     prompts = ham_training._answers(model, tokenizer, toy(4), NAMES, None)
     lora = {**ham_training.LORA_DEFAULTS, **LORA, "lora_dropout": 0.0}
-    policies = ham_training._Policies(model, tokenizer, 2, lora, machine=MACHINE, seed=0)
+    policies = Policies(model, tokenizer, 2, lora, machine=MACHINE, seed=0)
     policies.model.double()
     torch.manual_seed(0)
     with torch.no_grad():

@@ -14,7 +14,7 @@ from peft import LoraConfig
 from helpers.small_fit import Load, fit, weights
 from paretohqd.models.adapter_keys import LORA
 from paretohqd.models.adapter_settings import check_lora, check_modules
-from paretohqd.models.sampling import load_adapter
+from paretohqd.models.adapters import load_adapter
 from paretohqd.models.setting_rules import Keys
 from paretohqd.models.spec import Model
 from paretohqd.trainers import dpo, grpo, ham, sft

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from trl import SFTTrainer
 
 from helpers.small_fit import CPU, LORA, TRAIN, Killed, Load, fit, weights
-from paretohqd.models.base import Machine
+from paretohqd.models.machine import Machine
 from paretohqd.trainers import sft
 
 

@@ -12,7 +12,6 @@ from paretohqd.compare.methods import METHODS
 from paretohqd.exceptions import check_keys
 from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.trainers import dpo, grpo, ham
-from paretohqd.trainers.sft import check_settings
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget."""
@@ -89,7 +88,7 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     grpo.check_settings(settings.reinforcement, settings.lora, "reinforcement")
     dpo.check_settings(settings.pairs, settings.lora, "pairs")
     if any(job.entry.method == "ham" for job in jobs):
-        check_settings(settings.train, settings.lora, kind=ham.KIND)
+        ham.check_settings(settings.train, settings.lora)
     for name in NOT_ADDED:
         if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
             raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")

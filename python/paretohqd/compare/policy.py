@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paretohqd.models.mixing import Weighted
+from paretohqd.models.adapters import Weighted
 
 
 @dataclass(frozen=True, kw_only=True)

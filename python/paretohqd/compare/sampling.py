@@ -11,11 +11,11 @@ import polars as pl
 
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
-from paretohqd.models import chat, templates
+from paretohqd.models import chat
 from paretohqd.models.sampling import generate
 from paretohqd.runs import layout
 from paretohqd.runs.manifest import Stage
-from paretohqd.runs.sampling import sampling, usable
+from paretohqd.runs.sampling import sampling, to_sampling, usable
 
 
 def sample(
@@ -55,7 +55,7 @@ def sample(
         bench.charge(made, "generate", per, generated=int(made.notes["tokens"]))
         frame = pl.read_parquet(made.path / layout.ANSWERS)
         own = now.drop("prompt")[np.repeat(np.arange(len(now)), samples)]
-        form = templates.find_form(bench.tokenizer())
+        form = chat.find_form(bench.tokenizer())
         frame, dropped = usable(bench.settings, pl.concat([frame, own], how="horizontal"), form)
         parts.append(score(bench, frame, per=per, dropped=dropped))
     return pl.concat(parts)
@@ -88,10 +88,7 @@ def answered(
                 system_prompt=system_prompt,
                 seed=seed,
                 samples=samples,
-                max_new_tokens=spec.max_new_tokens,
-                temperature=spec.temperature,
-                top_p=spec.top_p,
-                batch_size=spec.batch_size,
+                sampling=to_sampling(spec),
                 progress=progress,
             )
         frame.write_parquet(out / layout.ANSWERS)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Unpack
 
 import numpy as np
 import polars as pl
@@ -20,11 +21,12 @@ from paretohqd.compare.budget import Course, Spending, Tokens
 from paretohqd.compare.config import Comparison
 from paretohqd.models import base as models
 from paretohqd.models import chat
-from paretohqd.models.base import Machine
+from paretohqd.models.machine import Machine
 from paretohqd.runs import layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.choosing import choose_by_rule
+from paretohqd.selection.rule import Rule, VariantOptions
 from paretohqd.trainers import sft
 
 
@@ -131,35 +133,26 @@ class Workbench(Spending):
         assert result is not None, "a comparison is one process"
         return result
 
-    @property
-    def selection(self) -> dict[str, Any]:
-        """The settings' own options of `paretohqd.select`."""
-        spec = self.settings.selection
-        return {
-            "upto": spec.upto,
-            "at_least": spec.at_least,
-            "bounds": spec.bounds,
-            "scale": spec.scale,
-            "directions": spec.directions,
-            "distinct": "prompt" if spec.one_per_prompt else None,
-            "duplicates": spec.duplicates,
-        }
+    def rule(self, *, k: int, **options: Unpack[VariantOptions]) -> Rule:
+        """The settings' rule of selection, for k rows, with some options in place of its own."""
+        rule = self.settings.selection.rule(k=k)
+        if "upto" in options or "at_least" in options:
+            # One way to end the pool stands in place of the other.
+            rule = replace(rule, upto=None, at_least=None)
+        return replace(rule, **options)
 
-    def selection_with(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings' options of selection with others in their place."""
-        stop = {"upto", "at_least"}
-        # One way to end the pool replaces the other.
-        own = dict.fromkeys(stop) if stop & options.keys() else {}
-        return {**self.selection, **own, **options}
-
-    def choose(self, frame: pl.DataFrame, *, k: int, **options: Any) -> pl.DataFrame:
+    def choose(self, frame: pl.DataFrame, rule: Rule) -> pl.DataFrame:
         """ParetoHqD's selection from scored rows, as `paretohqd.select` returns it."""
-        rule = self.selection_with(options)
 
         def work() -> pl.DataFrame:
-            return choose(frame, self.names, self.weights, k=k, **rule).rows
+            return choose_by_rule(rule, frame, self.names, self.weights).rows
 
-        return self.table("select", work, frame, k=k, weights=self.weights.tolist(), **rule)
+        return self.table("select", work, frame, **self.rule_settings(rule))
+
+    def rule_settings(self, rule: Rule) -> dict[str, Any]:
+        """What the choice of rows by a rule depends on, besides the rows."""
+        varied = {name: getattr(rule, name) for name in VariantOptions.__annotations__}
+        return {"k": rule.k, "weights": self.weights.tolist(), **varied}
 
     def table(
         self,

@@ -9,18 +9,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.distributed.cluster import answers, pa, packed, ray, unpacked
+from paretohqd.models.spec import Model, Sampling
 from paretohqd.rewards import scoring
 from paretohqd.rewards.scoring import Reward
 
-if TYPE_CHECKING:
-    from paretohqd.models.spec import Model
+DEFAULT = Sampling()
 
 
 def score(
@@ -86,34 +86,34 @@ def score(
 def generate(
     prompts: Sequence[str],
     *,
-    model: Model,
+    model: Model | str,
     adapter: str | Path | None = None,
+    system_prompt: Sequence[str] | None = None,
     seed: int = 0,
     samples: int = 1,
-    max_new_tokens: int = 128,
-    temperature: float = 0.7,
-    top_p: float = 0.9,
-    batch_size: int = 64,
+    sampling: Sampling = DEFAULT,
     precision: str = "float32",
     concurrency: int | None = None,
     num_gpus: float | None = None,
 ) -> pl.DataFrame:
-    """Sample `samples` answers to every prompt, as `generation.generate` does, on a Ray cluster.
+    """Sample `samples` answers to every prompt, as `sampling.generate` does, on a Ray cluster.
 
-    Prompts are put into batches here, by length, just as `generation.generate` puts them; an actor
-    decodes whole batches, each row with the random numbers of its place among all prompts. So the
-    answers are those of one call on one machine, as far as machines round alike.
+    A loaded model does not travel, so this takes the names of a model and an adapter, which each
+    actor loads, where `paretohqd.models.sampling.generate` takes a model and its tokenizer; the
+    other arguments are the same.
+
+    Prompts are put into batches here, by length, just as `sampling.generate` puts them; an actor
+    decodes whole batches, each row with the random numbers that its place among all prompts gives
+    it. So the answers are those of one call on one machine, as far as machines round alike.
 
     Args:
         prompts: n user messages.
         model: The base model, by a name or path that is the same on all machines.
         adapter: Folder of a LoRA adapter, likewise.
-        seed: As for `generation.generate`, as are the further arguments.
+        system_prompt: A system message for each prompt; an empty one is none.
+        seed: As for `sampling.generate`.
         samples: Answers per prompt.
-        max_new_tokens: An answer stops here at the latest.
-        temperature: 0 takes the likeliest token.
-        top_p: The share of probability that may be drawn from.
-        batch_size: Answers decoded side by side.
+        sampling: Length, temperature, top_p and batch size.
         precision: "float32" or "bfloat16": one for all actors, as a number format that each finds
             for itself might differ.
         concurrency: Actors; one per GPU, or per CPU where there is no GPU, by default. Each holds
@@ -121,49 +121,45 @@ def generate(
         num_gpus: GPUs that each actor needs; 1 if the cluster has any, else 0.
 
     Returns:
-        Frame of n * samples rows, in the prompts' order, with the columns of `generation.generate`.
+        Frame of n * samples rows, in the prompts' order, with the columns of `sampling.generate`.
 
     Raises:
-        ValueError: No such model or adapter, or a prompt leaves no room for an answer.
+        ValueError: No such model or adapter, not one system message per prompt, or a prompt leaves
+            no room for an answer.
         ImportError: Ray is not installed.
     """
     from paretohqd.models import base, chat
-    from paretohqd.models import sampling as generation
+    from paretohqd.models.sampling import ANSWERS, plan_batches
 
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
         raise ValueError(f"adapter {adapter}: holds no adapter_config.json")
-    model = base.dated(model)
-    lengths = [len(ids) for ids in chat.encode_prompts(base.load_tokenizer(model), prompts)]
-    generation.check_room(lengths, max_new_tokens, base.context_length(model))
-    rows = pl.DataFrame({"row": range(len(prompts)), "prompt": prompts}, schema=_PROMPTS)
-    rows = rows[np.argsort(lengths, kind="stable")] if lengths else rows
-    size = max(1, batch_size // samples)
-    sampling = {
-        "seed": seed,
-        "samples": samples,
-        "max_new_tokens": max_new_tokens,
-        "temperature": temperature,
-        "top_p": top_p,
+    if system_prompt is not None and len(system_prompt) != len(prompts):
+        raise ValueError(
+            f"system_prompt: {len(system_prompt)} messages for {len(prompts)} prompts; pass one "
+            "for each, empty where there is none"
+        )
+    spec = base.dated(Model(name=model) if isinstance(model, str) else model)
+    ids = chat.encode_prompts(base.load_tokenizer(spec), prompts, system_prompt)
+    lengths = [len(row) for row in ids]
+    chat.check_room(lengths, sampling.max_new_tokens, base.context_length(spec))
+    columns = {
+        "row": range(len(prompts)),
+        "prompt": prompts,
+        "system_prompt": [""] * len(prompts) if system_prompt is None else system_prompt,
     }
-    blocks = [_table(rows[start : start + size]) for start in range(0, len(rows), size)]
+    rows = pl.DataFrame(columns, schema=_PROMPTS)
+    batches = plan_batches(lengths, samples=samples, batch_size=sampling.batch_size)
+    blocks = [_table(rows[batch]) for batch in batches]
     actors = _actors(concurrency, num_gpus, len(blocks)) | {
-        "fn_constructor_args": (model, adapter, precision, sampling)
+        "fn_constructor_args": (spec, adapter, precision, seed, samples, sampling)
     }
-    found = [pl.DataFrame(schema=_ANSWERS), *_done(blocks, _Generator, actors)]
-    return pl.concat(found).sort("row", "sample").drop("row")
+    answers = [pl.DataFrame(schema=ANSWERS), *_done(blocks, _Generator, actors)]
+    return pl.concat(answers).sort("row", "sample").drop("row")
 
 
-_PROMPTS = {"row": pl.Int64, "prompt": pl.String}
-_ANSWERS = {
-    "row": pl.Int64,
-    "prompt": pl.String,
-    "response": pl.String,
-    "sample": pl.Int32,
-    "tokens": pl.Int32,
-    "finished": pl.Boolean,
-}
+_PROMPTS = {"row": pl.Int64, "prompt": pl.String, "system_prompt": pl.String}
 
 
 def _actors(
@@ -172,12 +168,12 @@ def _actors(
     """Options of `map_batches`: how many actors, no more than blocks, and what each needs."""
     if not ray.is_initialized():
         ray.init()
-    found = ray.cluster_resources()
-    gpus = found.get("GPU", 0)
+    resources = ray.cluster_resources()
+    gpus = resources.get("GPU", 0)
     if num_gpus is None:
         num_gpus = 1 if gpus else 0
     if concurrency is None:
-        concurrency = max(1, int(gpus / num_gpus if num_gpus else found.get("CPU", 1)))
+        concurrency = max(1, int(gpus / num_gpus if num_gpus else resources.get("CPU", 1)))
     concurrency = min(concurrency, max(1, blocks)) if blocks is not None else concurrency
     return {"compute": ray.data.ActorPoolStrategy(size=concurrency), "num_gpus": num_gpus}
 
@@ -245,43 +241,52 @@ class _Generator:
     """An actor's work on a batch of prompts: their answers."""
 
     def __init__(
-        self, spec: Model, adapter: str | Path | None, precision: str, sampling: dict[str, Any]
+        self,
+        spec: Model,
+        adapter: str | Path | None,
+        precision: str,
+        seed: int,
+        samples: int,
+        sampling: Sampling,
     ) -> None:
         self.spec, self.adapter, self.precision = spec, adapter, precision
-        self.sampling = sampling
+        self.seed, self.samples, self.sampling = seed, samples, sampling
         self.loaded: tuple[Any, Any] | None = None
 
     def load(self) -> tuple[Any, Any]:
         """The model and its tokenizer; not when the actor starts, where an error has no answer."""
         from paretohqd.models import base
-        from paretohqd.models import sampling as generation
+        from paretohqd.models.adapters import load_adapter
+        from paretohqd.models.machine import find_machine
 
         if self.loaded is None:
-            machine = base.find_machine("auto", self.precision)
+            machine = find_machine("auto", self.precision)
             model, tokenizer = base.load_base(self.spec, device=machine.device, dtype=machine.dtype)
             if self.adapter is not None:
-                model = generation.load_adapter(model, Path(self.adapter))
+                model = load_adapter(model, Path(self.adapter))
             self.loaded = model, tokenizer
         return self.loaded
 
     def __call__(self, block: pa.Table) -> pa.Table:
         return packed(lambda: self.answered(*block.to_pydict().values()))
 
-    def answered(self, rows: list[int], prompts: list[str]) -> pl.DataFrame:
-        """The answers to prompts that stand in these rows among all prompts."""
-        from paretohqd.models import chat
-        from paretohqd.models import sampling as generation
+    def answered(
+        self, rows: list[int], prompts: list[str], system_prompt: list[str]
+    ) -> pl.DataFrame:
+        """The answers to prompts of these numbers among all prompts."""
+        from paretohqd.models.chat import encode_prompts
+        from paretohqd.models.sampling import decode_batch
 
         model, tokenizer = self.load()
-        ids = chat.encode_prompts(tokenizer, prompts)
+        ids = encode_prompts(tokenizer, prompts, system_prompt)
         # generate() would number its prompts from 0, and seed them by that.
-        found = generation._decode_batch(model, tokenizer, ids, rows, **self.sampling)
-        samples = self.sampling["samples"]
-        return pl.DataFrame(
-            [
-                {"row": rows[i // samples], "prompt": prompts[i // samples], "sample": i % samples}
-                | answer
-                for i, answer in enumerate(found)
-            ],
-            schema=_ANSWERS,
+        return decode_batch(
+            model,
+            tokenizer,
+            prompts,
+            ids,
+            rows,
+            seed=self.seed,
+            samples=self.samples,
+            sampling=self.sampling,
         )

@@ -52,49 +52,28 @@ LORA = Keys(
         "task_type": one_of("CAUSAL_LM"),
     },
     own=for_reason(
-        "",
-        "peft_type",
-        "auto_mapping",
-        "peft_version",
-        "base_model_name_or_path",
-        "revision",
-        "inference_mode",
+        "", "peft_type auto_mapping peft_version base_model_name_or_path revision inference_mode"
     ),
     refused={
         **for_reason(
             "it trains weights of the base that all adapters share: only one adapter could be "
             "used, and none be added to another",
-            "bias",
-            "modules_to_save",
-            "trainable_token_indices",
-            "ensure_weight_tying",
+            "bias modules_to_save trainable_token_indices ensure_weight_tying",
         ),
-        **for_reason(
-            "it copies layers of the base that all adapters share",
-            "layer_replication",
-        ),
+        **for_reason("it copies layers of the base that all adapters share", "layer_replication"),
         **for_reason(
             "it belongs to a start that changes the base or reads data: init_lora_weights is true "
             "or gaussian",
-            "loftq_config",
-            "eva_config",
-            "corda_config",
-            "lora_ga_config",
+            "loftq_config eva_config corda_config lora_ga_config",
         ),
         **for_reason(
             "adapters of this kind cannot be added up by their updates",
-            "lora_bias",
-            "target_parameters",
-            "alora_invocation_tokens",
-            "use_qalora",
-            "qalora_group_size",
-            "monteclora_config",
-            "velora_config",
-            "use_bdlora",
-            "arrow_config",
-            "kasa_config",
+            """
+                lora_bias target_parameters alora_invocation_tokens use_qalora qalora_group_size
+                monteclora_config velora_config use_bdlora arrow_config kasa_config
+            """,
         ),
-        **for_reason(OTHER_PARALLELISM, "megatron_config", "megatron_core"),
+        **for_reason(OTHER_PARALLELISM, "megatron_config megatron_core"),
         **for_reason("not tried with adapters of a run", "runtime_config"),
         **for_reason("PEFT sees from the layers themselves how they lie", "fan_in_fan_out"),
     },

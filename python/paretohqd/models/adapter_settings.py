@@ -31,14 +31,14 @@ def check_lora(given: Mapping[str, Any]) -> None:
     """Refuse what an adapter could not follow, before any work.
 
     Raises:
-        ValueError: an unknown key, one that is set by the run itself or refused, or a bad value.
+        ValueError: An unknown key, one that is set by the run itself or refused, or a bad value.
     """
     check_judged(given, LORA, {**defaults_of(LoraConfig), **LORA_DEFAULTS}, "lora")
     adapter_config(given)
 
 
 def adapter_config(given: Mapping[str, Any], **own: Any) -> LoraConfig:
-    """PEFT's object for the adapter; a new one each time, for PEFT writes into it."""
+    """PEFT's object for the adapter; a new one each time, because PEFT writes into it."""
     with named("lora"), without_bars():
         return LoraConfig(**{**LORA_DEFAULTS, **given, **own})
 
@@ -47,7 +47,7 @@ def check_saved(folder: Path) -> None:
     """Refuse a saved adapter that a base could not carry and let go again unchanged.
 
     Raises:
-        ValueError: no adapter of LoRA, or one trained with settings that are refused here.
+        ValueError: No adapter of LoRA, or one trained with settings that are refused here.
     """
     try:
         saved = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
@@ -75,11 +75,11 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> None:
     """Refuse an adapter that would not be where it was asked for.
 
     Args:
-        model: a causal language model without adapters; its weights are not looked at.
-        given: settings for LoraConfig.
+        model: A causal language model without adapters; its weights are not looked at.
+        given: Settings for LoraConfig.
 
     Raises:
-        ValueError: a name of `target_modules`, `exclude_modules`, `layers_to_transform`,
+        ValueError: A name of `target_modules`, `exclude_modules`, `layers_to_transform`,
             `rank_pattern` or `alpha_pattern` that the model does not have, or that is no linear
             layer of its blocks.
     """
@@ -93,7 +93,7 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> None:
     }
     known = ", ".join(sorted({name.rsplit(".", 1)[-1] for name in linear}))
 
-    def found(**changed: Any) -> set[str]:
+    def matching(**changed: Any) -> set[str]:
         config = adapter_config({**given, **changed})
         if every and "target_modules" not in changed:
             config.target_modules = linear
@@ -103,7 +103,7 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> None:
     every = isinstance(targets, str) and targets.lower() == "all-linear"
     for one in [] if every else [targets] if isinstance(targets, str) else targets:
         alone = {"exclude_modules": None, "layers_to_transform": None, "layers_pattern": None}
-        hit = found(target_modules=one if isinstance(targets, str) else [one], **alone)
+        hit = matching(target_modules=one if isinstance(targets, str) else [one], **alone)
         if not hit:
             raise ValueError(f"lora.target_modules: {one!r} matches no module: there are {known}")
         if hit - linear:
@@ -111,7 +111,7 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> None:
                 f"lora.target_modules: {one!r} matches {min(hit - linear)}, which is no linear "
                 f"layer of the model's blocks: there are {known}"
             )
-    hit = found()
+    hit = matching()
     if not hit:
         raise ValueError(
             "lora: no module is left to train: check target_modules, exclude_modules and "
@@ -119,14 +119,14 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> None:
         )
     excluded = wanted.get("exclude_modules") or []
     for one in [excluded] if isinstance(excluded, str) else excluded:
-        if found(exclude_modules=None) <= found(
+        if matching(exclude_modules=None) <= matching(
             exclude_modules=one if isinstance(excluded, str) else [one]
         ):
             raise ValueError(f"lora.exclude_modules: {one!r} excludes no module: there are {known}")
     layers = wanted.get("layers_to_transform")
     if layers is not None:
         for layer in [layers] if isinstance(layers, int) else layers:
-            if not found(layers_to_transform=[layer]):
+            if not matching(layers_to_transform=[layer]):
                 raise ValueError(f"lora.layers_to_transform: the model has no layer {layer}")
     for key in ("rank_pattern", "alpha_pattern"):
         for one in wanted.get(key, {}):

@@ -1,14 +1,19 @@
-"""Putting LoRA adapters on a base: on its device, whole, and with nothing else of it changed.
+"""LoRA adapters on a base: put on it whole, with nothing else of it changed, and summed up.
 
 Sampling holds an adapter in its base's number format, which is how training computes with it:
 autocast rounds the float32 weights that are trained to bfloat16 at each product. Buffers, such as
 the frequencies of rotary positions, and weights that the architecture keeps in float32 stay as
 they are: `model.to(dtype)` would cast those too.
+
+The update of a LoRA layer is B A. Interpolating A and B apart gives cross terms; stacking the
+scaled A's and the B's of all adapters ("cat") gives the weighted sum of the updates itself: exact,
+and without training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,9 +22,14 @@ from peft import PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 from torch import OutOfMemoryError
 
+from paretohqd.frames.hashes import hash_path
+from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.models.adapter_settings import check_saved
 from paretohqd.models.finite import check_loaded
 from paretohqd.models.loading import without_bars
+
+Weighted = tuple[Path, float]
+"""A folder with an adapter, and its weight."""
 
 
 def put_adapter(
@@ -30,16 +40,16 @@ def put_adapter(
     One that is refused is taken off again: the base is as it was.
 
     Args:
-        base: a model, or one that has adapters already.
-        folder: what `save_pretrained` of an adapter wrote.
-        name: what the adapter is called; the first on a base is the active one.
-        trainable: its weights get gradients.
-        exact: hold its weights in float32, as training must, whatever the base's number format.
+        base: A model, or one that has adapters already.
+        folder: What `save_pretrained` of an adapter wrote.
+        name: What the adapter is called; the first on a base is the active one.
+        trainable: Its weights get gradients.
+        exact: Hold its weights in float32, as training must, whatever the base's number format.
 
     Raises:
-        ValueError: no LoRA adapter there, one that changes the base or more than its updates, or
+        ValueError: No LoRA adapter there, one that changes the base or more than its updates, or
             one of another base: weights that are missing (and would be those of a new adapter),
-            that the base has no place for, or of other shapes; or weights that are not finite.
+            that the base does not have, or of other shapes; or weights that are not finite.
     """
     check_saved(folder)
     held = {"autocast_adapter_dtype": exact}
@@ -75,6 +85,73 @@ def put_adapter(
             base.delete_adapter(name)
         raise
     return base
+
+
+def load_adapter(base: Any, folder: Path) -> PeftModel:
+    """Put the LoRA adapter in `folder` on a base model, ready for generation.
+
+    A base that already carries an adapter switches to this one and lets the other go, so memory
+    does not grow with the number of adapters; the base's weights are shared and never changed.
+
+    Raises:
+        ValueError: No LoRA adapter, one that changes the base or more than its updates, or weights
+            that are not finite.
+    """
+    # Named by content: folders of two stages have the same names, and one may be written anew.
+    name = f"adapter-{hash_path(folder)[:16]}"
+    with without_bars():
+        if isinstance(base, PeftModel):
+            others = [other for other in base.peft_config if other != name]
+            if name not in base.peft_config:
+                put_adapter(base, folder, name)
+            base.set_adapter(name)
+            for other in others:
+                base.delete_adapter(other)
+            model = base
+        else:
+            model = put_adapter(base, folder, name)
+    return model.eval()
+
+
+def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
+    """Put a weighted sum of adapters on a base model, ready for generation.
+
+    Args:
+        base: As for `load_adapter`: bare, or with adapters that are let go.
+        adapters: Folders and weights; a weight of 0 leaves an adapter out. One adapter of weight 1
+            is loaded as it is.
+
+    Raises:
+        ValueError: No adapter with a weight, one whose weights are not finite, or one trained with
+            rslora or DoRA, whose scaling or magnitude a sum would get wrong.
+    """
+    parts = [(folder, weight) for folder, weight in adapters if weight]
+    if not parts:
+        raise ValueError("a mixture needs at least one adapter with a weight other than 0")
+    if len(parts) == 1 and parts[0][1] == 1:
+        return load_adapter(base, parts[0][0])
+    if len(parts) == 1:  # of a list of one, peft would make another kind of sum
+        parts = [(parts[0][0], parts[0][1] / 2)] * 2
+    model = load_adapter(base, parts[0][0])
+    names = [f"part-{number}" for number in range(len(parts))]
+    marks = "".join(f"{hash_path(folder)}:{weight!r};" for folder, weight in parts)
+    mixed = f"mixture-{hashlib.sha256(marks.encode()).hexdigest()[:16]}"
+    with without_bars():
+        for name, (folder, _) in zip(names, parts, strict=True):
+            put_adapter(model, folder, name, exact=True)  # the sum alone is rounded, once
+            wrong = [key for key in NOT_ADDED if getattr(model.peft_config[name], key)]
+            if wrong:
+                raise ValueError(
+                    f"{folder}: trained with lora.{wrong[0]}, of which a sum of adapters would be "
+                    "wrong: leave it off"
+                )
+        weights = [weight for _, weight in parts]
+        model.add_weighted_adapter(names, weights, mixed, combination_type="cat")
+        model.set_adapter(mixed)
+        for other in [name for name in model.peft_config if name != mixed]:
+            model.delete_adapter(other)
+    # The new adapter's dropout is in training mode, whatever the rest is in.
+    return model.eval()
 
 
 def _check_updates(folder: Path) -> None:

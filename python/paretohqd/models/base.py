@@ -1,4 +1,4 @@
-"""Loading base models and finding out what this machine computes well in.
+"""Loading base models: their configuration, tokenizer and weights, and what tells them apart.
 
 A base is a hub name, a folder, a GGUF file (unpacked once into a cache) or the embedded model.
 """
@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,77 +27,10 @@ from transformers import (
 )
 
 from paretohqd.frames.hashes import hash_path
-from paretohqd.models import chat, checkpoints, embedded, templates
+from paretohqd.models import chat, checkpoints, embedded
 from paretohqd.models.decoding import check_reading
 from paretohqd.models.loading import one_line_errors, without_bars
 from paretohqd.models.spec import Model
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machine:
-    """Where the models run and in which number format."""
-
-    device: str
-    """"cpu" or "cuda"."""
-    bfloat16: bool
-    """Train under bfloat16 autocast and sample in bfloat16; float32 otherwise."""
-    threads: int
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The number format for sampling."""
-        return torch.bfloat16 if self.bfloat16 else torch.float32
-
-    def describe(self) -> str:
-        """One line for people."""
-        where = f"{self.threads} CPU thread{'s' * (self.threads > 1)}"
-        if self.device == "cuda":
-            where = torch.cuda.get_device_name()
-        return f"{where}, {'bfloat16' if self.bfloat16 else 'float32'}"
-
-
-def find_machine(
-    device: str = "auto", precision: str = "auto", threads: int | None = None
-) -> Machine:
-    """Decide where to run, and probe rather than assume bfloat16.
-
-    Args:
-        device: "auto", "cpu" or "cuda".
-        precision: "auto", "float32" or "bfloat16".
-        threads: torch's threads on a CPU; its own default where it is None.
-
-    Raises:
-        ValueError: a GPU is asked for and there is none.
-    """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: cuda is asked for, but torch finds no GPU: use auto or cpu")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if precision == "auto":
-        bfloat16 = (
-            torch.cuda.is_bf16_supported(including_emulation=False)
-            if device == "cuda"
-            else _cpu_likes_bfloat16()
-        )
-    else:
-        bfloat16 = precision == "bfloat16"
-    return Machine(device=device, bfloat16=bfloat16, threads=torch.get_num_threads())
-
-
-def _cpu_likes_bfloat16() -> bool:
-    """Time one product both ways: without hardware for it bfloat16 is two or three times slower."""
-    best = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        left, right = torch.ones(256, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
-        times = []
-        for _ in range(6):
-            start = time.perf_counter()
-            left @ right
-            times.append(time.perf_counter() - start)
-        best[dtype] = min(times)
-    return best[torch.bfloat16] < 0.7 * best[torch.float32]
 
 
 def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
@@ -108,7 +41,7 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
         chat template.
 
     Raises:
-        ValueError: no such model, a tokenizer without a chat template when none is given, or a
+        ValueError: No such model, a tokenizer without a chat template when none is given, or a
             template that leaves texts out, fails, or writes something else every time.
     """
     tokenizer, folder = load_tokenizer(spec), base_folder(spec)
@@ -118,7 +51,7 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
             folder, revision=spec.revision or "main", dtype=dtype, output_loading_info=True
         )
     checkpoints.check_weights(spec.name, model, report)
-    example = _example(tokenizer)
+    example = chat.encode_example(tokenizer)
     checkpoints.check_vocabulary(spec.name, tokenizer, model, example)
     ends = model.generation_config.eos_token_id
     model = model.to(device).eval()
@@ -132,20 +65,12 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
     return model, tokenizer
 
 
-def _example(tokenizer: Any) -> list[int]:
-    """Token ids of a short chat."""
-    chat = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
-    text = tokenizer.apply_chat_template(chat, tokenize=False)
-    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return ids
-
-
 def load_config(spec: Model) -> Any:
     """Load the configuration alone, and refuse what is no causal language model of text."""
     with one_line_errors(spec.name), without_bars():
-        found = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
-    checkpoints.check_decoder(spec.name, found)
-    return found
+        config = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
+    checkpoints.check_decoder(spec.name, config)
+    return config
 
 
 def load_tokenizer(spec: Model) -> Any:
@@ -163,9 +88,9 @@ def load_tokenizer(spec: Model) -> Any:
             f"model {spec.name}: its tokenizer has no chat template: set model.chat_template"
         )
     try:
-        template = templates.named_template(tokenizer.chat_template)
-        tokenizer.chat_template = templates.with_date(template, _day(spec))
-        templates.check_template(tokenizer)
+        template = chat.named_template(tokenizer.chat_template)
+        tokenizer.chat_template = chat.with_date(template, _day(spec))
+        chat.check_template(tokenizer)
     except ValueError as error:
         raise ValueError(f"model {spec.name}: {error}") from error
     if tokenizer.eos_token is None:
@@ -185,27 +110,27 @@ def _day(spec: Model) -> datetime.date:
         raise ValueError(f"date: expected a day as YYYY-MM-DD, got {spec.date!r}") from None
 
 
-def check_trainable(spec: Model) -> templates.Form:
+def check_trainable(spec: Model) -> chat.Form:
     """Refuse a base that no answers could be trained with, before its weights are loaded.
 
     Returns:
         What its template writes around an answer.
 
     Raises:
-        ValueError: as `load_tokenizer` and `templates.check_trainable`.
+        ValueError: As `load_tokenizer` and `chat.check_trainable`.
     """
     tokenizer, folder, revision = load_tokenizer(spec), base_folder(spec), spec.revision or "main"
     with one_line_errors(spec.name), without_bars():
-        found = AutoConfig.from_pretrained(folder, revision=revision)
+        config = AutoConfig.from_pretrained(folder, revision=revision)
         try:
             generation = GenerationConfig.from_pretrained(folder, revision=revision)
         except OSError:  # none is stored: transformers makes one of the model's configuration
-            generation = GenerationConfig.from_model_config(found)
+            generation = GenerationConfig.from_model_config(config)
     try:
-        templates.check_trainable(tokenizer, chat.stop_ids(tokenizer, generation.eos_token_id))
+        chat.check_trainable(tokenizer, chat.stop_ids(tokenizer, generation.eos_token_id))
     except ValueError as error:
         raise ValueError(f"model {spec.name}: {error}") from error
-    return templates.find_form(tokenizer)
+    return chat.find_form(tokenizer)
 
 
 def dated(spec: Model) -> Model:
@@ -218,26 +143,21 @@ def dated(spec: Model) -> Model:
             template = AutoTokenizer.from_pretrained(
                 base_folder(spec), revision=spec.revision or "main"
             ).chat_template
-    if template is None or not templates.needs_date(templates.named_template(template)):
+    if template is None or not chat.needs_date(chat.named_template(template)):
         return spec
     return replace(spec, date=datetime.date.today().isoformat())
 
 
 def skeleton(spec: Model) -> Any:
     """The base model without weights: its modules and their names."""
-    found = load_config(spec)
+    config = load_config(spec)
     with one_line_errors(spec.name), without_bars(), torch.device("meta"):
-        return AutoModelForCausalLM.from_config(found)
+        return AutoModelForCausalLM.from_config(config)
 
 
 def context_length(spec: Model) -> int:
-    """Tokens that the model can attend to, see `positions`; no weights are loaded."""
-    return positions(load_config(spec))
-
-
-def positions(configuration: Any) -> int:
-    """Tokens that a model can attend to; very many where its configuration sets no limit."""
-    return int(getattr(configuration, "max_position_embeddings", None) or 2**31)
+    """Tokens that the model can attend to, see `chat.context_tokens`; no weights are loaded."""
+    return chat.context_tokens(load_config(spec))
 
 
 def base_folder(spec: Model) -> str:
@@ -288,16 +208,16 @@ def unpack_gguf(file: Path) -> Path:
 
 def identity(spec: Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
-    found = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
+    facts = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
     if spec.date is not None:
-        found["date"] = spec.date
+        facts["date"] = spec.date
     folder = Path(base_folder(spec))
     if spec.name == "embedded" or spec.name.endswith(".gguf"):
-        found["name"] = folder.name  # has the file's hash; unpacking it anew changes nothing
+        facts["name"] = folder.name  # has the file's hash; unpacking it anew changes nothing
     elif folder.is_dir():
-        found["name"] = "local"
-        found["content"] = fingerprint(folder)
-    return found
+        facts["name"] = "local"
+        facts["content"] = fingerprint(folder)
+    return facts
 
 
 def _template(spec: Model) -> str | None:

@@ -25,11 +25,11 @@ def check_decoder(name: str, config: Any) -> None:
     """Refuse what is no language model of text, by its configuration alone.
 
     Args:
-        name: the model's, for the message.
-        config: its transformers configuration.
+        name: The model's, for the message.
+        config: Its transformers configuration.
 
     Raises:
-        ValueError: quantised weights, an encoder, inputs other than text, or a checkpoint of
+        ValueError: Quantised weights, an encoder, inputs other than text, or a checkpoint of
             another head.
     """
     check_plain(name, config)
@@ -78,12 +78,12 @@ def check_weights(name: str | object, network: Any, report: Mapping[str, Collect
     """Refuse a checkpoint whose weights are not those of the network that was made from it.
 
     Args:
-        name: the model's, for the message.
-        network: what `from_pretrained` made.
-        report: its loading info.
+        name: The model's, for the message.
+        network: What `from_pretrained` made.
+        report: Its loading info.
 
     Raises:
-        ValueError: weights are missing, and would be random; or the checkpoint has weights inside
+        ValueError: Weights are missing, and would be random; or the checkpoint has weights inside
             the network's trunk that the architecture does not know. Further heads are left aside.
     """
     missing = sorted(report["missing_keys"])
@@ -114,13 +114,13 @@ def check_vocabulary(name: str, tokenizer: Any, network: Any, used: Collection[i
     that of images in text-only models is, as long as nothing writes it.
 
     Args:
-        name: the model's, for the message.
-        tokenizer: what texts are encoded with.
-        network: what reads them.
-        used: ids that are written beside the texts' own, as by a chat template.
+        name: The model's, for the message.
+        tokenizer: What texts are encoded with.
+        network: What reads them.
+        used: Ids that are written beside the texts' own, as by a chat template.
 
     Raises:
-        ValueError: ids without a row, of ordinary tokens or of such as are used.
+        ValueError: Ids without a row, of ordinary tokens or of such as are used.
     """
     rows = network.get_input_embeddings().weight.shape[0]
     own = (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id)
@@ -132,10 +132,10 @@ def check_vocabulary(name: str, tokenizer: Any, network: Any, used: Collection[i
         if i >= rows and (i in written or i not in special)
     }
     if beyond:
-        first, place = next(iter(beyond.items()))
+        first, number = next(iter(beyond.items()))
         raise ValueError(
             f"model {name}: its embeddings have {rows} rows, but {len(beyond)} of its tokenizer's "
-            f"tokens have higher numbers (first: {first!r} with {place}): the tokenizer is of "
+            f"tokens have higher numbers (first: {first!r} with {number}): the tokenizer is of "
             "another model, or the embeddings were not resized: take the pair that belongs together"
         )
 

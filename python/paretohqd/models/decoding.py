@@ -2,7 +2,7 @@
 
 Training and likelihoods read a whole text at once; sampling reads a padded prompt and goes on from
 a cache. The two are one function if the model looks at no later token, heeds the mask and remembers
-all it needs. That is told by trying, not by the architecture's name.
+all it needs. Trying shows it; the architecture's name does not.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from paretohqd.models.loading import one_line_errors, without_bars
 
 ROUNDING = 2.0
 """Mean difference of logits that rounding may make, in their standard deviation times the root of
-the number format's unit: 7e-4 deviations in float32 and .18 in bfloat16, where the embedded model
-has 1e-6 and .015."""
+the number format's unit: 7e-4 deviations in float32 and 0.18 in bfloat16, where the embedded
+model has 1e-6 and 0.015."""
 
 
 class _Forced(LogitsProcessor):  # type: ignore[misc]
@@ -38,13 +38,13 @@ def check_reading(name: str, model: Any, ids: list[int], pad: int) -> None:
     """Refuse a model that predicts otherwise token by token, beside a longer prompt, than at once.
 
     Args:
-        name: the model's, for the message.
-        model: as it will sample; its generation config is emptied.
-        ids: a short text.
-        pad: the token that fills up the shorter of two prompts.
+        name: The model's, for the message.
+        model: As it will sample; its generation config is emptied.
+        ids: A short text.
+        pad: The token that fills up the shorter of two prompts.
 
     Raises:
-        ValueError: the predictions differ beyond rounding, or are no numbers.
+        ValueError: The predictions differ beyond rounding, or are no numbers.
     """
     steps = min(4, len(ids) - 1)
     start, forced = ids[:-steps], _Forced(ids[-steps:])
@@ -68,7 +68,7 @@ def check_reading(name: str, model: Any, ids: list[int], pad: int) -> None:
             f"model {name}: its predictions in {str(model.dtype).removeprefix('torch.')} are no "
             "numbers: its weights are damaged, or need another precision"
         )
-    # A mean, for one rounding may send a token to another expert.
+    # A mean, because one rounding may send a token to another expert.
     apart = (torch.stack([scores[0] for scores in forced.seen]) - expected).abs().mean()
     apart = float(apart / whole.float().std().clamp(min=torch.finfo(torch.float32).tiny))
     if not apart <= ROUNDING * torch.finfo(model.dtype).eps ** 0.5:

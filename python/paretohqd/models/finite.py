@@ -30,7 +30,7 @@ def check_step(value: float, what: str, step: int) -> None:
     """Stop a training that diverged.
 
     Raises:
-        ValueError: the value is not finite.
+        ValueError: The value is not finite.
     """
     if math.isfinite(value):
         return
@@ -51,7 +51,7 @@ def check_trained(model: Any, steps: int) -> None:
     """Refuse to save weights that are not finite.
 
     Raises:
-        ValueError: the first such weight, by name.
+        ValueError: The first such weight, by name.
     """
     bad = _first_bad(model, trained=True)
     if bad:
@@ -65,7 +65,7 @@ def check_loaded(model: Any, adapter: str, folder: Any) -> None:
     """Refuse an adapter whose weights are not finite.
 
     Raises:
-        ValueError: the first such weight, by name.
+        ValueError: The first such weight, by name.
     """
     bad = _first_bad(model, adapter=adapter)
     if bad:
@@ -92,7 +92,7 @@ class FiniteLogits(LogitsProcessor):  # type: ignore[misc]
         """Return the scores as they are.
 
         Raises:
-            ValueError: a row's largest score is not finite.
+            ValueError: A row's largest score is not finite.
         """
         largest = scores.amax(dim=-1)  # NaN, where one of them is
         bad = ~torch.isfinite(largest)

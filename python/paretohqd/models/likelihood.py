@@ -1,41 +1,27 @@
 """How likely a model finds given answers, and how sure it is of each next token.
 
-Teacher forcing: the model reads prompt and answer at once, and its prediction at every place of the
-answer is held against the token that stands there. The entropy of these predictions is what shows a
-policy that has collapsed onto a few sentences where no reward does.
+Teacher forcing: the model reads prompt and answer at once, and its prediction at every position of
+the answer is held against the token that stands there. The entropy of these predictions is what
+shows a policy that has collapsed onto a few sentences where no reward does.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import torch
 
-from paretohqd.models.base import positions
-from paretohqd.models.chat import encode_rows, stop_tokens, until_end
+from paretohqd.models.chat import AnswerBatch, context_tokens, encode_answers, pad_answers
 from paretohqd.models.sampling import Progress
 
-PLACES = 2048
-"""Places of answers whose logits are held at once: 400 MB with 49,152 tokens in float32."""
+MAX_POSITIONS = 2048
+"""Positions of answers whose logits are held at once: 400 MB with 49,152 tokens in float32."""
 
 CHUNK = 64
-"""Places whose logits are copied to float32 at once where no gradient is asked for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerBatch:
-    """Prompts with their answers as token ids, right padded: what teacher forcing reads."""
-
-    tokens: torch.Tensor
-    """(rows, width) ids of prompt, answer and end token."""
-    attention: torch.Tensor
-    """(rows, width): 1 where a token stands, 0 for padding."""
-    answer: torch.Tensor
-    """(rows, width): True at the answer's tokens and its end token."""
+"""Positions whose logits are copied to float32 at once where no gradient is needed."""
 
 
 def likelihood(
@@ -56,15 +42,15 @@ def likelihood(
     this is the text encoded anew, the same measure for every model and answers of any source.
 
     Args:
-        model: a causal language model, with or without adapters, in eval mode.
-        tokenizer: its tokenizer, with a chat template.
+        model: A causal language model, with or without adapters, in eval mode.
+        tokenizer: Its tokenizer, with a chat template.
         prompts: n user messages.
         responses: n answers.
         system_prompt: n system messages to put before the prompts; an empty one is none.
         finished: n flags; an answer that did not finish has no end token. None: all finished.
-        batch_size: answers read side by side, fewer where they are long; scores do not depend on
+        batch_size: Answers read side by side, fewer where they are long; scores do not depend on
             it beyond rounding.
-        progress: called with (answers done, answers in all).
+        progress: Called with (answers done, answers in all).
 
     Returns:
         Frame of n rows, in the order given: logp (natural logarithm of the answer's probability,
@@ -73,7 +59,7 @@ def likelihood(
         there is no token).
 
     Raises:
-        ValueError: lists of unequal lengths, a model in training mode (dropout would act), a
+        ValueError: Lists of unequal lengths, a model in training mode (dropout would act), a
             row that does not fit into the model's context, or a log-probability that is NaN.
     """
     if any(module.training for module in model.modules()):
@@ -81,7 +67,7 @@ def likelihood(
     ids = encode_answers(
         model, tokenizer, prompts, responses, system_prompt=system_prompt, finished=finished
     )
-    room = positions(model.config)
+    room = context_tokens(model.config)
     long = [i for i, (prompt, answer) in enumerate(ids) if len(prompt) + len(answer) > room]
     if long:
         raise ValueError(
@@ -89,91 +75,40 @@ def likelihood(
             f"{room} tokens (first: row {long[0]} with {sum(map(len, ids[long[0]]))} tokens): "
             "leave them out"
         )
-    found: list[tuple[float, int, float | None]] = [(0.0, 0, None)] * len(ids)
+    rows: list[tuple[float, int, float | None]] = [(0.0, 0, None)] * len(ids)
     done = 0
     for batch in _batches(ids, batch_size):
-        teacher = pad([ids[i] for i in batch], tokenizer, model.device)
-        for i, one in zip(batch, _measure(model, teacher), strict=True):
-            found[i] = one
+        padded = pad_answers([ids[i] for i in batch], tokenizer, model.device)
+        for i, measured in zip(batch, _measure(model, padded), strict=True):
+            rows[i] = measured
         done += len(batch)
         if progress:
             progress(done, len(ids))
-    bad = [i for i, (logp, _, _) in enumerate(found) if math.isnan(logp)]
+    bad = [i for i, (logp, _, _) in enumerate(rows) if math.isnan(logp)]
     if bad:
         raise ValueError(
-            f"the log-probabilities of {len(bad)} of {len(found)} answers are NaN (first: row "
+            f"the log-probabilities of {len(bad)} of {len(rows)} answers are NaN (first: row "
             f"{bad[0]}): the model's weights are too large or not finite: train its adapter anew "
             "with a lower learning rate, or compute in float32"
         )
     schema = {"logp": pl.Float64, "answer_tokens": pl.Int32, "entropy": pl.Float64}
-    return pl.DataFrame(found, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def answer_logps(model: Any, teacher: AnswerBatch) -> torch.Tensor:
+def answer_logps(model: Any, batch: AnswerBatch) -> torch.Tensor:
     """Log-probability of each answer, with its gradient.
 
     Args:
-        model: a causal language model, in whatever mode it is in.
-        teacher: the rows, as `pad` makes them.
+        model: A causal language model, in whatever mode it is in.
+        batch: The rows, as `pad_answers` makes them.
 
     Returns:
         (rows,) float32 sums over each answer's tokens; 0 for a row without any.
     """
-    row, label, logits = _predictions(model, teacher)
+    row, label, logits = _predictions(model, batch)
     logits = logits.float()
     logp = logits.gather(-1, label[:, None])[:, 0] - logits.logsumexp(dim=-1)
-    return logp.new_zeros(len(teacher.tokens)).index_add(0, row, logp)
-
-
-def encode_answers(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[str],
-    responses: Sequence[str],
-    *,
-    system_prompt: Sequence[str] | None = None,
-    finished: Sequence[bool] | None = None,
-) -> list[tuple[list[int], list[int]]]:
-    """Token ids of each row's chat up to where the answer starts, and those of the answer.
-
-    See `likelihood` for the arguments and for what the answer's tokens are.
-    """
-    n = len(prompts)
-    finished = [True] * n if finished is None else finished
-    given = {"responses": responses, "system_prompt": system_prompt, "finished": finished}
-    for name, values in given.items():
-        if values is not None and len(values) != n:
-            raise ValueError(
-                f"{n} prompts, but {len(values)} {name}: one for each prompt is needed"
-            )
-    if not n:
-        return []
-    stop = stop_tokens(model, tokenizer)
-    found = []
-    for (start, rest), ended in zip(
-        encode_rows(tokenizer, prompts, responses, system_prompt, stop=stop, sampled=True),
-        finished,
-        strict=True,
-    ):
-        answer = until_end(rest, stop)
-        found.append((start, answer if ended else answer[:-1]))
-    return found
-
-
-def pad(rows: Sequence[tuple[list[int], list[int]]], tokenizer: Any, device: Any) -> AnswerBatch:
-    """Lay rows of `encode_answers` side by side, padded on the right."""
-    width = max(len(prompt) + len(answer) for prompt, answer in rows)
-    tokens, attention, answers = [], [], []
-    for prompt, answer in rows:
-        empty = width - len(prompt) - len(answer)
-        tokens.append(prompt + answer + [tokenizer.pad_token_id] * empty)
-        attention.append([1] * (width - empty) + [0] * empty)
-        answers.append([False] * len(prompt) + [True] * len(answer) + [False] * empty)
-    return AnswerBatch(
-        tokens=torch.tensor(tokens, device=device),
-        attention=torch.tensor(attention, device=device),
-        answer=torch.tensor(answers, device=device),
-    )
+    return logp.new_zeros(len(batch.tokens)).index_add(0, row, logp)
 
 
 def _batches(ids: list[tuple[list[int], list[int]]], most: int) -> Iterator[list[int]]:
@@ -182,7 +117,9 @@ def _batches(ids: list[tuple[list[int], list[int]]], most: int) -> Iterator[list
     first = last = 0
     for i in sorted(range(len(ids)), key=lambda i: (len(ids[i][0]), len(ids[i][1]), i)):
         start, end = len(ids[i][0]), sum(map(len, ids[i]))
-        if batch and (len(batch) == most or (max(last, end) - first) * (len(batch) + 1) > PLACES):
+        if batch and (
+            len(batch) == most or (max(last, end) - first) * (len(batch) + 1) > MAX_POSITIONS
+        ):
             yield batch
             batch = []
         if not batch:
@@ -193,28 +130,26 @@ def _batches(ids: list[tuple[list[int], list[int]]], most: int) -> Iterator[list
         yield batch
 
 
-def _predictions(
-    model: Any, teacher: AnswerBatch
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """For each place of an answer: its row, the token there, (places, vocabulary) logits for it."""
-    asked = teacher.answer[:, 1:]  # the prediction for column j + 1 is made at column j
-    columns = asked.any(dim=0).nonzero()[:, 0]
+def _predictions(model: Any, batch: AnswerBatch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Row of each position of an answer, its token, and (positions, vocabulary) logits for it."""
+    predicted = batch.answer[:, 1:]  # the prediction for column j + 1 is made at column j
+    columns = predicted.any(dim=0).nonzero()[:, 0]
     logits = model(
-        input_ids=teacher.tokens,
-        attention_mask=teacher.attention,
-        position_ids=(teacher.attention.cumsum(-1) - 1).clamp(min=0),
+        input_ids=batch.tokens,
+        attention_mask=batch.attention,
+        position_ids=(batch.attention.cumsum(-1) - 1).clamp(min=0),
         use_cache=False,
         logits_to_keep=columns,  # the widest tensor there is: nothing of it for prompts
     ).logits
-    asked = asked[:, columns]
-    return asked.nonzero()[:, 0], teacher.tokens[:, 1:][:, columns][asked], logits[asked]
+    predicted = predicted[:, columns]
+    return predicted.nonzero()[:, 0], batch.tokens[:, 1:][:, columns][predicted], logits[predicted]
 
 
 @torch.inference_mode()
-def _measure(model: Any, teacher: AnswerBatch) -> list[tuple[float, int, float | None]]:
+def _measure(model: Any, batch: AnswerBatch) -> list[tuple[float, int, float | None]]:
     """(log-probability, tokens, mean entropy) of each row."""
-    row, label, logits = _predictions(model, teacher)
-    logp, entropy = (torch.zeros(len(teacher.tokens), dtype=torch.float64) for _ in range(2))
+    row, label, logits = _predictions(model, batch)
+    logp, entropy = (torch.zeros(len(batch.tokens), dtype=torch.float64) for _ in range(2))
     for start in range(0, len(row), CHUNK):
         part = slice(start, start + CHUNK)
         log_p = logits[part].float().log_softmax(dim=-1)
@@ -223,7 +158,7 @@ def _measure(model: Any, teacher: AnswerBatch) -> list[tuple[float, int, float |
         chosen = log_p.gather(-1, label[part, None])[:, 0]
         logp.index_add_(0, row[part].cpu(), chosen.double().cpu())
         entropy.index_add_(0, row[part].cpu(), nats.double().cpu())
-    counts = teacher.answer.sum(dim=1).tolist()
+    counts = batch.answer.sum(dim=1).tolist()
     return [
         (float(total), count, float(nats) / count if count else None)
         for total, nats, count in zip(logp, entropy, counts, strict=True)

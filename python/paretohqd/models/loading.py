@@ -1,9 +1,10 @@
-"""Others' libraries: without their bars, with their warnings kept, and errors in one line."""
+"""Calls of other libraries: without their bars, with their warnings kept and errors in a line."""
 
 from __future__ import annotations
 
 import contextlib
 import logging as python_logging
+import os
 import re
 import warnings
 from collections import Counter
@@ -46,13 +47,27 @@ def without_bars() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def without_tqdm() -> Iterator[None]:
+    """Keep bars off the screen that no argument of the library turns off."""
+    given = os.environ.get("TQDM_DISABLE")
+    os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        if given is None:
+            del os.environ["TQDM_DISABLE"]
+        else:
+            os.environ["TQDM_DISABLE"] = given
+
+
+@contextlib.contextmanager
 def kept(file: Path | None) -> Iterator[Counter[str]]:
     """Keep what libraries warn of in a file instead of on the screen: each text once, counted.
 
     That all preferences get the same rows is no library's remark, and stays on the screen.
 
     Args:
-        file: written at the end, errors included, if there was a warning; None for no file.
+        file: Written at the end, errors included, if there was a warning; None for no file.
 
     Yields:
         The warnings so far and how often each came.
@@ -60,11 +75,11 @@ def kept(file: Path | None) -> Iterator[Counter[str]]:
     if _keeping:
         yield _keeping[0]
         return
-    found: Counter[str] = Counter()
-    handler = _Keeper(found)
+    texts: Counter[str] = Counter()
+    handler = _Keeper(texts)
     loggers = [python_logging.getLogger(name) for name in LIBRARIES]
-    before = [(logger, logger.handlers, logger.propagate, logger.level) for logger in loggers]
-    _keeping.append(found)
+    settings = [(logger, logger.handlers, logger.propagate, logger.level) for logger in loggers]
+    _keeping.append(texts)
     try:
         for logger in loggers:
             logger.handlers, logger.propagate = [handler], False
@@ -84,35 +99,35 @@ def kept(file: Path | None) -> Iterator[Counter[str]]:
                     handler.add(category.__name__, str(message))
 
             warnings.showwarning = keep
-            yield found
+            yield texts
     finally:
         _keeping.clear()
-        for logger, handlers, propagate, level in before:
+        for logger, handlers, propagate, level in settings:
             logger.handlers, logger.propagate = handlers, propagate
             logger.setLevel(level)
         if file is not None:
-            _write(file, found)
+            _write(file, texts)
 
 
 class _Keeper(python_logging.Handler):
     """Counts what is logged."""
 
-    def __init__(self, found: Counter[str]) -> None:
+    def __init__(self, texts: Counter[str]) -> None:
         super().__init__(python_logging.WARNING)
-        self.found = found
+        self.texts = texts
 
     def emit(self, record: python_logging.LogRecord) -> None:
         self.add(record.name, record.getMessage())
 
     def add(self, source: str, text: Any) -> None:
         """One more of this text, which may have several lines."""
-        self.found[f"{source}: {' '.join(str(text).split())}"] += 1
+        self.texts[f"{source}: {' '.join(str(text).split())}"] += 1
 
 
-def _write(file: Path, found: Counter[str]) -> None:
-    if found:
+def _write(file: Path, texts: Counter[str]) -> None:
+    if texts:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f"{count} x {text}\n" for text, count in found.items()]
+        lines = [f"{count} x {text}\n" for text, count in texts.items()]
         file.write_text("".join(lines), encoding="utf-8", errors="replace")
     else:
         file.unlink(missing_ok=True)  # an earlier attempt's
@@ -123,8 +138,8 @@ def one_line_errors(name: str | Path) -> Iterator[None]:
     """Say in one line which model could not be loaded.
 
     Raises:
-        ValueError: whatever was raised inside, for a damaged file fails in whatever library reads
-            it.
+        ValueError: Whatever was raised inside, because a damaged file fails in whatever library
+            reads it.
     """
     try:
         yield

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,15 +19,33 @@ import torch
 from peft import PeftModel
 from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from paretohqd.frames.hashes import hash_path
-from paretohqd.models.adapters import put_adapter
-from paretohqd.models.base import positions
-from paretohqd.models.chat import encode_prompts, stop_tokens
+from paretohqd.models.chat import (
+    answer_text,
+    check_room,
+    context_tokens,
+    encode_prompts,
+    find_form,
+    pad_prompts,
+    stop_tokens,
+    until_end,
+)
 from paretohqd.models.finite import FiniteLogits
 from paretohqd.models.loading import without_bars
-from paretohqd.models.templates import find_form
+from paretohqd.models.spec import Sampling
 
 Progress = Callable[[int, int], None]
+
+DEFAULT = Sampling()
+
+ANSWERS = {
+    "row": pl.Int64,
+    "prompt": pl.String,
+    "response": pl.String,
+    "sample": pl.Int32,
+    "tokens": pl.Int32,
+    "finished": pl.Boolean,
+}
+"""Columns of answers, `row` being the prompt's number among all prompts."""
 
 NUCLEUS_GUESS = 1024
 """Tokens looked at before falling back to a full sort; the result does not depend on it."""
@@ -74,34 +91,8 @@ class NucleusSampler(LogitsProcessor):  # type: ignore[misc]
         # The nucleus: the fewest tokens whose probability reaches top_p; never empty.
         size = (cumulative - probability < self.top_p).sum(dim=-1, keepdim=True).clamp(min=1)
         mass = cumulative.gather(-1, size - 1)
-        place = torch.searchsorted(cumulative, uniform * mass, right=True).minimum(size - 1)
-        return token.gather(-1, place), cumulative[:, -1] >= self.top_p
-
-
-def load_adapter(base: Any, folder: Path) -> PeftModel:
-    """Put the LoRA adapter in `folder` on a base model, ready for generation.
-
-    A base that already carries an adapter switches to this one and lets the other go, so memory
-    does not grow with the number of adapters; the base's weights are shared and never changed.
-
-    Raises:
-        ValueError: no LoRA adapter, one that changes the base or more than its updates, or weights
-            that are not finite.
-    """
-    # Named by content: folders of two stages have the same names, and one may be written anew.
-    name = f"adapter-{hash_path(folder)[:16]}"
-    with without_bars():
-        if isinstance(base, PeftModel):
-            others = [other for other in base.peft_config if other != name]
-            if name not in base.peft_config:
-                put_adapter(base, folder, name)
-            base.set_adapter(name)
-            for other in others:
-                base.delete_adapter(other)
-            model = base
-        else:
-            model = put_adapter(base, folder, name)
-    return model.eval()
+        index = torch.searchsorted(cumulative, uniform * mass, right=True).minimum(size - 1)
+        return token.gather(-1, index), cumulative[:, -1] >= self.top_p
 
 
 def generate(
@@ -112,86 +103,67 @@ def generate(
     system_prompt: Sequence[str] | None = None,
     seed: int = 0,
     samples: int = 1,
-    max_new_tokens: int = 128,
-    temperature: float = 0.7,
-    top_p: float = 0.9,
-    batch_size: int = 64,
+    sampling: Sampling = DEFAULT,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
     """Sample `samples` answers to every prompt.
 
     Args:
-        model: a causal language model, with or without adapters, in eval mode.
-        tokenizer: its tokenizer, with a chat template.
+        model: A causal language model, with or without adapters, in eval mode.
+        tokenizer: Its tokenizer, with a chat template.
         prompts: n user messages.
-        system_prompt: a system message for each of them; an empty one is none.
-        seed: together with the row's number it fixes the row's random numbers, so an answer
+        system_prompt: A system message for each of them; an empty one is none.
+        seed: Together with the row's number it fixes the row's random numbers, so an answer
             depends neither on the batch size nor on the other prompts (up to the rounding of
             the model's own arithmetic).
-        samples: answers per prompt; the prompt is read once for all of them where the model's cache
+        samples: Answers per prompt; the prompt is read once for all of them where the model's cache
             can be repeated.
-        max_new_tokens: an answer stops here at the latest.
-        temperature: 0 takes the likeliest token; larger is more random.
-        top_p: the share of probability that may be drawn from.
-        batch_size: answers decoded side by side.
-        progress: called with (answers done, answers in all).
+        sampling: Length, temperature, top_p and batch size.
+        progress: Called with (answers done, answers in all).
 
     Returns:
         Frame of n * samples rows, in the prompts' order: prompt, response, sample (0-based),
         tokens (generated, with the end token), finished (it ended by itself).
 
     Raises:
-        ValueError: a prompt leaves no room for an answer within the model's context, or the
+        ValueError: A prompt leaves no room for an answer within the model's context, or the
             model's scores of the next token are not finite.
     """
     ids = encode_prompts(tokenizer, prompts, system_prompt)
-    check_room([len(row) for row in ids], max_new_tokens, positions(model.config))
-    per_batch = max(1, batch_size // samples)
-    # Neighbours of like length waste no padding; results go back to the prompts' order.
-    order = sorted(range(len(ids)), key=lambda i: (len(ids[i]), i))
-    rows: list[list[dict[str, Any]]] = [[] for _ in ids]
-    for start in range(0, len(order), per_batch):
-        batch = order[start : start + per_batch]
-        answers = _decode_batch(
-            model,
-            tokenizer,
-            [ids[i] for i in batch],
-            batch,
-            seed=seed,
-            samples=samples,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
+    lengths = [len(row) for row in ids]
+    check_room(lengths, sampling.max_new_tokens, context_tokens(model.config))
+    answers: list[pl.DataFrame] = [pl.DataFrame(schema=ANSWERS)]
+    done = 0
+    for batch in plan_batches(lengths, samples=samples, batch_size=sampling.batch_size):
+        answers.append(
+            decode_batch(
+                model,
+                tokenizer,
+                [prompts[i] for i in batch],
+                [ids[i] for i in batch],
+                batch,
+                seed=seed,
+                samples=samples,
+                sampling=sampling,
+            )
         )
-        for place, i in enumerate(batch):
-            for sample in range(samples):
-                answer = answers[place * samples + sample]
-                rows[i].append({"prompt": prompts[i], "sample": sample, **answer})
+        done += len(batch)
         if progress:
-            progress(min(start + per_batch, len(order)) * samples, len(order) * samples)
-    schema = {"prompt": pl.String, "response": pl.String, "sample": pl.Int32}
-    schema |= {"tokens": pl.Int32, "finished": pl.Boolean}
-    return pl.DataFrame([row for group in rows for row in group], schema=schema, orient="row")
+            progress(done * samples, len(ids) * samples)
+    # Back to the prompts' order.
+    return pl.concat(answers).sort("row", "sample").drop("row")
 
 
-def check_room(
-    lengths: Sequence[int], answer: int, room: int, *, longest: str = "max_new_tokens"
-) -> None:
-    """Refuse prompts that leave less than `answer` of the `room` tokens of a model's context.
+def plan_batches(lengths: Sequence[int], *, samples: int, batch_size: int) -> list[list[int]]:
+    """Row numbers of prompts that are decoded side by side: neighbours of like length.
 
-    Args:
-        lengths: tokens of each prompt, in the caller's order.
-        answer: tokens that an answer may have.
-        room: tokens of prompt and answer together.
-        longest: the setting that says how long an answer may be.
+    Example:
+        >>> plan_batches([9, 3, 9, 4], samples=2, batch_size=4)
+        [[1, 3], [0, 2]]
     """
-    long = [row for row, length in enumerate(lengths) if length + answer > room]
-    if long:
-        raise ValueError(
-            f"{len(long)} of {len(lengths)} prompts leave no room for {answer} new tokens within "
-            f"the model's context of {room} tokens (first: row {long[0]} with {lengths[long[0]]} "
-            f"tokens): drop them or lower {longest}"
-        )
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    size = max(1, batch_size // samples)
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def trim_unfinished(answers: pl.DataFrame) -> pl.DataFrame:
@@ -200,9 +172,10 @@ def trim_unfinished(answers: pl.DataFrame) -> pl.DataFrame:
     An answer that stops in the middle of a sentence, trained on with an end token, teaches the
     model to stop there.
 
-    >>> frame = pl.DataFrame({"response": ["One. Two. Thr", "On"], "finished": [False, False]})
-    >>> trim_unfinished(frame)["response"].to_list()
-    ['One. Two.', 'On']
+    Example:
+        >>> frame = pl.DataFrame({"response": ["One. Two. Thr", "On"], "finished": [False, False]})
+        >>> trim_unfinished(frame)["response"].to_list()
+        ['One. Two.', 'On']
     """
     whole = pl.col("response").str.extract(r"(?s)^(.*[.!?…])", 1).fill_null(pl.col("response"))
     return answers.with_columns(
@@ -211,24 +184,34 @@ def trim_unfinished(answers: pl.DataFrame) -> pl.DataFrame:
 
 
 @torch.inference_mode()
-def _decode_batch(
+def decode_batch(
     model: Any,
     tokenizer: Any,
-    ids: list[list[int]],
-    row_numbers: list[int],
+    prompts: Sequence[str],
+    ids: Sequence[list[int]],
+    rows: Sequence[int],
     *,
     seed: int,
     samples: int,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-) -> list[dict[str, Any]]:
-    """Answers to one batch, `samples` per prompt, prompt by prompt."""
-    width = max(map(len, ids))
-    pad = tokenizer.pad_token_id
-    tokens = torch.tensor([[pad] * (width - len(row)) + row for row in ids], device=model.device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids])
-    mask = mask.to(model.device)
+    sampling: Sampling,
+) -> pl.DataFrame:
+    """Answers to one batch, `samples` per prompt, prompt by prompt.
+
+    Args:
+        model: See `generate`, as for the other arguments.
+        tokenizer: Its tokenizer.
+        prompts: n prompts.
+        ids: Their tokens, as `encode_prompts` has them.
+        rows: The number of each prompt among all prompts, which fixes its random numbers.
+        seed: Fixes them too.
+        samples: Answers per prompt.
+        sampling: Length, temperature and top_p.
+
+    Returns:
+        Frame of n * samples rows with the columns of ANSWERS.
+    """
+    tokens, mask = pad_prompts(ids, tokenizer, model.device)
+    width = tokens.shape[1]
     inputs: dict[str, Any] = {}
     if samples > 1:
         if (cache := _read_once(model, tokens, mask, samples)) is not None:
@@ -237,35 +220,35 @@ def _decode_batch(
         mask = mask.repeat_interleave(samples, dim=0)
     stop = stop_tokens(model, tokenizer)
     processors = LogitsProcessorList([FiniteLogits()])
-    if temperature > 0:
-        uniforms = np.stack(
-            [
-                np.random.default_rng([seed, row]).random((samples, max_new_tokens))
-                for row in row_numbers
-            ]
-        ).reshape(len(ids) * samples, max_new_tokens)
-        processors.append(NucleusSampler(uniforms, temperature=temperature, top_p=top_p))
+    if sampling.temperature > 0:
+        steps = sampling.max_new_tokens
+        drawn = [np.random.default_rng([seed, row]).random((samples, steps)) for row in rows]
+        uniforms = np.stack(drawn).reshape(len(ids) * samples, steps)
+        processors.append(
+            NucleusSampler(uniforms, temperature=sampling.temperature, top_p=sampling.top_p)
+        )
     with without_bars(), _no_settings(model):
         out = model.generate(
             input_ids=tokens,
             attention_mask=mask,
             generation_config=GenerationConfig(
                 do_sample=False,
-                max_new_tokens=max_new_tokens,
+                max_new_tokens=sampling.max_new_tokens,
                 eos_token_id=stop,
-                pad_token_id=pad,
+                pad_token_id=tokenizer.pad_token_id,
                 bos_token_id=tokenizer.bos_token_id,
             ),
             logits_processor=processors,
             **inputs,
         )
     form, answers = find_form(tokenizer), []
-    for row in out[:, width:].tolist():
-        end = next((j for j, token in enumerate(row) if token in stop), None)
-        text = form.said(tokenizer.decode(row[:end], skip_special_tokens=True))
-        count = len(row) if end is None else end + 1
-        answers.append({"response": text, "tokens": count, "finished": end is not None})
-    return answers
+    for number, drawn_tokens in enumerate(out[:, width:].tolist()):
+        reply = until_end(drawn_tokens, stop)
+        finished = bool(reply) and reply[-1] in stop
+        text = answer_text(tokenizer, reply[:-1] if finished else reply, form=form)
+        i, sample = divmod(number, samples)
+        answers.append((rows[i], prompts[i], text, sample, len(reply), finished))
+    return pl.DataFrame(answers, schema=ANSWERS, orient="row")
 
 
 def _read_once(model: Any, tokens: torch.Tensor, mask: torch.Tensor, samples: int) -> Any:

@@ -139,9 +139,9 @@ NAMES = Follow(
 )
 
 
-def for_reason(reason: str, *keys: str) -> dict[str, str]:
-    """Keys of which the same is to be said."""
-    return dict.fromkeys(keys, reason)
+def for_reason(reason: str, keys: str) -> dict[str, str]:
+    """Keys of which the same is to be said, with white space between them."""
+    return dict.fromkeys(keys.split(), reason)
 
 
 def check_judged(
@@ -150,7 +150,7 @@ def check_judged(
     """Refuse what cannot be followed; a refused key may state its default.
 
     Raises:
-        ValueError: an unknown key (with the nearest known one), one that the run sets itself, one
+        ValueError: An unknown key (with the nearest known one), one that the run sets itself, one
             that is refused, or a value that a key cannot have.
 
     Example:

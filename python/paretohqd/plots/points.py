@@ -16,10 +16,10 @@ from paretohqd.plots.theme import (
     Chart,
     axes,
     domain,
+    error_bar,
     finish,
     five_digits,
     inline,
-    mean_and_error,
     readable,
     tip,
 )
@@ -60,8 +60,8 @@ def point_charts(
                 weights = "" if point.weights is None else format_weights(point.weights)
                 row: Row = {"p": style.p, "name": style.name, "w": weights, "base": style.base}
                 row |= {"line": bool(best) and len(names) == 2}
-                row |= mean_and_error("x", vars(point.reward[across]))
-                row |= mean_and_error("y", vars(point.reward[up]))
+                for axis, name in zip("xy", (across, up), strict=True):
+                    row |= error_bar(axis, point.reward[name].mean, point.reward[name].se)
                 means.append(row)
             for at in entry.places if len(entry.seeds) > 1 else ():
                 for point in result.runs[at].points:

@@ -17,24 +17,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.models.chat import (
+    NO_CLOCK,
+    check_added,
+    context_tokens,
+    control_pattern,
+    named_template,
+    with_date,
+)
 from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
-from paretohqd.models.control_tokens import control_pattern
 from paretohqd.models.loading import one_line_errors, without_bars
-from paretohqd.models.templates import NO_CLOCK, check_added, named_template, with_date
-from paretohqd.rewards.inputs import Parts, RewardInputs, Tokens, choose_form, type_options
+from paretohqd.rewards.inputs import (
+    Parts,
+    RewardInputs,
+    Tokens,
+    choose_form,
+    refuse_blank,
+    type_options,
+)
 
 Scores = NDArray[np.float64]
-
-
-def refuse_blank(column: str, values: Sequence[str | None], *, empty: bool) -> None:
-    """Refuse nulls, and blank texts unless `empty` allows them."""
-    bad = [i for i, v in enumerate(values) if v is None or not (empty or v.strip())]
-    if bad:
-        what = "null" if empty else "null or empty"
-        raise ValueError(
-            f"{len(bad)} {what} text(s) in {column!r}, the first in row {bad[0]}: drop those rows "
-            "before scoring, since no score of theirs would mean anything"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,13 +108,12 @@ class ClassifierReward:
     def __post_init__(self) -> None:
         """Refuse settings that could only fail after the model was loaded."""
         if self.template not in (None, "chat"):
-            found = {
-                part[1] for part in Formatter().parse(str(self.template)) if part[1] is not None
-            }
-            if found != {"prompt", "response"}:
+            parts = Formatter().parse(str(self.template))
+            names = {name for _, name, _, _ in parts if name is not None}
+            if names != {"prompt", "response"}:
                 raise ValueError(
                     "template needs the fields {prompt} and {response}; found "
-                    f"{', '.join(sorted(found)) or 'none'}"
+                    f"{', '.join(sorted(names)) or 'none'}"
                 )
         if self.pair and self.template is not None:
             raise ValueError(
@@ -284,15 +285,15 @@ class ClassifierReward:
 
 def _positions(network: Any, config: Any) -> int:
     """Tokens that a network has positions for; very many where nothing limits them."""
-    found = int(getattr(config, "max_position_embeddings", None) or 2**31)
+    room = context_tokens(config)
     for name, module in network.named_modules():
         # Positions of RoBERTa and its kin begin after the padding token's number.
         if (
             name.endswith(".position_embeddings")
             and getattr(module, "padding_idx", None) is not None
         ):
-            found = min(found, module.num_embeddings - module.padding_idx - 1)
-    return found
+            room = min(room, module.num_embeddings - module.padding_idx - 1)
+    return room
 
 
 def _commit(model: str, revision: str | None) -> str | None:

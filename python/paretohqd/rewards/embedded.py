@@ -84,7 +84,7 @@ class Harmless(_Embedded):
     """How little a text looks like profanity: minus the logit of a linear SVM's probability.
 
     The SVM and its calibration come from alt-profanity-check, trained on public comments; it sees
-    the response only. The logit, since the probability saturates (median .964 for human answers)
+    the response only. The logit, since the probability saturates (median 0.964 for human answers)
     and ranks nothing there. About 3 for a typical human answer, bounded by +-13.8.
     """
 
@@ -138,7 +138,8 @@ class Relevance(_Embedded):
     """Cosine similarity of prompt and response under WordLlama's averaged token embeddings.
 
     The embedding table (l2_supercat, 256 dimensions, MIT) lies in the package wordllama. The score
-    rewards repeating the prompt: report `metrics.echo` beside it. A text without tokens scores 0.
+    rewards repeating the prompt: report `text_metrics.echo` beside it. A text without tokens
+    scores 0.
     """
 
     kind = "relevance"

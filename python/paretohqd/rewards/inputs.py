@@ -2,7 +2,7 @@
 
 Encoders that were trained on pairs tell the second text from the first by its token types. The same
 tokens given as one text have the first's types throughout, and get another score without a word; so
-who wants one text of such a model has to say so.
+a user who wants one text for such a model has to say so.
 """
 
 from __future__ import annotations
@@ -12,13 +12,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from paretohqd.models.control_tokens import as_text, encode_cut
+from paretohqd.models.chat import as_text, encode_cut, messages
 
 Parts = tuple[str, ...]
 """One text, or a prompt and its answer."""
 
 Tokens = dict[str, list[list[int]]]
 """A model's inputs by name, each with a list for each row."""
+
+
+def refuse_blank(column: str, values: Sequence[str | None], *, empty: bool) -> None:
+    """Refuse nulls, and blank texts unless `empty` allows them."""
+    bad = [i for i, v in enumerate(values) if v is None or not (empty or v.strip())]
+    if bad:
+        what = "null" if empty else "null or empty"
+        raise ValueError(
+            f"{len(bad)} {what} text(s) in {column!r}, the first in row {bad[0]}: drop those rows "
+            "before scoring, since no score of theirs would mean anything"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +53,8 @@ class RewardInputs:
             return prompt, response
         if self.form != "chat":
             return (self.form.format(prompt=prompt, response=response),)
-        messages = [
-            {"role": "user", "content": prompt},
-            {"role": "assistant", "content": response},
-        ]
-        return (str(self.tokenizer.apply_chat_template(messages, tokenize=False)),)
+        chat = messages(prompt, response)
+        return (str(self.tokenizer.apply_chat_template(chat, tokenize=False)),)
 
     def encode(self, rows: Sequence[Parts], **more: Any) -> Tokens:
         """Tokens of each row, whole unless `more` says otherwise."""
@@ -62,7 +70,7 @@ class RewardInputs:
         """Tokens of over-long rows without their beginning: the prompt's, then the answer's."""
         if self.form != "pair":
             return self.encode(rows, truncation=True, max_length=self.limit)
-        found: Tokens = {}
+        tokens: Tokens = {}
         for prompt, answer in rows:
             alone = self.length(("", answer)) >= self.limit
             row, which = ("", answer), "only_second"
@@ -70,8 +78,8 @@ class RewardInputs:
                 row, which = (prompt, answer), "only_first"
             one = self.encode([row], truncation=which, max_length=self.limit)
             for key, (ids,) in one.items():
-                found.setdefault(key, []).append(ids)
-        return found
+                tokens.setdefault(key, []).append(ids)
+        return tokens
 
     def length(self, row: Parts) -> int:
         """Tokens of one row."""
@@ -96,7 +104,7 @@ def type_options(config: Any) -> dict[str, bool]:
 def reads_pairs(tokenizer: Any, network: Any) -> bool:
     """Whether a model scores the tokens of a pair by which of the two texts they are in.
 
-    Told by trying: a tokenizer may give no types, and a network have no use for them.
+    Found out by trying: a tokenizer may give no types, and a network may not use them.
     """
     import torch
 
@@ -115,7 +123,7 @@ def choose_form(
     """The form of a reward's inputs, from what the user says and what the model is.
 
     Raises:
-        ValueError: one text for a model that reads pairs, unless `pair` is False; or no template
+        ValueError: One text for a model that reads pairs, unless `pair` is False; or no template
             for one text where the tokenizer has none.
     """
     if pair:

@@ -19,7 +19,8 @@ from paretohqd.frames.conversations.layouts import holds_values
 from paretohqd.frames.conversations.rows import PAIR, Layout
 from paretohqd.frames.conversations.texts import default_layout, single_turns
 from paretohqd.rewards import embedded
-from paretohqd.rewards.classifier import ClassifierReward, refuse_blank
+from paretohqd.rewards.classifier import ClassifierReward
+from paretohqd.rewards.inputs import refuse_blank
 
 __all__ = ["ClassifierReward", "Reward", "make_reward", "score"]
 
@@ -50,8 +51,8 @@ def make_reward(
 
     Args:
         name: Column of the scores.
-        scorer: "embedded:" and a key of `embedded_scorers.SCORERS`; or
-        model: a sequence classifier, by hub name or folder.
+        scorer: "embedded:" and a key of `rewards.embedded.SCORERS`; or
+        model: A sequence classifier, by hub name or folder.
         options: The other settings of `ClassifierReward`, with `model` only.
 
     Raises:
@@ -103,7 +104,7 @@ def score(
             `Selection.to_dataset` finds it.
         response: Column of the answers, likewise, not null, and blank only with `allow_empty`.
         allow_empty: Score blank answers too, as a model's evaluation must; by default they are
-            refused, for they are no training data.
+            refused, because they are no training data.
         plain: The columns hold texts, as a run makes them, whatever these look like: no messages
             are looked for in them and nothing beside them.
         progress: Called with the number of scores done and the number in all.
@@ -118,7 +119,7 @@ def score(
 
     Example:
         >>> frame = pl.DataFrame({"prompt": ["How was it?"], "response": ["I loved it!"]})
-        >>> score(frame, [embedded_scorers.Positivity()])["positivity"].to_list()
+        >>> score(frame, [embedded.Positivity()])["positivity"].to_list()
         [0.636]
     """
     _check(frame, [reward.name for reward in rewards])

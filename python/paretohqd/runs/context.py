@@ -17,8 +17,9 @@ from peft import PeftModel
 
 from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
+from paretohqd.models.adapters import Weighted, load_mixture
 from paretohqd.models.loading import kept
-from paretohqd.models.mixing import Weighted, load_mixture
+from paretohqd.models.machine import Machine, find_machine
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout
@@ -180,7 +181,7 @@ class RunContext:
                 reward.unload()
         self.folder.write_json(layout.CHECKED, now)
 
-    def _find_machine(self) -> base.Machine:
+    def _find_machine(self) -> Machine:
         """Find the machine; a resumed run keeps the number format that it began with."""
         settings = self.settings
         remembered = self.folder.read_json(layout.MACHINE) or {}
@@ -189,7 +190,7 @@ class RunContext:
             precision = remembered["precision"]
         self.folder.barrier()
         if self.folder.rank == 0:
-            machine = base.find_machine(settings.device, precision, settings.threads)
+            machine = find_machine(settings.device, precision, settings.threads)
             precision = "bfloat16" if machine.bfloat16 else "float32"
             self.folder.write_json(
                 layout.MACHINE, {"wish": settings.device, "precision": precision}
@@ -197,7 +198,7 @@ class RunContext:
         self.folder.barrier()
         # What the first process measured holds for all: timings may differ.
         precision = self.folder.read_json(layout.MACHINE)["precision"]
-        return base.find_machine(settings.device, precision, settings.threads)
+        return find_machine(settings.device, precision, settings.threads)
 
     def _settle_template(self) -> None:
         """Refuse a template that cannot be trained with; the day that it writes stays the run's."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from paretohqd.models import base, templates
+from paretohqd.models import base, chat
 from paretohqd.models.sampling import generate, trim_unfinished
+from paretohqd.models.spec import Sampling
 from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Settings, Stage
@@ -48,7 +49,7 @@ def sample(s: RunContext, offline: Stage) -> Stage:
             f.with_columns(model=pl.lit(layout.model_name(1, number)))
             for number, f in zip(numbers, frames, strict=True)
         )
-        form = templates.find_form(base.load_tokenizer(s.settings.model))
+        form = chat.find_form(base.load_tokenizer(s.settings.model))
         frame, dropped = usable(s.settings, frame, form)
         frame.write_parquet(out / layout.ANSWERS)
         return {"rows": len(frame), "dropped": dropped}
@@ -62,7 +63,7 @@ def sample(s: RunContext, offline: Stage) -> Stage:
 
 
 def usable(
-    settings: config.Config, frame: pl.DataFrame, form: templates.Form
+    settings: config.Config, frame: pl.DataFrame, form: chat.Form
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Sampled answers that may be trained on, and how many were left out for which reason."""
     if settings.generation.trim:
@@ -70,7 +71,7 @@ def usable(
     total = len(frame)
     frame = frame.filter(pl.col("response").str.strip_chars() != "")
     dropped = {"empty answer": total - len(frame)}
-    closed = pl.Series([form.closed(text) for text in frame["response"]], dtype=pl.Boolean)
+    closed = pl.Series([form.reopens_thought(text) for text in frame["response"]], dtype=pl.Boolean)
     if closed.any():
         frame = frame.filter(~closed)
         dropped["opens a thought that the prompt has closed"] = int(closed.sum())
@@ -106,10 +107,7 @@ def answer(
                 tokenizer,
                 prompts["prompt"].to_list(),
                 seed=seed,
-                max_new_tokens=spec.max_new_tokens,
-                temperature=spec.temperature,
-                top_p=spec.top_p,
-                batch_size=spec.batch_size,
+                sampling=to_sampling(spec),
                 progress=progress,
             )
         frame.drop("sample").write_parquet(out / layout.ANSWERS)
@@ -142,6 +140,16 @@ def representatives(weights: np.ndarray) -> list[int]:
     corners = weights.argmax(axis=0)
     balanced = np.square(weights - 1 / weights.shape[1]).sum(axis=1).argmin()
     return sorted({int(i) for i in [*corners, balanced]})
+
+
+def to_sampling(spec: config.Generation) -> Sampling:
+    """How the section `generation` says that answers are sampled."""
+    return Sampling(
+        max_new_tokens=spec.max_new_tokens,
+        temperature=spec.temperature,
+        top_p=spec.top_p,
+        batch_size=spec.batch_size,
+    )
 
 
 def sampling(spec: config.Generation) -> Settings:

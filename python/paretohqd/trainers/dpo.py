@@ -1,37 +1,47 @@
 """Training of one LoRA adapter on preference pairs: DPO, and MODPO by a margin.
 
 The trainer is TRL's DPOTrainer (Rafailov et al. 2023, "Direct Preference Optimization", arXiv
-2305.18290), the adapter PEFT's LoRA; both follow the user's settings, each key as `trainer_keys`
+2305.18290), the adapter PEFT's LoRA; both follow the user's settings, each key as `trainers.keys`
 says.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import polars as pl
 from datasets import Dataset
-from transformers import PrinterCallback, set_seed
 from trl import DPOConfig, DPOTrainer
 
-from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import adapter_config, check_modules
-from paretohqd.models.base import Machine
-from paretohqd.models.chat import encode_rows, stop_tokens, until_end
+from paretohqd.models.chat import (
+    SIDES,
+    answer_lengths,
+    check_prompt_lengths,
+    check_trainable,
+    encode_rows,
+    messages,
+    pair_lengths,
+    stop_tokens,
+)
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import kept, without_bars
-from paretohqd.models.templates import asked, check_trainable
-from paretohqd.trainers import sft
+from paretohqd.models.loading import without_tqdm
+from paretohqd.models.machine import Machine
 from paretohqd.trainers.keys import DPO
-from paretohqd.trainers.pair_tokens import SIDES, pair_lengths, text_lengths, trained_tokens
+from paretohqd.trainers.schedule import trained_tokens
 from paretohqd.trainers.settings import Kind
-from paretohqd.trainers.sft import Steps, check_lengths, save_adapter, train_on
+from paretohqd.trainers.training import (
+    OnStep,
+    Steps,
+    logged,
+    lora_settings,
+    run_trainer,
+    trainable_parameters,
+)
 
 DEFAULTS: dict[str, Any] = {
     "per_device_train_batch_size": 8,
@@ -54,15 +64,36 @@ LOGGED = ("rewards/accuracies", "rewards/margins", "logps/chosen", "logps/reject
 the rewards: rewards/margins is then what the loss takes the sigmoid of."""
 
 MARGIN = "margin"
+"""Column of what MODPO takes off a pair's logit."""
+
+
+class DpoFacts(TypedDict):
+    """What the manifest says of a training."""
+
+    pairs: int
+    cut_answers: int
+    """Answers cut by max_length: they have no end token."""
+    processes: int
+    steps: int
+    trained_tokens: int
+    """`pair_lengths` of the pairs trained on."""
+    generated_tokens: int
+    scored: int
+    trainable_parameters: int
+    beta: float
+    weight: float
+    train: dict[str, Any]
+    """The settings in force."""
+    lora: dict[str, Any]
 
 
 def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "pairs") -> None:
     """Refuse settings for DPOConfig and LoraConfig that could not be followed, before any work.
 
     Raises:
-        ValueError: see `training.check_settings`.
+        ValueError: See `sft.check_settings`.
     """
-    sft.check_settings(train, lora, where, kind=KIND)
+    KIND.check_all(train, lora, where)
 
 
 def fit_pairs(
@@ -77,8 +108,8 @@ def fit_pairs(
     seed: int = 0,
     beta: float = 0.1,
     weight: float = 1.0,
-    on_step: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    on_step: OnStep | None = None,
+) -> DpoFacts:
     """Train one fresh adapter on preference pairs, in their order, and save it.
 
     With dc and dr for log pi - log pi_ref of the chosen and the rejected answer the loss is
@@ -88,62 +119,58 @@ def fit_pairs(
     MODPO's (Zhou et al. 2023, "Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct
     Preference Optimization", arXiv 2310.03708): weight is that of the objective whose preferences
     the pairs are, margin = w_rest . (r_rest(chosen) - r_rest(rejected)). Margin 0 and weight 1 is
-    DPO. pi_ref is the model without the adapter. Dropout is off, unlike in `training.fit`, for the
+    DPO. pi_ref is the model without the adapter. Dropout is off, unlike in `sft.fit`, because the
     reference has none.
 
     Args:
-        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
-        tokenizer: its tokenizer, with a chat template.
-        pairs: prompt, chosen, rejected and, for MODPO, margin; n pairs in the order of training.
-        out: folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
+        model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: Its tokenizer, with a chat template.
+        pairs: Columns prompt, chosen, rejected and, for MODPO, margin; n pairs in training order.
+        out: Folder for `adapter/` and `log.json`. Checkpoints that an interrupted call left there
             (`save_strategy: steps`) are continued from.
-        machine: device and number format.
-        train: settings for DPOConfig, over DEFAULTS; one pass over the pairs where neither
+        machine: Device and number format.
+        train: Settings for DPOConfig, over DEFAULTS; one pass over the pairs where neither
             max_steps nor num_train_epochs is given.
-        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS.
-        seed: fixes the adapter's start.
-        beta: how much a difference of log-probabilities counts: larger stays nearer to the base.
-        weight: the main objective's, above 0 and at most 1.
-        on_step: called with (steps done, steps in all).
+        lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS.
+        seed: Fixes the adapter's start.
+        beta: How much a difference of log-probabilities counts: larger stays nearer to the base.
+        weight: The main objective's, above 0 and at most 1.
+        on_step: Called with (steps done, steps in all).
 
     Returns:
-        Facts for the manifest: pairs, answers cut by max_length (they have no end token), steps,
-        trained tokens (`pair_lengths` of the pairs trained on), no generated or scored ones,
-        trainable parameters, the settings in force.
+        Facts for the manifest.
 
     Raises:
-        ValueError: settings that could not be followed, no pairs, missing columns or values, a pair
+        ValueError: Settings that could not be followed, no pairs, missing columns or values, a pair
             of two equal answers, a beta or weight out of range, a prompt that fills max_length,
             answers that are all cut short, a chat template that does not end answers, an adapter
             without trainable parameters, or a training that diverged. Nothing is saved then.
     """
     check_settings(train, lora)
     check_modules(model, lora)
-    settings = KIND.merged(train)
+    chosen = KIND.merged(train)
     _check_pairs(pairs)
     if not 0 < weight <= 1 or not 0 < beta < math.inf:
         raise ValueError(
             f"weight must be above 0 and at most 1, and beta above 0: {weight=}, {beta=}"
         )
-    limit = settings["max_length"]
-    check_lengths(tokenizer, pairs, limit)
+    limit = chosen["max_length"]
+    check_prompt_lengths(tokenizer, pairs, limit)
     stop = stop_tokens(model, tokenizer)
     check_trainable(tokenizer, stop)
-    sizes = text_lengths(tokenizer, pairs, stop)
+    sizes = answer_lengths(tokenizer, pairs, SIDES, stop=stop)
     cut = 0 if limit is None else int((sizes > limit).sum())
     if cut == sizes.size:
         raise ValueError(
             f"max_length={limit} cuts all {cut} answers short: no end token would be trained, and "
             "the model would never stop: raise pairs.max_length"
         )
-    steps = (
-        {} if "max_steps" in settings or "num_train_epochs" in settings else {"num_train_epochs": 1}
-    )
-    dropout = {} if settings.get("disable_dropout") is False else {"lora_dropout": 0.0}
-    set_seed(seed)
-    with kept(out / WARNINGS), without_bars(), _no_bars():
+    one_pass = not {"max_steps", "num_train_epochs"} & chosen.keys()
+    dropout = {} if chosen.get("disable_dropout") is False else {"lora_dropout": 0.0}
+
+    def make() -> PairTrainer:
         arguments = KIND.build(
-            {**settings, **steps},
+            {**chosen, "num_train_epochs": 1} if one_pass else chosen,
             machine,
             "pairs",
             output_dir=str(out / "checkpoints"),
@@ -152,7 +179,7 @@ def fit_pairs(
             precompute_ref_log_probs=True,
             train_sampling_strategy="sequential",
         )
-        trainer = PairTrainer(
+        return PairTrainer(
             model=model,
             args=arguments,
             train_dataset=_dataset(pairs),
@@ -162,31 +189,27 @@ def fit_pairs(
             stop=stop,
             weight=weight,
         )
-        trainer.pop_callback(PrinterCallback)
-        trainable = sum(p.numel() for p in trainer.model.parameters() if p.requires_grad)
-        if trainable == 0:
-            raise ValueError("the adapter has no trainable parameters: check lora.target_modules")
-        train_on(trainer, out / "checkpoints")
-        if trainer.is_world_process_zero():
-            save_adapter(trainer, out, more=LOGGED)
-        trainer.accelerator.wait_for_everyone()
-    lengths = pair_lengths(tokenizer, pairs, limit, stop=stop)
+
+    with without_tqdm():
+        trainer = run_trainer(make, out, seed=seed, log=lambda trainer: logged(trainer, LOGGED))
+    arguments, steps = trainer.args, trainer.state.global_step
     batch = (
         arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size
     )
+    lengths = pair_lengths(tokenizer, pairs, limit, stop=stop)
     return {
         "pairs": len(pairs),
         "cut_answers": cut,
         "processes": arguments.world_size,
-        "steps": trainer.state.global_step,
-        "trained_tokens": trained_tokens(lengths, batch, trainer.state.global_step),
+        "steps": steps,
+        "trained_tokens": trained_tokens(lengths, batch, steps),
         "generated_tokens": 0,
         "scored": 0,
-        "trainable_parameters": trainable,
+        "trainable_parameters": trainable_parameters(trainer),
         "beta": beta,
         "weight": weight,
-        "train": settings,
-        "lora": trainer.model.peft_config[trainer.model.active_adapter].to_dict(),
+        "train": chosen,
+        "lora": lora_settings(trainer),
     }
 
 
@@ -217,8 +240,8 @@ class PairTrainer(StopsAtNan, DPOTrainer):  # type: ignore[misc]
                 [talk[0]["content"] for talk in dataset[side]],
                 stop=self.stop,
             )
-            ids["prompt_ids"] = [start for start, _ in rows]
-            ids[f"{side}_ids"] = [until_end(rest, self.stop) for _, rest in rows]
+            ids["prompt_ids"] = [row.prompt for row in rows]
+            ids[f"{side}_ids"] = [row.answer for row in rows]
         more = {MARGIN: dataset[MARGIN]} if MARGIN in dataset.column_names else {}
         return Dataset.from_dict({**ids, **more})
 
@@ -238,9 +261,9 @@ def _dataset(pairs: pl.DataFrame) -> Dataset:
     """The conversational prompt, chosen and rejected that DPOTrainer takes."""
     rows = []
     for row in pairs.iter_rows(named=True):
-        said = {s: [{"role": "assistant", "content": row[s]}] for s in SIDES}
+        answers = {side: [{"role": "assistant", "content": row[side]}] for side in SIDES}
         margin = {MARGIN: float(row[MARGIN])} if MARGIN in row else {}
-        rows.append({"prompt": asked(row["prompt"]), **said, **margin})
+        rows.append({"prompt": messages(row["prompt"]), **answers, **margin})
     return Dataset.from_list(rows)
 
 
@@ -264,17 +287,3 @@ def _check_pairs(pairs: pl.DataFrame) -> None:
         margin = pairs[MARGIN]
         if not margin.dtype.is_numeric() or not margin.is_finite().fill_null(False).all():
             raise ValueError("column 'margin' must hold a finite number in every row")
-
-
-@contextlib.contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep the bar of the reference's pass off the screen; no argument of the trainer does."""
-    before = os.environ.get("TQDM_DISABLE")
-    os.environ["TQDM_DISABLE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TQDM_DISABLE"]
-        else:
-            os.environ["TQDM_DISABLE"] = before

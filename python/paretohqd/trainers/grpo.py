@@ -9,32 +9,38 @@ share, the entropy and the distance from the base beside each reward.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import trl
 from accelerate.utils import gather_object
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback, set_seed
 from trl import GRPOConfig
 
-from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import adapter_config, check_modules
-from paretohqd.models.base import Machine, positions
-from paretohqd.models.chat import answer_text, encode_prompts, stop_tokens
+from paretohqd.models.chat import (
+    answer_text,
+    check_room,
+    context_tokens,
+    encode_prompts,
+    messages,
+    stop_tokens,
+)
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import kept, without_bars
-from paretohqd.models.sampling import check_room
+from paretohqd.models.machine import Machine
 from paretohqd.rewards.scoring import Reward
-from paretohqd.trainers import sft
-from paretohqd.trainers.budget import Budget
+from paretohqd.trainers.budget import Budget, StopsAtBudget
 from paretohqd.trainers.keys import GRPO
 from paretohqd.trainers.rollouts import Rollouts, check_constants
 from paretohqd.trainers.settings import Kind
-from paretohqd.trainers.sft import save_adapter
+from paretohqd.trainers.training import (
+    OnStep,
+    lora_settings,
+    run_trainer,
+    trainable_parameters,
+)
 
 DEFAULTS: dict[str, Any] = {
     # 4 prompts x 4 answers a step, trained on in 4 parts (3.3 GB with SmolLM2-135M, 7.1 in one).
@@ -72,20 +78,38 @@ their sum: not a bit of the adapter changes (there is a test). A step then takes
 26 s of CPU in place of 19 with SmolLM2-135M on one thread. RLHF with a KL penalty pays it too."""
 
 
+class GrpoFacts(TypedDict):
+    """What the manifest says of a training."""
+
+    steps: int
+    trained_tokens: int
+    generated_tokens: int
+    scored: int
+    """Answers that were scored."""
+    weights: list[float]
+    constants: dict[str, list[float]]
+    echo_gate: float | None
+    processes: int
+    trainable_parameters: int
+    settings: dict[str, Any]
+    """The settings in force."""
+    lora: dict[str, Any]
+
+
 def check_settings(given: Mapping[str, Any], lora: Mapping[str, Any], where: str = "grpo") -> None:
     """Refuse settings for GRPOConfig and LoraConfig that could not be followed, before any work.
 
     Raises:
-        ValueError: see `training.check_settings`.
+        ValueError: See `sft.check_settings`.
     """
-    sft.check_settings(given, lora, where, kind=KIND)
+    KIND.check_all(given, lora, where)
 
 
 def check_budgeted(given: Mapping[str, Any], where: str = "grpo") -> None:
     """Refuse settings that need the number of steps: a budget of tokens gives none.
 
     Raises:
-        ValueError: a learning rate that changes over all steps, or a warm-up as a share of them.
+        ValueError: A learning rate that changes over all steps, or a warm-up as a share of them.
     """
     chosen = {**DEFAULTS, **given}
     kind, warmup = str(chosen["lr_scheduler_type"]), chosen.get("warmup_steps", 0)
@@ -117,8 +141,8 @@ def reinforce(
     trained_tokens: int | None = None,
     generated_tokens: int | None = None,
     echo_gate: float | None = None,
-    on_step: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    on_step: OnStep | None = None,
+) -> GrpoFacts:
     """Train one fresh adapter on sum_i w_i (r_i - mean_i) / deviation_i and save it.
 
     The KL to the base is logged at every step whatever `beta` is: with beta = 0, TRL's default, it
@@ -128,35 +152,34 @@ def reinforce(
     A training that was killed starts anew: it keeps no checkpoints.
 
     Args:
-        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
-        tokenizer: its tokenizer, with a chat template.
-        prompts: user messages, answered in this order and from the first again after the last.
+        model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: Its tokenizer, with a chat template.
+        prompts: User messages, answered in this order and from the first again after the last.
         rewards: M scorers of (prompt, answer).
         weights: M weights, the preference.
-        out: folder for `adapter/` and `log.json`, one entry per step: see `Rollouts`, and of TRL
+        out: Folder for `adapter/` and `log.json`, one entry per step: see `Rollouts`, and of TRL
             the standardised and weighted reward, KL and entropy per token, the share of prompts
             whose answers all got the same reward (they train nothing), loss, gradient norm.
-        machine: device and number format.
-        settings: for GRPOConfig, over DEFAULTS.
-        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; its dropout is always 0.
+        machine: Device and number format.
+        settings: For GRPOConfig, over DEFAULTS.
+        lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; its dropout is always 0.
         constants: {name: (mean, deviation)}, frozen: see `standard_constants`. Without them the
             reward with the widest scores would decide alone.
-        seed: fixes the adapter's start and what is sampled.
-        steps: steps to train; STEPS where nothing limits them.
-        trained_tokens: stop at the whole number of steps nearest to this many tokens of prompts
+        seed: Fixes the adapter's start and what is sampled.
+        steps: Steps to train; STEPS where nothing limits them.
+        trained_tokens: Stop at the whole number of steps nearest to this many tokens of prompts
             and answers, padding not counted.
-        generated_tokens: the same for tokens of answers; the first limit that is met holds.
-        echo_gate: an answer of whose distinct words more than this share stands in the prompt gets
+        generated_tokens: The same for tokens of answers; the first limit that is met holds.
+        echo_gate: An answer of whose distinct words more than this share stands in the prompt gets
             the standardised reward -3 in every objective, so that similarity to the prompt cannot
             be had by repeating it (ours). None: no gate.
-        on_step: called with (steps done, steps in all); the second is an estimate with a budget.
+        on_step: Called with (steps done, steps in all); the second is an estimate with a budget.
 
     Returns:
-        Facts for the manifest: steps, trained_tokens, generated_tokens, scored (answers), weights,
-        constants, echo_gate, processes, trainable parameters, the settings in force.
+        Facts for the manifest.
 
     Raises:
-        ValueError: settings that could not be followed, no prompts or one that leaves no room for
+        ValueError: Settings that could not be followed, no prompts or one that leaves no room for
             an answer, weights or constants that do not fit the rewards, a budget too small for a
             step, a score that is not finite, or a training that diverged. Nothing is saved then.
     """
@@ -173,8 +196,17 @@ def reinforce(
     if limits:
         check_budgeted(chosen)
     stop = stop_tokens(model, tokenizer)
-    set_seed(seed)
-    with kept(out / WARNINGS), without_bars():
+    rollouts = Rollouts(
+        rewards,
+        constants,
+        prompt_tokens=lengths,
+        stop=stop,
+        read=lambda ids: answer_text(tokenizer, [i for i in ids if i not in stop]),
+        echo_gate=echo_gate,
+        gather=gather_object,
+    )
+
+    def make() -> ChatTrainer:
         arguments = KIND.build(
             {**chosen, "beta": chosen.get("beta", 0.0) or WATCH},
             machine,
@@ -186,51 +218,38 @@ def reinforce(
             logging_steps=1,
             save_strategy="no",
         )
-        answers = arguments.generation_batch_size
-        several = answers // arguments.num_generations
-        first = [lengths[prompts[i % len(prompts)]] for i in range(several)]
-        generated = answers * arguments.max_completion_length
-        asked = arguments.num_generations * sum(first)
-        budget.check({"trained_tokens": asked + generated, "generated_tokens": generated})
-        arguments.max_steps = budget.most(answers)
-        rollouts = Rollouts(
-            rewards,
-            constants,
-            prompt_tokens=lengths,
-            stop=stop,
-            read=lambda ids: answer_text(tokenizer, [i for i in ids if i not in stop]),
-            echo_gate=echo_gate,
-            gather=gather_object,
-        )
-        trainer = ChatTrainer(
+        per_step = arguments.generation_batch_size // arguments.num_generations
+        first = [lengths[prompts[i % len(prompts)]] for i in range(per_step)]
+        arguments.max_steps = _most_steps(budget, arguments, first)
+        return ChatTrainer(
             model=model,
             reward_funcs=rollouts.functions(),
             args=arguments,
-            train_dataset=_rounds(prompts, several),
+            train_dataset=_rounds(prompts, per_step),
             processing_class=tokenizer,
             peft_config=adapter_config(lora, lora_dropout=0.0),
-            callbacks=[_Watch(rollouts, budget, on_step)],
+            callbacks=[StopsAtBudget(budget, rollouts.steps, on_step)],
         )
-        trainer.pop_callback(PrinterCallback)
-        with _diverged():
-            trainer.train()
-        if trainer.is_world_process_zero():
-            save_adapter(trainer, out)
-            log = _log(trainer.state.log_history, rollouts.steps)
-            (out / "log.json").write_text(json.dumps(log, indent=1))
-        trainer.accelerator.wait_for_everyone()
+
+    trainer = run_trainer(
+        make,
+        out,
+        seed=seed,
+        train=_train,
+        log=lambda trainer: _log(trainer.state.log_history, rollouts.steps),
+    )
     return {
         "steps": trainer.state.global_step,
-        **rollouts.counts,
+        "trained_tokens": rollouts.counts["trained_tokens"],
+        "generated_tokens": rollouts.counts["generated_tokens"],
+        "scored": rollouts.counts["scored"],
         "weights": [float(w) for w in weights],
         "constants": {reward.name: list(constants[reward.name]) for reward in rewards},
         "echo_gate": echo_gate,
         "processes": trainer.args.world_size,
-        "trainable_parameters": sum(
-            p.numel() for p in trainer.model.parameters() if p.requires_grad
-        ),
+        "trainable_parameters": trainable_parameters(trainer),
         "settings": chosen,
-        "lora": trainer.model.peft_config[trainer.model.active_adapter].to_dict(),
+        "lora": lora_settings(trainer),
     }
 
 
@@ -241,6 +260,20 @@ class ChatTrainer(StopsAtNan, trl.GRPOTrainer):  # type: ignore[misc]
         """Ids of the prompts; no images, nothing of other modes."""
         texts = [talk[-1]["content"] for talk in prompts]
         return encode_prompts(self.processing_class, texts), None, {}
+
+
+def _train(trainer: ChatTrainer) -> None:
+    with _diverged():
+        trainer.train()
+
+
+def _most_steps(budget: Budget, arguments: GRPOConfig, first: Sequence[int]) -> int:
+    """Steps that are never exceeded, if the budget pays for the first with prompts so long."""
+    answers = arguments.generation_batch_size
+    generated = answers * arguments.max_completion_length
+    read = arguments.num_generations * sum(first)
+    budget.check({"trained_tokens": read + generated, "generated_tokens": generated})
+    return budget.most(answers)
 
 
 @contextlib.contextmanager
@@ -263,36 +296,18 @@ def _prompt_lengths(
     """Tokens of each prompt in the chat template; each must leave room for an answer."""
     unique = list(dict.fromkeys(prompts))
     lengths = [len(ids) for ids in encode_prompts(tokenizer, unique)]
-    room = positions(model.config)
+    room = context_tokens(model.config)
     check_room(lengths, answer, room, longest="max_completion_length")
     return dict(zip(unique, lengths, strict=True))
 
 
-def _rounds(prompts: Sequence[str], several: int) -> Dataset:
-    """Prompts as messages, gone through until a step of `several` ends where they end.
+def _rounds(prompts: Sequence[str], per_step: int) -> Dataset:
+    """Prompts as messages, gone through until a step of `per_step` ends where they end.
 
     TRL drops an incomplete last step of each round through its data.
     """
-    rows = math.lcm(len(prompts), several)
-    return Dataset.from_dict(
-        {"prompt": [[{"role": "user", "content": prompts[i % len(prompts)]}] for i in range(rows)]}
-    )
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Stops when the budget is met and passes the progress on."""
-
-    def __init__(
-        self, rollouts: Rollouts, budget: Budget, on_step: Callable[[int, int], None] | None
-    ) -> None:
-        self.rollouts, self.budget, self.on_step = rollouts, budget, on_step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        left = self.budget.left(self.rollouts.steps)
-        if left == 0:
-            control.should_training_stop = True
-        if self.on_step:
-            self.on_step(state.global_step, state.global_step + left)
+    rows = math.lcm(len(prompts), per_step)
+    return Dataset.from_dict({"prompt": [messages(prompts[i % len(prompts)]) for i in range(rows)]})
 
 
 def _log(history: Sequence[Mapping[str, Any]], steps: Sequence[Mapping[str, Any]]) -> list[Any]:

@@ -9,43 +9,44 @@ the self-normalised importance-weighted mean of the scores: the weights are a so
 answers to one prompt, of log pi_k - log pi_base per token of the answer, and the means of the
 prompts are averaged; a prompt's scores are taken relative to their mean, so that the base's value
 is 0. The loss is minus the exact hypervolume of the K vectors of values, each moved a little its
-own way at every step (see `ham_values.LEAN`): equal values would else stay together. Nobody tells a
-policy a preference; K points come out.
+own way at every step (see `ham_values.OFFSET`): equal values would else stay together. No
+policy is given a preference; K points come out.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import polars as pl
 import torch
-from peft import get_peft_model
-from transformers import get_scheduler, set_seed
+from transformers import get_scheduler
 from trl import SFTConfig
 
 from paretohqd.exceptions import WARNINGS
-from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
-from paretohqd.models.base import Machine
+from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
+from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers
 from paretohqd.models.finite import check_step, check_trained
-from paretohqd.models.likelihood import answer_logps, encode_answers, pad
 from paretohqd.models.loading import kept, without_bars
+from paretohqd.models.machine import Machine
+from paretohqd.trainers.ham_policies import Policies
 from paretohqd.trainers.ham_values import (
-    LEAN,
-    MOST,
+    MAX_ADAPTERS,
+    OFFSET,
     REFERENCE,
     Answers,
     hypervolume,
-    leanings,
+    offset_directions,
     policy_values,
 )
 from paretohqd.trainers.keys import JOINT
 from paretohqd.trainers.settings import Kind
-from paretohqd.trainers.sft import DEFAULTS, check_settings
+from paretohqd.trainers.sft import DEFAULTS
+from paretohqd.trainers.training import OnStep
 
 KIND = Kind(SFTConfig, JOINT, DEFAULTS)
 """What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
@@ -53,6 +54,34 @@ take."""
 
 GROUP = "group"
 """Column that numbers the prompts: rows of one number, one after the other, answer one prompt."""
+
+
+class HamFacts(TypedDict):
+    """What the manifest says of a training."""
+
+    steps: int
+    trained_tokens: int
+    """K times the tokens of all prompts and answers."""
+    generated_tokens: int
+    scored: int
+    adapters: int
+    prompts_per_step: int
+    reference: float
+    hypervolume: list[float]
+    """At the first and the last step."""
+    trainable_parameters: int
+    train: dict[str, Any]
+    """The settings in force."""
+    lora: dict[str, Any]
+
+
+def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:
+    """Refuse settings for SFTConfig and LoraConfig that could not be followed here.
+
+    Raises:
+        ValueError: See `sft.check_settings`.
+    """
+    KIND.check_all(train, lora, where)
 
 
 def fit_jointly(
@@ -67,8 +96,8 @@ def fit_jointly(
     train: Mapping[str, Any],
     lora: Mapping[str, Any],
     seed: int = 0,
-    on_step: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+    on_step: OnStep | None = None,
+) -> HamFacts:
     """Train `count` adapters together and save them.
 
     Each step reads the answers twice under each adapter: once without gradient, for the values and
@@ -78,39 +107,37 @@ def fit_jointly(
     A training that was killed starts anew: it keeps no checkpoints.
 
     Args:
-        model: the base model, freshly loaded (in float32 on a CPU); the call wraps it.
-        tokenizer: its tokenizer, with a chat template.
-        rows: prompt, response, `group`, one column per objective (larger is better, in standard
-            deviations within a prompt), and perhaps before (a system message) and finished; in the
-            order of training, two answers or more to each prompt.
-        objectives: names of M columns.
-        out: folder for `adapter-0/`, `adapter-1/`, .. and `log.json`: hypervolume and values at
+        model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: Its tokenizer, with a chat template.
+        rows: Columns prompt, response, `group`, one per objective (larger is better, in standard
+            deviations within a prompt), and perhaps system_prompt and finished; in the order of
+            training, two answers or more to each prompt.
+        objectives: Names of M columns.
+        out: Folder for `adapter-0/`, `adapter-1/`, .. and `log.json`: hypervolume and values at
             every step, before its update.
         count: K adapters, 1 to 12.
-        machine: device and number format.
-        train: settings for SFTConfig, over training's DEFAULTS; of these the number of steps (each
+        machine: Device and number format.
+        train: Settings for SFTConfig, over training's DEFAULTS; of these the number of steps (each
             takes an equal share of the prompts), max_length, and what AdamW and its schedule take.
-        lora: settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
+        lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
             because both readings of a step must agree.
-        seed: adapter k starts from seed + k.
-        on_step: called with (steps done, steps in all).
+        seed: Adapter k starts from seed + k.
+        on_step: Called with (steps done, steps in all).
 
     Returns:
-        Facts for the manifest: steps, trained_tokens (K times the tokens of all prompts and
-        answers), generated_tokens and scored (0), adapters, reference, hypervolume at the first and
-        the last step, trainable parameters, the settings in force.
+        Facts for the manifest.
 
     Raises:
-        ValueError: settings that could not be followed, too many adapters, prompts that do not
+        ValueError: Settings that could not be followed, too many adapters, prompts that do not
             divide among the steps or have one answer, scores that are not finite, a prompt that
             fills max_length, or a training that diverged. Nothing is saved then.
     """
-    check_settings(train, lora, kind=KIND)
+    check_settings(train, lora)
     check_modules(model, lora)
     settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
-    if not 1 <= count <= MOST:
-        raise ValueError(f"{count} adapters: joint training takes 1 to {MOST}")
+    if not 1 <= count <= MAX_ADAPTERS:
+        raise ValueError(f"{count} adapters: joint training takes 1 to {MAX_ADAPTERS}")
     prompts = _answers(model, tokenizer, rows, objectives, settings["max_length"])
     steps = int(settings["max_steps"])
     if not prompts or steps < 1 or len(prompts) % steps:
@@ -120,7 +147,7 @@ def fit_jointly(
     model.eval()  # no dropout: what is read twice must be the same
     with kept(out / WARNINGS), without_bars():
         arguments = KIND.build(settings, machine, "train", output_dir=str(out), seed=seed)
-        policies = _Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
+        policies = Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
         log = _train(policies, prompts, arguments, steps, len(objectives), on_step)
         check_trained(policies.model, steps)
     out.mkdir(parents=True, exist_ok=True)
@@ -142,12 +169,12 @@ def fit_jointly(
 
 
 def _train(
-    policies: _Policies,
+    policies: Policies,
     prompts: Sequence[Answers],
     arguments: Any,
     steps: int,
     objectives: int,
-    on_step: Callable[[int, int], None] | None,
+    on_step: OnStep | None,
 ) -> list[dict[str, Any]]:
     """All steps; returns the log's entries."""
     optimizer = torch.optim.AdamW(
@@ -164,7 +191,7 @@ def _train(
         steps,
         arguments.lr_scheduler_kwargs,
     )
-    apart = torch.from_numpy(LEAN * leanings(len(policies.names), objectives))
+    offsets = torch.from_numpy(OFFSET * offset_directions(len(policies.names), objectives))
     each = len(prompts) // steps
     log = []
     for step in range(steps):
@@ -172,7 +199,7 @@ def _train(
         base = policies.base_logps(batch)
         logps = policies.logps(batch).requires_grad_()
         values = policy_values(logps, base, batch)
-        volume = hypervolume(values + apart, REFERENCE)
+        volume = hypervolume(values + offsets, REFERENCE)
         check_step(float(volume), "hypervolume", step + 1)
         (slope,) = torch.autograd.grad(-volume, logps)
         norms = policies.backward(batch, slope, arguments.max_grad_norm)
@@ -204,7 +231,7 @@ def _answers(
         tokenizer,
         rows["prompt"].to_list(),
         rows["response"].to_list(),
-        system_prompt=rows["system_prompt"].to_list() if "system_prompt" in rows.columns else None,
+        system_prompt=rows[SYSTEM_PROMPT].to_list() if SYSTEM_PROMPT in rows.columns else None,
         finished=rows["finished"].to_list() if "finished" in rows.columns else None,
     )
     if longest is not None:
@@ -218,92 +245,12 @@ def _answers(
     scores = rows.select(pl.col(name).cast(pl.Float64) for name in objectives).to_numpy()
     if not np.isfinite(scores).all():
         raise ValueError("a score is null, NaN or infinite: leave such rows out")
-    found = []
-    for group, places in groupby(range(len(rows)), key=rows[GROUP].to_list().__getitem__):
-        these = list(places)
+    prompts = []
+    for group, numbers in groupby(range(len(rows)), key=rows[GROUP].to_list().__getitem__):
+        these = list(numbers)
         if len(these) < 2:
             raise ValueError(f"group {group} has one answer: nothing can be weighed against it")
         # The base's own value is then 0 on every prompt, and not a matter of which prompts come.
         centred = scores[these] - scores[these].mean(axis=0)
-        found.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(centred)))
-    return found
-
-
-class _Policies:
-    """K adapters on one base, and the base itself."""
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        count: int,
-        lora: Mapping[str, Any],
-        *,
-        machine: Machine,
-        seed: int,
-    ) -> None:
-        """Wrap the model; the adapters' names are those of their folders."""
-        self.tokenizer, self.machine = tokenizer, machine
-        self.names = [f"adapter-{k}" for k in range(count)]
-        self.model: Any = model
-        for k, name in enumerate(self.names):
-            set_seed(seed + k)
-            # A config each: PEFT writes into it.
-            if k == 0:
-                self.model = get_peft_model(model, adapter_config(lora), adapter_name=name)
-            else:
-                self.model.add_adapter(name, adapter_config(lora))
-        self.model.eval()
-        self.own = {
-            name: [p for n, p in self.model.named_parameters() if f".{name}." in n]
-            for name in self.names
-        }
-        if not all(self.own.values()):
-            raise ValueError("the adapters have no parameters: check lora.target_modules")
-
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """Of all adapters."""
-        return [parameter for own in self.own.values() for parameter in own]
-
-    def base_logps(self, batch: Sequence[Answers]) -> torch.Tensor:
-        """(answers,) log-probabilities under the base."""
-        with torch.no_grad(), self.model.disable_adapter():
-            return torch.cat([self._read(answers) for answers in batch])
-
-    def logps(self, batch: Sequence[Answers]) -> torch.Tensor:
-        """(K, answers) log-probabilities, without gradient."""
-        found = []
-        for name in self.names:
-            self.model.set_adapter(name)
-            with torch.no_grad():
-                found.append(torch.cat([self._read(answers) for answers in batch]))
-        return torch.stack(found)
-
-    def backward(
-        self, batch: Sequence[Answers], slope: torch.Tensor, most: float | None
-    ) -> list[float]:
-        """Carry (K, answers) derivatives into the weights; returns each adapter's gradient norm."""
-        norms = []
-        for name, row in zip(self.names, slope, strict=True):
-            self.model.set_adapter(name)
-            for answers, part in zip(
-                batch, torch.split(row, [len(a.ids) for a in batch]), strict=True
-            ):
-                torch.autograd.backward((self._read(answers) * part).sum())
-            # Each by itself: one adapter's steep slope must not hold back the others.
-            norm = torch.nn.utils.clip_grad_norm_(self.own[name], most or float("inf"))
-            norms.append(float(norm))
-        return norms
-
-    def _read(self, answers: Answers) -> torch.Tensor:
-        bfloat16 = self.machine.bfloat16
-        with torch.autocast(self.machine.device, dtype=torch.bfloat16, enabled=bfloat16):
-            teacher = pad(answers.ids, self.tokenizer, self.machine.device)
-            return answer_logps(self.model, teacher).double().cpu()
-
-    def save(self, out: Path) -> None:
-        """Write each adapter to a folder of its name."""
-        with without_bars():
-            self.model.save_pretrained(out)
-        # The model card names the base by its path on this machine and tells nothing else.
-        (out / "README.md").unlink(missing_ok=True)
+        prompts.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(centred)))
+    return prompts

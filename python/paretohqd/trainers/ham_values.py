@@ -20,13 +20,13 @@ REFERENCE = -2.0
 the base has. No mixture of a few answers to each prompt gets so low; where one did, its value would
 have no gradient."""
 
-LEAN = 0.1
-"""By how much values are told apart, in standard deviations. All policies start as the base with
+OFFSET = 0.1
+"""How far values are moved apart, in standard deviations. All policies start as the base with
 one value, and a value that others dominate has no gradient. Without this, on a tiny model, one of
 three policies and three of five stayed where they were (noise on the adapters' B moved all of
 three, but not all of five); with it all moved from the first step on, each its own way."""
 
-MOST = 12
+MAX_ADAPTERS = 12
 """Adapters at most: the hypervolume is summed over all their subsets."""
 
 
@@ -54,7 +54,7 @@ def hypervolume(values: torch.Tensor, reference: float) -> torch.Tensor:
 
     Args:
         values: (K, M) points, larger is better.
-        reference: of every objective.
+        reference: Of every objective.
 
     Returns:
         A number with a gradient.
@@ -80,7 +80,7 @@ def policy_values(
     Args:
         logps: (K, answers) log-probabilities of all answers, prompt by prompt.
         base: (answers,) the base's.
-        batch: the prompts.
+        batch: The prompts.
 
     Returns:
         (K, M) means over the prompts of the weighted means of their answers' scores.
@@ -93,11 +93,11 @@ def policy_values(
     ).mean(dim=0)
 
 
-def leanings(count: int, objectives: int) -> NDArray[np.float64]:
+def offset_directions(count: int, objectives: int) -> NDArray[np.float64]:
     """(count, objectives) directions that sum to 0, spread evenly from objective to objective.
 
     Example:
-        >>> leanings(3, 2).tolist()
+        >>> offset_directions(3, 2).tolist()
         [[0.5, -0.5], [0.0, 0.0], [-0.5, 0.5]]
     """
     if count == 1:

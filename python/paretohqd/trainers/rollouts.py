@@ -30,14 +30,14 @@ def standard_constants(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, t
     with another, it is the deviation of all answers. The choice is ours.
 
     Args:
-        frame: one row per answer: the column prompt and one column per reward.
-        names: the rewards' columns.
+        frame: One row per answer: the column prompt and one column per reward.
+        names: The rewards' columns.
 
     Returns:
         {name: (mean, deviation)}.
 
     Raises:
-        ValueError: no rows, a missing column, scores that are null or not finite, or a reward whose
+        ValueError: No rows, a missing column, scores that are null or not finite, or a reward whose
             answers to one prompt never differ, by which nothing can be divided.
 
     Example:
@@ -56,7 +56,7 @@ def standard_constants(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, t
         )
     # A few prompts that come twice by chance say nothing of the spread within one.
     several = 2 * int(frame["prompt"].is_duplicated().sum()) >= len(frame)
-    found = {}
+    constants = {}
     for name in names:
         values = frame[name].cast(pl.Float64)
         bad = values.len() - values.is_finite().fill_null(False).sum()
@@ -73,8 +73,8 @@ def standard_constants(frame: pl.DataFrame, names: Sequence[str]) -> dict[str, t
                 f"reward {name!r} does not differ between answers to a prompt: its deviation is "
                 f"{deviation:.3g}, so it cannot be standardised: leave it out or score more answers"
             )
-        found[name] = (float(values.mean()), deviation)  # type: ignore[arg-type]
-    return found
+        constants[name] = (float(values.mean()), deviation)  # type: ignore[arg-type]
+    return constants
 
 
 def check_constants(
@@ -85,7 +85,7 @@ def check_constants(
     """Refuse weights or constants that a sum of these rewards cannot be made with.
 
     Raises:
-        ValueError: no rewards, two of one name, not one finite weight each, all weights 0, or
+        ValueError: No rewards, two of one name, not one finite weight each, all weights 0, or
             constants that are missing, not finite or have no deviation above 0.
     """
     names = [reward.name for reward in rewards]
@@ -134,14 +134,14 @@ class Rollouts:
         """Start with nothing counted.
 
         Args:
-            rewards: what to score by.
-            constants: mean and deviation of each, by name.
-            prompt_tokens: length of each prompt, in tokens of the chat template.
-            stop: ids that end an answer.
-            read: the text of an answer's ids, as it is where answers are sampled.
-            echo_gate: share of an answer's words that may stand in the prompt; above it the answer
+            rewards: What to score by.
+            constants: Mean and deviation of each, by name.
+            prompt_tokens: Length of each prompt, in tokens of the chat template.
+            stop: Ids that end an answer.
+            read: The text of an answer's ids, as it is where answers are sampled.
+            echo_gate: Share of an answer's words that may stand in the prompt; above it the answer
                 gets GATED in every objective. None: no gate.
-            gather: joins the lists of all processes.
+            gather: Joins the lists of all processes.
         """
         self.rewards = list(rewards)
         self.center = np.array([constants[r.name][0] for r in rewards])
@@ -158,21 +158,21 @@ class Rollouts:
         TRL calls them in this order on the same answers; the first call scores for all, so that an
         answer is looked at and counted once.
         """
-        return [self._function(place, reward.name) for place, reward in enumerate(self.rewards)]
+        return [self._function(number, reward.name) for number, reward in enumerate(self.rewards)]
 
-    def _function(self, place: int, name: str) -> Callable[..., list[float]]:
+    def _function(self, number: int, name: str) -> Callable[..., list[float]]:
         def standardised(
             prompts: Sequence[Talk],
             completions: Sequence[Talk],
             completion_ids: Sequence[Sequence[int]],
             **more: Any,
         ) -> list[float]:
-            if place == 0:
-                asked = [talk[-1]["content"] for talk in prompts]
-                said = [self.read(ids) for ids in completion_ids]
-                self._standard = self.look(asked, said, completion_ids)
-            found: list[float] = self._standard[:, place].tolist()
-            return found
+            if number == 0:
+                questions = [talk[-1]["content"] for talk in prompts]
+                replies = [self.read(ids) for ids in completion_ids]
+                self._standard = self.look(questions, replies, completion_ids)
+            column: list[float] = self._standard[:, number].tolist()
+            return column
 
         standardised.__name__ = name  # TRL's key for it in logs; equal ones would collide
         return standardised
@@ -185,13 +185,13 @@ class Rollouts:
         Args:
             prompts: n prompts.
             responses: n answers.
-            ids: their tokens, with the end token.
+            ids: Their tokens, with the end token.
 
         Returns:
             (n, M) standardised rewards, gated.
 
         Raises:
-            ValueError: a score that is not finite; the message names the reward.
+            ValueError: A score that is not finite; the message names the reward.
         """
         table = pl.DataFrame({"prompt": list(prompts), "response": list(responses)})
         names = [reward.name for reward in self.rewards]
@@ -204,8 +204,8 @@ class Rollouts:
             standard[gated] = GATED
         # Cut off at the length limit: no end token.
         cut = [not self.stop.intersection(row[-1:]) for row in ids]
-        asked = [self.prompt_tokens[prompt] for prompt in prompts]
-        facts = (echo(prompts, responses), gated, cut, asked, [len(row) for row in ids])
+        read = [self.prompt_tokens[prompt] for prompt in prompts]
+        facts = (echo(prompts, responses), gated, cut, read, [len(row) for row in ids])
         self._record(np.column_stack([raw, *facts]))
         return standard
 
@@ -213,8 +213,8 @@ class Rollouts:
         """Add the step's entry; `part` has a row per answer of this process."""
         table = np.concatenate(self.gather([part]))
         size = len(self.rewards)
-        echoes, gated, cut, asked, length = table[:, size:].T
-        self.counts["trained_tokens"] += int(asked.sum() + length.sum())
+        echoes, gated, cut, read, length = table[:, size:].T
+        self.counts["trained_tokens"] += int(read.sum() + length.sum())
         self.counts["generated_tokens"] += int(length.sum())
         self.counts["scored"] += len(table)
         spread = table[:, :size].std(axis=0, ddof=1)

@@ -24,16 +24,16 @@ def schedule(
 
     Args:
         lengths: (n,) tokens of each row.
-        batch: rows per step.
-        seed: shuffles each pass.
-        steps: number of steps; or
-        tokens: a budget: the number of steps whose tokens are nearest to it.
+        batch: Rows per step.
+        seed: Shuffles each pass.
+        steps: Number of steps; or
+        tokens: A budget: the number of steps whose tokens are nearest to it.
 
     Returns:
         (steps * batch,) row numbers.
 
     Raises:
-        ValueError: no rows, neither or both of steps and tokens, or a budget of less than half of
+        ValueError: No rows, neither or both of steps and tokens, or a budget of less than half of
             the first step.
 
     Example:
@@ -60,6 +60,17 @@ def schedule(
             f"{reached[0]} tokens; raise the budget or lower the batch size"
         )
     return order[: (int(np.abs(reached - tokens).argmin()) + 1) * batch]
+
+
+def trained_tokens(lengths: Sequence[int], batch: int, steps: int) -> int:
+    """Tokens of so many steps over rows of these lengths, pass by pass, in their order.
+
+    Example:
+        >>> trained_tokens([1, 10, 100], batch=2, steps=3)
+        122
+    """
+    passes, rest = divmod(steps, -(-len(lengths) // batch))
+    return passes * sum(lengths) + sum(lengths[: rest * batch])
 
 
 def _shuffled(rng: np.random.Generator, rows: int, passes: int) -> NDArray[np.int64]:

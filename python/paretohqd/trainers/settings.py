@@ -1,6 +1,6 @@
 """Settings of TRL's trainers: checked before any work, then built.
 
-What is followed and what is refused stands in `trainer_keys`; here it is enforced, for the command
+What is followed and what is refused stands in `trainers.keys`; here it is enforced, for the command
 line and for the Python API alike.
 """
 
@@ -15,9 +15,10 @@ import torch
 from transformers import Trainer, get_scheduler
 from transformers.integrations import get_available_reporting_integrations
 
-from paretohqd.models.base import Machine
+from paretohqd.models.adapter_settings import check_lora
+from paretohqd.models.machine import Machine
 from paretohqd.models.setting_rules import Keys, check_judged, defaults_of, named
-from paretohqd.trainers.keys import LENGTH
+from paretohqd.trainers.shared_keys import LENGTH
 
 CPU = Machine(device="cpu", bfloat16=False, threads=1)
 
@@ -34,11 +35,21 @@ class Kind:
         """What is given over the defaults."""
         return merged(self.defaults, given)
 
+    def check_all(self, given: Mapping[str, Any], lora: Mapping[str, Any], where: str) -> None:
+        """Refuse settings of the training and of its adapter that could not be followed.
+
+        Raises:
+            ValueError: As `check`, `check_lora` and `try_out`; the message names the key.
+        """
+        self.check(given, where)
+        check_lora(lora)
+        self.try_out(given, where)
+
     def check(self, given: Mapping[str, Any], where: str) -> None:
         """Refuse what could not be followed, before any work.
 
         Raises:
-            ValueError: an unknown key (with the nearest known one), one that the run sets itself or
+            ValueError: An unknown key (with the nearest known one), one that the run sets itself or
                 that it cannot follow, a value that the key cannot have, or settings that contradict
                 each other.
         """
@@ -50,7 +61,7 @@ class Kind:
         """Build the settings, an optimizer and a schedule once, as the first training would.
 
         Raises:
-            ValueError: what the libraries refuse.
+            ValueError: What the libraries refuse.
         """
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             return  # the settings set up how processes meet: not before they are to
@@ -76,7 +87,7 @@ class Kind:
         """The library's object for these settings, with what the run sets itself.
 
         Raises:
-            ValueError: what the library refuses.
+            ValueError: What the library refuses.
         """
         given = dict(settings)
         # The library's new name; the old one brings a warning with each training.
@@ -145,8 +156,8 @@ def _check_trackers(given: Any, where: str) -> None:
     there = get_available_reporting_integrations()
     for name in names:
         if name not in there:
-            found = ", ".join(there) or "no tracker is"
-            raise ValueError(f"{where}.report_to: {name} is not installed: {found} installed")
+            installed = ", ".join(there) or "no tracker is"
+            raise ValueError(f"{where}.report_to: {name} is not installed: {installed} installed")
         if name == "tensorboard" and "TENSORBOARD_LOGGING_DIR" not in os.environ:
             raise ValueError(
                 f"{where}.report_to: set TENSORBOARD_LOGGING_DIR to a folder outside the run, "

@@ -7,8 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.compare.workbench import Workbench, batch_size
+from paretohqd.models.chat import pair_lengths
 from paretohqd.trainers import dpo
-from paretohqd.trainers.pair_tokens import pair_lengths
 
 
 def fit_paired(

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.compare.workbench import Workbench, batch_size
-from paretohqd.models import chat, templates
+from paretohqd.models import chat
 from paretohqd.trainers import sft
 
 
@@ -47,7 +47,7 @@ def fine_tune(
     """
     train, lora = bench.train_settings(stage), bench.settings.lora
     rows = rows.select(c for c in ("prompt", "response", chat.SYSTEM_PROMPT) if c in rows.columns)
-    if chat.SYSTEM_PROMPT in rows.columns and not templates.find_form(bench.tokenizer()).system:
+    if chat.SYSTEM_PROMPT in rows.columns and not chat.find_form(bench.tokenizer()).system:
         bench.notes["system messages"] = (
             "stand before the user's text: the chat template writes none"
         )

@@ -16,14 +16,14 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.trainers import ham as ham_training
-from paretohqd.trainers.ham_values import MOST
+from paretohqd.trainers.ham_values import MAX_ADAPTERS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(MethodOptions):
     """The options of `ham`."""
 
-    count: Annotated[int, Range(1, MOST)] | None = None
+    count: Annotated[int, Range(1, MAX_ADAPTERS)] | None = None
     """K; as many as there are preferences, up to the most there can be, if not given."""
     steps: Steps | None = None
     """Usual steps, where they are not the settings' own."""
@@ -40,7 +40,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     Raises:
         ValueError: A reward that cannot be standardised, or a budget too small for one step.
     """
-    count = options.count or min(MOST, len(bench.weights))
+    count = options.count or min(MAX_ADAPTERS, len(bench.weights))
     frame = answer_groups(bench)
     constants = reward_constants(bench, frame)
     train = bench.train_settings()

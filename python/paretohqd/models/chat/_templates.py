@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from paretohqd.models.control_tokens import special_tokens
+from paretohqd.models.chat._control_tokens import special_tokens
 
 QUESTION, ANSWER, SYSTEM = "qwertz17question", "asdfgh29answer", "yxcvbn43system"
 """Contents to try a template with: words that no template writes itself."""
@@ -40,43 +40,47 @@ class Form:
     fault: str = field(default="", compare=False)
     """Why no training text can be made; empty where one can."""
 
-    def said(self, text: str) -> str:
+    def clean(self, text: str) -> str:
         """A sampled answer without the gap that the model wrote, and without white space around.
 
-        >>> Form(gap="<think>\\n\\n</think>\\n\\n").said("<think>\\n\\n</think>\\n\\nYes.\\n")
-        'Yes.'
+        Example:
+            >>> Form(gap="<think>\\n\\n</think>\\n\\n").clean("<think>\\n\\n</think>\\n\\nYes.\\n")
+            'Yes.'
         """
         return text.strip().removeprefix(self.gap.strip()).strip()
 
-    def ending(self, response: str) -> str:
+    def continuation(self, response: str) -> str:
         """What follows the prompt in a training text, up to the answer's last character.
 
         An answer with a thought of its own needs neither an empty one nor a second tag.
 
-        >>> Form(gap="<think>\\n\\n</think>\\n\\n").ending("<think>\\nHm.\\n</think>\\n\\nYes.")
-        '<think>\\nHm.\\n</think>\\n\\nYes.'
-        >>> Form(opening="<think>\\n").ending("<think>\\nHm.\\n</think>\\n\\nYes.")
-        'Hm.\\n</think>\\n\\nYes.'
+        Example:
+            >>> answer = "<think>\\nHm.\\n</think>\\n\\nYes."
+            >>> Form(gap="<think>\\n\\n</think>\\n\\n").continuation(answer)
+            '<think>\\nHm.\\n</think>\\n\\nYes.'
+            >>> Form(opening="<think>\\n").continuation(answer)
+            'Hm.\\n</think>\\n\\nYes.'
         """
-        if not self._opens_again(response) or self.closed(response):
+        if not self._opens_again(response) or self.reopens_thought(response):
             return self.gap + response
         if self.gap:
             return response
         return response.lstrip().removeprefix(self._tag()).removeprefix("\n")
 
-    def closed(self, response: str) -> bool:
+    def reopens_thought(self, response: str) -> bool:
         """Whether an answer opens with a thought though the prompt has closed the thought.
 
-        >>> form = Form(opening="<think>\\n\\n</think>\\n\\n")
-        >>> form.closed("<think>Hm.</think> Yes."), form.closed("Yes.")
-        (True, False)
+        Example:
+            >>> form = Form(opening="<think>\\n\\n</think>\\n\\n")
+            >>> form.reopens_thought("<think>Hm.</think> Yes."), form.reopens_thought("Yes.")
+            (True, False)
         """
         open_yet = self.gap or self.opening.strip() == self._tag()
         return not open_yet and self._opens_again(response)
 
     def _tag(self) -> str:
-        found = re.match(r"\s*(<[^<>\s]+>)", self.opening or self.gap)
-        return found[1] if found else ""
+        tag = re.match(r"\s*(<[^<>\s]+>)", self.opening or self.gap)
+        return tag[1] if tag else ""
 
     def _opens_again(self, response: str) -> bool:
         return bool(self._tag()) and response.lstrip().startswith(self._tag())
@@ -86,22 +90,22 @@ def find_form(tokenizer: Any) -> Form:
     """Try a tokenizer's chat template out.
 
     Raises:
-        ValueError: a template that fails, or leaves the user's text out.
+        ValueError: A template that fails, or leaves the user's text out.
     """
-    found = _tried(tokenizer, "")
+    form = _tried(tokenizer, "")
     try:
-        told = _tried(tokenizer, SYSTEM)
+        with_system = _tried(tokenizer, SYSTEM)
     except ValueError:
-        told = None
+        with_system = None
     # A template that ends answers otherwise after a system message is as good as one without.
-    return found if told == found else replace(found, system=False)
+    return form if with_system == form else replace(form, system=False)
 
 
 def _tried(tokenizer: Any, system: str) -> Form:
-    ask = asked(QUESTION, system)
-    prompt = rendered(tokenizer, ask, add_generation_prompt=True)
-    bare = rendered(tokenizer, ask)
-    talk = rendered(tokenizer, [*ask, {"role": "assistant", "content": ANSWER}])
+    question = messages(QUESTION, system_prompt=system)
+    prompt = render(tokenizer, question, add_generation_prompt=True)
+    bare = render(tokenizer, question)
+    talk = render(tokenizer, messages(QUESTION, ANSWER, system_prompt=system))
     for text in (prompt, talk):
         if QUESTION not in text or system not in text:
             what = "the user's" if QUESTION not in text else "a system message's"
@@ -129,10 +133,10 @@ def check_template(tokenizer: Any) -> Form:
     """Refuse a template that no work could be done with.
 
     Raises:
-        ValueError: as `find_form`, or a template that writes something else every time.
+        ValueError: As `find_form`, or a template that writes something else every time.
     """
     try:
-        found = find_form(tokenizer)
+        form = find_form(tokenizer)
     except ValueError as error:
         raise ValueError(f"{error}: set model.chat_template") from error
     if re.search(r"\|\s*random\b|\blipsum\s*\(", tokenizer.chat_template):
@@ -140,7 +144,7 @@ def check_template(tokenizer: Any) -> Form:
             "the chat template draws at random, so no text would be read twice alike: set "
             "model.chat_template"
         )
-    return found
+    return form
 
 
 def check_trainable(tokenizer: Any, stop: Collection[int]) -> None:
@@ -149,13 +153,13 @@ def check_trainable(tokenizer: Any, stop: Collection[int]) -> None:
     A model that is never shown how an answer ends never stops.
 
     Raises:
-        ValueError: a prompt that is no beginning of the conversation, or no end token behind an
+        ValueError: A prompt that is no beginning of the conversation, or no end token behind an
             answer.
     """
-    found = find_form(tokenizer)
-    if found.fault:
-        raise ValueError(f"{found.fault}: set model.chat_template")
-    if not set(encoded(tokenizer, [found.tail])[0]) & set(stop):
+    form = find_form(tokenizer)
+    if form.fault:
+        raise ValueError(f"{form.fault}: set model.chat_template")
+    if not set(token_ids(tokenizer, [form.tail])[0]) & set(stop):
         names = " or ".join(tokenizer.convert_ids_to_tokens(sorted(stop)))
         raise ValueError(
             f"the chat template ends an answer without {names}, so a model trained with it would "
@@ -167,9 +171,9 @@ def check_answers(form: Form, responses: Sequence[str]) -> None:
     """Refuse answers that no place in the template is left for.
 
     Raises:
-        ValueError: answers that open with a thought where the prompt ends with a closed one.
+        ValueError: Answers that open with a thought where the prompt ends with a closed one.
     """
-    bad = [place for place, response in enumerate(responses) if form.closed(response)]
+    bad = [row for row, response in enumerate(responses) if form.reopens_thought(response)]
     if bad:
         raise ValueError(
             f"{len(bad)} of {len(responses)} answers open with a thought (first: row {bad[0]}), and"
@@ -182,12 +186,12 @@ def check_added(tokenizer: Any, template: str) -> None:
     """Refuse a reward model's template that writes what its tokenizer adds at the ends by itself.
 
     Raises:
-        ValueError: such a token; it would stand there twice.
+        ValueError: Such a token; it would stand there twice.
     """
     text = template.format(prompt="a", response="b")
     bare, full = (tokenizer(text, add_special_tokens=more)["input_ids"] for more in (False, True))
-    place = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
-    first, last = full[:place], full[place + len(bare) :]
+    start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
+    first, last = full[:start], full[start + len(bare) :]
     twice = first if bare[: len(first)] == first else []
     twice += last if bare[len(bare) - len(last) :] == last else []
     if twice:
@@ -197,21 +201,25 @@ def check_added(tokenizer: Any, template: str) -> None:
         )
 
 
-def asked(prompt: str, system_prompt: str = "") -> list[dict[str, str]]:
-    """A question as messages.
+def messages(
+    prompt: str, response: str | None = None, *, system_prompt: str = ""
+) -> list[dict[str, str]]:
+    """A prompt as messages, with its answer and a system message if there are any.
 
-    >>> asked("Tea?", "Be brief.")
-    [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Tea?'}]
+    Example:
+        >>> messages("Tea?", system_prompt="Be brief.")
+        [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Tea?'}]
     """
     system = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    return [*system, {"role": "user", "content": prompt}]
+    answer = [{"role": "assistant", "content": response}] if response is not None else []
+    return [*system, {"role": "user", "content": prompt}, *answer]
 
 
 def named_template(template: str | dict[str, str]) -> str:
     """The template that conversations without tools are written with.
 
     Raises:
-        ValueError: several of which none is the default.
+        ValueError: Several of which none is the default.
     """
     if isinstance(template, str):
         return template
@@ -232,7 +240,7 @@ def with_date(template: str, day: datetime.date) -> str:
     """Write a day into a template that asks for today's, so that it is the same on every day.
 
     Raises:
-        ValueError: a format that is not written out in the template.
+        ValueError: A format that is not written out in the template.
 
     Example:
         >>> with_date("{{ strftime_now('%d %b %Y') }}", datetime.date(2024, 7, 26))
@@ -240,24 +248,24 @@ def with_date(template: str, day: datetime.date) -> str:
     """
     call = r"strftime_now\s*\(\s*(['\"])([^'\"]*)\1\s*\)"
     moment = datetime.datetime.combine(day, datetime.time())
-    found = re.sub(call, lambda m: repr(moment.strftime(m[2])), template)
-    if needs_date(found):
+    dated = re.sub(call, lambda m: repr(moment.strftime(m[2])), template)
+    if needs_date(dated):
         raise ValueError(
             "the chat template asks for the time in a form that cannot be fixed, so no text would "
             "be read twice alike: set model.chat_template"
         )
-    return found
+    return dated
 
 
-def rendered(tokenizer: Any, messages: list[dict[str, str]], **more: Any) -> str:
+def render(tokenizer: Any, chat: list[dict[str, str]], **more: Any) -> str:
     """Messages in the tokenizer's template."""
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, **more))
+        return str(tokenizer.apply_chat_template(chat, tokenize=False, **more))
     except Exception as error:  # jinja's own, or whatever the template raises
         raise ValueError(f"the chat template fails: {error}") from error
 
 
-def encoded(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+def token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     """Ids of texts that a template has written."""
     # The template writes the special tokens itself; a second beginning-of-text token would hurt.
     ids: list[list[int]] = (

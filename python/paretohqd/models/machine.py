@@ -1,0 +1,75 @@
+"""Where models run here, and in which number format this machine computes well."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where the models run and in which number format."""
+
+    device: str
+    """"cpu" or "cuda"."""
+    bfloat16: bool
+    """Train under bfloat16 autocast and sample in bfloat16; float32 otherwise."""
+    threads: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The number format for sampling."""
+        return torch.bfloat16 if self.bfloat16 else torch.float32
+
+    def describe(self) -> str:
+        """One line for people."""
+        where = f"{self.threads} CPU thread{'s' * (self.threads > 1)}"
+        if self.device == "cuda":
+            where = torch.cuda.get_device_name()
+        return f"{where}, {'bfloat16' if self.bfloat16 else 'float32'}"
+
+
+def find_machine(
+    device: str = "auto", precision: str = "auto", threads: int | None = None
+) -> Machine:
+    """Decide where to run, and probe rather than assume bfloat16.
+
+    Args:
+        device: "auto", "cpu" or "cuda".
+        precision: "auto", "float32" or "bfloat16".
+        threads: Number of torch's threads on a CPU; its own default where it is None.
+
+    Raises:
+        ValueError: A GPU is asked for and there is none.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: cuda is asked for, but torch finds no GPU: use auto or cpu")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if precision == "auto":
+        bfloat16 = (
+            torch.cuda.is_bf16_supported(including_emulation=False)
+            if device == "cuda"
+            else _cpu_likes_bfloat16()
+        )
+    else:
+        bfloat16 = precision == "bfloat16"
+    return Machine(device=device, bfloat16=bfloat16, threads=torch.get_num_threads())
+
+
+def _cpu_likes_bfloat16() -> bool:
+    """Time one product both ways: without hardware for it bfloat16 is two or three times slower."""
+    best = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.ones(256, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
+        times = []
+        for _ in range(6):
+            start = time.perf_counter()
+            left @ right
+            times.append(time.perf_counter() - start)
+        best[dtype] = min(times)
+    return best[torch.bfloat16] < 0.7 * best[torch.float32]

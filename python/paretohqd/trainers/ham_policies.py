@@ -1,0 +1,98 @@
+"""K adapters on one base that are trained together: what they find likely, and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import get_peft_model
+from transformers import set_seed
+
+from paretohqd.models.adapter_settings import adapter_config
+from paretohqd.models.chat import pad_answers
+from paretohqd.models.likelihood import answer_logps
+from paretohqd.models.loading import without_bars
+from paretohqd.models.machine import Machine
+from paretohqd.trainers.ham_values import Answers
+
+
+class Policies:
+    """K adapters on one base, and the base itself."""
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        count: int,
+        lora: Mapping[str, Any],
+        *,
+        machine: Machine,
+        seed: int,
+    ) -> None:
+        """Wrap the model; the adapters' names are those of their folders."""
+        self.tokenizer, self.machine = tokenizer, machine
+        self.names = [f"adapter-{k}" for k in range(count)]
+        self.model: Any = model
+        for k, name in enumerate(self.names):
+            set_seed(seed + k)
+            # A config each: PEFT writes into it.
+            if k == 0:
+                self.model = get_peft_model(model, adapter_config(lora), adapter_name=name)
+            else:
+                self.model.add_adapter(name, adapter_config(lora))
+        self.model.eval()
+        self.own = {
+            name: [p for n, p in self.model.named_parameters() if f".{name}." in n]
+            for name in self.names
+        }
+        if not all(self.own.values()):
+            raise ValueError("the adapters have no parameters: check lora.target_modules")
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Of all adapters."""
+        return [parameter for own in self.own.values() for parameter in own]
+
+    def base_logps(self, batch: Sequence[Answers]) -> torch.Tensor:
+        """(answers,) log-probabilities under the base."""
+        with torch.no_grad(), self.model.disable_adapter():
+            return torch.cat([self._read(answers) for answers in batch])
+
+    def logps(self, batch: Sequence[Answers]) -> torch.Tensor:
+        """(K, answers) log-probabilities, without gradient."""
+        rows = []
+        for name in self.names:
+            self.model.set_adapter(name)
+            with torch.no_grad():
+                rows.append(torch.cat([self._read(answers) for answers in batch]))
+        return torch.stack(rows)
+
+    def backward(
+        self, batch: Sequence[Answers], slope: torch.Tensor, most: float | None
+    ) -> list[float]:
+        """Carry (K, answers) derivatives into the weights; returns each adapter's gradient norm."""
+        norms = []
+        for name, row in zip(self.names, slope, strict=True):
+            self.model.set_adapter(name)
+            for answers, part in zip(
+                batch, torch.split(row, [len(a.ids) for a in batch]), strict=True
+            ):
+                torch.autograd.backward((self._read(answers) * part).sum())
+            # Each by itself: one adapter's steep slope must not hold back the others.
+            norm = torch.nn.utils.clip_grad_norm_(self.own[name], most or float("inf"))
+            norms.append(float(norm))
+        return norms
+
+    def _read(self, answers: Answers) -> torch.Tensor:
+        bfloat16 = self.machine.bfloat16
+        with torch.autocast(self.machine.device, dtype=torch.bfloat16, enabled=bfloat16):
+            batch = pad_answers(answers.ids, self.tokenizer, self.machine.device)
+            return answer_logps(self.model, batch).double().cpu()
+
+    def save(self, out: Path) -> None:
+        """Write each adapter to a folder of its name."""
+        with without_bars():
+            self.model.save_pretrained(out)
+        # The model card names the base by its path on this machine and tells nothing else.
+        (out / "README.md").unlink(missing_ok=True)
