@@ -35,6 +35,8 @@ METHOD = Method(run=lambda bench, options: [], options=Options, about="Nothing."
         ({"rate": float("inf")}, "rate: expected a number above 0, got inf"),
         ({"rate": float("nan")}, "rate: expected a number above 0, got nan"),
         ({"share": 1.5}, "share: expected a number from 0 to 1, got 1.5"),
+        ({"rate": -1}, "rate: expected a number above 0, got -1"),
+        ({"rate": None}, "rate: expected a number above 0, got None"),
         ({"rounds": 7}, "rounds: expected a whole number from 0 to 6, got 7"),
     ],
 )
@@ -57,8 +59,8 @@ def test_the_ends_of_a_range_are_within() -> None:
     ("given", "message"),
     [
         ({"kk": 1}, r"unknown key methods\[0\] \(it\)\.kk: did you mean k\?"),
-        ({"k": "1"}, r"methods\[0\]\.k: expected a whole number, got '1'"),
-        ({"k": True}, r"methods\[0\]\.k: expected a whole number, got True"),
+        ({"k": "1"}, r"methods\[0\]\.k: expected a whole number from 1 on, got '1'"),
+        ({"k": True}, r"methods\[0\]\.k: expected a whole number from 1 on, got True"),
         ({"word": 5}, r"methods\[0\]\.word: expected text, got 5: put it in quotes"),
     ],
 )
