@@ -59,15 +59,9 @@ class MethodOptions:
         Raises:
             ValueError: It begins with the option's name.
         """
-        for name, (kind, marks) in _annotations(type(self)).items():
-            value = getattr(self, name)
-            for mark in marks:
-                # Other values are None or a word: what the type allows beside a number.
-                if not isinstance(mark, Range) or not isinstance(value, int | float):
-                    continue
-                if not mark.holds(value):
-                    number = "a whole number" if kind is int else "a number"
-                    raise ValueError(f"{name}: expected {number} {mark}, got {value!r}")
+        for name, annotation in _annotations(type(self)).items():
+            if problem := annotation.problem(getattr(self, name)):
+                raise ValueError(f"{name}: {problem}")
 
 
 Options = TypeVar("Options", bound=MethodOptions)
@@ -123,9 +117,10 @@ class Method(Generic[Options]):
         names = [field.name for field in fields(self.options)]
         check_keys(given, names, f"{where} ({name})")
         annotations = _annotations(self.options)
-        for key in given:
-            sets_length = any(isinstance(mark, SetsLength) for mark in annotations[key][1])
-            if sets_length and "matched" in budgets:
+        for key, value in given.items():
+            if problem := annotations[key].problem(value):
+                raise ValueError(f"{where}.{key}: {problem}")
+            if annotations[key].sets_length and "matched" in budgets:
                 raise ValueError(
                     f"{where}.{key}: under a matched budget the tokens say how long a method "
                     "trains: set budgets: [own]"
@@ -137,12 +132,42 @@ class Method(Generic[Options]):
             raise ValueError(f"{where}{'.' if key in names else ': '}{error}") from None
 
 
-def _annotations(options: type[MethodOptions]) -> dict[str, tuple[Any, tuple[object, ...]]]:
-    """Of each option its type and the marks beside it."""
-    annotations: dict[str, tuple[Any, tuple[object, ...]]] = {}
+@dataclass(frozen=True)
+class _Annotation:
+    """What the type of an option says of its values."""
+
+    kind: type
+    """Of the number that is marked."""
+    marks: tuple[object, ...]
+    others: tuple[type, ...]
+    """What the option may be besides: None, or a word for what is not given."""
+
+    @property
+    def sets_length(self) -> bool:
+        """Whether it says how long a method trains."""
+        return any(isinstance(mark, SetsLength) for mark in self.marks)
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a value; None: nothing that a range could say."""
+        ranges = [mark for mark in self.marks if isinstance(mark, Range)]
+        if isinstance(value, self.others) or not ranges:
+            return None
+        whole = self.kind is int
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            right = isinstance(value, int) or not whole
+            if right and all(each.holds(value) for each in ranges):
+                return None
+        return f"expected {'a whole number' if whole else 'a number'} {ranges[0]}, got {value!r}"
+
+
+def _annotations(options: type[MethodOptions]) -> dict[str, _Annotation]:
+    """The types of all options, taken apart."""
+    annotations = {}
     for name, hint in get_type_hints(options, include_extras=True).items():
         # In `Count | None` the mark is on the first part.
-        marked = [part for part in (hint, *get_args(hint)) if get_origin(part) is Annotated]
-        kind, *marks = get_args(marked[0]) if marked else (hint,)
-        annotations[name] = kind, tuple(marks)
+        parts = [hint] if get_origin(hint) is Annotated else get_args(hint)
+        marked = [part for part in parts if get_origin(part) is Annotated]
+        kind, *marks = get_args(marked[0]) if marked else (object,)
+        others = tuple(part for part in parts if isinstance(part, type))
+        annotations[name] = _Annotation(kind, tuple(marks), others)
     return annotations
