@@ -31,7 +31,7 @@ lint: $(VENV)/dev  ## formatters, linters, types, import order
 
 bench: $(VENV)/bench  ## our kernels alone (criterion), then beside other packages: 15 minutes
 	cargo bench --bench kernels
-	$(BIN)/paretohqd bench --out benches/results
+	$(BIN)/paretohqd bench -o benches/results
 	$(BIN)/python benches/plot.py $$(ls -t benches/results/2*.csv | head -1) docs/speed
 
 bounds: $(VENV)/bench  ## shapes of data that break fast code, and peak memory

@@ -1,6 +1,7 @@
 """What `import paretohqd` gives."""
 
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
+from paretohqd.frames import functions
 from paretohqd.kernels import _core
 
 LATER = {"run": "paretohqd.runs.pipeline", "score": "paretohqd.rewards.scoring"}
@@ -110,3 +112,35 @@ def test_functions_on_frames_are_the_methods(lazy):
     chosen = frame.pareto.choose(names, 3, k=1)
     assert isinstance(chosen, pq.Selection)
     assert_frame_equal(chosen.rows, pq.select(FRAME, names, 3, k=1))
+
+
+@pytest.mark.parametrize(
+    ("function", "options"),
+    [
+        (pq.choose, pq.SelectOptions),
+        (pq.layers, functions.LayerOptions),
+        (pq.front, functions.FrontOptions),
+    ],
+)
+def test_the_types_of_options_are_those_of_the_function(function, options):
+    named = {
+        each.name
+        for each in inspect.signature(function).parameters.values()
+        if each.kind is each.KEYWORD_ONLY
+    }
+    assert set(options.__annotations__) == named
+
+
+FUNCTIONS = [
+    name for name in pq.__all__ if name not in LATER and inspect.isfunction(getattr(pq, name))
+]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_says_all_arguments(name):
+    function = getattr(pq, name)
+    text = inspect.getdoc(function)
+    arguments = inspect.signature(function).parameters
+    assert [each for each in arguments if f" {each}: " not in text] == []
+    assert "Returns:" in text
+    assert ">>> " in text

@@ -31,8 +31,8 @@ def tiny(task: Task) -> Task:
 
 
 def first(name: str, **more: object) -> Task:
-    found = next(task for task in tasks() if task.matches(name))
-    return replace(tiny(found), **more)
+    task = next(task for task in tasks() if task.matches(name))
+    return replace(tiny(task), **more)
 
 
 def fake(answer, **more):

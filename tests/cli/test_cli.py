@@ -1,6 +1,7 @@
 import json
 import os
 import re
+from io import TextIOWrapper
 
 import polars as pl
 import pytest
@@ -206,6 +207,56 @@ def test_score_reads_other_columns(run, answers, tmp_path):
     reward = ["--reward", "tone=embedded:positivity"]
     assert run("score", answers, "-o", out, *reward, *columns)[0] == 0
     assert read_frame(out)["tone"].n_unique() == 1
+
+
+TONE = ["--reward", "tone=embedded:positivity"]
+
+
+@pytest.mark.parametrize("given", ["folder", "pattern", "files", "stdin"])
+def test_score_reads_what_select_reads(run, folder, tmp_path, monkeypatch, given):
+    out, expected = tmp_path / "out.parquet", tmp_path / "expected.parquet"
+    whole = tmp_path / "whole.jsonl"
+    write_frame(FRAME, whole)
+    assert run("score", whole, "-o", expected, *TONE)[0] == 0
+    inputs = {
+        "folder": [folder],
+        "pattern": [folder / "*.parquet"],
+        "files": sorted(folder.iterdir()),
+        "stdin": ["-"],
+    }[given]
+    with whole.open("rb") as file:
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(file))
+        code, said, err = run("score", *inputs, "-o", out, *TONE)
+    assert (code, said, err) == (0, "200 answers scored by tone\n", "")
+    assert_frame_equal(read_frame(out), read_frame(expected))
+    assert out.with_name("out.parquet.manifest.json").is_file()
+
+
+def test_score_writes_to_standard_output(answers, tmp_path):
+    done = python("-m", "paretohqd", "score", answers, "-o", "-", *TONE)
+    assert (done.returncode, done.stderr) == (0, "200 answers scored by tone\n")
+    (tmp_path / "out.jsonl").write_text(done.stdout)
+    assert read_frame(tmp_path / "out.jsonl").columns == [*FRAME.columns, "tone"]
+    assert sorted(os.listdir(tmp_path)) == ["answers.parquet", "out.jsonl"]
+
+
+def test_scores_do_not_overwrite_what_they_are_of(fails, folder):
+    for name in ("0.parquet", "3.parquet"):
+        assert "the input would be overwritten" in fails(
+            "score", folder, "-o", folder / name, *TONE
+        )
+
+
+@pytest.mark.parametrize("flag", ["-o", "--output", "--out"])
+def test_one_flag_names_the_output_of_all_commands(run, monkeypatch, tmp_path, flag):
+    calls = []
+    monkeypatch.setattr("paretohqd.bench.run.run", lambda **options: calls.append(options))
+    assert run("bench", "--quick", flag, tmp_path / "times.csv")[0] == 0
+    assert calls == [{"quick": True, "huge": False, "only": None, "out": tmp_path / "times.csv"}]
+    for command in ("select", "layers", "score", "report", "bench"):
+        assert "-o OUTPUT, --output OUTPUT" in (said := run(command, "--help")[1]) or (
+            command == "bench" and "-o FILE.csv, --output FILE.csv" in said
+        )
 
 
 @pytest.mark.parametrize(

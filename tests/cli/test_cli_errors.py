@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-import paretohqd as pq
 from helpers.answers_given import FRAME
-from paretohqd.cli import main
+from paretohqd.cli import select
+from paretohqd.frames.sources import Source
 from paretohqd.frames.writing import write_frame
 
 
@@ -119,7 +119,7 @@ def test_errors_of_select(fails, answers, tmp_path, arguments, message):
 
 
 def test_an_output_that_cannot_be_written_costs_no_work(fails, answers, tmp_path, monkeypatch):
-    monkeypatch.setattr(main, "read_frame", lambda path: pytest.fail("read before it was checked"))
+    monkeypatch.setattr(Source, "of", lambda _: pytest.fail("read before it was checked"))
     for name in ("out.xlsx", "none/out.csv"):
         fails("score", answers, "-o", tmp_path / name, "--reward", "x=embedded:harmless")
 
@@ -171,7 +171,7 @@ def test_ctrl_c(run, answers, tmp_path, monkeypatch, command, hint):
     def stop(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pq, "choose", stop)
+    monkeypatch.setattr(select, "choose_by_rule", stop)
     monkeypatch.setattr("paretohqd.runs.config.load_settings", stop)
     rest = [answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     found = run(command, *(rest if command == "select" else ["x.yaml"]))
@@ -201,7 +201,7 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
     def broken(*_, **__):
         raise ImportError("cannot import name 'x' from 'y'")
 
-    monkeypatch.setattr(pq, "choose", broken)
+    monkeypatch.setattr(select, "choose_by_rule", broken)
     command = ["select", answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
     assert fails(*command) == "cannot import name 'x' from 'y'"
 

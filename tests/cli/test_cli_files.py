@@ -13,6 +13,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from helpers.answers_given import FRAME, python
+from paretohqd.cli import select
 from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import write_frame
 
@@ -222,7 +223,9 @@ def test_targets_are_checked_before_the_work(fails, tmp_path, monkeypatch, optio
     rows = FRAME.with_columns(nested=pl.struct("help"))
     write_frame(rows, tmp_path / "in.parquet")
     (tmp_path / "folder.svg").mkdir()
-    monkeypatch.setattr(pq, "choose", lambda *_, **__: pytest.fail("chosen before it was checked"))
+    monkeypatch.setattr(
+        select, "choose_by_rule", lambda *_, **__: pytest.fail("chosen before it was checked")
+    )
     command = ["select", tmp_path / "in.parquet", "--objectives", "help,harm", "--explain"]
     assert message in fails(*command, option, tmp_path / file)
     assert sorted(os.listdir(tmp_path)) == ["folder.svg", "in.parquet"]

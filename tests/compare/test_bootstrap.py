@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.compared import BOX, XY, answers_frame, run, stood
+from helpers.compared import BOX, XY, answers_frame, measured, run
 from paretohqd.compare.bootstrap import interval, prompt_shares, volumes
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.runs.utility import scaled
@@ -48,20 +48,20 @@ def test_hypervolume_interval_is_that_of_resampled_prompts():
     rng = np.random.default_rng(0)
     answers = {k: answers_frame(rng.normal(size=(20, 2)), XY) for k in ("base", "a", "b")}
     runs = [run("base", ["base"]), run("m", ["a", "b"])]
-    found = stood(runs, answers, replicates=300, seed=4)
+    result = measured(runs, answers, replicates=300, seed=4)
     tables = {k: scaled(f.select(XY).to_numpy(), BOX) for k, f in answers.items()}
     points = np.array([tables[k].mean(axis=0) for k in "ab"])
-    mine = found["runs"][1]
-    assert mine["hypervolume"] == pytest.approx(hypervolume(points, ref=[0, 0]))
-    assert mine["best_single"] == pytest.approx(points.prod(axis=1).max())
+    mine = result.runs[1]
+    assert mine.hypervolume == pytest.approx(hypervolume(points, ref=[0, 0]))
+    assert mine.best_single == pytest.approx(points.prod(axis=1).max())
     # By hand: each replicate's prompts, one at a time.
     values = []
     for counts in (prompt_shares(20, 300, 4) * 20).round().astype(int):
         rows = np.repeat(np.arange(20), counts)
         again = [tables[k][rows].mean(axis=0) for k in "ab"]
         values.append(hypervolume(np.array(again), ref=[0, 0]))
-    ends = interval(np.array(values), mine["hypervolume"])
-    assert (mine["hypervolume_low"], mine["hypervolume_high"]) == pytest.approx(np.maximum(ends, 0))
+    ends = interval(np.array(values), mine.hypervolume)
+    assert (mine.hypervolume_low, mine.hypervolume_high) == pytest.approx(np.maximum(ends, 0))
 
 
 def test_interval_holds_the_truth_about_as_often_as_it_says():

@@ -18,8 +18,7 @@ OWN = {"method": "sft", "against": "paretohqd", "budgets": ["own"]}
 def comparison(**more: Any) -> Comparison:
     objectives = [{"name": n, "scorer": f"embedded:{n}"} for n in ("harmless", "relevance")]
     plain = {"run": "out", "data": {"source": "embedded:conversations"}, "objectives": objectives}
-    found: Comparison = from_mapping(Comparison, {**plain, "methods": ["base"], **more})
-    return found
+    return from_mapping(Comparison, {**plain, "methods": ["base"], **more})
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -81,18 +81,18 @@ def test_every_method_has_its_button_and_its_row(demo, read):
     assert len(buttons) == 2 * len(NAMES)  # one legend for each budget
     rows = re.findall(r'<tr[^>]*><th scope="row">.*?</svg>([^<]+)</th>(.*?)</tr>', html, re.DOTALL)
     for entry in result.methods:
-        found = [cells for name, cells in rows if name == entry.method]
-        assert found
+        own = [cells for name, cells in rows if name == entry.method]
+        assert own
         if not entry.seeds:
-            assert all("failed" in cells for cells in found if "hypervolume" not in cells)
+            assert all("failed" in cells for cells in own if "hypervolume" not in cells)
             continue
         wanted = [entry.utility, entry.hypervolume, entry.best_single]
         wanted += [end for end in (entry.low, entry.high) if end is not None]
-        assert any(all(number(v) in cells for v in wanted) for cells in found), entry.method
+        assert any(all(number(v) in cells for v in wanted) for cells in own), entry.method
         difference = entry.against.reference
         if difference:
             shown = difference.verdict, number(difference.mean, "+")
-            assert any(all(part in cells for part in shown) for cells in found)
+            assert any(all(part in cells for part in shown) for cells in own)
     assert read.text.count("out of memory") == 2
     assert "MODPO failed: seed 0: no pairs" in read.text
 
@@ -161,14 +161,14 @@ def test_hostile_text_stays_text():
         each |= {"notes": {HOSTILE: {HOSTILE: 1.0}}, "source": HOSTILE}
     text = {"limits": [HOSTILE], "name": HOSTILE, "config": HOSTILE, "machine": HOSTILE}
     raw = page_of({**results, **text, "versions": {HOSTILE: HOSTILE}}, answers)
-    found = Page(raw)
-    assert found.count("script") == len(found.specs) + 2
-    assert found.count("a") == found.count("em") == 0
-    assert HOSTILE in found.text
+    read_page = Page(raw)
+    assert read_page.count("script") == len(read_page.specs) + 2
+    assert read_page.count("a") == read_page.count("em") == 0
+    assert HOSTILE in read_page.text
     # Names travel inside the charts' data as well, where no "<" may stand.
     assert "<script>alert" not in raw
     inside = re.findall(r'"application/json">(.*?)</script>', raw, re.DOTALL)
-    assert len(inside) == len(found.specs)
+    assert len(inside) == len(read_page.specs)
     assert not any("<" in data for data in inside)
 
 
@@ -177,16 +177,16 @@ def test_three_objectives_have_a_panel_for_each_pair():
     results, answers = make(
         objectives=("x", "y", "z"), weights=corners, budgets=["own"], seeds=[0], ablations=()
     )
-    found = Page(page_of(results, answers))
-    assert len(found.specs) == 3 + 5
-    assert "a line joins" not in found.text
+    read_page = Page(page_of(results, answers))
+    assert len(read_page.specs) == 3 + 5
+    assert "a line joins" not in read_page.text
 
 
 def test_ablations_that_all_failed_have_no_chart():
     fails = {(name, 0): "no budget" for name in ABLATIONS}
-    found = Page(page_of(*make(budgets=["own"], seeds=[0], fails=fails)))
-    assert len(found.specs) == 6
-    assert found.text.count("no budget") == len(ABLATIONS)
+    read_page = Page(page_of(*make(budgets=["own"], seeds=[0], fails=fails)))
+    assert len(read_page.specs) == 6
+    assert read_page.text.count("no budget") == len(ABLATIONS)
 
 
 @pytest.mark.parametrize("case", ["one prompt", "no base", "all failed", "bare", "one method"])
@@ -205,15 +205,15 @@ def test_a_page_of_little(case):
         results = {k: v for k, v in results.items() if k not in optional}
         wanted = ("method", "kind", "budget", "seed", "error", "policies")
         results["runs"] = [{k: run[k] for k in wanted} for run in results["runs"]]
-    found = Page(page_of(results, answers))
+    read_page = Page(page_of(results, answers))
     for run in results["runs"]:
-        assert run["method"] in found.text
+        assert run["method"] in read_page.text
     if case == "all failed":
-        assert not found.specs
-        assert "Every run failed" in found.text
-        assert found.text.count("disk full") == len(METHODS)
+        assert not read_page.specs
+        assert "Every run failed" in read_page.text
+        assert read_page.text.count("disk full") == len(METHODS)
     if case == "one prompt":
-        assert "no intervals and no verdicts" in found.text
+        assert "no intervals and no verdicts" in read_page.text
 
 
 def test_a_folder_becomes_a_page(tmp_path, demo):
@@ -316,8 +316,8 @@ def test_charts_show_the_numbers_of_the_table(demo):
 @pytest.mark.parametrize("low", [3.0, 900.0, 45_000.0])
 @pytest.mark.parametrize("factor", [1.5, 2.0, 5.0, 40.0, 3e3, 1e7])
 def test_log_axes_have_a_few_round_ticks(low, factor):
-    found = ticks(low, low * factor)
-    assert 1 <= len(found) <= 10
-    assert found == sorted(set(found))
-    assert all(low <= tick <= low * factor for tick in found)
-    assert len(found) > 1 or factor < 2
+    marks_at = ticks(low, low * factor)
+    assert 1 <= len(marks_at) <= 10
+    assert marks_at == sorted(set(marks_at))
+    assert all(low <= tick <= low * factor for tick in marks_at)
+    assert len(marks_at) > 1 or factor < 2

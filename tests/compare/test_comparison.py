@@ -27,8 +27,8 @@ from paretohqd.trainers import sft as training
 
 def tables(run: Path) -> dict[str, pl.DataFrame]:
     """The comparison's tables without what a clock says."""
-    found = {name: pl.read_csv(run / f"{name}.csv") for name in compare.TABLES}
-    return {name: f.select(pl.exclude("^.*seconds.*$")) for name, f in found.items()}
+    frames = {name: pl.read_csv(run / f"{name}.csv") for name in compare.TABLES}
+    return {name: f.select(pl.exclude("^.*seconds.*$")) for name, f in frames.items()}
 
 
 def same(one: dict[str, pl.DataFrame], other: dict[str, pl.DataFrame]) -> bool:
@@ -46,12 +46,12 @@ def finished(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_tables(finished: Path) -> None:
-    found = tables(finished)
-    runs = found["methods"].select("budget", "method", "seed", "status").rows()
+    csv = tables(finished)
+    runs = csv["methods"].select("budget", "method", "seed", "status").rows()
     names = ["paretohqd", "base", "soups"]
     assert runs == [("matched", name, seed, "ok") for seed in (0, 1) for name in names]
-    assert len(found["points"]) == 2 * (2 + 1 + 2)
-    assert found["summary"]["method"].to_list() == names
+    assert len(csv["points"]) == 2 * (2 + 1 + 2)
+    assert csv["summary"]["method"].to_list() == names
     assert (finished / "report.html").is_file()
 
 
@@ -83,9 +83,9 @@ def test_what_is_done_is_not_done_again(
     first = next(line for line in lines if line.startswith("1 of 6 done"))
     assert "about 0" not in first, "an estimate from what the work took, not from finding it done"
     again = do(comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1]))
-    told = [[line for line in said if " done: " in line] for said in (lines, again)]
-    assert len(told[0]) == 6
-    assert told[0] == told[1], "no clock of its own"
+    done = [[line for line in said if " done: " in line] for said in (lines, again)]
+    assert len(done[0]) == 6
+    assert done[0] == done[1], "no clock of its own"
     assert before == {p: p.stat().st_mtime_ns for p in finished.rglob("*.parquet")}
     assert (finished / "methods.csv").read_bytes() == csv, "seconds are those of the work itself"
 
@@ -133,17 +133,17 @@ def test_a_method_that_fails_does_not_end_the_others(
     methods = ["sft", "base", "paretohqd"]
     lines = do(comparison(parts, str(tmp_path / "run"), methods=methods))
     (beside,) = (path.name for path in (tmp_path / "run").glob("failed-sft-matched-seed-0-*.txt"))
-    told = "RuntimeError: the adapter exploded"
-    assert f"sft (matched, seed 0) failed: {told} (more in {beside})" in lines
+    message = "RuntimeError: the adapter exploded"
+    assert f"sft (matched, seed 0) failed: {message} (more in {beside})" in lines
     assert "Traceback" in (tmp_path / "run" / beside).read_text()
-    found = tables(tmp_path / "run")["methods"]
-    failed = found.filter(pl.col("method") == "sft")
+    methods_csv = tables(tmp_path / "run")["methods"]
+    failed = methods_csv.filter(pl.col("method") == "sft")
     assert failed.select("status", "error", "scored").row(0) == (
         "failed",
-        told,
+        message,
         100,
     )
-    assert found.filter(pl.col("method") != "sft")["status"].to_list() == ["ok", "ok"]
+    assert methods_csv.filter(pl.col("method") != "sft")["status"].to_list() == ["ok", "ok"]
     monkeypatch.undo()
     do(comparison(parts, str(tmp_path / "run"), methods=methods))
     assert not (tmp_path / "run" / beside).exists(), "what went right has no failure"

@@ -35,8 +35,8 @@ def results(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """What every method gave under the matched budget."""
     run = tmp_path_factory.mktemp("methods") / "run"
     do(comparison(parts, str(run), methods=[*METHODS, SOUPS, ONLINE, AGAIN], train__max_steps=80))
-    found = json.loads((run / "results.json").read_text())["runs"]
-    return {one["method"]: one | {"folder": run} for one in found}
+    runs = json.loads((run / "results.json").read_text())["runs"]
+    return {one["method"]: one | {"folder": run} for one in runs}
 
 
 NAMES = [*METHODS, SOUPS["name"], ONLINE["name"], AGAIN["name"]]
@@ -44,21 +44,21 @@ NAMES = [*METHODS, SOUPS["name"], ONLINE["name"], AGAIN["name"]]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_method_gives_its_policies(results: dict[str, dict[str, Any]], name: str) -> None:
-    found = results[name]
-    assert found["error"] is None
-    asked = [policy["weights"] for policy in found["policies"]]
+    run = results[name]
+    assert run["error"] is None
+    weights = [policy["weights"] for policy in run["policies"]]
     count = WITHOUT_PREFERENCE.get(name)
-    assert asked == ([[1.0, 0.0], [0.0, 1.0]] if count is None else [None] * count)
-    for policy in found["policies"]:
-        frame = pl.read_parquet(found["folder"] / policy["answers"] / "answers.parquet")
+    assert weights == ([[1.0, 0.0], [0.0, 1.0]] if count is None else [None] * count)
+    for policy in run["policies"]:
+        frame = pl.read_parquet(run["folder"] / policy["answers"] / "answers.parquet")
         assert len(frame) == 5
         assert frame.select("kind", "brief", "entropy").null_count().sum_horizontal().item() == 0
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "base"])
 def test_a_matched_budget_is_used_and_kept(results: dict[str, dict[str, Any]], name: str) -> None:
-    found, allowed = results[name], results["paretohqd"]
-    trained, generated = (found[f"{kind}_tokens"] for kind in ("trained", "generated"))
+    run, allowed = results[name], results["paretohqd"]
+    trained, generated = (run[f"{kind}_tokens"] for kind in ("trained", "generated"))
     limit = [allowed[f"{kind}_tokens"] for kind in ("trained", "generated")]
     assert trained <= 1.02 * limit[0]
     assert generated <= 1.02 * limit[1]
@@ -70,10 +70,10 @@ def test_a_matched_budget_is_used_and_kept(results: dict[str, dict[str, Any]], n
 def test_what_short_answers_leave_pays_for_more(
     results: dict[str, dict[str, Any]], name: str
 ) -> None:
-    found, allowed = results[name], results["paretohqd"]["generated_tokens"]
+    run, allowed = results[name], results["paretohqd"]["generated_tokens"]
     samplings = 3 if name != "ric, online" else 1
     longest = 8
-    assert 0 <= allowed - found["generated_tokens"] < samplings * longest
+    assert 0 <= allowed - run["generated_tokens"] < samplings * longest
 
 
 MANIFEST = Manifest(
@@ -110,21 +110,23 @@ def test_parts_of_a_sampling_that_a_budget_pays_for() -> None:
 
 
 def test_what_a_method_trains_is_what_it_is_charged(results: dict[str, dict[str, Any]]) -> None:
-    found = results["linear"]
-    trained = [cost for cost in found["costs"] if cost["phase"] == "train"]
+    run = results["linear"]
+    trained = [cost for cost in run["costs"] if cost["phase"] == "train"]
     assert [cost["per"] for cost in trained] == ["preference"] * 2
-    assert sum(cost["trained"] for cost in trained) == found["trained_tokens"]
+    assert sum(cost["trained"] for cost in trained) == run["trained_tokens"]
     assert all(cost["seconds"] > 0 for cost in trained)
     assert results["base"]["costs"] == []
     assert results["paretohqd"]["scored"] > results["stage1"]["scored"], "stage 2 scores answers"
 
 
 def test_how_much_of_its_rows_a_training_saw(results: dict[str, dict[str, Any]]) -> None:
-    (told,) = results["ucmoa"]["notes"]["trainings"]
-    assert 0 < told["seen"] <= told["rows"]
-    assert told["passes"] == pytest.approx(told["steps"] / told["rows"], abs=0.01), "a row a step"
+    (training,) = results["ucmoa"]["notes"]["trainings"]
+    assert 0 < training["seen"] <= training["rows"]
+    assert training["passes"] == pytest.approx(training["steps"] / training["rows"], abs=0.01), (
+        "a row a step"
+    )
     utilities = results["ucmoa"]["notes"]["utilities"]
-    assert 0 < utilities["trained"] <= min(told["seen"], utilities["tokens"])
+    assert 0 < utilities["trained"] <= min(training["seen"], utilities["tokens"])
 
 
 def test_rows_that_a_message_makes_too_long_are_left_out(
@@ -135,19 +137,19 @@ def test_rows_that_a_message_makes_too_long_are_left_out(
     data = data.with_columns(prompt=pl.when(pl.col("n") % 4 == 0).then(long).otherwise("prompt"))
     data.drop("n").write_parquet(tmp_path / "data.parquet")
     b = bench(data__source=str(tmp_path / "data.parquet"), train__max_length=75)
-    told = pl.lit(scores_text(b.names, [0.0, 0.0]))
+    scores = pl.lit(scores_text(b.names, [0.0, 0.0]))
     plain, message = (
         prompt_lengths(b.tokenizer(), frame)
-        for frame in (b.pool(), b.pool().with_columns(system_prompt=told))
+        for frame in (b.pool(), b.pool().with_columns(system_prompt=scores))
     )
     assert plain.max() < 75
     count = int((message >= 75).sum())
     assert 0 < count < len(message)
     (policy, _) = ric.policies(b, ric.Options())
     assert policy.adapters[0][0].is_dir()
-    told = b.notes["left out of scores in context"]
+    note = b.notes["left out of scores in context"]
     # A negative score has a sign, so that some rows are longer still.
-    left_out, _, rest = told.partition(" ")
+    left_out, _, rest = note.partition(" ")
     assert (int(left_out) >= count, rest) == (True, "rows that fill max_length=75")
 
 
@@ -159,19 +161,16 @@ def test_columns_that_are_no_text_do_no_harm(
     data.with_columns(picture=picture).write_parquet(tmp_path / "data.parquet")
     b = bench(data__source=str(tmp_path / "data.parquet"))
     assert "picture" not in b.scored().columns
-    assert b.choose(b.scored(), k=2).height == 4
+    assert b.choose(b.scored(), b.rule(k=2)).height == 4
 
 
 def test_one_way_to_end_the_pool_stands_in_place_of_the_other(
     bench: Callable[..., Workbench],
 ) -> None:
     b = bench(selection__upto=3)
-    assert b.selection_with({})["upto"] == 3
-    assert (
-        b.selection_with({"at_least": 9})["upto"],
-        b.selection_with({"at_least": 9})["at_least"],
-    ) == (None, 9)
-    assert b.selection_with({"bounds": "all"})["upto"] == 3
+    assert b.rule(k=2).upto == 3
+    assert (b.rule(k=2, at_least=9).upto, b.rule(k=2, at_least=9).at_least) == (None, 9)
+    assert b.rule(k=2, bounds="all").upto == 3
 
 
 def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:
@@ -203,9 +202,9 @@ def test_conditions_differ_by_preference(results: dict[str, dict[str, Any]]) -> 
     for name in ("ric", "ucmoa"):
         one, other = results[name]["policies"]
         assert one["system_prompt"] != other["system_prompt"]
-        told = results[name]["notes"]["asked high against asked low"]
-        assert list(told) == ["kind", "brief"]
-        assert all("(se " in text for text in told.values())
+        tests = results[name]["notes"]["asked high against asked low"]
+        assert list(tests) == ["kind", "brief"]
+        assert all("(se " in text for text in tests.values())
     assert "asked high against asked low" not in results["linear"]["notes"]
 
 
@@ -219,8 +218,8 @@ def test_the_best_rows_are_the_first_of_a_stable_sort() -> None:
 
 
 def test_targets_of_the_l2_rule() -> None:
-    found = targets([0.5, 0.5], [-1.0, 0.0], [1.0, 4.0])
-    np.testing.assert_allclose(found, [-1 + 2 / np.sqrt(2), 4 / np.sqrt(2)])
+    reached = targets([0.5, 0.5], [-1.0, 0.0], [1.0, 4.0])
+    np.testing.assert_allclose(reached, [-1 + 2 / np.sqrt(2), 4 / np.sqrt(2)])
     assert targets([0.0, 1.0], [-1.0, 0.0], [1.0, 4.0]).tolist() == [-1.0, 4.0]
 
 
@@ -250,5 +249,5 @@ def test_the_best_of_copies_is_taken_once() -> None:
     frame = pl.DataFrame({"prompt": ["a", "a", "a", "b"], "response": ["x", "x", "y", "x"]})
     values = [1.0, 3.0, 2.0, 0.0]
     assert best(frame, values, 3)["response"].to_list() == ["x", "y", "x"]
-    found = best(frame.with_row_index("row"), values, 4, copies=["prompt", "response"])
-    assert found["row"].to_list() == [1, 2, 3]
+    rows = best(frame.with_row_index("row"), values, 4, copies=["prompt", "response"])
+    assert rows["row"].to_list() == [1, 2, 3]

@@ -36,16 +36,16 @@ def recorded(
     for each in results["runs"]:
         for policy in each["policies"] if each["kind"] == "modpo" else ():
             policy["weights"] = None
-    found = result_of(results, answers)
+    result = result_of(results, answers)
     run = tmp_path_factory.mktemp("run")
     (run / "results.json").write_text(json.dumps(results))
     for name, table in TABLES.items():
-        table(found).write_csv(run / f"{name}.csv")
+        table(result).write_csv(run / f"{name}.csv")
     for key, frame in answers.items():
         (run / key).mkdir(parents=True)
         frame.write_parquet(run / key / "answers.parquet")
     bench["record"].__globals__["RESULTS"] = tmp_path_factory.mktemp("record")
-    return bench["record"](run), results, found, answers
+    return bench["record"](run), results, result, answers
 
 
 def table(bench: dict[str, Any], path: Path, name: str) -> pl.DataFrame:
@@ -53,16 +53,16 @@ def table(bench: dict[str, Any], path: Path, name: str) -> pl.DataFrame:
 
 
 def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
-    path, _, found, _ = recorded
+    path, _, result, _ = recorded
     again = bench["measured_again"](table(bench, path, "points"), table(bench, path, "scale"))
-    assert again["method"].to_list() == [entry.method for entry in found.methods]
-    for row, entry in zip(again.to_dicts(), found.methods, strict=True):
+    assert again["method"].to_list() == [entry.method for entry in result.methods]
+    for row, entry in zip(again.to_dicts(), result.methods, strict=True):
         for name in ("utility", "hypervolume", "best_single", "spread"):
             assert row[name] == pytest.approx(getattr(entry, name), abs=2e-4), (entry.method, name)
         assert row["seeds"] == len(entry.seeds)
     text = bench["readme_table"](*(table(bench, path, n) for n in ("summary", "points", "scale")))
     (mine,) = (line for line in text.splitlines() if line.startswith("| SFT |"))
-    entry = next(entry for entry in found.methods if entry.method == "SFT")
+    entry = next(entry for entry in result.methods if entry.method == "SFT")
     assert f"| {entry.utility:.3f} |" in mine
     assert f"| {entry.against.reference.verdict} (ParetoHqD) |" in mine
     assert "| MODPO † |" in text

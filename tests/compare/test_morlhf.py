@@ -42,8 +42,8 @@ def session(parts: Path, tmp_path: Path) -> Iterator[RunContext]:
 
 
 def notes(adapter: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((adapter.parent / "manifest.json").read_text())["notes"]
-    return found
+    content: dict[str, Any] = json.loads((adapter.parent / "manifest.json").read_text())["notes"]
+    return content
 
 
 def test_one_model_per_preference(session: RunContext) -> None:
@@ -72,11 +72,11 @@ def test_one_model_per_preference(session: RunContext) -> None:
 def test_prompts_are_none_of_the_held_out_ones(
     session: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    prompts_seen: list[str] = []
     whole = type(session.rewards[0]).score
 
     def score(self: Any, prompts: Any, responses: Any) -> Any:
-        asked.extend(prompts)
+        prompts_seen.extend(prompts)
         return whole(self, prompts, responses)
 
     monkeypatch.setattr(type(session.rewards[0]), "score", score)
@@ -84,9 +84,9 @@ def test_prompts_are_none_of_the_held_out_ones(
     reinforced(bench, (0.5, 0.5), per="preference", share=1.0, steps=3)
     folder = session.folder.result("data").path
     held_out = set(pl.read_parquet(folder / "held_out.parquet")["prompt"])
-    assert asked
-    assert set(asked) <= set(bench.prompts()["prompt"]) - held_out
-    assert len(set(asked)) == 6, "two a step, each a new one"
+    assert prompts_seen
+    assert set(prompts_seen) <= set(bench.prompts()["prompt"]) - held_out
+    assert len(set(prompts_seen)) == 6, "two a step, each a new one"
 
 
 def test_a_budget_is_shared_by_the_preferences(session: RunContext) -> None:

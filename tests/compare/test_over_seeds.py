@@ -23,10 +23,10 @@ def test_an_interval_holds_the_truth_about_as_often_as_it_says(between: float) -
     hits, repeats = 0, 600
     for _ in range(repeats):
         prompts, seeds = rng.normal(0, 0.3, (60, 1)), rng.normal(0, between, (1, 3))
-        found = crossed(0.1 + prompts + seeds + rng.normal(0, 0.5, (60, 3)))
-        assert found is not None
-        assert (found.p < 0.05) == (not found.low <= 0 <= found.high)
-        hits += found.low <= 0.1 <= found.high
+        result = crossed(0.1 + prompts + seeds + rng.normal(0, 0.5, (60, 3)))
+        assert result is not None
+        assert (result.p < 0.05) == (not result.low <= 0 <= result.high)
+        hits += result.low <= 0.1 <= result.high
     assert 0.92 <= hits / repeats <= 0.99
 
 
@@ -41,13 +41,13 @@ def test_an_interval_by_its_definition() -> None:
     )
     rest /= 4 * 2
     total = max(prompts + seeds - rest, prompts)
-    found = crossed(values)
-    assert found is not None
-    assert (found.low + found.high) / 2 == pytest.approx(mean)
+    result = crossed(values)
+    assert result is not None
+    assert (result.low + result.high) / 2 == pytest.approx(mean)
     from scipy.stats import t
 
     free = total**2 / (prompts**2 / 4 + seeds**2 / 2 + rest**2 / 8)
-    assert (found.high - found.low) / 2 == pytest.approx(t.ppf(0.975, free) * (total / 15) ** 0.5)
+    assert (result.high - result.low) / 2 == pytest.approx(t.ppf(0.975, free) * (total / 15) ** 0.5)
 
 
 def test_few_or_equal_values_have_no_doubt_or_no_interval() -> None:
@@ -81,16 +81,16 @@ def seeded(gains: dict[str, float], seeds: Any, *, jitter: float = 0.05) -> Any:
 def test_prompts_are_paired() -> None:
     # Prompts differ much, the methods by .4 on each of them: only pairing sees that.
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": range(3)})
-    found = measured(runs, answers)
-    mine, reference = entry(found, "b"), entry(found, "ParetoHqD")
+    result = measured(runs, answers)
+    mine, reference = entry(result, "b"), entry(result, "ParetoHqD")
     against = mine.against.reference
     assert (against.verdict, against.seeds) == ("better", (0, 1, 2))
     assert against.low < 0.4 / 8 < against.high, "the box is 8 wide"
     assert mine.low < reference.high, "each alone, the intervals overlap"
     assert mine.against.base.low > 0
-    assert entry(found, "base").against.reference.verdict == "worse"
-    assert reference.against.reference is entry(found, "base").against.base is None
-    assert "b against ParetoHqD: better" in render(found)
+    assert entry(result, "base").against.reference.verdict == "worse"
+    assert reference.against.reference is entry(result, "base").against.base is None
+    assert "b against ParetoHqD: better" in render(result)
 
 
 def test_seeds_that_differ_leave_it_open() -> None:
@@ -98,20 +98,20 @@ def test_seeds_that_differ_leave_it_open() -> None:
     for seed, shift in enumerate((-1.0, 0.0, 1.0)):
         moved = answers[f"b{seed}"].with_columns(pl.col(XY) + shift)
         answers[f"b{seed}"] = moved
-    found = entry(measured(runs, answers), "b")
-    assert found.against.reference.verdict == "open"
-    assert found.against.reference.low < 0 < found.against.reference.high
-    assert found.spread == pytest.approx(1 / 8, rel=0.05)
+    result = entry(measured(runs, answers), "b")
+    assert result.against.reference.verdict == "open"
+    assert result.against.reference.low < 0 < result.against.reference.high
+    assert result.spread == pytest.approx(1 / 8, rel=0.05)
 
 
 def test_a_method_is_the_mean_of_its_runs() -> None:
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": range(3)})
-    found = measured(runs, answers)
+    result = measured(runs, answers)
     for kind in ("utility", "hypervolume"):
-        each = [getattr(r, kind) for r in found.runs if r.run.method == "b"]
-        assert getattr(entry(found, "b"), kind) == pytest.approx(np.mean(each))
+        each = [getattr(r, kind) for r in result.runs if r.run.method == "b"]
+        assert getattr(entry(result, "b"), kind) == pytest.approx(np.mean(each))
     mean = np.mean([answers[f"b{seed}"]["x"].mean() for seed in range(3)])
-    assert entry(found, "b").points[0].reward["x"].mean == pytest.approx(mean)
+    assert entry(result, "b").points[0].reward["x"].mean == pytest.approx(mean)
 
 
 def test_a_difference_is_over_the_seeds_that_both_have() -> None:
@@ -136,25 +136,25 @@ def test_without_a_common_seed_nothing_is_tested() -> None:
 def test_one_seed_never_has_a_verdict() -> None:
     # However large the difference is: another seed may lie anywhere.
     runs, answers = seeded({"ParetoHqD": 0.0, "b": 4.0}, {"ParetoHqD": range(3), "b": (0,)})
-    found = measured(runs, answers)
-    mine = entry(found, "b")
+    result = measured(runs, answers)
+    mine = entry(result, "b")
     assert mine.low is mine.spread is mine.against.base.low is None
     against = mine.against.reference
     assert (against.verdict, against.low) == ("one seed: not tested", None)
-    assert "b against ParetoHqD: one seed: not tested" in render(found)
+    assert "b against ParetoHqD: one seed: not tested" in render(result)
 
 
 def test_a_comparison_of_one_seed_has_no_verdict_anywhere() -> None:
     results, answers = make(seeds=[0])
-    found = result_of(results, answers)
-    text = render(found)
+    result = result_of(results, answers)
+    text = render(result)
     assert "With one seed there is no interval and no verdict" in text
     assert not any(word in text.split() for word in WORDS)
-    summary = summary_table(found)
+    summary = summary_table(result)
     assert set(summary["reference verdict"].drop_nulls()) == {"one seed: not tested"}
     for name in ("low", "high", "spread", "reference low", "reference p", "base low"):
         assert summary[name].null_count() == summary.height, name
-    for table in (summary, methods_table(found)):
+    for table in (summary, methods_table(result)):
         cells = {str(value) for row in table.rows() for value in row}
         assert not cells & set(WORDS)
 
@@ -162,11 +162,11 @@ def test_a_comparison_of_one_seed_has_no_verdict_anywhere() -> None:
 def test_the_base_of_several_seeds_is_one_run() -> None:
     runs, answers = seeded({"ParetoHqD": 0.5}, {"ParetoHqD": range(3)})
     runs += [{**runs[0], "seed": seed} for seed in (1, 2)]
-    found = measured(runs, answers)
-    base = entry(found, "base")
+    result = measured(runs, answers)
+    base = entry(result, "base")
     assert (base.seeds, base.failed, base.spread, base.low) == ((0,), (), None, None)
     assert base.against.reference.seeds == (0, 1, 2), "the other side has seeds"
-    assert "its runs are one" in render(found)
+    assert "its runs are one" in render(result)
 
 
 def test_verdicts_are_corrected_for_their_number() -> None:

@@ -20,8 +20,8 @@ Open = Callable[..., Workbench]
 
 
 def notes_of(adapter: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((adapter.parent / "manifest.json").read_text())["notes"]
-    return found
+    content: dict[str, Any] = json.loads((adapter.parent / "manifest.json").read_text())["notes"]
+    return content
 
 
 def charged(b: Workbench, phase: str) -> list[tuple[str, int, int]]:

@@ -23,12 +23,11 @@ ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
 
 from helpers.drawn import NAMES, frames  # noqa: E402
-from helpers.small_sampling import sample  # noqa: E402
 from helpers.tiny import sentences  # noqa: E402
 from paretohqd import distributed  # noqa: E402
 from paretohqd.distributed import actors, merging, parts  # noqa: E402
-from paretohqd.frames import first_layers  # noqa: E402
-from paretohqd.models.spec import Model  # noqa: E402
+from paretohqd.frames import kept_layers  # noqa: E402
+from paretohqd.models.spec import Model, Sampling  # noqa: E402
 from paretohqd.rewards import scoring  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
@@ -55,7 +54,7 @@ def cluster():
 @pytest.fixture(autouse=True)
 def many_parts(monkeypatch):
     """As if there were many more rows."""
-    monkeypatch.setattr(first_layers, "SETTLE", 8)
+    monkeypatch.setattr(kept_layers, "SETTLE", 8)
     monkeypatch.setattr(parts, "PART", 20)
     monkeypatch.setattr(merging, "FAN_IN", 3)
     monkeypatch.setattr(distributed, "SAMPLE", 16)
@@ -136,6 +135,13 @@ def test_select(tmp_path_factory, frame, cuts, stop, k, options, minimised, of_f
         assert_frame_equal(found, expected, check_exact=True)
 
 
+def merged_state(states):
+    first, *others = states
+    for other in others:
+        first.merge(other)
+    return first
+
+
 @given(frames(), st.lists(st.integers(0, 60), max_size=8), st.integers(1, 4), st.integers(2, 4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_merging_in_a_tree_is_adding_in_a_row(frame, cuts, upto, fan_in):
@@ -146,7 +152,7 @@ def test_merging_in_a_tree_is_adding_in_a_row(frame, cuts, upto, fan_in):
         for piece in cut(frame, [min(at, len(frame)) for at in cuts])
     ]
     while len(states) > 1:
-        states = [merging.merge(states[at : at + fan_in]) for at in range(0, len(states), fan_in)]
+        states = [merged_state(states[at : at + fan_in]) for at in range(0, len(states), fan_in)]
     (state,) = states
     assert_frame_equal(state.kept, whole.kept)
     assert (state.rows, state.usable) == (whole.rows, whole.usable)
@@ -198,10 +204,8 @@ def test_directions_are_those_of_one_machine(tmp_path):
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
     scores = pq.frames.objectives.ObjectiveColumns.of(files.source.schema, ["a", "b"])
-    want = merging.PartSpec(
-        scores=scores, objectives=["a", "b"], upto=2, distinct=None, copies=(), nan="raise"
-    )
-    assert files.first_layers(want).kept.columns == ["a", "b", "row", "layer"]
+    want = merging.PartSpec(scores=scores, upto=2, filled=(), copies=(), nan="raise")
+    assert files.first_layers(want).settled().frame.columns == ["a", "b"]
 
 
 def test_files_named_from_here(tmp_path, monkeypatch):
@@ -555,25 +559,33 @@ def test_answers_are_those_of_one_call(causal, base, tmp_path):
 
     from paretohqd.models import base as models
     from paretohqd.models.adapters import load_adapter
+    from paretohqd.models.sampling import generate
 
     spec = Model(name=str(causal))
     prompts = [*sentences()[:200:9], "Hi", "Hi"]
-    sampling = {"seed": 3, "samples": 2, "max_new_tokens": 12, "batch_size": 8}
     fresh, _ = models.load_base(spec, device="cpu", dtype=torch.float32)
     wrapped = get_peft_model(
         fresh, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
     )
     wrapped.save_pretrained(tmp_path / "adapter")
     model, tokenizer = base
-    expected = sample(load_adapter(model, tmp_path / "adapter"), tokenizer, prompts, **sampling)
+    options = {
+        "system_prompt": ["Be brief.", ""] * (len(prompts) // 2) + [""] * (len(prompts) % 2),
+        "seed": 3,
+        "samples": 2,
+        "sampling": Sampling(max_new_tokens=12, batch_size=8),
+    }
+    expected = generate(load_adapter(model, tmp_path / "adapter"), tokenizer, prompts, **options)
     found = distributed.generate(
-        prompts, model=spec, adapter=tmp_path / "adapter", concurrency=2, **sampling
+        prompts, model=str(causal), adapter=tmp_path / "adapter", concurrency=2, **options
     )
     assert_frame_equal(found, expected)
     assert found["response"].n_unique() > len(prompts)
     assert distributed.generate([], model=spec).equals(found[:0])
     with pytest.raises(ValueError, match=r"^1 of 2 prompts leave no room .* \(first: row 1 with"):
         distributed.generate(["Hi", "word " * 700], model=spec)
+    with pytest.raises(ValueError, match="system_prompt: 1 messages for 2 prompts; pass one for"):
+        distributed.generate(["Hi", "Hi"], model=spec, system_prompt=["Be brief."])
     with pytest.raises(ValueError, match="nowhere"):
         distributed.generate(["Hi"], model=spec, adapter=tmp_path / "nowhere", concurrency=1)
 

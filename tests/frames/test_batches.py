@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 import paretohqd as pq
-from paretohqd.frames import batches, functions, sources
+from paretohqd.frames import batches, sources, volumes
 from paretohqd.frames.sources import Source
 
 N = 6_000
@@ -69,7 +69,7 @@ def source(request, tmp_path):
 
 @pytest.fixture
 def no_file_is_small(monkeypatch):
-    monkeypatch.setattr(sources, "SMALL", 0)
+    monkeypatch.setattr(sources, "SMALL_BYTES", 0)
 
 
 @pytest.mark.usefixtures("no_file_is_small")
@@ -78,7 +78,7 @@ def test_batches_follow_the_limit(source, limit):
     opened, frame = source
     read = list(opened.batches([pl.all()], limit))
     assert_frame_equal(pl.concat(read), frame)
-    first = batches.FEW if opened.seekable else batches.CHUNK
+    first = batches.FIRST_ROWS if opened.seekable else batches.CHUNK_ROWS
     allowed = 1.1 * max(batches.share(limit), first * frame.estimated_size() / N)
     assert max(batch.estimated_size() for batch in read) <= allowed
     if limit is None:
@@ -99,27 +99,27 @@ def test_a_slice_finds_what_a_condition_finds(tmp_path_factory, rows, limit):
     files = [TEXTS[:2500].lazy(), TEXTS[2500:2500].lazy(), TEXTS[2500:].lazy()]
     starts = np.array([0, 2500, 2500, N])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batches, "GAP", 50)
+        patch.setattr(batches, "GAP_ROWS", 50)
         slices = list(batches.by_slices(files.__getitem__, starts, numbers, limit))
-    found = pl.concat([TEXTS.clear(), *slices])
-    assert_frame_equal(found, TEXTS[numbers])
+    taken = pl.concat([TEXTS.clear(), *slices])
+    assert_frame_equal(taken, TEXTS[numbers])
     numbered = TEXTS.lazy().with_row_index("#")
-    assert_frame_equal(batches.by_number(numbered, "#", numbers, ["a"]), found)
+    assert_frame_equal(batches.by_number(numbered, "#", numbers, ["a"]), taken)
 
 
 def test_a_condition_on_scores_spares_the_other_columns(tmp_path, monkeypatch):
     """The scan itself takes the condition in; above a scan all columns would be decoded."""
-    asked = []
+    queries = []
     find = sources.by_number
     monkeypatch.setattr(
-        sources, "by_number", lambda frame, *rest: asked.append(frame) or find(frame, *rest)
+        sources, "by_number", lambda frame, *rest: queries.append(frame) or find(frame, *rest)
     )
     folder = hive(TEXTS, tmp_path)
     file = folder / "week=9" / "x.parquet"
     for data in (folder, file, [file], pl.scan_parquet(file)):
         pq.select(data, ["a", "b"], 3, k=5)
-        (query,) = asked
-        asked.clear()
+        (query,) = queries
+        queries.clear()
         number = (set(query.collect_schema()) - {*TEXTS.columns, "week", "run"}).pop()
         plan = query.filter(pl.col(number).is_in([1, 2]) & pl.col("a").is_not_null()).explain()
         assert "SELECTION" in plan
@@ -128,13 +128,13 @@ def test_a_condition_on_scores_spares_the_other_columns(tmp_path, monkeypatch):
 
 def test_folders_are_read_for_the_columns_asked_for(tmp_path):
     folder = hive(TEXTS, tmp_path)
-    expected = functions.volume(folder, ["a", "b"], ref=[-9, -9])
+    expected = volumes.volume(folder, ["a", "b"], ref=[-9, -9])
     for path in folder.rglob("*.parquet"):
         content = bytearray(path.read_bytes())
-        place = content.index(b"answer answer")
-        content[place - 40 : place + 40] = bytes(80)
+        position = content.index(b"answer answer")
+        content[position - 40 : position + 40] = bytes(80)
         path.write_bytes(content)
-    assert functions.volume(folder, ["a", "b"], ref=[-9, -9]) == expected
+    assert volumes.volume(folder, ["a", "b"], ref=[-9, -9]) == expected
     with pytest.raises(ValueError, match="cannot be read"):
         list(Source.of(folder).batches([pl.all()]))
 
@@ -149,9 +149,9 @@ def test_the_limit_binds_the_reading_of_chosen_rows(tmp_path, monkeypatch):
         return find(opened, starts, rows, limit)
 
     monkeypatch.setattr(sources, "by_slices", spied)
-    found = pq.select(tmp_path, ["a", "b"], 3, k=5, memory_limit=500_000)
+    selected = pq.select(tmp_path, ["a", "b"], 3, k=5, memory_limit=500_000)
     assert limits == [500_000]
-    assert_frame_equal(found, pq.select(CHATS, ["a", "b"], 3, k=5))
+    assert_frame_equal(selected, pq.select(CHATS, ["a", "b"], 3, k=5))
 
 
 def test_small_files_are_read_ahead(tmp_path, monkeypatch):

@@ -284,8 +284,8 @@ def test_columns_that_are_named() -> None:
             "prompt": "?",
         }
     )
-    asked = sft_dataset(frame, prompt="ask", completion="say", system="told")[0]
-    assert asked == {"prompt": [system("Be brief."), LONG[0]], "completion": [assistant("Yes.")]}
+    row = sft_dataset(frame, prompt="ask", completion="say", system="told")[0]
+    assert row == {"prompt": [system("Be brief."), LONG[0]], "completion": [assistant("Yes.")]}
     assert sft_dataset(frame, messages="messages")[0]["prompt"] == LONG[:3]
     # Prompts and their answers come before dialogues.
     frame = frame.with_columns(response=pl.lit("No."))

@@ -27,12 +27,12 @@ FRAME = pl.DataFrame(
 def test_round_trip(tmp_path, ending):
     path = tmp_path / f"frame{ending}"
     write_frame(FRAME, path)
-    found = read_frame(path)
+    frame = read_frame(path)
     if ending == ".csv":
-        assert found["scores"].to_list() == ["0.1;0.2", str(1 / 3), "", None]
-        assert_frame_equal(found.drop("scores"), FRAME.drop("scores"), check_exact=True)
+        assert frame["scores"].to_list() == ["0.1;0.2", str(1 / 3), "", None]
+        assert_frame_equal(frame.drop("scores"), FRAME.drop("scores"), check_exact=True)
     else:
-        assert_frame_equal(found, FRAME, check_exact=True)
+        assert_frame_equal(frame, FRAME, check_exact=True)
     assert os.listdir(tmp_path) == [path.name]
 
 
@@ -65,9 +65,9 @@ def test_types_follow_from_all_rows(tmp_path):
     assert read_frame(tmp_path / "late.csv")["a"][-1] == 1.5
     rows = [f'{{"a": {a}}}' for a in late] + ['{"a": 2, "b": "x"}']
     (tmp_path / "late.jsonl").write_text("\n".join(rows))
-    found = read_frame(tmp_path / "late.jsonl")
-    assert found["a"][-2:].to_list() == [1.5, 2.0]
-    assert found["b"][-2:].to_list() == [None, "x"]
+    frame = read_frame(tmp_path / "late.jsonl")
+    assert frame["a"][-2:].to_list() == [1.5, 2.0]
+    assert frame["b"][-2:].to_list() == [None, "x"]
 
 
 @pytest.mark.parametrize("name", ["frame.txt", "frame", "frame.parquet.gz", ".csv"])

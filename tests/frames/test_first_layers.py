@@ -14,7 +14,7 @@ import paretohqd as pq
 from helpers import oracle
 from helpers.drawn import NAMES, frame_of
 from paretohqd import FirstLayers
-from paretohqd.frames import first_layers
+from paretohqd.frames import kept_layers
 
 
 @st.composite
@@ -30,7 +30,7 @@ def clouds(draw):
 @pytest.fixture(autouse=True)
 def settle_often(monkeypatch):
     """As if there were many more rows."""
-    monkeypatch.setattr(first_layers, "SETTLE", 3)
+    monkeypatch.setattr(kept_layers, "SETTLE", 3)
 
 
 @settings(max_examples=300)
@@ -101,6 +101,49 @@ def test_a_saved_state_goes_on(tmp_path_factory, cloud, number, exact):
     if whole.enough():
         assert_frame_equal(state.frame, whole.frame)
     assert (state.rows, state.low.tolist()) == (whole.rows, whole.low.tolist())
+
+
+@given(clouds(), st.integers(1, 4), st.booleans())
+def test_merged_states_are_as_if_rows_had_been_added_in_a_row(cloud, number, exact):
+    points, parts = cloud
+    stop = {"upto": number} if exact else {"at_least": number}
+    names = NAMES[: points.shape[1]]
+    whole, merged = FirstLayers(names, **stop), FirstLayers(names, **stop)
+    for part in parts:
+        whole.add(frame_of(part))
+        other = FirstLayers(names, **stop).add(frame_of(part))
+        before = other.kept
+        merged.merge(other)
+        assert_frame_equal(other.kept, before)
+    assert (merged.rows, merged.usable) == (whole.rows, whole.usable)
+    np.testing.assert_array_equal([merged.low, merged.high], [whole.low, whole.high])
+    # Layers that hold some number of rows may be too few once other rows push theirs aside.
+    if exact:
+        assert_frame_equal(merged.kept, whole.kept)
+    elif merged.enough() and whole.enough():
+        assert_frame_equal(merged.frame, whole.frame)
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (FirstLayers(["b", "a"], upto=2), "objectives: "),
+        (FirstLayers({"a": "max", "b": "max"}, upto=2), "objectives: "),
+        (FirstLayers(["a", "b"], upto=3), "upto: 3 there, 2 here: only like states merge"),
+        (FirstLayers(["a", "b"], at_least=2), "at_least: 2 there, None here"),
+        (FirstLayers(["a", "b"], upto=2, nan="drop"), "nan: 'drop' there, 'raise' here"),
+    ],
+)
+def test_states_of_unlike_questions_do_not_merge(other, message):
+    state = FirstLayers(["a", "b"], upto=2).add(pl.DataFrame({"a": [1.0, 2], "b": [2.0, 1]}))
+    before = state.frame
+    with pytest.raises(ValueError, match=message):
+        state.merge(other)
+    columns = FirstLayers(["a", "b"], upto=2).add({"a": [9.0], "b": [9.0], "c": ["x"]})
+    with pytest.raises(ValueError, match="a new column 'c'"):
+        state.merge(columns)
+    assert_frame_equal(state.frame, before)
+    assert state.merge(FirstLayers(["a", "b"], upto=2)).rows == 2
 
 
 def test_other_columns_are_kept_and_directions_and_arrays_too():
@@ -216,7 +259,7 @@ def test_tomorrows_rows_need_not_meet_yesterdays(tmp_path):
 )
 @pytest.mark.parametrize("rows", [2, 500])
 def test_a_copy_goes_its_own_way(copied, rows, monkeypatch):
-    monkeypatch.setattr(first_layers, "SETTLE", 100)
+    monkeypatch.setattr(kept_layers, "SETTLE", 100)
     frame = pl.DataFrame(np.random.default_rng(rows).random((rows, 2)), schema=["a", "b"])
     more = pl.DataFrame({"a": [9.0, None], "b": [-1.0, 1.0]})
     state = FirstLayers(["a", "b"], at_least=2, nan="drop").add(frame)

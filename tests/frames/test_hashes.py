@@ -51,7 +51,7 @@ def test_how_a_frame_lies_in_memory_does_not_matter(cuts: list[int], rows: int) 
     ends = [0, *sorted(cuts), 4]
     parts = [FRAME[a:b] for a, b in pairwise(ends)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hashes, "ROWS", rows)
+        patch.setattr(hashes, "TEXT_ROWS", rows)
         assert hash_frame(pl.concat(parts, rechunk=False)) == hash_frame(FRAME)
         assert hash_frame(FRAME[[3, 2, 1, 0]].reverse()) == hash_frame(FRAME)
 
@@ -67,8 +67,8 @@ def test_every_value_and_its_place_matter(name: str) -> None:
     others = [column[:3], column.rename({name: f"{name}_"})]
     if name != "nothing":
         others += [column[::-1], column[[0, 1, 2, 2]], column[[1, 1, 2, 3]]]
-    found = {hash_frame(each) for each in (column, *others)}
-    assert len(found) == 1 + len(others)
+    hashed = {hash_frame(each) for each in (column, *others)}
+    assert len(hashed) == 1 + len(others)
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,14 @@ def test_python_objects_have_no_hash() -> None:
 
 
 def test_hashes_of_paths(tmp_path: Path) -> None:
-    known, folder = hashes.Hashes(tmp_path), tmp_path / "folder"
+    remembered, folder = hashes.Hashes(tmp_path), tmp_path / "folder"
     folder.mkdir()
     (folder / "a").write_text("1")
     before = hash_path(folder)
     (folder / "a").rename(folder / "b")
     assert hash_path(folder) != before
     assert (
-        hash_path(folder) == known.path(folder) == hashes.hash_json({"b": known.path(folder / "b")})
+        hash_path(folder)
+        == remembered.path(folder)
+        == hashes.hash_json({"b": remembered.path(folder / "b")})
     )

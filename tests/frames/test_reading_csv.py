@@ -21,8 +21,8 @@ def written(tmp_path, content, name="x.csv"):
 @pytest.mark.parametrize("token", ["NA", "N/A", "nan", "None", "NULL", "-", "#N/A", "#DIV/0!", ""])
 def test_scores_that_are_missing(tmp_path, token):
     path = written(tmp_path, f"{BODY}{token},0.4\n")
-    told = f": '{token}'" if token else ""
-    with pytest.raises(ValueError, match=rf"'a' holds 1 null \(first at row 3{told}\)"):
+    text_in_message = f": '{token}'" if token else ""
+    with pytest.raises(ValueError, match=rf"'a' holds 1 null \(first at row 3{text_in_message}\)"):
         pq.select(path, ["a", "b"], 2, k=1)
     assert pq.select(path, ["a", "b"], 2, k=1, nan="drop")["row"].to_list() == [0, 1]
 
@@ -69,8 +69,8 @@ def test_numbers_that_stand_as_text_are_compared_as_numbers():
 
 
 def test_text_columns_keep_their_text(tmp_path):
-    found = read_frame(written(tmp_path, "a,b,t\n1,2,NA\n2,1,null\n"))
-    assert found["t"].to_list() == ["NA", "null"]
+    frame = read_frame(written(tmp_path, "a,b,t\n1,2,NA\n2,1,null\n"))
+    assert frame["t"].to_list() == ["NA", "null"]
 
 
 @pytest.mark.parametrize(
@@ -115,8 +115,8 @@ def test_ordinary_files(tmp_path, content):
 
 
 def test_tabs_and_blanks_around_names(tmp_path):
-    found = read_frame(written(tmp_path, BODY.replace(",", "\t"), "x.tsv"))
-    assert found["b"].to_list() == [0.0, 1.0, 0.6]
+    frame = read_frame(written(tmp_path, BODY.replace(",", "\t"), "x.tsv"))
+    assert frame["b"].to_list() == [0.0, 1.0, 0.6]
     path = written(tmp_path, "a, b\n1,2\n")
     with pytest.raises(ValueError, match="no column 'b': the frame has a, ' b'"):
         pq.select(path, ["a", "b"], 2, k=1)

@@ -30,9 +30,9 @@ def written(tmp_path, content, name="x.jsonl"):
 def test_nan_and_infinity(tmp_path):
     more = [{"a": math.nan, "b": 1.0}, {"a": 1.0, "b": -math.inf}, {"a": None, "b": 2}, {"b": 3}]
     path = written(tmp_path, lines_of(*ROWS, *more))
-    found = read_frame(path)
-    assert repr(found["a"].to_list()) == "[1.0, 0.0, 0.75, nan, 1.0, None, None]"
-    assert found["b"].to_list() == [0.0, 1.0, 0.75, 1.0, -math.inf, 2.0, 3.0]
+    frame = read_frame(path)
+    assert repr(frame["a"].to_list()) == "[1.0, 0.0, 0.75, nan, 1.0, None, None]"
+    assert frame["b"].to_list() == [0.0, 1.0, 0.75, 1.0, -math.inf, 2.0, 3.0]
     path = written(tmp_path, lines_of(*ROWS, more[0]))
     with pytest.raises(ValueError, match=r"column 'a' holds 1 NaN \(first at row 3\)"):
         pq.select(path, ["a", "b"], 2, k=1)
@@ -41,8 +41,8 @@ def test_nan_and_infinity(tmp_path):
 
 def test_what_lies_within_lists_and_objects(tmp_path):
     row = {"t": {"x": math.nan, "y": [{"z": "cut \ud83d"}, {"w": -math.inf}]}, "n": [1, 2.5, None]}
-    found = read_frame(written(tmp_path, lines_of(row))).to_dicts()
-    assert repr(found) == repr(
+    rows = read_frame(written(tmp_path, lines_of(row))).to_dicts()
+    assert repr(rows) == repr(
         [
             {
                 "t": {
@@ -71,8 +71,8 @@ def test_what_lies_within_lists_and_objects(tmp_path):
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_halves_of_emojis(tmp_path, escaped, text, pack):
     content = lines_of(ROWS[0]) + f'{{"a": 2, "b": 3, "text": "{escaped}"}}\n'.encode()
-    found = read_frame(written(tmp_path, pack(content)))
-    assert found.rows() == [(1.0, 0.0, None), (2.0, 3.0, text)]
+    frame = read_frame(written(tmp_path, pack(content)))
+    assert frame.rows() == [(1.0, 0.0, None), (2.0, 3.0, text)]
 
 
 @given(st.lists(st.text(st.characters(codec=None), max_size=5), min_size=1))
@@ -86,10 +86,10 @@ def test_lines_are_read_with_care_where_they_need_it(tmp_path, monkeypatch):
     """What Polars reads and what Python reads of one file are the same rows, in order."""
     rows = [{"a": i / 7, "b": i, "t": ["x", "y\u2028"], "s": str(i)} for i in range(50)]
     path = written(tmp_path, lines_of(*rows, {"a": math.nan}))
-    monkeypatch.setattr(json_files, "CHUNK", 500)
-    found = read_frame(path)
-    assert_frame_equal(found[:50], pl.DataFrame(rows))
-    assert found.row(50)[1:] == (None, None, None)
+    monkeypatch.setattr(json_files, "CHUNK_BYTES", 500)
+    frame = read_frame(path)
+    assert_frame_equal(frame[:50], pl.DataFrame(rows))
+    assert frame.row(50)[1:] == (None, None, None)
 
 
 @pytest.mark.parametrize("indent", [None, 1])

@@ -32,9 +32,9 @@ def shards(folder, *frames, ending="parquet"):
 
 def rows_of(folder):
     source = Source.of(folder)
-    found = source.collect(source.frame)
-    assert found.schema == source.schema
-    return found
+    rows = source.collect(source.frame)
+    assert rows.schema == source.schema
+    return rows
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -53,14 +53,14 @@ def test_numbers_widen(tmp_path, ending, order):
 def test_columns_that_come_late_null_columns_and_another_order(tmp_path, ending):
     late = PARTS.with_columns(text=pl.lit("x"), empty=pl.lit(None))
     shards(tmp_path, WHOLE, late, PARTS.select("b", "a"), ending=ending)
-    found = rows_of(tmp_path)
-    assert found.columns == ["a", "b", "text", "empty"]
-    assert found["text"].to_list() == [None, None, "x", "x", None, None]
-    assert found["a"].to_list() == [1.0, 0.0, 0.5, 0.25, 0.5, 0.25]
+    rows = rows_of(tmp_path)
+    assert rows.columns == ["a", "b", "text", "empty"]
+    assert rows["text"].to_list() == [None, None, "x", "x", None, None]
+    assert rows["a"].to_list() == [1.0, 0.0, 0.5, 0.25, 0.5, 0.25]
     chosen = pq.select(tmp_path, ["a", "b"], 3, k=2)
     assert chosen.columns[:4] == ["a", "b", "text", "empty"]
     for row in chosen.iter_rows(named=True):
-        assert row["text"] == found["text"][row["row"]]
+        assert row["text"] == rows["text"][row["row"]]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -100,9 +100,9 @@ def test_columns_and_files_of_text_without_a_value_have_no_type(tmp_path):
     (tmp_path / "1.csv").write_text("a,b,c\n1,2,\n")
     (tmp_path / "2.csv").write_text("")
     (tmp_path / "3.csv").write_text("a,b,c\n1.5,2,3\n")
-    found = rows_of(tmp_path)
-    assert found.schema == {"a": pl.Float64, "b": pl.Int64, "c": pl.Int64}
-    assert found.rows() == [(1.0, 2, None), (1.5, 2, 3)]
+    rows = rows_of(tmp_path)
+    assert rows.schema == {"a": pl.Float64, "b": pl.Int64, "c": pl.Int64}
+    assert rows.rows() == [(1.0, 2, None), (1.5, 2, 3)]
     assert Source.of(tmp_path).place(1) == f"row 1: row 0 of {tmp_path / '3.csv'}"
 
 
@@ -118,8 +118,8 @@ def test_lines_that_need_care_beside_others(tmp_path):
     (tmp_path / "0.jsonl").write_text('{"a": 1, "b": 2}\n')
     (tmp_path / "1.jsonl").write_text('{"a": NaN, "b": 2.5, "t": "cut \\ud83d"}\n')
     (tmp_path / "2.jsonl").write_text(json.dumps([{"b": 1, "t": {"x": 1}}]))
-    found = rows_of(tmp_path)
-    assert repr(found.rows()) == repr(
+    rows = rows_of(tmp_path)
+    assert repr(rows.rows()) == repr(
         [(1.0, 2.0, None), (float("nan"), 2.5, "cut \ufffd"), (None, 1.0, '{"x": 1}')]
     )
 
@@ -128,11 +128,11 @@ def test_files_of_several_kinds_by_name(tmp_path):
     files = [tmp_path / f"x.{ending}" for ending in ENDINGS]
     for ending, file in zip(ENDINGS, files, strict=True):
         WRITE[ending](WHOLE if ending == "csv" else PARTS.with_columns(c=pl.lit(ending)), file)
-    found = rows_of(files)
-    assert found["c"].to_list() == [
+    rows = rows_of(files)
+    assert rows["c"].to_list() == [
         None if ending == "csv" else ending for ending in ENDINGS for _ in range(2)
     ]
-    assert found["a"].to_list()[4:6] == [1.0, 0.0]
+    assert rows["a"].to_list()[4:6] == [1.0, 0.0]
     with pytest.raises(ValueError, match="files of different kinds"):
         Source.of(tmp_path)
 
@@ -204,15 +204,15 @@ def test_folders_whose_names_say_something_have_common_types_too(tmp_path, endin
     for week, frame in (("1", WHOLE), ("2", PARTS), ("__HIVE_DEFAULT_PARTITION__", PARTS)):
         (folder / f"week={week}" / "by=x%2Fy").mkdir(parents=True)
         WRITE[ending](frame, folder / f"week={week}" / "by=x%2Fy" / f"x.{ending}")
-    found = rows_of(folder)
-    assert found.columns == ["a", "b", "week", "by"]
-    assert found["week"].to_list() == [1, 1, 2, 2, None, None]
-    assert found["by"].to_list() == ["x/y"] * 6
-    assert found["a"].to_list() == [1.0, 0.0, 0.5, 0.25, 0.5, 0.25]
-    assert_frame_equal(Source.of(folder).take(np.array([0, 3])), found[[0, 3]])
+    rows = rows_of(folder)
+    assert rows.columns == ["a", "b", "week", "by"]
+    assert rows["week"].to_list() == [1, 1, 2, 2, None, None]
+    assert rows["by"].to_list() == ["x/y"] * 6
+    assert rows["a"].to_list() == [1.0, 0.0, 0.5, 0.25, 0.5, 0.25]
+    assert_frame_equal(Source.of(folder).take(np.array([0, 3])), rows[[0, 3]])
 
 
-def test_files_alike_are_looked_at_together(tmp_path, monkeypatch):
+def test_files_with_equal_columns_are_compared_at_once(tmp_path, monkeypatch):
     """One query compares many files; each by itself is opened only where they differ."""
     looked_at = []
     whole = pl.scan_parquet
@@ -242,12 +242,12 @@ def test_a_file_that_is_named_twice_is_refused(tmp_path, monkeypatch, again):
 
 @pytest.mark.parametrize("values", [["", "true"], ["7", "12345678901234567890123"], ["1", "x"]])
 def test_types_of_text_do_not_depend_on_the_order_of_files(tmp_path, values):
-    found = []
-    for place, order in enumerate((values, values[::-1])):
-        folder = tmp_path / str(place)
+    types_and_values = []
+    for attempt, order in enumerate((values, values[::-1])):
+        folder = tmp_path / str(attempt)
         folder.mkdir()
         for number, value in enumerate(order):
             (folder / f"{number}.csv").write_text(f"a,b,m\n1,0,{value}\n0,1,{value}\n")
         chosen = pq.select(str(folder), ["a", "b"], [[1, 0]], k=2)
-        found.append((chosen.schema["m"], sorted(map(str, chosen["m"]))))
-    assert found[0] == found[1]
+        types_and_values.append((chosen.schema["m"], sorted(map(str, chosen["m"]))))
+    assert types_and_values[0] == types_and_values[1]

@@ -63,8 +63,8 @@ def test_a_column_of_arrays_is_a_reward_vector():
     frame = FRAME.select(pl.concat_arr("a", "b").alias("r"), "text")
     for data in (frame, frame.lazy()):
         for objectives in ("r", ["r"], {"r": "max"}, {"r": ["max", "max"]}):
-            found = pq.select(data, objectives, 3, k=4)
-            assert_frame_equal(found.drop("r"), EXPECTED.drop("a", "b"))
+            selected = pq.select(data, objectives, 3, k=4)
+            assert_frame_equal(selected.drop("r"), EXPECTED.drop("a", "b"))
     assert pq.choose(frame, "r", 3, k=4).objectives == {"r[0]": "max", "r[1]": "max"}
     turned = pq.select(frame, {"r": ["max", "min"]}, 3, k=4)
     expected = pq.select(FRAME, {"a": "max", "b": "min"}, 3, k=4)
@@ -118,9 +118,9 @@ def test_folders_whose_names_say_something(tmp_path):
         inside = tmp_path / f"week={part}"
         inside.mkdir()
         FRAME[20 * part : 20 * (part + 1)].write_parquet(inside / "x.parquet")
-    found = chosen(tmp_path)
-    assert found["week"].to_list() == [row // 20 for row in EXPECTED["row"]]
-    assert_frame_equal(found.drop("week"), EXPECTED)
+    selected = chosen(tmp_path)
+    assert selected["week"].to_list() == [row // 20 for row in EXPECTED["row"]]
+    assert_frame_equal(selected.drop("week"), EXPECTED)
 
 
 def test_folders_above_and_folders_that_disagree(tmp_path):
@@ -137,10 +137,10 @@ def test_folders_above_and_folders_that_disagree(tmp_path):
 
 
 def test_layers_of_files(folder):
-    found = pq.layers(folder, ["a", "b"], upto=2)
-    assert isinstance(found, pl.LazyFrame)
-    assert_frame_equal(found.collect(), FRAME.pareto.layers(["a", "b"], upto=2))
-    found.sink_parquet(folder / "layers.parquet")
+    first = pq.layers(folder, ["a", "b"], upto=2)
+    assert isinstance(first, pl.LazyFrame)
+    assert_frame_equal(first.collect(), FRAME.pareto.layers(["a", "b"], upto=2))
+    first.sink_parquet(folder / "layers.parquet")
     assert_frame_equal(
         pl.read_parquet(folder / "layers.parquet"), FRAME.pareto.layers(["a", "b"], upto=2)
     )
@@ -201,21 +201,21 @@ def test_a_broken_file_is_named(folder, how, message):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "what"),
     [
         (None, "1 null"),
         (float("nan"), "1 NaN"),
         (float("inf"), "1 infinite values"),
     ],
 )
-def test_the_file_and_row_of_a_bad_score_are_named(folder, value, told):
+def test_the_file_and_row_of_a_bad_score_are_named(folder, value, what):
     path = folder / "part-2.parquet"
     part = pl.read_parquet(path)
     scores = part["b"].to_list()
     scores[7] = value
     part.with_columns(b=pl.Series(scores)).write_parquet(path)
     where = re.escape(f"(first at row 47: row 7 of {path})")
-    with pytest.raises(ValueError, match=f"column 'b' holds {told} {where}"):
+    with pytest.raises(ValueError, match=f"column 'b' holds {what} {where}"):
         chosen(folder)
 
 

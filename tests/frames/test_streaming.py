@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from helpers.drawn import NAMES, frames
-from paretohqd.frames import batches, first_layers
+from paretohqd.frames import batches, kept_layers
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same"
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """As if there were many more rows."""
-    monkeypatch.setattr(first_layers, "SETTLE", 16)
-    monkeypatch.setattr(batches, "BATCH", 7)
+    monkeypatch.setattr(kept_layers, "SETTLE", 16)
+    monkeypatch.setattr(batches, "MAX_ROWS", 7)
 
 
 def same_or_both_refused(call, *frames):
@@ -152,7 +152,7 @@ def cloud(n, seed=3):
 
 def test_rows_that_push_the_pool_aside_make_it_read_again(monkeypatch):
     """Rows in ascending order: what the first batches need says little about the last."""
-    monkeypatch.setattr(first_layers, "SETTLE", 1)
+    monkeypatch.setattr(kept_layers, "SETTLE", 1)
     side = np.arange(60.0)
     low = pl.DataFrame({"a": side, "b": side[::-1]})
     chain = pl.DataFrame({"a": 100 + side, "b": 100 + side})

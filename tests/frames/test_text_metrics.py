@@ -73,9 +73,9 @@ def test_measures_of_other_scripts():
     assert text_metrics.collapse(["好好好好", "很好很好很好很好"]).repetitive.all()
     hindi = "मुझे अच्छी किताबें पढ़ना पसंद है", "विज्ञान कथाएँ रोचक होती हैं"
     assert text_metrics.word_overlap(*([text] for text in hindi)) == [0]
-    asked = "Où est le café près d'ici, s'il vous plaît, monsieur l'élève?"
+    question = "Où est le café près d'ici, s'il vous plaît, monsieur l'élève?"
     for form in FORMS:
-        assert text_metrics.word_overlap([asked], [unicodedata.normalize(form, asked)]) == [1]
+        assert text_metrics.word_overlap([question], [unicodedata.normalize(form, question)]) == [1]
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_measures_of_other_scripts():
     ],
 )
 def test_collapse_by_hand(text, short, repetitive):
-    found = text_metrics.collapse([text])
-    assert (found.short.tolist(), found.repetitive.tolist()) == ([short], [repetitive])
-    assert found.collapsed.tolist() == [short or repetitive]
+    result = text_metrics.collapse([text])
+    assert (result.short.tolist(), result.repetitive.tolist()) == ([short], [repetitive])
+    assert result.collapsed.tolist() == [short or repetitive]
 
 
 def test_collapse_rates_are_apart_and_thresholds_are_parameters():
@@ -127,11 +127,11 @@ def loops(tokens, n, repeats):
 
 @given(st.lists(st.sampled_from("ab"), max_size=24), st.integers(2, 5), st.integers(1, 4))
 def test_loops_agree_with_the_definition(tokens, repeats, max_ngram):
-    found = text_metrics.collapse(
+    result = text_metrics.collapse(
         [" ".join(tokens)], repeats=repeats, max_ngram=max_ngram, distinct=0
     )
     expected = any(loops(tokens, n, repeats) for n in range(1, max_ngram + 1))
-    assert found.repetitive.tolist() == [expected]
+    assert result.repetitive.tolist() == [expected]
 
 
 def test_word_overlap_counts_distinct_words_without_case_or_punctuation():

@@ -37,8 +37,8 @@ def test_many_threads_write_one_file(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    found = pl.read_parquet(path)
-    assert any(found.equals(frame) for frame in frames)
+    written_frame = pl.read_parquet(path)
+    assert any(written_frame.equals(frame) for frame in frames)
     assert os.listdir(tmp_path) == ["x.parquet"]
 
 
@@ -127,9 +127,9 @@ def test_decimals_are_numbers_in_json(tmp_path):
     )
     for given in (frame, frame.lazy()):
         write_frame(given, path)
-        found = pl.read_ndjson(path)
-        assert found["score"].to_list() == [0.1, -123456789012.125, 0.0, None, 4.0]
-        assert found["inside"].struct.field("list").to_list()[0] == [0.1]
+        rows = pl.read_ndjson(path)
+        assert rows["score"].to_list() == [0.1, -123456789012.125, 0.0, None, 4.0]
+        assert rows["inside"].struct.field("list").to_list()[0] == [0.1]
 
 
 @pytest.mark.parametrize(

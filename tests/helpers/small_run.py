@@ -30,7 +30,7 @@ def settings(folder: Path, run: str = "run", **more: Any) -> config.Config:
 
 def mapping(folder: Path, run: str, **more: Any) -> dict[str, Any]:
     """What the YAML file of such a run would hold; `more` replaces keys, `__` for dots."""
-    found: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "run": str(folder / run),
         "model": {"name": str(folder / "model")},
         "data": {"source": str(folder / "data.parquet"), "held_out": 5},
@@ -48,11 +48,11 @@ def mapping(folder: Path, run: str, **more: Any) -> dict[str, Any]:
         "threads": 1,
     }
     for dotted, value in more.items():
-        inner, (*sections, last) = found, dotted.split("__")
+        inner, (*sections, last) = settings, dotted.split("__")
         for section in sections:
             inner = inner.setdefault(section, {})
         inner[last] = value
-    return found
+    return settings
 
 
 def do(chosen: config.Config) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from io import BytesIO, StringIO
 from typing import Any
 
@@ -20,6 +21,7 @@ vl_convert = pytest.importorskip("vl_convert")
 from paretohqd.plots.run import evaluation_charts  # noqa: E402
 from paretohqd.plots.selection import plot, save  # noqa: E402
 from paretohqd.plots.theme import readable  # noqa: E402
+from paretohqd.runs.metrics import Collapse, ModelMeasures, SampleMean  # noqa: E402
 
 ODD = [
     "bell\x07",
@@ -104,11 +106,21 @@ def test_every_legend_is_there_for_any_number_of_preferences(preferences: int, u
 
 def test_charts_of_pages_take_any_name() -> None:
     for name in ODD[:7]:
-        reward = {each: {"mean": 0.5, "se": 0.1} for each in (name, "b")}
-        models = [
-            {"preference": None, "stage": 0, "weights": None, "reward": reward},
-            {"preference": 0, "stage": 1, "weights": [1, 0], "reward": reward},
-        ]
+        base = ModelMeasures(
+            model="base",
+            stage=0,
+            preference=None,
+            weights=None,
+            n=4,
+            reward={each: SampleMean(0.5, 0.1) for each in (name, "b")},
+            gain=None,
+            collapse=Collapse(short=0.0, repetitive=0.0, any=0.0),
+            echo=0.0,
+            words=9.0,
+            tokens=12.0,
+            finished=1.0,
+        )
+        models = [base, replace(base, model="x", stage=1, preference=0, weights=(1.0, 0.0))]
         (chart,) = evaluation_charts(models, [name, "b"], ["(1, 0)"])
         # Fails where an expression cannot be parsed.
         drawn = vl_convert.vegalite_to_svg(chart.spec)

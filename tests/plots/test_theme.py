@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("altair")
 
-from paretohqd.plots.theme import mean_and_error, palette
+from paretohqd.plots.theme import error_bar, palette
 
 
 def lab(rgb: Any) -> Any:
@@ -55,10 +55,6 @@ def test_fifteen_preferences_can_be_distinguished(vision: str, scheme: str) -> N
     assert apart[~np.eye(15, dtype=bool)].min() > 9
 
 
-def test_error_bars_without_an_error_or_a_mean() -> None:
-    assert mean_and_error("y", {"mean": 1.23456789, "se": None}) == {
-        "y": 1.2346,
-        "y0": 1.2346,
-        "y1": 1.2346,
-    }
-    assert mean_and_error("x", {"mean": None, "se": 0.5}) == {"x": 0.0, "x0": -0.5, "x1": 0.5}
+def test_error_bars_with_and_without_an_error() -> None:
+    assert error_bar("y", 1.23456789, None) == {"y": 1.2346, "y0": 1.2346, "y1": 1.2346}
+    assert error_bar("x", -1.0, 0.5) == {"x": -1.0, "x0": -1.5, "x1": -0.5}

@@ -137,10 +137,10 @@ def test_pairs_with_a_prompt_column_are_answers(source):
 def test_the_hub_goes_through_datasets(monkeypatch):
     import datasets
 
-    asked = []
+    calls = []
 
     def load_dataset(name, subset, *, split, revision):
-        asked.append((name, subset, split, revision))
+        calls.append((name, subset, split, revision))
         return datasets.Dataset.from_dict(answers().to_dict(as_series=False))
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
@@ -154,7 +154,7 @@ def test_the_hub_goes_through_datasets(monkeypatch):
     )
     loaded = split(spec)
     # Another data set has other subsets and revisions.
-    assert asked == [("org/name", "en", "test", "abc"), ("org/more", None, "test", None)]
+    assert calls == [("org/name", "en", "test", "abc"), ("org/more", None, "test", None)]
     assert len(loaded.pool) == 32
     assert len(loaded.held_out) == 2
 

@@ -280,12 +280,12 @@ def test_measures_of_the_text() -> None:
             "response": ["tell me about tea", "Yes.", "na na na na na na", ""],
         }
     )
-    found = measure(frame, Evaluation())
-    assert found["words"].to_list() == [4, 1, 6, 0]
-    assert found["short"].to_list() == [False, True, False, True]
-    assert found["repetitive"].to_list() == [False, False, True, False]
-    assert found["echo"].to_list() == [True, False, False, False]
-    assert found.columns == ["prompt", "response", "words", "short", "repetitive", "echo"]
+    measured = measure(frame, Evaluation())
+    assert measured["words"].to_list() == [4, 1, 6, 0]
+    assert measured["short"].to_list() == [False, True, False, True]
+    assert measured["repetitive"].to_list() == [False, False, True, False]
+    assert measured["echo"].to_list() == [True, False, False, False]
+    assert measured.columns == ["prompt", "response", "words", "short", "repetitive", "echo"]
     strict = measure(frame, Evaluation(min_words=5, repeats=10, distinct=0.0, echo=1.0))
     assert strict["short"].to_list() == [True, True, False, True]
     assert strict["repetitive"].to_list() == [False] * 4

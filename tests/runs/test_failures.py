@@ -35,9 +35,9 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_an_error_as_one_line(error: BaseException, line: str) -> None:
-    found = failures.sentence(error)
-    assert found.startswith(line)
-    assert "\n" not in found
+    said = failures.sentence(error)
+    assert said.startswith(line)
+    assert "\n" not in said
 
 
 class Panic(BaseException):

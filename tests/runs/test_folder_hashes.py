@@ -76,8 +76,8 @@ def test_a_resumed_run_reads_no_finished_stage_again(tmp_path: Path, read: list[
     read.clear()
     with closing(RunFolder(tmp_path / "run")) as run:
         assert do(run, work).digest == made.digest
-        found = run.hash_path(made.path / "deep")
-        assert found == hash_json({"b.bin": made.manifest.files["deep/b.bin"]})
+        digest = run.hash_path(made.path / "deep")
+        assert digest == hash_json({"b.bin": made.manifest.files["deep/b.bin"]})
     assert (read, work.calls) == ([], 1)
     # Another name of the folder is no other content; a copy has other times and is read, once.
     (tmp_path / "run").rename(tmp_path / "moved")
@@ -121,12 +121,12 @@ def test_a_change_that_is_given_its_old_time_is_found(tmp_path: Path) -> None:
     assert work.calls == 2
 
 
-@pytest.mark.parametrize("tick", [hashes.TICK, hashes.COARSE_TICK])
+@pytest.mark.parametrize("tick", [hashes.TICK_NS, hashes.COARSE_TICK_NS])
 def test_a_change_within_the_tick_of_the_first_is_found(
     tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch, tick: int
 ) -> None:
     """On a file system that gives all changes of a tick the same time."""
-    clock = [7 * hashes.COARSE_TICK + 3 * hashes.TICK + 5]
+    clock = [7 * hashes.COARSE_TICK_NS + 3 * hashes.TICK_NS + 5]
     path, changed = tmp_path / "a", [0]
 
     def write(text: str) -> None:
@@ -178,7 +178,7 @@ def test_what_is_remembered_may_be_lost(tmp_path: Path, text: str) -> None:
     work = Work()
     with closing(RunFolder(tmp_path / "run")) as run:
         do(run, work)
-    (kept,) = (tmp_path / "run" / hashes.MEMORY).glob("*.json")
+    (kept,) = (tmp_path / "run" / hashes.HASHES_FOLDER).glob("*.json")
     kept.write_text(text)
     with closing(RunFolder(tmp_path / "run")) as run:
         do(run, work)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -9,8 +10,10 @@ import polars as pl
 import pytest
 import torch
 
-from helpers.small_run import do, settings
+import paretohqd as pq
+from helpers.small_run import do, mapping, settings
 from helpers.small_sampling import sample
+from paretohqd.plots.progress import Screen
 
 STAGES = [
     "data",
@@ -63,6 +66,19 @@ def times(run: str | Path) -> dict[str, int]:
     }
 
 
+def test_a_file_describes_a_run(parts: Path, run: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(json.dumps(mapping(parts, run)))  # JSON is YAML
+    before, screen = times(run), io.StringIO()
+    for given in (file, str(file)):
+        assert pq.run(given, screen=Screen(file=screen)) == Path(run)
+    assert done_now(screen.getvalue().splitlines()) == []
+    assert times(run) == before
+    file.write_text(json.dumps({"run": "x", "object": 1}))
+    with pytest.raises(ValueError, match="unknown key object"):
+        pq.run(file)
+
+
 def test_a_whole_run_makes_every_stage(finished: Path) -> None:
     manifests = {
         path.parent.relative_to(finished).as_posix(): json.loads(path.read_text())
@@ -93,9 +109,9 @@ def test_what_the_stages_hold(finished: Path) -> None:
     scored = pl.read_parquet(finished / "stage2" / "score" / "scored.parquet")
     assert {"prompt", "response", "kind", "brief", "model"} <= set(scored.columns)
     assert set(scored["model"]) == {"stage1-00", "stage1-01", "stage1-02"}
-    asked = [pl.read_parquet(p)["prompt"] for p in sorted(finished.glob("answers/*/*.parquet"))]
-    assert len(asked) == 7
-    assert all(prompts.equals(held_out["prompt"]) for prompts in asked)
+    answered = [pl.read_parquet(p)["prompt"] for p in sorted(finished.glob("answers/*/*.parquet"))]
+    assert len(answered) == 7
+    assert all(prompts.equals(held_out["prompt"]) for prompts in answered)
     reward = json.loads((finished / "stage1/score/manifest.json").read_text())["notes"]["rewards"]
     assert [r["name"] for r in reward] == ["kind", "brief"]
     summary = json.loads((finished / "evaluate" / "summary" / "metrics.json").read_text())
@@ -123,7 +139,7 @@ def test_evaluation_uses_the_stage_two_adapter(parts: Path, finished: Path) -> N
     spec = settings(parts, "finished")
     for model, folder in (("stage1-01", "stage1/fit/01"), ("stage2-01", "stage2/fit/01")):
         base, tokenizer = models.load_base(spec.model, device="cpu", dtype=torch.float32)
-        found = sample(
+        sampled = sample(
             load_adapter(base, finished / folder / "adapter"),
             tokenizer,
             pl.read_parquet(finished / "data" / "held_out.parquet")["prompt"].to_list(),
@@ -131,7 +147,7 @@ def test_evaluation_uses_the_stage_two_adapter(parts: Path, finished: Path) -> N
             max_new_tokens=8,
         )
         written = pl.read_parquet(finished / "answers" / model / "answers.parquet")
-        assert found["response"].equals(written["response"])
+        assert sampled["response"].equals(written["response"])
 
 
 def test_running_again_does_nothing(parts: Path, run: str) -> None:
@@ -193,9 +209,9 @@ def test_a_change_redoes_what_it_touches(
         assert all(stage in SECOND_SELECTION or "stage2" in stage for stage in now)
     else:
         assert sorted(now) == sorted(redone)
-    told = [line for line in lines if " -> " in line and not line.startswith("  run: ")]
-    assert len(told) == 1
-    assert told[0].strip().startswith(next(iter(change)).replace("__", "."))
+    changes = [line for line in lines if " -> " in line and not line.startswith("  run: ")]
+    assert len(changes) == 1
+    assert changes[0].strip().startswith(next(iter(change)).replace("__", "."))
     after = times(run)
     kept = [file for file in before if not file.startswith(tuple(f"{s}/" for s in now))]
     assert [file for file in kept if after[file] != before[file]] == []

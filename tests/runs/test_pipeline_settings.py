@@ -57,8 +57,8 @@ def test_three_objectives(parts: Path, tmp_path: Path) -> None:
     rows = pl.read_parquet(selected / "selection.parquet")["row"].to_list()
     names, options = ["kind", "brief", "informative"], {"k": 4}
     scored = pl.read_parquet(run / "stage1" / "score" / "scored.parquet")
-    asked = select(scored, names, weights, directions="tchebycheff", **options)
-    assert rows == asked["row"].to_list()
+    expected = select(scored, names, weights, directions="tchebycheff", **options)
+    assert rows == expected["row"].to_list()
     assert rows != select(scored, names, weights, **options)["row"].to_list()
     summary = json.loads((run / "evaluate" / "summary" / "metrics.json").read_text())
     assert summary["preferences"] == weights
@@ -172,7 +172,7 @@ def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:
     scored = pipeline.score(s, 1, pipeline.split(s))
     selected = pipeline.select(s, 1, scored)
     s.folder.close()
-    found = pl.read_parquet(selected.path / "selection.parquet")
+    rows = pl.read_parquet(selected.path / "selection.parquet")
     expected = select(
         scored.path / "scored.parquet",
         ["kind", "brief"],
@@ -180,7 +180,7 @@ def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:
         k=6,
         duplicates="drop",
     )
-    assert_frame_equal(found, expected)
+    assert_frame_equal(rows, expected)
     wrong = settings(
         parts, str(tmp_path / "other"), preferences={"short": {"brieff": 3, "kind": 1}}
     )

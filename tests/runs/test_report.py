@@ -170,6 +170,27 @@ def test_an_unfinished_run_is_refused_by_name(missing, tmp_path):
     assert not (tmp_path / "page.html").exists()
 
 
+@pytest.mark.parametrize("text", ["", '{"bounds": {}}', '{"bounds": {}, "models": 3}'])
+@pytest.mark.parametrize(
+    "name", ["facts.json", "evaluate/summary/metrics.json", "stage1/select/summary.json"]
+)
+def test_a_damaged_file_is_named(name, text, tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"])
+    (run / name).write_text(text)
+    with pytest.raises(ValueError, match=f"{re.escape(str(run / name))} is damaged: "):
+        write_report(run, tmp_path / "page.html")
+
+
+def test_measures_of_an_older_version_are_to_be_taken_again(tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"])
+    path = run / "evaluate/summary/metrics.json"
+    metrics = json.loads(path.read_text())
+    del metrics["bounds"]
+    path.write_text(json.dumps(metrics))
+    with pytest.raises(ValueError, match=r"has no scale of the rewards.*run `paretohqd run` again"):
+        write_report(run, tmp_path / "page.html")
+
+
 def test_answers_to_other_prompts_are_refused(tmp_path):
     run = make_run(tmp_path / "run", *GRIDS["two-3"])
     path = run / "evaluate/stage2-01/answers.parquet"

@@ -134,20 +134,20 @@ def undisturbed(
     folder = tmp_path_factory.mktemp("undisturbed")
     code, log = attempts(chosen(parts, folder), RAYON_NUM_THREADS="2")
     assert code == 0, log
-    found = contents(folder / "run")
+    files = contents(folder / "run")
     assert {
         "stage1/select/selection.parquet",
         "stage2/select/selection.parquet",
         "stage2/fit/02/adapter/adapter_model.safetensors",
         "evaluate/summary/metrics.json",
-    } <= found.keys()
-    return found
+    } <= files.keys()
+    return files
 
 
 def assert_same(run: Path, undisturbed: dict[str, bytes]) -> None:
-    found = contents(run)
-    assert found.keys() == undisturbed.keys()
-    assert [name for name in found if found[name] != undisturbed[name]] == []
+    files = contents(run)
+    assert files.keys() == undisturbed.keys()
+    assert [name for name in files if files[name] != undisturbed[name]] == []
 
 
 def test_a_run_killed_at_twenty_places_ends_as_if_it_had_not_been(

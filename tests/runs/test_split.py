@@ -107,8 +107,8 @@ def test_max_rows_draws_rows_in_order(source):
 @pytest.mark.parametrize("max_rows", [20, 91, 180, 500])
 def test_rows_are_drawn_without_holding_the_others(source, monkeypatch, ending, frame, max_rows):
     """The same rows as from the whole source, of which only batches are seen."""
-    monkeypatch.setattr(batches, "BATCH", 7)
-    monkeypatch.setattr(data, "ROWS", 5)
+    monkeypatch.setattr(batches, "MAX_ROWS", 7)
+    monkeypatch.setattr("paretohqd.runs.split.ROWS", 5)
     spec = source(frame, ending=ending, max_rows=max_rows)
     whole = load_source(spec, spec.source)
     if len(whole) > max_rows:
@@ -118,7 +118,7 @@ def test_rows_are_drawn_without_holding_the_others(source, monkeypatch, ending, 
         parts = split(spec, seed=3)
     held = parts.held_out["conversation"].implode()
     assert_frame_equal(parts.pool, whole.filter(~pl.col("conversation").is_in(held)))
-    # What is wrong is told of all rows, not of a batch.
+    # A message is about all rows, not about a batch.
     column = frame.columns[0]
     nulls = pl.when(pl.int_range(pl.len()).is_in([50, 88])).then(None).otherwise(column)
     broken = source(frame.with_columns(nulls.alias(column)), ending=ending, max_rows=max_rows)

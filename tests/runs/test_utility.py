@@ -56,9 +56,9 @@ def test_one_policy_serves_every_preference():
 
 def test_of_policies_that_take_no_weights_the_best_serves_each_preference():
     rewards = [[[0.1, 0.9], [0.1, 0.7]], [[0.8, 0.2], [0.4, 0.2]]]
-    found = served(rewards, [None, None], [(1.0, 0.0), (0.0, 1.0)])
+    utility = served(rewards, [None, None], [(1.0, 0.0), (0.0, 1.0)])
     # One policy for all prompts: the first is better in b on the whole, the second in a.
-    assert found == pytest.approx([(0.8 + 0.9) / 2, (0.4 + 0.7) / 2])
+    assert utility == pytest.approx([(0.8 + 0.9) / 2, (0.4 + 0.7) / 2])
 
 
 def test_utility_is_that_of_the_mean_rewards():

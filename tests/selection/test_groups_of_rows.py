@@ -10,6 +10,7 @@ import paretohqd as pq
 from helpers import oracle
 from paretohqd.kernels.points import Objectives
 from paretohqd.selection.groups import choose_in_groups
+from paretohqd.selection.rule import Rule
 
 pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
 
@@ -95,7 +96,8 @@ def problems(draw):
 def test_each_group_is_as_alone(problem, divisions):
     points, ids, larger, k, options = problem
     weights = pq.preference_grid(points.shape[1], divisions)
-    found = choose_in_groups(Objectives.of(points, maximize=larger), ids, weights, k=k, **options)
+    rule = Rule(k=k, **options)
+    found = choose_in_groups(Objectives.of(points, maximize=larger), ids, weights, rule)
     _, first = np.unique(ids, return_index=True)
     in_order = ids[np.sort(first)]
     for key in in_order:
@@ -108,7 +110,7 @@ def test_each_group_is_as_alone(problem, divisions):
     np.testing.assert_array_equal(found.pool, np.sort(found.pool))
     for threads in (1, 2, 3):
         again = choose_in_groups(
-            Objectives.of(points, maximize=larger), ids, weights, k=k, n_threads=threads, **options
+            Objectives.of(points, maximize=larger), ids, weights, rule, n_threads=threads
         )
         for field in FIELDS:
             assert getattr(again, field).tobytes() == getattr(found, field).tobytes()
@@ -117,7 +119,7 @@ def test_each_group_is_as_alone(problem, divisions):
 def one_group(points, weights, k=1, **options):
     points = np.array(points, dtype=np.float64)
     ids = np.zeros(len(points), dtype=np.uint32)
-    return choose_in_groups(Objectives.of(points), ids, np.array(weights), k=k, **options)
+    return choose_in_groups(Objectives.of(points), ids, np.array(weights), Rule(k=k, **options))
 
 
 def test_what_has_no_span_trades_nothing():
@@ -142,7 +144,7 @@ def test_a_group_of_one_row_gives_it_and_equal_rows_come_in_order():
 
 def test_no_row_is_no_error():
     empty = Objectives.of(np.empty((0, 2)))
-    found = choose_in_groups(empty, np.empty(0, dtype=np.uint32), np.array([[0.5, 0.5]]), k=2)
+    found = choose_in_groups(empty, np.empty(0, dtype=np.uint32), np.array([[0.5, 0.5]]), Rule(k=2))
     assert all(len(getattr(found, field)) == 0 for field in FIELDS)
 
 
@@ -156,7 +158,7 @@ def test_groups_of_many_rows():
         if shuffle:
             rng.shuffle(ids)
         one, two, three = (
-            choose_in_groups(Objectives.of(points), ids, weights, k=9, n_threads=threads)
+            choose_in_groups(Objectives.of(points), ids, weights, Rule(k=9), n_threads=threads)
             for threads in (1, 2, 3)
         )
         for field in FIELDS:
@@ -180,7 +182,7 @@ def test_numbers_whose_squares_no_double_holds(size, scale):
     points[:10] /= size
     points[10:20, 1] = 0
     weights = pq.preference_grid(2, 2)
-    found = choose_in_groups(Objectives.of(points), ids, weights, k=3, scale=scale)
+    found = choose_in_groups(Objectives.of(points), ids, weights, Rule(k=3, scale=scale))
     options = {"bounds": "pool", "scale": scale}
     for number in (0, 2, 3, 4, 5):
         members = np.arange(10 * number, 10 * number + 10)
@@ -197,7 +199,7 @@ def test_numbers_whose_squares_no_double_holds(size, scale):
         ({"bounds": "front"}, "bounds: expected 'pool' or 'all', got 'front'"),
         ({"scale": [1.0]}, "scale: expected 'box', 'none' or 2 numbers above 0"),
         ({"n_threads": 0}, "n_threads must be an integer of at least 1"),
-        ({"weights": np.ones((1, 3))}, r"weights: expected shape \(P, 2\), got \(1, 3\)"),
+        ({"through": np.ones((1, 3))}, r"through: expected shape \(P, 2\), got \(1, 3\)"),
         ({"ids": np.zeros(3, dtype=np.uint32)}, "groups has 3 keys but there are 2 rows"),
         ({"points": [[1.0, 0.0], [np.inf, 0.0]]}, "column 0 holds 1 infinite values"),
         ({"points": [[1.7e308, 0.0], [-1.7e308, 1.0]]}, "column 0 spans more than doubles"),
@@ -205,7 +207,9 @@ def test_numbers_whose_squares_no_double_holds(size, scale):
 )
 def test_wrong_calls_say_what_is_wrong(options, message):
     given = {"points": [[1.0, 0.0], [0.0, 1.0]], "ids": np.zeros(2, dtype=np.uint32)}
-    given |= {"weights": np.array([[0.5, 0.5]]), "k": 1} | options
-    points, ids, weights = (given.pop(name) for name in ("points", "ids", "weights"))
+    given |= {"through": np.array([[0.5, 0.5]]), "n_threads": None, "k": 1} | options
+    points, ids, through, n_threads = map(given.pop, ("points", "ids", "through", "n_threads"))
     with pytest.raises(ValueError, match=message):
-        choose_in_groups(Objectives.of(np.array(points)), ids, weights, **given)
+        choose_in_groups(
+            Objectives.of(np.array(points)), ids, through, Rule(**given), n_threads=n_threads
+        )

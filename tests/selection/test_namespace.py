@@ -70,6 +70,40 @@ def test_hypervolume_reads_the_reference_in_the_columns_units():
         FRAME.pareto.hypervolume(OBJECTIVES, ref=[0])
 
 
+@pytest.mark.parametrize("by", ["prompt", ["prompt"], ["prompt", "helpful"]])
+def test_hypervolume_of_each_group(by):
+    keys = [by] if isinstance(by, str) else by
+    expected = pl.concat(
+        part[:1]
+        .select(keys)
+        .with_columns(hypervolume=pl.lit(part.pareto.hypervolume(OBJECTIVES, ref=[0, 40])))
+        for part in FRAME.partition_by(keys, maintain_order=True)
+    )
+    assert_frame_equal(FRAME.pareto.hypervolume(OBJECTIVES, ref=[0, 40], by=by), expected)
+    lazy = FRAME.lazy().pareto.hypervolume(OBJECTIVES, ref=[0, 40], by=by)
+    assert lazy.collect_schema() == expected.schema
+    assert_frame_equal(lazy.collect(), expected)
+    empty = FRAME[:0].pareto.hypervolume(OBJECTIVES, ref=[0, 40], by=by)
+    assert_frame_equal(empty, expected[:0])
+
+
+def test_hypervolume_within_groups_refuses_what_has_no_volume():
+    def call(frame, **options):
+        return frame.pareto.hypervolume(OBJECTIVES, **{"ref": [0, 40], "by": "prompt", **options})
+
+    with pytest.raises(ValueError, match="by: no column 'promt': the frame has helpful, length"):
+        call(FRAME, by="promt")
+    with pytest.raises(ValueError, match="2 objectives"):
+        call(FRAME, ref=[0])
+    with pytest.raises(ValueError, match="by: column 'prompt' is null in 5 of 5 rows"):
+        call(FRAME.with_columns(prompt=None))
+    with pytest.raises(ValueError, match="already has a column 'hypervolume', which is added"):
+        call(FRAME.rename({"prompt": "hypervolume"}), by="hypervolume")
+    for frame in (HOLED, HOLED.lazy()):
+        with pytest.raises(ValueError, match=r"'helpful' holds 1 null and 1 NaN .first at row 1"):
+            call(frame).lazy().collect()
+
+
 @pytest.mark.parametrize("method", ["layers", "front"])
 def test_wrong_calls_are_value_errors(method):
     call = getattr(FRAME.pareto, method)

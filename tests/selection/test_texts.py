@@ -138,20 +138,20 @@ def test_runs_read_the_same_texts(name: str, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=rf"source\.parquet: \w+: {TOO_MUCH}"):
             load(frame, tmp_path)
         return
-    found = load(frame, tmp_path)
+    texts = load(frame, tmp_path)
     if "rejected" in frame.columns:
-        assert found["side"].to_list() == ["chosen", "rejected"] * 2
-        found = found.filter(pl.col("side") == "chosen")
-    assert found.select("prompt", "response").rows() == pairs
+        assert texts["side"].to_list() == ["chosen", "rejected"] * 2
+        texts = texts.filter(pl.col("side") == "chosen")
+    assert texts.select("prompt", "response").rows() == pairs
 
 
 def test_columns_that_a_run_is_told(tmp_path: Path) -> None:
     frame = pl.DataFrame({"instruction": ["Add."], "input": ["1 + 1"], "output": ["2"], "n": 3})
-    found = load(frame, tmp_path, prompt="instruction", response="output")
-    assert found.row(0) == ("Add.\n\n1 + 1", "2", "Add.\n\n1 + 1", "1 + 1", 3)
-    told = pl.DataFrame({"talk": [TALK], "thread": ["a"]})
-    found = load(told, tmp_path, response="talk", conversation="thread")
-    assert found.row(0) == ("Tea?", "Yes.", "a")
+    texts = load(frame, tmp_path, prompt="instruction", response="output")
+    assert texts.row(0) == ("Add.\n\n1 + 1", "2", "Add.\n\n1 + 1", "1 + 1", 3)
+    dialogue = pl.DataFrame({"talk": [TALK], "thread": ["a"]})
+    texts = load(dialogue, tmp_path, response="talk", conversation="thread")
+    assert texts.row(0) == ("Tea?", "Yes.", "a")
 
 
 def test_prompts_alone(tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_prompts_alone(tmp_path: Path) -> None:
         pl.DataFrame({"messages": [TALK]}),
         pl.DataFrame({"prompt": ["Tea?"], "response": [3]}),
     ):
-        found = load(frame, tmp_path, answers=False)
-        assert found["prompt"].to_list() == found["conversation"].to_list() == ["Tea?"]
+        texts = load(frame, tmp_path, answers=False)
+        assert texts["prompt"].to_list() == texts["conversation"].to_list() == ["Tea?"]
     with pytest.raises(ValueError, match=r"row 0 has several turns \(1 of 1 rows\)"):
         load(pl.DataFrame({"prompt": [LONG[:3]]}), tmp_path, answers=False)
 
@@ -191,8 +191,8 @@ def test_pairs_beside_their_prompts(tmp_path: Path) -> None:
         pl.DataFrame({"prompt": [TALK[:1]], "chosen": [TALK[1:]], "rejected": [no[1:]]}),
         pl.DataFrame({"chosen": [TALK], "rejected": [no]}),
     ):
-        found = load(frame.with_columns(thread=pl.lit(7)), tmp_path, conversation="thread")
-        assert found.rows() == [("Tea?", "Yes.", "7", "chosen"), ("Tea?", "No.", "7", "rejected")]
+        texts = load(frame.with_columns(thread=pl.lit(7)), tmp_path, conversation="thread")
+        assert texts.rows() == [("Tea?", "Yes.", "7", "chosen"), ("Tea?", "No.", "7", "rejected")]
     other = frame.with_columns(rejected=pl.Series([[user("Coffee?"), assistant("No.")]]))
     assert load(other, tmp_path)["prompt"].to_list() == ["Tea?", "Coffee?"]
     with pytest.raises(ValueError, match="rejected: row 0 has another prompt than column 'prompt'"):
@@ -204,8 +204,8 @@ def test_pairs_beside_their_prompts(tmp_path: Path) -> None:
 def test_names_that_look_like_patterns(tmp_path: Path) -> None:
     frame = pl.DataFrame({"^a.*$": ["Tea?"], "^b.*$": ["Yes."], "^c.*$": ["7"]})
     named = {"prompt": "^a.*$", "response": "^b.*$"}
-    found = load(frame, tmp_path, **named, conversation="^c.*$")
-    assert found.row(0) == ("Tea?", "Yes.", "7")
+    texts = load(frame, tmp_path, **named, conversation="^c.*$")
+    assert texts.row(0) == ("Tea?", "Yes.", "7")
     reward = Seen()
     score(frame, [reward], **named)
     assert reward.pairs == [("Tea?", "Yes.")]

@@ -34,10 +34,10 @@ def trained(model: Any, tokenizer: Any, frame: pl.DataFrame, out: Path) -> list[
 def test_the_answer_alone_is_trained(name: str, load: Load, tmp_path: Path) -> None:
     model, tokenizer = load()
     row, prompt = LAYOUTS[name]
-    asked = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    prompt_text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
     # The line end is the template's own.
-    found = trained(model, tokenizer, frame_of([row]), tmp_path)
-    assert found == [(asked, "Yes.<|im_end|>\n")]
+    samples = trained(model, tokenizer, frame_of([row]), tmp_path)
+    assert samples == [(prompt_text, "Yes.<|im_end|>\n")]
 
 
 def test_calls_reach_the_template(load: Load, tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_calls_reach_the_template(load: Load, tmp_path: Path) -> None:
             "tools": '[{"name": "x"}]',
         }
     )
-    found = trained(model, tokenizer, frame, tmp_path)
-    for (before, inside), call in zip(found, (CALL, OTHER), strict=True):
+    samples = trained(model, tokenizer, frame, tmp_path)
+    for (before, inside), call in zip(samples, (CALL, OTHER), strict=True):
         assert inside == f"{[call]}<|im_end|>\n"
         assert before.startswith("[{'name': 'x'}]<|im_start|>user\nHi<|im_end|>")
         assert "function" not in before

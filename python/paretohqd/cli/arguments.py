@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+    Commands = _SubParsersAction[ArgumentParser]
+    """What commands are added to."""
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -24,20 +31,20 @@ def size(text: str) -> int:
     number = text.strip().lower().removesuffix("b").rstrip()
     unit = number[-1:] if number[-1:] in UNITS else ""
     try:
-        found = int(float(number.removesuffix(unit)) * UNITS[unit])
+        count = int(float(number.removesuffix(unit)) * UNITS[unit])
     except (ValueError, OverflowError):
-        found = 0
-    if found < 1:
+        count = 0
+    if count < 1:
         raise ArgumentTypeError(f"expected a size such as 1.5GB or 800MB, got {text!r}")
-    return found
+    return count
 
 
 def names(text: str) -> list[str]:
     """Names of columns: "prompt" or "prompt,source"."""
-    found = [part.strip() for part in text.split(",")]
-    if not all(found):
+    columns = [part.strip() for part in text.split(",")]
+    if not all(columns):
         raise ArgumentTypeError(f"an empty name in {text!r}")
-    return found
+    return columns
 
 
 def objectives(text: str) -> dict[str, str]:
@@ -47,17 +54,17 @@ def objectives(text: str) -> dict[str, str]:
         >>> objectives("helpful,length:min")
         {'helpful': 'max', 'length': 'min'}
     """
-    found = {}
+    directions: dict[str, str] = {}
     for part in names(text):
         name, colon, direction = part.rpartition(":")
         if not colon or direction not in ("min", "max"):
             name, direction = part, "max"
         if not name:
             raise ArgumentTypeError(f"an empty name in {text!r}")
-        if name in found:
+        if name in directions:
             raise ArgumentTypeError(f"{name} is named twice")
-        found[name] = direction
-    return found
+        directions[name] = direction
+    return directions
 
 
 Row = list[float] | dict[str, float]
@@ -94,15 +101,15 @@ def _weights(text: str) -> Row:
     """Weights of one preference: "0.2,0.8" or "helpful:1,harmless:4".
 
     Raises:
-        ValueError: neither, or an objective that is named twice.
+        ValueError: Neither, or an objective that is named twice.
     """
     parts = [part.rpartition(":") for part in text.split(",")]
     if not any(colon for _, colon, _ in parts):
         return [float(number) for _, _, number in parts]
-    found = {name.strip(): float(number) for name, _, number in parts}
-    if "" in found or len(found) < len(parts):
+    weights = {name.strip(): float(number) for name, _, number in parts}
+    if "" in weights or len(weights) < len(parts):
         raise ValueError
-    return found
+    return weights
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 import paretohqd as pq
-from paretohqd.cli import arguments
-from paretohqd.frames.reading.formats import kind_of
-from paretohqd.frames.sources import Source, read_frame
-from paretohqd.frames.writing import (
-    check_columns,
-    check_output,
-    for_json,
-    refuse_overwriting,
-    write_frame,
-)
-from paretohqd.plots.progress import RowCounter
+from paretohqd.cli import arguments, rows
+from paretohqd.frames.streaming import Resources
+from paretohqd.selection.choosing import choose_by_rule
+from paretohqd.selection.rule import Rule
 
-STREAM = Path("-")
-"""Standard input or output, as JSON lines."""
+if TYPE_CHECKING:
+    from paretohqd.cli.arguments import Commands
 
 
-def add_commands(commands: Any) -> None:
+def add_commands(commands: Commands) -> None:
     """Add `select` and `layers` to the command line."""
     select = commands.add_parser("select", help="choose a training set for each preference")
     _shared_arguments(select, required=False)
@@ -89,18 +78,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument(
-        "input",
-        nargs="+",
-        help="Parquet, Arrow, CSV, TSV, JSON: files, folders, patterns; - for JSONL on stdin",
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=required,
-        help="the file to write; - for JSONL on standard output",
-    )
+    rows.add_arguments(parser, required=required)
     parser.add_argument(
         "--objectives",
         type=arguments.objectives,
@@ -134,57 +112,54 @@ def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> Non
 def _select(parsed: argparse.Namespace) -> None:
     if parsed.output is None and not (parsed.explain or parsed.plot):
         raise ValueError("name a file to write (-o), or ask to --explain or --plot")
-    source = _opened(parsed)
+    source = rows.opened(parsed)
     if parsed.plot is not None:
         from paretohqd.plots.selection import check_picture
 
         check_picture(parsed.plot)
-    options = {
-        "k": parsed.k,
-        "upto": parsed.upto,
-        "at_least": parsed.at_least,
-        "bounds": parsed.bounds,
-        "scale": parsed.scale,
-        "directions": parsed.directions,
-        "distinct": parsed.distinct,
-        "duplicates": parsed.duplicates,
-        "by": parsed.by,
-        "nan": parsed.nan,
-    }
-    with _counted(source) as progress:
-        chosen = pq.choose(
-            source,
-            parsed.objectives,
-            parsed.preferences,
-            **options,
-            progress=progress,
-            memory_limit=parsed.memory_limit,
-            n_threads=parsed.threads,
+    rule = Rule(
+        k=parsed.k,
+        upto=parsed.upto,
+        at_least=parsed.at_least,
+        bounds=parsed.bounds,
+        scale=parsed.scale,
+        directions=parsed.directions,
+        distinct=parsed.distinct,
+        duplicates=parsed.duplicates,
+        by=parsed.by,
+        nan=parsed.nan,
+    )
+    with rows.counted(source) as progress:
+        resources = Resources(
+            memory_limit=parsed.memory_limit, progress=progress, n_threads=parsed.threads
+        )
+        chosen = choose_by_rule(
+            rule, source, parsed.objectives, parsed.preferences, resources=resources
         )
     summary = chosen.summary()
     if parsed.output is not None:
         # Files keep the name that the rows of the input have always had in them.
-        rows = {"rows": summary.pop("n_rows")}
-        manifest = {"input": source.pattern, "options": options, **rows, **summary}
-        _write(chosen.rows, parsed.output, manifest)
+        number = {"rows": summary.pop("n_rows")}
+        manifest = {"input": source.pattern, "options": asdict(rule), **number, **summary}
+        rows.write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save
 
         save(chosen.plot(), parsed.plot)
     sizes = summary["layers"]
     where = " within groups" if parsed.by else ""
-    _say(
+    rows.say(
         parsed,
         f"{len(chosen)} preferences x {parsed.k} rows of {chosen.n_rows}{where}, from a pool of "
         f"{sum(sizes)} rows in {len(sizes)} layers; {chosen.rows['row'].n_unique()} different rows",
     )
-    _say(parsed, chosen.explain() if parsed.explain else "\n".join(chosen.remarks()))
+    rows.say(parsed, chosen.explain() if parsed.explain else "\n".join(chosen.remarks()))
 
 
 def _layers(parsed: argparse.Namespace) -> None:
-    source = _opened(parsed)
-    with _counted(source) as progress:
-        found = pq.layers(
+    source = rows.opened(parsed)
+    with rows.counted(source) as progress:
+        numbered = pq.layers(
             source,
             parsed.objectives,
             by=parsed.by,
@@ -208,73 +183,12 @@ def _layers(parsed: argparse.Namespace) -> None:
             "at_least": parsed.at_least,
             "nan": parsed.nan,
         }
-        _write(found.lazy().map_batches(count, streamable=True), parsed.output, manifest)
-    rows, dropped = sizes.total(), sizes.pop(None, 0)
+        rows.write(numbered.lazy().map_batches(count, streamable=True), parsed.output, manifest)
+    total, dropped = sizes.total(), sizes.pop(None, 0)
     inside = sizes.total() - sizes.pop(-1, 0)
-    _say(
+    rows.say(
         parsed,
-        f"{sizes[0]} of {rows} rows on the front; {inside} in {len(+sizes)} layers",
+        f"{sizes[0]} of {total} rows on the front; {inside} in {len(+sizes)} layers",
     )
     if dropped:
-        _say(parsed, f"dropped    {dropped:,} rows have no layer: null or NaN scores")
-
-
-def _opened(parsed: argparse.Namespace) -> Source:
-    """The input; that the output could be written is known before the work begins."""
-    if parsed.output not in (None, STREAM):
-        check_output(parsed.output)
-    if parsed.input == [str(STREAM)]:
-        source = Source(_from_stdin(), pattern="standard input")
-    else:
-        source = Source.of(parsed.input)
-    if parsed.output == STREAM:
-        check_columns(source.schema, ".jsonl", "standard output")
-    elif parsed.output is not None:
-        refuse_overwriting(parsed.output, source.files)
-        check_output(parsed.output, source.schema)
-    return source
-
-
-def _from_stdin() -> pl.DataFrame:
-    text = sys.stdin.buffer.read()
-    if not text.strip():
-        raise ValueError("standard input: no rows")
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "rows.jsonl")
-        file.write_bytes(text)
-        try:
-            return read_frame(file)
-        except ValueError as error:
-            reason = str(error).replace(str(file), "standard input")
-            raise ValueError(f"standard input: no JSON lines: {reason}") from error
-
-
-@contextmanager
-def _counted(source: Source) -> Iterator[RowCounter | None]:
-    """Show how many rows have been read, of how many where these can be told quickly."""
-    if not source.lazy:
-        yield None
-        return
-    quick = bool(source.files) and all(kind_of(file).typed for file in source.files)
-    counter = RowCounter(source.rows() if quick else None)
-    try:
-        yield counter
-    finally:
-        counter.close()
-
-
-def _write(frame: pl.DataFrame | pl.LazyFrame, path: Path, manifest: dict[str, Any]) -> None:
-    if path != STREAM:
-        text = json.dumps({"version": pq.__version__, **manifest}, default=str)
-        write_frame(frame, path, metadata={"paretohqd": text})
-        return
-    # A buffer of our own: that of an unbuffered Python writes what fits the pipe, and no more.
-    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
-        for batch in Source(for_json(frame, "standard output")).batches([pl.all()]):
-            out.write(batch.write_ndjson().encode())
-
-
-def _say(parsed: argparse.Namespace, text: str) -> None:
-    """Tell the result, if there is one, where it does not mix with rows."""
-    if text:
-        print(text, file=sys.stderr if parsed.output == STREAM else sys.stdout)
+        rows.say(parsed, f"dropped    {dropped:,} rows have no layer: null or NaN scores")

@@ -38,7 +38,7 @@ from paretohqd.compare.workbench import Workbench
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
-from paretohqd.runs import evaluation, failures, pipeline
+from paretohqd.runs import evaluation, failures, layout, pipeline
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
@@ -158,18 +158,18 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
 
 def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str:
     """Held-out answers of one policy, scored and measured; returns the stage's name."""
-    prompts = pl.read_parquet(s.folder.result("data").path / "held_out.parquet")
+    prompts = pl.read_parquet(s.folder.result(layout.DATA).path / layout.HELD_OUT)
     spec = s.settings.evaluation
     if spec.prompts is not None:
         prompts = prompts.head(spec.prompts)
     made = answered(bench, policy, prompts, label=f"held-out {place}", seed=s.settings.seed + 1)
 
     def work(out: Path) -> Mapping[str, Any]:
-        frame = pl.read_parquet(made.path / "answers.parquet")
+        frame = pl.read_parquet(made.path / layout.ANSWERS)
         entropy = certainty(s, policy, frame)
         frame = s.score(frame, allow_empty=True)
         frame = evaluation.measure(frame, spec).with_columns(entropy)
-        frame.write_parquet(out / "answers.parquet")
+        frame.write_parquet(out / layout.ANSWERS)
         return {"rewards": [reward.manifest() for reward in s.rewards]}
 
     # The entropy is the policy's own: equal answers of two policies are measured apart.
@@ -216,7 +216,7 @@ def finish(
         objectives=tuple(s.names),
         preferences=tuple(tuple(row) for row in s.weights.tolist()),
         runs=tuple(runs),
-        bounds=bounds,
+        bounds={name: tuple(ends) for name, ends in bounds.items()},
         front=front,
         reference=settings.reference,
         budgets=BUDGETS,
@@ -229,13 +229,13 @@ def finish(
     result = measure_folder(folder)
     for name, table in TABLES.items():
         s.folder.write_text(f"{name}.csv", table(result).write_csv())
-    write_comparison(folder, folder / "report.html")
+    write_comparison(folder, folder / layout.REPORT)
     return folder
 
 
 def scores_of(s: RunContext, scored: Stage) -> pl.DataFrame:
     """One column per objective: the scores of the offline answers."""
-    return pl.read_parquet(scored.path / "scored.parquet", columns=s.names).select(s.names)
+    return pl.read_parquet(scored.path / layout.SCORED, columns=s.names).select(s.names)
 
 
 def shape_of_front(s: RunContext, offline: pl.DataFrame) -> FrontRecord | None:

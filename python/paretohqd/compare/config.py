@@ -129,7 +129,7 @@ def _entry(section: str | Mapping[str, Any], where: str) -> Entry:
     given = {"method": section} if isinstance(section, str) else section
     options = {key: value for key, value in given.items() if key not in fields_of_entry}
     plain = {key: value for key, value in given.items() if key in fields_of_entry}
-    entry: Entry = from_mapping(Entry, {**plain, "options": options}, where)
+    entry = from_mapping(Entry, {**plain, "options": options}, where)
     for name, values in (("seeds", entry.seeds), ("budgets", entry.budgets)):
         if values is not None and len(set(values)) < max(1, len(values)):
             raise ValueError(f"{where}.{name}: must differ, and be at least one")

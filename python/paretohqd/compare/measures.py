@@ -6,14 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
 from paretohqd.compare.records import RunRecord
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeanReward:
-    """A mean reward and its standard error over prompts; None with one prompt."""
-
-    mean: float
-    se: float | None
+from paretohqd.runs.metrics import SampleMean
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +14,7 @@ class MeanPoint:
     """A policy of a method, averaged over its seeds."""
 
     weights: tuple[float, ...] | None
-    reward: Mapping[str, MeanReward]
+    reward: Mapping[str, SampleMean]
     """By objective, in the scorers' own units."""
 
 

@@ -131,11 +131,10 @@ class Method(Generic[Options]):
                     "trains: set budgets: [own]"
                 )
         try:
-            options: Options = from_mapping(self.options, given)
+            return from_mapping(self.options, given)
         except ValueError as error:
             key = str(error).partition(":")[0]
             raise ValueError(f"{where}{'.' if key in names else ': '}{error}") from None
-        return options
 
 
 def _annotations(options: type[MethodOptions]) -> dict[str, tuple[Any, tuple[object, ...]]]:

@@ -14,10 +14,10 @@ from paretohqd.compare.measures import (
     Against,
     Difference,
     MeanPoint,
-    MeanReward,
     MethodResult,
     RunResult,
 )
+from paretohqd.runs.metrics import SampleMean
 
 Utilities = Mapping[int, Mapping[str, Floats]]
 """Utility of each prompt, plain and echo-adjusted, by a run's place among the runs."""
@@ -241,7 +241,7 @@ def _points(
         table = np.mean([scores[policy.answers] for policy in having], axis=0)
         error = table.std(axis=0, ddof=1) / np.sqrt(len(table)) if len(table) > 1 else None
         rewards = {
-            name: MeanReward(
+            name: SampleMean(
                 mean=float(table[:, i].mean()), se=None if error is None else float(error[i])
             )
             for i, name in enumerate(names)

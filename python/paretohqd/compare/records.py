@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import polars as pl
 
 from paretohqd.compare.budget import Cost, Tokens
 from paretohqd.plots.page import file_of
+from paretohqd.runs import layout
 from paretohqd.runs.config_reader import from_mapping
 
 WORDS = ("about", "source", "exact", "ours")
@@ -68,8 +69,7 @@ class RunRecord:
         """Read a run as `results.json` has it."""
         names = [f.name for f in fields(cls)]
         given = {name: run[name] for name in names if name in run}
-        record: RunRecord = from_mapping(cls, given, f"the run of {run.get('method')}")
-        return record
+        return from_mapping(cls, given, f"the run of {run.get('method')}")
 
     def to_mapping(self) -> dict[str, Any]:
         """The run as `results.json` has it: what a method does not say of itself is left out."""
@@ -114,8 +114,7 @@ class FrontRecord:
     @classmethod
     def of(cls, front: Mapping[str, Any]) -> FrontRecord:
         """Read a front as `results.json` has it."""
-        record: FrontRecord = from_mapping(cls, front, "front")
-        return record
+        return from_mapping(cls, front, "front")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +124,7 @@ class ComparisonRecord:
     objectives: tuple[str, ...]
     preferences: tuple[tuple[float, ...], ...]
     runs: tuple[RunRecord, ...]
-    bounds: Mapping[str, Sequence[float]]
+    bounds: Mapping[str, tuple[float, ...]]
     """Of each objective the reward that is 0 on the scale and the one that is 1."""
     front: FrontRecord | None = None
     reference: str
@@ -144,7 +143,7 @@ class ComparisonRecord:
         names = [f.name for f in fields(cls) if f.name != "runs"]
         given = {name: results[name] for name in names if name in results}
         runs = tuple(map(RunRecord.of, results["runs"]))
-        plain: ComparisonRecord = from_mapping(cls, {**given, "runs": ()})
+        plain = from_mapping(cls, {**given, "runs": ()})
         return cls(**{**{name: getattr(plain, name) for name in names}, "runs": runs})
 
     def to_mapping(self) -> dict[str, Any]:
@@ -167,7 +166,7 @@ def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
         )
     record = ComparisonRecord.of(results)
     keys = sorted({policy.answers for run in record.runs for policy in run.policies})
-    return record, {key: pl.read_parquet(_file(folder, f"{key}/answers.parquet")) for key in keys}
+    return record, {key: pl.read_parquet(_file(folder, f"{key}/{layout.ANSWERS}")) for key in keys}
 
 
 def _file(folder: Path, name: str) -> Path:

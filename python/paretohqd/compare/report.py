@@ -22,6 +22,7 @@ from paretohqd.plots.page import number, template, write
 from paretohqd.plots.points import point_charts
 from paretohqd.plots.theme import Chart, library
 from paretohqd.plots.utilities import utility_chart
+from paretohqd.runs import layout
 
 
 def write_comparison(folder: Path, out: Path) -> Path:
@@ -42,7 +43,7 @@ def write_comparison(folder: Path, out: Path) -> Path:
     """
     folder, out = Path(folder), Path(out)
     record, answers = load(folder)
-    config = folder / "config.yaml"
+    config = folder / layout.CONFIG
     text = config.read_text("utf-8") if config.is_file() else None
     return write(page(record, answers, name=folder.resolve().name, config=text), out)
 

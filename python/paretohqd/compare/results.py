@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare.bootstrap import Floats, interval, prompt_shares, volumes
-from paretohqd.compare.measures import ComparisonResult, MeanReward, Point, RunResult
+from paretohqd.compare.measures import ComparisonResult, Point, RunResult
 from paretohqd.compare.over_seeds import average, over_seeds
 from paretohqd.compare.records import ComparisonRecord, RunRecord
 from paretohqd.kernels import statistics
@@ -266,7 +266,7 @@ def _with_text(
             Point(
                 weights=policy.weights,
                 n=len(frame),
-                reward={name: _mean_reward(frame[name]) for name in names},
+                reward={name: mean_and_error(frame[name]) for name in names},
                 collapse=_mean(frame["short"] | frame["repetitive"]),
                 entropy=_mean(frame["entropy"]) if "entropy" in frame.columns else None,
                 **{name: _mean(frame[name]) for name in TEXT},
@@ -290,11 +290,6 @@ def _with_text(
         rank_correlation=ranks,
         rank_mean=average(ranks.values()),
     )
-
-
-def _mean_reward(column: pl.Series) -> MeanReward:
-    reward = mean_and_error(column)
-    return MeanReward(mean=reward.mean, se=reward.se)
 
 
 def _mean(column: pl.Series) -> float | None:

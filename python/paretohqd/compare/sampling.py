@@ -13,6 +13,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models import chat
 from paretohqd.models.sampling import generate
+from paretohqd.runs import layout
 from paretohqd.runs.manifest import Stage
 from paretohqd.runs.sampling import sampling, to_sampling, usable
 
@@ -52,7 +53,7 @@ def sample(
         now = prompts[part]
         made = answered(bench, policy, now, label=label, seed=seed, samples=samples)
         bench.charge(made, "generate", per, generated=int(made.notes["tokens"]))
-        frame = pl.read_parquet(made.path / "answers.parquet")
+        frame = pl.read_parquet(made.path / layout.ANSWERS)
         own = now.drop("prompt")[np.repeat(np.arange(len(now)), samples)]
         form = chat.find_form(bench.tokenizer())
         frame, dropped = usable(bench.settings, pl.concat([frame, own], how="horizontal"), form)
@@ -90,7 +91,7 @@ def answered(
                 sampling=to_sampling(spec),
                 progress=progress,
             )
-        frame.write_parquet(out / "answers.parquet")
+        frame.write_parquet(out / layout.ANSWERS)
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
     return bench.step(
@@ -115,7 +116,7 @@ def score(
     """Add one column per objective, as a step."""
 
     def work(out: Path) -> Mapping[str, Any]:
-        bench.session.score(frame).write_parquet(out / "scored.parquet")
+        bench.session.score(frame).write_parquet(out / layout.SCORED)
         return {"rows": len(frame), "dropped": dict(dropped)}
 
     made = bench.step(
@@ -125,4 +126,4 @@ def score(
         inputs={"answers": bench.session.folder.hash_frame(frame)},
     )
     bench.charge(made, "score", per, scored=len(frame))
-    return pl.read_parquet(made.path / "scored.parquet")
+    return pl.read_parquet(made.path / layout.SCORED)

@@ -9,6 +9,7 @@ import polars as pl
 
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.records import FrontRecord
+from paretohqd.runs import layout
 from paretohqd.runs.verdicts import paired_test
 
 BUDGETS = {
@@ -36,6 +37,9 @@ SMALL = (
     "A model of 135 million parameters, trained for minutes on one machine, says little about "
     "models of billions: neither the order of the methods nor their distances carry over."
 )
+
+FOLLOWS = {"wins": "follows", "loses": "goes the other way", "open": "open"}
+"""What the paired test of asking for much against asking for little says of a model."""
 
 
 def limits(model: str, front: FrontRecord | None) -> list[str]:
@@ -107,13 +111,12 @@ def asked_high_or_low(
         if own[high] == own[low]:
             continue
         scores = [
-            pl.read_parquet(answers[number] / "answers.parquet", columns=[name])[name]
+            pl.read_parquet(answers[number] / layout.ANSWERS, columns=[name])[name]
             for number in (high, low)
         ]
         test = paired_test(scores[0], scores[1])
         mean, error = test.difference.mean, test.difference.se
         if error is None:
             continue
-        verdicts = {"wins": "follows", "loses": "goes the other way", "open": "open"}
-        tests[name] = f"{mean:+.3f} (se {error:.3f}): {verdicts[test.verdict]}"
+        tests[name] = f"{mean:+.3f} (se {error:.3f}): {FOLLOWS[test.verdict]}"
     return tests

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Unpack
 
 import numpy as np
 import polars as pl
@@ -21,9 +22,11 @@ from paretohqd.compare.config import Comparison
 from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.machine import Machine
+from paretohqd.runs import layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.choosing import choose_by_rule
+from paretohqd.selection.rule import Rule, VariantOptions
 from paretohqd.trainers import sft
 
 
@@ -82,16 +85,14 @@ class Workbench(Spending):
 
     def pool(self) -> pl.DataFrame:
         """The offline rows without scores: prompt, response, conversation and the data's others."""
-        path = self.session.folder.result("data").path / "pool.parquet"
+        path = self.session.folder.result(layout.DATA).path / layout.POOL
         # The system prompt is the method's to write: a column of that name is another thing.
         return pl.read_parquet(path).drop(chat.SYSTEM_PROMPT, strict=False)
 
     def scored(self) -> pl.DataFrame:
         """The offline rows with one column per objective; scoring them is charged once."""
-        result = self.session.folder.result("stage1/score")
-        frame = pl.read_parquet(result.path / "scored.parquet").drop(
-            chat.SYSTEM_PROMPT, strict=False
-        )
+        result = self.session.folder.result(layout.score(1))
+        frame = pl.read_parquet(result.path / layout.SCORED).drop(chat.SYSTEM_PROMPT, strict=False)
         # Pictures and the like are no text: no method looks at them, and they have no hash.
         frame = frame.select(c for c, kind in frame.schema.items() if "Binary" not in str(kind))
         if not self._charged_scores:
@@ -101,7 +102,7 @@ class Workbench(Spending):
 
     def prompts(self, count: int | None = None) -> pl.DataFrame:
         """Prompts to sample for, none of them held out: `count` at random, all otherwise."""
-        frame = pl.read_parquet(self.session.folder.result("data").path / "prompts.parquet")
+        frame = pl.read_parquet(self.session.folder.result(layout.DATA).path / layout.PROMPTS)
         if count is None or count >= len(frame):
             return frame
         rng = np.random.default_rng([self.seed, 2])
@@ -132,35 +133,26 @@ class Workbench(Spending):
         assert result is not None, "a comparison is one process"
         return result
 
-    @property
-    def selection(self) -> dict[str, Any]:
-        """The settings' own options of `paretohqd.select`."""
-        spec = self.settings.selection
-        return {
-            "upto": spec.upto,
-            "at_least": spec.at_least,
-            "bounds": spec.bounds,
-            "scale": spec.scale,
-            "directions": spec.directions,
-            "distinct": "prompt" if spec.one_per_prompt else None,
-            "duplicates": spec.duplicates,
-        }
+    def rule(self, *, k: int, **options: Unpack[VariantOptions]) -> Rule:
+        """The settings' rule of selection, for k rows, with some options in place of its own."""
+        rule = self.settings.selection.rule(k=k)
+        if "upto" in options or "at_least" in options:
+            # One way to end the pool stands in place of the other.
+            rule = replace(rule, upto=None, at_least=None)
+        return replace(rule, **options)
 
-    def selection_with(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The settings' options of selection with others in their place."""
-        stop = {"upto", "at_least"}
-        # One way to end the pool replaces the other.
-        own = dict.fromkeys(stop) if stop & options.keys() else {}
-        return {**self.selection, **own, **options}
-
-    def choose(self, frame: pl.DataFrame, *, k: int, **options: Any) -> pl.DataFrame:
+    def choose(self, frame: pl.DataFrame, rule: Rule) -> pl.DataFrame:
         """ParetoHqD's selection from scored rows, as `paretohqd.select` returns it."""
-        rule = self.selection_with(options)
 
         def work() -> pl.DataFrame:
-            return choose(frame, self.names, self.weights, k=k, **rule).rows
+            return choose_by_rule(rule, frame, self.names, self.weights).rows
 
-        return self.table("select", work, frame, k=k, weights=self.weights.tolist(), **rule)
+        return self.table("select", work, frame, **self.rule_settings(rule))
+
+    def rule_settings(self, rule: Rule) -> dict[str, Any]:
+        """What the choice of rows by a rule depends on, besides the rows."""
+        varied = {name: getattr(rule, name) for name in VariantOptions.__annotations__}
+        return {"k": rule.k, "weights": self.weights.tolist(), **varied}
 
     def table(
         self,

@@ -9,18 +9,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.distributed.cluster import answers, pa, packed, ray, unpacked
+from paretohqd.models.spec import Model, Sampling
 from paretohqd.rewards import scoring
 from paretohqd.rewards.scoring import Reward
 
-if TYPE_CHECKING:
-    from paretohqd.models.spec import Model, Sampling
+DEFAULT = Sampling()
 
 
 def score(
@@ -86,34 +86,34 @@ def score(
 def generate(
     prompts: Sequence[str],
     *,
-    model: Model,
+    model: Model | str,
     adapter: str | Path | None = None,
+    system_prompt: Sequence[str] | None = None,
     seed: int = 0,
     samples: int = 1,
-    max_new_tokens: int = 128,
-    temperature: float = 0.7,
-    top_p: float = 0.9,
-    batch_size: int = 64,
+    sampling: Sampling = DEFAULT,
     precision: str = "float32",
     concurrency: int | None = None,
     num_gpus: float | None = None,
 ) -> pl.DataFrame:
-    """Sample `samples` answers to every prompt, as `generation.generate` does, on a Ray cluster.
+    """Sample `samples` answers to every prompt, as `sampling.generate` does, on a Ray cluster.
 
-    Prompts are put into batches here, by length, just as `generation.generate` puts them; an actor
-    decodes whole batches, each row with the random numbers of its place among all prompts. So the
-    answers are those of one call on one machine, as far as machines round alike.
+    A loaded model does not travel, so this takes the names of a model and an adapter, which each
+    actor loads, where `paretohqd.models.sampling.generate` takes a model and its tokenizer; the
+    other arguments are the same.
+
+    Prompts are put into batches here, by length, just as `sampling.generate` puts them; an actor
+    decodes whole batches, each row with the random numbers that its place among all prompts gives
+    it. So the answers are those of one call on one machine, as far as machines round alike.
 
     Args:
         prompts: n user messages.
         model: The base model, by a name or path that is the same on all machines.
         adapter: Folder of a LoRA adapter, likewise.
-        seed: As for `generation.generate`, as are the further arguments.
+        system_prompt: A system message for each prompt; an empty one is none.
+        seed: As for `sampling.generate`.
         samples: Answers per prompt.
-        max_new_tokens: An answer stops here at the latest.
-        temperature: 0 takes the likeliest token.
-        top_p: The share of probability that may be drawn from.
-        batch_size: Answers decoded side by side.
+        sampling: Length, temperature, top_p and batch size.
         precision: "float32" or "bfloat16": one for all actors, as a number format that each finds
             for itself might differ.
         concurrency: Actors; one per GPU, or per CPU where there is no GPU, by default. Each holds
@@ -121,40 +121,45 @@ def generate(
         num_gpus: GPUs that each actor needs; 1 if the cluster has any, else 0.
 
     Returns:
-        Frame of n * samples rows, in the prompts' order, with the columns of `generation.generate`.
+        Frame of n * samples rows, in the prompts' order, with the columns of `sampling.generate`.
 
     Raises:
-        ValueError: No such model or adapter, or a prompt leaves no room for an answer.
+        ValueError: No such model or adapter, not one system message per prompt, or a prompt leaves
+            no room for an answer.
         ImportError: Ray is not installed.
     """
     from paretohqd.models import base, chat
     from paretohqd.models.sampling import ANSWERS, plan_batches
-    from paretohqd.models.spec import Sampling
 
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
     if adapter is not None and not (Path(adapter) / "adapter_config.json").is_file():
         raise ValueError(f"adapter {adapter}: holds no adapter_config.json")
-    model = base.dated(model)
-    lengths = [len(ids) for ids in chat.encode_prompts(base.load_tokenizer(model), prompts)]
-    chat.check_room(lengths, max_new_tokens, base.context_length(model))
-    sampling = Sampling(
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        batch_size=batch_size,
-    )
-    rows = pl.DataFrame({"row": range(len(prompts)), "prompt": prompts}, schema=_PROMPTS)
-    batches = plan_batches(lengths, samples=samples, batch_size=batch_size)
+    if system_prompt is not None and len(system_prompt) != len(prompts):
+        raise ValueError(
+            f"system_prompt: {len(system_prompt)} messages for {len(prompts)} prompts; pass one "
+            "for each, empty where there is none"
+        )
+    spec = base.dated(Model(name=model) if isinstance(model, str) else model)
+    ids = chat.encode_prompts(base.load_tokenizer(spec), prompts, system_prompt)
+    lengths = [len(row) for row in ids]
+    chat.check_room(lengths, sampling.max_new_tokens, base.context_length(spec))
+    columns = {
+        "row": range(len(prompts)),
+        "prompt": prompts,
+        "system_prompt": [""] * len(prompts) if system_prompt is None else system_prompt,
+    }
+    rows = pl.DataFrame(columns, schema=_PROMPTS)
+    batches = plan_batches(lengths, samples=samples, batch_size=sampling.batch_size)
     blocks = [_table(rows[batch]) for batch in batches]
     actors = _actors(concurrency, num_gpus, len(blocks)) | {
-        "fn_constructor_args": (model, adapter, precision, seed, samples, sampling)
+        "fn_constructor_args": (spec, adapter, precision, seed, samples, sampling)
     }
     answers = [pl.DataFrame(schema=ANSWERS), *_done(blocks, _Generator, actors)]
     return pl.concat(answers).sort("row", "sample").drop("row")
 
 
-_PROMPTS = {"row": pl.Int64, "prompt": pl.String}
+_PROMPTS = {"row": pl.Int64, "prompt": pl.String, "system_prompt": pl.String}
 
 
 def _actors(
@@ -163,12 +168,12 @@ def _actors(
     """Options of `map_batches`: how many actors, no more than blocks, and what each needs."""
     if not ray.is_initialized():
         ray.init()
-    found = ray.cluster_resources()
-    gpus = found.get("GPU", 0)
+    resources = ray.cluster_resources()
+    gpus = resources.get("GPU", 0)
     if num_gpus is None:
         num_gpus = 1 if gpus else 0
     if concurrency is None:
-        concurrency = max(1, int(gpus / num_gpus if num_gpus else found.get("CPU", 1)))
+        concurrency = max(1, int(gpus / num_gpus if num_gpus else resources.get("CPU", 1)))
     concurrency = min(concurrency, max(1, blocks)) if blocks is not None else concurrency
     return {"compute": ray.data.ActorPoolStrategy(size=concurrency), "num_gpus": num_gpus}
 
@@ -265,13 +270,15 @@ class _Generator:
     def __call__(self, block: pa.Table) -> pa.Table:
         return packed(lambda: self.answered(*block.to_pydict().values()))
 
-    def answered(self, rows: list[int], prompts: list[str]) -> pl.DataFrame:
-        """The answers to prompts that stand in these rows among all prompts."""
+    def answered(
+        self, rows: list[int], prompts: list[str], system_prompt: list[str]
+    ) -> pl.DataFrame:
+        """The answers to prompts of these numbers among all prompts."""
         from paretohqd.models.chat import encode_prompts
         from paretohqd.models.sampling import decode_batch
 
         model, tokenizer = self.load()
-        ids = encode_prompts(tokenizer, prompts)
+        ids = encode_prompts(tokenizer, prompts, system_prompt)
         # generate() would number its prompts from 0, and seed them by that.
         return decode_batch(
             model,

@@ -16,7 +16,7 @@ from polars.io.plugins import register_io_source
 from paretohqd.distributed.cluster import answers, in_order, pa, packed, ray, unpacked
 from paretohqd.distributed.merging import PartSpec, merged
 from paretohqd.exceptions import first_line
-from paretohqd.frames.first_layers import FirstLayers
+from paretohqd.frames.kept_layers import KeptLayers
 from paretohqd.frames.reading.opening import open_file, row_counts
 from paretohqd.frames.reading.schemas import column
 from paretohqd.frames.sources import Source
@@ -70,15 +70,14 @@ class Files:
     def _types(self) -> Types:
         return self.source.schema, self.source.folders
 
-    def first_layers(self, want: PartSpec) -> FirstLayers:
+    def first_layers(self, want: PartSpec) -> KeptLayers:
         """The first layers of all rows; of other columns nothing is read."""
         parts = [
             {"file": file, "start": start, "size": min(PART, int(size) - start)}
             for file, size in zip(self.source.files, self.sizes, strict=True)
             for start in range(0, int(size), PART)
         ]
-        beside = [*filter(None, [want.distinct]), *want.copies]
-        columns = list(dict.fromkeys([*want.scores.columns, *beside]))
+        columns = list(dict.fromkeys([*want.scores.columns, *want.filled, *want.copies]))
         types = {name: self.source.schema[name] for name in columns}
         nothing = want.of_frame(pl.DataFrame(schema=types))
         if not parts:
@@ -97,7 +96,7 @@ class Files:
         unique, again = np.unique(rows, return_inverse=True)
         ends = self.sizes.cumsum()
         task = ray.remote(_of_file)
-        found = [
+        parts = [
             task.remote(file, inside - (end - size), self._types)
             for file, size, end, inside in zip(
                 self.source.files,
@@ -109,7 +108,7 @@ class Files:
             if len(inside)
         ]
         frames = [pl.DataFrame(schema=self.source.schema)]
-        for ref in found:
+        for ref in parts:
             frames += unpacked(ray.get(ref))
         return pl.concat(frames)[again]
 
@@ -125,7 +124,7 @@ def _of_parts(parts: pa.Table, want: PartSpec, types: Types) -> pa.Table:
     )
 
 
-def _of_part(part: dict[str, Any], want: PartSpec, types: Types) -> FirstLayers:
+def _of_part(part: dict[str, Any], want: PartSpec, types: Types) -> KeptLayers:
     whole = _scan(part["file"], types)
     piece = replace(whole, frame=whole.frame.lazy().slice(part["start"], part["size"]))
     try:
@@ -177,7 +176,7 @@ class Blocks:
             schema = _with_later_types(dataset, schema)
         return cls(dataset=dataset, source=Source(_lazy(dataset, schema), pattern=_PATTERN))
 
-    def first_layers(self, want: PartSpec) -> FirstLayers:
+    def first_layers(self, want: PartSpec) -> KeptLayers:
         """The first layers of all rows, with all their columns."""
         schema = self.source.schema
         states = self.dataset.map_batches(
@@ -194,7 +193,7 @@ class Blocks:
 
     def gather(self, _: Rows, kept: pl.DataFrame) -> pl.DataFrame:
         """Rows with all their columns, which came along."""
-        return kept.drop("row", "layer")
+        return kept
 
 
 def _with_later_types(dataset: Any, schema: pl.Schema) -> pl.Schema:

@@ -15,31 +15,31 @@ import polars as pl
 from numpy.typing import NDArray
 from polars import selectors
 
-MEMORY = 256_000_000
+MEMORY_BYTES = 256_000_000
 """Bytes that reading may take if no limit is given."""
 
-BATCH = 1_000_000
+MAX_ROWS = 1_000_000
 """The most rows of a batch."""
 
-CHUNK = 1 << 10
+CHUNK_ROWS = 1 << 10
 """Rows to take at a time while their size is unknown: with 256 reading took half as long again."""
 
-FEW = 64
+FIRST_ROWS = 64
 """Rows of a file's first slice, which shows how large its rows are."""
 
-NARROW = 128
+NARROW_BYTES = 128
 """The widest rows, in bytes, that may be read ahead: a row group of 262,144 then has 34 MB."""
 
-SMALL = 1 << 18
+SMALL_BYTES = 1 << 18
 """The largest file, in bytes, that may be read ahead whatever it holds: slices would be slower."""
 
-GAP = 10_000
+GAP_ROWS = 10_000
 """Rows between two wanted ones from which on a slice of its own for the second is faster."""
 
 
 def share(limit: int | None) -> int:
     """Bytes of a batch, such that its copy and the rows read ahead stay within the limit too."""
-    return max(1, (limit or MEMORY) // 8)
+    return max(1, (limit or MEMORY_BYTES) // 8)
 
 
 def row_bytes(schema: Mapping[str, pl.DataType]) -> int | None:
@@ -71,14 +71,14 @@ def in_batches(query: pl.LazyFrame, limit: int | None) -> Iterator[pl.DataFrame]
     """All rows of a query in order, in batches; Polars reads ahead as it likes."""
     max_bytes, width = share(limit), row_bytes(query.collect_schema())
     if width is not None:
-        rows = max(1, min(BATCH, max_bytes // width))
+        rows = max(1, min(MAX_ROWS, max_bytes // width))
         yield from query.collect_batches(chunk_size=rows, maintain_order=True)
         return
     held: list[pl.DataFrame] = []
     rows = size = 0
-    for chunk in query.collect_batches(chunk_size=min(CHUNK, BATCH), maintain_order=True):
+    for chunk in query.collect_batches(chunk_size=min(CHUNK_ROWS, MAX_ROWS), maintain_order=True):
         more = int(chunk.estimated_size())
-        if held and (rows + len(chunk) > BATCH or size + more > max_bytes):
+        if held and (rows + len(chunk) > MAX_ROWS or size + more > max_bytes):
             yield pl.concat(held, rechunk=False)
             held, rows, size = [], 0, 0
         held.append(chunk)
@@ -89,13 +89,13 @@ def in_batches(query: pl.LazyFrame, limit: int | None) -> Iterator[pl.DataFrame]
 
 def in_slices(files: Iterable[pl.LazyFrame], limit: int | None) -> Iterator[pl.DataFrame]:
     """All rows of files in order, slice by slice, for formats that read a slice's rows only."""
-    rows = FEW
+    rows = FIRST_ROWS
     for file in files:
         start = 0
         while True:
-            batch = file.slice(start, min(rows, BATCH)).collect(engine="streaming")
+            batch = file.slice(start, min(rows, MAX_ROWS)).collect(engine="streaming")
             start += len(batch)
-            at_end = len(batch) < min(rows, BATCH)
+            at_end = len(batch) < min(rows, MAX_ROWS)
             if len(batch) or not start:
                 yield batch
             if at_end:
@@ -145,15 +145,15 @@ def by_slices(
         rows: Ascending row numbers, without duplicates.
         limit: Bytes that reading may take.
     """
-    done, max_rows, opened = 0, FEW, -1
+    done, max_rows, opened = 0, FIRST_ROWS, -1
     while done < len(rows):
         first = rows[done]
         index = int(np.searchsorted(starts, first, side="right")) - 1
         if index != opened:
             file, opened = open_file(index), index
-        end = min(starts[index + 1], first + min(max_rows, BATCH))
+        end = min(starts[index + 1], first + min(max_rows, MAX_ROWS))
         near = rows[done : np.searchsorted(rows, end)]
-        gaps = np.flatnonzero(np.diff(near) > GAP)
+        gaps = np.flatnonzero(np.diff(near) > GAP_ROWS)
         near = near[: gaps[0] + 1] if len(gaps) else near
         rows_read = file.slice(int(first - starts[index]), int(near[-1] - first) + 1)
         batch = rows_read.collect(engine="streaming")

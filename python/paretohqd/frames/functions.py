@@ -1,4 +1,4 @@
-"""Layers, fronts and volumes of frames: in memory, lazy, or in files.
+"""Layers and fronts of frames: in memory, lazy, or in files.
 
 What is in memory gives a DataFrame. What is lazy or in files gives a LazyFrame, which is computed
 when it is collected or sunk, in batches: nothing that is larger than memory needs to fit.
@@ -6,40 +6,34 @@ when it is collected or sunk, in batches: nothing that is larger than memory nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import polars as pl
-from numpy.typing import ArrayLike
 from polars.io.plugins import register_io_source
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.batches import compacted
+from paretohqd.frames.kept_layers import KeptLayers
+from paretohqd.frames.keys import key_columns, key_ids
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
     column,
-    key_columns,
-    key_ids,
     refuse_taken,
     unused,
 )
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import (
     Progress,
-    bad_rows_named,
+    Resources,
     first_layers,
     with_layers,
 )
-from paretohqd.kernels.groups import first_rows
-from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.kernels.layers import pareto_layers
-from paretohqd.kernels.points import Objectives
 
 Frame = pl.DataFrame | pl.LazyFrame
-
-ADDED = ("row", "layer")
-"""Columns that `FirstLayers` adds, by which a score may be called all the same."""
 
 
 class FrontOptions(TypedDict, total=False):
@@ -138,19 +132,10 @@ def layers(
 
     def batches() -> Iterator[pl.DataFrame]:
         if keys is None and (upto is not None or at_least is not None):
-            first = _first(
-                source,
-                scores,
-                objectives,
-                upto=upto,
-                at_least=at_least,
-                nan=nan,
-                progress=progress,
-                n_threads=n_threads,
-            )
-            rows, layer = first["row"].to_numpy(), first["layer"]
-            known = first.drop("row", "layer")
-            known.columns = scores.columns
+            stop = KeptLayers(upto=upto, at_least=at_least, nan=nan, n_threads=n_threads)
+            resources = Resources(progress=progress)
+            first = first_layers(source, scores, stop, resources=resources)
+            rows, layer, known = first.row, pl.Series(first.layer), first.frame
         else:
             needed = dict.fromkeys([*scores.columns, *(keys or [])])
             held = source.collect(source.frame.lazy().select(map(column, needed)))
@@ -216,125 +201,6 @@ def front(
     return numbered.filter(pl.col(name) == 0).drop(name)
 
 
-@overload
-def volume(
-    frame: object,
-    objectives: ObjectivesLike | str,
-    *,
-    ref: ArrayLike,
-    by: None = None,
-    n_threads: int | None = None,
-) -> float: ...
-
-
-@overload
-def volume(
-    frame: pl.DataFrame,
-    objectives: ObjectivesLike | str,
-    *,
-    ref: ArrayLike,
-    by: str | Sequence[str],
-    n_threads: int | None = None,
-) -> pl.DataFrame: ...
-
-
-@overload
-def volume(
-    frame: pl.LazyFrame,
-    objectives: ObjectivesLike | str,
-    *,
-    ref: ArrayLike,
-    by: str | Sequence[str],
-    n_threads: int | None = None,
-) -> pl.LazyFrame: ...
-
-
-def volume(
-    frame: object,
-    objectives: ObjectivesLike | str,
-    *,
-    ref: ArrayLike,
-    by: str | Sequence[str] | None = None,
-    n_threads: int | None = None,
-) -> float | Frame:
-    """The volume that the rows dominate above a reference point.
-
-    Args:
-        frame: A frame or files, as for `paretohqd.select`.
-        objectives: Column names, larger is better, or {name: "max" | "min"}.
-        ref: The reference point, a value per objective, in the columns' units.
-        by: One or more columns within whose values a volume is computed.
-        n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
-
-    Returns:
-        The volume; with `by`, a frame with one row per group, in the order of the groups' first
-        rows: the columns of `by` and `hypervolume` (Float64). What is lazy gives a LazyFrame then.
-
-    Raises:
-        ValueError: As `layers` and `paretohqd.hypervolume`; a column of `by` that is named
-            hypervolume.
-    """
-    source = Source.of(frame)
-    scores = ObjectiveColumns.of(source.schema, objectives)
-    scores.refuse_absent(source.absent)
-    if by is not None:
-        return _volumes(source, scores, key_columns(source.names, by), ref, n_threads)
-    if isinstance(source.frame, pl.DataFrame):
-        points = source.frame.select(scores.expressions)
-    else:
-        first = _first(source, scores, objectives, upto=1, n_threads=n_threads)
-        points = first.drop("row", "layer")
-        points.columns = scores.columns
-        points = points.select(scores.expressions)
-    return hypervolume(points, ref=ref, maximize=scores.larger, n_threads=n_threads)
-
-
-def _volumes(
-    source: Source,
-    scores: ObjectiveColumns,
-    keys: list[str],
-    ref: ArrayLike,
-    n_threads: int | None,
-) -> Frame:
-    """One row per group: its keys and its hypervolume."""
-    refuse_taken(keys, ["hypervolume"])
-
-    def computed() -> pl.DataFrame:
-        needed = dict.fromkeys([*keys, *scores.columns])
-        held = source.collect(source.frame.lazy().select(map(column, needed)))
-        ids = key_ids(held, keys, "by")
-        with bad_rows_named(source, scores, "raise", finite=True):
-            volumes = hypervolume(
-                held.select(scores.expressions),
-                ref=ref,
-                maximize=scores.larger,
-                by=ids,
-                n_threads=n_threads,
-            )
-        groups = held.select(map(column, keys))[first_rows(ids, int(ids.max(initial=0)) + 1)]
-        return groups.with_columns(pl.Series("hypervolume", volumes))
-
-    if isinstance(source.frame, pl.DataFrame):
-        return computed()
-    schema = {name: source.schema[name] for name in keys} | {"hypervolume": pl.Float64()}
-    return pl.defer(computed, schema=schema, validate_schema=False)
-
-
-def _first(
-    source: Source, scores: ObjectiveColumns, objectives: Any, **options: Any
-) -> pl.DataFrame:
-    """The first layers' rows: the score columns in order, `row` and `layer`."""
-    other = {name: unused(source.names, name) for name in scores.columns if name in ADDED}
-    if other:
-        source = Source(source.frame.lazy().rename(other), source.files, source.pattern)
-        if isinstance(objectives, Mapping):
-            objectives = {other.get(name, name): way for name, way in objectives.items()}
-        else:
-            objectives = [other.get(name, name) for name in objectives]
-        scores = ObjectiveColumns.of(source.schema, objectives)
-    return first_layers(source, scores, objectives, **options).frame
-
-
 def _all_layers(
     source: Source,
     held: pl.DataFrame,
@@ -348,9 +214,9 @@ def _all_layers(
     """The layers of rows whose scores and keys are in memory; null for those without scores."""
     groups = None if keys is None else key_ids(held, keys, "by")
     with bad_rows_named(source, scores, nan):
-        points = Objectives.of(held.select(scores.expressions), maximize=scores.larger, nan=nan)
+        points = scores.points(held, nan=nan)
     kept = points.kept
-    found = pareto_layers(
+    numbers = pareto_layers(
         points.columns,
         upto=upto,
         at_least=at_least,
@@ -358,15 +224,15 @@ def _all_layers(
         n_threads=n_threads,
     )
     if kept is None:
-        return pl.Series(found)
+        return pl.Series(numbers)
     layer = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(held))
-    return layer.scatter(kept, found)
+    return layer.scatter(kept, numbers)
 
 
 def _deferred(
     batches: Callable[[], Iterator[pl.DataFrame]], schema: dict[str, pl.DataType]
 ) -> pl.LazyFrame:
-    """A LazyFrame whose rows are computed, batch by batch, when they are asked for."""
+    """A LazyFrame whose rows are computed, batch by batch, when they are needed."""
 
     def read(
         columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, size: int | None

@@ -11,16 +11,16 @@ from typing import Any
 
 import polars as pl
 
-TICK = 50_000_000
+TICK_NS = 50_000_000
 """Nanoseconds within which two changes of a file can get the same time."""
 
-COARSE_TICK = 2_000_000_000
+COARSE_TICK_NS = 2_000_000_000
 """The same on old file systems, whose times are whole seconds."""
 
-MEMORY = ".hashes"
+HASHES_FOLDER = ".hashes"
 """The folder in that of `Hashes` where remembered hashes are kept."""
 
-ROWS = 1 << 16
+TEXT_ROWS = 1 << 16
 """Rows whose text is copied at a time."""
 
 Facts = tuple[int, int, int, int]
@@ -109,15 +109,15 @@ class Hashes:
         """Whether a change from now on would get a later time; waits for up to a tick for that."""
         changed = max(facts[1], facts[2])
         is_coarse = changed % 1_000_000_000 == 0
-        left = changed + (COARSE_TICK if is_coarse else TICK) - self._now()
-        if 0 < left <= TICK:
+        left = changed + (COARSE_TICK_NS if is_coarse else TICK_NS) - self._now()
+        if 0 < left <= TICK_NS:
             time.sleep(left / 1e9)
             left = 0
         return left <= 0
 
     def _now(self) -> int:
         """The time of the file system, whose clock need not be this machine's."""
-        clock = self.folder / MEMORY / "clock"
+        clock = self.folder / HASHES_FOLDER / "clock"
         try:
             clock.parent.mkdir(exist_ok=True)
             clock.touch()
@@ -190,8 +190,8 @@ def _column_bytes(values: pl.Series) -> Iterator[bytes]:
     elif _type_name(dtype) == "text" or dtype == pl.Binary:
         texts = values if dtype == pl.Binary else values.cast(pl.String).cast(pl.Binary)
         yield texts.bin.size().cast(pl.UInt64).to_numpy().astype("<u8").tobytes()
-        for start in range(0, len(texts), ROWS):
-            yield b"".join(texts[start : start + ROWS].to_list())
+        for start in range(0, len(texts), TEXT_ROWS):
+            yield b"".join(texts[start : start + TEXT_ROWS].to_list())
     else:
         numbers = values.fill_nan(float("nan")) if dtype.is_float() else values.to_physical()
         array = numbers.to_numpy()

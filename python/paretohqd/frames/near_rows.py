@@ -8,11 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.batches import row_numbers
 from paretohqd.frames.functions import Frame
 from paretohqd.frames.objectives import ObjectiveColumns, ObjectivesLike, column, refuse_taken
 from paretohqd.frames.sources import Source
-from paretohqd.frames.streaming import bad_rows_named, out_of_order
+from paretohqd.frames.streaming import out_of_order
 from paretohqd.kernels.points import count
 from paretohqd.kernels.rays import nearest_to_rays
 

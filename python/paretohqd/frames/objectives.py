@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from paretohqd.frames.reading.schemas import column as column
 from paretohqd.kernels.arrays import no_score
-from paretohqd.kernels.groups import group_ids
 from paretohqd.kernels.numerals import as_number, is_text
 from paretohqd.kernels.points import Objectives
 
@@ -36,7 +35,7 @@ class ObjectiveColumns:
     columns: list[str]
     expressions: list[pl.Expr]
     larger: list[bool]
-    texts: list[str] = field(default_factory=list)
+    texts: list[str]
 
     @classmethod
     def of(
@@ -51,7 +50,7 @@ class ObjectiveColumns:
                 for all of them, or a list.
 
         Raises:
-            ValueError: no such column, one named twice, or a direction that is not "max" or "min".
+            ValueError: No such column, one named twice, or a direction that is not "max" or "min".
 
         Example:
             >>> schema = {"helpful": pl.Float64(), "rewards": pl.Array(pl.Float32, 2)}
@@ -64,67 +63,59 @@ class ObjectiveColumns:
         if isinstance(objectives, str):
             raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
         objectives = in_order(objectives)
-        found = cls([], [], [], [])
+        columns: list[str] = []
+        components: list[tuple[str, pl.Expr]] = []
+        larger: list[bool] = []
         for name in objectives:
             refuse_missing(schema, name, "objectives")
-            if name in found.columns:
+            if name in columns:
                 raise ValueError(f"objectives: column {name!r} is named twice")
             direction = objectives[name] if isinstance(objectives, Mapping) else "max"
-            found._add(name, schema[name], direction)
-        if twice := {name for name in found.names if found.names.count(name) > 1}:
+            own = _components(name, schema[name])
+            columns.append(name)
+            components += own
+            larger += _larger(name, direction, len(own))
+        names = [component for component, _ in components]
+        if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"objectives: {min(twice)!r} is both a column and part of one")
-        return found
+        return cls(
+            names=names,
+            columns=columns,
+            expressions=[expression for _, expression in components],
+            larger=larger,
+            texts=[name for name in columns if is_text(schema[name])],
+        )
 
-    def _add(self, name: str, dtype: pl.DataType, direction: object) -> None:
-        if not (dtype.is_numeric() or is_text(dtype) or isinstance(dtype, pl.Array | pl.Null)):
-            raise no_score(name, dtype)
-        shape = dtype.shape if isinstance(dtype, pl.Array) else ()
-        if len(shape) > 1:
-            raise ValueError(f"objectives: column {name!r} holds arrays of arrays: flatten them")
-        size = shape[0] if shape else 1
-        whole = isinstance(direction, str) or not isinstance(direction, Iterable)
-        directions = [direction] * size if whole else list(direction)  # type: ignore[call-overload]
-        if len(directions) != size or any(each not in ("max", "min") for each in directions):
-            asked = "'max' or 'min'" if size == 1 else f"'max', 'min', or a list of {size} of these"
-            raise ValueError(f"objectives: {name}: expected {asked}, got {direction!r}")
-        self.columns.append(name)
-        self.larger.extend(each == "max" for each in directions)
-        if shape:
-            components = [f"{name}[{j}]" for j in range(size)]
-            self.names.extend(components)
-            self.expressions.extend(
-                column(name).arr.get(j).alias(component) for j, component in enumerate(components)
-            )
-        else:
-            self.names.append(name)
-            self.expressions.append(column(name))
-            self.texts.extend([name] if is_text(dtype) else [])
+    def points(self, frame: pl.DataFrame, *, nan: Literal["raise", "drop"] = "raise") -> Objectives:
+        """A frame's objectives as arrays, larger is better in each.
+
+        Raises:
+            ValueError: A column is not numeric, or holds null or NaN and these are not dropped.
+        """
+        return Objectives.of(frame.select(self.expressions), maximize=self.larger, nan=nan)
 
     def numbers(self, frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         """The scores of a frame's rows, which were checked before."""
-        found = frame.lazy().select(self.expressions)
-        return found.with_columns(as_number(column(name)) for name in self.texts)
+        scores = frame.lazy().select(self.expressions)
+        return scores.with_columns(as_number(column(name)) for name in self.texts)
 
     def refuse_types(self, schema: Mapping[str, pl.DataType]) -> None:
         """Raise a ValueError if a column is not numeric, before any row is read."""
-        empty = pl.DataFrame(schema={name: schema[name] for name in self.columns})
-        Objectives.of(empty.select(self.expressions), maximize=self.larger)
+        self.points(pl.DataFrame(schema={name: schema[name] for name in self.columns}))
 
     def tradeable(self, frame: pl.DataFrame, *, nan: Literal["raise", "drop"]) -> Objectives:
         """A frame's objectives, refused where no preference could have a ray among them.
 
         Raises:
-            ValueError: fewer than two objectives, null or NaN, an infinite or a constant column.
+            ValueError: Null or NaN, an infinite or a constant column.
         """
-        self.require_two()
-        points = Objectives.of(frame.select(self.expressions), maximize=self.larger, nan=nan)
-        points.require_finite("a preference's ray")
+        points = self.points(frame, nan=nan).require_finite("a preference's ray")
         if points.n:
             self.refuse_constant(points.worst(), points.best(), points.n)
         return points
 
     def refuse_absent(self, absent: Mapping[str, str]) -> None:
-        """Raise a ValueError if some file does not have a score column: see `Source.absent`."""
+        """Raise a ValueError if a file does not have a score column: see `Source.absent`."""
         for name in self.columns:
             if name in absent:
                 raise ValueError(absent[name])
@@ -148,11 +139,33 @@ class ObjectiveColumns:
                 )
 
 
+def _components(name: str, dtype: pl.DataType) -> list[tuple[str, pl.Expr]]:
+    """The objectives that a column holds, by name: itself, or the components of its arrays."""
+    if not (dtype.is_numeric() or is_text(dtype) or isinstance(dtype, pl.Array | pl.Null)):
+        raise no_score(name, dtype)
+    if not isinstance(dtype, pl.Array):
+        return [(name, column(name))]
+    if len(dtype.shape) > 1:
+        raise ValueError(f"objectives: column {name!r} holds arrays of arrays: flatten them")
+    names = [f"{name}[{j}]" for j in range(dtype.shape[0])]
+    return [(part, column(name).arr.get(j).alias(part)) for j, part in enumerate(names)]
+
+
+def _larger(name: str, direction: object, size: int) -> list[bool]:
+    """Whether larger is better in each of a column's objectives."""
+    one = isinstance(direction, str) or not isinstance(direction, Iterable)
+    directions = [direction] * size if one else list(direction)  # type: ignore[call-overload]
+    if len(directions) != size or any(each not in ("max", "min") for each in directions):
+        wanted = "'max' or 'min'" if size == 1 else f"'max', 'min', or a list of {size} of these"
+        raise ValueError(f"objectives: {name}: expected {wanted}, got {direction!r}")
+    return [each == "max" for each in directions]
+
+
 def in_order(objectives: ObjectivesLike) -> list[str] | dict[str, str | Sequence[str]]:
     """A copy of the objectives as they were given.
 
     Raises:
-        ValueError: a set, whose order, which the weights follow, differs from run to run; what can
+        ValueError: A set, whose order, which the weights follow, differs from run to run; what can
             be gone through only once; or no names at all.
     """
     if isinstance(objectives, Mapping):
@@ -165,35 +178,6 @@ def in_order(objectives: ObjectivesLike) -> list[str] | dict[str, str | Sequence
             "once: pass a list"
         )
     return list(objectives)
-
-
-def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:
-    """The columns whose values tell groups apart.
-
-    Raises:
-        ValueError: no such column, or none at all.
-    """
-    names = [by] if isinstance(by, str) else list(dict.fromkeys(by)) if _is_iterable(by) else []
-    if not names:
-        raise ValueError(f"by: name at least one column, got {by!r}")
-    for name in names:
-        refuse_missing(columns, name, "by")
-    return names
-
-
-def key_ids(frame: pl.DataFrame, names: Sequence[str], where: str) -> NDArray[np.uint32]:
-    """A number for each row, the same for rows that agree in all these columns.
-
-    Raises:
-        ValueError: a value is null or NaN.
-    """
-    for name in names:
-        refuse_null_keys(frame[name], where)
-    if len(names) == 1:
-        return group_ids(frame[names[0]], len(frame))[0]
-    row = unused(names, "row")
-    rows = frame.select(map(column, names)).with_row_index(row)
-    return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
 
 
 def unused(columns: Iterable[str], name: str) -> str:
@@ -209,35 +193,13 @@ def unused(columns: Iterable[str], name: str) -> str:
     return name
 
 
-def _is_iterable(value: object) -> bool:
-    return isinstance(value, Iterable)
-
-
-def missing_keys(keys: pl.Series) -> pl.Series:
-    """Where a key is null or NaN, which is no value to tell rows apart by."""
-    keys = keys.alias("")  # Methods of a series take a name like "^x.*$" for a pattern, too.
-    missing = keys.is_null()
-    return missing | keys.is_nan().fill_null(True) if keys.dtype.is_float() else missing
-
-
-def refuse_null_keys(keys: pl.Series, where: str) -> None:
-    """Raise a ValueError if a key is null or NaN."""
-    missing = missing_keys(keys)
-    if missing.any():
-        what = "null" if keys.null_count() == missing.sum() else "null or NaN"
-        raise ValueError(
-            f"{where}: column {keys.name!r} is {what} in {missing.sum()} of {len(keys)} rows "
-            f"(first: row {missing.arg_max()}): fill or drop them"
-        )
-
-
 def refuse_missing(columns: Iterable[str], name: object, where: str) -> None:
     """Raise a ValueError if there is no such column."""
     columns = list(columns)
     if name not in columns:
         # A name with blanks around it, as in "a, b", would look like the one that was asked for.
-        told = (each if each and each == each.strip() else repr(each) for each in columns)
-        raise ValueError(f"{where}: no column {name!r}: the frame has {', '.join(told)}")
+        quoted = (each if each and each == each.strip() else repr(each) for each in columns)
+        raise ValueError(f"{where}: no column {name!r}: the frame has {', '.join(quoted)}")
 
 
 def refuse_taken(columns: Iterable[str], added: Iterable[str]) -> None:

@@ -18,8 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.batches import (
-    NARROW,
-    SMALL,
+    NARROW_BYTES,
+    SMALL_BYTES,
     by_number,
     by_slices,
     in_batches,
@@ -144,15 +144,15 @@ class Source:
 
         Args:
             expressions: The columns.
-            limit: Bytes that reading may take; `batches.MEMORY` by default. Polars reads ahead in a
-                LazyFrame and in CSV, JSONL or Arrow files: that memory comes on top.
+            limit: Bytes that reading may take; `batches.MEMORY_BYTES` by default. Polars reads
+                ahead in a LazyFrame and in CSV, JSONL or Arrow files: that memory comes on top.
         """
         expressions = list(expressions)
         query = self.frame.lazy().select(expressions)
         with self.reading():
             width = row_bytes(query.collect_schema())
-            wide = width is None or width > NARROW
-            if self.seekable and wide and any(os.path.getsize(f) > SMALL for f in self.files):
+            wide = width is None or width > NARROW_BYTES
+            if self.seekable and wide and any(os.path.getsize(f) > SMALL_BYTES for f in self.files):
                 files = (self._open(index) for index in range(len(self.files)))
                 yield from in_slices((file.select(expressions) for file in files), limit)
             else:

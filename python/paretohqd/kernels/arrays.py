@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.kernels.numerals import EXACT, is_text, numbers_of
+from paretohqd.kernels.numerals import EXACT, inexact_integers, is_text, numbers_of
 
 Column = NDArray[np.float64] | NDArray[np.float32]
 
@@ -177,7 +177,7 @@ def _series_of_floats(
             if dtype.is_signed_integer():
                 outside |= series < -EXACT
             if count := int(outside.sum()):
-                raise _too_large(name, count, outside.arg_max())
+                raise inexact_integers(name, count, outside.arg_max())
         series = series.cast(pl.Float64)
     elif dtype not in (pl.Float32, pl.Float64):
         series = series.cast(pl.Float64 if isinstance(dtype, pl.Decimal) else pl.Float32)
@@ -196,7 +196,7 @@ def _array_of_floats(name: str | int, array: NDArray[Any]) -> Column:
     if kind in "iu":
         if array.size and not _exact(array):
             outside = (array < -EXACT) | (array > EXACT)
-            raise _too_large(name, int(outside.sum()), int(outside.argmax()))
+            raise inexact_integers(name, int(outside.sum()), int(outside.argmax()))
         return np.ascontiguousarray(array, dtype=np.float64)
     raise no_score(name, array.dtype)
 
@@ -241,10 +241,3 @@ def _advice(dtype: object) -> str:
     if isinstance(dtype, pl.DataType) and dtype.is_temporal():
         return "write it as a number, such as seconds"
     return "leave it out or convert it"
-
-
-def _too_large(name: str | int, count: int, first: int | None) -> ValueError:
-    return ValueError(
-        f"column {name!r} holds {count} integers beyond 2**53 (first at row {first}), which "
-        "doubles cannot tell apart; subtract an offset or rank them first"
-    )

@@ -12,6 +12,8 @@ import polars as pl
 EXACT = 2**53
 """Doubles hold every integer up to here and then begin to skip."""
 
+_TIED_AS_DOUBLES = "doubles cannot tell apart; subtract an offset or rank them first"
+
 MISSING = (
     "",
     "na",
@@ -81,7 +83,7 @@ def refuse_inexact(
     name: str,
     integers: pl.Series,
     *,
-    problem: str = "doubles cannot tell apart; subtract an offset or rank them first",
+    problem: str = _TIED_AS_DOUBLES,
 ) -> None:
     """Raise a ValueError if some integers are too large for doubles.
 
@@ -92,10 +94,17 @@ def refuse_inexact(
     """
     large = (integers > EXACT) | (integers < -EXACT)
     if large.any():
-        raise ValueError(
-            f"column {name!r} holds {large.sum()} integers beyond 2**53 (first at row "
-            f"{large.arg_max()}), which {problem}"
-        )
+        raise inexact_integers(name, int(large.sum()), large.arg_max(), problem)
+
+
+def inexact_integers(
+    name: str | int, count: int, first: int | None, problem: str = _TIED_AS_DOUBLES
+) -> ValueError:
+    """The error for integers that doubles cannot hold."""
+    return ValueError(
+        f"column {name!r} holds {count} integers beyond 2**53 (first at row {first}), which "
+        f"{problem}"
+    )
 
 
 def words_refused(name: str, count: int, where: str, text: str, numbers: int) -> ValueError:

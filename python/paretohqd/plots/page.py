@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
@@ -20,6 +20,15 @@ from paretohqd.selection.preferences import format_weights
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 FLAGS = ("short", "repetitive", "echo")
 """Columns of answers that say what is wrong with one."""
+
+
+class AnswerCard(TypedDict):
+    """What a page shows of one answer."""
+
+    text: str
+    scores: list[tuple[str, float]]
+    """Objective and value."""
+    flags: list[str]
 
 
 def template(name: str) -> Any:
@@ -71,15 +80,12 @@ def sample_prompts(total: int, size: int, seed: int) -> list[int]:
     return sorted(random.Random(seed).sample(range(total), min(size, total)))
 
 
-def answer_card(reply: Mapping[str, Any], objectives: Sequence[str]) -> dict[str, Any]:
+def answer_card(reply: Mapping[str, Any], objectives: Sequence[str]) -> AnswerCard:
     """What a page shows of one answer.
 
     Args:
         reply: `response`, `finished`, a column per flag and one per objective.
         objectives: Their names, in order.
-
-    Returns:
-        `text`, `scores` (pairs of objective and value) and `flags`.
 
     Example:
         >>> reply = {"response": "Yes.", "a": 0.5, "short": True, "repetitive": False}

@@ -12,11 +12,21 @@ from numpy.typing import NDArray
 
 from paretohqd.kernels.layers import pareto_front
 from paretohqd.plots.methods import Styles, channels
-from paretohqd.plots.theme import Chart, axes, domain, finish, five_digits, inline, readable, tip
+from paretohqd.plots.theme import (
+    Chart,
+    axes,
+    domain,
+    error_bar,
+    finish,
+    five_digits,
+    inline,
+    readable,
+    tip,
+)
 from paretohqd.selection.preferences import format_weights
 
 if TYPE_CHECKING:
-    from paretohqd.compare.measures import ComparisonResult, MeanPoint, MeanReward, MethodResult
+    from paretohqd.compare.measures import ComparisonResult, MeanPoint, MethodResult
 
 Row = dict[str, Any]
 
@@ -50,7 +60,8 @@ def point_charts(
                 weights = "" if point.weights is None else format_weights(point.weights)
                 row: Row = {"p": style.p, "name": style.name, "w": weights, "base": style.base}
                 row |= {"line": bool(best) and len(names) == 2}
-                row |= _span("x", point.reward[across]) | _span("y", point.reward[up])
+                for axis, name in zip("xy", (across, up), strict=True):
+                    row |= error_bar(axis, point.reward[name].mean, point.reward[name].se)
                 means.append(row)
             for at in entry.places if len(entry.seeds) > 1 else ():
                 for point in result.runs[at].points:
@@ -116,9 +127,3 @@ def _layers(
 
 def _on_front(points: Sequence[MeanPoint], names: Sequence[str]) -> NDArray[np.bool_]:
     return pareto_front(np.array([[p.reward[name].mean for name in names] for p in points]))
-
-
-def _span(axis: str, reward: MeanReward) -> Row:
-    """A mean, and one standard error to either side of it."""
-    mean, se = reward.mean, reward.se or 0.0
-    return five_digits({axis: mean, f"{axis}0": mean - se, f"{axis}1": mean + se})

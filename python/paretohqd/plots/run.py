@@ -15,9 +15,9 @@ from paretohqd.plots.theme import (
     axes,
     colour,
     domain,
+    error_bar,
     finish,
     inline,
-    mean_and_error,
     tip,
 )
 
@@ -40,16 +40,15 @@ def evaluation_charts(
     """
     charts = []
     last = max(model.stage for model in models)
-    for i, j in combinations(range(len(objectives)), 2):
-        across, up = objectives[i], objectives[j]
+    for across, up in combinations(objectives, 2):
         points = [
             {
                 "p": -1 if model.preference is None else model.preference,
                 "stage": model.stage,
                 "label": "base" if model.preference is None else labels[model.preference],
                 "told": _is_labelled(model, last, len(labels)),
-                **mean_and_error("x", vars(model.reward[across])),
-                **mean_and_error("y", vars(model.reward[up])),
+                **error_bar("x", model.reward[across].mean, model.reward[across].se),
+                **error_bar("y", model.reward[up].mean, model.reward[up].se),
             }
             for model in models
         ]

@@ -193,15 +193,15 @@ def axes(names: Sequence[str], reach: Sequence[tuple[float, float]]) -> dict[str
     }
 
 
-def mean_and_error(axis: str, value: Mapping[str, float | None]) -> dict[str, Any]:
+def error_bar(axis: str, mean: float, se: float | None) -> dict[str, Any]:
     """A mean, and one standard error to either side of it, as fields of a chart's rows.
 
     Example:
-        >>> mean_and_error("x", {"mean": 2.0, "se": 0.5})
+        >>> error_bar("x", 2.0, 0.5)
         {'x': 2.0, 'x0': 1.5, 'x1': 2.5}
     """
-    mean, se = value["mean"] or 0.0, value["se"] or 0.0
-    return five_digits({axis: mean, f"{axis}0": mean - se, f"{axis}1": mean + se})
+    low, high = mean - (se or 0.0), mean + (se or 0.0)
+    return five_digits({axis: mean, f"{axis}0": low, f"{axis}1": high})
 
 
 def five_digits(values: Mapping[str, float | None]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from paretohqd.models.spec import Model
 from paretohqd.runs.config_reader import from_mapping, read_yaml
+from paretohqd.selection.rule import Rule
 
 TAKEN = (
     "prompt",
@@ -116,6 +117,19 @@ class Selection:
     one_per_prompt: bool = False
     duplicates: Literal["keep", "drop"] = "keep"
     """Whether copies of an answer to a prompt may be chosen too."""
+
+    def rule(self, *, k: int) -> Rule:
+        """The rule by which a stage chooses k rows for each preference."""
+        return Rule(
+            k=k,
+            upto=self.upto,
+            at_least=self.at_least,
+            bounds=self.bounds,
+            scale=self.scale,
+            directions=self.directions,
+            distinct="prompt" if self.one_per_prompt else None,
+            duplicates=self.duplicates,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

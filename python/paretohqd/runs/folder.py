@@ -21,7 +21,7 @@ from typing import IO, Any
 import polars as pl
 
 from paretohqd.exceptions import WARNINGS
-from paretohqd.frames.hashes import MEMORY, Hashes, hash_frame, hash_frame_as_json, hash_json
+from paretohqd.frames.hashes import HASHES_FOLDER, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.frames.writing import write_text
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.locking import lock_folder
@@ -86,7 +86,7 @@ class RunFolder:
         if rank == 0:
             self._open()
         barrier()
-        kept = sorted((self.folder / MEMORY).glob("*.json"))  # One of each process.
+        kept = sorted((self.folder / HASHES_FOLDER).glob("*.json"))  # One of each process.
         remembered = [path.read_text(errors="replace") for path in kept]
         self.hashes = Hashes(self.folder, remembered, read_all=verify)
         self._by_value = (self.read_json(RUN) or {}).get("frames") == FRAMES
@@ -247,8 +247,8 @@ class RunFolder:
     def _keep_hashes(self) -> None:
         """Remember what was read; without, it is read again."""
         if self.hashes.changed:
-            (self.folder / MEMORY).mkdir(exist_ok=True)
-            self.write_text(f"{MEMORY}/{self.rank}.json", self.hashes.text())
+            (self.folder / HASHES_FOLDER).mkdir(exist_ok=True)
+            self.write_text(f"{HASHES_FOLDER}/{self.rank}.json", self.hashes.text())
             self.hashes.changed = False
 
     def _set_aside(self, final: Path, name: str) -> None:

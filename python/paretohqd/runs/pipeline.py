@@ -23,19 +23,21 @@ from paretohqd.runs.measuring import evaluate, report, summarise
 from paretohqd.runs.metrics import SelectionSummary
 from paretohqd.runs.sampling import sample
 from paretohqd.runs.split import split_data
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.result import Selection
 from paretohqd.trainers import sft
 
 
-def run(settings: config.Config, *, screen: Screen | None = None, verify: bool = False) -> Path:
+def run(
+    settings: config.Config | str | Path, *, screen: Screen | None = None, verify: bool = False
+) -> Path:
     """Do the run that `settings` describes, or what is left of it.
 
     Under `accelerate launch` every process calls this: training is shared by all, the other work
     is divided or done by the first.
 
     Args:
-        settings: The run.
+        settings: The run, or the YAML file that describes it.
         screen: What shows how it goes.
         verify: Read every file of the finished stages, and redo a stage whose content was changed;
             otherwise only where a file's size, times or inode are others than they were.
@@ -47,6 +49,8 @@ def run(settings: config.Config, *, screen: Screen | None = None, verify: bool =
         ValueError: Bad settings or data; what was finished before stays.
         OSError: The folder cannot be written, or the disk is full; run again when it can.
     """
+    if isinstance(settings, str | Path):
+        settings = config.load_settings(config.Config, settings)
     s = RunContext(settings, screen=screen, verify=verify)
     try:
         s.screen.line(f"paretohqd run in {s.folder.folder}")
@@ -138,21 +142,10 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
 
     def work(out: Path) -> Notes:
         # Read in batches: offline answers may be more than memory holds.
-        chosen = choose(
-            scored.path / layout.SCORED,
-            s.names,
-            s.preferences,
-            k=k,
-            upto=spec.upto,
-            at_least=spec.at_least,
-            bounds=spec.bounds,
-            scale=spec.scale,
-            directions=spec.directions,
-            distinct="prompt" if spec.one_per_prompt else None,
-            duplicates=spec.duplicates,
-        )
+        answers = scored.path / layout.SCORED
+        chosen = choose_by_rule(spec.rule(k=k), answers, s.names, s.preferences)
         chosen.rows.write_parquet(out / layout.SELECTION)
-        scores = pl.read_parquet(scored.path / layout.SCORED, columns=s.names)
+        scores = pl.read_parquet(answers, columns=s.names)
         layered = scores.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
         layered.write_parquet(out / layout.POOL)
         summary = selection_summary(s, chosen, k)

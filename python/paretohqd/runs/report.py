@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
@@ -22,6 +23,8 @@ from paretohqd.selection.preferences import format_weights
 from paretohqd.selection.result import Selection
 
 SAMPLE_PROMPTS = 6
+
+Content = TypeVar("Content")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +75,7 @@ def write_report(run: Path, out: Path) -> Path:
     """
     run, out = Path(run), Path(out)
     metrics = _metrics(run)
-    facts = Facts.from_json(_text(run, layout.FACTS))
+    facts = _read(Facts.from_json, run, layout.FACTS)
     labels = [format_weights(weights) for weights in metrics.preferences]
     last = max(model.stage for model in metrics.models)
     stages = [_stage(run, stage, labels, metrics.preferences) for stage in range(1, last + 1)]
@@ -98,13 +101,14 @@ def write_report(run: Path, out: Path) -> Path:
 
 
 def _metrics(run: Path) -> Metrics:
-    text = _text(run, f"{layout.SUMMARY}/{layout.METRICS}")
-    if "bounds" not in json.loads(text):
+    """The measures of a run, unless an older version took them, on a scale of its models' own."""
+    name = f"{layout.SUMMARY}/{layout.METRICS}"
+    if "bounds" not in _read(json.loads, run, name):
         raise ValueError(
             f"{run} has no scale of the rewards, which older versions took from the models "
             "themselves: run `paretohqd run` again; it keeps what is done"
         )
-    return Metrics.from_json(text)
+    return _read(Metrics.from_json, run, name)
 
 
 def _stage(
@@ -112,10 +116,10 @@ def _stage(
 ) -> StageView:
     """Read the selection and the training logs of one stage."""
     select = layout.select(stage)
-    summary = SelectionSummary.from_json(_text(run, f"{select}/{layout.SELECTION_SUMMARY}"))
+    summary = _read(SelectionSummary.from_json, run, f"{select}/{layout.SELECTION_SUMMARY}")
     charts, drawn = selection_charts(_selection(run, select, summary, preferences))
     fits = [layout.fit(stage, preference) for preference in range(len(labels))]
-    logs = [json.loads(_text(run, f"{fit}/{layout.LOG}")) for fit in fits]
+    logs = [_read(json.loads, run, f"{fit}/{layout.LOG}") for fit in fits]
     title = f"Stage {stage}"
     training = training_chart(logs, labels, title)
     return StageView(name=title, summary=summary, charts=charts, drawn=drawn, training=training)
@@ -178,6 +182,19 @@ def _samples(
         ]
         samples.append(Sample(prompt=replies[0][1]["prompt"], cards=cards))
     return samples
+
+
+def _read(parse: Callable[[str], Content], run: Path, name: str) -> Content:
+    """What a file of the run holds.
+
+    Raises:
+        ValueError: The file is missing or damaged.
+    """
+    text = _text(run, name)
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ValueError(f"{run / name} is damaged: {error}") from error
 
 
 def _text(run: Path, name: str) -> str:

@@ -3,120 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from inspect import signature
+from typing import Unpack
 
 import numpy as np
 import polars as pl
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.objectives import ObjectivesLike, column, key_columns, key_ids
+from paretohqd.frames.keys import equal_ids, key_ids
+from paretohqd.frames.objectives import ObjectivesLike, column
 from paretohqd.frames.sources import Source
-from paretohqd.frames.streaming import Progress, bad_rows_named, gather
+from paretohqd.frames.streaming import UNLIMITED, Progress, Resources
 from paretohqd.kernels.points import optional_count
-from paretohqd.selection.copies import copy_ids
+from paretohqd.selection.gathering import rows_of, selection_of
 from paretohqd.selection.groups import choose_in_groups
-from paretohqd.selection.pool import Nearest, Pool, Rows
-from paretohqd.selection.pooling import pool_in_memory, pool_of, pool_streamed
+from paretohqd.selection.nearest import Nearest, nearest_rows
+from paretohqd.selection.pool import Pool, first_layers_of, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.request import ADDED, Request
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import Duplicates
+from paretohqd.selection.rule import (
+    Bounds,
+    Duplicates,
+    Nan,
+    Rule,
+    Scale,
+    SelectOptions,
+    refuse_unknown,
+)
 
-__all__ = ["ADDED", "choose", "choose_from", "select"]
+__all__ = ["ADDED", "choose", "choose_by_rule", "choose_from", "select"]
 
 
 def select(
     frame: object,
     objectives: ObjectivesLike | str,
     preferences: Preferences = None,
-    *,
-    k: int = 100,
-    upto: int | None = None,
-    at_least: int | None = None,
-    bounds: Literal["pool", "all"] = "pool",
-    scale: Literal["box", "none"] | Sequence[float] = "box",
-    directions: Directions = "paper",
-    distinct: str | None = None,
-    duplicates: Duplicates = "keep",
-    by: str | Sequence[str] | None = None,
-    nan: Literal["raise", "drop"] = "raise",
-    memory_limit: int | None = None,
-    progress: Progress | None = None,
-    n_threads: int | None = None,
+    **options: Unpack[SelectOptions],
 ) -> pl.DataFrame:
-    """Choose a training set for each preference from a frame of scored answers.
-
-    ParetoHqD (arXiv 2504.16628): the pool is the first Pareto layers; preference w runs from the
-    ideal point r_max through r_min + w (r_max - r_min) and takes the k rows of the pool nearest to
-    that ray. Which layers make the pool, what r_min refers to, the distance and the scaling are
-    this project's choices where the paper's are unknown.
+    """Choose a training set for each preference from a frame of scored answers, as a frame.
 
     Args:
-        frame: one row per answer, with a numeric column per objective; other columns are kept. A
-            Polars DataFrame or LazyFrame; a path, folder or pattern of Parquet, CSV or JSONL files
-            (also "s3://..", "hf://..", as Polars reads them); a pandas or Arrow table, a DuckDB
-            relation, a Hugging Face Dataset. What is lazy or in files is streamed: only scores
-            of the first layers stay in memory, other columns are read for the chosen rows alone.
-        objectives: column names (larger is better), or {name: "max" | "min"}. A column of
-            fixed-size arrays (`pl.Array`) stands for all its components.
-        preferences: how many, spread evenly on the simplex from (1, 0, ..) to (.., 0, 1); or the
-            weights themselves, shape (P, M), each row at least 0 and summing to 1; or weights by
-            the objectives' names, {"helpful": 7, "harmless": 3}, of any sum; or {name: weights},
-            either way; or a frame with a column per objective. By default 11 with two objectives,
-            else the even lattice of nearly as many; see `paretohqd.selection.preferences`.
-        k: rows per preference; with `by`, at most, in each group.
-        upto: the pool is this many layers.
-        at_least: the pool is the fewest layers that hold this many rows. By default P * k, for with
-            a small pool neighbouring preferences get nearly the same rows; and if an objective has
-            one value in these, as whole-number scores may have, the fewest in which none has.
-        bounds: r_min and r_max over the "pool" or over "all" rows.
-        scale: units of the distance: "box" divides each objective by r_max - r_min, "none" leaves
-            the rewards as they are, numbers divide by those (for z-scores: the standard
-            deviations). With two objectives the ranking is the same for all.
-        directions: which way the ray of preference w runs from r_max. "paper": the shortfalls of
-            the objectives are as 1 - w. "tchebycheff": as 1 / w, along which the weighted
-            Tchebycheff utility is equal in all objectives; where weights are 0 only these fall.
-            With two objectives the two are the same; with three or more the paper's rays reach
-            only a part of all directions.
-        distinct: a column, such as the prompt, of which each preference gets no value twice. Unless
-            `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows
-            and k different values.
-        duplicates: "keep", or "drop": of rows with the same prompt and answer, whatever their
-            scores, only the first of the best layer can be chosen. These are the columns named as
-            `Selection.to_dataset` looks for them and those beside them, such as `input` and
-            `system`; where there are none, copies are equal in all columns. Numbers of rows
-            (`at_least`, P * k) do not count copies then. With `by`: copies in one group.
-        by: one or more columns within whose values rows are chosen, such as the prompt: each group
-            has its own layers, bounds and rays, as if it were alone. Its pool is the fewest layers
-            that hold k rows unless `upto` or `at_least` is given. An objective with one value in a
-            group trades nothing there, and a group with fewer than k rows gives all it has. Scores
-            and keys of all rows are held in memory.
-        nan: "raise" refuses null and NaN scores, "drop" leaves such rows out and counts them
-            (`Selection.dropped`).
-        memory_limit: bytes that the pool and a batch may take together, when scores are read and
-            again when the chosen rows are; batches follow it (and a default of 256 MB), a pool
-            that needs more is refused. On top come the chosen rows themselves and what Polars
-            reads ahead on its own: row groups of up to 16 numbers a row, and of a LazyFrame, a
-            CSV, JSONL or Arrow file as much as it needs.
-        progress: is told how many rows have been read, batch by batch, while they are streamed.
-        n_threads: threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
+        frame: One row per answer, with a numeric column per objective: see `choose`.
+        objectives: Column names (larger is better), or {name: "max" | "min"}.
+        preferences: How many, or their weights; by default 11 with two objectives.
+        options: Those of `choose`: k, upto, at_least, bounds, scale, directions, distinct,
+            duplicates, by, nan, memory_limit, progress, n_threads.
 
     Returns:
-        P * k rows, preference by preference (with `by`, then group by group in the order of their
-        first rows), nearest first: the input's columns and `preference` (index), `weights`,
-        `position` (0..k-1), `distance` (in the scaled units), `layer`, `row` (index in the input);
-        also `preference_name` if they have names. Equal distances go to the better layer, then to
-        the earlier row, so that no row is taken before one that beats it at the same distance.
-        Distances that differ by their rounding alone (no more than 16 M times 2.2e-16 of the box's
-        largest side) are equal, and are given as one. A row may serve several preferences.
+        The `rows` of the selection that `choose` returns: P * k rows with the input's columns and
+        `preference`, `weights`, `position`, `distance`, `layer`, `row`.
 
     Warns:
-        SameRowsWarning: all preferences get the same rows.
+        SameRowsWarning: All preferences get the same rows.
 
     Raises:
-        ValueError: a missing, non-numeric, constant or infinite score column, null or NaN, weights
-            off the simplex, fewer rows than k, a column name that the result needs; files that
-            cannot be read or differ; a pool beyond the memory limit.
+        ValueError: As `choose`.
 
     Example:
         >>> import polars as pl
@@ -126,24 +69,8 @@ def select(
         >>> chosen.select("help", "safe", "preference", "layer", "row").rows()
         [(1.0, 0.0, 0, 0, 0), (0.8, 0.7, 1, 0, 1), (0.0, 1.0, 2, 0, 2)]
     """
-    return choose(
-        frame,
-        objectives,
-        preferences,
-        k=k,
-        upto=upto,
-        at_least=at_least,
-        bounds=bounds,
-        scale=scale,
-        directions=directions,
-        distinct=distinct,
-        duplicates=duplicates,
-        by=by,
-        nan=nan,
-        memory_limit=memory_limit,
-        progress=progress,
-        n_threads=n_threads,
-    ).rows
+    refuse_unknown("select", options, SelectOptions)
+    return choose(frame, objectives, preferences, **options).rows
 
 
 def choose(
@@ -154,60 +81,150 @@ def choose(
     k: int = 100,
     upto: int | None = None,
     at_least: int | None = None,
-    bounds: Literal["pool", "all"] = "pool",
-    scale: Literal["box", "none"] | Sequence[float] = "box",
+    bounds: Bounds = "pool",
+    scale: Scale = "box",
     directions: Directions = "paper",
     distinct: str | None = None,
     duplicates: Duplicates = "keep",
     by: str | Sequence[str] | None = None,
-    nan: Literal["raise", "drop"] = "raise",
+    nan: Nan = "raise",
     memory_limit: int | None = None,
     progress: Progress | None = None,
     n_threads: int | None = None,
 ) -> Selection:
-    """As `select`, but return the pool, its layers, the bounds and the overlap with the rows."""
-    memory_limit = optional_count("memory_limit", memory_limit)
-    source = Source.of(frame)
-    asked = Request.of(
-        source.schema,
-        objectives,
-        preferences,
-        k=k,
-        bounds=bounds,
-        scale=scale,
-        directions=directions,
-        duplicates=duplicates,
-    )
-    asked.scores.refuse_absent(source.absent)
-    stop = asked.stop(
-        source.names, upto=upto, at_least=at_least, distinct=distinct, nan=nan, n_threads=n_threads
-    )
-    if by is not None:
-        if distinct is not None:
-            raise ValueError("distinct cannot be combined with by: each group is chosen from alone")
-        if memory_limit is not None:
-            raise ValueError("memory_limit cannot be combined with by: all scores are held")
-        return _within(
-            source,
-            asked,
-            key_columns(source.names, by),
-            nan=nan,
+    """Choose a training set for each preference from a frame of scored answers.
+
+    ParetoHqD (arXiv 2504.16628): the pool is the first Pareto layers; preference w runs from the
+    ideal point r_max through r_min + w (r_max - r_min) and takes the k rows of the pool nearest to
+    that ray. Which layers make the pool, what r_min refers to, the distance and the scaling are
+    this project's choices where the paper's are unknown.
+
+    Args:
+        frame: One row per answer, with a numeric column per objective; other columns are kept. A
+            Polars DataFrame or LazyFrame; a path, folder or pattern of Parquet, CSV or JSONL files
+            (also "s3://..", "hf://..", as Polars reads them); a pandas or Arrow table, a DuckDB
+            relation, a Hugging Face Dataset. What is lazy or in files is streamed: only scores
+            of the first layers stay in memory, other columns are read for the chosen rows alone.
+        objectives: Column names (larger is better), or {name: "max" | "min"}. A column of
+            fixed-size arrays (`pl.Array`) stands for all its components.
+        preferences: How many, spread evenly on the simplex from (1, 0, ..) to (.., 0, 1); or the
+            weights themselves, shape (P, M), each row at least 0 and summing to 1; or weights by
+            the objectives' names, {"helpful": 7, "harmless": 3}, of any sum; or {name: weights},
+            either way; or a frame with a column per objective. By default 11 with two objectives,
+            else the even lattice of nearly as many; see `paretohqd.selection.preferences`.
+        k: Rows per preference; with `by`, at most, in each group.
+        upto: The pool is this many layers.
+        at_least: The pool is the fewest layers that hold this many rows. By default P * k, since
+            neighbouring preferences get nearly the same rows of a small pool; and if an objective
+            has one value in these, as whole-number scores may have, the fewest in which none has.
+        bounds: r_min and r_max over the "pool" or over "all" rows.
+        scale: Units of the distance: "box" divides each objective by r_max - r_min, "none" leaves
+            the rewards as they are, numbers are what the objectives are divided by (for z-scores:
+            the standard deviations). With two objectives the ranking is the same for all.
+        directions: Which way the ray of preference w runs from r_max. "paper": the shortfalls of
+            the objectives are as 1 - w. "tchebycheff": as 1 / w, along which the weighted
+            Tchebycheff utility is equal in all objectives; where weights are 0 only these fall.
+            With two objectives the two are the same; with three or more the paper's rays reach
+            only a part of all directions.
+        distinct: A column, such as the prompt, of which each preference gets no value twice. Unless
+            `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows
+            and k different values.
+        duplicates: "keep", or "drop": of rows with the same prompt and answer, whatever their
+            scores, only the first of the best layer can be chosen. These are the columns named as
+            `Selection.to_dataset` looks for them and those beside them, such as `input` and
+            `system`; where there are none, copies are equal in all columns. Numbers of rows
+            (`at_least`, P * k) do not count copies then. With `by`: copies in one group.
+        by: One or more columns within whose values rows are chosen, such as the prompt: each group
+            has its own layers, bounds and rays, as if it were alone. Its pool is the fewest layers
+            that hold k rows unless `upto` or `at_least` is given. An objective with one value in a
+            group trades nothing there, and a group with fewer than k rows gives all it has. Scores
+            and keys of all rows are held in memory.
+        nan: "raise" refuses null and NaN scores, "drop" leaves such rows out and counts them
+            (`Selection.dropped`).
+        memory_limit: Bytes that the pool and a batch may take together, when scores are read and
+            again when the chosen rows are; batches follow it (and a default of 256 MB), a pool
+            that needs more is refused. On top come the chosen rows themselves and what Polars
+            reads ahead on its own: row groups of up to 16 numbers a row, and of a LazyFrame, a
+            CSV, JSONL or Arrow file as much as it needs.
+        progress: Called with how many rows have been read, batch by batch, while they are streamed.
+        n_threads: Threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
+
+    Returns:
+        The chosen rows, their pool and its layers, the bounds, and how much preferences share. Its
+        `rows` are a frame of P * k rows, preference by preference (with `by`, then group by group
+        in the order of their first rows), nearest first: the input's columns and `preference`
+        (index), `weights`, `position` (0..k-1), `distance` (in the scaled units), `layer`, `row`
+        (index in the input); also `preference_name` if they have names. Equal distances go to the
+        better layer, then to the earlier row, so that no row is taken before one that beats it at
+        the same distance. Distances that differ by their rounding alone (no more than 16 M times
+        2.2e-16 of the box's largest side) are equal, and are given as one. A row may serve several
+        preferences.
+
+    Warns:
+        SameRowsWarning: All preferences get the same rows.
+
+    Raises:
+        ValueError: A missing, non-numeric, constant or infinite score column, null or NaN, weights
+            off the simplex, fewer rows than k, a column name that the result needs; files that
+            cannot be read or differ; a pool beyond the memory limit.
+
+    Example:
+        >>> import polars as pl
+        >>> import paretohqd as pq
+        >>> frame = pl.DataFrame({"help": [1.0, 0.8, 0.0, 0.1], "safe": [0.0, 0.7, 1.0, 0.1]})
+        >>> chosen = pq.choose(frame, ["help", "safe"], preferences=3, k=1)
+        >>> chosen.rows["row"].to_list(), chosen.layer.tolist()
+        ([0, 1, 2], [0, 0, 0, -1])
+        >>> chosen.r_min, chosen.r_max
+        (array([0., 0.]), array([1., 1.]))
+    """
+    return choose_by_rule(
+        Rule(
+            k=k,
             upto=upto,
             at_least=at_least,
-            n_threads=n_threads,
-        )
-    if isinstance(source.frame, pl.DataFrame):
-        pool, read = pool_in_memory(source.frame, asked.scores, stop), None
-    else:
-        pool, read = pool_streamed(
-            source, asked.scores, objectives, stop, memory_limit=memory_limit, progress=progress
-        )
-    return asked.selection(
-        pool,
-        lambda places: _rows(source, pool, places, read, memory_limit),
-        scores=asked.scores.numbers(source.frame),
-        n_threads=n_threads,
+            bounds=bounds,
+            scale=scale,
+            directions=directions,
+            distinct=distinct,
+            duplicates=duplicates,
+            by=by,
+            nan=nan,
+        ),
+        frame,
+        objectives,
+        preferences,
+        resources=Resources(memory_limit=memory_limit, progress=progress, n_threads=n_threads),
     )
+
+
+# What help() and notebooks show: the options one by one.
+select.__signature__ = signature(choose).replace(return_annotation=pl.DataFrame)  # type: ignore[attr-defined]
+
+
+def choose_by_rule(
+    rule: Rule,
+    frame: object,
+    objectives: ObjectivesLike | str,
+    preferences: Preferences = None,
+    *,
+    resources: Resources = UNLIMITED,
+) -> Selection:
+    """Choose by a rule that is made already; see `choose`.
+
+    Raises:
+        ValueError: As `choose`.
+    """
+    if rule.by is not None and resources.memory_limit is not None:
+        raise ValueError("memory_limit cannot be combined with by: all scores are held")
+    source = Source.of(frame)
+    request = Request.of(source, objectives, preferences, rule)
+    if request.keys is not None:
+        return _choose_in_groups(source, request, request.keys, resources)
+    pool = pool_of(source, request, resources)
+    nearest = nearest_rows(pool, request, n_threads=resources.n_threads)
+    rows = rows_of(source, pool, nearest, memory_limit=resources.memory_limit)
+    return selection_of(request, pool, nearest, rows, frame=source.frame)
 
 
 def choose_from(
@@ -215,8 +232,8 @@ def choose_from(
     preferences: Preferences = None,
     *,
     k: int = 100,
-    bounds: Literal["pool", "all"] = "pool",
-    scale: Literal["box", "none"] | Sequence[float] = "box",
+    bounds: Bounds = "pool",
+    scale: Scale = "box",
     directions: Directions = "paper",
     distinct: str | None = None,
     duplicates: Duplicates = "keep",
@@ -252,84 +269,71 @@ def choose_from(
         >>> chosen.rows.select("help", "safe", "preference", "row").rows()
         [(1.0, 0.0, 0, 0), (0.8, 0.7, 1, 1), (0.0, 1.0, 2, 2)]
     """
-    rows = state.frame.drop("row", "layer")
-    asked = Request.of(
-        rows.schema,
-        state.objectives,
-        preferences,
+    layers = state.layers.answer()
+    rule = Rule(
         k=k,
+        upto=max(1, state.needed()),
         bounds=bounds,
         scale=scale,
         directions=directions,
+        distinct=distinct,
         duplicates=duplicates,
+        nan=state.nan,
     )
+    request = Request.of(Source(layers.frame), state.objectives, preferences, rule)
     if not state.finite():
         raise ValueError("a score is infinite, but a preference's ray needs a finite range")
-    stop = asked.stop(
-        rows.columns, upto=max(1, state.needed()), at_least=None, distinct=distinct, nan=state.nan
-    )
-    pool, kept = pool_of(state, asked.scores, stop)
-    rows = kept.drop("row", "layer")
-    return asked.selection(pool, lambda places: rows[places], scores=None, n_threads=n_threads)
+    pool = first_layers_of(state.layers, request).ended(request)
+    assert pool is not None, "a pool of so many layers ends with them"
+    nearest = nearest_rows(pool, request, n_threads=optional_count("n_threads", n_threads))
+    return selection_of(request, pool, nearest, pool.rows_read(nearest.places))
 
 
-def _within(
-    source: Source,
-    asked: Request,
-    keys: list[str],
-    *,
-    nan: Literal["raise", "drop"],
-    **options: Any,
+def _choose_in_groups(
+    source: Source, request: Request, keys: tuple[str, ...], resources: Resources
 ) -> Selection:
     """Choose within the groups of rows that agree in the key columns."""
-    frame, scores = source.frame, asked.scores
-    dropped = asked.copies if asked.duplicates == "drop" else ()
+    frame, scores, nan = source.frame, request.scores, request.rule.nan
     if isinstance(frame, pl.LazyFrame):
-        needed = dict.fromkeys([*scores.columns, *keys, *dropped])
+        needed = dict.fromkeys([*scores.columns, *keys, *request.left_out])
         frame = source.collect(frame.select(map(column, needed)))
     with bad_rows_named(source, scores, nan, finite=True):
         points = scores.tradeable(frame, nan=nan)
     if not points.n:
         raise ValueError("there are no rows to choose from")
     kept = np.arange(len(frame)) if points.kept is None else points.kept
-    found = choose_in_groups(
+    chosen = choose_in_groups(
         points,
         key_ids(frame, keys, "by")[kept],
-        asked.through,
-        k=asked.k,
-        bounds=asked.bounds,
-        scale=asked.scale,
-        copies=copy_ids(frame, dropped)[kept] if dropped else None,
-        **options,
+        request.through,
+        request.rule,
+        copies=equal_ids(frame, request.left_out)[kept] if request.left_out else None,
+        n_threads=resources.n_threads,
     )
-    pool = Pool.of(points, kept, found.pool, found.layer, rows=len(frame), copies=found.copies)
+    row = kept[chosen.pool]
+    pool = Pool(
+        names=tuple(scores.names),
+        maximize=points.maximize,
+        columns=tuple(column[chosen.pool].astype(np.float64) for column in points.columns),
+        row=row,
+        layer=chosen.layer,
+        low=points.worst(),
+        high=points.best(),
+        rows=len(frame),
+        usable=points.n,
+        dropped=points.dropped,
+        copies=chosen.copies,
+        read=frame[row] if source.lazy else None,
+    )
     place = np.empty(points.n, dtype=np.int64)
-    place[found.pool] = np.arange(len(found.pool))
-    nearest = Nearest(place[found.rows], found.distances, found.preference, found.position)
-    return asked.answer(
-        pool,
-        _rows(source, pool, nearest.places, frame[pool.row] if source.lazy else None),
-        nearest,
-        pool.low,
-        pool.high,
-        scores=scores.numbers(frame),
-        by=tuple(keys),
+    place[chosen.pool] = np.arange(len(chosen.pool))
+    nearest = Nearest(
+        places=place[chosen.rows],
+        distances=chosen.distances,
+        preference=chosen.preference,
+        position=chosen.position,
+        r_min=pool.low,
+        r_max=pool.high,
     )
-
-
-def _rows(
-    source: Source,
-    pool: Pool,
-    places: Rows,
-    read: pl.DataFrame | None,
-    memory_limit: int | None = None,
-) -> pl.DataFrame:
-    """The rows at some places of the pool; where they must be read again, `read` is of its rows."""
-    rows = pool.row[places]
-    if read is None:
-        return source.take(rows)
-    unique, again = np.unique(rows, return_inverse=True)
-    # A null, which the texts of copies may be, is no value to find a row by.
-    columns = [c.name for c in read if c.name in source.names and not c.null_count()]
-    known = read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
-    return gather(source, unique, known, memory_limit=memory_limit)[again]
+    rows = rows_of(source, pool, nearest)
+    return selection_of(request, pool, nearest, rows, frame=frame)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.conversations.layouts import ANSWERS, DIALOGUES, PROMPTS, SYSTEMS
-from paretohqd.frames.objectives import column, unused
+from paretohqd.frames.objectives import column
 
 BESIDE = (*SYSTEMS, "input", "context", "history", "tools", "rejected")
 """What a training text may be made of besides prompts, answers and dialogues."""
@@ -45,11 +46,14 @@ def copy_columns(schema: Mapping[str, pl.DataType], scores: Collection[str]) -> 
     return () if any(schema[name] == pl.Object for name in names) else tuple(names)
 
 
-def copy_ids(frame: pl.DataFrame, names: Sequence[str]) -> NDArray[np.uint32]:
-    """A number for each row, the same for copies; null equals null."""
-    row = unused(names, "row")
-    rows = frame.select(map(column, names)).with_row_index(row)
-    return rows.select(pl.col(row).first().over(list(map(column, names)))).to_series().to_numpy()
+def firsts(keys: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each value comes for the first time, ascending.
+
+    Example:
+        >>> firsts(np.array([7, 7, 3, 7, 3])).tolist()
+        [0, 2]
+    """
+    return np.sort(np.unique(keys, return_index=True)[1])
 
 
 def repeated(rows: pl.DataFrame, names: Sequence[str]) -> int:

@@ -49,23 +49,39 @@ def sft_dataset(
 
 def dataset_dict(parts: Mapping[str, Dataset]) -> DatasetDict:
     """Datasets by their names, as one object of Hugging Face's."""
-    import datasets
-
-    return datasets.DatasetDict(parts)
+    return _package().DatasetDict(parts)
 
 
-def _dataset(found: list[Conversation], kept: pl.DataFrame) -> Dataset:
+def pairs_dataset(pairs: pl.DataFrame) -> Dataset:
+    """Pairs of texts (prompt, chosen, rejected) as the messages that TRL's trainers take."""
+    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
+    records = [
+        {name: [{"role": role, "content": pair[name]}] for name, role in roles.items()}
+        for pair in pairs.select(*roles).iter_rows(named=True)
+    ]
+    return _package().Dataset.from_list(records)
+
+
+def _package() -> Any:
+    """The package `datasets`, or what to do where there is none."""
     try:
         import datasets
     except ImportError as error:
         raise ImportError("datasets are needed: pip install datasets") from error
-    others = kept.to_dicts() or [{}] * len(found)
+    return datasets
+
+
+def _dataset(conversations: list[Conversation], kept: pl.DataFrame) -> Dataset:
+    datasets = _package()
+    others = kept.to_dicts() or [{}] * len(conversations)
     records: list[dict[str, Any]] = [
         {"prompt": each.turns, "completion": [each.answer], **more}
-        for each, more in zip(found, others, strict=True)
+        for each, more in zip(conversations, others, strict=True)
     ]
-    messages = [message for each in found for message in (*each.turns, each.answer)]
-    if all(len(message) == 2 for message in messages) and all(each.tools is None for each in found):
+    messages = [message for each in conversations for message in (*each.turns, each.answer)]
+    tools = [each.tools for each in conversations]
+    called = any(each is not None for each in tools)
+    if not called and all(len(message) == 2 for message in messages):
         return datasets.Dataset.from_list(records)
     # As Arrow's structs messages would all get the keys of all, which templates take for calls.
     features = datasets.Features(
@@ -73,8 +89,7 @@ def _dataset(found: list[Conversation], kept: pl.DataFrame) -> Dataset:
     )
     if kept.columns:
         features |= datasets.Dataset.from_list(others).features
-    tools = [each.tools for each in found]
-    if any(each is not None for each in tools):
+    if called:
         text = any(isinstance(each, str) for each in tools)
         features["tools"] = datasets.Value("string") if text else datasets.List(datasets.Json())
         records = [record | {"tools": each} for record, each in zip(records, tools, strict=True)]

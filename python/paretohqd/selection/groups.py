@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +11,8 @@ from paretohqd.kernels import _core
 from paretohqd.kernels.arrays import Column
 from paretohqd.kernels.groups import group_ids
 from paretohqd.kernels.layers import pareto_layers
-from paretohqd.kernels.points import Objectives, count, optional_count
+from paretohqd.kernels.points import Objectives, optional_count
+from paretohqd.selection.rule import Rule
 from paretohqd.selection.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
@@ -48,14 +47,10 @@ class ChosenInGroups:
 def choose_in_groups(
     points: Objectives,
     ids: NDArray[np.uint32],
-    weights: Floats,
+    through: Floats,
+    rule: Rule,
     *,
-    k: int,
-    upto: int | None = None,
-    at_least: int | None = None,
     copies: NDArray[np.uint32] | None = None,
-    bounds: Literal["pool", "all"] = "pool",
-    scale: Literal["box", "none"] | Sequence[float] = "box",
     n_threads: int | None = None,
 ) -> ChosenInGroups:
     """Choose from every group, for every preference, the k rows nearest to the group's own ray.
@@ -70,43 +65,37 @@ def choose_in_groups(
 
     Args:
         points: n finite points, larger is better in each objective.
-        ids: the group of each row, shape (n,); any numbers, in any order.
-        weights: preferences on the simplex, shape (P, M), or what `ray_weights` makes of them for
-            other directions than the paper's.
-        k: rows per group and preference.
-        upto: the pool of a group is this many of its layers.
-        at_least: the pool of a group is its fewest layers that hold this many rows; k by default.
-        copies: a number for each row, equal for rows that are copies; of those in a group only the
+        ids: The group of each row, shape (n,); any numbers, in any order.
+        through: A further point of each preference's ray, shape (P, M), in units of the group's
+            box; the ray starts at the box's best corner. See `ray_weights`.
+        rule: How many rows of each group, of which pool, in which units; a pool is the fewest
+            layers that hold k rows if the rule gives no stop.
+        copies: A number for each row, equal for rows that are copies; of those in a group only the
             first by layer and row counts, the others are in no pool.
-        bounds: r_min and r_max of a group over its "pool" or over "all" its rows.
-        scale: units of the distance: "box" divides each objective by r_max - r_min of the group,
-            "none" leaves the rewards as they are, numbers divide by those.
-        n_threads: threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
+        n_threads: Threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
 
     Raises:
-        ValueError: a value is infinite, an objective spans more than doubles can hold in a group,
-            a shape does not fit, or an option has no such value.
+        ValueError: A value is infinite, an objective spans more than doubles can hold in a group,
+            or a shape does not fit.
 
     Example:
         >>> import numpy as np
         >>> from paretohqd.kernels.points import Objectives
         >>> answers = Objectives.of([[1.0, 0.0], [0.4, 0.5], [0.0, 1.0], [5.0, 2.0], [4.0, 1.0]])
         >>> prompt = np.array([0, 0, 0, 1, 1], dtype=np.uint32)
-        >>> chosen = choose_in_groups(answers, prompt, np.array([[0.5, 0.5], [1.0, 0.0]]), k=1)
+        >>> through = np.array([[0.5, 0.5], [1.0, 0.0]])
+        >>> chosen = choose_in_groups(answers, prompt, through, Rule(k=1))
         >>> chosen.rows, chosen.preference
         (array([1, 3, 0, 3]), array([0, 0, 1, 1], dtype=int32))
     """
     # No group has more rows than there are; a longer count might not fit the kernel's integers.
-    k, threads = min(count("k", k), max(points.n, 1)), optional_count("n_threads", n_threads)
-    if bounds not in ("pool", "all"):
-        raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
-    if weights.ndim != 2 or weights.shape[1] != points.m:
-        raise ValueError(f"weights: expected shape (P, {points.m}), got {weights.shape}")
-    units = given_units(scale, points.m)
+    k, threads = min(rule.k, max(points.n, 1)), optional_count("n_threads", n_threads)
+    if through.ndim != 2 or through.shape[1] != points.m:
+        raise ValueError(f"through: expected shape (P, {points.m}), got {through.shape}")
+    units = rule.units(points.m)
     points.require_finite("a preference's ray")
     ids, size = group_ids(ids, points.n)
-    if upto is None and at_least is None:
-        at_least = k
+    upto, at_least = rule.upto, k if rule.grows else rule.at_least
     order, starts = _group_by_group(ids, size)
     if copies is None:
         left_out = 0
@@ -128,7 +117,7 @@ def choose_in_groups(
     shifted = []
     for j, (name, column) in enumerate(zip(points.names, points.columns, strict=True)):
         values = column[pool]
-        if bounds == "pool":
+        if rule.bounds == "pool":
             low, span = _box(name, values, pool_starts[:-1])
         else:
             low, span = _box(name, column[order], starts[:-1])
@@ -140,7 +129,7 @@ def choose_in_groups(
         values -= np.repeat(low, sizes)
         values /= np.repeat(unit, sizes)
         shifted.append(values)
-    places, distances = _nearest(shifted, pool_starts, spans, weights, k, threads)
+    places, distances = _nearest(shifted, pool_starts, spans, through, k, threads)
     taken = np.minimum(sizes, k)
     position = _positions(taken)
     members = np.flatnonzero(layer >= 0)
@@ -149,8 +138,8 @@ def choose_in_groups(
         layer=layer[members],
         rows=pool[places],
         distances=distances,
-        preference=np.repeat(np.arange(len(weights), dtype=np.int32), len(position)),
-        position=np.tile(position.astype(np.int32), len(weights)),
+        preference=np.repeat(np.arange(len(through), dtype=np.int32), len(position)),
+        position=np.tile(position.astype(np.int32), len(through)),
         copies=left_out,
     )
 
@@ -165,11 +154,11 @@ def _leave_out(
     """Take copies, and what is past the fewest layers with enough others, out of the pools.
 
     Args:
-        layer: the layer of each row in its group; what is taken out gets -1.
-        copies: a number for each row, equal for copies.
-        order: the rows, group by group.
-        starts: where each group starts, and the end.
-        at_least: how many different rows a pool needs; None: `layer` has the pools.
+        layer: The layer of each row in its group; what is taken out gets -1.
+        copies: A number for each row, equal for copies.
+        order: The rows, group by group.
+        starts: Where each group starts, and the end.
+        at_least: How many different rows a pool needs; None: `layer` has the pools.
 
     Returns:
         How many copies were in the layers of the pools.
@@ -196,20 +185,20 @@ def _nearest(
     columns: list[Floats],
     starts: Rows,
     spans: Floats,
-    weights: Floats,
+    through: Floats,
     k: int,
     threads: int | None,
 ) -> tuple[Rows, Floats]:
     """The k nearest of each group to each ray, preference by preference, and their distances.
 
     One row more is looked at: it tells whether the last distance ends there. If it may go on, the
-    group is looked at again, for of equal distances the first rows are wanted.
+    group is looked at again, since the first rows of equal distances are wanted.
     """
     sizes, allowance = np.diff(starts), rounding(spans)
     ends = np.cumsum(np.minimum(sizes, k))
-    places = np.empty((len(weights), int(ends[-1:].sum())), dtype=np.int64)
+    places = np.empty((len(through), int(ends[-1:].sum())), dtype=np.int64)
     distances = np.empty(places.shape)
-    left, asked = np.arange(len(sizes)), k + 1
+    left, size = np.arange(len(sizes)), k + 1
     while len(left):
         some = len(left) < len(sizes)
         members = np.repeat(starts[left], sizes[left]) + _positions(sizes[left])
@@ -217,13 +206,13 @@ def _nearest(
             [column[members] for column in columns] if some else columns,
             np.concatenate(([0], np.cumsum(sizes[left]))).astype(np.uint32),
             spans[left].ravel(),
-            np.asarray(weights, dtype=np.float64).ravel(),
-            asked,
+            np.asarray(through, dtype=np.float64).ravel(),
+            size,
             threads,
         )
-        got = np.minimum(sizes[left], asked)
+        got = np.minimum(sizes[left], size)
         position, which = _positions(got), np.repeat(np.arange(len(left)), got)
-        every = len(weights)
+        every = len(through)
         rows, far, fresh = settle_ties(
             rows, far, np.tile(position == 0, every), np.tile(allowance[left][which], every)
         )
@@ -236,7 +225,7 @@ def _nearest(
         to = ends[group] - np.minimum(sizes[group], k) + position[near]
         places[:, to] = members[rows.reshape(every, -1)[:, near]]
         distances[:, to] = far.reshape(every, -1)[:, near]
-        left, asked = left[~done], min(4 * asked, int(sizes.max()))
+        left, size = left[~done], min(4 * size, int(sizes.max()))
     return places.ravel(), distances.ravel()
 
 
@@ -244,29 +233,6 @@ def _positions(sizes: Rows) -> Rows:
     """0, 1, .. within each of some runs, whose lengths are given."""
     ends = np.cumsum(sizes)
     return np.arange(int(ends[-1:].sum())) - np.repeat(ends - sizes, sizes)
-
-
-def given_units(scale: Any, m: int) -> Floats | None:
-    """What one unit of the distance is in each objective, shape (m,); None if it is its box.
-
-    Raises:
-        ValueError: neither "box", "none" nor m numbers above 0.
-
-    Example:
-        >>> given_units("none", 3)
-        array([1., 1., 1.])
-    """
-    if isinstance(scale, str) and scale == "box":
-        return None
-    if isinstance(scale, str) and scale == "none":
-        return np.ones(m)
-    try:
-        sizes = np.asarray(scale, dtype=np.float64)
-    except (TypeError, ValueError):
-        sizes = np.zeros(0)
-    if sizes.shape != (m,) or not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise ValueError(f"scale: expected 'box', 'none' or {m} numbers above 0, got {scale!r}")
-    return sizes
 
 
 def _group_by_group(ids: NDArray[np.uint32], size: int) -> tuple[Rows, Rows]:

@@ -8,7 +8,7 @@ from typing import Generic, Literal, TypeVar, Unpack, overload
 import polars as pl
 from numpy.typing import ArrayLike
 
-from paretohqd.frames import functions, near_rows
+from paretohqd.frames import functions, near_rows, volumes
 from paretohqd.frames.functions import Frame
 from paretohqd.frames.objectives import ObjectivesLike
 from paretohqd.selection.choosing import choose, select
@@ -160,8 +160,8 @@ class Pareto(Generic[F]):
             [('a', 4.0), ('b', 2.0)]
         """
         if by is None:
-            return functions.volume(self._frame, objectives, ref=ref, n_threads=n_threads)
-        return functions.volume(self._frame, objectives, ref=ref, by=by, n_threads=n_threads)
+            return volumes.volume(self._frame, objectives, ref=ref, n_threads=n_threads)
+        return volumes.volume(self._frame, objectives, ref=ref, by=by, n_threads=n_threads)
 
     def rays(
         self,

@@ -13,6 +13,7 @@ from paretohqd.frames.objectives import (
     refuse_missing,
     refuse_taken,
 )
+from paretohqd.selection.dataset import pairs_dataset
 from paretohqd.selection.pairs import consistent_pairs
 
 if TYPE_CHECKING:
@@ -74,14 +75,4 @@ def preference_pairs(
         scores.names,
         gap=gap,
     )
-    try:
-        import datasets
-    except ImportError as error:
-        raise ImportError("datasets are needed: pip install datasets") from error
-    roles = {"prompt": "user", "chosen": "assistant", "rejected": "assistant"}
-    return datasets.Dataset.from_list(
-        [
-            {name: [{"role": role, "content": pair[name]}] for name, role in roles.items()}
-            for pair in pairs.select(*roles).iter_rows(named=True)
-        ]
-    )
+    return pairs_dataset(pairs)

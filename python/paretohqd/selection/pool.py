@@ -1,37 +1,29 @@
-"""The pool of a selection: rows of the first layers, and which of them lie nearest to rays."""
+"""The pool of a selection: the rows of the first layers, from which each preference chooses."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.bad_rows import refuse_infinite
 from paretohqd.frames.batches import row_numbers
-from paretohqd.kernels.points import Objectives
-from paretohqd.kernels.rays import nearest_to_rays
-from paretohqd.selection.groups import given_units
-from paretohqd.selection.ties import rounding, settle_ties
+from paretohqd.frames.kept_layers import KeptLayers
+from paretohqd.frames.keys import Keys, equal_ids, key_ids
+from paretohqd.frames.sources import Source
+from paretohqd.frames.streaming import Resources, read_layers
+from paretohqd.kernels.arrays import Column
+from paretohqd.kernels.layers import pareto_layers
+from paretohqd.selection.copies import firsts
+from paretohqd.selection.request import Request
+from paretohqd.selection.rule import Bounds
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-Keys = NDArray[np.uint32]
-
-
-@dataclass(frozen=True, eq=False)
-class Nearest:
-    """The chosen rows of a pool, preference by preference, nearest first."""
-
-    places: Rows
-    """Where in the pool each is."""
-    distances: Floats
-    """How far from the ray, in the scaled units."""
-    preference: NDArray[np.int32]
-    position: NDArray[np.int32]
-    """0 for the nearest of its preference, and of its group where there are groups."""
+Layer = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -41,7 +33,7 @@ class Pool:
     Attributes:
         names: The objectives.
         maximize: Whether larger was better in the input, too.
-        columns: One array of doubles per objective.
+        columns: One array per objective, of doubles in a pool that has ended.
         row: Each row's number in the input, ascending.
         layer: Each row's Pareto layer.
         low: (M,) the worst of each objective over all rows, in the pool or not.
@@ -50,50 +42,25 @@ class Pool:
         usable: How many of them were not dropped for null or NaN.
         keys: A number for each row, of which each preference gets none twice; None: no matter.
         dropped: How many null and NaN each objective has, where their rows were dropped.
+        same: A number for each row, equal for copies; None: copies do not matter, or are out.
         copies: How many rows of these layers were left out as copies of others.
+        read: The columns of its rows that have been read; None: the input is in memory.
     """
 
     names: tuple[str, ...]
     maximize: tuple[bool, ...]
-    columns: tuple[Floats, ...]
+    columns: tuple[Column, ...]
     row: Rows
-    layer: NDArray[np.int32]
+    layer: Layer
     low: Floats
     high: Floats
     rows: int
     usable: int
     keys: Keys | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    same: Keys | None = None
     copies: int = 0
-
-    @classmethod
-    def of(
-        cls,
-        points: Objectives,
-        kept: Rows,
-        inside: Rows,
-        layer: NDArray[np.int32],
-        *,
-        rows: int,
-        keys: Keys | None = None,
-        copies: int = 0,
-    ) -> Self:
-        """The pool of points whose rows in the input are `kept`: those `inside`, of `layer`."""
-        return cls(
-            names=tuple(str(name) for name in points.names),
-            maximize=points.maximize,
-            # In double precision whatever the scores' is, and whichever NumPy promotes.
-            columns=tuple(column[inside].astype(np.float64) for column in points.columns),
-            row=kept[inside],
-            layer=layer,
-            low=points.worst(),
-            high=points.best(),
-            rows=rows,
-            usable=points.n,
-            keys=None if keys is None else keys[inside],
-            dropped=points.dropped,
-            copies=copies,
-        )
+    read: pl.DataFrame | None = None
 
     def objectives(self) -> dict[str, str]:
         """The direction of each objective."""
@@ -110,13 +77,13 @@ class Pool:
             raise ValueError(
                 f"k={k}, but there are only {self.usable} rows to choose from: lower k"
             )
-        if (found := self.choices()) < k:
+        if (choices := self.choices()) < k:
             what = "rows" if not self.copies else "rows that are no copies"
             if self.keys is not None:
                 what = "different values of the column `distinct`"
             every = len(self.row) + self.copies == self.usable
             advice = "lower k" if every else "raise upto or at_least, or lower k"
-            raise ValueError(f"k={k}, but the pool has only {found} {what}: {advice}")
+            raise ValueError(f"k={k}, but the pool has only {choices} {what}: {advice}")
 
     def in_input_units(self, values: Floats) -> Floats:
         """(M,) values of the objectives as the input has them: minimised ones with their sign."""
@@ -133,7 +100,7 @@ class Pool:
             {"row": row_numbers(self.row, self.rows), "layer": self.layer, **scores}
         )
 
-    def box(self, bounds: Literal["pool", "all"]) -> tuple[Floats, Floats]:
+    def box(self, bounds: Bounds) -> tuple[Floats, Floats]:
         """(M,) worst and best of every objective, in the pool or over all rows."""
         r_min, r_max = self.low, self.high
         if bounds == "pool":
@@ -157,85 +124,143 @@ class Pool:
                 raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
         return r_min, r_max
 
-    def choose(
-        self,
-        through: Floats,
-        *,
-        k: int,
-        bounds: Literal["pool", "all"],
-        scale: Any,
-        n_threads: int | None,
-    ) -> tuple[Nearest, Floats, Floats]:
-        """The k rows nearest to each preference's ray, and the box that the rays refer to.
+    def ended(self, request: Request) -> Pool | None:
+        """The pool that ends where it serves what is asked, without copies where these are out.
 
-        The rays start at r_max; `through` are further points of them, shape (P, M), in units of the
-        box: 0 is r_min.
+        Where the rule gives no stop, it must hold P * k rows, k different keys, and more than one
+        value of each objective.
 
-        Raises:
-            ValueError: there are not k rows to choose, or a ray would have no direction.
+        Returns:
+            The first layers that do, or all rows there are; None if these are more than we have.
         """
-        self.require(k)
-        r_min, r_max = self.box(bounds)
-        units = given_units(scale, len(r_min))
-        if units is None:
-            units = r_max - r_min
-        ideal = (r_max - r_min) / units
-        # Of equal distances the first row is taken: that of the better layer, then the earlier.
-        order = np.argsort(self.layer, kind="stable")
-        columns = [
-            (column[order] - low) / unit
-            for column, low, unit in zip(self.columns, r_min, units, strict=True)
-        ]
-        keys = None if self.keys is None else self.keys[order]
-        places, distances = _nearest(
-            columns, ideal, through * ideal, keys, k=k, n_threads=n_threads
+        by_layer = np.argsort(self.layer, kind="stable")
+        rows = by_layer if self.same is None else by_layer[firsts(self.same[by_layer])]
+        last = self._last_layer(rows, request)
+        if last is None and len(self.row) < self.usable:
+            return None
+        if last is not None:
+            by_layer, rows = (some[self.layer[some] <= last] for some in (by_layer, rows))
+        inside = np.sort(rows)
+        return replace(
+            self,
+            # In double precision whatever the scores' is, and whichever NumPy promotes.
+            columns=tuple(column[inside].astype(np.float64) for column in self.columns),
+            row=self.row[inside],
+            layer=self.layer[inside],
+            keys=None if self.keys is None else self.keys[inside],
+            same=None,
+            copies=len(by_layer) - len(rows),
+            read=None if self.read is None else self.read[inside],
         )
-        preference = np.repeat(np.arange(len(through), dtype=np.int32), k)
-        position = np.tile(np.arange(k, dtype=np.int32), len(through))
-        return Nearest(order[places.ravel()], distances.ravel(), preference, position), r_min, r_max
+
+    def _last_layer(self, rows: Rows, request: Request) -> int | None:
+        """The last layer of what is asked, of rows that count, best first; None: past them all."""
+        if request.rule.upto is not None:
+            return request.rule.upto - 1
+        if request.at_least is None or len(rows) < request.at_least:
+            return None
+        needed = [request.at_least - 1]
+        if request.rule.grows:
+            if self.keys is not None:
+                first = firsts(self.keys[rows])
+                if len(first) < request.rule.k:
+                    return None
+                needed.append(first[request.rule.k - 1])
+            for column in self.columns:
+                # Not by the best of all rows, which a copy that is left out may have.
+                others = column[rows] != column[rows[0]]
+                if not others.any():
+                    return None
+                needed.append(others.argmax())
+        return int(self.layer[rows[max(needed)]])
+
+    def rows_read(self, places: Rows) -> pl.DataFrame:
+        """The columns that have been read of the rows at some places."""
+        assert self.read is not None, "the input is in memory"
+        return self.read[places]
 
 
-def _nearest(
-    columns: list[Floats],
-    origin: Floats,
-    through: Floats,
-    keys: Keys | None,
-    *,
-    k: int,
-    n_threads: int | None,
-) -> tuple[Rows, Floats]:
-    """The k rows nearest to each ray; of each key at most one.
+def pool_of(source: Source, request: Request, resources: Resources) -> Pool:
+    """The pool of a source's rows, which are in memory or read in batches.
 
-    More rows are looked at until it is known that the last distance ends there, for of equal ones
-    the first rows are wanted.
+    Raises:
+        ValueError: Scores that cannot be traded, null keys, or too much memory.
     """
-    places = np.empty((len(through), k), dtype=np.int64)
-    distances = np.empty(places.shape)
-    n, allowance = len(columns[0]), rounding(origin)
-    left, asked = np.arange(len(through)), min(k + 1 if keys is None else 2 * k + 1, n)
-    while len(left):
-        rows, far = nearest_to_rays(columns, origin, through[left], k=asked, n_threads=n_threads)
-        heads = np.zeros(rows.shape, dtype=np.bool_)
-        heads[:, 0] = True
-        found = settle_ties(rows.ravel(), far.ravel(), heads.ravel(), allowance)
-        more = []
-        for ray, *its in zip(left, *(part.reshape(rows.shape) for part in found), strict=True):
-            its_rows, its_far, its_fresh = its
-            # Rows come nearest first, so the first place of a key is that of its nearest row.
-            first = np.arange(asked) if keys is None else firsts(keys[its_rows])
-            if asked == n or (len(first) >= k and its_fresh[first[k - 1] + 1 :].any()):
-                places[ray], distances[ray] = its_rows[first[:k]], its_far[first[:k]]
-            else:
-                more.append(ray)
-        left, asked = np.array(more, dtype=np.int64), min(4 * asked, n)
-    return places, distances
+    if isinstance(source.frame, pl.DataFrame):
+        return _pool_in_memory(source.frame, request, resources.n_threads)
+    state = KeptLayers(
+        upto=request.rule.upto,
+        at_least=request.at_least,
+        nan=request.rule.nan,
+        n_threads=resources.n_threads,
+    )
+    while True:
+        state = read_layers(
+            source,
+            request.scores,
+            state,
+            filled=request.filled,
+            others=request.left_out,
+            resources=resources,
+        )
+        if not state.finite():
+            refuse_infinite(source, request.scores)
+        if (pool := first_layers_of(state, request).ended(request)) is not None:
+            return pool
+        state = state.again()
 
 
-def firsts(keys: NDArray[Any]) -> Rows:
-    """Where each value comes for the first time, ascending.
+def _pool_in_memory(frame: pl.DataFrame, request: Request, n_threads: int | None) -> Pool:
+    """The pool of a frame: its layers are numbered until they hold one."""
+    points = request.scores.tradeable(frame, nan=request.rule.nan)
+    kept = np.arange(len(frame)) if points.kept is None else points.kept
+    keys = key_ids(frame, request.filled, "distinct")[kept] if request.filled else None
+    upto, at_least = request.rule.upto, request.at_least
+    while True:
+        layer = pareto_layers(points.columns, upto=upto, at_least=at_least, n_threads=n_threads)
+        inside = np.flatnonzero(layer >= 0)
+        row = kept[inside]
+        layers = Pool(
+            names=tuple(request.scores.names),
+            maximize=points.maximize,
+            columns=tuple(column[inside] for column in points.columns),
+            row=row,
+            layer=layer[inside],
+            low=points.worst(),
+            high=points.best(),
+            rows=len(frame),
+            usable=points.n,
+            keys=None if keys is None else keys[inside],
+            dropped=points.dropped,
+            same=equal_ids(frame[row], request.left_out) if request.left_out else None,
+        )
+        if (pool := layers.ended(request)) is not None:
+            return pool
+        at_least = 2 * len(inside)
 
-    Example:
-        >>> firsts(np.array([7, 7, 3, 7, 3])).tolist()
-        [0, 2]
+
+def first_layers_of(state: KeptLayers, request: Request) -> Pool:
+    """The layers that are kept of rows that came in parts, in which the pool may end.
+
+    Raises:
+        ValueError: A constant score, for which no number of layers suffices, or null keys.
     """
-    return np.sort(np.unique(keys, return_index=True)[1])
+    kept, scores = state.settled(), request.scores
+    if state.low is not None and state.high is not None and state.usable and state.finite():
+        scores.refuse_constant(state.low, state.high, state.usable)
+    nothing = np.zeros(len(scores.names))
+    return Pool(
+        names=tuple(scores.names),
+        maximize=tuple(scores.larger),
+        columns=scores.points(kept.frame).columns,
+        row=kept.row,
+        layer=kept.layer,
+        low=nothing if state.low is None else state.low,
+        high=nothing if state.high is None else state.high,
+        rows=state.rows,
+        usable=state.usable,
+        keys=key_ids(kept.frame, request.filled, "distinct") if request.filled else None,
+        dropped=state.dropped,
+        same=equal_ids(kept.frame, request.left_out) if request.left_out else None,
+        read=kept.frame,
+    )

@@ -1,28 +1,27 @@
-"""What is asked of a selection, checked before any row is read; and the answer, put together."""
+"""What is asked of the rows of a frame: a rule, objectives and preferences that fit its columns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from paretohqd.frames.batches import row_numbers
+from paretohqd.frames.keys import key_columns
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
     refuse_missing,
     refuse_taken,
 )
-from paretohqd.kernels.points import count, optional_count
+from paretohqd.frames.sources import Source
 from paretohqd.selection.copies import copy_columns
-from paretohqd.selection.pool import Floats, Nearest, Pool, Rows
-from paretohqd.selection.pooling import Stop
-from paretohqd.selection.preferences import Directions, Preferences, preference_weights, ray_weights
-from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import Duplicates
-from paretohqd.selection.same_rows import warn_of_the_same_rows
+from paretohqd.selection.preferences import Preferences, Weights, preference_weights, ray_weights
+from paretohqd.selection.rule import Rule
+
+Floats = NDArray[np.float64]
 
 ADDED = ("preference", "weights", "position", "distance", "layer", "row")
 """Columns that a selection adds to the input's own, and `preference_name` if there are names."""
@@ -45,179 +44,74 @@ def added_types(*, named: bool) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Request:
-    """The preferences, what they trade, and how many rows each gets.
+    """A rule with the objectives and preferences it is for, checked before any row is read.
 
     Attributes:
+        rule: How rows are chosen.
         scores: The objectives among the columns.
-        weights: (P, M) preferences.
-        names: Their names, if they have any.
-        k: Rows per preference.
-        bounds: What r_min and r_max refer to.
-        scale: The units of the distance.
-        directions: Which way the rays run.
+        preferences: The preferences, and their names if they have any.
         through: (P, M) further points of the rays, in units of the box.
-        duplicates: Whether copies may be chosen.
-        copies: The columns in which copies are equal.
+        units: (M,) what one unit of the distance is in each objective; None: its box.
+        keys: Columns within whose values rows are chosen; None: all together.
+        copies: The columns in which copies are equal; none if these cannot be compared.
     """
 
+    rule: Rule
     scores: ObjectiveColumns
-    weights: Floats
-    names: tuple[str, ...] | None
-    k: int
-    bounds: Literal["pool", "all"]
-    scale: Any
-    directions: Directions
+    preferences: Weights
     through: Floats
-    duplicates: Duplicates
+    units: Floats | None
+    keys: tuple[str, ...] | None
     copies: tuple[str, ...]
 
     @classmethod
     def of(
         cls,
-        schema: Mapping[str, pl.DataType],
+        source: Source,
         objectives: ObjectivesLike | str,
         preferences: Preferences,
-        *,
-        k: int,
-        bounds: Literal["pool", "all"],
-        scale: Any,
-        directions: Directions,
-        duplicates: Duplicates,
+        rule: Rule,
     ) -> Self:
-        """Check what is asked of rows with these columns.
+        """Check what is asked of rows with a source's columns.
 
         Raises:
-            ValueError: see `paretohqd.select`.
+            ValueError: See `paretohqd.choose`.
         """
-        k = count("k", k)
-        if bounds not in ("pool", "all"):
-            raise ValueError(f"bounds: expected 'pool' or 'all', got {bounds!r}")
-        if duplicates not in ("keep", "drop"):
-            raise ValueError(f"duplicates: expected 'keep' or 'drop', got {duplicates!r}")
+        schema = source.schema
         scores = ObjectiveColumns.of(schema, objectives)
         scores.require_two()
-        asked = preference_weights(preferences, scores.names)
-        weights, names = asked.values, asked.names
-        refuse_taken(schema, added_types(named=names is not None))
+        weights = preference_weights(preferences, scores.names)
+        refuse_taken(schema, added_types(named=weights.names is not None))
         copies = copy_columns(schema, scores.columns)
-        if duplicates == "drop" and not copies:
+        if rule.duplicates == "drop" and not copies:
             raise ValueError(
                 "duplicates='drop': a column holds Python objects, which cannot be compared: cast "
                 "it, or leave it out"
             )
+        scores.refuse_absent(source.absent)
+        if rule.distinct is not None:
+            refuse_missing(schema, rule.distinct, "distinct")
         return cls(
+            rule=rule,
             scores=scores,
-            weights=weights,
-            names=names,
-            k=k,
-            bounds=bounds,
-            scale=scale,
-            directions=directions,
-            through=ray_weights(weights, directions),
-            duplicates=duplicates,
+            preferences=weights,
+            through=ray_weights(weights.values, rule.directions),
+            units=rule.units(len(scores.names)),
+            keys=None if rule.by is None else tuple(key_columns(schema, rule.by)),
             copies=copies,
         )
 
-    def stop(
-        self,
-        columns: Iterable[str],
-        *,
-        upto: int | None,
-        at_least: int | None,
-        distinct: str | None,
-        nan: Literal["raise", "drop"],
-        n_threads: int | None = None,
-    ) -> Stop:
-        """How many layers make the pool; by default those that hold P * k rows, and a box.
+    @property
+    def at_least(self) -> int | None:
+        """Rows that the layers of the pool hold at least; by default P * k."""
+        return len(self.through) * self.rule.k if self.rule.grows else self.rule.at_least
 
-        Raises:
-            ValueError: two stops, one below 1, or no such column.
-        """
-        upto, at_least = optional_count("upto", upto), optional_count("at_least", at_least)
-        if upto is not None and at_least is not None:
-            raise ValueError(
-                f"choose one of upto ({upto}) and at_least ({at_least}); both are stops"
-            )
-        if distinct is not None:
-            refuse_missing(columns, distinct, "distinct")
-        grow = upto is None and at_least is None
-        return Stop(
-            upto=upto,
-            at_least=len(self.weights) * self.k if grow else at_least,
-            distinct=distinct,
-            different=self.k if grow else None,
-            copies=self.copies if self.duplicates == "drop" else (),
-            nan=nan,
-            n_threads=n_threads,
-        )
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Columns in which copies are equal, of which only the first can be chosen."""
+        return self.copies if self.rule.duplicates == "drop" else ()
 
-    def selection(
-        self,
-        pool: Pool,
-        rows: Callable[[Rows], pl.DataFrame],
-        *,
-        scores: pl.LazyFrame | None,
-        n_threads: int | None,
-    ) -> Selection:
-        """Choose from a pool; `rows` gives those at some places of it.
-
-        Raises:
-            ValueError: there are not k rows to choose, or a ray would have no direction.
-        """
-        nearest, r_min, r_max = pool.choose(
-            self.through, k=self.k, bounds=self.bounds, scale=self.scale, n_threads=n_threads
-        )
-        return self.answer(pool, rows(nearest.places), nearest, r_min, r_max, scores=scores)
-
-    def answer(
-        self,
-        pool: Pool,
-        chosen: pl.DataFrame,
-        nearest: Nearest,
-        r_min: Floats,
-        r_max: Floats,
-        *,
-        scores: pl.LazyFrame | None,
-        by: tuple[str, ...] | None = None,
-    ) -> Selection:
-        """The chosen rows with all that was found; r_min and r_max are larger-is-better here."""
-        warn_of_the_same_rows(nearest, self.weights, pool, grouped=by is not None)
-        return Selection(
-            rows=_long(chosen, pool, nearest, self.weights, self.names),
-            preferences=self.weights,
-            objectives=pool.objectives(),
-            pool=pool.frame(),
-            r_min=pool.in_input_units(r_min),
-            r_max=pool.in_input_units(r_max),
-            n_rows=pool.rows,
-            scores=scores,
-            preference_names=self.names,
-            by=by,
-            directions=self.directions,
-            duplicates=self.duplicates,
-            copy_columns=self.copies,
-            left_out=pool.copies,
-            dropped_rows=pool.rows - pool.usable,
-            dropped=dict(pool.dropped),
-        )
-
-
-def _long(
-    chosen: pl.DataFrame,
-    pool: Pool,
-    nearest: Nearest,
-    weights: Floats,
-    names: tuple[str, ...] | None,
-) -> pl.DataFrame:
-    """The chosen rows and what a selection adds."""
-    preference = nearest.preference
-    named = [] if names is None else [pl.Series("preference_name", names).gather(preference)]
-    return chosen.with_columns(
-        pl.Series("preference", preference),
-        *named,
-        pl.Series("weights", weights.tolist(), dtype=pl.List(pl.Float64)).gather(preference),
-        pl.Series("position", nearest.position),
-        pl.Series("distance", nearest.distances),
-        pl.Series("layer", pool.layer[nearest.places]),
-        row_numbers(pool.row[nearest.places], pool.rows),
-    )
+    @property
+    def filled(self) -> list[str]:
+        """Columns besides the scores that are needed and must hold a value in each row."""
+        return [] if self.rule.distinct is None else [self.rule.distinct]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, TypedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict, get_args, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
 
 from paretohqd.frames.streaming import Progress
+from paretohqd.kernels.points import count, optional_count
 from paretohqd.selection.preferences import Directions
 
 Bounds = Literal["pool", "all"]
@@ -21,10 +26,106 @@ Nan = Literal["raise", "drop"]
 """Whether null and NaN scores are refused, or their rows left out."""
 
 
-class RuleOptions(TypedDict, total=False):
-    """The options of a selection wherever its rows are; see `paretohqd.select`."""
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How the rows of each preference are chosen, whatever the frame: checked once, passed whole.
 
-    k: int
+    Two rules make the same selection of the same rows if they are the same; what the work may take
+    is no part of it (`Resources`).
+
+    Attributes:
+        k: Rows per preference; with `by`, at most, in each group.
+        upto: The pool is this many layers.
+        at_least: The pool is the fewest layers that hold this many rows.
+        bounds: What r_min and r_max refer to.
+        scale: The units of the distance.
+        directions: Which way the rays run.
+        distinct: A column of which each preference gets no value twice.
+        duplicates: Whether copies of a row may be chosen too.
+        by: One or more columns within whose values rows are chosen.
+        nan: Whether null and NaN scores are refused, or their rows left out.
+
+    Raises:
+        ValueError: A number below 1, two stops, or a word that is none of those there are.
+
+    Example:
+        >>> Rule(k=10, upto=2, at_least=30)
+        Traceback (most recent call last):
+        ...
+        ValueError: choose one of upto (2) and at_least (30); both are stops
+    """
+
+    k: int = 100
+    upto: int | None = None
+    at_least: int | None = None
+    bounds: Bounds = "pool"
+    scale: Scale = "box"
+    directions: Directions = "paper"
+    distinct: str | None = None
+    duplicates: Duplicates = "keep"
+    by: str | Sequence[str] | None = None
+    nan: Nan = "raise"
+
+    def __post_init__(self) -> None:
+        """Refuse what no frame could be chosen from by."""
+        counts = {
+            "k": count("k", self.k),
+            "upto": optional_count("upto", self.upto),
+            "at_least": optional_count("at_least", self.at_least),
+        }
+        for name, number in counts.items():
+            object.__setattr__(self, name, number)
+        if self.upto is not None and self.at_least is not None:
+            raise ValueError(
+                f"choose one of upto ({self.upto}) and at_least ({self.at_least}); both are stops"
+            )
+        _one_of("bounds: expected", self.bounds, Bounds)
+        _one_of("directions: expected", self.directions, Directions)
+        _one_of("duplicates: expected", self.duplicates, Duplicates)
+        _one_of("nan must be", self.nan, Nan)
+        if self.by is not None and self.distinct is not None:
+            raise ValueError("distinct cannot be combined with by: each group is chosen from alone")
+
+    @property
+    def grows(self) -> bool:
+        """Whether the pool grows until it serves its purpose, as no stop is given."""
+        return self.upto is None and self.at_least is None
+
+    def units(self, m: int) -> NDArray[np.float64] | None:
+        """What one unit of the distance is in each of m objectives, shape (m,); None: its box.
+
+        Raises:
+            ValueError: `scale` is neither "box", "none" nor m numbers above 0.
+
+        Example:
+            >>> Rule(scale="none").units(3)
+            array([1., 1., 1.])
+        """
+        if isinstance(self.scale, str) and self.scale == "box":
+            return None
+        if isinstance(self.scale, str) and self.scale == "none":
+            return np.ones(m)
+        try:
+            sizes = np.asarray(self.scale, dtype=np.float64)
+        except (TypeError, ValueError):
+            sizes = np.zeros(0)
+        if sizes.shape != (m,) or not (np.isfinite(sizes) & (sizes > 0)).all():
+            raise ValueError(
+                f"scale: expected 'box', 'none' or {m} numbers above 0, got {self.scale!r}"
+            )
+        return sizes
+
+
+def _one_of(what: str, value: object, words: object) -> None:
+    """Raise a ValueError if a value is none of a Literal's two words."""
+    one, other = get_args(words)
+    if not isinstance(value, str) or value not in (one, other):
+        raise ValueError(f"{what} {one!r} or {other!r}, got {value!r}")
+
+
+class VariantOptions(TypedDict, total=False):
+    """The options of a rule that methods of a comparison may vary, in a type."""
+
     upto: int | None
     at_least: int | None
     bounds: Bounds
@@ -32,13 +133,33 @@ class RuleOptions(TypedDict, total=False):
     directions: Directions
     distinct: str | None
     duplicates: Duplicates
+
+
+class RuleOptions(VariantOptions, total=False):
+    """The options of `paretohqd.distributed.select`, in a type."""
+
+    k: int
     nan: Nan
 
 
 class SelectOptions(RuleOptions, total=False):
-    """All options of `paretohqd.select`, in a type: `**options: Unpack[SelectOptions]`."""
+    """The options of `paretohqd.select`, in a type: `**options: Unpack[SelectOptions]`."""
 
     by: str | Sequence[str] | None
     memory_limit: int | None
     progress: Progress | None
     n_threads: int | None
+
+
+def refuse_unknown(function: str, options: Mapping[str, object], known: type) -> None:
+    """Raise Python's own TypeError if a function is given an option that a TypedDict does not have.
+
+    Example:
+        >>> refuse_unknown("select", {"size": 3}, SelectOptions)
+        Traceback (most recent call last):
+        ...
+        TypeError: select() got an unexpected keyword argument 'size'
+    """
+    for name in options:
+        if name not in get_type_hints(known):
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")

@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 
 from paretohqd.frames.notebooks import numbered
-from paretohqd.selection.pool import Floats, Nearest, Pool
+from paretohqd.selection.nearest import Nearest
+from paretohqd.selection.pool import Floats, Pool
 
 
 class SameRowsWarning(UserWarning):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.objectives import column
 from paretohqd.kernels.layers import pareto_layers
-from paretohqd.selection.choosing import choose
+from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.copies import copy_columns
 from paretohqd.selection.preferences import Directions
 
@@ -73,35 +73,32 @@ def select_rows(
 
     Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
     """
-    selection = bench.selection_with(options.for_select())
-    distinct, upto = selection["distinct"], selection["upto"]
-    if upto is not None:
-        layer = pareto_layers(frame.select(bench.names), upto=upto)
+    rule = bench.rule(k=k, **options.for_select())
+    if rule.upto is not None:
+        layer = pareto_layers(frame.select(bench.names), upto=rule.upto)
         pool = frame.filter(pl.Series(layer >= 0))
-        if selection["duplicates"] == "drop":
+        if rule.duplicates == "drop":
             pool = pool.unique([*map(column, copy_columns(frame.schema, bench.names))])
-        room = len(pool) if distinct is None else pool[distinct].n_unique()
+        room = len(pool) if rule.distinct is None else pool[rule.distinct].n_unique()
         if room < k:
-            bench.notes["k"] = f"{room} rows in {upto} layers, {k} were wanted"
-            k = room
+            bench.notes["k"] = f"{room} rows in {rule.upto} layers, {k} were wanted"
+            rule = replace(rule, k=room)
     if rank == "ray":
-        return bench.choose(frame, k=k, **options.for_select())
+        return bench.choose(frame, rule)
 
     def work() -> pl.DataFrame:
-        chosen = choose(frame, bench.names, bench.weights, k=k, **selection)
+        chosen = choose_by_rule(rule, frame, bench.names, bench.weights)
         pool = frame[chosen.pool["row"].to_numpy()]
         width = np.where(chosen.r_max > chosen.r_min, chosen.r_max - chosen.r_min, 1.0)
         box = (pool.select(bench.names).to_numpy() - chosen.r_min) / width
         parts = []
         for number, weights in enumerate(bench.weights):
             values = box @ weights if rank == "linear" else -(weights * (1 - box) ** 2).sum(axis=1)
-            rows = best(pool, values, k, one_per_prompt=distinct is not None)
+            rows = best(pool, values, rule.k, one_per_prompt=rule.distinct is not None)
             parts.append(rows.with_columns(preference=pl.lit(number)))
         return pl.concat(parts)
 
-    return bench.table(
-        "select", work, frame, rank=rank, k=k, weights=bench.weights.tolist(), **selection
-    )
+    return bench.table("select", work, frame, rank=rank, **bench.rule_settings(rule))
 
 
 def fit_preferences(

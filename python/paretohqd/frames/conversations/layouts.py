@@ -1,6 +1,6 @@
-"""The columns in which data sets carry conversations, known by their names.
+"""The columns that hold conversations, found by the names that data sets give them.
 
-One rule for datasets, runs and scores.
+Data sets for training, runs and scores follow the same rule.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from paretohqd.frames.conversations.messages import BEGINS, MEDIA, is_written
+from paretohqd.frames.conversations.messages import BEGINS, MEDIA, looks_like_messages
 from paretohqd.frames.conversations.rows import PAIR, Layout
 
 PROMPTS = ("prompt", "question", "instruction", "query")
@@ -17,9 +17,9 @@ ANSWERS = ("completion", "response", "answer", "output", "chosen")
 DIALOGUES = ("messages", "conversations", "conversation")
 SYSTEMS = ("system", "system_prompt", "system_message")
 PARTS = {"instruction": ("input", "context"), "question": ("context",), "query": ("context",)}
-"""Columns of texts that go on where a prompt's column ends, as in Alpaca's sets."""
+"""Columns of texts that belong to the prompts in a column, as in Alpaca's data."""
 UNREAD = (*MEDIA, "functions", "documents", "chat_template_kwargs")
-"""Columns that stand for a part of the prompt that is no text, or that is not read."""
+"""Columns with a part of the prompt that is not text, or that is not read."""
 
 TEXT = (pl.String, pl.Categorical, pl.Enum)
 
@@ -34,26 +34,26 @@ def find_layout(
     options: str = "prompt=, completion=, or messages=",
     answers: bool = True,
 ) -> Layout:
-    """The columns in which a frame holds its conversations, found where they are not named.
+    """Find the columns in which a frame holds its conversations.
 
-    Prompts are in the first of prompt, question, instruction, query that there is; answers in
-    the first of completion, response, answer, output, chosen. Where one of the two is missing,
-    whole dialogues are in messages, conversations or conversation; where there is none of
-    these, in chosen. To an instruction belong input, context and history, to a question or
-    a query context, and to every conversation system (or system_prompt, system_message) and tools.
+    Prompts are in the first column of prompt, question, instruction and query that exists; answers
+    in the first of completion, response, answer, output and chosen. If one of the two is missing,
+    whole dialogues are in messages, conversations or conversation, or else in chosen. The columns
+    input, context and history belong to an instruction; context belongs to a question or a query;
+    system (or system_prompt, system_message) and tools belong to every conversation.
 
     Args:
-        frame: A row for each answer.
-        prompt: The column of prompts.
-        completion: The column of answers; of whole dialogues where there are no prompts.
+        frame: One row per answer.
+        prompt: The column of prompts, if it has another name.
+        completion: The column of answers; of whole dialogues if there are no prompts.
         messages: The column of whole dialogues.
         system: The column of system messages.
-        options: What the user can set, for the messages of errors.
-        answers: False reads prompts alone, where there are such.
+        options: What the user can set, for error messages.
+        answers: Whether to read answers too, and not only prompts where a column has them.
 
     Raises:
-        ValueError: No such column, none found, two that could both hold the answers, or one
-            that cannot be kept.
+        ValueError: A named column is missing, no column was found, two could both hold the
+            answers, or one has values that cannot be kept.
 
     Example:
         >>> frame = pl.DataFrame({"instruction": ["Add."], "input": ["1 + 1"], "output": ["2"]})
@@ -73,7 +73,7 @@ def find_layout(
         if prompt is not None and not answers:
             answer = None
         elif completion is None and (prompt is None or answer is None):
-            dialogues = next((x for x in DIALOGUES if _holds_dialogues(frame, x)), None)
+            dialogues = next((name for name in DIALOGUES if _holds_dialogues(frame, name)), None)
             if dialogues is not None and answer is not None:
                 raise ValueError(
                     f"columns {dialogues!r} and {answer!r} could both hold the answers: name "
@@ -86,12 +86,12 @@ def find_layout(
                     f"no column of {missing} was found among {', '.join(frame.columns)}: "
                     f"name them ({options})"
                 )
-    # Prompts that are messages are whole.
+    # Prompts that are messages are complete: no other column belongs to them.
     parts = PARTS.get(prompt, ()) if prompt and frame.schema[prompt] in TEXT else ()
     layout = Layout(
         prompt=prompt,
         answer=answer,
-        parts=tuple(x for x in parts if x in frame.columns),
+        parts=tuple(name for name in parts if name in frame.columns),
         history=_first(frame, ["history"] if prompt == "instruction" else []),
         system=system or _first(frame, SYSTEMS),
         tools=_first(frame, ["tools"]),
@@ -106,30 +106,31 @@ def _refuse_columns(frame: pl.DataFrame, layout: Layout) -> None:
             raise ValueError(f"column {name!r} is {dtype}, not text: drop it, or rename it")
     for name in UNREAD:
         if name in frame.columns and holds_values(frame.schema[name]):
-            there = frame[name].is_not_null()
+            filled = frame[name].is_not_null()
             if isinstance(frame.schema[name], pl.List):
-                there &= frame[name].list.len() > 0
+                filled &= frame[name].list.len() > 0
             elif frame.schema[name] in TEXT:
-                there &= texts_of(frame, name).str.strip_chars() != ""
-            if there.any():
+                filled &= texts_of(frame, name).str.strip_chars() != ""
+            if filled.any():
                 raise ValueError(
-                    f"column {name!r} has values in {there.sum()} of {len(frame)} rows (first: "
-                    f"row {there.arg_max()}) and cannot be kept beside texts: drop it if the "
+                    f"column {name!r} has values in {filled.sum()} of {len(frame)} rows (first: "
+                    f"row {filled.arg_max()}) and cannot be kept beside texts: drop it if the "
                     "answers do not rest on it"
                 )
 
 
 def is_plain(frame: pl.DataFrame, name: str) -> bool:
-    """Whether a column holds texts, none of which are messages written down."""
+    """Whether a column holds texts, none of which is a list of messages."""
     if frame.schema[name] not in TEXT:
         return False
     texts = texts_of(frame, name)
-    return not any(map(is_written, texts.filter(texts.str.contains(BEGINS))))
+    return not any(map(looks_like_messages, texts.filter(texts.str.contains(BEGINS))))
 
 
 def texts_of(frame: pl.DataFrame, name: str) -> pl.Series:
-    """A column of texts, whatever their type, as strings."""
-    return frame[name].alias("").cast(pl.String)  # "^x.*$" would be taken for a pattern
+    """A column of texts of any type as strings."""
+    # Without its name: Polars takes one like "^x.*$" for a pattern, in methods of a Series too.
+    return frame[name].alias("").cast(pl.String)
 
 
 def holds_values(dtype: pl.DataType) -> bool:
@@ -142,10 +143,10 @@ def _first(frame: pl.DataFrame, names: Sequence[str]) -> str | None:
 
 
 def _holds_dialogues(frame: pl.DataFrame, name: str) -> bool:
-    """Whether a column of that name is one of dialogues: "conversation" may also number them."""
+    """Whether a column holds dialogues: one called "conversation" may also number or name them."""
     if name not in frame.columns or not holds_values(frame.schema[name]):
         return False
     if frame.schema[name] not in TEXT or name != "conversation":
         return True
-    begins = texts_of(frame, name).str.contains(r"^\s*Human:").any()
-    return bool(begins) or not is_plain(frame, name)
+    has_turns = texts_of(frame, name).str.contains(r"^\s*Human:").any()
+    return bool(has_turns) or not is_plain(frame, name)

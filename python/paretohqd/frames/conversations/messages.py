@@ -1,8 +1,8 @@
-"""Messages of a conversation, whichever way a data set writes them down.
+"""Messages of a conversation, in whichever form a data set has them.
 
-A value of a column becomes a list of {"role", "content"} with what else a chat template reads.
-Roles get the names that templates know, contents are texts. What would be lost or changed on the
-way, such as an image, is refused.
+A value of a column becomes a list of {"role", "content"}, with the other keys that chat templates
+read. Roles get the names that templates know, contents become texts. Values that would lose
+something, such as an image, are refused.
 """
 
 from __future__ import annotations
@@ -21,43 +21,43 @@ ROLES = {
     **dict.fromkeys(("system", "developer"), "system"),
     "tool": "tool",
 }
-"""Names of roles in data sets, in lower case, and those in chat templates."""
+"""Names of roles in data sets, in lower case, with their names in chat templates."""
 
 KEPT = ("tool_calls", "tool_call_id", "name", "reasoning_content", "thinking")
 """Keys of a message that chat templates read beside its role and content."""
 
 MEDIA = ("images", "image", "videos", "video", "audios", "audio")
-"""Keys of a message, and columns, that hold something else than text."""
+"""Keys of a message, and columns, that hold something other than text."""
 
 REFUSED = ("function_call", "functions", "tools", "reasoning", *MEDIA)
-"""Keys of a message that stand for something that would be lost."""
+"""Keys of a message with content that would be lost."""
 
 TEXT_PARTS = ("text", "input_text", "output_text")
 OTHER_PARTS = ("image", "image_url", "input_image", "input_audio", "audio", "video", "file")
 
 BEGINS = r"^\s*\[\s*\{"
-"""How a text begins that holds a list of objects, as a pattern for Polars too."""
+"""A pattern, for Polars too, of how a text begins that is a list of objects."""
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
-"""Where the turns of an hh-rlhf dialogue start."""
+"""The starts of turns in a dialogue of hh-rlhf."""
 
 _NEITHER = "holds neither text nor messages with role and content"
 
 
 class Unreadable(ValueError):
-    """What is wrong with one value; who knows its column and row adds them."""
+    """Says what is wrong with one value; the caller adds its column and row."""
 
 
 def read_messages(value: Any) -> list[Message] | None:
-    """The messages that a value holds, or None where it is plain text.
+    """The messages that a value holds, or None if it is plain text.
 
     Args:
-        value: Text, one message or a list of them, as objects or as text (JSON, or Python's own
+        value: Text; one message, or a list of them, as objects or as text (JSON, or Python's own
             form, which pandas writes into CSV). A message has a role and a content, or `from` and
             `value` as in ShareGPT. A content is text or a list of parts of the type text.
 
     Raises:
-        Unreadable: Anything else.
+        Unreadable: The value is anything else.
 
     Example:
         >>> read_messages([{"from": "human", "value": "Tea?"}, {"from": "gpt", "value": "Yes."}])
@@ -66,22 +66,24 @@ def read_messages(value: Any) -> list[Message] | None:
         True
     """
     if isinstance(value, str):
-        if not is_written(value):
+        if not looks_like_messages(value):
             return None
         value = _parsed(value)
     elif isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list | tuple) or not value:
         raise Unreadable(f"{_NEITHER}: it is null" if value is None else _NEITHER)
-    return [_message(turn, last=place == len(value)) for place, turn in enumerate(value, 1)]
+    return [_message(turn, last=number == len(value)) for number, turn in enumerate(value, 1)]
 
 
-def is_written(text: str) -> bool:
-    """Whether a text looks like a list of messages, as JSON or Python writes it.
+def looks_like_messages(text: str) -> bool:
+    """Whether a text looks like a list of messages that JSON or Python wrote.
 
     Example:
-        >>> is_written('[{"role": "user", "content": "Tea?"}]'), is_written('[{"role": "Hamlet"}]')
-        (True, False)
+        >>> looks_like_messages('[{"role": "user", "content": "Tea?"}]')
+        True
+        >>> looks_like_messages('[{"role": "Hamlet"}]')
+        False
     """
     if not re.match(BEGINS, text) or not text.rstrip().endswith("]"):
         return False
@@ -90,9 +92,9 @@ def is_written(text: str) -> bool:
 
 
 def read_dialogue(text: str) -> list[Message] | None:
-    r"""The turns of a dialogue in the form of hh-rlhf, or None where a text is none.
+    r"""The turns of a dialogue in the form of hh-rlhf, or None if the text is not one.
 
-    A dialogue begins with "Human:"; each turn goes on to the next empty line that is followed by
+    A dialogue begins with "Human:"; each turn extends to the next empty line that is followed by
     "Human:" or "Assistant:".
 
     Example:
@@ -112,7 +114,7 @@ def read_dialogue(text: str) -> list[Message] | None:
 
 
 def _message(raw: Any, *, last: bool) -> Message:
-    # A feature of the type Json is text to Arrow.
+    # A feature of the type Json, in a Dataset, is text in Arrow.
     raw = _parsed(raw) if _is_object(raw) else without_nulls(raw)
     if not isinstance(raw, Mapping) or not raw:
         raise Unreadable("has a message that is null" if raw in (None, {}) else _NEITHER)
@@ -127,10 +129,10 @@ def _message(raw: Any, *, last: bool) -> Message:
             f"has a message of the role {role!r}, which is none of user, assistant, system, tool"
         )
     message: Message = {"role": ROLES[role.strip().lower()]}
-    more = {key: raw[key] for key in KEPT if raw.get(key) not in (None, "", [], {})}
-    calls = more.get("tool_calls")
+    extras = {key: raw[key] for key in KEPT if raw.get(key) not in (None, "", [], {})}
+    calls = extras.get("tool_calls")
     if isinstance(calls, str):
-        calls = more["tool_calls"] = _parsed(calls)
+        calls = extras["tool_calls"] = _parsed(calls)
     if calls is not None and not isinstance(calls, list):
         raise Unreadable("has tool_calls that are no list")
     content = _first(raw, "content", "value", "text")
@@ -140,7 +142,7 @@ def _message(raw: Any, *, last: bool) -> Message:
     unweighted = raw.get("weight", 1) == 0 or raw.get("train", True) in (False, 0)
     if last and message["role"] == "assistant" and unweighted:
         raise Unreadable("ends with a message that is marked as one not to train on")
-    return message | more
+    return message | extras
 
 
 def _is_object(raw: Any) -> bool:
@@ -148,26 +150,26 @@ def _is_object(raw: Any) -> bool:
 
 
 def _first(raw: Mapping[str, Any], *names: str) -> Any:
-    """The first of these values of a message that is not null."""
+    """The first value of a message, under one of these names, that is not null."""
     return next((raw[name] for name in names if raw.get(name) is not None), None)
 
 
 def _parts(content: Any) -> Any:
-    """The parts of a content that stand in a text, which they are where others are texts."""
+    """The parts of a content that is their JSON text, as it is in columns with other texts."""
     if not isinstance(content, str) or not re.match(BEGINS, content):
         return content
-    known = (*TEXT_PARTS, *OTHER_PARTS)
+    part_types = (*TEXT_PARTS, *OTHER_PARTS)
     try:
         parts = json.loads(content)
     except (ValueError, RecursionError):
-        found = re.search(rf"[{{,](?:{'|'.join(known)})[,}}]", content)
-        if found and content.startswith("[{") and content.endswith("}]"):
+        has_type = re.search(rf"[{{,](?:{'|'.join(part_types)})[,}}]", content)
+        if has_type and content.startswith("[{") and content.endswith("}]"):
             raise Unreadable(
                 "has parts that Polars made a text of, beside texts: make all contents lists"
             ) from None
         return content
-    real = all(isinstance(part, dict) and part.get("type") in known for part in parts)
-    return parts if real else content
+    are_parts = all(isinstance(part, dict) and part.get("type") in part_types for part in parts)
+    return parts if are_parts else content
 
 
 def _text(content: Any) -> str:
@@ -190,7 +192,7 @@ def _text(content: Any) -> str:
 
 
 def _parsed(text: str) -> Any:
-    """What a text holds, as JSON or as Python writes it."""
+    """The value that a text of JSON or Python holds."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -202,7 +204,7 @@ def _parsed(text: str) -> Any:
 
 
 def without_nulls(value: Any) -> Any:
-    """A value without the keys that are null: a frame's structs all have the same fields.
+    """A value without keys that are null, as the structs of a column all have the same fields.
 
     Example:
         >>> without_nulls([{"role": "user", "tool_calls": None}])
@@ -216,10 +218,10 @@ def without_nulls(value: Any) -> Any:
 
 
 def read_tools(value: Any) -> Any:
-    """The tools of a conversation as they are, JSON text or a list; None where there are none.
+    """The tools of a conversation as they are, JSON text or a list; None if there are none.
 
     Raises:
-        Unreadable: Text that is no list in JSON, or another value.
+        Unreadable: The value is text but not a JSON list, or neither text nor a list.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None

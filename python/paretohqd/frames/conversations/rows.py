@@ -1,7 +1,7 @@
 """Conversations and their answers, read from the rows of a data set.
 
-A row that cannot be read is refused, with its column, its number and how many there are. Which
-columns hold what, `paretohqd.frames.conversations.layouts` finds out.
+Rows that cannot be read are refused: the message names the column, the first row and the count.
+`paretohqd.frames.conversations.layouts` finds out which columns hold what.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ from paretohqd.frames.conversations.messages import (
 from paretohqd.frames.objectives import column
 
 PAIR = ("chosen", "rejected")
-"""Columns of which the texts, too, may be whole dialogues."""
+"""Columns whose texts may be whole dialogues too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Conversation:
-    """What was asked, and what was answered.
+    """A prompt of one or more messages, and its answer.
 
     Attributes:
-        turns: Messages, a system's perhaps first, of which the last is a user's or a tool's.
-        answer: An assistant's message.
-        tools: Tools that could be called, as the row has them: JSON text or a list; or None.
+        turns: The prompt's messages, perhaps with a system message first; the last is a user's or
+            a tool's.
+        answer: The assistant's message.
+        tools: The tools that could be called, as in the row: JSON text, a list, or None.
     """
 
     turns: list[Message]
@@ -45,10 +46,10 @@ class Layout:
     """The columns of a frame that hold its conversations.
 
     Attributes:
-        prompt: The prompts; None where the answers' column holds whole dialogues.
-        answer: The answers, or dialogues that end with them; None where there are prompts alone.
+        prompt: The prompts; None if the answers' column holds whole dialogues.
+        answer: The answers, or dialogues that end with them; None if there are prompts only.
         parts: Texts that belong to the prompt.
-        history: Lists of [prompt, answer] that came before.
+        history: Lists of earlier [prompt, answer] pairs.
         system: System messages.
         tools: Tools.
     """
@@ -65,17 +66,17 @@ class Layout:
 
         Args:
             frame: Rows with these columns.
-            allow_empty: An answer may be blank or null, or missing at a dialogue's end.
+            allow_empty: Whether an answer may be blank or null, or missing at a dialogue's end.
 
         Raises:
-            ValueError: A row that cannot be read.
+            ValueError: A row cannot be read.
 
         Example:
             >>> frame = pl.DataFrame({"ask": ["Tea?"], "say": ["Yes."]})
             >>> Layout(prompt="ask", answer="say").read(frame)[0].answer
             {'role': 'assistant', 'content': 'Yes.'}
         """
-        wanted = {
+        columns = {
             "answer": self.answer,
             "history": self.history,
             "system": self.system,
@@ -83,111 +84,117 @@ class Layout:
         }
         table = frame.select(
             self.prompts().alias("prompt"),
-            *(_column(name).alias(key) for key, name in wanted.items()),
+            *(_column(name).alias(key) for key, name in columns.items()),
         )
-        found = []
-        bad: dict[tuple[str, str], list[int]] = {}
-        for number, values in enumerate(table.iter_rows()):
-            row = _Row(self, allow_empty)
+        conversations = []
+        refused: dict[tuple[str, str], list[int]] = {}
+        for number, values in enumerate(table.iter_rows(named=True)):
+            reader = _RowReader(self, allow_empty)
             try:
-                found.append(row.read(*values))
+                conversations.append(reader.read(**values))
             except Unreadable as error:
-                bad.setdefault((row.column or "", str(error)), []).append(number)
-        for (name, what), rows in bad.items():
+                refused.setdefault((reader.column or "", str(error)), []).append(number)
+        for (name, reason), rows in refused.items():
             count = f" ({len(rows)} of {len(frame)} rows)" if len(rows) > 1 else ""
-            raise ValueError(f"{name}: row {rows[0]} {what}{count}: mend such rows or drop them")
-        return found
+            raise ValueError(f"{name}: row {rows[0]} {reason}{count}: mend such rows or drop them")
+        return conversations
 
     def prompts(self) -> pl.Expr:
-        """The prompts' column, with the texts that belong to it after an empty line."""
-        whole = _column(self.prompt)
+        """The prompts' column; the texts that belong to a prompt follow it after an empty line."""
+        prompt = _column(self.prompt)
         for name in self.parts:
             part = column(name)
-            whole = (
-                pl.when(whole.is_null() | _blank(part))
-                .then(whole)
-                .when(_blank(whole))
+            prompt = (
+                pl.when(prompt.is_null() | _blank(part))
+                .then(prompt)
+                .when(_blank(prompt))
                 .then(part.cast(pl.String))
-                .otherwise(whole.cast(pl.String) + "\n\n" + part.cast(pl.String))
+                .otherwise(prompt.cast(pl.String) + "\n\n" + part.cast(pl.String))
             )
-        return whole
+        return prompt
 
 
 @dataclass
-class _Row:
-    """Reads one row, and knows which column it is at."""
+class _RowReader:
+    """Reads one row, and knows which column it is reading: a message names it."""
 
     layout: Layout
     allow_empty: bool
     column: str | None = None
 
-    def read(self, asked: Any, said: Any, past: Any, told: Any, tools: Any) -> Conversation:
+    def read(self, prompt: Any, answer: Any, history: Any, system: Any, tools: Any) -> Conversation:
         layout = self.layout
         turns: list[Message] = []
         if layout.prompt is not None:
             self.column = layout.prompt
-            turns = _prompt(asked)
-        if past is not None:
+            turns = _prompt_messages(prompt)
+        if history is not None:
             self.column = layout.history
-            turns = _history(past) + turns
-        answer: Message = {"role": "assistant", "content": ""}
+            turns = _history_messages(history) + turns
+        answer_message: Message = {"role": "assistant", "content": ""}
         if layout.answer is not None:
             self.column = layout.answer
-            turns, answer = self._answered(turns, said)
+            turns, answer_message = self._turns_and_answer(turns, answer)
         if not turns or turns[-1]["role"] not in ("user", "tool"):
             raise Unreadable("has no message of a user, or of a tool, right before an answer")
-        if isinstance(told, str) and told.strip():
+        if isinstance(system, str) and system.strip():
             self.column = layout.system
-            turns = _told(turns, told)
+            turns = _with_system(turns, system)
         self.column = layout.tools
-        return Conversation(turns=turns, answer=answer, tools=read_tools(tools))
+        return Conversation(turns=turns, answer=answer_message, tools=read_tools(tools))
 
-    def _answered(self, turns: list[Message], said: Any) -> tuple[list[Message], Message]:
-        """All turns before the answer, and the answer."""
-        *before, answer = talk = self._talk(said)
+    def _turns_and_answer(self, turns: list[Message], value: Any) -> tuple[list[Message], Message]:
+        """All turns before the answer, and the answer.
+
+        Args:
+            turns: The turns of the other columns.
+            value: The value in the answers' column.
+        """
+        *earlier, answer = dialogue = self._dialogue(value)
         if answer["role"] != "assistant":
             if not self.allow_empty:
                 raise Unreadable("does not end with an assistant's message after another one")
-            before, answer = talk, {"role": "assistant", "content": ""}
+            earlier, answer = dialogue, {"role": "assistant", "content": ""}
         if not (self.allow_empty or answer["content"].strip() or "tool_calls" in answer):
             raise Unreadable("has an empty answer")
-        if before and before[0]["role"] in ("user", "system"):
-            if turns and not _agree(turns, before):
+        if earlier and earlier[0]["role"] in ("user", "system"):
+            # The answers' column holds whole dialogues.
+            if turns and not _agree(turns, earlier):
                 raise Unreadable(f"has another prompt than column {self.layout.prompt!r}")
-            own = [turn for turn in turns if turn["role"] == "system"]
-            return (before if before[0] in own else own + before), answer
-        return turns + before, answer
+            systems = [turn for turn in turns if turn["role"] == "system"]
+            return (earlier if earlier[0] in systems else systems + earlier), answer
+        return turns + earlier, answer
 
-    def _talk(self, said: Any) -> list[Message]:
+    def _dialogue(self, value: Any) -> list[Message]:
         """The answer as messages, or the whole dialogue that it ends."""
-        if said is None and self.allow_empty:
-            said = ""
-        talk = read_messages(said)
-        if talk is None and (self.layout.prompt is None or self.layout.answer in PAIR):
-            talk = read_dialogue(said)
-        if talk is None and self.layout.prompt is None:
+        if value is None and self.allow_empty:
+            value = ""
+        messages = read_messages(value)
+        if messages is None and (self.layout.prompt is None or self.layout.answer in PAIR):
+            messages = read_dialogue(value)
+        if messages is None and self.layout.prompt is None:
             raise Unreadable(
                 "holds no messages and no dialogue with 'Human:' and 'Assistant:' turns"
             )
-        return talk or [{"role": "assistant", "content": said}]
+        return messages or [{"role": "assistant", "content": value}]
 
 
-def _prompt(asked: Any) -> list[Message]:
-    """A prompt's messages; of a text in the form of hh-rlhf its turns."""
-    turns = read_messages(asked)
+def _prompt_messages(value: Any) -> list[Message]:
+    """A prompt's messages; the turns of a text in the form of hh-rlhf."""
+    turns = read_messages(value)
     if turns is None:
-        *turns, last = read_dialogue(asked) or [{}, {}]
+        *turns, last = read_dialogue(value) or [{}, {}]
         # Only a text that ends where its answer would begin is a dialogue.
         if last != {"role": "assistant", "content": ""}:
-            turns = [{"role": "user", "content": asked}]
+            turns = [{"role": "user", "content": value}]
     if not turns or turns[-1]["role"] not in ("user", "tool"):
         raise Unreadable("does not end with a message of a user or a tool")
     return turns
 
 
-def _history(past: Any) -> list[Message]:
-    """Lists of [prompt, answer] as messages."""
-    pairs = past if isinstance(past, list) else [past]
+def _history_messages(value: Any) -> list[Message]:
+    """A list of [prompt, answer] pairs as messages."""
+    pairs = value if isinstance(value, list) else [value]
     if not all(isinstance(p, list) and [type(x) for x in p] == [str, str] for p in pairs):
         raise Unreadable("holds no list of pairs of a prompt and an answer")
     roles = ("user", "assistant")
@@ -198,33 +205,38 @@ def _history(past: Any) -> list[Message]:
     ]
 
 
-def _told(turns: list[Message], told: str) -> list[Message]:
-    """The turns with a system message before them."""
-    own = [_bare(turn["content"]) for turn in turns if turn["role"] == "system"]
-    if own and own != [_bare(told)]:
+def _with_system(turns: list[Message], system: str) -> list[Message]:
+    """The turns with a system message in front, which they may already have."""
+    systems = [_normalised(turn["content"]) for turn in turns if turn["role"] == "system"]
+    if systems and systems != [_normalised(system)]:
         raise Unreadable("has another system message than the conversation")
-    return turns if own else [{"role": "system", "content": told}, *turns]
+    return turns if systems else [{"role": "system", "content": system}, *turns]
 
 
-def _agree(asked: list[Message], talk: list[Message]) -> bool:
-    """Whether a dialogue begins with what the column of prompts has.
+def _agree(prompt: list[Message], dialogue: list[Message]) -> bool:
+    """Whether the turns of a dialogue before its answer are those in the prompts' column.
 
-    A prompt of one message may also be only the first or the last of a longer dialogue's.
+    A prompt of one message may also be only the first or the last user's message of the dialogue.
     """
-    systems, others = [], []
-    for turns in (asked, talk):
-        systems.append([_bare(t["content"]) for t in turns if t["role"] == "system"])
-        others.append([(t["role"], _bare(t["content"])) for t in turns if t["role"] != "system"])
-    if all(systems) and systems[0] != systems[1]:
+    prompt_system, prompt_turns = _compared(prompt)
+    system, turns = _compared(dialogue)
+    if prompt_system and system and prompt_system != system:
         return False
-    users = [turn for turn in others[1] if turn[0] == "user"]
-    return others[0] == others[1] or (
-        len(others[0]) == 1 and others[0][0] in users[:1] + users[-1:]
+    users = [turn for turn in turns if turn[0] == "user"]
+    return prompt_turns == turns or (
+        len(prompt_turns) == 1 and prompt_turns[0] in users[:1] + users[-1:]
     )
 
 
-def _bare(text: str) -> str:
-    """A text as it compares: in one Unicode form, without the space around it."""
+def _compared(messages: list[Message]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Messages in the form in which they are compared: the system's texts, and the other turns."""
+    turns = [(message["role"], _normalised(message["content"])) for message in messages]
+    system = [text for role, text in turns if role == "system"]
+    return system, [turn for turn in turns if turn[0] != "system"]
+
+
+def _normalised(text: str) -> str:
+    """A text in the form in which it is compared: one Unicode form, no space around it."""
     return unicodedata.normalize("NFC", text).strip()
 
 

@@ -1,7 +1,6 @@
-"""Prompts and answers as plain texts, for what asks a model in one message and no more.
+"""Prompts and answers as plain texts, for runs and scores, whose prompts are a single message.
 
-Runs and scores are of such texts. What a row has beyond them, further turns, a system message or
-tools, is refused and not dropped.
+Rows with more, such as further turns, a system message or tools, are refused: nothing is dropped.
 """
 
 from __future__ import annotations
@@ -21,27 +20,27 @@ def default_layout(
     options: str,
     answers: bool = True,
 ) -> Layout:
-    """The layout of a frame whose texts are in these columns, by default prompt and response.
+    """The layout of a frame whose texts are in these columns, or else where `find_layout` looks.
 
-    What is not there is looked for: whoever has been told another name than these refuses before.
+    Callers refuse a missing column themselves if the user named it.
 
     Args:
-        frame: A row for each answer.
+        frame: One row per answer.
         prompt: The column of prompts.
         response: The column of answers.
-        options: What the user can set, for the messages of errors.
-        answers: False reads prompts alone, where there are such.
+        options: What the user can set, for error messages.
+        answers: Whether to read answers too, and not only prompts where a column has them.
 
     Raises:
-        ValueError: As `find_layout`.
+        ValueError: As for `find_layout`.
     """
-    there = set(frame.columns)
-    asked = prompt in there or any(name in there for name in PROMPTS)
-    named = response in there and (asked or response != "response")
+    has_prompts = any(name in frame.columns for name in (prompt, *PROMPTS))
+    # Without prompts a column "response" would be whole dialogues, which only a user can say.
+    has_answers = response in frame.columns and (has_prompts or response != "response")
     return find_layout(
         frame,
-        prompt=prompt if prompt in there else None,
-        completion=response if named else None,
+        prompt=prompt if prompt in frame.columns else None,
+        completion=response if has_answers else None,
         options=options,
         answers=answers,
     )
@@ -55,40 +54,40 @@ def single_turns(
     A dialogue in the form of hh-rlhf is a prompt as it stands, up to its last answer.
 
     Args:
-        frame: The frame that the layout is of.
+        frame: The frame.
         layout: Its columns.
-        allow_empty: As for `Layout.read`. Columns that are plain texts may hold nulls and blanks
-            anyway: their readers look for these.
+        allow_empty: As for `Layout.read`. Columns of plain texts can hold nulls and blanks anyway:
+            callers check for these.
 
     Returns:
-        Two columns of strings; the second is empty where the layout has prompts alone.
+        Two columns of strings; the second holds empty texts if the layout has prompts only.
 
     Raises:
-        ValueError: A row that cannot be read, or one that says more than two texts do.
+        ValueError: A row cannot be read, or holds more than a prompt and an answer.
 
     Example:
-        >>> talk = [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes."}]
-        >>> frame = pl.DataFrame({"messages": [talk]})
+        >>> turns = [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes."}]
+        >>> frame = pl.DataFrame({"messages": [turns]})
         >>> prompts, answers = single_turns(frame, find_layout(frame))
         >>> prompts[0], answers[0]
         ('Tea?', 'Yes.')
     """
-    if _is_text(frame, layout):
+    if _is_plain_pair(frame, layout):
         prompts = _without_ends(frame.select(layout.prompts().cast(pl.String)).to_series())
         if layout.answer is None:
             return prompts, pl.repeat("", len(frame), dtype=pl.String, eager=True)
         return prompts, texts_of(frame, layout.answer)
-    found = layout.read(frame, allow_empty=allow_empty)
+    conversations = layout.read(frame, allow_empty=allow_empty)
     if layout.prompt is None and layout.answer and is_plain(frame, layout.answer):
-        texts = [_asked(text) for text in texts_of(frame, layout.answer)]
+        texts = [_prompt_of(dialogue) for dialogue in texts_of(frame, layout.answer)]
     else:
-        _refuse_more(found, layout)
-        texts = [each.turns[0]["content"] for each in found]
-    answers = [each.answer["content"] for each in found]
+        _refuse_more(conversations, layout)
+        texts = [each.turns[0]["content"] for each in conversations]
+    answers = [each.answer["content"] for each in conversations]
     return pl.Series(texts, dtype=pl.String), pl.Series(answers, dtype=pl.String)
 
 
-def _is_text(frame: pl.DataFrame, layout: Layout) -> bool:
+def _is_plain_pair(frame: pl.DataFrame, layout: Layout) -> bool:
     """Whether each row is a prompt and an answer in plain text, and nothing else."""
     if layout.prompt is None or not is_plain(frame, layout.prompt):
         return False
@@ -101,40 +100,44 @@ def _is_text(frame: pl.DataFrame, layout: Layout) -> bool:
 
 
 def _without_ends(prompts: pl.Series) -> pl.Series:
-    """Prompts; those that are dialogues up to where an answer begins, without their outer tags.
+    """Prompts without the first "Human:" and the last "Assistant:" of those that are dialogues.
 
-    The prompt of a whole dialogue has none either: both are the template's to write.
+    The prompt of a whole dialogue has neither: the chat template writes both.
     """
     prompts = prompts.rename("")  # Polars takes some names for patterns, in methods of a Series too
-    cut = prompts.str.contains(r"(?s)^\s*Human:.*\n\nAssistant:\s*$").fill_null(False)
-    if not cut.any():
+    dialogues = prompts.str.contains(r"(?s)^\s*Human:.*\n\nAssistant:\s*$").fill_null(False)
+    if not dialogues.any():
         return prompts
-    texts = (_asked(text) if tags else text for text, tags in zip(prompts, cut, strict=True))
-    return pl.Series(list(texts), dtype=pl.String)
+    texts = [
+        _prompt_of(text) if is_dialogue else text
+        for text, is_dialogue in zip(prompts, dialogues, strict=True)
+    ]
+    return pl.Series(texts, dtype=pl.String)
 
 
-def _asked(dialogue: str) -> str:
-    """What stands before the answer that ends a dialogue; all of it where none does."""
-    before, _, last = dialogue.rpartition(ASSISTANT)
-    whole = dialogue if HUMAN in last or not before else before
-    return whole.strip().removeprefix("Human:").strip()
+def _prompt_of(dialogue: str) -> str:
+    """The part of a dialogue before the answer that ends it; all of it if none does."""
+    head, _, last = dialogue.rpartition(ASSISTANT)
+    prompt = dialogue if HUMAN in last or not head else head
+    return prompt.strip().removeprefix("Human:").strip()
 
 
-def _refuse_more(found: list[Conversation], layout: Layout) -> None:
-    bad: dict[str, list[int]] = {}
-    for row, each in enumerate(found):
-        if what := _more(each):
-            bad.setdefault(what, []).append(row)
-    for what, rows in bad.items():
+def _refuse_more(conversations: list[Conversation], layout: Layout) -> None:
+    """Raise a ValueError if a conversation holds more than a prompt and an answer."""
+    refused: dict[str, list[int]] = {}
+    for row, conversation in enumerate(conversations):
+        if what := _more(conversation):
+            refused.setdefault(what, []).append(row)
+    for what, rows in refused.items():
         raise ValueError(
             f"{layout.answer or layout.prompt}: row {rows[0]} has {what} ({len(rows)} of "
-            f"{len(found)} rows), but here a prompt is one message: leave such rows out, or write "
-            "what the model is to read into the column of prompts"
+            f"{len(conversations)} rows), but here a prompt is one message: leave such rows out, "
+            "or write what the model is to read into the column of prompts"
         )
 
 
 def _more(conversation: Conversation) -> str | None:
-    """What a conversation has beyond one prompt and one answer."""
+    """What a conversation holds beyond one prompt and one answer, or None."""
     turns = [*conversation.turns, conversation.answer]
     if conversation.tools is not None or any("tool_calls" in turn for turn in turns):
         return "tools or calls of them"

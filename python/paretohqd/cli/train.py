@@ -1,0 +1,161 @@
+"""The commands on models: score, run, compare and report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paretohqd.cli import arguments, rows
+from paretohqd.frames.writing import write_text
+from paretohqd.runs import failures, layout
+from paretohqd.runs.config import Settings
+
+if TYPE_CHECKING:
+    from paretohqd.cli.arguments import Commands
+
+
+def add_commands(commands: Commands) -> None:
+    """Add `score`, `run`, `compare` and `report` to the command line."""
+    score = commands.add_parser("score", help="add a column of scores per reward")
+    rows.add_arguments(score, required=True)
+    score.add_argument(
+        "--reward",
+        action="append",
+        required=True,
+        type=arguments.pair,
+        dest="rewards",
+        metavar="NAME=WHAT",
+        help="embedded:harmless, or a sequence-classification model (hub name or folder); "
+        "give it again for more",
+    )
+    score.add_argument("--prompt", default="prompt", metavar="COLUMN")
+    score.add_argument("--response", default="response", metavar="COLUMN")
+    score.add_argument("--template", help="text with {prompt} and {response}, for reward models")
+    score.add_argument(
+        "--pair",
+        action=argparse.BooleanOptionalAction,
+        help="give reward models prompt and answer as a pair of texts, or as one (found out)",
+    )
+    score.set_defaults(work=_score)
+
+    run = commands.add_parser("run", help="do a whole run, or go on with it")
+    _add_settings(run, example="selection.k=50")
+    run.set_defaults(work=_run)
+
+    compare = commands.add_parser("compare", help="run several methods on the same data, or go on")
+    _add_settings(compare, example="seeds=[0,1,2]")
+    compare.set_defaults(work=_compare)
+
+    report = commands.add_parser("report", help="write the page of a finished run or comparison")
+    report.add_argument("run", type=Path, metavar="RUN", help="the run folder")
+    report.add_argument("-o", "--output", type=Path, help="the page (RUN/report.html)")
+    report.set_defaults(work=_report)
+
+
+def _add_settings(parser: argparse.ArgumentParser, *, example: str) -> None:
+    """Add the configuration and what replaces parts of it."""
+    parser.add_argument("config", type=Path, metavar="CONFIG.yaml")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=arguments.pair,
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help=f"replace a setting, such as {example}",
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="read every file of the finished stages, also where size and times are unchanged",
+    )
+
+
+def _score(parsed: argparse.Namespace) -> None:
+    from paretohqd.rewards import scoring
+
+    source = rows.opened(parsed)
+    embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
+    given = {"template": parsed.template, "pair": parsed.pair}
+    options = {name: value for name, value in given.items() if value is not None}
+    if options and all(embedded):
+        raise ValueError(
+            f"--{next(iter(options))} is for reward models: the embedded scorers take none"
+        )
+    judges = [
+        scoring.make_reward(name=name, scorer=what)
+        if inside
+        else scoring.make_reward(name=name, model=what, **options)
+        for (name, what), inside in zip(parsed.rewards, embedded, strict=True)
+    ]
+    frame = source.collect(source.frame.lazy())
+    scored = scoring.score(frame, judges, prompt=parsed.prompt, response=parsed.response)
+    rows.write(scored, parsed.output)
+    if parsed.output != rows.STREAM:
+        manifest = {"rewards": [reward.manifest() for reward in judges], "rows": len(scored)}
+        beside = parsed.output.with_name(f"{parsed.output.name}.manifest.json")
+        write_text(beside, json.dumps(manifest, indent=1, default=str))
+    rows.say(parsed, f"{len(scored)} answers scored by {', '.join(each.name for each in judges)}")
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    from paretohqd.runs.config import Config
+
+    settings = _settings(Config, parsed)
+    from paretohqd.runs import evaluation
+    from paretohqd.runs.metrics import Facts, Metrics
+    from paretohqd.runs.pipeline import run
+
+    with failures.recorded(Path(settings.run)):
+        folder = run(settings, verify=parsed.verify)
+    if os.environ.get("RANK", "0") == "0":
+        metrics = Metrics.from_json((folder / layout.SUMMARY / layout.METRICS).read_text())
+        facts = Facts.from_json((folder / layout.FACTS).read_text())
+        print(evaluation.render(metrics))
+        print(evaluation.render_seconds(facts.seconds))
+        print(f"report: {folder / layout.REPORT}")
+
+
+def _compare(parsed: argparse.Namespace) -> None:
+    from paretohqd.compare.config import Comparison
+
+    settings = _settings(Comparison, parsed)
+    from paretohqd.compare.comparison import compare, measure_folder
+    from paretohqd.compare.text import render
+
+    with failures.recorded(Path(settings.run)):
+        folder = compare(settings, verify=parsed.verify)
+    limits = json.loads((folder / "results.json").read_text())["limits"]
+    print(render(measure_folder(folder), limits))
+    print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
+    print(f"report: {folder / layout.REPORT}")
+
+
+def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
+    """Read a configuration with what --set replaces, and keep tokenizers quiet."""
+    from paretohqd.runs.config import load_settings
+    from paretohqd.runs.config_reader import read_yaml
+
+    overrides = {}
+    for key, value in parsed.overrides:
+        try:
+            overrides[key] = read_yaml(value)
+        except ValueError as error:
+            raise ValueError(f"--set {key}: {error}") from None
+    settings = load_settings(kind, parsed.config, overrides)
+    # Tokenizers warn about forking; a run tells nobody that it runs.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    return settings
+
+
+def _report(parsed: argparse.Namespace) -> None:
+    from paretohqd.compare.report import write_comparison
+    from paretohqd.runs.report import write_report
+
+    compared = (parsed.run / "results.json").is_file()
+    write = write_comparison if compared else write_report
+    print(write(parsed.run, parsed.output or parsed.run / layout.REPORT))

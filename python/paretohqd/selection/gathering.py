@@ -1,0 +1,86 @@
+"""The chosen rows with all their columns, and the selection that they make."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from paretohqd.frames.batches import row_numbers
+from paretohqd.frames.objectives import column
+from paretohqd.frames.sources import Source
+from paretohqd.frames.streaming import gather
+from paretohqd.selection.nearest import Nearest
+from paretohqd.selection.pool import Pool
+from paretohqd.selection.request import Request
+from paretohqd.selection.result import Selection
+from paretohqd.selection.same_rows import warn_of_the_same_rows
+
+
+def rows_of(
+    source: Source, pool: Pool, nearest: Nearest, *, memory_limit: int | None = None
+) -> pl.DataFrame:
+    """The chosen rows with all columns; those of files or lazy frames are read again.
+
+    Raises:
+        ValueError: The source gives its rows in another order this time.
+    """
+    rows = pool.row[nearest.places]
+    if pool.read is None:
+        return source.take(rows)
+    unique, again = np.unique(rows, return_inverse=True)
+    # A null, which the texts of copies may be, is no value to find a row by.
+    columns = [c.name for c in pool.read if c.name in source.names and not c.null_count()]
+    expected = pool.read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
+    return gather(source, unique, expected, memory_limit=memory_limit)[again]
+
+
+def selection_of(
+    request: Request,
+    pool: Pool,
+    nearest: Nearest,
+    rows: pl.DataFrame,
+    *,
+    frame: pl.DataFrame | pl.LazyFrame | None = None,
+) -> Selection:
+    """The selection of what was chosen, with all that it was made from.
+
+    Args:
+        request: What was asked.
+        pool: What could be chosen.
+        nearest: What was chosen.
+        rows: The chosen rows, with the input's columns.
+        frame: All rows of the input, if they are at hand.
+
+    Warns:
+        SameRowsWarning: All preferences get the same rows.
+    """
+    weights, names = request.preferences.values, request.preferences.names
+    warn_of_the_same_rows(nearest, weights, pool, grouped=request.keys is not None)
+    number = nearest.preference
+    named = [] if names is None else [pl.Series("preference_name", names).gather(number)]
+    return Selection(
+        rows=rows.with_columns(
+            pl.Series("preference", number),
+            *named,
+            pl.Series("weights", weights.tolist(), dtype=pl.List(pl.Float64)).gather(number),
+            pl.Series("position", nearest.position),
+            pl.Series("distance", nearest.distances),
+            pl.Series("layer", pool.layer[nearest.places]),
+            row_numbers(pool.row[nearest.places], pool.rows),
+        ),
+        preferences=weights,
+        objectives=pool.objectives(),
+        pool=pool.frame(),
+        r_min=pool.in_input_units(nearest.r_min),
+        r_max=pool.in_input_units(nearest.r_max),
+        n_rows=pool.rows,
+        scores=None if frame is None else request.scores.numbers(frame),
+        preference_names=names,
+        by=request.keys,
+        directions=request.rule.directions,
+        duplicates=request.rule.duplicates,
+        copy_columns=request.copies,
+        left_out=pool.copies,
+        dropped_rows=pool.rows - pool.usable,
+        dropped=dict(pool.dropped),
+    )
