@@ -20,7 +20,7 @@ from helpers.small_sampling import sample
 from helpers.tiny import tiny_classifier, tiny_tokenizer
 from paretohqd.models import base as models
 from paretohqd.models import decoding, sampling
-from paretohqd.models.chat import encode_prompts, stop_tokens
+from paretohqd.models.chat import encode_example, encode_prompts, stop_tokens
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.spec import Model
 
@@ -256,7 +256,7 @@ def test_a_model_that_looks_ahead_or_forgets_is_refused(
     base: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, tokenizer = base
-    ids = models._example(tokenizer)
+    ids = encode_example(tokenizer)
     decoding.check_reading("m", model, ids, tokenizer.pad_token_id)
     attention = model.model.layers[0].self_attn
     monkeypatch.setattr(attention, "is_causal", False)

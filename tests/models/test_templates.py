@@ -235,9 +235,9 @@ def test_what_a_model_says_is_measured_though_nothing_could_be_trained_on_it(
     with pytest.raises(ValueError, match="answers open with a thought"):
         chat.encode_rows(tokenizer, ["Tea?"] * 2, said)
     rows = chat.encode_rows(tokenizer, ["Tea?"] * 2, said, sampled=True)
-    for (start, rest), text in zip(rows, said, strict=True):
+    for (start, answer, _), text in zip(rows, said, strict=True):
         assert tokenizer.decode(start).endswith("<think>\n\n</think>\n\n")
-        assert tokenizer.decode(rest).startswith(text)
+        assert tokenizer.decode(answer).startswith(text)
     frame = pl.DataFrame({"prompt": ["Tea?"] * 2, "response": said, "finished": [True] * 2})
     form = chat.find_form(tokenizer)
     kept, dropped = sampling.usable(small_run.settings(parts, "run"), frame, form)

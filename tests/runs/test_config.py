@@ -12,7 +12,7 @@ import pytest
 
 from helpers.small_configs import ONE, load, minimal, write
 from paretohqd.frames import text_metrics
-from paretohqd.models import sampling as generation
+from paretohqd.models.sampling import generate
 from paretohqd.models.spec import Model
 from paretohqd.runs import config, evaluation
 from paretohqd.runs.config import Config
@@ -251,9 +251,9 @@ def test_importing_loads_nothing_heavy(module):
 
 
 def test_configured_defaults_are_those_of_the_functions():
-    sampling = inspect.signature(generation.generate).parameters
+    sampling = inspect.signature(generate).parameters["sampling"].default
     for name in ("max_new_tokens", "temperature", "top_p", "batch_size"):
-        assert getattr(config.Generation(), name) == sampling[name].default
+        assert getattr(config.Generation(), name) == getattr(sampling, name)
     measured = inspect.signature(text_metrics.collapse).parameters
     for name in ("min_words", "max_ngram", "repeats", "distinct"):
         assert getattr(config.Evaluation(), name) == measured[name].default

@@ -15,7 +15,7 @@ from trl import SFTTrainer
 
 from helpers.small_fit import CPU, LORA, TRAIN, Killed, Load, fit, weights
 from paretohqd.models.machine import Machine
-from paretohqd.trainers import sft
+from paretohqd.trainers import sft, training
 
 
 def test_only_the_adapter_is_trained(load: Load, rows: pl.DataFrame, tmp_path: Path) -> None:
@@ -225,12 +225,12 @@ def test_a_fit_that_died_after_its_last_step_takes_no_further_one(
     saving = {**SAVING, "save_steps": 4, **length}
     fit(load, rows, tmp_path / "whole", train=saving)
 
-    def die(trainer: Any, out: Path) -> None:
+    def die(trainer: Any, out: Path, log: list[Any]) -> None:
         raise Killed
 
     out = tmp_path / "killed"
     with monkeypatch.context() as patch:
-        patch.setattr(sft, "save_adapter", die)
+        patch.setattr(training, "save_adapter", die)
         with pytest.raises(Killed):
             fit(load, rows, out, train=saving)
     steps: list[tuple[int, int]] = []
