@@ -29,14 +29,14 @@ def standardise(
 
     Args:
         frame: n scored answers.
-        objectives: the columns of scores.
+        objectives: The columns of scores.
 
     Returns:
         The frame with the z-scores in place of the scores (Float64), and the constants to keep
         beside whatever they are used for: {objective: {"mean": ..., "deviation": ...}}.
 
     Raises:
-        ValueError: no rows, no such column, a score that is null, NaN or infinite, or an objective
+        ValueError: No rows, no such column, a score that is null, NaN or infinite, or an objective
             with one value in all rows: it tells no answer from another, and at 0 it would look
             like one that does.
 
@@ -77,9 +77,9 @@ def consistent_pairs(
     O(n s M) for prompts of s answers.
 
     Args:
-        frame: columns prompt and response (text) and the objectives; a prompt's answers need not
+        frame: Columns prompt and response (text) and the objectives; a prompt's answers need not
             be adjacent.
-        objectives: the columns of scores, larger is better.
+        objectives: The columns of scores, larger is better.
         gap: "min" or "sum" over the objectives of the difference in deviations.
 
     Returns:
@@ -88,7 +88,7 @@ def consistent_pairs(
         the one with the earliest chosen row stands, then the earliest rejected row.
 
     Raises:
-        ValueError: no prompt has two different answers, none has a consistent pair, or scores as
+        ValueError: No prompt has two different answers, none has a consistent pair, or scores as
             `standardise` refuses them.
 
     Example:
@@ -128,8 +128,8 @@ def consistent_pairs(
         )
     tied = best == np.repeat(largest, answers.sizes)
     earliest = np.minimum.reduceat(np.where(tied, key, np.iinfo(np.int64).max), answers.starts)
-    found = np.isfinite(largest)
-    return _pairs(frame, *np.divmod(earliest[found], n), gap=largest[found])
+    paired = np.isfinite(largest)
+    return _pairs(frame, *np.divmod(earliest[paired], n), gap=largest[paired])
 
 
 def main_objective(weights: ArrayLike) -> int:
@@ -161,11 +161,11 @@ def objective_pairs(
     objective is the heaviest one, is ours; the paper has a data set of preferences per objective.
 
     Args:
-        frame: columns prompt and response (text) and the objectives; a prompt's answers need not
+        frame: Columns prompt and response (text) and the objectives; a prompt's answers need not
             be adjacent.
-        objectives: the M columns of scores, larger is better.
+        objectives: The M columns of scores, larger is better.
         weights: (M,) the preference, on the simplex, or {objective: weight} of any sum.
-        main: place of the main objective; that of `main_objective(weights)` by default, which
+        main: Place of the main objective; that of `main_objective(weights)` by default, which
             switches to another where another weight becomes the largest.
 
     Returns:
@@ -175,7 +175,7 @@ def objective_pairs(
         earliest row stands.
 
     Raises:
-        ValueError: no prompt has two different answers or none two that differ in the main
+        ValueError: No prompt has two different answers or none two that differ in the main
             objective, weights off the simplex, a main objective of no weight, or scores as
             `standardise` refuses them.
 

@@ -20,11 +20,11 @@ def rows_and_names(preferences: Any) -> tuple[Any, tuple[str, ...] | None]:
     """Rows of weights, each in order or {objective: weight}, and the preferences' names, if any.
 
     Args:
-        preferences: rows; {objective: weight}; {name: row}; a frame with a column per objective
+        preferences: Rows; {objective: weight}; {name: row}; a frame with a column per objective
             and perhaps one of text; what is none of these is handed back as it is.
 
     Raises:
-        ValueError: names that are no text, empty or equal, or two columns of text.
+        ValueError: Names that are no text, empty or equal, or two columns of text.
 
     Example:
         >>> rows_and_names({"a": 0.5, "b": 0.5})

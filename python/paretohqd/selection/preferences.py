@@ -54,25 +54,25 @@ def preference_weights(preferences: Any, objectives: Sequence[str]) -> Weights:
     named, for one that is forgotten or misspelt would weigh 0 in silence.
 
     Args:
-        preferences: how many, spread evenly on the simplex (see `preference_grid`); or rows of
+        preferences: How many, spread evenly on the simplex (see `preference_grid`); or rows of
             weights, shape (P, M); or {objective: weight}, which is one preference; or a list of
             these; or {name: weights} with either for each name; or a frame (Polars, pandas, Arrow)
             with a column per objective, in any order, and perhaps a column of text that names the
             preferences. None: see `default_number`.
-        objectives: names of the M objectives, at least 2.
+        objectives: Names of the M objectives, at least 2.
 
     Raises:
-        ValueError: weights that are negative, NaN, infinite or all 0, of other objectives, or in
+        ValueError: Weights that are negative, NaN, infinite or all 0, of other objectives, or in
             the objectives' order and of another sum than 1; a number of preferences that no even
             lattice on the simplex has; names of preferences that are empty or equal.
 
     Example:
         >>> preference_weights(3, ["helpful", "harmless"]).values.tolist()
         [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
-        >>> found = preference_weights(
+        >>> weights = preference_weights(
         ...     {"brief": {"harmless": 3, "helpful": 7}}, ["helpful", "harmless"]
         ... )
-        >>> found.names, found.values.tolist()
+        >>> weights.names, weights.values.tolist()
         (('brief',), [[0.7, 0.3]])
     """
     m = len(objectives)
@@ -131,7 +131,7 @@ def ray_weights(weights: NDArray[np.float64], directions: Directions) -> NDArray
     with three the paper's directions are a quarter of all, Tchebycheff's are all.
 
     Args:
-        weights: preferences on the simplex, shape (P, M).
+        weights: Preferences on the simplex, shape (P, M).
         directions: "paper" or "tchebycheff".
 
     Returns:
@@ -170,11 +170,11 @@ def _number(preferences: object) -> int | None:
 def _by_name(given: Mapping[str, Any], objectives: Sequence[str], which: str) -> Floats:
     """The weights of one preference in the objectives' order, with the sum 1."""
     where = f"preferences: {which}"
-    told = f"the objectives are {', '.join(objectives)}"
+    these = f"the objectives are {', '.join(objectives)}"
     if wrong := [name for name in given if name not in objectives]:
-        raise ValueError(f"{where} weighs {wrong[0]!r}: {told}")
+        raise ValueError(f"{where} weighs {wrong[0]!r}: {these}")
     if missing := [name for name in objectives if name not in given]:
-        raise ValueError(f"{where} has no weight for {missing[0]!r} (give 0 to ignore it): {told}")
+        raise ValueError(f"{where} has no weight for {missing[0]!r} (give 0 to ignore it): {these}")
     try:
         weights = np.array([given[name] for name in objectives], dtype=np.float64)
     except (TypeError, ValueError):
