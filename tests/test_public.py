@@ -17,8 +17,8 @@ import paretohqd as pq
 from paretohqd.frames import functions
 from paretohqd.kernels import _core
 
-LATER = {"run": "paretohqd.runs.pipeline", "score": "paretohqd.rewards.scoring"}
-"""Public functions that load more than NumPy and Polars, and where they are."""
+LATER = {"score": "paretohqd.rewards.scoring"}
+"""Public functions that are imported when they are used, and where they are."""
 
 
 def test_no_module_hides_behind_a_public_name():
@@ -60,12 +60,43 @@ def test_every_public_name_is_there():
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_what_needs_more_packages_comes_when_it_is_asked_for(name):
-    pytest.importorskip("transformers")
+def test_what_takes_longer_is_imported_when_it_is_used(name):
     function = getattr(pq, name)
     assert function is getattr(importlib.import_module(LATER[name]), name)
     assert callable(function)
     assert function.__doc__
+
+
+def test_run_takes_what_the_pipeline_takes():
+    pytest.importorskip("transformers")
+    from paretohqd.runs import pipeline
+
+    ours, theirs = map(inspect.signature, (pq.run, pipeline.run))
+    assert list(ours.parameters) == list(theirs.parameters)
+    for name, each in ours.parameters.items():
+        assert (each.kind, each.default) == (
+            theirs.parameters[name].kind,
+            theirs.parameters[name].default,
+        )
+
+
+def test_all_names_are_there_without_torch():
+    script = """
+import inspect, pydoc, sys
+for name in ("torch", "transformers", "trl", "peft"):
+    sys.modules[name] = None
+from paretohqd import *
+import paretohqd as pq
+assert set(pq.__all__) <= set(globals())
+assert {name for name, _ in inspect.getmembers(pq)} >= set(pq.__all__)
+assert "quickstart.yaml" in pydoc.render_doc(pq)
+try:
+    run("run.yaml")
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "torch is not installed: pip install 'paretohqd[train]'\n", done.stderr
 
 
 def test_other_names_are_attribute_errors():

@@ -2,8 +2,8 @@
 
 Answers scored by several reward models go in as a Polars frame; a training set for each preference
 comes out: the rows of the best Pareto layers nearest to the preference's ray (ParetoHqD,
-arXiv 2504.16628). Importing this loads NumPy and Polars only; `run` and `score`, and the rooms of
-models, rewards and trainers, load torch or what else they need when they are first asked for.
+arXiv 2504.16628). Importing this loads NumPy and Polars only; `run`, and the rooms of models,
+rewards and trainers, load torch or what else they need when they are used.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from paretohqd.exceptions import MissingPackageError
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.functions import front, layers
 from paretohqd.frames.near_rows import rays
@@ -33,8 +34,11 @@ from paretohqd.selection.rule import SelectOptions
 from paretohqd.selection.same_rows import SameRowsWarning
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from paretohqd.plots.progress import Screen
     from paretohqd.rewards.scoring import score
-    from paretohqd.runs.pipeline import run
+    from paretohqd.runs.config import Config
 
 __all__ = [
     "Estimate",
@@ -71,8 +75,8 @@ if _DEBUG_BUILD:
         stacklevel=2,
     )
 
-_LATER = {"run": "paretohqd.runs.pipeline", "score": "paretohqd.rewards.scoring"}
-"""Functions whose modules need more packages, by the module: imported when they are asked for."""
+_LATER = {"score": "paretohqd.rewards.scoring"}
+"""Functions whose modules take a while to import, by the module: imported when they are used."""
 
 
 def __getattr__(name: str) -> Any:
@@ -86,3 +90,38 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
+
+
+# A function of its own: `from paretohqd import *` and help() work where torch is not installed.
+def run(
+    settings: Config | str | Path, *, screen: Screen | None = None, verify: bool = False
+) -> Path:
+    """Do the run that `settings` describes, or what is left of it.
+
+    It scores, selects, fine-tunes and samples in two stages, evaluates, and writes a report; what
+    is finished is skipped. Needs the extra `train`.
+
+    Args:
+        settings: The run, or the YAML file that describes it.
+        screen: What shows how it goes; lines and bars on standard error by default.
+        verify: Read every file of the finished stages, and redo a stage whose content was changed;
+            otherwise only where a file's size, times or inode are others than they were.
+
+    Returns:
+        The run folder: `evaluate/summary/metrics.json`, `report.html` and every stage.
+
+    Raises:
+        ValueError: Bad settings or data; what was finished before stays.
+        OSError: The folder cannot be written, or the disk is full; run again when it can.
+        ImportError: torch or another package of the extra `train` is not installed.
+
+    Example:
+        >>> folder = pq.run("quickstart.yaml")  # doctest: +SKIP
+    """
+    try:
+        from paretohqd.runs import pipeline
+    except ModuleNotFoundError as error:
+        from paretohqd.runs.failures import sentence
+
+        raise MissingPackageError(sentence(error)) from error
+    return pipeline.run(settings, screen=screen, verify=verify)

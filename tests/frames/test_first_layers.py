@@ -146,6 +146,15 @@ def test_states_of_unlike_questions_do_not_merge(other, message):
     assert state.merge(FirstLayers(["a", "b"], upto=2)).rows == 2
 
 
+def test_a_state_of_no_rows_merges_as_a_frame_of_none_is_added():
+    nothing = pl.DataFrame(schema={"a": pl.Float64, "b": pl.Float64, "text": pl.String})
+    added = FirstLayers(["a", "b"], upto=1).add(nothing)
+    merged = FirstLayers(["a", "b"], upto=1).merge(added)
+    assert_frame_equal(merged.frame, added.frame)
+    with pytest.raises(ValueError, match="no column 'text'"):
+        merged.merge(FirstLayers(["a", "b"], upto=1).add({"a": [1.0], "b": [1.0]}))
+
+
 def test_other_columns_are_kept_and_directions_and_arrays_too():
     frame = pl.DataFrame(
         {

@@ -186,7 +186,7 @@ class FirstLayers:
             if mine != its:
                 what = {"limit": "upto"}.get(name, name)
                 raise ValueError(f"{what}: {its!r} there, {mine!r} here: only like states merge")
-        if not other.rows:
+        if other.low is None:  # nothing was added to it, not even a frame without rows
             return self
         self.layers = copy(self.layers).merge(copy(other.layers))
         return self
