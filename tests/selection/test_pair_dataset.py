@@ -45,6 +45,24 @@ def test_columns_may_have_other_names():
     )
 
 
+def test_names_that_polars_takes_for_patterns_are_names():
+    odd = {"kind": "^w.*$", "prompt": "*"}
+    directions = {"^w.*$": "max", "words": "min"}
+    data = pq.preference_pairs(FRAME.rename(odd), directions, prompt="*")
+    assert data.to_list() == pq.preference_pairs(FRAME, {"kind": "max", "words": "min"}).to_list()
+
+
+@pytest.mark.parametrize("form", [pl.DataFrame.lazy, pl.DataFrame.to_dict, "file"])
+def test_answers_come_in_any_form(form, tmp_path):
+    if form == "file":
+        FRAME.write_parquet(tmp_path / "answers.parquet")
+        given = tmp_path
+    else:
+        given = form(FRAME)
+    expected = pq.preference_pairs(FRAME, ["kind", "words"]).to_list()
+    assert pq.preference_pairs(given, ["kind", "words"]).to_list() == expected
+
+
 @pytest.mark.parametrize(
     ("frame", "objectives", "options", "message"),
     [

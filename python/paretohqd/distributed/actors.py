@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.distributed.cluster import answers, pa, packed, ray, unpacked
+from paretohqd.frames.objectives import column
 from paretohqd.models.spec import Model, Sampling
 from paretohqd.rewards import scoring
 from paretohqd.rewards.scoring import Reward
@@ -234,7 +235,7 @@ class _FrameScorer(_Scorer):
 
     def __call__(self, block: pa.Table) -> pa.Table:
         names = [reward.name for reward in self.rewards]
-        return packed(lambda: self.scored(block).select(names))
+        return packed(lambda: self.scored(block).select(map(column, names)))
 
 
 class _Generator:

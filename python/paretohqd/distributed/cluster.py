@@ -52,7 +52,7 @@ def unpacked(block: pa.Table) -> Iterator[Any]:
     """The answers in a block: Ray may put those of several tasks into one, or none.
 
     Raises:
-        ValueError: one of them is an error.
+        ValueError: One of them is an error.
     """
     for cell in block["answer"] if block.num_rows else ():
         answer = pickle.loads(cell.as_buffer())

@@ -50,7 +50,7 @@ class Files:
         """Find the files and their sizes, which stand at their ends.
 
         Raises:
-            ValueError: no such file, one of another kind or that cannot be read.
+            ValueError: No such file, one of another kind or that cannot be read.
         """
         source = Source.of(data)
         if not source.seekable:
@@ -224,7 +224,7 @@ def _typed(block: pa.Table, schema: pl.Schema) -> pl.DataFrame:
     """A block as a frame of these types.
 
     Raises:
-        ValueError: it has others.
+        ValueError: It has others.
     """
     frame = _frame(block)
     if frame.is_empty():

@@ -61,7 +61,7 @@ def numbers_of(name: str, texts: pl.Series) -> pl.Series:
     """The texts of a column as numbers; null where one says that there is none.
 
     Raises:
-        ValueError: a text is neither, or an integer that doubles cannot hold: the column, the
+        ValueError: A text is neither, or an integer that doubles cannot hold: the column, the
             count, the first row and the text are named.
 
     Example:

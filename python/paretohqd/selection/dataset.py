@@ -38,7 +38,7 @@ def sft_dataset(
     message. See `Selection.to_dataset` for the columns and `find_layout` for those that are found.
 
     Raises:
-        ValueError: no such column, or a row that is no conversation with an answer.
+        ValueError: No such column, or a row that is no conversation with an answer.
         ImportError: the package `datasets` is not installed.
     """
     layout = find_layout(

@@ -13,6 +13,7 @@ from paretohqd.frames.objectives import (
     refuse_missing,
     refuse_taken,
 )
+from paretohqd.frames.sources import Source
 from paretohqd.selection.dataset import pairs_dataset
 from paretohqd.selection.pairs import consistent_pairs
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def preference_pairs(
-    frame: pl.DataFrame,
+    frame: object,
     objectives: ObjectivesLike | str,
     *,
     prompt: str = "prompt",
@@ -35,7 +36,8 @@ def preference_pairs(
     gaps and row numbers. Needs the package `datasets`.
 
     Args:
-        frame: One row per answer, several answers to a prompt; they need not be adjacent.
+        frame: A frame or files, as for `paretohqd.select`: one row per answer, several answers to a
+            prompt, which need not be adjacent. Scores and texts of all rows are held in memory.
         objectives: Column names (larger is better), or {name: "max" | "min"}.
         prompt: The column of prompts, which are texts.
         response: The column of answers, which are texts.
@@ -62,15 +64,19 @@ def preference_pairs(
         >>> pairs["chosen"][0]
         [{'role': 'assistant', 'content': 'Yes, gladly.'}]
     """
-    scores = ObjectiveColumns.of(frame.schema, objectives)
-    refuse_missing(frame.columns, prompt, "prompt")
-    refuse_missing(frame.columns, response, "response")
+    source = Source.of(frame)
+    scores = ObjectiveColumns.of(source.schema, objectives)
+    scores.refuse_absent(source.absent)
+    refuse_missing(source.names, prompt, "prompt")
+    refuse_missing(source.names, response, "response")
     refuse_taken(scores.names, ["prompt", "response"])
-    numbers = scores.numbers(frame).collect()
+    needed = dict.fromkeys([*scores.columns, prompt, response])
+    held = source.collect(source.frame.lazy().select(map(column, needed)))
+    numbers = scores.numbers(held).collect()
     falling = [name for name, up in zip(scores.names, scores.larger, strict=True) if not up]
     pairs = consistent_pairs(
         numbers.with_columns(-column(name).cast(pl.Float64) for name in falling).with_columns(
-            frame[prompt].alias("prompt"), frame[response].alias("response")
+            held[prompt].alias("prompt"), held[response].alias("response")
         ),
         scores.names,
         gap=gap,

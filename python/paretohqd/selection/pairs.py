@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from paretohqd.frames.objectives import column
 from paretohqd.kernels.groups import group_ids
 from paretohqd.kernels.points import Objectives
 from paretohqd.selection.preferences import preference_weights
@@ -58,7 +59,7 @@ def standardise(
     means = scores.mean(axis=1)
     z = (scores - means[:, None]) / deviations[:, None]
     return frame.with_columns(
-        pl.Series(name, column) for name, column in zip(objectives, z, strict=True)
+        pl.Series(name, values) for name, values in zip(objectives, z, strict=True)
     ), {
         name: {"mean": float(mean), "deviation": float(deviation)}
         for name, mean, deviation in zip(objectives, means, deviations, strict=True)
@@ -260,16 +261,18 @@ def _scores(frame: pl.DataFrame, objectives: Sequence[str]) -> Floats:
         raise ValueError(f"no column {missing[0]!r}: the frame has {', '.join(frame.columns)}")
     if frame.is_empty():
         raise ValueError("no answers: the frame has no rows")
-    points = Objectives.of(frame.select(objectives)).require_finite("a difference of scores")
+    points = Objectives.of(frame.select(map(column, objectives))).require_finite(
+        "a difference of scores"
+    )
     return np.array(points.columns, dtype=np.float64)
 
 
 def _deviations(objectives: Sequence[str], scores: Floats) -> Floats:
     """(M,) deviations, above 0."""
-    for name, column in zip(objectives, scores, strict=True):
-        if column.min() == column.max():
+    for name, values in zip(objectives, scores, strict=True):
+        if values.min() == values.max():
             raise ValueError(
-                f"objective {name!r} is {column[0]:g} in all {len(column)} rows: it tells no "
+                f"objective {name!r} is {values[0]:g} in all {len(values)} rows: it tells no "
                 "answer from another; leave it out"
             )
     with np.errstate(over="ignore", invalid="ignore"):
