@@ -165,6 +165,29 @@ def test_a_failed_run_lets_go_of_its_folder(parts: Path, tmp_path: Path) -> None
     do(settings(parts, run, stages=1, preferences=2, train__max_steps=1))
 
 
+def test_a_column_of_the_data_is_no_system_prompt(parts: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(parts / "data.parquet")
+    long = pl.col("prompt").str.head(1).repeat_by(9000).list.join("")
+    frame = frame.with_columns(
+        pl.when(pl.int_range(pl.len()) < 4).then(long).otherwise(pl.col("prompt")).alias("prompt")
+    )
+    pools = []
+    for number, each in enumerate(
+        [frame, frame.with_columns(system_prompt=pl.lit(None, pl.String))]
+    ):
+        each.write_parquet(tmp_path / f"{number}.parquet")
+        source = str(tmp_path / f"{number}.parquet")
+        chosen = settings(
+            parts, str(tmp_path / f"run{number}"), data__source=source, data__invalid="drop"
+        )
+        s = RunContext(chosen, screen=Screen(file=io.StringIO()))
+        made = pipeline.split(s)
+        s.folder.close()
+        assert made.notes["dropped"]["prompt too long"] == 4
+        pools.append(pl.read_parquet(made.path / "pool.parquet"))
+    assert_frame_equal(pools[1].drop("system_prompt"), pools[0])
+
+
 def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:
     wish = {"short": {"brief": 3, "kind": 1}, "even": [0.5, 0.5]}
     chosen = settings(parts, str(tmp_path / "run"), preferences=wish, selection__duplicates="drop")
