@@ -33,6 +33,17 @@ def test_nothing_is_drawn_before_it_is_trained() -> None:
     assert run.stdout.split() == ["True", "False"]
 
 
+@pytest.mark.parametrize("package", ["altair", "jinja2", "vl_convert"])
+def test_a_page_that_cannot_be_drawn_is_known_before_all_work(
+    package: str, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        do(settings(parts, str(tmp_path / "run")))
+    assert caught.value.name == package
+    assert not (tmp_path / "run").exists()
+
+
 def test_three_objectives(parts: Path, tmp_path: Path) -> None:
     objectives = [
         {"name": "kind", "model": str(parts / "kind")},

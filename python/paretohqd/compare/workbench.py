@@ -29,7 +29,6 @@ from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.rule import Rule, VariantOptions
 from paretohqd.trainers import sft
 
-
 KEYED_SYSTEM_PROMPT = "before"
 """What the keys of stages call the system prompt. Under another name every answer of an older
 folder would be sampled again, and what is trained with system prompts trained again."""
