@@ -45,6 +45,16 @@ def test_a_record_of_another_version_may_have_more_and_says_what_is_wrong() -> N
         ComparisonRecord.of({**results, "runs": [wrong]})
 
 
+def test_a_record_of_before_the_system_prompts_had_their_name_is_read() -> None:
+    given = run("ric", ["a"])
+    given["policies"] = [{"weights": [1.0, 0.0], "before": "<x> 1.0", "answers": "measured/0"}]
+    record = RunRecord.of(given)
+    assert record.policies[0].system_prompt == "<x> 1.0"
+    assert RunRecord.of(record.to_mapping()) == record
+    with pytest.raises(ValueError, match=r"missing key the run of ric\.policies\[0\]\.answers"):
+        RunRecord.of({**given, "policies": [{"weights": None}]})
+
+
 def test_reconstructed_methods_have_a_mark_and_a_legend_on_the_page() -> None:
     pytest.importorskip("altair")
     pytest.importorskip("vl_convert")

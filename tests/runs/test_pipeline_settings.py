@@ -33,6 +33,17 @@ def test_nothing_is_drawn_before_it_is_trained() -> None:
     assert run.stdout.split() == ["True", "False"]
 
 
+@pytest.mark.parametrize("package", ["altair", "jinja2", "vl_convert"])
+def test_a_page_that_cannot_be_drawn_is_known_before_all_work(
+    package: str, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        do(settings(parts, str(tmp_path / "run")))
+    assert caught.value.name == package
+    assert not (tmp_path / "run").exists()
+
+
 def test_three_objectives(parts: Path, tmp_path: Path) -> None:
     objectives = [
         {"name": "kind", "model": str(parts / "kind")},
@@ -163,6 +174,29 @@ def test_a_failed_run_lets_go_of_its_folder(parts: Path, tmp_path: Path) -> None
     with pytest.raises(ValueError, match="held_out"):
         do(settings(parts, run, data__held_out=1000))
     do(settings(parts, run, stages=1, preferences=2, train__max_steps=1))
+
+
+def test_a_column_of_the_data_is_no_system_prompt(parts: Path, tmp_path: Path) -> None:
+    frame = pl.read_parquet(parts / "data.parquet")
+    long = pl.col("prompt").str.head(1).repeat_by(9000).list.join("")
+    frame = frame.with_columns(
+        pl.when(pl.int_range(pl.len()) < 4).then(long).otherwise(pl.col("prompt")).alias("prompt")
+    )
+    pools = []
+    for number, each in enumerate(
+        [frame, frame.with_columns(system_prompt=pl.lit(None, pl.String))]
+    ):
+        each.write_parquet(tmp_path / f"{number}.parquet")
+        source = str(tmp_path / f"{number}.parquet")
+        chosen = settings(
+            parts, str(tmp_path / f"run{number}"), data__source=source, data__invalid="drop"
+        )
+        s = RunContext(chosen, screen=Screen(file=io.StringIO()))
+        made = pipeline.split(s)
+        s.folder.close()
+        assert made.notes["dropped"]["prompt too long"] == 4
+        pools.append(pl.read_parquet(made.path / "pool.parquet"))
+    assert_frame_equal(pools[1].drop("system_prompt"), pools[0])
 
 
 def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from paretohqd.compare.report import write_comparison
 from paretohqd.compare.results import measure_record
 from paretohqd.compare.sampling import answered
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
-from paretohqd.compare.workbench import Workbench
+from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
@@ -174,7 +174,7 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
 
     # The entropy is the policy's own: equal answers of two policies are measured apart.
     mixed = {"weights": [weight for _, weight in policy.adapters]} if policy.adapters[1:] else {}
-    conditioned = {"system_prompt": policy.system_prompt} if policy.system_prompt else {}
+    conditioned = {KEYED_SYSTEM_PROMPT: policy.system_prompt} if policy.system_prompt else {}
     result = bench.step(
         "measured",
         work,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,13 @@ class PolicyRecord:
     system_prompt: str = ""
     answers: str
     """The stage of its answers, below the folder of the comparison."""
+
+    @classmethod
+    def of(cls, policy: Mapping[str, Any], where: str) -> PolicyRecord:
+        """Read a policy as `results.json` has it; older ones call the system prompt `before`."""
+        given = {"system_prompt": policy.get("before", "")}
+        given |= {f.name: policy[f.name] for f in fields(cls) if f.name in policy}
+        return from_mapping(cls, given, where)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +74,14 @@ class RunRecord:
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> RunRecord:
         """Read a run as `results.json` has it."""
-        names = [f.name for f in fields(cls)]
+        where = f"the run of {run.get('method')}"
+        policies = tuple(
+            PolicyRecord.of(policy, f"{where}.policies[{place}]")
+            for place, policy in enumerate(run.get("policies", ()))
+        )
+        names = [f.name for f in fields(cls) if f.name != "policies"]
         given = {name: run[name] for name in names if name in run}
-        return from_mapping(cls, given, f"the run of {run.get('method')}")
+        return replace(from_mapping(cls, given, where), policies=policies)
 
     def to_mapping(self) -> dict[str, Any]:
         """The run as `results.json` has it: what a method does not say of itself is left out."""

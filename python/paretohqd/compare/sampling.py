@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.workbench import Workbench
+from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
 from paretohqd.models import chat
 from paretohqd.models.sampling import generate
 from paretohqd.runs import layout
@@ -101,11 +101,11 @@ def answered(
             **sampling(spec),
             "seed": seed,
             "samples": samples,
-            "system_prompt": policy.system_prompt,
+            KEYED_SYSTEM_PROMPT: policy.system_prompt,
             "weights": [weight for _, weight in policy.adapters],
             "bfloat16": s.machine.bfloat16,
         },
-        inputs={"prompts": s.folder.hash_frame(prompts), "model": s.model_id}
+        inputs={"prompts": bench.hash_rows(prompts), "model": s.model_id}
         | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
     )
 

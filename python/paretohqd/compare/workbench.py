@@ -29,6 +29,10 @@ from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.rule import Rule, VariantOptions
 from paretohqd.trainers import sft
 
+KEYED_SYSTEM_PROMPT = "before"
+"""What the keys of stages call the system prompt. Under another name every answer of an older
+folder would be sampled again, and what is trained with system prompts trained again."""
+
 
 class Fit(Protocol):
     """Trains a freshly loaded model into the folder `out`; returns what the stage notes."""
@@ -132,6 +136,12 @@ class Workbench(Spending):
         result = self.session.folder.stage(name, work, settings=settings, inputs=inputs)
         assert result is not None, "a comparison is one process"
         return result
+
+    def hash_rows(self, rows: pl.DataFrame) -> str:
+        """Hash of prompts or training rows, their system prompts under the name in keys."""
+        if chat.SYSTEM_PROMPT in rows.columns:
+            rows = rows.rename({chat.SYSTEM_PROMPT: KEYED_SYSTEM_PROMPT})
+        return self.session.folder.hash_frame(rows)
 
     def rule(self, *, k: int, **options: Unpack[VariantOptions]) -> Rule:
         """The settings' rule of selection, for k rows, with some options in place of its own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,9 @@ from paretohqd.selection.preferences import preference_weights
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged
 
+PAGE_PACKAGES = ("altair", "jinja2", "vl_convert")
+"""What the page needs, which is drawn and loaded last: a run says at once that it is missing."""
+
 
 class RunContext:
     """One run under way. Opening it checks what can be checked before any work is done."""
@@ -42,7 +46,11 @@ class RunContext:
 
         Raises:
             ValueError: settings that no stage could work with, or a folder that is not this run's.
+            ModuleNotFoundError: A package that the page needs is not installed.
         """
+        for package in PAGE_PACKAGES:
+            if importlib.util.find_spec(package) is None:
+                raise ModuleNotFoundError(f"No module named {package!r}", name=package)
         self.settings = settings
         self.names = [objective.name for objective in settings.objectives]
         preferences = preference_weights(settings.preferences, self.names)

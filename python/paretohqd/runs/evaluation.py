@@ -10,6 +10,7 @@ import polars as pl
 from paretohqd.frames import text_metrics
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
+from paretohqd.plots import progress
 from paretohqd.runs import layout
 from paretohqd.runs.config import Evaluation
 from paretohqd.runs.metrics import Collapse, Metrics, ModelMeasures, SampleMean, SetValues
@@ -188,10 +189,7 @@ def render(metrics: Metrics) -> str:
         row += [f"{100 * share:.0f} %" for share in (m.collapse.short, m.collapse.repetitive)]
         row += [f"{100 * m.echo:.0f} %", f"{m.words:.0f}", f"{100 * m.finished:.0f} %"]
         rows.append(row)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    lines.insert(1, "  ".join("-" * w for w in widths))
-    return "\n".join([*lines, "", *_below(metrics)])
+    return "\n".join([progress.table(rows), "", *_below(metrics)])
 
 
 def render_seconds(seconds: Mapping[str, float]) -> str:

@@ -86,7 +86,8 @@ def split(s: RunContext) -> Stage:
         parts = split_data(
             spec,
             seed=s.settings.seed,
-            prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame),
+            # A column system_prompt of the data is none of the run's: it trains with none.
+            prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame.select("prompt")),
             limit=limit,
         )
         parts.pool.write_parquet(out / layout.POOL)

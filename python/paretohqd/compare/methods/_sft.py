@@ -61,7 +61,7 @@ def fine_tune(
         steps=steps or train["max_steps"],
     )
     train |= {"max_steps": course.steps, "train_sampling_strategy": "sequential"}
-    inputs = {"rows": bench.session.folder.hash_frame(course.rows)}
+    inputs = {"rows": bench.hash_rows(course.rows)}
     if start_from is not None:
         inputs["adapter"] = bench.session.folder.hash_path(start_from)
     made = bench.train(
