@@ -88,22 +88,22 @@ def panel(rows: pl.DataFrame, title: str, task: str, data: str, m: int) -> Any:
                 )
             ),
             base.mark_point(filled=True, size=42, opacity=1),
-            told(shown, n, time),
+            ratio_label(shown, n, time),
         )
         .properties(width=250, height=180)
         .properties(title=alt.Title(title, subtitle=f"other: {', '.join(sorted(names))}"))
     )
 
 
-def told(shown: pl.DataFrame, n: Any, time: Any) -> Any:
+def ratio_label(shown: pl.DataFrame, n: Any, time: Any) -> Any:
     """The ratio on all threads, written over the highest mark at the largest size."""
     wide = shown.pivot("who", index="n", values="seconds").sort("n").tail(1)
     ratio = f"{wide[RIVAL][0] / wide[ALL][0]:.2g}x" if RIVAL in wide.columns else ""
     place = {"n": wide["n"][0], "seconds": shown.filter(n=wide["n"][0])["seconds"].max()}
     return (
-        alt.Chart(alt.InlineData(values=[place | {"told": ratio}]))
+        alt.Chart(alt.InlineData(values=[place | {"ratio": ratio}]))
         .mark_text(align="right", dx=-8, dy=-5, fontSize=13, fontWeight="bold", color=INK)
-        .encode(x=n, y=time, text="told:N")
+        .encode(x=n, y=time, text="ratio:N")
     )
 
 
