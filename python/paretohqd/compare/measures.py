@@ -145,7 +145,7 @@ class MethodResult(Measures):
     places: tuple[int, ...] = ()
     """Its runs, by their place among the comparison's."""
     seeds: tuple[int, ...] = ()
-    """Of the runs that did not fail; runs that left the same answers are one."""
+    """Seeds of the runs that did not fail; runs that left the same answers are one."""
     failed: tuple[tuple[int, str], ...] = ()
     """Seed and reason of those that did."""
     policies: int = 0
@@ -171,8 +171,8 @@ class ComparisonResult:
     bounds: Mapping[str, tuple[float, ...]]
     reference: str
     replicates: int
-    """Of the bootstrap of each run's hypervolume."""
+    """Draws of the bootstrap of each run's hypervolume."""
     seed: int
-    """Of that bootstrap."""
+    """Seed of that bootstrap."""
     runs: tuple[RunResult, ...]
     methods: tuple[MethodResult, ...]

@@ -52,7 +52,7 @@ def over_seeds(
 
     Args:
         runs: What was measured of each.
-        utilities: Of those that did not fail.
+        utilities: The utilities of those that did not fail.
         scores: (N, m) scores of each policy's answers.
         objectives: Names of the m.
         reference: The method to compare with, where a run's `against` names no other.

@@ -125,7 +125,7 @@ class ComparisonRecord:
     preferences: tuple[tuple[float, ...], ...]
     runs: tuple[RunRecord, ...]
     bounds: Mapping[str, tuple[float, ...]]
-    """Of each objective the reward that is 0 on the scale and the one that is 1."""
+    """The rewards that are 0 and 1 on the scale, for each objective."""
     front: FrontRecord | None = None
     reference: str
     """The method that the others are compared with."""

@@ -60,7 +60,7 @@ def page(
     Args:
         record: What the comparison left.
         answers: Each policy's held-out answers.
-        name: Of the comparison, for the title.
+        name: The comparison's name, for the title.
         config: Its settings as text, to be shown.
     """
     result = measure_record(record, answers)

@@ -26,7 +26,7 @@ from paretohqd.runs.utility import scaled, served
 from paretohqd.runs.verdicts import mean_and_error
 
 REPLICATES = 2000
-"""Of the bootstrap, if nothing else is said."""
+"""Draws of the bootstrap, if nothing else is said."""
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")
 
 
@@ -61,11 +61,11 @@ def measure_runs(
             known, `entropy`. All answer the same prompts in the same order.
         objectives: Their names, larger is better.
         preferences: The weights w that are to be served.
-        bounds: Of each objective the reward that is 0 on the scale and the one that is 1.
+        bounds: The rewards that are 0 and 1 on the scale, for each objective.
         reference: The method that every other is compared with, under the same budget; a run's
             `against` names another one.
-        replicates: Of the bootstrap.
-        seed: Of the bootstrap.
+        replicates: Draws of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         The runs with what was measured, and one entry per budget and method. What cannot be known

@@ -38,7 +38,7 @@ def sample(
         prompts: Column prompt, and system_prompt where each has one of its own.
         label: What the progress bar calls it.
         per: What the sampling is repeated for, see `budget.Cost`.
-        seed: Of the random numbers.
+        seed: Seed of the random numbers.
         samples: Answers per prompt.
         rounds: Samplings that what is left of a budget is for, this one included.
 

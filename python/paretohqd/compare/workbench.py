@@ -59,7 +59,7 @@ class Workbench(Spending):
         Args:
             session: Settings, folder, machine and rewards.
             title: The method's name in what is printed.
-            seed: Of everything that the method draws.
+            seed: Seed of everything that the method draws.
             allowed: The budget; None lets the method take its usual steps.
         """
         settings = session.settings

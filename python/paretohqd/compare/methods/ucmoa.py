@@ -32,7 +32,7 @@ class Options(MethodOptions):
     """The options of `ucmoa`."""
 
     divisions: Count | None = None
-    """Of the weights' lattice; 10 for two objectives and 3 for more if not given."""
+    """Divisions of the lattice of weights; 10 for two objectives and 3 for more if not given."""
     steps: Steps | None = None
     """Usual steps; as many as all preferences' models have if not given."""
 
@@ -61,7 +61,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     made = []
     for weights in bench.preferences:
         distance = np.linalg.norm(at - np.array(weights), axis=1)
-        # Of equally near ones the one that was trained most often wins.
+        # Among equally near ones, the one that was trained most often wins.
         distance[count == 0] = np.inf
         near = np.flatnonzero(distance <= distance.min() + 1e-9)
         token = int(near[count[near].argmax()])
