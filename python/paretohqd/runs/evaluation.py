@@ -51,7 +51,7 @@ def summarise(
             order, with one column per objective and those of `measure`.
         objectives: Their names.
         preferences: Weights of each preference.
-        bounds: Of each objective the reward that is 0 on the scale and the one that is 1.
+        bounds: The rewards that are 0 and 1 on the scale, for each objective.
     """
     names = tuple(objectives)
     rows = tuple(tuple(map(float, weights)) for weights in preferences)
