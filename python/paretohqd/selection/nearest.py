@@ -47,7 +47,7 @@ def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> Near
     r_min, r_max = pool.box(request.rule.bounds)
     units = r_max - r_min if request.units is None else request.units
     ideal = (r_max - r_min) / units
-    # Of equal distances the first row is taken: that of the better layer, then the earlier.
+    # Where distances are equal, the first row is taken: the better layer's, then the earlier.
     order = np.argsort(pool.layer, kind="stable")
     columns = [
         (column[order] - low) / unit
