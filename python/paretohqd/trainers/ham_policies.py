@@ -51,7 +51,7 @@ class Policies:
             raise ValueError("the adapters have no parameters: check lora.target_modules")
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        """Of all adapters."""
+        """The trained parameters of all adapters."""
         return [parameter for own in self.own.values() for parameter in own]
 
     def base_logps(self, batch: Sequence[Answers]) -> torch.Tensor:
