@@ -48,8 +48,20 @@ def select(
         frame: One row per answer, with a numeric column per objective: see `choose`.
         objectives: Column names (larger is better), or {name: "max" | "min"}.
         preferences: How many, or their weights; by default 11 with two objectives.
-        options: Those of `choose`: k, upto, at_least, bounds, scale, directions, distinct,
-            duplicates, by, nan, memory_limit, progress, n_threads.
+        **options: Those of `choose`, which says more of each:
+            k: Rows per preference.
+            upto: The pool is this many layers.
+            at_least: The pool is the fewest layers that hold this many rows.
+            bounds: The rows that r_min and r_max refer to.
+            scale: Units of the distance.
+            directions: Which way the rays run.
+            distinct: A column of which each preference gets no value twice.
+            duplicates: Whether copies of an answer may be chosen too.
+            by: Columns within whose values rows are chosen.
+            nan: Whether null and NaN scores are refused, or their rows left out.
+            memory_limit: Bytes that the pool and a batch may take.
+            progress: Called with how many rows have been read.
+            n_threads: Threads of the kernels.
 
     Returns:
         The `rows` of the selection that `choose` returns: P * k rows with the input's columns and
