@@ -13,7 +13,7 @@ import pytest
 from helpers.small_fit import Load, fit
 from helpers.small_run import do, settings
 from paretohqd.exceptions import WARNINGS
-from paretohqd.models.loading import LIBRARIES, kept, without_bars
+from paretohqd.models.library_calls import LIBRARIES, kept, without_bars
 from paretohqd.runs.folder import RunFolder
 from paretohqd.selection.same_rows import SameRowsWarning
 

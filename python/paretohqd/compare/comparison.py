@@ -19,6 +19,7 @@ from paretohqd.compare import tables
 from paretohqd.compare.budget import Tokens
 from paretohqd.compare.config import Comparison
 from paretohqd.compare.measures import ComparisonResult
+from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.methods import METHODS
 from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare.policy import Policy
@@ -31,7 +32,6 @@ from paretohqd.compare.records import (
     load,
 )
 from paretohqd.compare.report import write_comparison
-from paretohqd.compare.results import measure_record
 from paretohqd.compare.sampling import answered
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import Workbench
@@ -282,5 +282,5 @@ def _median_and_range(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def measure_folder(folder: Path) -> ComparisonResult:
-    """What is measured of a finished comparison, see `results.measure_runs`."""
+    """What is measured of a finished comparison, see `measuring.measure_runs`."""
     return measure_record(*load(folder))

@@ -11,17 +11,17 @@ import polars as pl
 from markupsafe import Markup
 
 from paretohqd.compare.measures import ComparisonResult, MethodResult
+from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.records import WORDS, ComparisonRecord, load
-from paretohqd.compare.results import measure_record
 from paretohqd.compare.samples import samples
 from paretohqd.compare.tables import Row, cost_table
 from paretohqd.compare.text import caveats, failure
-from paretohqd.plots.costs import cost_charts, trade_charts
+from paretohqd.plots.method_costs import cost_charts, trade_charts
+from paretohqd.plots.method_points import point_charts
+from paretohqd.plots.method_utilities import utility_chart
 from paretohqd.plots.methods import MethodStyle, colours, method_styles
 from paretohqd.plots.page import number, template, write
-from paretohqd.plots.points import point_charts
 from paretohqd.plots.theme import Chart, library
-from paretohqd.plots.utilities import utility_chart
 from paretohqd.runs import layout
 
 
@@ -38,7 +38,7 @@ def write_comparison(folder: Path, out: Path) -> Path:
 
     Raises:
         ValueError: A file is missing (the message names it), or the answers cannot be compared: see
-            `results.measure_runs`.
+            `measuring.measure_runs`.
         ImportError: `vl-convert-python` is not installed.
     """
     folder, out = Path(folder), Path(out)

@@ -12,8 +12,8 @@ from transformers import set_seed
 
 from paretohqd.models.adapter_settings import adapter_config
 from paretohqd.models.chat import pad_answers
+from paretohqd.models.library_calls import without_bars
 from paretohqd.models.likelihood import answer_logps
-from paretohqd.models.loading import without_bars
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.ham_values import Answers
 
