@@ -313,7 +313,7 @@ def test_the_method_gives_points_without_preferences(bench: Callable[..., Workbe
     assert [policy.weights for policy in policies] == [None, None]
     folders = [policy.adapters[0][0] for policy in policies]
     assert [folder.name for folder in folders] == ["adapter-0", "adapter-1"]
-    base, _ = b.session.sampler()
+    base, _ = b.context.sampler()
     for folder in folders:
         load_adapter(base, folder)
     assert b.notes["joint training"]["steps"] == 3

@@ -70,7 +70,7 @@ def fit_paired(
         label=label,
         per=per,
         settings={"train": train, "lora": lora, "beta": beta, "weight": weight},
-        inputs={"pairs": bench.session.folder.hash_frame(course.rows)},
+        inputs={"pairs": bench.context.folder.hash_frame(course.rows)},
         course=course,
         unit="pairs",
     )

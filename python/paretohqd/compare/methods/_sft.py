@@ -61,9 +61,9 @@ def fine_tune(
         steps=steps or train["max_steps"],
     )
     train |= {"max_steps": course.steps, "train_sampling_strategy": "sequential"}
-    inputs = {"rows": bench.session.folder.hash_frame(course.rows)}
+    inputs = {"rows": bench.context.folder.hash_frame(course.rows)}
     if start_from is not None:
-        inputs["adapter"] = bench.session.folder.hash_path(start_from)
+        inputs["adapter"] = bench.context.folder.hash_path(start_from)
     made = bench.train(
         "sft",
         lambda base, tokenizer, **common: sft.fit(
