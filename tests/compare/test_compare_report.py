@@ -109,7 +109,7 @@ def test_rows_are_as_wide_as_their_head(demo):
 
 
 def test_charts_are_all_there(read):
-    # Of each budget: fronts of methods and of ablations, utilities, two trades, two costs.
+    # For each budget: fronts of methods and of ablations, utilities, two trades, two costs.
     assert len(read.specs) == 2 * 7
     charts = [a for tag, a in read.elements if tag == "div" and a.get("class") == "chart"]
     assert len(charts) == len(read.specs)
