@@ -44,7 +44,7 @@ from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
 
 CLOUDS = 200
-"""How many clouds of no special shape the data's front is held against."""
+"""How many clouds of no special shape the data's front is compared with."""
 PROGRAMS = 20_000
 """At most as many linear programs are solved for them, one per point of a front."""
 TABLES = {

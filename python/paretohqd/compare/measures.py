@@ -41,7 +41,7 @@ class Measures:
 
     utility: float | None = None
     utility_adjusted: float | None = None
-    """With echoed answers at no more than the base's scores."""
+    """The utility with echoed answers at no more than the base's scores."""
     hypervolume: float | None = None
     echo_adjusted: float | None = None
     """The hypervolume with echoed answers at no more than the base's scores."""
@@ -86,9 +86,9 @@ class RunResult(Measures):
     hypervolume_low: float | None = None
     hypervolume_high: float | None = None
     rank_correlation: Mapping[str, float | None] = field(default_factory=dict)
-    """By objective: of the weight on it and its mean reward, over the policies."""
+    """Rank correlation of each objective's weight and mean reward, over the policies."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """By phase."""
+    """Seconds of each phase."""
     points: tuple[Point, ...] = ()
 
     @property
@@ -104,7 +104,7 @@ class Difference:
     name: str
     """The other method."""
     budget: str
-    """The other's."""
+    """The other method's budget."""
     mean: float
     low: float | None
     """The ends of the 95 % interval over prompts and seeds."""
@@ -119,11 +119,11 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Against:
-    """What tells a method from others; None where there is nothing to compare with."""
+    """How a method differs from others; None where there is nothing to compare with."""
 
     reference: Difference | None = None
     echo_adjusted: Difference | None = None
-    """To the reference, both with echoes adjusted."""
+    """The difference to the reference, both with echoes adjusted."""
     base: Difference | None = None
 
 

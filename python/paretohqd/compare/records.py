@@ -58,7 +58,7 @@ class RunRecord:
     """What the method wrote down."""
     costs: tuple[Cost, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """By phase; where none are given, the sums of the costs'."""
+    """Seconds of each phase; where none are given, they are summed from the costs."""
     trained_tokens: int | None = None
     generated_tokens: int | None = None
     scored: int | None = None

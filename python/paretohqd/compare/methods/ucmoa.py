@@ -1,4 +1,4 @@
-"""UC-MOA: one model that reads which utility its answer should be best by."""
+"""UC-MOA: one model that reads by which utility its answer should be best."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Options(MethodOptions):
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
-    """One model that reads a token: that of the utility an answer should be best by."""
+    """One model that reads a token: that of the utility by which an answer should be best."""
     frame = bench.scored()
     scores = frame.select(bench.names).to_numpy().astype(np.float64)
     low, high = np.quantile(scores, [0.02, 0.98], axis=0)
