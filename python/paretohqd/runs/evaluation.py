@@ -176,7 +176,7 @@ def table(metrics: Metrics) -> pl.DataFrame:
 
 
 def render(metrics: Metrics) -> str:
-    """The table and what stands below it, as plain text for a terminal or a log."""
+    """The table and the lines below it, as plain text for a terminal or a log."""
     names = metrics.objectives
     head = ["model", "w", *(f"{n} (se)" for n in names), *(f"vs base (se): {n}" for n in names)]
     head += ["short", "loops", "echo", "words", "ended"]

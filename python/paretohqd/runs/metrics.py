@@ -45,13 +45,13 @@ class ModelMeasures:
     model: str
     stage: int
     preference: int | None
-    """None: the base."""
+    """The preference; None for the base."""
     weights: tuple[float, ...] | None
     n: int
     """Prompts."""
     reward: Mapping[str, SampleMean]
     gain: Mapping[str, SampleMean] | None
-    """Over the base, prompt by prompt."""
+    """Gain over the base, prompt by prompt."""
     collapse: Collapse
     echo: float
     words: float

@@ -20,7 +20,7 @@ QUANTILES = (0.1, 0.9)
 
 
 def data_bounds(scores: pl.DataFrame) -> dict[str, list[float]]:
-    """What becomes 0 and 1 of each objective.
+    """What becomes 0 and 1 in each objective.
 
     Where the two quantiles are equal, as those of a score that is nearly always 0, the least and
     the greatest score take their place; where all scores are equal, that score and one more. Scores
