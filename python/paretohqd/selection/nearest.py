@@ -74,7 +74,7 @@ def _nearest(
     k: int,
     n_threads: int | None,
 ) -> tuple[Rows, Floats]:
-    """The k rows nearest to each ray; of each key at most one.
+    """The k rows nearest to each ray, at most one of each key.
 
     More rows are looked at until it is known that the last distance ends there, since the first
     rows of equal ones are wanted.

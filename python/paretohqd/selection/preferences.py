@@ -18,7 +18,7 @@ TOLERANCE = 1e-6
 """How far from 1 the weights of a preference may sum."""
 
 DEFAULT = 11
-"""About how many preferences there are where nobody says: as many as in the paper."""
+"""About how many preferences there are by default: as many as in the paper."""
 
 Preferences = int | ArrayLike | Mapping[str, Any] | None
 """How many, weights in the objectives' order, or weights by the objectives' names, or a frame."""
