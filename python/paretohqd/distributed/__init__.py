@@ -41,7 +41,7 @@ from paretohqd.selection.rule import (
 __all__ = ["choose", "generate", "score", "select"]
 
 SAMPLE = 1 << 18
-"""Rows at the beginning that tell how many layers `at_least` may need."""
+"""Rows at the beginning that show how many layers `at_least` may need."""
 
 
 def select(
