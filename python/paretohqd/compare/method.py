@@ -87,7 +87,7 @@ class Method(Generic[Options]):
 
     @property
     def words(self) -> dict[str, str]:
-        """What it says of itself: `about`, and those of `source`, `exact` and `ours` that it has."""
+        """What it says of itself: `about`, and whichever of the other three it has."""
         words = {name: getattr(self, name) for name in ("about", "source", "exact", "ours")}
         return {name: text for name, text in words.items() if text}
 
