@@ -33,7 +33,7 @@ INK, SOFT, GRID = "#1f2328", "#59636e", "#e6e8eb"
 def lines(rows: pl.DataFrame, task: str, data: str, m: int) -> pl.DataFrame:
     """Our times and the fastest other's by n: columns n, seconds, who."""
     of = rows.filter(task=task, data=data, m=m).filter(pl.col("rival") != "numpy")
-    by_n = of.group_by("n").agg(
+    by_n = of.group_by("n", maintain_order=True).agg(
         pl.col("ours_all_threads_s").min().alias(ALL),
         pl.col("ours_1_thread_s").min().alias(ONE),
         pl.col("rival_s").min().alias(RIVAL),
