@@ -179,7 +179,7 @@ def _budget(
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What is said of a kind of method, and the names of those that are of it."""
+    """What a kind of method says of itself, and the names of the methods of that kind."""
 
     names: Sequence[str]
     words: Mapping[str, str | None]

@@ -93,7 +93,7 @@ class Workbench(Spending):
         """The offline rows with one column per objective; scoring them is charged once."""
         result = self.context.folder.result(layout.score(1))
         frame = pl.read_parquet(result.path / layout.SCORED).drop(chat.SYSTEM_PROMPT, strict=False)
-        # Pictures and the like are no text: no method looks at them, and they have no hash.
+        # Pictures and the like are not text: no method looks at them, and they have no hash.
         frame = frame.select(c for c, kind in frame.schema.items() if "Binary" not in str(kind))
         if not self._charged_scores:
             self._charged_scores = True

@@ -152,7 +152,7 @@ def _pool(parts: Files | Blocks, request: Request) -> Pool:
     Raises:
         ValueError: Scores that cannot be traded, or null keys.
     """
-    # What is no number is refused before anything is read.
+    # Values that are not numbers are refused before anything is read.
     request.scores.refuse_types(parts.source.schema)
     limit = request.rule.upto or _guess(parts.source, request)
     while True:

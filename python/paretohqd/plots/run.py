@@ -147,7 +147,7 @@ def _model_layers(points: Sequence[dict[str, Any]], across: str, up: str, count:
         ).encode(**plane, tooltip=tooltip),
     ]
     middle = sum(reach[0]) / 2
-    # A label points inwards, and that of the base hangs below, where few models go.
+    # A label points inwards; the base's hangs below, where few models are.
     for condition, align, dx, dy in (
         (f"datum.labelled && datum.x < {middle}", "left", 9, -10),
         (f"datum.labelled && datum.x >= {middle}", "right", -9, -10),
