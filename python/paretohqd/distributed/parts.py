@@ -187,7 +187,7 @@ class Blocks:
         except ValueError as error:
             if str(error).startswith(_PATTERN):
                 raise
-            # A task knows of its own block alone: so that the message counts in all rows.
+            # A task knows only its own block; read again, the message counts over all rows.
             replace(want, upto=1).of_source(self.source)
             raise
 
