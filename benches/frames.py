@@ -102,7 +102,7 @@ def child(call: str, folder: str, rows: int) -> None:
 
 def fresh(call: str, folder: Path, rows: int, repeats: int) -> tuple[float, float]:
     """The least seconds and the largest peak of some processes."""
-    found = []
+    runs = []
     for _ in range(repeats):
         done = subprocess.run(
             [sys.executable, __file__, "--child", call, str(folder), str(rows)],
@@ -112,8 +112,8 @@ def fresh(call: str, folder: Path, rows: int, repeats: int) -> tuple[float, floa
         if done.returncode:
             raise SystemExit(f"{call}: {done.stderr}")
         seconds, peak = map(float, done.stdout.split())
-        found.append((seconds, peak))
-    return min(seconds for seconds, _ in found), max(peak for _, peak in found)
+        runs.append((seconds, peak))
+    return min(seconds for seconds, _ in runs), max(peak for _, peak in runs)
 
 
 def streamed(folder: Path, rows: int) -> list[dict[str, Any]]:
@@ -154,11 +154,11 @@ def in_groups(groups: int) -> list[dict[str, Any]]:
     texts = shuffled.with_columns(pl.format("prompt {}", "prompt").alias("prompt"))
     whole = best(lambda: frame.pareto.layers(NAMES), 3)
     table = [row("layers without groups", len(frame), whole, whole, 0, "itself")]
-    for told, data in (("in order", frame), ("shuffled", shuffled), ("shuffled texts", texts)):
+    for order, data in (("in order", frame), ("shuffled", shuffled), ("shuffled texts", texts)):
         layers = best(lambda data=data: data.pareto.layers(NAMES, by="prompt"), 3)
-        table.append(row(f"layers by prompt, {told}", len(frame), layers, whole, 0, "no groups"))
+        table.append(row(f"layers by prompt, {order}", len(frame), layers, whole, 0, "no groups"))
         chosen = best(lambda data=data: pq.select(data, NAMES, 10, k=1, by="prompt"), 2)
-        table.append(row(f"select by prompt, {told}", len(frame), chosen, whole, 0, "no groups"))
+        table.append(row(f"select by prompt, {order}", len(frame), chosen, whole, 0, "no groups"))
     return table
 
 
@@ -177,14 +177,14 @@ def entries(n: int) -> list[dict[str, Any]]:
     }
     first = best(lambda: pq.layers(frame, NAMES, upto=5))
     table = []
-    for told, data in kinds.items():
-        names = ["r"] if told == "array column" else NAMES
+    for kind, data in kinds.items():
+        names = ["r"] if kind == "array column" else NAMES
 
         def call(data: Any = data, names: list[str] = names) -> Any:
             return pq.layers(data, names, upto=5).lazy().select("layer").collect()
 
         assert call().equals(pq.layers(frame, NAMES, upto=5).select("layer"))
-        table.append(row(f"first 5 layers of {told}", n, best(call), first, 0, "Polars"))
+        table.append(row(f"first 5 layers of {kind}", n, best(call), first, 0, "Polars"))
     return table
 
 
@@ -232,13 +232,13 @@ def taken(
     ways = {"condition": by_condition, "slices": by_slices, "reading all": by_reading}
     seconds = dict.fromkeys(ways, np.inf)
     for _ in range(3):  # In turn: what else the machine does meets all of them.
-        for told, call in ways.items():
+        for way, call in ways.items():
             start = time.perf_counter()
             assert call().equals(expected)
-            seconds[told] = min(seconds[told], time.perf_counter() - start)
+            seconds[way] = min(seconds[way], time.perf_counter() - start)
     what = f"{len(numbers)} rows, {kind}, groups of {size}"
     whole = seconds["reading all"]
-    return [row(f"{what}: {told}", n, s, whole, 0, "reading all") for told, s in seconds.items()]
+    return [row(f"{what}: {way}", n, s, whole, 0, "reading all") for way, s in seconds.items()]
 
 
 def row(call: str, n: int, seconds: float, base: float, peak: float, beside: str) -> dict[str, Any]:

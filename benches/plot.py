@@ -33,7 +33,7 @@ INK, SOFT, GRID = "#1f2328", "#59636e", "#e6e8eb"
 def lines(rows: pl.DataFrame, task: str, data: str, m: int) -> pl.DataFrame:
     """Our times and the fastest other's by n: columns n, seconds, who."""
     of = rows.filter(task=task, data=data, m=m).filter(pl.col("rival") != "numpy")
-    by_n = of.group_by("n").agg(
+    by_n = of.group_by("n", maintain_order=True).agg(
         pl.col("ours_all_threads_s").min().alias(ALL),
         pl.col("ours_1_thread_s").min().alias(ONE),
         pl.col("rival_s").min().alias(RIVAL),
@@ -88,22 +88,22 @@ def panel(rows: pl.DataFrame, title: str, task: str, data: str, m: int) -> Any:
                 )
             ),
             base.mark_point(filled=True, size=42, opacity=1),
-            told(shown, n, time),
+            ratio_label(shown, n, time),
         )
         .properties(width=250, height=180)
         .properties(title=alt.Title(title, subtitle=f"other: {', '.join(sorted(names))}"))
     )
 
 
-def told(shown: pl.DataFrame, n: Any, time: Any) -> Any:
+def ratio_label(shown: pl.DataFrame, n: Any, time: Any) -> Any:
     """The ratio on all threads, written over the highest mark at the largest size."""
     wide = shown.pivot("who", index="n", values="seconds").sort("n").tail(1)
     ratio = f"{wide[RIVAL][0] / wide[ALL][0]:.2g}x" if RIVAL in wide.columns else ""
     place = {"n": wide["n"][0], "seconds": shown.filter(n=wide["n"][0])["seconds"].max()}
     return (
-        alt.Chart(alt.InlineData(values=[place | {"told": ratio}]))
+        alt.Chart(alt.InlineData(values=[place | {"ratio": ratio}]))
         .mark_text(align="right", dx=-8, dy=-5, fontSize=13, fontWeight="bold", color=INK)
-        .encode(x=n, y=time, text="told:N")
+        .encode(x=n, y=time, text="ratio:N")
     )
 
 

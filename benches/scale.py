@@ -24,7 +24,7 @@ from rich.progress import track
 import paretohqd as pq
 from paretohqd.bench.record import place, write
 from paretohqd.distributed import SAMPLE
-from paretohqd.distributed.merging import FAN_IN, merge
+from paretohqd.distributed.merging import FAN_IN
 from paretohqd.distributed.parts import PART
 
 Floats = np.ndarray
@@ -64,10 +64,10 @@ def front(n: float, m: int) -> float:
     polynomial of 1, 1/2, .., 1/n, from its power sums H_1(n), H_2(n), ..
     """
     powers = [math.log(n) + np.euler_gamma, *(_zeta(s) for s in range(2, m))]
-    found = [1.0]
+    fronts = [1.0]
     for k in range(1, m):
-        found.append(sum(powers[i] * found[k - 1 - i] for i in range(k)) / k)
-    return found[m - 1]
+        fronts.append(sum(powers[i] * fronts[k - 1 - i] for i in range(k)) / k)
+    return fronts[m - 1]
 
 
 def _zeta(s: int) -> float:
@@ -92,12 +92,12 @@ def measure(cloud: str, m: int, largest: int) -> list[Row]:
     limit = needed(draw(SAMPLE, m, np.random.default_rng([m, SAMPLE])), 2 * POOL)
     n = 10_000
     while n <= largest:
-        found = []
+        sizes = []
         for seed in range(max(2, min(20, 4_000_000 // n))):
             points = draw(n, m, np.random.default_rng([seed, m, n]))
             sums = held(points, max(limit, LAYERS))
-            found.append((sums[0], sums[LAYERS - 1], sums[limit - 1], needed(points)))
-        one, five, kept, layers = np.mean(found, axis=0)
+            sizes.append((sums[0], sums[LAYERS - 1], sums[limit - 1], needed(points)))
+        one, five, kept, layers = np.mean(sizes, axis=0)
         rows.append(
             {
                 "cloud": cloud,
@@ -187,21 +187,21 @@ def check(rows: int, parts: int, largest: int) -> None:
     print(f"{rows:,} rows in {parts} parts; kept rows and bytes of each level's states")
     for cloud, draw in CLOUDS.items():
         for m in OBJECTIVES:
-            known = measure(cloud, m, largest)
-            limit = known[0]["limit"]
-            predicted = tree(rows, parts, between(known))
+            measured = measure(cloud, m, largest)
+            limit = measured[0]["limit"]
+            predicted = tree(rows, parts, between(measured))
             points = draw(rows, m, np.random.default_rng([99, m, rows]))
             names = [f"c{j}" for j in range(m)]
             frame = pl.DataFrame(points, schema=names)
             states = [
-                pq.FirstLayers(names, upto=limit).add(
-                    frame[at * rows // parts : (at + 1) * rows // parts]
-                )
+                pq.FirstLayers(names, upto=limit)
+                .add(frame[at * rows // parts : (at + 1) * rows // parts])
+                .layers
                 for at in range(parts)
             ]
             level = 0
             while True:
-                kept = sum(len(state.kept) for state in states)
+                kept = sum(len(state.settled().row) for state in states)
                 travels = sum(len(pickle.dumps(state)) for state in states)
                 model = predicted[level][0] * predicted[level][1]
                 print(
@@ -212,14 +212,14 @@ def check(rows: int, parts: int, largest: int) -> None:
                 )
                 if len(states) == 1:
                     break
-                states = [merge(states[at : at + FAN_IN]) for at in range(0, len(states), FAN_IN)]
+                groups = [states[at : at + FAN_IN] for at in range(0, len(states), FAN_IN)]
+                states = [first.merge(*others) for first, *others in groups]
                 level += 1
             layer = pq.pareto_layers(points, upto=limit)
             inside = np.flatnonzero(layer >= 0)
-            found = states[0].kept
+            merged = states[0].settled()
             if not (
-                np.array_equal(found["row"].to_numpy(), inside)
-                and np.array_equal(found["layer"].to_numpy(), layer[inside])
+                np.array_equal(merged.row, inside) and np.array_equal(merged.layer, layer[inside])
             ):
                 raise AssertionError(f"{cloud}, m = {m}: the tree gives a wrong answer")
 

@@ -164,10 +164,10 @@ def main() -> None:
             usual[call, m] = best_of(prepare(uniform(arguments.rows, m)))
         base, answer = usual[call, m]
         points = SHAPES[shape](arguments.rows, m)
-        whole_s, found = best_of(prepare(points))
+        whole_s, result = best_of(prepare(points))
         half_s, _ = best_of(prepare(points[: len(points) // 2]))
-        known = expected(shape, call, points, answer)
-        if known is not None and not np.array_equal(found, known):
+        right = expected(shape, call, points, answer)
+        if right is not None and not np.array_equal(result, right):
             raise AssertionError(f"{call}, m = {m}, {shape}: a wrong answer")
         within = whole_s < LIMIT * base and whole_s < LIMIT * half_s
         rows.append(

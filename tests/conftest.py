@@ -142,8 +142,8 @@ def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     opened: list[RunContext] = []
 
     def one(allowed: Any = None, **more: Any) -> Workbench:
-        for session in opened:
-            session.folder.close()
+        for context in opened:
+            context.folder.close()
         chosen = comparison(parts, str(tmp_path / "run"), **{"methods": ["base"], **more})
         s = RunContext(chosen, screen=Screen(file=io.StringIO()))
         opened.append(s)
@@ -151,5 +151,5 @@ def bench(parts: Path, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         return Workbench(s, title="it", seed=0, allowed=allowed)
 
     yield one
-    for session in opened:
-        session.folder.close()
+    for context in opened:
+        context.folder.close()

@@ -28,11 +28,11 @@ def test_messages_of_what_loads_torch():
     assert differing(messages(HEAVY)) == {}
 
 
-def differing(found):
+def differing(result):
     """What is said, and what should be, where these differ."""
     expected = {**read(RECORD), **read(CHANGES)}
     return {
         name: {"recorded": expected.get(name), "now": said}
-        for name, said in found.items()
+        for name, said in result.items()
         if said != expected.get(name)
     }

@@ -33,9 +33,9 @@ def test_results_with_some_threads(recorded, threads, calls):
     assert differing(hashes(calls, threads), recorded) == []
 
 
-def differing(found, recorded):
+def differing(result, recorded):
     """The names of the results that are not those recorded."""
-    return [name for name, each in found.items() if each != recorded.get(name)]
+    return [name for name, each in result.items() if each != recorded.get(name)]
 
 
 FRAME = pl.DataFrame({"a": [1.0, None], "b": [["x"], []], "c": [{"d": 1}, None]})

@@ -18,7 +18,7 @@ use super::staircase::Staircase;
 pub(super) struct Level {
     /// The points to measure, the last objective falling.
     pub points: Columns,
-    /// Of the points seen so far the front in all objectives but the last.
+    /// The front of the points seen so far, in all objectives but the last.
     pub front: Columns,
     point: Vec<f64>,
     dominance: Dominance,

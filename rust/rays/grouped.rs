@@ -137,7 +137,7 @@ struct Run<'a> {
     points: &'a Points<'a>,
     /// Where each group starts and the last one ends.
     starts: &'a [u32],
-    /// Of these groups and those that follow.
+    /// Spans of these groups and of those that follow.
     spans: &'a [f64],
     weights: &'a [f64],
     reach: &'a [f64],

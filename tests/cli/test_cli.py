@@ -29,12 +29,12 @@ def test_select_writes_what_paretohqd_select_returns(run, tmp_path, of, ending):
         f"11 preferences x 10 rows of 200, from a pool of {sum(sizes)} rows in {len(sizes)} "
         f"layers; {different} different rows\n"
     )
-    found = read_frame(out)
+    written = read_frame(out)
     if ending == ".csv":
         weights = [";".join(map(str, w)) for w in expected.rows["weights"].to_list()]
-        assert found["weights"].to_list() == weights
-        found = found.with_columns(expected.rows["weights"])
-    assert_frame_equal(found, expected.rows, check_dtypes=ending == ".parquet", check_exact=True)
+        assert written["weights"].to_list() == weights
+        written = written.with_columns(expected.rows["weights"])
+    assert_frame_equal(written, expected.rows, check_dtypes=ending == ".parquet", check_exact=True)
 
 
 @pytest.mark.parametrize(
@@ -97,8 +97,8 @@ def test_select_says_what_it_dropped_and_what_is_equal(run, tmp_path):
     assert re.fullmatch(
         r"copies     \d+ left out of the pool \(equal in .*\)", said.splitlines()[2]
     )
-    found = read_frame(out)
-    assert len(found.unique(["preference", "prompt", "response"])) == len(found)
+    written = read_frame(out)
+    assert len(written.unique(["preference", "prompt", "response"])) == len(written)
 
 
 def test_select_warns_in_one_line(run, tmp_path):
@@ -193,9 +193,9 @@ def test_score_adds_columns_and_says_how(run, answers, tmp_path):
     )
     assert (code, err) == (0, "")
     assert said == "200 answers scored by tone, info\n"
-    found = read_frame(out)
-    assert_frame_equal(found.select(FRAME.columns), FRAME)
-    assert found.columns[-2:] == ["tone", "info"]
+    written = read_frame(out)
+    assert_frame_equal(written.select(FRAME.columns), FRAME)
+    assert written.columns[-2:] == ["tone", "info"]
     manifest = json.loads((tmp_path / "out.parquet.manifest.json").read_text())
     assert manifest["rows"] == 200
     assert [reward["name"] for reward in manifest["rewards"]] == ["tone", "info"]

@@ -174,8 +174,8 @@ def test_ctrl_c(run, answers, tmp_path, monkeypatch, command, hint):
     monkeypatch.setattr(select, "choose_by_rule", stop)
     monkeypatch.setattr("paretohqd.runs.config.load_settings", stop)
     rest = [answers, "-o", tmp_path / "out.csv", "--objectives", "help,harm"]
-    found = run(command, *(rest if command == "select" else ["x.yaml"]))
-    assert found == (130, "", f"paretohqd: stopped{hint}\n")
+    result = run(command, *(rest if command == "select" else ["x.yaml"]))
+    assert result == (130, "", f"paretohqd: stopped{hint}\n")
 
 
 class OutOfMemoryError(RuntimeError):

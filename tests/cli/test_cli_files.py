@@ -66,11 +66,11 @@ def test_the_file_says_how_it_was_made(run, folder, tmp_path):
     out = tmp_path / "out.parquet"
     run("select", folder, "-o", out, "--objectives", "help,harm", "-k", 5, "--distinct", "prompt")
     manifest = json.loads(pl.read_parquet_metadata(out)["paretohqd"])
-    found = pq.choose(FRAME, ["help", "harm"], k=5, distinct="prompt")
+    chosen = pq.choose(FRAME, ["help", "harm"], k=5, distinct="prompt")
     assert manifest["version"] == version("paretohqd")
-    assert manifest["layers"] == found.layer_sizes()
+    assert manifest["layers"] == chosen.layer_sizes()
     assert manifest["options"]["distinct"] == "prompt"
-    assert manifest["r_max"] == found.r_max.tolist()
+    assert manifest["r_max"] == chosen.r_max.tolist()
     assert manifest["input"] == str(folder)
     run("layers", folder, "-o", out, "--objectives", "help,harm", "--at-least", 9)
     assert json.loads(pl.read_parquet_metadata(out)["paretohqd"])["at_least"] == 9
@@ -78,15 +78,15 @@ def test_the_file_says_how_it_was_made(run, folder, tmp_path):
 
 def test_explain_needs_no_output(run, folder):
     code, said, _ = run("select", folder, "--objectives", "help,harm:min", "-k", 5, "--explain")
-    found = pq.choose(FRAME, {"help": "max", "harm": "min"}, k=5)
+    chosen = pq.choose(FRAME, {"help": "max", "harm": "min"}, k=5)
     assert code == 0
-    assert found.explain() in said
-    sizes = found.layer_sizes()
+    assert chosen.explain() in said
+    sizes = chosen.layer_sizes()
     for part in (
         f"200 in all, {sum(sizes)} in the pool",
         f"{len(sizes)} in the pool, with {sizes[0]},",
-        f"harm (min): worst {found.r_min[1]:g}, best {found.r_max[1]:g}",
-        f"(1, 0): {found.overlap()[0, 1]:.2f}",
+        f"harm (min): worst {chosen.r_min[1]:g}, best {chosen.r_max[1]:g}",
+        f"(1, 0): {chosen.overlap()[0, 1]:.2f}",
     ):
         assert part in said
 

@@ -19,10 +19,10 @@ from helpers.page import HOSTILE, Page
 from paretohqd.compare.measures import ComparisonResult, MethodResult
 from paretohqd.compare.report import write_comparison
 from paretohqd.compare.tables import cost_table
-from paretohqd.plots.costs import cost_charts, ticks, trade_charts
+from paretohqd.plots.method_costs import cost_charts, ticks, trade_charts
+from paretohqd.plots.method_points import point_charts
+from paretohqd.plots.method_utilities import utility_chart
 from paretohqd.plots.methods import SHAPES, colours, method_styles
-from paretohqd.plots.points import point_charts
-from paretohqd.plots.utilities import utility_chart
 
 FAILS = {("MODPO", 0): "no pairs", **{("RCS", seed): "out of memory" for seed in range(3)}}
 NAMES = [name for name, *_ in METHODS] + list(ABLATIONS)
@@ -109,7 +109,7 @@ def test_rows_are_as_wide_as_their_head(demo):
 
 
 def test_charts_are_all_there(read):
-    # Of each budget: fronts of methods and of ablations, utilities, two trades, two costs.
+    # For each budget: fronts of methods and of ablations, utilities, two trades, two costs.
     assert len(read.specs) == 2 * 7
     charts = [a for tag, a in read.elements if tag == "div" and a.get("class") == "chart"]
     assert len(charts) == len(read.specs)

@@ -31,7 +31,7 @@ GRPO = {
 
 
 @pytest.fixture
-def session(parts: Path, tmp_path: Path) -> Iterator[RunContext]:
+def context(parts: Path, tmp_path: Path) -> Iterator[RunContext]:
     """The data split and scored, as a comparison does it first."""
     plain = to_mapping(settings(parts, preferences=2, data__held_out=3))
     chosen = plain | {"run": str(tmp_path / "run"), "methods": ["base"], "reinforcement": GRPO}
@@ -46,8 +46,8 @@ def notes(adapter: Path) -> dict[str, Any]:
     return content
 
 
-def test_one_model_per_preference(session: RunContext) -> None:
-    bench = Workbench(session, title="MORLHF", seed=3)
+def test_one_model_per_preference(context: RunContext) -> None:
+    bench = Workbench(context, title="MORLHF", seed=3)
     policies = morlhf.policies(bench, morlhf.Options(steps=2))
     assert [policy.weights for policy in policies] == [(1.0, 0.0), (0.0, 1.0)]
     folders = [policy.adapters[0][0] for policy in policies]
@@ -70,51 +70,51 @@ def test_one_model_per_preference(session: RunContext) -> None:
 
 
 def test_prompts_are_none_of_the_held_out_ones(
-    session: RunContext, monkeypatch: pytest.MonkeyPatch
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts_seen: list[str] = []
-    whole = type(session.rewards[0]).score
+    whole = type(context.rewards[0]).score
 
     def score(self: Any, prompts: Any, responses: Any) -> Any:
         prompts_seen.extend(prompts)
         return whole(self, prompts, responses)
 
-    monkeypatch.setattr(type(session.rewards[0]), "score", score)
-    bench = Workbench(session, title="MORLHF", seed=3)
+    monkeypatch.setattr(type(context.rewards[0]), "score", score)
+    bench = Workbench(context, title="MORLHF", seed=3)
     reinforced(bench, (0.5, 0.5), per="preference", share=1.0, steps=3)
-    folder = session.folder.result("data").path
+    folder = context.folder.result("data").path
     held_out = set(pl.read_parquet(folder / "held_out.parquet")["prompt"])
     assert prompts_seen
     assert set(prompts_seen) <= set(bench.prompts()["prompt"]) - held_out
     assert len(set(prompts_seen)) == 6, "two a step, each a new one"
 
 
-def test_a_budget_is_shared_by_the_preferences(session: RunContext) -> None:
-    bench = Workbench(session, title="MORLHF", seed=3, allowed=Tokens(2000, 10**6))
+def test_a_budget_is_shared_by_the_preferences(context: RunContext) -> None:
+    bench = Workbench(context, title="MORLHF", seed=3, allowed=Tokens(2000, 10**6))
     morlhf.policies(bench, morlhf.Options())
     costs = [cost for cost in bench.costs if cost.phase == "train"]
     # A step has 4 answers; what the first spends too much the second saves.
     largest = max(cost.trained / (cost.scored / 4) for cost in costs)
     assert abs(bench.trained - 2000) < largest
     assert abs(costs[0].trained - 1000) < largest
-    poor = Workbench(session, title="MORLHF", seed=3, allowed=Tokens(10**6, 20))
+    poor = Workbench(context, title="MORLHF", seed=3, allowed=Tokens(10**6, 20))
     with pytest.raises(ValueError, match=r"^generated_tokens=10 is less than half of one step's"):
         morlhf.policies(poor, morlhf.Options())
 
 
-def test_corners_are_trained_once_for_soups_too(session: RunContext) -> None:
-    morlhf.policies(Workbench(session, title="MORLHF", seed=3), morlhf.Options(steps=2))
-    made = sorted((session.folder.folder / "grpo").iterdir())
-    bench = Workbench(session, title="soups", seed=3)
+def test_corners_are_trained_once_for_soups_too(context: RunContext) -> None:
+    morlhf.policies(Workbench(context, title="MORLHF", seed=3), morlhf.Options(steps=2))
+    made = sorted((context.folder.folder / "grpo").iterdir())
+    bench = Workbench(context, title="soups", seed=3)
     policies = soups.policies(bench, soups.Options(corners="rl", steps=2))
-    assert sorted((session.folder.folder / "grpo").iterdir()) == made
+    assert sorted((context.folder.folder / "grpo").iterdir()) == made
     assert [len(policy.adapters) for policy in policies] == [1, 1]
     assert [cost.per for cost in bench.costs if cost.phase == "train"] == ["objective"] * 2
     reinforced(bench, (1.0, 0.0), per="objective", share=1.0, steps=2, learning_rate=1e-3)
-    assert len(list((session.folder.folder / "grpo").iterdir())) == len(made) + 1
+    assert len(list((context.folder.folder / "grpo").iterdir())) == len(made) + 1
 
 
-def test_misspelt_settings_are_refused(session: RunContext) -> None:
-    session.settings = dataclasses.replace(session.settings, reinforcement={"learning_rat": 1})
+def test_misspelt_settings_are_refused(context: RunContext) -> None:
+    context.settings = dataclasses.replace(context.settings, reinforcement={"learning_rat": 1})
     with pytest.raises(ValueError, match=r"reinforcement\.learning_rat: did you mean learning_r"):
-        morlhf.policies(Workbench(session, title="MORLHF", seed=3), morlhf.Options())
+        morlhf.policies(Workbench(context, title="MORLHF", seed=3), morlhf.Options())

@@ -44,9 +44,9 @@ def test_modpo_trains_each_preference_on_its_own_pairs(bench: Open) -> None:
             objective_pairs(frame, b.names, weights=list(policy.weights or ()))
         )
         weights.append(load_file(adapter / "adapter_model.safetensors"))
-        base, _ = b.session.sampler()
+        base, _ = b.context.sampler()
         load_adapter(base, adapter)
-        b.session.free()
+        b.context.free()
     assert any(not tensor.equal(weights[1][name]) for name, tensor in weights[0].items())
     tokens = [notes_of(policy.adapters[0][0])["trained_tokens"] for policy in policies]
     assert charged(b, "train") == [("preference", count, 0) for count in tokens]

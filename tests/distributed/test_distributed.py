@@ -126,13 +126,13 @@ def test_select(tmp_path_factory, frame, cuts, stop, k, options, minimised, of_f
     pieces = cut(frame, [min(at, len(frame)) for at in cuts])
     data = files_of(pieces, tmp_path_factory.mktemp("data")) if of_files else dataset_of(pieces)
     expected = answer(lambda data: pq.select(data, objectives, 3, k=k, **stop, **options), frame)
-    found = answer(
+    chosen = answer(
         lambda data: distributed.select(data, objectives, 3, k=k, **stop, **options), data
     )
     if isinstance(expected, str):
-        assert found == expected
+        assert chosen == expected
     else:
-        assert_frame_equal(found, expected, check_exact=True)
+        assert_frame_equal(chosen, expected, check_exact=True)
 
 
 def merged_state(states):
@@ -164,13 +164,13 @@ def test_parts_of_the_answer(tmp_path, of_files):
     frame = cloud(300)
     pieces = cut(frame, [40, 41, 200])
     data = files_of(pieces, tmp_path) if of_files else dataset_of(pieces)
-    found = distributed.choose(data, ["a", "b"], 3, k=5)
+    chosen = distributed.choose(data, ["a", "b"], 3, k=5)
     expected = pq.choose(frame, ["a", "b"], 3, k=5)
-    np.testing.assert_array_equal(found.layer, expected.layer)
-    assert_frame_equal(found.rows, expected.rows)
-    assert_frame_equal(found.pool, expected.pool)
-    np.testing.assert_array_equal(found.r_min, expected.r_min)
-    assert_frame_equal(found.scores.collect(), frame.select("a", "b"))
+    np.testing.assert_array_equal(chosen.layer, expected.layer)
+    assert_frame_equal(chosen.rows, expected.rows)
+    assert_frame_equal(chosen.pool, expected.pool)
+    np.testing.assert_array_equal(chosen.r_min, expected.r_min)
+    assert_frame_equal(chosen.scores.collect(), frame.select("a", "b"))
 
 
 @pytest.mark.parametrize("of_files", [False, True])
@@ -186,19 +186,19 @@ def test_coarse_scores_and_copies_are_those_of_one_machine(tmp_path, of_files):
     data = files_of(pieces, tmp_path) if of_files else dataset_of(pieces)
     for options in ({}, {"duplicates": "drop"}, {"preferences": {"b": 3, "a": 1}}):
         options = {"preferences": 3, "k": 4, "nan": "drop", **options}
-        found = distributed.choose(data, ["a", "b"], **options)
+        chosen = distributed.choose(data, ["a", "b"], **options)
         expected = pq.choose(frame, ["a", "b"], **options)
-        assert_frame_equal(found.rows, expected.rows, check_exact=True)
-        assert_frame_equal(found.pool, expected.pool)
-        assert found.summary() == expected.summary()
-        assert found.dropped == {"a": 6}
+        assert_frame_equal(chosen.rows, expected.rows, check_exact=True)
+        assert_frame_equal(chosen.pool, expected.pool)
+        assert chosen.summary() == expected.summary()
+        assert chosen.dropped == {"a": 6}
 
 
 def test_directions_are_those_of_one_machine(tmp_path):
     frame = cloud(300).with_columns(c=(pl.col("a") * 7 + pl.col("b") * 3) % 11)
     options = {"preferences": pq.preference_grid(3, 3), "k": 5, "directions": "tchebycheff"}
-    found = distributed.select(files_of(cut(frame, [40]), tmp_path), NAMES, **options)
-    assert_frame_equal(found, pq.select(frame, NAMES, **options))
+    chosen = distributed.select(files_of(cut(frame, [40]), tmp_path), NAMES, **options)
+    assert_frame_equal(chosen, pq.select(frame, NAMES, **options))
 
 
 def test_only_scores_of_files_travel(tmp_path):
@@ -212,8 +212,8 @@ def test_files_named_from_here(tmp_path, monkeypatch):
     frame = cloud(60)
     files_of(cut(frame, [20]), tmp_path)
     monkeypatch.chdir(tmp_path)
-    found = distributed.select("part-*.parquet", ["a", "b"], 3, k=5)
-    assert_frame_equal(found, pq.select(frame, ["a", "b"], 3, k=5))
+    chosen = distributed.select("part-*.parquet", ["a", "b"], 3, k=5)
+    assert_frame_equal(chosen, pq.select(frame, ["a", "b"], 3, k=5))
 
 
 def test_folders_that_say_what_is_in_them(tmp_path):
@@ -221,9 +221,9 @@ def test_folders_that_say_what_is_in_them(tmp_path):
     for i, piece in enumerate(cut(frame, [20, 40])):
         (tmp_path / f"day={i}").mkdir()
         piece.write_parquet(tmp_path / f"day={i}" / "scores.parquet")
-    found = distributed.select(tmp_path, ["a", "b"], 3, k=5)
-    assert_frame_equal(found, pq.select(tmp_path, ["a", "b"], 3, k=5))
-    assert found["day"].to_list() == [row // 20 for row in found["row"].to_list()]
+    chosen = distributed.select(tmp_path, ["a", "b"], 3, k=5)
+    assert_frame_equal(chosen, pq.select(tmp_path, ["a", "b"], 3, k=5))
+    assert chosen["day"].to_list() == [row // 20 for row in chosen["row"].to_list()]
 
 
 def test_blocks_keep_their_order_whichever_is_done_first():
@@ -237,8 +237,8 @@ def test_blocks_keep_their_order_whichever_is_done_first():
     slow = dataset_of(cut(frame, [30, 60, 90])).map_batches(
         late, batch_size=None, batch_format="pyarrow"
     )
-    found = distributed.select(slow, ["a", "b"], 3, k=9)
-    assert_frame_equal(found, pq.select(frame, ["a", "b"], 3, k=9))
+    chosen = distributed.select(slow, ["a", "b"], 3, k=9)
+    assert_frame_equal(chosen, pq.select(frame, ["a", "b"], 3, k=9))
     assert not slow.context.execution_options.preserve_order, "left as it was"
 
 
@@ -260,16 +260,16 @@ def test_rows_that_push_the_pool_aside_make_it_read_again(tmp_path, monkeypatch)
     low = pl.DataFrame({"a": side, "b": side[::-1]})
     chain = pl.DataFrame({"a": 100 + side, "b": 100 + side})
     frame = pl.concat([low, chain])
-    asked = []
+    limits = []
     original = parts.Files.first_layers
     monkeypatch.setattr(
         parts.Files,
         "first_layers",
-        lambda self, want: (asked.append(want.upto), original(self, want))[1],
+        lambda self, want: (limits.append(want.upto), original(self, want))[1],
     )
-    found = distributed.select(files_of([frame], tmp_path), ["a", "b"], 3, k=8)
-    assert_frame_equal(found, pq.select(frame, ["a", "b"], 3, k=8))
-    assert asked == [1, 2, 4, 8, 16, 32]
+    chosen = distributed.select(files_of([frame], tmp_path), ["a", "b"], 3, k=8)
+    assert_frame_equal(chosen, pq.select(frame, ["a", "b"], 3, k=8))
+    assert limits == [1, 2, 4, 8, 16, 32]
 
 
 # ── what cannot be chosen from ──────────────────────────────────────────────────────────────
@@ -404,8 +404,8 @@ def test_the_type_of_a_column_without_a_value_in_the_first_block_is_found():
 def test_files_on_a_cluster_have_common_types(tmp_path):
     frames = [cloud(30), cloud(40).with_columns(pl.col("a").cast(pl.Float32)).drop("text")]
     files_of(frames, tmp_path)
-    found = distributed.select(tmp_path, ["a", "b"], 3, k=5)
-    assert_frame_equal(found, pq.select(tmp_path, ["a", "b"], 3, k=5))
+    chosen = distributed.select(tmp_path, ["a", "b"], 3, k=5)
+    assert_frame_equal(chosen, pq.select(tmp_path, ["a", "b"], 3, k=5))
 
 
 def test_a_column_without_a_value_in_a_block_has_the_type_of_the_others():
@@ -415,8 +415,8 @@ def test_a_column_without_a_value_in_a_block_has_the_type_of_the_others():
 
     table = table.set_column(2, "text", pa.nulls(30))
     data = ray.data.from_arrow([arrow(frame[:30]), table])
-    found = distributed.select(data, ["a", "b"], 3, k=9)
-    assert_frame_equal(found, pq.select(frame, ["a", "b"], 3, k=9))
+    chosen = distributed.select(data, ["a", "b"], 3, k=9)
+    assert_frame_equal(chosen, pq.select(frame, ["a", "b"], 3, k=9))
 
 
 # ── workers that die ────────────────────────────────────────────────────────────────────────
@@ -443,19 +443,19 @@ def test_workers_that_die_over_files(tmp_path, monkeypatch):
     data = files_of(cut(frame, [77]), tmp_path / "data")
     monkeypatch.setattr(parts, "_of_parts", deadly(parts._of_parts, tmp_path / "mark", 2))
     monkeypatch.setattr(parts, "_of_file", deadly(parts._of_file, tmp_path / "gathered"))
-    found = distributed.select(data, ["a", "b"], 3, k=5)
+    chosen = distributed.select(data, ["a", "b"], 3, k=5)
     assert len(list(tmp_path.glob("mark*"))) == 2, "two died"
     assert (tmp_path / "gathered0").exists()
-    assert_frame_equal(found, pq.select(frame, ["a", "b"], 3, k=5))
+    assert_frame_equal(chosen, pq.select(frame, ["a", "b"], 3, k=5))
 
 
 def test_workers_that_die_over_blocks_and_merges(tmp_path, monkeypatch):
     frame = cloud(200)
     monkeypatch.setattr(parts, "_of_block", deadly(parts._of_block, tmp_path / "block", 2))
     monkeypatch.setattr(merging, "_merge", deadly(merging._merge, tmp_path / "merge"))
-    found = distributed.select(dataset_of(cut(frame, [40, 90, 91])), ["a", "b"], 3, k=5)
+    chosen = distributed.select(dataset_of(cut(frame, [40, 90, 91])), ["a", "b"], 3, k=5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["block0", "block1", "merge0"]
-    assert_frame_equal(found, pq.select(frame, ["a", "b"], 3, k=5))
+    assert_frame_equal(chosen, pq.select(frame, ["a", "b"], 3, k=5))
 
 
 # ── scores ──────────────────────────────────────────────────────────────────────────────────
@@ -499,8 +499,8 @@ def test_scores_are_those_of_one_call(classifier):
     rewards = [mood, kind]
     expected = scoring.score(frame, rewards)
     assert expected["^mood.*$"].n_unique() > 5
-    found = distributed.score(frame, [mood], batch_size=8, concurrency=2)
-    assert_frame_equal(found, expected.drop("kind"), check_exact=True)
+    scores = distributed.score(frame, [mood], batch_size=8, concurrency=2)
+    assert_frame_equal(scores, expected.drop("kind"), check_exact=True)
     data = dataset_of(cut(frame, [13, 40]))
     lazy = distributed.score(data, rewards, concurrency=1)
     scored = pl.concat([pl.from_arrow(table) for table in ray.get(lazy.to_arrow_refs())]).sort("id")
@@ -510,9 +510,9 @@ def test_scores_are_those_of_one_call(classifier):
 
 def test_an_actor_that_dies_and_what_is_wrong_with_answers(tmp_path):
     frame = answers_of(30)
-    found = distributed.score(frame, [Length(tmp_path / "mark")], batch_size=8, concurrency=1)
+    scored = distributed.score(frame, [Length(tmp_path / "mark")], batch_size=8, concurrency=1)
     assert (tmp_path / "mark").exists()
-    assert_frame_equal(found, scoring.score(frame, [Length()]))
+    assert_frame_equal(scored, scoring.score(frame, [Length()]))
     assert_frame_equal(
         distributed.score(frame[:0], [Length()]), scoring.score(frame[:0], [Length()])
     )
@@ -535,7 +535,7 @@ def test_an_actor_that_dies_and_what_is_wrong_with_answers(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("found", "asked", "size", "gpus"),
+    ("resources", "limits", "size", "gpus"),
     [
         ({"CPU": 8.0}, (None, None), 8, 0),
         ({"CPU": 8.0, "GPU": 4.0}, (None, None), 4, 1),
@@ -544,9 +544,9 @@ def test_an_actor_that_dies_and_what_is_wrong_with_answers(tmp_path):
         ({}, (None, None), 1, 0),
     ],
 )
-def test_as_many_actors_as_there_are_gpus_or_else_cores(monkeypatch, found, asked, size, gpus):
-    monkeypatch.setattr(ray, "cluster_resources", lambda: found)
-    options = actors._actors(*asked)
+def test_as_many_actors_as_there_are_gpus_or_else_cores(monkeypatch, resources, limits, size, gpus):
+    monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
+    options = actors._actors(*limits)
     assert options["num_gpus"] == gpus
     assert (options["compute"].min_size, options["compute"].max_size) == (size, size)
 
@@ -577,12 +577,12 @@ def test_answers_are_those_of_one_call(causal, base, tmp_path):
         "sampling": Sampling(max_new_tokens=12, batch_size=8),
     }
     expected = generate(load_adapter(model, tmp_path / "adapter"), tokenizer, prompts, **options)
-    found = distributed.generate(
+    answers = distributed.generate(
         prompts, model=str(causal), adapter=tmp_path / "adapter", concurrency=2, **options
     )
-    assert_frame_equal(found, expected)
-    assert found["response"].n_unique() > len(prompts)
-    assert distributed.generate([], model=spec).equals(found[:0])
+    assert_frame_equal(answers, expected)
+    assert answers["response"].n_unique() > len(prompts)
+    assert distributed.generate([], model=spec).equals(answers[:0])
     with pytest.raises(ValueError, match=r"^1 of 2 prompts leave no room .* \(first: row 1 with"):
         distributed.generate(["Hi", "word " * 700], model=spec)
     with pytest.raises(ValueError, match="system_prompt: 1 messages for 2 prompts; pass one for"):

@@ -42,10 +42,10 @@ def test_upto_is_exact(cloud, upto):
         state.add(frame_of(part))
     layer = oracle.stopped(oracle.layers(points), upto=upto)
     inside = np.flatnonzero(layer >= 0)
-    found = state.frame
-    assert found["row"].to_list() == inside.tolist()
-    assert found["layer"].to_list() == layer[inside].tolist()
-    np.testing.assert_array_equal(found.drop("row", "layer"), points[inside])
+    result = state.frame
+    assert result["row"].to_list() == inside.tolist()
+    assert result["layer"].to_list() == layer[inside].tolist()
+    np.testing.assert_array_equal(result.drop("row", "layer"), points[inside])
     np.testing.assert_array_equal(state.low, points.min(axis=0))
     np.testing.assert_array_equal(state.high, points.max(axis=0))
     assert state.rows == len(points)
@@ -257,10 +257,10 @@ def test_tomorrows_rows_need_not_meet_yesterdays(tmp_path):
         FirstLayers.load(path).add(day).save(path)
     state = FirstLayers.load(path)
     whole = pl.concat(days)
-    found = pq.choose(whole, NAMES, 6, k=50)
-    assert state.frame["row"].to_list() == found.pool["row"].to_list()
+    chosen = pq.choose(whole, NAMES, 6, k=50)
+    assert state.frame["row"].to_list() == chosen.pool["row"].to_list()
     assert len(state.kept) < len(whole) / 4
-    assert_frame_equal(pq.choose_from(state, 6, k=50).rows, found.rows)
+    assert_frame_equal(pq.choose_from(state, 6, k=50).rows, chosen.rows)
 
 
 @pytest.mark.parametrize(

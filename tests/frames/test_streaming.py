@@ -125,15 +125,15 @@ def test_lazy_methods_compute_nothing_before_they_are_collected():
         raise RuntimeError("was read")
 
     lazy = pl.defer(refuse, schema={"a": pl.Float64, "b": pl.Float64})
-    for found in (
+    for result in (
         lazy.pareto.layers(["a", "b"], upto=2),
         lazy.pareto.front(["a", "b"]),
         lazy.pareto.select(["a", "b"], 3, k=1),
         lazy.pareto.rays(["a", "b"], [0, 0], [[1, 1]], k=1),
     ):
-        assert found.collect_schema().names()[:2] == ["a", "b"]
+        assert result.collect_schema().names()[:2] == ["a", "b"]
         with pytest.raises((RuntimeError, pl.exceptions.ComputeError), match="was read"):
-            found.collect()
+            result.collect()
 
 
 def test_the_schema_of_a_lazy_selection_is_that_of_its_rows():
@@ -159,20 +159,20 @@ def test_rows_that_push_the_pool_aside_make_it_read_again(monkeypatch):
     frame = pl.concat([low, chain])
     read = []
     lazy = frame.lazy()
-    found = pq.choose(lazy, ["a", "b"], 3, k=8, progress=read.append)
-    assert_frame_equal(found.rows, pq.select(frame, ["a", "b"], 3, k=8))
+    chosen = pq.choose(lazy, ["a", "b"], 3, k=8, progress=read.append)
+    assert_frame_equal(chosen.rows, pq.select(frame, ["a", "b"], 3, k=8))
     assert read.count(7) > 1, "read more than once"
 
 
 def test_parts_of_the_answer():
     frame = cloud(200)
-    found, expected = (pq.choose(each, ["a", "b"], 3, k=5) for each in (frame.lazy(), frame))
-    np.testing.assert_array_equal(found.layer, expected.layer)
-    assert found.layer_sizes() == expected.layer_sizes()
-    assert_frame_equal(found.pool, expected.pool)
-    np.testing.assert_array_equal(found.r_min, expected.r_min)
-    np.testing.assert_array_equal(found.r_max, expected.r_max)
-    assert_frame_equal(found.scores.collect(), frame.select("a", "b"))
+    chosen, expected = (pq.choose(each, ["a", "b"], 3, k=5) for each in (frame.lazy(), frame))
+    np.testing.assert_array_equal(chosen.layer, expected.layer)
+    assert chosen.layer_sizes() == expected.layer_sizes()
+    assert_frame_equal(chosen.pool, expected.pool)
+    np.testing.assert_array_equal(chosen.r_min, expected.r_min)
+    np.testing.assert_array_equal(chosen.r_max, expected.r_max)
+    assert_frame_equal(chosen.scores.collect(), frame.select("a", "b"))
 
 
 def test_rows_in_another_order_each_time_are_noticed():

@@ -15,8 +15,8 @@ CALLS: dict[str, Call] = {}
 def _rays(frame: Any, origin: Any = (1, 1), through: Any = ((0, 0),), **more: Any) -> Call:
     def call(w: World) -> object:
         given = {"objectives": OBJECTIVES, "k": 2, **more}
-        found = frame.pareto.rays(given.pop("objectives"), origin, through, **given)
-        return found.lazy().collect()
+        result = frame.pareto.rays(given.pop("objectives"), origin, through, **given)
+        return result.lazy().collect()
 
     return call
 
@@ -27,8 +27,8 @@ def _method(method: str, /, *given: Any, **more: Any) -> Call:
     def call(w: World) -> object:
         frame = more.get("frame", FRAME)
         options = {key: value for key, value in more.items() if key != "frame"}
-        found = getattr(frame.pareto, method)(*given, **options)
-        return found.collect() if isinstance(found, pl.LazyFrame) else found
+        result = getattr(frame.pareto, method)(*given, **options)
+        return result.collect() if isinstance(result, pl.LazyFrame) else result
 
     return call
 

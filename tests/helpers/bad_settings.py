@@ -27,17 +27,17 @@ GONE = object()
 
 def settings(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """A configuration with other values at dotted keys."""
-    found: dict[str, Any] = copy.deepcopy(base)
+    result: dict[str, Any] = copy.deepcopy(base)
     for dotted, value in changes.items():
         *sections, last = dotted.split(".")
-        inner = found
+        inner = result
         for section in sections:
             inner = inner.setdefault(section, {})
         if value is GONE:
             inner.pop(last, None)
         else:
             inner[last] = value
-    return found
+    return result
 
 
 def configured(kind: str, base: dict[str, Any], changes: dict[str, Any], *words: str) -> Call:

@@ -54,13 +54,13 @@ def _warned(w: World) -> Any:
     return command("select", w.parquet(rows("uniform", 12)), *words, errors=True)
 
 
-def _plain(found: Any, w: World) -> Any:
+def _plain(result: Any, w: World) -> Any:
     """The same without the name of the folder."""
-    if isinstance(found, str):
-        return found.replace(str(w.folder), "FOLDER")
-    if isinstance(found, dict):
-        return {key: _plain(value, w) for key, value in found.items()}
-    return [_plain(each, w) for each in found] if isinstance(found, list) else found
+    if isinstance(result, str):
+        return result.replace(str(w.folder), "FOLDER")
+    if isinstance(result, dict):
+        return {key: _plain(value, w) for key, value in result.items()}
+    return [_plain(each, w) for each in result] if isinstance(result, list) else result
 
 
 S = ["--objectives", "s0,s1"]

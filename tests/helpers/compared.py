@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare.measures import ComparisonResult, MethodResult
+from paretohqd.compare.measuring import measure_runs
 from paretohqd.compare.records import ComparisonRecord, RunRecord
 from paretohqd.compare.report import page
-from paretohqd.compare.results import measure_runs
 
 XY = ("x", "y")
 TWO = ("relevance", "harmless logit")

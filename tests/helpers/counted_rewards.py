@@ -13,10 +13,10 @@ class Counts:
 
     def __init__(self, name: str, value: Callable[[str], float]) -> None:
         self.name, self.value = name, value
-        self.asked: list[str] = []
+        self.prompts: list[str] = []
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Any:
-        self.asked += prompts
+        self.prompts += prompts
         return np.array([self.value(text) for text in responses])
 
     def manifest(self) -> dict[str, Any]:

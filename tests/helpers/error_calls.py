@@ -85,13 +85,13 @@ def _plain(text: str, folder: Path) -> str:
 
 def messages(calls: Mapping[str, Call], threads: int | None = None) -> dict[str, dict[str, str]]:
     """What each call says."""
-    found = {}
+    results = {}
     for name, call in calls.items():
         try:
-            found[name] = message(call, threads)
+            results[name] = message(call, threads)
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}") from None
-    return found
+    return results
 
 
 def main(names: Sequence[str]) -> None:
@@ -106,14 +106,14 @@ def main(names: Sequence[str]) -> None:
 
 def read(path: Path) -> dict[str, dict[str, str]]:
     """Recorded messages."""
-    found: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+    recorded: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+    return recorded
 
 
-def write(path: Path, found: Mapping[str, dict[str, str]]) -> None:
+def write(path: Path, recorded: Mapping[str, dict[str, str]]) -> None:
     """Record messages."""
-    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{len(found)} messages in {path.name}")
+    path.write_text(json.dumps(recorded, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{len(recorded)} messages in {path.name}")
 
 
 if __name__ == "__main__":

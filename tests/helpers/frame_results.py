@@ -219,7 +219,7 @@ def _warned(w: World) -> Any:
     """Preferences that get the same rows, for every reason; and which file the warning names."""
     small, best = rows("uniform", 12), rows("ties", 200).with_columns(s1="s0")
     close = pl.DataFrame({"s0": [0.0, 1.0, 0.5, 0.5], "s1": [1.0, 0.0, 0.5, 0.5]})
-    found: list[Any] = []
+    results: list[Any] = []
     for frame, given in (
         (small, {"preferences": 3, "k": 12, "upto": 20}),
         (small, {"preferences": 3, "k": 12, "by": "source"}),
@@ -229,12 +229,12 @@ def _warned(w: World) -> Any:
         for form in ("", "lazy: "):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                found.append(_choose(frame, form, given, w))
-            found += [
+                results.append(_choose(frame, form, given, w))
+            results += [
                 [each.category.__name__, str(each.message), Path(each.filename).name]
                 for each in caught
             ]
-    return found
+    return results
 
 
 RESULTS |= {

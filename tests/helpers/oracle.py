@@ -15,14 +15,14 @@ def dominates(a: NDArray, b: NDArray) -> bool:
 def layers(points: NDArray) -> NDArray[np.int32]:
     """Peel the front off until no row is left."""
     points = np.asarray(points, dtype=np.float64)
-    found = np.full(len(points), -1, dtype=np.int32)
+    result = np.full(len(points), -1, dtype=np.int32)
     layer = 0
-    while (found == -1).any():
-        left = np.flatnonzero(found == -1)
+    while (result == -1).any():
+        left = np.flatnonzero(result == -1)
         front = [i for i in left if not any(dominates(points[j], points[i]) for j in left)]
-        found[front] = layer
+        result[front] = layer
         layer += 1
-    return found
+    return result
 
 
 def stopped(all_layers: NDArray[np.int32], *, upto: int | None = None, at_least: int | None = None):

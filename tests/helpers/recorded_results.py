@@ -38,19 +38,19 @@ RESULTS: dict[str, Call] = {
 
 def hashes(calls: Mapping[str, Call], threads: int | None = None) -> dict[str, str]:
     """The hash of each call's result."""
-    found = {}
+    results = {}
     for name, call in calls.items():
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found[name] = digest(call(World(Path(folder).resolve(), threads)))
-    return found
+            results[name] = digest(call(World(Path(folder).resolve(), threads)))
+    return results
 
 
 def main() -> None:
     """Record what all calls give now."""
-    found = hashes(RESULTS)
-    RECORD.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"{len(found)} results in {RECORD.name}")
+    result = hashes(RESULTS)
+    RECORD.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{len(result)} results in {RECORD.name}")
 
 
 if __name__ == "__main__":

@@ -116,8 +116,8 @@ def _dataset(columns: dict[str, Any], w: World) -> Any:
     scores = rows("uniform", 12).select(names(2))
     frame = scores.with_columns(pl.Series(n, [v] * 12) for n, v in columns.items())
     chosen = pq.choose(frame, names(2), {"kind": [0.2, 0.8], "brief": [0.8, 0.2]}, k=2)
-    found = [chosen.to_dataset(), chosen.to_dataset("brief"), chosen.to_dataset(0)]
-    return [[each.column_names, each.to_list()] for each in found]
+    datasets = [chosen.to_dataset(), chosen.to_dataset("brief"), chosen.to_dataset(0)]
+    return [[each.column_names, each.to_list()] for each in datasets]
 
 
 RESULTS |= {

@@ -73,8 +73,8 @@ class World:
 
     def layers(self, frame: object = FRAME, objectives: Any = OBJECTIVES, **more: Any) -> Any:
         """`layers` with some defaults, computed."""
-        found = pq.layers(frame, objectives, **{"n_threads": self.threads, **more})
-        return found.lazy().collect()
+        layered = pq.layers(frame, objectives, **{"n_threads": self.threads, **more})
+        return layered.lazy().collect()
 
 
 Call = Callable[[World], object]

@@ -48,13 +48,13 @@ def test_the_kernel_is_right_where_it_divides_and_forks(m, kind):
         "ties": lambda: rng.integers(0, 4, (n, m)).astype(float),
         "chain": lambda: np.sort(rng.random(n))[:, None] + rng.normal(0, 1e-4, (n, m)),
     }[kind]()
-    found = pq.pareto_layers(points)
+    result = pq.pareto_layers(points)
     for threads in (1, 2, 3):
-        assert np.array_equal(pq.pareto_layers(points, n_threads=threads), found)
+        assert np.array_equal(pq.pareto_layers(points, n_threads=threads), result)
     # Each row is dominated by one of the layer before and by none of its own or a later one.
     some = rng.choice(n, 300, replace=False)
     for i in some:
         above = (points >= points[i]).all(axis=1) & (points > points[i]).any(axis=1)
-        assert found[i] == (found[above].max() + 1 if above.any() else 0)
+        assert result[i] == (result[above].max() + 1 if above.any() else 0)
     first = pq.pareto_layers(points, upto=3)
-    assert np.array_equal(first, np.where(found < 3, found, -1))
+    assert np.array_equal(first, np.where(result < 3, result, -1))

@@ -15,11 +15,11 @@ from paretohqd.kernels.groups import group_ids
 
 def apart(points, keys, **stop):
     """Each group by a call of its own."""
-    found = np.full(len(points), -9, dtype=np.int32)
+    result = np.full(len(points), -9, dtype=np.int32)
     for key in np.unique(keys):
         members = np.flatnonzero(keys == key)
-        found[members] = pareto_layers(points[members], **stop)
-    return found
+        result[members] = pareto_layers(points[members], **stop)
+    return result
 
 
 @given(st.data())
@@ -35,12 +35,12 @@ def test_small_groups_are_those_of_the_definition(data):
     stop = data.draw(
         st.sampled_from([{}, {"upto": 1}, {"upto": 3}, {"at_least": 1}, {"at_least": 9}])
     )
-    found = pareto_layers(points, groups=keys, **stop)
+    layer = pareto_layers(points, groups=keys, **stop)
     for key in range(len(sizes)):
         members = keys == key
         expected = oracle.layers(points[members])
         expected = oracle.stopped(expected, **stop) if stop else expected
-        np.testing.assert_array_equal(found[members], expected)
+        np.testing.assert_array_equal(layer[members], expected)
 
 
 def shapes():
@@ -108,9 +108,9 @@ def test_keys_in_runs_match_keys_in_disorder():
     keys = np.repeat([f"prompt {i % 700}" for i in range(900)], 5)
     points = rng.random((len(keys), 3))
     order = rng.permutation(len(keys))
-    found = pareto_layers(points, groups=keys)
-    np.testing.assert_array_equal(found, apart(points, keys))
-    np.testing.assert_array_equal(found[order], pareto_layers(points[order], groups=keys[order]))
+    layer = pareto_layers(points, groups=keys)
+    np.testing.assert_array_equal(layer, apart(points, keys))
+    np.testing.assert_array_equal(layer[order], pareto_layers(points[order], groups=keys[order]))
 
 
 @pytest.mark.parametrize("name", KEYS)

@@ -35,10 +35,10 @@ def test_volume_is_that_of_the_covered_cells(points):
 @given(grid_points | flat_grid_points)
 def test_contributions_are_what_is_lost(points):
     ref = np.zeros(points.shape[1])
-    found = hypervolume_contributions(points, ref=ref)
-    assert found.shape == (len(points),)
-    assert found.dtype == np.float64
-    np.testing.assert_allclose(found, oracle.contributions(points, ref), atol=1e-9)
+    shares = hypervolume_contributions(points, ref=ref)
+    assert shares.shape == (len(points),)
+    assert shares.dtype == np.float64
+    np.testing.assert_allclose(shares, oracle.contributions(points, ref), atol=1e-9)
 
 
 @given(grid_points, st.integers(-3, 3))
@@ -119,8 +119,8 @@ def test_twin_and_kernel_agree_on_larger_sets(m):
     points = np.vstack([front(40, m), np.random.default_rng(5).random((10, m))])
     expected = twin.hypervolume(points.tolist())
     assert hypervolume(points, ref=np.zeros(m)) == pytest.approx(expected, rel=1e-12)
-    found = hypervolume_contributions(points, ref=np.zeros(m))
-    np.testing.assert_allclose(found, twin.contributions(points.tolist()), atol=1e-14 * expected)
+    shares = hypervolume_contributions(points, ref=np.zeros(m))
+    np.testing.assert_allclose(shares, twin.contributions(points.tolist()), atol=1e-14 * expected)
 
 
 def exact_area(points):
@@ -134,11 +134,11 @@ def exact_area(points):
 @pytest.mark.parametrize("scale", [1.0, 1e-150, 1e150])
 def test_the_error_is_that_of_rounding(scale):
     points = front(20_000, 2) * scale
-    found = hypervolume(points, ref=[0, 0])
-    assert found == pytest.approx(exact_area(points), rel=1e-13, abs=0)
+    volume = hypervolume(points, ref=[0, 0])
+    assert volume == pytest.approx(exact_area(points), rel=1e-13, abs=0)
     # A third objective that is the same everywhere is a factor.
     slab = np.column_stack([points, np.full(len(points), 3.0)])
-    assert hypervolume(slab, ref=[0, 0, 0]) == pytest.approx(3 * found, rel=1e-12, abs=0)
+    assert hypervolume(slab, ref=[0, 0, 0]) == pytest.approx(3 * volume, rel=1e-12, abs=0)
 
 
 def test_f32_is_widened_exactly():
@@ -164,8 +164,8 @@ def test_awkward_shapes_of_many_points(order):
         points = points[::-1]
     elif order == "shuffled":
         points = np.random.default_rng(0).permutation(points)
-    found = hypervolume(points, ref=[0, 0, 0])
-    assert found == pytest.approx(expected, rel=1e-12)
+    volume = hypervolume(points, ref=[0, 0, 0])
+    assert volume == pytest.approx(expected, rel=1e-12)
     own = hypervolume_contributions(points, ref=[0, 0, 0])
     assert (own > 0).all()
     assert hypervolume_contributions(np.ones((n, 3)), ref=[0, 0, 0]).sum() == 0
@@ -188,11 +188,11 @@ def test_rows_outside_the_reference_in_a_large_front(m, share):
     lost[~outside] = hypervolume_contributions(inside, ref=ref)
     for layout in (points, np.asfortranarray(points), points.astype(float)):
         for threads in (1, 2):
-            found = hypervolume(layout, ref=ref, n_threads=threads)
-            assert found == pytest.approx(expected, rel=1e-12)
-            found = hypervolume_contributions(layout, ref=ref, n_threads=threads)
-            np.testing.assert_allclose(found, lost, atol=1e-14)
-            assert not found[outside].any()
+            volume = hypervolume(layout, ref=ref, n_threads=threads)
+            assert volume == pytest.approx(expected, rel=1e-12)
+            contributions = hypervolume_contributions(layout, ref=ref, n_threads=threads)
+            np.testing.assert_allclose(contributions, lost, atol=1e-14)
+            assert not contributions[outside].any()
 
 
 def test_volumes_beyond_a_double():
@@ -215,15 +215,15 @@ def test_contributions_of_a_front_match_moocore(n, m):
 def test_contributions_of_copies_and_dominated_points_are_exactly_zero(m):
     points = np.random.default_rng(2).random((50, m)) + 0.5
     points = np.vstack([points, points[:20], points * 0.9])
-    found = hypervolume_contributions(points, ref=np.zeros(m))
-    assert (found[:20] == 0).all()
-    assert (found[50:] == 0).all()
-    assert (found >= 0).all()
+    contributions = hypervolume_contributions(points, ref=np.zeros(m))
+    assert (contributions[:20] == 0).all()
+    assert (contributions[50:] == 0).all()
+    assert (contributions >= 0).all()
 
 
 def test_a_dominated_point_still_counts_as_present():
-    found = hypervolume_contributions([[2, 2], [1, 1]], ref=[0, 0])
-    np.testing.assert_array_equal(found, [3, 0])
+    contributions = hypervolume_contributions([[2, 2], [1, 1]], ref=[0, 0])
+    np.testing.assert_array_equal(contributions, [3, 0])
 
 
 @pytest.mark.parametrize("kind", ["simplex", "cloud", "sphere"])
@@ -237,24 +237,24 @@ def test_the_standard_error_is_honest(m, kind):
     }[kind]
     ref = np.ones(m) if kind == "cloud" else np.zeros(m)
     exact = hypervolume(points, ref=ref)
-    found = [hypervolume_estimate(points, ref=ref, samples=8192, seed=seed) for seed in range(60)]
-    errors = [(value - exact) / error for value, error in found]
+    volume = [hypervolume_estimate(points, ref=ref, samples=8192, seed=seed) for seed in range(60)]
+    errors = [(value - exact) / error for value, error in volume]
     assert 0.6 < np.sqrt(np.mean(np.square(errors))) < 1.6
-    assert np.median([error for _, error in found]) < 0.05 * exact
+    assert np.median([error for _, error in volume]) < 0.05 * exact
 
 
 def test_estimates():
     points = front(50, 4)
-    found = hypervolume_estimate(points, ref=np.zeros(4), seed=3)
-    assert found == hypervolume_estimate(points[::-1].copy(), ref=np.zeros(4), seed=3)
-    assert found != hypervolume_estimate(points, ref=np.zeros(4), seed=4)
-    assert (found.value, found.standard_error) == found
+    volume = hypervolume_estimate(points, ref=np.zeros(4), seed=3)
+    assert volume == hypervolume_estimate(points[::-1].copy(), ref=np.zeros(4), seed=3)
+    assert volume != hypervolume_estimate(points, ref=np.zeros(4), seed=4)
+    assert (volume.value, volume.standard_error) == volume
     value, error = twin.estimate(points.tolist(), 20_000, 0)
-    assert abs(found[0] - value) < 5 * (error + found[1])
+    assert abs(volume[0] - value) < 5 * (error + volume[1])
     doubled = hypervolume_estimate(points * [2, 1, 4, 1], ref=np.zeros(4), seed=3)
-    assert doubled == pytest.approx((found[0] * 8, found[1] * 8))
+    assert doubled == pytest.approx((volume[0] * 8, volume[1] * 8))
     flipped = hypervolume_estimate(-points, ref=np.zeros(4), maximize=False, seed=3)
-    assert flipped == found
+    assert flipped == volume
     assert hypervolume_estimate([[1, -1]], ref=[0, 0]) == (0, 0)
     assert hypervolume_estimate(np.zeros((0, 2)), ref=[0, 0]) == (0, 0)
     assert hypervolume_estimate([[3.0]], ref=[1])[0] == pytest.approx(2)

@@ -54,9 +54,9 @@ KINDS = ["uni", "anti", "disc", "tails", "few", "mixed"]
 class TestDefinition:
     @given(points_of_all_kinds)
     def test_layers_are_the_peeled_fronts(self, points):
-        found = pareto_layers(points)
-        assert found.dtype == np.int32
-        np.testing.assert_array_equal(found, oracle.layers(points))
+        layer = pareto_layers(points)
+        assert layer.dtype == np.int32
+        np.testing.assert_array_equal(layer, oracle.layers(points))
 
     @given(points_of_all_kinds, st.data())
     def test_stops_cut_whole_layers(self, points, data):
@@ -76,30 +76,30 @@ class TestDefinition:
             data.draw(st.lists(st.sampled_from("abc"), min_size=len(points), max_size=len(points)))
         )
         stop = data.draw(st.sampled_from([{}, {"upto": 2}, {"at_least": 3}]))
-        found = pareto_layers(points, groups=keys, **stop)
+        layer = pareto_layers(points, groups=keys, **stop)
         for key in set(keys):
             expected = oracle.layers(points[keys == key])
             if stop:
                 expected = oracle.stopped(expected, **stop)
-            np.testing.assert_array_equal(found[keys == key], expected)
+            np.testing.assert_array_equal(layer[keys == key], expected)
 
     @given(points_of_all_kinds, st.randoms(use_true_random=False))
     def test_row_order_and_scale_do_not_matter(self, points, random):
-        found = pareto_layers(points)
+        layer = pareto_layers(points)
         order = list(range(len(points)))
         random.shuffle(order)
-        np.testing.assert_array_equal(pareto_layers(points[order]), found[order])
+        np.testing.assert_array_equal(pareto_layers(points[order]), layer[order])
         with np.errstate(over="ignore"):
             np.testing.assert_array_equal(
                 pareto_layers(np.arctan(points / 1e3)),
                 pareto_layers(np.arctan(points / 1e3)[:, ::-1]),
             )
-        np.testing.assert_array_equal(pareto_layers(-points, maximize=False), found)
+        np.testing.assert_array_equal(pareto_layers(-points, maximize=False), layer)
 
     @given(points_of_all_kinds)
     def test_doubling_the_rows_changes_nothing(self, points):
-        found = pareto_layers(points)
-        np.testing.assert_array_equal(pareto_layers(np.vstack([points, points])), [*found, *found])
+        layer = pareto_layers(points)
+        np.testing.assert_array_equal(pareto_layers(np.vstack([points, points])), [*layer, *layer])
 
 
 class TestLarge:
@@ -162,11 +162,11 @@ class TestLarge:
         points = np.round(rng.random((30_000, 3)), 2)
         keys = np.repeat(np.arange(2000), rng.multinomial(30_000, rng.dirichlet(np.ones(2000) / 9)))
         keys = rng.permutation(keys)
-        found = {t: pareto_layers(points, groups=keys, n_threads=t) for t in (1, 2)}
-        np.testing.assert_array_equal(found[1], found[2])
+        layer = {t: pareto_layers(points, groups=keys, n_threads=t) for t in (1, 2)}
+        np.testing.assert_array_equal(layer[1], layer[2])
         for key in np.unique(keys):
             here = keys == key
-            np.testing.assert_array_equal(found[1][here], pareto_layers(points[here]))
+            np.testing.assert_array_equal(layer[1][here], pareto_layers(points[here]))
 
 
 class TestGroups:
@@ -229,9 +229,9 @@ class TestArguments:
 
     def test_no_row(self):
         for stop in ({}, {"upto": 1}, {"at_least": 3}, {"groups": []}):
-            found = pareto_layers(np.zeros((0, 3)), **stop)
-            assert found.shape == (0,)
-            assert found.dtype == np.int32
+            layer = pareto_layers(np.zeros((0, 3)), **stop)
+            assert layer.shape == (0,)
+            assert layer.dtype == np.int32
         assert pareto_front(np.zeros((0, 3))).dtype == bool
 
     def test_one_row(self):

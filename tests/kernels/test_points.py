@@ -111,9 +111,9 @@ def test_views_of_other_memory_are_copied():
     backwards = np.array(ROWS)[::-1]
     shifted = np.ndarray((4, 2), buffer=bytearray(b"...." + np.array(ROWS).tobytes()), offset=4)
     for points in (packed, wide[:, ::3], backwards[::-1], shifted, np.broadcast_to(3.0, (4, 2))):
-        found = Objectives.of(points)
+        objectives = Objectives.of(points)
         assert pareto_layers(points).tolist() in (LAYERS, [0] * 4)
-        assert all(column.flags.aligned for column in found.columns)
+        assert all(column.flags.aligned for column in objectives.columns)
     assert pareto_layers(backwards).tolist() == LAYERS[::-1]
 
 

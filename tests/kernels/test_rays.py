@@ -42,13 +42,13 @@ def test_equal_distances_go_to_the_earlier_row(problem):
     points, origin, through, _ = problem
     n = len(points)
     rows, distances = nearest_to_rays(np.vstack([points, points]), origin, through, k=2 * n)
-    for found, far in zip(rows, distances, strict=True):
+    for near, far in zip(rows, distances, strict=True):
         # Equal rows are equally far, to the bit.
         np.testing.assert_array_equal(far, far[np.argsort(far, kind="stable")])
-        place = np.argsort(found)
+        place = np.argsort(near)
         np.testing.assert_array_equal(far[place[:n]], far[place[n:]])
         ties = np.flatnonzero(np.diff(far) == 0)
-        assert (found[ties] < found[ties + 1]).all()
+        assert (near[ties] < near[ties + 1]).all()
 
 
 def brute(points, origin, through, k):
@@ -240,10 +240,12 @@ def test_the_twin_finds_the_same_rows(problem):
     _, distances = nearest_to_rays(points, origin, through, k=k)
     starts = np.broadcast_to(origin, through.shape)
     for ray in range(len(through)):
-        found = twin.nearest(points, starts[ray], through[ray], k)
+        result = twin.nearest(points, starts[ray], through[ray], k)
         every = [oracle.distance(p, starts[ray], through[ray]) for p in points]
-        np.testing.assert_allclose([d for d, _ in found], distances[ray], atol=1e-12)
-        np.testing.assert_allclose([every[row] for _, row in found], np.sort(every)[:k], atol=1e-12)
+        np.testing.assert_allclose([d for d, _ in result], distances[ray], atol=1e-12)
+        np.testing.assert_allclose(
+            [every[row] for _, row in result], np.sort(every)[:k], atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("m", [1, 2, 4, 5, 6, 9, 40])
@@ -283,12 +285,12 @@ def test_every_layout_gives_the_same_bytes():
         wide = np.zeros((n, m + 1))
         wide[:, 1:] = points
         layouts = [points, np.asfortranarray(points), wide[:, 1:], np.repeat(points, 2, 0)[::2]]
-        found = [nearest_to_rays(layout, np.ones(m), through, k=9) for layout in layouts]
-        for rows, distances in found[1:]:
-            np.testing.assert_array_equal(rows, found[0][0])
-            np.testing.assert_array_equal(distances, found[0][1])
+        result = [nearest_to_rays(layout, np.ones(m), through, k=9) for layout in layouts]
+        for rows, distances in result[1:]:
+            np.testing.assert_array_equal(rows, result[0][0])
+            np.testing.assert_array_equal(distances, result[0][1])
         turned = nearest_to_rays(points[:, ::-1], np.ones(m), through[:, ::-1], k=9)
-        np.testing.assert_allclose(turned[1], found[0][1], atol=1e-12)
+        np.testing.assert_allclose(turned[1], result[0][1], atol=1e-12)
 
 
 @pytest.mark.parametrize("far", [1e12, 1e30, 1e100])

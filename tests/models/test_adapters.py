@@ -92,12 +92,12 @@ def test_sampling_computes_what_training_does(causal: Path, other: Path) -> None
 def test_a_sum_is_rounded_once(causal: Path, other: Path) -> None:
     exact = load_mixture(load(causal), [(other, 0.3), (other, 0.6)])
     rounded = load_mixture(load(causal, torch.bfloat16), [(other, 0.3), (other, 0.6)])
-    found = dict(rounded.named_parameters())
-    names = [name for name in found if "lora_" in name]
+    result = dict(rounded.named_parameters())
+    names = [name for name in result if "lora_" in name]
     assert names
     for name, value in exact.named_parameters():
         if name in names:
-            assert torch.equal(found[name], value.bfloat16())
+            assert torch.equal(result[name], value.bfloat16())
 
 
 def test_adapters_are_read_onto_the_device_of_their_base(

@@ -185,9 +185,9 @@ def test_what_a_template_writes_before_answers_is_no_part_of_them(base: Any) -> 
 def test_sampling_follows_where_system_messages_stand(load: Load) -> None:
     model, tokenizer = load(NO_SYSTEM)
     more: dict[str, Any] = {"max_new_tokens": 6, "temperature": 0}
-    told = sample(model, tokenizer, ["Tea?"], system_prompt=["Be brief."], **more)
+    answers = sample(model, tokenizer, ["Tea?"], system_prompt=["Be brief."], **more)
     same = sample(model, tokenizer, ["Be brief.\n\nTea?"], **more)
-    assert told["response"].to_list() == same["response"].to_list()
+    assert answers["response"].to_list() == same["response"].to_list()
 
 
 def test_the_first_of_several_end_tokens_ends_an_answer(
@@ -212,12 +212,12 @@ def test_rows_with_control_tokens_are_counted_and_stay_whole(parts: Path, tmp_pa
     chosen = dataclasses.replace(chosen, run=str(tmp_path / "run"), seed=1)
     file = io.StringIO()
     s = RunContext(chosen, screen=Screen(file=file))
-    found = pipeline.split(s)
+    result = pipeline.split(s)
     s.folder.close()
-    pool = pl.read_parquet(found.path / "pool.parquet")
+    pool = pl.read_parquet(result.path / "pool.parquet")
     count = pool["response"].to_list().count(HOSTILE)
     assert count
-    assert found.notes["control_tokens"] == count
+    assert result.notes["control_tokens"] == count
     assert f"{count} rows hold control tokens, which are read as characters" in file.getvalue()
 
 
@@ -253,7 +253,7 @@ def test_reinforcement_samples_from_prompts_as_sampling_does(
             "max_completion_length": 4,
         },
     )
-    assert reward.asked == [HOSTILE] * 2
+    assert reward.prompts == [HOSTILE] * 2
     [ids] = chat.encode_prompts(tokenizer, [HOSTILE])
     assert read
     assert all(row == ids for row in read)

@@ -47,7 +47,7 @@ def test_it_is_the_definition_whatever_the_batch(base: Any) -> None:
     model, tokenizer = base
     expected = [naive(base, i) for i in range(len(PROMPTS))]
     for batch_size in (1, 4, 16):
-        found = likelihood(
+        likelihoods = likelihood(
             model,
             tokenizer,
             PROMPTS,
@@ -56,9 +56,11 @@ def test_it_is_the_definition_whatever_the_batch(base: Any) -> None:
             finished=FINISHED,
             batch_size=batch_size,
         )
-        for column, values in zip(found.columns, zip(*expected, strict=True), strict=True):
-            assert found[column].to_numpy() == pytest.approx(np.array(values), abs=2e-5), column
-    assert found["answer_tokens"][1] == 1, "an empty answer that finished is its end token"
+        for column, values in zip(likelihoods.columns, zip(*expected, strict=True), strict=True):
+            assert likelihoods[column].to_numpy() == pytest.approx(np.array(values), abs=2e-5), (
+                column
+            )
+    assert likelihoods["answer_tokens"][1] == 1, "an empty answer that finished is its end token"
 
 
 def test_a_score_does_not_depend_on_its_neighbours(base: Any) -> None:
@@ -88,28 +90,28 @@ def test_a_model_that_knows_nothing_has_the_entropy_of_its_vocabulary(base: Any)
     model, tokenizer = base
     with torch.no_grad():
         model.get_output_embeddings().weight.zero_()
-    found = likelihood(model, tokenizer, PROMPTS, RESPONSES)
+    likelihoods = likelihood(model, tokenizer, PROMPTS, RESPONSES)
     size = math.log(model.config.vocab_size)
-    assert found["entropy"].to_numpy() == pytest.approx(size, abs=1e-5)
-    tokens = found["answer_tokens"].to_numpy()
-    assert found["logp"].to_numpy() == pytest.approx(-size * tokens, rel=1e-6)
+    assert likelihoods["entropy"].to_numpy() == pytest.approx(size, abs=1e-5)
+    tokens = likelihoods["answer_tokens"].to_numpy()
+    assert likelihoods["logp"].to_numpy() == pytest.approx(-size * tokens, rel=1e-6)
 
 
 def test_a_model_that_is_sure_has_no_entropy_and_no_nan(base: Any) -> None:
     model, tokenizer = base
     with torch.no_grad():
         model.get_output_embeddings().weight.mul_(1e6)
-    found = likelihood(model, tokenizer, PROMPTS, RESPONSES)
-    assert found["entropy"].to_numpy() == pytest.approx(0, abs=1e-3)
-    assert np.isfinite(found["logp"].to_numpy()).all()
+    likelihoods = likelihood(model, tokenizer, PROMPTS, RESPONSES)
+    assert likelihoods["entropy"].to_numpy() == pytest.approx(0, abs=1e-3)
+    assert np.isfinite(likelihoods["logp"].to_numpy()).all()
 
 
 def test_no_token_no_entropy(base: Any) -> None:
-    found = likelihood(*base, ["Hi", "Hi"], ["", "Yes."], finished=[False, True])
-    assert found.row(0) == (0.0, 0, None)
-    assert found["entropy"][1] > 0
+    likelihoods = likelihood(*base, ["Hi", "Hi"], ["", "Yes."], finished=[False, True])
+    assert likelihoods.row(0) == (0.0, 0, None)
+    assert likelihoods["entropy"][1] > 0
     empty = likelihood(*base, [], [])
-    assert empty.schema == found.schema
+    assert empty.schema == likelihoods.schema
     assert empty.is_empty()
 
 
@@ -134,13 +136,13 @@ def test_the_gradient_is_that_of_the_sum(base: Any) -> None:
     for weight in weights[:: len(weights) // 5]:
         place = int(weight.grad.abs().argmax())
         step = 1e-4
-        found = []
+        results = []
         for sign in (1, -1):
             with torch.no_grad():
                 weight.view(-1)[place] += sign * step
-                found.append(likelihood_sum(model, batch))
+                results.append(likelihood_sum(model, batch))
                 weight.view(-1)[place] -= sign * step
-        difference = (found[0] - found[1]) / (2 * step)
+        difference = (results[0] - results[1]) / (2 * step)
         assert float(weight.grad.view(-1)[place]) == pytest.approx(difference, rel=0.02, abs=0.02)
 
 

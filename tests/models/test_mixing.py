@@ -58,21 +58,21 @@ def test_a_mixture_is_the_weighted_sum_of_what_the_adapters_add(
     with torch.no_grad():
         for name, parameter in plain.named_parameters():
             parameter += sum(w * part[name] for w, part in zip(weights, parts, strict=True))
-        expected, found = plain(IDS).logits, mixed(IDS).logits
+        expected, result = plain(IDS).logits, mixed(IDS).logits
         without = load(causal)(IDS).logits
-    assert (found - expected).abs().max() < 1e-5
-    assert (found - without).abs().max() > 1e-2, "the adapters change something"
+    assert (result - expected).abs().max() < 1e-5
+    assert (result - without).abs().max() > 1e-2, "the adapters change something"
 
 
 def test_mixtures_follow_each_other_on_one_base(causal: Path, adapters: list[Path]) -> None:
     model = load(causal)
-    found = []
+    results = []
     for weights in ((0.3, 0.7), (1.0, 0.0), (0.3, 0.7)):
         model = load_mixture(model, list(zip(adapters, weights, strict=False)))
         with torch.no_grad():
-            found.append(model(IDS).logits)
-    assert torch.equal(found[0], found[2])
-    assert not torch.equal(found[0], found[1])
+            results.append(model(IDS).logits)
+    assert torch.equal(results[0], results[2])
+    assert not torch.equal(results[0], results[1])
 
 
 @pytest.mark.parametrize(

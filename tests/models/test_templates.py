@@ -42,8 +42,8 @@ from paretohqd.trainers import sft
 def test_system_messages_without_a_system_role_stand_before_the_users_text(template: str) -> None:
     tokenizer = with_template(template)
     assert not chat.find_form(tokenizer).system
-    told = chat.encode_prompts(tokenizer, ["Tea?", "Tea?"], ["Be brief.", ""])
-    assert told == chat.encode_prompts(tokenizer, ["Be brief.\n\nTea?", "Tea?"])
+    encoded = chat.encode_prompts(tokenizer, ["Tea?", "Tea?"], ["Be brief.", ""])
+    assert encoded == chat.encode_prompts(tokenizer, ["Be brief.\n\nTea?", "Tea?"])
 
 
 def test_a_default_system_message_is_the_templates_affair() -> None:

@@ -13,7 +13,7 @@ import pytest
 from helpers.small_fit import Load, fit
 from helpers.small_run import do, settings
 from paretohqd.exceptions import WARNINGS
-from paretohqd.models.loading import LIBRARIES, kept, without_bars
+from paretohqd.models.library_calls import LIBRARIES, kept, without_bars
 from paretohqd.runs.folder import RunFolder
 from paretohqd.selection.same_rows import SameRowsWarning
 
@@ -28,11 +28,11 @@ def test_each_text_is_kept_once_with_its_number(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "there" / "warnings.txt"
-    with kept(file) as found, without_bars():
+    with kept(file) as caught, without_bars():
         for _ in range(3):
             warn()
         warnings.warn("for developers", DeprecationWarning, stacklevel=2)
-    assert len(found) == 2
+    assert len(caught) == 2
     assert file.read_text().splitlines() == [
         "3 x UserWarning: a row was odd",
         "3 x trl.trainer: 3 rows were odd",
@@ -125,8 +125,8 @@ def test_a_run_counts_them_and_its_results_are_the_same(parts: Path, tmp_path: P
         train__logging_steps=100,
     )
     lines = do(chosen)
-    told = [line for line in lines if "warnings of libraries: 1 in warnings.txt" in line]
-    assert [line.split(":")[0] for line in told] == ["stage1/fit/00", "stage1/fit/01"]
+    notes = [line for line in lines if "warnings of libraries: 1 in warnings.txt" in line]
+    assert [line.split(":")[0] for line in notes] == ["stage1/fit/00", "stage1/fit/01"]
     manifest = json.loads((run / "stage1" / "fit" / "00" / "manifest.json").read_text())
     assert WARNINGS not in manifest["files"]
     assert "stage1/fit/00: done before" in do(chosen)
@@ -134,10 +134,10 @@ def test_a_run_counts_them_and_its_results_are_the_same(parts: Path, tmp_path: P
 
 def test_that_preferences_get_the_same_rows_stays_on_the_screen(tmp_path: Path) -> None:
     def work() -> None:
-        with kept(tmp_path / "w.txt") as found:
+        with kept(tmp_path / "w.txt") as caught:
             warnings.warn("the same rows", SameRowsWarning, stacklevel=1)
             warn()
-        assert len(found) == 2
+        assert len(caught) == 2
 
     with pytest.warns(SameRowsWarning, match="the same"):
         work()

@@ -92,9 +92,9 @@ def test_a_model_of_pairs_is_given_pairs(electra: Path) -> None:
     own, one = authors(electra, PROMPT, ANSWER), authors(electra, f"{PROMPT} [SEP] {ANSWER}")
     assert abs(own - one) > 0.01, "the types must matter"
     for options in ({}, {"pair": True}):
-        found = reward(electra, **options)
-        assert found.score([PROMPT], [ANSWER]) == pytest.approx([own], abs=1e-5)
-        assert found.manifest()["template"] == "pair"
+        scorer = reward(electra, **options)
+        assert scorer.score([PROMPT], [ANSWER]) == pytest.approx([own], abs=1e-5)
+        assert scorer.manifest()["template"] == "pair"
 
 
 @pytest.mark.parametrize("template", ["{prompt} [SEP] {response}", "{prompt}\n{response}", "chat"])
@@ -114,8 +114,8 @@ def test_types_that_a_checkpoint_does_not_use_do_not_matter(electra: Path, tmp_p
         network.electra.embeddings.token_type_embeddings.weight.zero_()
     network.save_pretrained(folder)
     template = "{prompt} [SEP] {response}"
-    found = reward(folder, template=template).score([PROMPT], [ANSWER])
-    assert found == pytest.approx([authors(folder, PROMPT, ANSWER)], abs=1e-5)
+    scored = reward(folder, template=template).score([PROMPT], [ANSWER])
+    assert scored == pytest.approx([authors(folder, PROMPT, ANSWER)], abs=1e-5)
 
 
 def test_a_pair_for_a_model_without_types(deberta: Path) -> None:
@@ -184,19 +184,19 @@ def test_positions_that_begin_after_the_padding(tmp_path: Path) -> None:
         type_vocab_size=1,
         model_max_length=int(1e30),
     )
-    found = reward(folder, pair=True)
+    scorer = reward(folder, pair=True)
     with pytest.warns(UserWarning, match="more than 32 tokens"):
-        found.score([PROMPT], [f"{ANSWER} " * 9])
+        scorer.score([PROMPT], [f"{ANSWER} " * 9])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found.score(["you " * (32 - 3 - 2)], ["you you"])
+        scorer.score(["you " * (32 - 3 - 2)], ["you you"])
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────
 
 
 def test_heads_that_are_not_the_checkpoints_own_are_refused(tmp_path: Path) -> None:
-    """Of some architectures the head of tokens has the very weights that one of texts has."""
+    """In some architectures the head of tokens has the very weights that one of texts has."""
     save(tmp_path / "tokens", "DistilBert", head="TokenClassification", dim=32, hidden_dim=64)
     with pytest.raises(ValueError, match=r"tokens: its checkpoint lacks pre_classifier\.bias, pre"):
         reward(tmp_path / "tokens", pair=True).load()

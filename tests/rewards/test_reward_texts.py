@@ -54,10 +54,10 @@ def test_pairs_of_texts_are_cut_too() -> None:
     control = chat.control_pattern(tokenizer)
     texts = ["a", HOSTILE]
     first, second = [[chat.as_text(control, text) for text in texts[::s]] for s in (1, -1)]
-    found = chat.encode_cut(tokenizer, first, second, add_special_tokens=True)["input_ids"]
+    encoded = chat.encode_cut(tokenizer, first, second, add_special_tokens=True)["input_ids"]
     ends = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
-    assert not {i for row in found for i in row} & set(ends)
-    assert [tokenizer.decode(row) for row in found] == ["a" + HOSTILE, HOSTILE + "a"]
+    assert not {i for row in encoded for i in row} & set(ends)
+    assert [tokenizer.decode(row) for row in encoded] == ["a" + HOSTILE, HOSTILE + "a"]
 
 
 def test_reward_models_do_not_read_the_clock(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_comparison_has_one_kind_of_model_in_memory(parts: Path, memory: Memor
 
 
 def test_a_bare_base_is_loaded_once(parts: Path, tmp_path: Path, memory: Memory) -> None:
-    s = session(parts, tmp_path)
+    s = context(parts, tmp_path)
     loaded = len(memory.bases)
     bare = weakref.ref(s.sampler()[0])
     assert s.sampler()[0] is bare()
@@ -102,7 +102,7 @@ def test_a_bare_base_is_loaded_once(parts: Path, tmp_path: Path, memory: Memory)
     s.folder.close()
 
 
-def session(parts: Path, tmp_path: Path, **more: Any) -> RunContext:
+def context(parts: Path, tmp_path: Path, **more: Any) -> RunContext:
     chosen = small_run.settings(parts, str(tmp_path / "run"), **more)
     return RunContext(chosen, screen=Screen(file=io.StringIO()))
 
@@ -150,11 +150,11 @@ def test_models_are_checked_once_in_a_folder(parts: Path, tmp_path: Path, memory
         {"name": "kind", "model": str(parts / "kind"), "column": "a"},
         {"name": "brief", "model": str(parts / "brief"), "column": "b"},
     ]
-    session(parts, tmp_path, objectives=column).folder.close()
+    context(parts, tmp_path, objectives=column).folder.close()
     assert memory.loads == ["base", "reward", "reward"]
     assert memory.alive(memory.bases) == memory.alive(memory.rewards) == 0
-    session(parts, tmp_path, objectives=column).folder.close()
+    context(parts, tmp_path, objectives=column).folder.close()
     assert memory.loads == ["base", "reward", "reward"]
     shorter = [column[0] | {"max_length": 20}, column[1]]
-    session(parts, tmp_path, objectives=shorter).folder.close()
+    context(parts, tmp_path, objectives=shorter).folder.close()
     assert len(memory.loads) == 6, "another setting may ask for what a model cannot do"

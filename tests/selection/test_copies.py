@@ -28,7 +28,7 @@ def frames(draw):
     n = draw(st.integers(4, 16))
     scores = draw(st.lists(st.tuples(*[st.integers(0, 9)] * 2), min_size=n, max_size=n))
     prompts = draw(st.lists(st.sampled_from("xyz"), min_size=n, max_size=n))
-    # Of the best rows none is alone, so that there is a trade-off in the first layer.
+    # None of the best rows is alone: there is a trade-off in the first layer.
     once = pl.DataFrame([*scores, (10, 0), (0, 10)], schema=OBJECTIVES, orient="row").with_columns(
         prompt=pl.Series([*prompts, "x", "y"]),
         response=pl.int_range(n + 2).cast(pl.String),
@@ -56,30 +56,33 @@ def test_without_copies_the_choice_is_as_if_there_were_none(problem, k, options)
         with pytest.raises(ValueError, match=str(error).partition("pool has only")[0]):
             chosen(frame, duplicates="drop")
         return
-    found = chosen(frame, duplicates="drop")
+    selected = chosen(frame, duplicates="drop")
     # The first of all copies stays, and that is the row among those that come once.
-    assert_frame_equal(found.rows.drop("id"), expected.rows, check_dtypes=False)
-    assert_frame_equal(found.pool, expected.pool, check_dtypes=False)
-    assert_frame_equal(chosen(frame.lazy(), duplicates="drop").rows, found.rows)
+    assert_frame_equal(selected.rows.drop("id"), expected.rows, check_dtypes=False)
+    assert_frame_equal(selected.pool, expected.pool, check_dtypes=False)
+    assert_frame_equal(chosen(frame.lazy(), duplicates="drop").rows, selected.rows)
     if "by" not in options:
-        assert found.copies() == 0
+        assert selected.copies() == 0
     inside = frame.filter(
-        pl.col("response").is_in(once["response"].gather(found.pool["row"]).to_list())
+        pl.col("response").is_in(once["response"].gather(selected.pool["row"]).to_list())
     )
-    assert found.left_out == len(inside) - len(found.pool)
+    assert selected.left_out == len(inside) - len(selected.pool)
 
 
 @pytest.mark.parametrize("options", [{}, {"by": "prompt"}, {"distinct": "prompt"}])
 def test_every_row_twenty_times(options):
     k = 2 if "by" in options else 12
     kept = pq.choose(TWENTY, OBJECTIVES, 3, k=k, **options)
-    found = pq.choose(TWENTY, OBJECTIVES, 3, k=k, duplicates="drop", **options)
-    assert found.copies() == 0
-    assert found.rows.n_unique(["preference", "prompt", "response"]) == len(found.rows)
-    assert (found.rows["row"] < 60).all()
-    assert found.summary()["copies"]["columns"] == ["prompt", "response"]
-    assert found.summary()["copies"]["left_out"] == found.left_out == 19 * len(found.pool)
-    assert f"{found.left_out:,} left out of the pool (equal in prompt, response)" in found.explain()
+    selected = pq.choose(TWENTY, OBJECTIVES, 3, k=k, duplicates="drop", **options)
+    assert selected.copies() == 0
+    assert selected.rows.n_unique(["preference", "prompt", "response"]) == len(selected.rows)
+    assert (selected.rows["row"] < 60).all()
+    assert selected.summary()["copies"]["columns"] == ["prompt", "response"]
+    assert selected.summary()["copies"]["left_out"] == selected.left_out == 19 * len(selected.pool)
+    assert (
+        f"{selected.left_out:,} left out of the pool (equal in prompt, response)"
+        in selected.explain()
+    )
     if "distinct" not in options:
         assert kept.copies() == len(kept.rows) - kept.rows.n_unique(["preference", "response"])
         assert kept.summary()["copies"]["chosen"] == kept.copies() > 0
@@ -97,11 +100,11 @@ def test_of_copies_with_other_scores_the_one_of_the_better_layer_stays():
         }
     )
     for data in (frame, frame.lazy()):
-        found = pq.choose(data, OBJECTIVES, 2, k=3, duplicates="drop")
-        assert found.rows["row"].to_list() == [1, 3, 2, 2, 1, 3]
-        assert found.left_out == 1
+        chosen = pq.choose(data, OBJECTIVES, 2, k=3, duplicates="drop")
+        assert chosen.rows["row"].to_list() == [1, 3, 2, 2, 1, 3]
+        assert chosen.left_out == 1
     state = pq.FirstLayers(OBJECTIVES, at_least=4).add(frame[:2]).add(frame[2:])
-    assert_frame_equal(pq.choose_from(state, 2, k=3, duplicates="drop").rows, found.rows)
+    assert_frame_equal(pq.choose_from(state, 2, k=3, duplicates="drop").rows, chosen.rows)
     grouped = pq.choose(frame, OBJECTIVES, 2, k=3, by="prompt", duplicates="drop")
     assert grouped.of(0)["row"].to_list() == [1, 2, 3]
     assert grouped.left_out == 1
@@ -115,10 +118,10 @@ def test_a_pool_without_enough_different_rows_says_so():
 
 
 def test_the_default_pool_counts_different_rows():
-    found = pq.choose(TWENTY, OBJECTIVES, 3, k=5, duplicates="drop")
+    chosen = pq.choose(TWENTY, OBJECTIVES, 3, k=5, duplicates="drop")
     sizes = np.bincount(oracle.layers(TWENTY[:60].select(OBJECTIVES).to_numpy()))
-    assert found.layer_sizes() == sizes[: len(found.layer_sizes())].tolist()
-    assert sum(found.layer_sizes()) >= 15 > sum(found.layer_sizes()[:-1])
+    assert chosen.layer_sizes() == sizes[: len(chosen.layer_sizes())].tolist()
+    assert sum(chosen.layer_sizes()) >= 15 > sum(chosen.layer_sizes()[:-1])
 
 
 def test_which_columns_tell_copies():
@@ -145,8 +148,8 @@ def test_nested_columns_nulls_and_odd_names_are_compared():
             "n": [[talk], [talk], [talk], [talk]],
         }
     )
-    found = pq.choose(frame, OBJECTIVES, [[1, 0]], k=3, duplicates="drop")
-    assert found.rows["row"].to_list() == [0, 3, 2]
+    chosen = pq.choose(frame, OBJECTIVES, [[1, 0]], k=3, duplicates="drop")
+    assert chosen.rows["row"].to_list() == [0, 3, 2]
     kept = pq.choose(frame, OBJECTIVES, [[1, 0]], k=4)
     assert kept.copies() == 1
     assert "equal in help, safe, ^m.*$, n" in kept.explain()
@@ -185,8 +188,8 @@ def test_a_pool_grows_past_a_copy_that_has_the_best_value():
         }
     )
     for data in (frame, frame.lazy()):
-        found = pq.select(data, OBJECTIVES, [[1, 0], [0, 1]], k=1, duplicates="drop")
-        assert found["row"].to_list() == [0, 0]
+        chosen = pq.select(data, OBJECTIVES, [[1, 0], [0, 1]], k=1, duplicates="drop")
+        assert chosen["row"].to_list() == [0, 0]
 
 
 @pytest.mark.parametrize("stop", [{"at_least": 0}, {"upto": 0}, {"at_least": -1}])

@@ -80,7 +80,7 @@ def test_the_rows_nearest_to_these_rays_are_chosen(
     signed = np.where(larger, points, -points)
     weights = pq.preference_grid(3, 3)
     k = 3
-    found = pq.choose(
+    chosen = pq.choose(
         frame_of(points),
         {n: "max" if up else "min" for n, up in zip(NAMES, larger, strict=True)},
         weights,
@@ -90,7 +90,7 @@ def test_the_rows_nearest_to_these_rays_are_chosen(
         scale=scale,
         **WAY,
     )
-    pool = np.flatnonzero(found.layer >= 0)
+    pool = np.flatnonzero(chosen.layer >= 0)
     reference = signed[pool] if bounds == "pool" else signed
     low, high = reference.min(axis=0), reference.max(axis=0)
     units = {"box": high - low, "none": np.ones(3)}
@@ -98,7 +98,7 @@ def test_the_rows_nearest_to_these_rays_are_chosen(
     for number, w in enumerate(weights):
         end = high - shortfall(w) / shortfall(w).max() * (high - low)
         far = {int(i): oracle.distance(signed[i] / unit, high / unit, end / unit) for i in pool}
-        part = found.rows.filter(preference=number)
+        part = chosen.rows.filter(preference=number)
         np.testing.assert_allclose(part["distance"], sorted(far.values())[:k], atol=1e-9)
         np.testing.assert_allclose(
             part["distance"], [far[row] for row in part["row"].to_list()], atol=1e-9
@@ -158,7 +158,7 @@ def test_each_group_has_its_own_rays() -> None:
 def test_a_group_where_only_what_has_no_weight_trades_ranks_by_the_ideal() -> None:
     frame = pl.DataFrame({"a": [0.0, 2.0, 1.0], "b": [1.0] * 3, "c": [4.0] * 3, "g": [0, 0, 0]})
     other = pl.DataFrame({"a": [1.0, 2, 3], "b": [2.0, 0, 1], "c": [3.0, 5, 6], "g": [1, 1, 1]})
-    found = pq.select(
+    chosen = pq.select(
         pl.concat([frame, other]),
         NAMES,
         [[0.0, 0.5, 0.5]],
@@ -166,7 +166,7 @@ def test_a_group_where_only_what_has_no_weight_trades_ranks_by_the_ideal() -> No
         by="g",
         **WAY,
     )
-    assert found.filter(g=0)["a"].to_list() == [2.0, 1.0, 0.0]
+    assert chosen.filter(g=0)["a"].to_list() == [2.0, 1.0, 0.0]
 
 
 def test_a_selection_knows_its_rays_and_they_are_drawn() -> None:

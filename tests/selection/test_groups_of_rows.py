@@ -33,22 +33,22 @@ def every_distance(values, ideal, weights):
     return far
 
 
-def check_group(found, members, points, larger, weights, k, options):
+def check_group(result, members, points, larger, weights, k, options):
     """The rows of one group, counted within it, against the group alone."""
     signed = np.where(larger, points, -points).astype(np.float64)
     stop = {name: options[name] for name in ("upto", "at_least") if name in options}
     stop = stop or {"at_least": k}
     layer = oracle.stopped(oracle.layers(signed), **stop)
     pool = np.flatnonzero(layer >= 0)
-    in_group = np.isin(found.pool, members)
-    np.testing.assert_array_equal(found.pool[in_group], members[pool])
-    np.testing.assert_array_equal(found.layer[in_group], layer[pool])
+    in_group = np.isin(result.pool, members)
+    np.testing.assert_array_equal(result.pool[in_group], members[pool])
+    np.testing.assert_array_equal(result.layer[in_group], layer[pool])
     k = min(k, len(pool))
-    chosen = np.flatnonzero(np.isin(found.rows, members))
-    rows = np.searchsorted(members, found.rows[chosen]).reshape(len(weights), k)
-    distances = found.distances[chosen].reshape(len(weights), k)
-    np.testing.assert_array_equal(found.preference[chosen], np.repeat(range(len(weights)), k))
-    np.testing.assert_array_equal(found.position[chosen], np.tile(range(k), len(weights)))
+    chosen = np.flatnonzero(np.isin(result.rows, members))
+    rows = np.searchsorted(members, result.rows[chosen]).reshape(len(weights), k)
+    distances = result.distances[chosen].reshape(len(weights), k)
+    np.testing.assert_array_equal(result.preference[chosen], np.repeat(range(len(weights)), k))
+    np.testing.assert_array_equal(result.position[chosen], np.tile(range(k), len(weights)))
     reference = signed[pool] if options["bounds"] == "pool" else signed
     low, high = reference.min(axis=0), reference.max(axis=0)
     if (low < high).all():
@@ -97,23 +97,23 @@ def test_each_group_is_as_alone(problem, divisions):
     points, ids, larger, k, options = problem
     weights = pq.preference_grid(points.shape[1], divisions)
     rule = Rule(k=k, **options)
-    found = choose_in_groups(Objectives.of(points, maximize=larger), ids, weights, rule)
+    chosen = choose_in_groups(Objectives.of(points, maximize=larger), ids, weights, rule)
     _, first = np.unique(ids, return_index=True)
     in_order = ids[np.sort(first)]
     for key in in_order:
         members = np.flatnonzero(ids == key)
-        check_group(found, members, points[members], larger, weights, k, options)
+        check_group(chosen, members, points[members], larger, weights, k, options)
     # Preference by preference, groups as they first appear.
-    groups = [list(in_order).index(key) for key in ids[found.rows]]
-    order = list(zip(found.preference, groups, found.position, strict=True))
+    groups = [list(in_order).index(key) for key in ids[chosen.rows]]
+    order = list(zip(chosen.preference, groups, chosen.position, strict=True))
     assert order == sorted(order)
-    np.testing.assert_array_equal(found.pool, np.sort(found.pool))
+    np.testing.assert_array_equal(chosen.pool, np.sort(chosen.pool))
     for threads in (1, 2, 3):
         again = choose_in_groups(
             Objectives.of(points, maximize=larger), ids, weights, rule, n_threads=threads
         )
         for field in FIELDS:
-            assert getattr(again, field).tobytes() == getattr(found, field).tobytes()
+            assert getattr(again, field).tobytes() == getattr(chosen, field).tobytes()
 
 
 def one_group(points, weights, k=1, **options):
@@ -126,26 +126,28 @@ def test_what_has_no_span_trades_nothing():
     # The second objective is constant: weight on the first leaves the ideal point, so the best of
     # it comes first; with all weight on the second there is nothing to trade, and the same holds.
     points = [[0.0, 7.0], [4.0, 7.0], [3.0, 7.0]]
-    found = one_group(points, [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], k=3)
-    assert found.rows.reshape(3, 3)[[0, 2]].tolist() == [[1, 2, 0]] * 2
-    assert found.distances.reshape(3, 3)[[0, 2]].tolist() == [[0.0, 0.25, 1.0]] * 2
+    chosen = one_group(points, [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]], k=3)
+    assert chosen.rows.reshape(3, 3)[[0, 2]].tolist() == [[1, 2, 0]] * 2
+    assert chosen.distances.reshape(3, 3)[[0, 2]].tolist() == [[0.0, 0.25, 1.0]] * 2
     # Between them the ray runs along the first objective: all rows lie on it, so layers decide.
-    assert found.rows.reshape(3, 3)[1].tolist() == [1, 2, 0]
-    assert found.distances.reshape(3, 3)[1].tolist() == [0.0, 0.0, 0.0]
+    assert chosen.rows.reshape(3, 3)[1].tolist() == [1, 2, 0]
+    assert chosen.distances.reshape(3, 3)[1].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_group_of_one_row_gives_it_and_equal_rows_come_in_order():
-    found = one_group([[1.0, 2.0]], [[0.5, 0.5], [1.0, 0.0]], k=5)
-    assert found.rows.tolist() == [0, 0]
-    assert found.distances.tolist() == [0.0, 0.0]
-    found = one_group([[1.0, 2.0]] * 4, [[0.5, 0.5]], k=3)
-    assert (found.rows.tolist(), found.position.tolist()) == ([0, 1, 2], [0, 1, 2])
+    chosen = one_group([[1.0, 2.0]], [[0.5, 0.5], [1.0, 0.0]], k=5)
+    assert chosen.rows.tolist() == [0, 0]
+    assert chosen.distances.tolist() == [0.0, 0.0]
+    chosen = one_group([[1.0, 2.0]] * 4, [[0.5, 0.5]], k=3)
+    assert (chosen.rows.tolist(), chosen.position.tolist()) == ([0, 1, 2], [0, 1, 2])
 
 
 def test_no_row_is_no_error():
     empty = Objectives.of(np.empty((0, 2)))
-    found = choose_in_groups(empty, np.empty(0, dtype=np.uint32), np.array([[0.5, 0.5]]), Rule(k=2))
-    assert all(len(getattr(found, field)) == 0 for field in FIELDS)
+    chosen = choose_in_groups(
+        empty, np.empty(0, dtype=np.uint32), np.array([[0.5, 0.5]]), Rule(k=2)
+    )
+    assert all(len(getattr(chosen, field)) == 0 for field in FIELDS)
 
 
 def test_groups_of_many_rows():
@@ -182,13 +184,13 @@ def test_numbers_whose_squares_no_double_holds(size, scale):
     points[:10] /= size
     points[10:20, 1] = 0
     weights = pq.preference_grid(2, 2)
-    found = choose_in_groups(Objectives.of(points), ids, weights, Rule(k=3, scale=scale))
+    chosen = choose_in_groups(Objectives.of(points), ids, weights, Rule(k=3, scale=scale))
     options = {"bounds": "pool", "scale": scale}
     for number in (0, 2, 3, 4, 5):
         members = np.arange(10 * number, 10 * number + 10)
-        check_group(found, members, points[members], [True] * 2, weights, 3, options)
+        check_group(chosen, members, points[members], [True] * 2, weights, 3, options)
     # The second group has one objective left, whose corner is the ideal point.
-    assert found.rows[3:6].tolist() == (10 + np.argsort(-points[10:20, 0])[:3]).tolist()
+    assert chosen.rows[3:6].tolist() == (10 + np.argsort(-points[10:20, 0])[:3]).tolist()
 
 
 @pytest.mark.parametrize(

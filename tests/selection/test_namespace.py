@@ -44,11 +44,11 @@ def test_layers_and_front_within_groups(rows):
 
 
 def test_layers_keep_the_frame_and_take_options():
-    found = FRAME.pareto.layers(OBJECTIVES, name="rank", upto=1, n_threads=1)
-    assert found.columns == [*FRAME.columns, "rank"]
-    assert found["rank"].to_list() == [0, 0, 0, -1, 0]
-    assert found["rank"].dtype == pl.Int32
-    assert_frame_equal(found.drop("rank"), FRAME)
+    result = FRAME.pareto.layers(OBJECTIVES, name="rank", upto=1, n_threads=1)
+    assert result.columns == [*FRAME.columns, "rank"]
+    assert result["rank"].to_list() == [0, 0, 0, -1, 0]
+    assert result["rank"].dtype == pl.Int32
+    assert_frame_equal(result.drop("rank"), FRAME)
     for at_least, expected in ((2, [0, 0, 0, -1, 0]), (3, [0, 0, 0, 1, 0])):
         stopped = FRAME.pareto.layers(OBJECTIVES, by="prompt", at_least=at_least)
         assert stopped["layer"].to_list() == expected
@@ -128,12 +128,12 @@ def test_rows_without_scores_have_no_layer(options):
     full = HOLED[[0, 2, 4]]
     expected = full.pareto.layers(OBJECTIVES, **options)["layer"].to_list()
     expected = [expected[0], None, expected[1], None, expected[2]]
-    found = HOLED.pareto.layers(OBJECTIVES, nan="drop", **options)
-    assert found["layer"].to_list() == expected
-    assert found["layer"].dtype == pl.Int32
-    assert_frame_equal(found.drop("layer"), HOLED)
+    result = HOLED.pareto.layers(OBJECTIVES, nan="drop", **options)
+    assert result["layer"].to_list() == expected
+    assert result["layer"].dtype == pl.Int32
+    assert_frame_equal(result.drop("layer"), HOLED)
     lazy = HOLED.lazy().pareto.layers(OBJECTIVES, nan="drop", **options)
-    assert_frame_equal(lazy.collect(), found)
+    assert_frame_equal(lazy.collect(), result)
     assert lazy.filter(pl.col("layer").is_null()).collect().height == 2
     for data in (HOLED, HOLED.lazy()):
         with pytest.raises(ValueError, match=r"'helpful' holds 1 null and 1 NaN .first at row 1"):
@@ -153,6 +153,6 @@ def test_rows_without_scores_are_in_no_front(options):
 def test_a_column_of_nulls_alone_leaves_no_layer():
     frame = FRAME.with_columns(helpful=None)
     for data in (frame, frame.lazy()):
-        found = data.pareto.layers(OBJECTIVES, nan="drop").lazy().collect()
-        assert found["layer"].to_list() == [None] * 5
+        result = data.pareto.layers(OBJECTIVES, nan="drop").lazy().collect()
+        assert result["layer"].to_list() == [None] * 5
         assert data.pareto.front(OBJECTIVES, nan="drop").lazy().collect().is_empty()

@@ -44,7 +44,7 @@ def by_definition(frame, names, gap):
     """{prompt: (gap, chosen row, rejected row)} by comparing every answer with every other one."""
     unit = {name: np.std(frame[name].to_numpy()) for name in names}
     rows = frame.to_dicts()
-    found = {}
+    results = {}
     for i, a in enumerate(rows):
         for j, b in enumerate(rows):
             if a["prompt"] != b["prompt"] or a["response"] == b["response"]:
@@ -53,9 +53,9 @@ def by_definition(frame, names, gap):
                 continue
             each = [(a[name] - b[name]) / unit[name] for name in names]
             size = min(each) if gap == "min" else sum(each)
-            if a["prompt"] not in found or size > found[a["prompt"]][0]:
-                found[a["prompt"]] = (size, i, j)  # later ones of the same gap do not replace it
-    return found
+            if a["prompt"] not in results or size > results[a["prompt"]][0]:
+                results[a["prompt"]] = (size, i, j)  # later ones of the same gap do not replace it
+    return results
 
 
 def usable(frame, names):
@@ -63,10 +63,10 @@ def usable(frame, names):
     return two and all(frame[name].n_unique() > 1 for name in names)
 
 
-def texts_at(frame, found):
+def texts_at(frame, result):
     """The pairs' texts, read off the frame at their row numbers."""
-    chosen, rejected = frame[found["chosen_row"]], frame[found["rejected_row"]]
-    assert chosen["prompt"].to_list() == rejected["prompt"].to_list() == found["prompt"].to_list()
+    chosen, rejected = frame[result["chosen_row"]], frame[result["rejected_row"]]
+    assert chosen["prompt"].to_list() == rejected["prompt"].to_list() == result["prompt"].to_list()
     return chosen["response"].to_list(), rejected["response"].to_list()
 
 
@@ -80,11 +80,11 @@ def test_consistent_pairs_are_the_definitions(problem, gap):
         with pytest.raises(ValueError, match="better than another in every objective"):
             consistent_pairs(frame, names, gap=gap)
         return
-    found = consistent_pairs(frame, names, gap=gap)
+    pairs = consistent_pairs(frame, names, gap=gap)
     order = [p for p in frame["prompt"].unique(maintain_order=True) if p in expected]
-    assert found["prompt"].to_list() == order, "prompts in the order of their first answers"
-    assert (found["chosen"].to_list(), found["rejected"].to_list()) == texts_at(frame, found)
-    for row in found.iter_rows(named=True):
+    assert pairs["prompt"].to_list() == order, "prompts in the order of their first answers"
+    assert (pairs["chosen"].to_list(), pairs["rejected"].to_list()) == texts_at(frame, pairs)
+    for row in pairs.iter_rows(named=True):
         size, chosen, rejected = expected[row["prompt"]]
         assert row["gap"] == pytest.approx(size, rel=1e-12)
         if len(names) < 3 or gap == "min":  # the sum of three may round otherwise in another order
@@ -116,10 +116,10 @@ def test_objective_pairs_are_the_definitions(problem, data):
         with pytest.raises(ValueError, match=f"differ in '{names[main]}'"):
             objective_pairs(frame, names, weights=w)
         return
-    found = objective_pairs(frame, names, weights=w)
-    assert found["prompt"].to_list() == list(expected)
-    assert (found["chosen"].to_list(), found["rejected"].to_list()) == texts_at(frame, found)
-    for row in found.iter_rows(named=True):
+    pairs = objective_pairs(frame, names, weights=w)
+    assert pairs["prompt"].to_list() == list(expected)
+    assert (pairs["chosen"].to_list(), pairs["rejected"].to_list()) == texts_at(frame, pairs)
+    for row in pairs.iter_rows(named=True):
         best, worst, gap, margin = expected[row["prompt"]]
         assert (row["chosen_row"], row["rejected_row"]) == (best, worst)
         assert row["gap"] == pytest.approx(gap, rel=1e-12)
@@ -127,12 +127,12 @@ def test_objective_pairs_are_the_definitions(problem, data):
 
 
 def test_a_frame_by_hand():
-    found = consistent_pairs(ANSWERS, ["x", "y"])
+    pairs = consistent_pairs(ANSWERS, ["x", "y"])
     # q's answers disagree, r has one. p: c over a by (2, 3), e over a by (4, 1).
     unit = ANSWERS.select("x", "y").to_numpy().std(axis=0)
-    assert found.select("prompt", "chosen", "rejected").rows() == [("p", "c", "a")]
-    assert found["gap"][0] == pytest.approx(min([2, 3] / unit))
-    assert found.schema["chosen_row"] == pl.Int64
+    assert pairs.select("prompt", "chosen", "rejected").rows() == [("p", "c", "a")]
+    assert pairs["gap"][0] == pytest.approx(min([2, 3] / unit))
+    assert pairs.schema["chosen_row"] == pl.Int64
 
 
 def test_the_sum_may_prefer_another_pair():
@@ -242,8 +242,8 @@ def test_two_scores_of_one_text_are_no_pair():
     frame = ANSWERS.with_columns(response=pl.Series(["a", "b", "a", "d", "a", "f"]))
     with pytest.raises(ValueError, match="better than another in every objective"):
         consistent_pairs(frame, ["x", "y"])
-    found = objective_pairs(frame, ["x", "y"], weights=[1.0, 0.0])
-    assert found["prompt"].to_list() == ["q"]
+    pairs = objective_pairs(frame, ["x", "y"], weights=[1.0, 0.0])
+    assert pairs["prompt"].to_list() == ["q"]
 
 
 def test_a_hundred_thousand_prompts_take_about_a_second():
@@ -258,12 +258,12 @@ def test_a_hundred_thousand_prompts_take_about_a_second():
         }
     )
     start = time.process_time()
-    found = consistent_pairs(frame, ["x", "y"])
+    pairs = consistent_pairs(frame, ["x", "y"])
     objective_pairs(frame, ["x", "y"], weights=[0.5, 0.5])
     # Ten times what it takes: a loop over prompts takes minutes.
     assert time.process_time() - start < 10
     # 1 - P(no consistent pair among 4 in independent order) = 1 - 1/4! = .958
-    assert abs(len(found) / n - 23 / 24) < 0.005
+    assert abs(len(pairs) / n - 23 / 24) < 0.005
 
 
 def test_texts_in_two_unicode_forms_are_one():

@@ -49,10 +49,10 @@ def test_a_number_below_one_is_refused(number):
 
 def test_weights_are_kept_in_order_and_copied():
     given = np.array([[0.3, 0.7], [1, 0], [0.3, 0.7]])
-    found = weights_of(given, 2)
-    np.testing.assert_array_equal(found, given)
+    weights = weights_of(given, 2)
+    np.testing.assert_array_equal(weights, given)
     given[:] = 9
-    assert found.max() == 1
+    assert weights.max() == 1
     assert weights_of(((1, 0), (0, 1)), 2).dtype == np.float64
 
 
@@ -90,8 +90,8 @@ def test_weights_may_be_rounded():
 def test_the_default_is_the_lattice_nearest_to_eleven(m, number):
     assert default_number(m) == number
     names = [f"o{j}" for j in range(m)]
-    found = preference_weights(None, names).values
-    np.testing.assert_array_equal(found, preference_weights(number, names).values)
+    weights = preference_weights(None, names).values
+    np.testing.assert_array_equal(weights, preference_weights(number, names).values)
     frame = pl.DataFrame(np.random.default_rng(m).random((300, m)), schema=names)
     assert pq.select(frame, names, k=2)["preference"].n_unique() == number
     assert_frame_equal(pq.select(frame.lazy(), names, k=2), pq.select(frame, names, k=2))
@@ -127,9 +127,9 @@ EVEN, BRIEF = [0.25, 0.75], {"harmless": 3, "helpful": 1}
     ],
 )
 def test_names_of_objectives_count_and_not_their_order(given, names):
-    found = preference_weights(given, ["helpful", "harmless"])
-    np.testing.assert_allclose(found.values, [EVEN], rtol=1e-15)
-    assert found.names == names
+    weights = preference_weights(given, ["helpful", "harmless"])
+    np.testing.assert_allclose(weights.values, [EVEN], rtol=1e-15)
+    assert weights.names == names
 
 
 def test_weights_by_name_that_sum_to_one_are_kept_to_the_bit():
@@ -140,14 +140,14 @@ def test_weights_by_name_that_sum_to_one_are_kept_to_the_bit():
 def test_components_of_array_columns_have_names():
     frame = pl.DataFrame({"rewards": [[1.0, 0.0], [0.0, 1.0], [0.7, 0.6]]})
     frame = frame.cast({"rewards": pl.Array(pl.Float64, 2)})
-    found = pq.choose(frame, "rewards", {"rewards[1]": 9, "rewards[0]": 1}, k=1)
-    assert found.preferences.tolist() == [[0.1, 0.9]]
+    chosen = pq.choose(frame, "rewards", {"rewards[1]": 9, "rewards[0]": 1}, k=1)
+    assert chosen.preferences.tolist() == [[0.1, 0.9]]
     assert pq.choose(frame, "rewards", frame[:2], k=1).preferences.tolist() == [[1, 0], [0, 1]]
 
 
 def test_minus_zero_weighs_nothing():
-    found = preference_weights([[1.0, -0.0]], ["helpful", "harmless"]).values
-    assert not np.signbit(found).any()
+    weights = preference_weights([[1.0, -0.0]], ["helpful", "harmless"]).values
+    assert not np.signbit(weights).any()
 
 
 @pytest.mark.parametrize(
@@ -192,9 +192,9 @@ def test_names_that_are_no_objectives_and_weights_that_are_none(given, message):
 def test_one_preference_may_be_of_one_kind_or_the_other():
     given = {"brief": {"helpful": 1, "harmless": 3}, "even": [0.5, 0.5]}
     frame = pl.DataFrame({"helpful": [1.0, 0.5, 0.0], "harmless": [0.0, 0.6, 1.0]})
-    found = pq.choose(frame, {"helpful": "max", "harmless": "max"}, given, k=1)
-    assert found.preference_names == ("brief", "even")
-    assert found.preferences.tolist() == [[0.25, 0.75], [0.5, 0.5]]
+    chosen = pq.choose(frame, {"helpful": "max", "harmless": "max"}, given, k=1)
+    assert chosen.preference_names == ("brief", "even")
+    assert chosen.preferences.tolist() == [[0.25, 0.75], [0.5, 0.5]]
     lazy = frame.lazy().pareto.select(["helpful", "harmless"], given, k=1)
-    assert lazy.collect_schema().names() == found.rows.columns
-    assert_frame_equal(lazy.collect(), found.rows)
+    assert lazy.collect_schema().names() == chosen.rows.columns
+    assert_frame_equal(lazy.collect(), chosen.rows)

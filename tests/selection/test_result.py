@@ -125,8 +125,8 @@ def test_within_groups():
 )
 def test_groups_of_any_type(keys):
     expected = pq.select(FRAME, OBJECTIVES, 3, k=2, by="prompt")
-    found = pq.select(FRAME.with_columns(key=keys), OBJECTIVES, 3, k=2, by="key")
-    assert_frame_equal(found.drop("key"), expected)
+    chosen = pq.select(FRAME.with_columns(key=keys), OBJECTIVES, 3, k=2, by="key")
+    assert_frame_equal(chosen.drop("key"), expected)
 
 
 def test_groups_of_several_columns():
@@ -136,8 +136,8 @@ def test_groups_of_several_columns():
     )
     expected = pq.select(FRAME, OBJECTIVES, 3, k=2, by="prompt")
     for data in (frame, frame.lazy()):
-        found = pq.select(data, OBJECTIVES, 3, k=2, by=["a", "b"])
-        assert_frame_equal(found.drop("a", "b"), expected)
+        chosen = pq.select(data, OBJECTIVES, 3, k=2, by=["a", "b"])
+        assert_frame_equal(chosen.drop("a", "b"), expected)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_names_that_look_like_patterns():
     frame = FRAME.rename({"help": "^h.*$", "harm": "a.b", "prompt": "^p"})
     expected = pq.select(FRAME, ["help", "harm"], 3, k=2, by="prompt")
     for data in (frame, frame.lazy()):
-        found = pq.select(data, ["^h.*$", "a.b"], 3, k=2, by="^p")
-        assert found["row"].to_list() == expected["row"].to_list()
+        chosen = pq.select(data, ["^h.*$", "a.b"], 3, k=2, by="^p")
+        assert chosen["row"].to_list() == expected["row"].to_list()
         assert data.lazy().pareto.layers(["^h.*$", "a.b"], upto=1).collect().height == 300
 
 
@@ -376,8 +376,8 @@ def test_objectives_in_no_sure_order_are_refused():
 
 def test_the_groups_of_a_column_that_looks_like_a_pattern_are_counted():
     frame = FRAME.rename({"prompt": "^g.*$"}).with_columns(gx=pl.int_range(pl.len()))
-    told = pq.choose(frame, ["help", "harm"], 2, k=1, by="^g.*$").explain()
-    assert f"{frame['^g.*$'].n_unique()} of ^g.*$, each with its own layers" in told
+    explanation = pq.choose(frame, ["help", "harm"], 2, k=1, by="^g.*$").explain()
+    assert f"{frame['^g.*$'].n_unique()} of ^g.*$, each with its own layers" in explanation
 
 
 def test_numbers_of_preferences_of_any_kind():

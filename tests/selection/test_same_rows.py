@@ -108,6 +108,6 @@ def test_the_warning_names_the_callers_own_line():
         lambda: frame.pareto.select(["a", "b"], 3, k=2),
         lambda: pq.choose_from(state, 3, k=2),
     ):
-        with pytest.warns(pq.SameRowsWarning) as found:
+        with pytest.warns(pq.SameRowsWarning) as caught:
             call()
-        assert {each.filename for each in found} == {__file__}
+        assert {each.filename for each in caught} == {__file__}

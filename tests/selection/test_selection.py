@@ -76,12 +76,12 @@ def test_selection_is_that_of_the_definition(problem):
         with pytest.raises(ValueError, match="one value in the whole pool"):
             choose()
         return
-    found = choose()
-    np.testing.assert_array_equal(found.layer, layer)
-    np.testing.assert_array_equal(found.preferences, weights)
-    np.testing.assert_array_equal(found.r_min, np.where(larger, r_min, -r_min))
-    np.testing.assert_array_equal(found.r_max, np.where(larger, r_max, -r_max))
-    rows = found.rows
+    selected = choose()
+    np.testing.assert_array_equal(selected.layer, layer)
+    np.testing.assert_array_equal(selected.preferences, weights)
+    np.testing.assert_array_equal(selected.r_min, np.where(larger, r_min, -r_min))
+    np.testing.assert_array_equal(selected.r_max, np.where(larger, r_max, -r_max))
+    rows = selected.rows
     assert rows["preference"].to_list() == [i for i in range(len(weights)) for _ in range(k)]
     assert rows["position"].to_list() == list(range(k)) * len(weights)
     assert rows["weights"].to_list() == [w for w in weights.tolist() for _ in range(k)]
@@ -114,10 +114,10 @@ def test_selection_is_that_of_the_definition(problem):
 def test_the_corners_rank_by_one_objective_then_by_layer_then_by_row(points, k):
     """Distances along an axis are exact, so ties are ties and order is known to the row."""
     points = np.array([*points, (0, 6), (6, 0)], dtype=np.float64)
-    found = pq.select(frame_of(points), ["a", "b"], 2, k=k, at_least=len(points), scale="none")
+    chosen = pq.select(frame_of(points), ["a", "b"], 2, k=k, at_least=len(points), scale="none")
     for number in range(2):
         expected = np.lexsort((oracle.layers(points), -points[:, number]))[:k]
-        assert found.filter(preference=number)["row"].to_list() == expected.tolist()
+        assert chosen.filter(preference=number)["row"].to_list() == expected.tolist()
 
 
 @given(
@@ -170,24 +170,24 @@ def test_the_reference_set_matters():
 
 def test_the_default_pool_is_the_fewest_layers_that_hold_p_times_k():
     points = np.random.default_rng(2).random((500, 2))
-    found = pq.choose(frame_of(points), ["a", "b"], 5, k=7)
-    sizes = found.layer_sizes()
+    chosen = pq.choose(frame_of(points), ["a", "b"], 5, k=7)
+    sizes = chosen.layer_sizes()
     assert sum(sizes) >= 35 > sum(sizes[:-1])
     assert sizes == np.bincount(oracle.layers(points))[: len(sizes)].tolist()
 
 
 def test_overlap_is_that_of_the_rows():
     points = np.random.default_rng(3).random((300, 2))
-    found = pq.choose(frame_of(points), ["a", "b"], 3, k=20, upto=4)
-    sets = [set(part["row"]) for part in found.rows.partition_by("preference")]
+    chosen = pq.choose(frame_of(points), ["a", "b"], 3, k=20, upto=4)
+    sets = [set(part["row"]) for part in chosen.rows.partition_by("preference")]
     expected = [[len(a & b) / len(a | b) for b in sets] for a in sets]
-    np.testing.assert_allclose(found.overlap(), expected)
+    np.testing.assert_allclose(chosen.overlap(), expected)
 
 
 def test_k_may_be_all_rows_but_not_more():
     points = np.random.default_rng(4).random((12, 2))
-    found = pq.select(frame_of(points), ["a", "b"], 2, k=12)
-    assert found["row"].sort().to_list() == sorted([*range(12)] * 2)
+    chosen = pq.select(frame_of(points), ["a", "b"], 2, k=12)
+    assert chosen["row"].sort().to_list() == sorted([*range(12)] * 2)
     with pytest.raises(ValueError, match="k=13, but there are only 12 rows to choose from: lower"):
         pq.select(frame_of(points), ["a", "b"], 2, k=13)
     with pytest.raises(ValueError, match=r"k=12, but the pool has only \d rows: raise upto"):
@@ -211,8 +211,8 @@ def test_distinct_takes_the_nearest_of_each_value(seed, n, groups, k):
         with pytest.raises(ValueError, match=f"k={k}, but the"):
             pq.select(frame, ["a", "b"], 3, k=k, distinct="prompt")
         return
-    found = pq.choose(frame, ["a", "b"], 3, k=k, distinct="prompt")
-    size = int((found.layer >= 0).sum())
+    chosen = pq.choose(frame, ["a", "b"], 3, k=k, distinct="prompt")
+    size = int((chosen.layer >= 0).sum())
     whole = pq.select(frame, ["a", "b"], 3, k=size, at_least=size)
     expected = (
         whole.unique(["preference", "prompt"], keep="first", maintain_order=True)
@@ -220,8 +220,8 @@ def test_distinct_takes_the_nearest_of_each_value(seed, n, groups, k):
         .head(k)
     )
     columns = ["preference", "a", "b", "prompt", "weights", "distance", "layer", "row"]
-    assert_frame_equal(found.rows.select(columns), expected.select(columns))
-    assert found.rows["position"].to_list() == [*range(k)] * 3
+    assert_frame_equal(chosen.rows.select(columns), expected.select(columns))
+    assert chosen.rows["position"].to_list() == [*range(k)] * 3
 
 
 def test_distinct_grows_the_pool_unless_its_size_is_given():
@@ -230,20 +230,20 @@ def test_distinct_grows_the_pool_unless_its_size_is_given():
     frame = frame_of(np.vstack([rng.random((300, 2)) + 2, rng.random((50, 2))])).with_columns(
         prompt=pl.Series([0] * 300 + list(range(1, 51)))
     )
-    found = pq.choose(frame, ["a", "b"], 2, k=5, distinct="prompt")
-    assert found.rows.group_by("preference").agg(pl.n_unique("prompt"))["prompt"].to_list() == [
+    chosen = pq.choose(frame, ["a", "b"], 2, k=5, distinct="prompt")
+    assert chosen.rows.group_by("preference").agg(pl.n_unique("prompt"))["prompt"].to_list() == [
         5,
         5,
     ]
     # The fewest layers: without the last one there are not enough values.
-    sizes = found.layer_sizes()
+    sizes = chosen.layer_sizes()
     values = [
-        frame.filter(found.layer <= last, found.layer >= 0)["prompt"].n_unique()
+        frame.filter(chosen.layer <= last, chosen.layer >= 0)["prompt"].n_unique()
         for last in (len(sizes) - 1, len(sizes) - 2)
     ]
     assert values[0] >= 5 > values[1]
     np.testing.assert_array_equal(
-        found.layer,
+        chosen.layer,
         oracle.stopped(oracle.layers(frame.select("a", "b").to_numpy()), upto=len(sizes)),
     )
     message = "pool has only 1 different values of the column `distinct`: raise upto or at_least"
@@ -268,8 +268,8 @@ def test_distinct_grows_the_pool_unless_its_size_is_given():
 def test_distinct_values_of_any_type(values):
     frame = pl.DataFrame({"a": [3.0, 2, 1, 0], "b": [0.0, 1, 2, 3], "prompt": values})
     k = values.n_unique()
-    found = pq.select(frame, ["a", "b"], [[1, 0]], k=k, distinct="prompt")
-    assert found["row"].to_list() == [0, 2, 3][:k]
+    chosen = pq.select(frame, ["a", "b"], [[1, 0]], k=k, distinct="prompt")
+    assert chosen["row"].to_list() == [0, 2, 3][:k]
 
 
 def test_distinct_refuses_null_and_unknown_columns():

@@ -23,18 +23,18 @@ def test_chunks_slices_and_number_types_do_not_matter():
     padded = pl.concat([frame[:7], frame, frame[:5]])[7:-5]
     assert_frame_equal(pq.select(padded, NAMES, 6, k=9), expected)
     for dtype in (pl.Float32, pl.Int16, pl.UInt8, pl.Int64):
-        found = pq.select(frame.cast(dtype), NAMES, 6, k=9)
-        assert_frame_equal(found.select(ADDED), expected.select(ADDED), check_exact=True)
-        assert found.schema["a"] == dtype
+        chosen = pq.select(frame.cast(dtype), NAMES, 6, k=9)
+        assert_frame_equal(chosen.select(ADDED), expected.select(ADDED), check_exact=True)
+        assert chosen.schema["a"] == dtype
     mixed = frame.with_columns(pl.col("a").cast(pl.Float32), pl.col("b").cast(pl.Int32))
     assert_frame_equal(pq.select(mixed, NAMES, 6, k=9).select(ADDED), expected.select(ADDED))
 
 
 def test_single_precision_scores_are_measured_in_double():
     single = np.random.default_rng(7).random((200, 3)).astype(np.float32)
-    found = pq.select(frame_of(single), NAMES, 6, k=9)
+    chosen = pq.select(frame_of(single), NAMES, 6, k=9)
     double = pq.select(frame_of(single.astype(np.float64)), NAMES, 6, k=9)
-    assert_frame_equal(found.select(ADDED), double.select(ADDED), check_exact=True)
+    assert_frame_equal(chosen.select(ADDED), double.select(ADDED), check_exact=True)
 
 
 def test_threads_do_not_change_a_byte():
@@ -56,10 +56,10 @@ def test_other_columns_are_kept_as_they_are():
         raw=pl.Series([bytes([i]) for i in range(n)]),
         flat=pl.Series([[i, i] for i in range(n)], dtype=pl.Array(pl.Int8, 2)),
     )
-    found = pq.select(frame, NAMES, 3, k=5)
-    assert found.columns == [*frame.columns, *ADDED]
-    assert_frame_equal(found.select(frame.columns), frame[found["row"].to_list()])
-    assert found.select(ADDED).schema == {
+    chosen = pq.select(frame, NAMES, 3, k=5)
+    assert chosen.columns == [*frame.columns, *ADDED]
+    assert_frame_equal(chosen.select(frame.columns), frame[chosen["row"].to_list()])
+    assert chosen.select(ADDED).schema == {
         "preference": pl.Int32,
         "weights": pl.List(pl.Float64),
         "position": pl.Int32,
@@ -85,17 +85,17 @@ def test_a_column_that_the_result_adds_is_refused(name):
 
 def test_a_hundred_thousand_rows():
     points = np.random.default_rng(9).standard_normal((100_000, 3))
-    found = pq.choose(frame_of(points), NAMES, 15, k=100)
-    assert len(found.rows) == 1500
-    assert sum(found.layer_sizes()) >= 1500
-    np.testing.assert_array_equal(found.layer == 0, pq.pareto_front(points))
-    pool = np.flatnonzero(found.layer >= 0)
-    span = found.r_max - found.r_min
-    q = (points[pool] - found.r_max) / span
-    for number, w in enumerate(found.preferences):
+    chosen = pq.choose(frame_of(points), NAMES, 15, k=100)
+    assert len(chosen.rows) == 1500
+    assert sum(chosen.layer_sizes()) >= 1500
+    np.testing.assert_array_equal(chosen.layer == 0, pq.pareto_front(points))
+    pool = np.flatnonzero(chosen.layer >= 0)
+    span = chosen.r_max - chosen.r_min
+    q = (points[pool] - chosen.r_max) / span
+    for number, w in enumerate(chosen.preferences):
         u = (w - 1) / np.linalg.norm(w - 1)
         every = np.linalg.norm(q - np.maximum(q @ u, 0)[:, None] * u, axis=1)
-        far = found.rows.filter(preference=number)["distance"].to_numpy()
+        far = chosen.rows.filter(preference=number)["distance"].to_numpy()
         np.testing.assert_allclose(far, np.sort(every)[:100], atol=1e-12)
 
 
@@ -180,13 +180,13 @@ def test_nan_drop_leaves_rows_out_and_keeps_their_numbers():
         a=pl.when(pl.col("id").is_in(rows[:2])).then(None).otherwise("a"),
         b=pl.when(pl.col("id") == rows[2]).then(float("nan")).otherwise("b"),
     )
-    found = pq.choose(holed, NAMES, 3, k=5, nan="drop")
+    chosen = pq.choose(holed, NAMES, 3, k=5, nan="drop")
     whole = holed.filter(~pl.col("id").is_in(rows))
     expected = pq.choose(whole, NAMES, 3, k=5)
-    assert_frame_equal(found.rows.drop("row"), expected.rows.drop("row"))
-    assert found.rows["row"].to_list() == found.rows["id"].to_list()
-    assert found.layer[rows].tolist() == [-1, -1, -1]
-    np.testing.assert_array_equal(np.delete(found.layer, rows), expected.layer)
+    assert_frame_equal(chosen.rows.drop("row"), expected.rows.drop("row"))
+    assert chosen.rows["row"].to_list() == chosen.rows["id"].to_list()
+    assert chosen.layer[rows].tolist() == [-1, -1, -1]
+    np.testing.assert_array_equal(np.delete(chosen.layer, rows), expected.layer)
     # Dropped rows come first, so a value taken by its place would be that of another row.
     named = holed.with_columns(name=pl.col("id") % 7)
     distinct = pq.select(named, NAMES, 3, k=5, nan="drop", distinct="name")
@@ -205,11 +205,11 @@ def test_choosing_within_groups_copies_no_column_but_scores_and_keys(monkeypatch
     take = pl.DataFrame.__getitem__
 
     def watched(self, key):
-        found = take(self, key)
-        if isinstance(found, pl.DataFrame) and "text" in found.columns:
-            copied.append(len(found))
-        return found
+        result = take(self, key)
+        if isinstance(result, pl.DataFrame) and "text" in result.columns:
+            copied.append(len(result))
+        return result
 
     monkeypatch.setattr(pl.DataFrame, "__getitem__", watched)
-    found = pq.select(frame, NAMES, 3, k=1, by="group")
-    assert copied == [len(found)]
+    result = pq.select(frame, NAMES, 3, k=1, by="group")
+    assert copied == [len(result)]

@@ -79,20 +79,20 @@ def test_the_order_of_whole_numbers_is_that_of_exact_arithmetic(problem, stop, d
     # The corners alone are sure to be in the first layers.
     k = min(k, len(names)) if "upto" in stop else k
     options = {"k": k, "directions": directions, **stop}
-    found = pq.choose(frame, names, weights, **options)
+    chosen = pq.choose(frame, names, weights, **options)
     for number, each in enumerate(shares):
-        expected = exact_ranking(points, found.layer, each, directions)[:k]
-        assert found.of(number)["row"].to_list() == expected
-    ranked = found.rows.sort("preference", "distance", "layer", "row")
-    assert_frame_equal(found.rows, ranked)
+        expected = exact_ranking(points, chosen.layer, each, directions)[:k]
+        assert chosen.of(number)["row"].to_list() == expected
+    ranked = chosen.rows.sort("preference", "distance", "layer", "row")
+    assert_frame_equal(chosen.rows, ranked)
     # Every way to the rows gives the same bytes.
-    assert_frame_equal(pq.select(frame.lazy(), names, weights, **options), found.rows)
+    assert_frame_equal(pq.select(frame.lazy(), names, weights, **options), chosen.rows)
     three = pq.select(frame, names, weights, n_threads=3, **options)
-    assert_frame_equal(three, found.rows, check_exact=True)
-    held = stop or {"upto": len(found.layer_sizes())}
+    assert_frame_equal(three, chosen.rows, check_exact=True)
+    held = stop or {"upto": len(chosen.layer_sizes())}
     state = pq.FirstLayers(names, **held).add(frame[:7]).add(frame[7:])
     again = pq.choose_from(state, weights, k=k, directions=directions)
-    assert_frame_equal(again.rows, found.rows, check_exact=True)
+    assert_frame_equal(again.rows, chosen.rows, check_exact=True)
 
 
 @settings(deadline=None)
@@ -105,13 +105,13 @@ def test_so_it_is_within_groups(parts):
     points, group = points[order], group[order]
     frame = pl.DataFrame(points, schema=NAMES[:3]).with_columns(prompt=pl.Series(group))
     weights = [dict(zip(NAMES[:3], each, strict=True)) for each in shares]
-    found = pq.choose(frame, NAMES[:3], weights, k=k, by="prompt")
+    selected = pq.choose(frame, NAMES[:3], weights, k=k, by="prompt")
     for key in range(len(parts)):
         members = np.flatnonzero(group == key)
         layer = oracle.stopped(oracle.layers(points[members]), at_least=k)
         for number, each in enumerate(shares):
             expected = exact_ranking(points[members], layer, each, "paper")[:k]
-            chosen = found.of(number).filter(prompt=key)["row"].to_list()
+            chosen = selected.of(number).filter(prompt=key)["row"].to_list()
             assert chosen == members[expected].tolist()
 
 
@@ -122,10 +122,10 @@ def test_many_equal_rows_make_no_row_be_overlooked(grouped):
     rows = [*worse, (0, 5, 5), (4, 4, 4), (4, 4, 4)]
     frame = pl.DataFrame(rows, schema=["a", "b", "c"], orient="row").with_columns(prompt=1)
     options = {"by": "prompt"} if grouped else {}
-    found = pq.select(frame, ["a", "b", "c"], [[1, 0, 0]], k=3, at_least=len(rows), **options)
-    assert found["row"].to_list() == [901, 902, 0]
-    assert found["distance"].n_unique() == 1
-    assert found["distance"][0] < 1e-15
+    chosen = pq.select(frame, ["a", "b", "c"], [[1, 0, 0]], k=3, at_least=len(rows), **options)
+    assert chosen["row"].to_list() == [901, 902, 0]
+    assert chosen["distance"].n_unique() == 1
+    assert chosen["distance"][0] < 1e-15
 
 
 def test_a_better_row_of_the_same_distance_is_taken_first():
@@ -136,20 +136,20 @@ def test_a_better_row_of_the_same_distance_is_taken_first():
         name: np.clip(np.round(base + rng.normal(0, 0.7, 5000)), 0, 4).astype(int)
         for name in ("helpful", "correct")
     }
-    found = pq.choose(pl.DataFrame(scores), list(scores), [[1, 0], [0, 1]], k=100, upto=3)
-    assert found.rows["helpful"].unique().to_list() == [4]
-    assert found.rows["correct"].unique().to_list() == [4]
-    assert (found.rows["layer"] == 0).all()
+    chosen = pq.choose(pl.DataFrame(scores), list(scores), [[1, 0], [0, 1]], k=100, upto=3)
+    assert chosen.rows["helpful"].unique().to_list() == [4]
+    assert chosen.rows["correct"].unique().to_list() == [4]
+    assert (chosen.rows["layer"] == 0).all()
 
 
 def test_distinct_keeps_to_that_order():
     frame = pl.DataFrame({"a": [4, 4, 4, 0], "b": [3, 4, 4, 5], "prompt": ["x", "x", "y", "z"]})
-    found = pq.select(frame, ["a", "b"], [[1, 0]], k=2, distinct="prompt", at_least=4)
-    assert found["row"].to_list() == [1, 2]
+    chosen = pq.select(frame, ["a", "b"], [[1, 0]], k=2, distinct="prompt", at_least=4)
+    assert chosen["row"].to_list() == [1, 2]
 
 
 def test_what_differs_by_more_than_rounding_keeps_its_order():
     b = np.array([1e-12, 0.0, 5e-13])
     frame = pl.DataFrame({"a": [0.5, 0.5, 0.5, 1.0, 0.0], "b": [*(0.5 + b), 0.0, 1.0]})
-    found = pq.select(frame, ["a", "b"], [[0.5, 0.5]], k=3, at_least=5)
-    assert found["row"].to_list() == [1, 2, 0]
+    chosen = pq.select(frame, ["a", "b"], [[0.5, 0.5]], k=3, at_least=5)
+    assert chosen["row"].to_list() == [1, 2, 0]

@@ -16,7 +16,7 @@ from paretohqd.selection.dataset import sft_dataset
 
 
 def trained(model: Any, tokenizer: Any, frame: pl.DataFrame, out: Path) -> list[tuple[str, str]]:
-    """Of each row what stands before the tokens with a loss, and these."""
+    """What stands before the tokens with a loss in each row, and these tokens."""
     arguments = SFTConfig(output_dir=str(out), use_cpu=True, bf16=False, report_to="none")
     trainer = SFTTrainer(
         model=model, args=arguments, train_dataset=sft_dataset(frame), processing_class=tokenizer

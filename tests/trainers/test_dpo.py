@@ -130,9 +130,9 @@ def test_training_makes_the_chosen_answers_likelier(load: Load, tmp_path: Path) 
         }
     )
     facts = fit(load, pairs, tmp_path, train={"max_steps": 60})
-    found = losses(tmp_path)
-    assert found[0] == pytest.approx(math.log(2), abs=1e-4)
-    assert max(found[-3:]) < 0.5
+    logged = losses(tmp_path)
+    assert logged[0] == pytest.approx(math.log(2), abs=1e-4)
+    assert max(logged[-3:]) < 0.5
     log = json.loads((tmp_path / "log.json").read_text())
     assert log[-1]["rewards/accuracies"] == 1
     assert log[-1]["logps/chosen"] > log[0]["logps/chosen"]

@@ -38,10 +38,10 @@ def test_no_margin_and_the_whole_weight_is_dpo(
     load: Load, pairs: pl.DataFrame, pair_trainers: list[Any], tmp_path: Path
 ) -> None:
     """Against TRL's own trainer, whose tokens are ours where the template writes no tail."""
-    found = []
+    results = []
     for name, frame in (("dpo", pairs), ("modpo", pairs.with_columns(margin=0.0))):
         fit(lambda: load(NO_TAIL), frame, tmp_path / name)
-        found.append(loss_of(pair_trainers[-1], moved(pair_trainers[-1])))
+        results.append(loss_of(pair_trainers[-1], moved(pair_trainers[-1])))
     model, tokenizer = load(NO_TAIL)
     plain = DPOTrainer(
         model=model,
@@ -61,7 +61,7 @@ def test_no_margin_and_the_whole_weight_is_dpo(
     )
     expected = loss_of(plain, moved(plain))
     assert abs(expected - math.log(2)) > 0.03, "the adapter makes a difference"
-    assert found == pytest.approx([expected] * 2, abs=1e-6)
+    assert results == pytest.approx([expected] * 2, abs=1e-6)
 
 
 def test_a_margin_of_one_at_the_start(
@@ -108,16 +108,16 @@ def test_the_loss_is_the_formula(
 def test_half_the_weight_doubles_beta_and_margin(
     load: Load, pairs: pl.DataFrame, pair_trainers: list[Any], tmp_path: Path
 ) -> None:
-    found = []
+    results = []
     for beta, margin, weight in ((0.1, 0.7, 0.5), (0.2, 1.4, 1.0)):
         fit(load, pairs.with_columns(margin=margin), tmp_path, beta=beta, weight=weight)
-        found.append(loss_of(pair_trainers[-1], moved(pair_trainers[-1])))
-    assert found[0] == pytest.approx(found[1], abs=1e-5)
+        results.append(loss_of(pair_trainers[-1], moved(pair_trainers[-1])))
+    assert results[0] == pytest.approx(results[1], abs=1e-5)
 
 
 def test_the_margin_reaches_an_evaluation_too(
     load: Load, pairs: pl.DataFrame, pair_trainers: list[Any], tmp_path: Path
 ) -> None:
     fit(load, pairs.with_columns(margin=1.0), tmp_path)
-    found = pair_trainers[0].evaluate(dpo._dataset(pairs.with_columns(margin=-1.0)))
-    assert found["eval_loss"] == pytest.approx(0.313262, abs=3e-5)
+    result = pair_trainers[0].evaluate(dpo._dataset(pairs.with_columns(margin=-1.0)))
+    assert result["eval_loss"] == pytest.approx(0.313262, abs=3e-5)

@@ -60,8 +60,8 @@ def reinforce(causal: Path, out: Path, **more: Any) -> dict[str, Any]:
 
 
 def log(out: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((out / "log.json").read_text())
-    return found
+    recorded: list[dict[str, Any]] = json.loads((out / "log.json").read_text())
+    return recorded
 
 
 @pytest.fixture
@@ -82,8 +82,8 @@ def test_the_reward_goes_up_and_the_log_says_how(causal: Path, tmp_path: Path) -
     notes = reinforce(causal, tmp_path, steps=40)
     entries = log(tmp_path)
     assert [entry["step"] for entry in entries] == list(range(1, 41))
-    found = [entry["rewards"]["vowels"]["mean"] for entry in entries]
-    assert sum(found[-10:]) > 1.3 * sum(found[:10])
+    result = [entry["rewards"]["vowels"]["mean"] for entry in entries]
+    assert sum(result[-10:]) > 1.3 * sum(result[:10])
     # An adapter starts as the base itself; then it leaves it.
     assert abs(entries[0]["kl"]) < 1e-6
     assert all(entry["kl"] > 1e-4 for entry in entries[10:])
@@ -192,11 +192,11 @@ def test_prompts_are_taken_in_their_order(
         steps=8,
         on_step=lambda *at: steps.append(at),
     )
-    assert reward.asked == [PROMPTS[i // 4 % 5] for i in range(64)]
+    assert reward.prompts == [PROMPTS[i // 4 % 5] for i in range(64)]
     assert steps == [(step, 8) for step in range(1, 9)]
     # TRL's own count of the tokens that were trained on.
     assert notes["trained_tokens"] == trainers[0].state.num_input_tokens_seen
-    lengths = [len(ids) for ids in encode_prompts(trainers[0].processing_class, reward.asked)]
+    lengths = [len(ids) for ids in encode_prompts(trainers[0].processing_class, reward.prompts)]
     assert notes["trained_tokens"] - notes["generated_tokens"] == sum(lengths)
 
 
@@ -207,7 +207,7 @@ def test_accumulation_makes_no_difference_to_what_is_counted(
     parts = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4}
     notes = reinforce(causal, tmp_path, rewards=[reward], weights=[1.0], settings=parts)
     assert (notes["steps"], notes["scored"], len(log(tmp_path))) == (3, 24, 3)
-    assert reward.asked == [PROMPTS[i // 4 % 5] for i in range(24)]
+    assert reward.prompts == [PROMPTS[i // 4 % 5] for i in range(24)]
     assert notes["trained_tokens"] == trainers[0].state.num_input_tokens_seen
     assert abs(log(tmp_path)[0]["kl"]) < 1e-6
 

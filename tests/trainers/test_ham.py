@@ -50,8 +50,8 @@ def point_sets(draw: st.DrawFn) -> np.ndarray:
 @settings(deadline=None)
 @given(point_sets())
 def test_the_volume_is_the_exact_one(points: np.ndarray) -> None:
-    found = float(hypervolume(torch.from_numpy(points), -1.0))
-    assert found == pytest.approx(pq.hypervolume(points, ref=[-1.0] * points.shape[1]), abs=1e-9)
+    volume = float(hypervolume(torch.from_numpy(points), -1.0))
+    assert volume == pytest.approx(pq.hypervolume(points, ref=[-1.0] * points.shape[1]), abs=1e-9)
 
 
 @settings(deadline=None)
@@ -59,7 +59,7 @@ def test_the_volume_is_the_exact_one(points: np.ndarray) -> None:
 def test_its_gradient_is_a_central_difference(seed: int, k: int, m: int) -> None:
     points = np.random.default_rng(seed).random((k, m)) * 2
     values = torch.from_numpy(points).requires_grad_()
-    (found,) = torch.autograd.grad(hypervolume(values, -0.5), values)
+    (gradient,) = torch.autograd.grad(hypervolume(values, -0.5), values)
     step = 1e-6
     for i in range(k):
         for j in range(m):
@@ -67,7 +67,7 @@ def test_its_gradient_is_a_central_difference(seed: int, k: int, m: int) -> None
             moved[0][i, j] += step
             moved[1][i, j] -= step
             up, down = (pq.hypervolume(one, ref=[-0.5] * m) for one in moved)
-            assert float(found[i, j]) == pytest.approx((up - down) / (2 * step), abs=1e-6)
+            assert float(gradient[i, j]) == pytest.approx((up - down) / (2 * step), abs=1e-6)
 
 
 def test_equal_points_share_the_gradient_and_dominated_ones_have_none() -> None:
@@ -78,8 +78,8 @@ def test_equal_points_share_the_gradient_and_dominated_ones_have_none() -> None:
 
 def test_the_largest_set_is_still_exact() -> None:
     points = np.random.default_rng(0).random((MAX_ADAPTERS, 3))
-    found = float(hypervolume(torch.from_numpy(points), -2.0))
-    assert found == pytest.approx(pq.hypervolume(points, ref=[-2.0] * 3), rel=1e-10)
+    volume = float(hypervolume(torch.from_numpy(points), -2.0))
+    assert volume == pytest.approx(pq.hypervolume(points, ref=[-2.0] * 3), rel=1e-10)
 
 
 def test_offset_directions_are_even_and_go_from_objective_to_objective() -> None:
@@ -87,12 +87,12 @@ def test_offset_directions_are_even_and_go_from_objective_to_objective() -> None
     assert offset_directions(1, 3).tolist() == [[0.0, 0.0, 0.0]]
     for count in range(2, MAX_ADAPTERS + 1):
         for m in (2, 3, 4):
-            found = offset_directions(count, m)
-            assert found.shape == (count, m)
-            assert len(np.unique(found, axis=0)) == count, "no two alike"
-            np.testing.assert_allclose(found.sum(axis=1), 0, atol=1e-12)
-            assert found[0].argmax() == 0
-            assert found[-1].argmax() == m - 1
+            result = offset_directions(count, m)
+            assert result.shape == (count, m)
+            assert len(np.unique(result, axis=0)) == count, "no two alike"
+            np.testing.assert_allclose(result.sum(axis=1), 0, atol=1e-12)
+            assert result[0].argmax() == 0
+            assert result[-1].argmax() == m - 1
 
 
 def test_a_value_is_the_weighted_mean_of_each_prompts_scores_and_the_bases_is_0() -> None:
@@ -104,12 +104,12 @@ def test_a_value_is_the_weighted_mean_of_each_prompts_scores_and_the_bases_is_0(
     ]
     rng = np.random.default_rng(0)
     logps, base = rng.normal(size=(3, 5)), rng.normal(size=5)
-    found = policy_values(torch.from_numpy(logps), torch.from_numpy(base), batch)
+    result = policy_values(torch.from_numpy(logps), torch.from_numpy(base), batch)
     flat = np.concatenate(lengths)
     for k in range(3):
         ratio = np.exp((logps[k] - base) / flat)
         parts = [ratio[:2] @ scores[0] / ratio[:2].sum(), ratio[2:] @ scores[1] / ratio[2:].sum()]
-        np.testing.assert_allclose(found[k], np.mean(parts, axis=0))
+        np.testing.assert_allclose(result[k], np.mean(parts, axis=0))
     even = policy_values(torch.from_numpy(base[None]), torch.from_numpy(base), batch)
     np.testing.assert_allclose(even, [[0.0, 0.0]], atol=1e-12)
 
@@ -147,18 +147,18 @@ def train(base: Any, out: Path, rows: pl.DataFrame, **more: Any) -> dict[str, An
 def values_of(base: Any, folder: Path, rows: pl.DataFrame, count: int) -> np.ndarray:
     """The policies' values by definition, from the saved adapters, on distinct rows."""
     model, tokenizer = base
-    asked = rows["prompt"].to_list(), rows["response"].to_list()
-    before = likelihood(model, tokenizer, *asked)
-    found = []
+    texts = rows["prompt"].to_list(), rows["response"].to_list()
+    before = likelihood(model, tokenizer, *texts)
+    results = []
     for k in range(count):
         model = load_adapter(model, folder / f"adapter-{k}")
-        after = likelihood(model, tokenizer, *asked)
+        after = likelihood(model, tokenizer, *texts)
         ratio = np.exp((after["logp"] - before["logp"]) / before["answer_tokens"]).to_numpy()
         scores = rows.select(NAMES).to_numpy().reshape(-1, 4, 2)
         weights = ratio.reshape(-1, 4, 1) / ratio.reshape(-1, 4, 1).sum(axis=1, keepdims=True)
         centred = scores - scores.mean(axis=1, keepdims=True)
-        found.append((weights * centred).sum(axis=1).mean(axis=0))
-    return np.array(found)
+        results.append((weights * centred).sum(axis=1).mean(axis=0))
+    return np.array(results)
 
 
 @pytest.fixture
@@ -174,15 +174,15 @@ def test_all_adapters_move_each_its_own_way(
 ) -> None:
     rows = toy(passes=6)
     notes = train(base, tmp_path, rows, train={"max_steps": 24, "learning_rate": 1e-2})
-    found = values_of(again(), tmp_path, rows[:32], 3)
-    volume = pq.hypervolume(found, ref=[-2.0, -2.0])
+    values = values_of(again(), tmp_path, rows[:32], 3)
+    volume = pq.hypervolume(values, ref=[-2.0, -2.0])
     assert notes["hypervolume"][0] == pytest.approx(4.0), "all start as the base, whose value is 0"
     assert volume > 4.2
     # From the first objective to the second, in order; a set and not a pile.
-    assert (np.diff(found[:, 0]) < -0.01).all()
-    assert (np.diff(found[:, 1]) > 0.01).all()
-    assert found[0, 0] > 0.05
-    assert found[2, 1] > 0.05
+    assert (np.diff(values[:, 0]) < -0.01).all()
+    assert (np.diff(values[:, 1]) > 0.01).all()
+    assert values[0, 0] > 0.05
+    assert values[2, 1] > 0.05
     log = json.loads((tmp_path / "log.json").read_text())
     assert [entry["step"] for entry in log] == list(range(1, 25))
     rates = [entry["learning_rate"] for entry in log]
@@ -228,7 +228,7 @@ def test_a_step_goes_down_the_gradient_of_all_at_once(base: Any, tmp_path: Path)
     loss = -hypervolume(policy_values(logps, reference, prompts), REFERENCE)
     (slope,) = torch.autograd.grad(loss, logps)
     policies.backward(prompts, slope, None)
-    found = {k: [p.grad.clone() for p in own] for k, own in policies.own.items()}
+    result = {k: [p.grad.clone() for p in own] for k, own in policies.own.items()}
 
     def whole() -> float:
         return float(
@@ -237,7 +237,7 @@ def test_a_step_goes_down_the_gradient_of_all_at_once(base: Any, tmp_path: Path)
 
     for name, own in policies.own.items():
         for place in range(0, len(own), 9):
-            weight, slope = own[place], found[name][place]
+            weight, slope = own[place], result[name][place]
             at = int(slope.abs().argmax())
             step, seen = 1e-5, []
             for sign in (1, -1):
@@ -313,7 +313,7 @@ def test_the_method_gives_points_without_preferences(bench: Callable[..., Workbe
     assert [policy.weights for policy in policies] == [None, None]
     folders = [policy.adapters[0][0] for policy in policies]
     assert [folder.name for folder in folders] == ["adapter-0", "adapter-1"]
-    base, _ = b.session.sampler()
+    base, _ = b.context.sampler()
     for folder in folders:
         load_adapter(base, folder)
     assert b.notes["joint training"]["steps"] == 3

@@ -35,9 +35,9 @@ def test_the_echo_gate_stops_answers_that_repeat_the_prompt() -> None:
     expected += [[(3 / 8 - 0.2) / 0.1, 1.25]]
     np.testing.assert_allclose(open_to_all, expected)
     gated = rollouts(0.6)
-    found = gated.look(prompts, responses, ids)
-    assert found[0].tolist() == [GATED, GATED] == [-3, -3]
-    assert np.array_equal(found[1:], open_to_all[1:]), "3 of 5 words are not more than .6"
+    result = gated.look(prompts, responses, ids)
+    assert result[0].tolist() == [GATED, GATED] == [-3, -3]
+    assert np.array_equal(result[1:], open_to_all[1:]), "3 of 5 words are not more than .6"
     (entry,) = gated.steps
     assert (entry["gated"], free.steps[0]["gated"]) == (pytest.approx(1 / 3), 0)
     assert entry["echo"] == pytest.approx(2 / 3)

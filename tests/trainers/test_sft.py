@@ -150,8 +150,8 @@ def test_settings_arrive_as_they_are(
     assert {key: getattr(arguments, key) for key in train} == train
     assert (arguments.seed, arguments.use_cpu, arguments.bf16) == (5, True, False)
     assert arguments.report_to == []
-    found = sft_trainers[0].model.peft_config["default"]
-    assert {key: getattr(found, key) for key in lora} == {**lora, "target_modules": {"q_proj"}}
+    result = sft_trainers[0].model.peft_config["default"]
+    assert {key: getattr(result, key) for key in lora} == {**lora, "target_modules": {"q_proj"}}
     assert facts["train"]["learning_rate"] == 0.25
     assert facts["lora"]["r"] == 3
 

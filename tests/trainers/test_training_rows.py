@@ -127,12 +127,12 @@ def test_prompt_lengths_are_those_of_the_training_rows(
 def test_system_messages_come_before_the_prompt_and_count(
     load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
-    told = ["<help> 0.7", "", "Be brief.", "", "x"]
-    rows = ANSWERS.with_columns(system_prompt=pl.Series(told[: len(ANSWERS)]))
+    messages = ["<help> 0.7", "", "Be brief.", "", "x"]
+    rows = ANSWERS.with_columns(system_prompt=pl.Series(messages[: len(ANSWERS)]))
     fit(load, rows, tmp_path)
     tokenizer = sft_trainers[0].processing_class
     for first, example, prompt in zip(
-        told, sft_trainers[0].train_dataset, rows["prompt"], strict=False
+        messages, sft_trainers[0].train_dataset, rows["prompt"], strict=False
     ):
         text = tokenizer.decode(example["input_ids"])
         system = f"<|im_start|>system\n{first}<|im_end|>\n" if first else ""

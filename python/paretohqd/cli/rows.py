@@ -77,7 +77,7 @@ def _from_stdin() -> pl.DataFrame:
 
 @contextmanager
 def counted(source: Source) -> Iterator[RowCounter | None]:
-    """Show how many rows have been read, of how many where these can be told quickly."""
+    """Show how many rows have been read, and of how many where counting them is quick."""
     if not source.lazy:
         yield None
         return

@@ -146,7 +146,7 @@ def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
         except ValueError as error:
             raise ValueError(f"--set {key}: {error}") from None
     settings = load_settings(kind, parsed.config, overrides)
-    # Tokenizers warn about forking; a run tells nobody that it runs.
+    # Tokenizers warn about forking; a run sends no telemetry.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     return settings

@@ -58,7 +58,7 @@ def prompt_shares(prompts: int, replicates: int, seed: int) -> Floats:
     Args:
         prompts: N, at least 1.
         replicates: B.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         (B, N) multiples of 1 / N; every row sums to 1.
@@ -83,8 +83,8 @@ def interval(replicates: Floats, estimate: float) -> tuple[float, float]:
     replicates double, so that it is 1 / (sqrt 2 - 1) times as large. Which holds is not known:
     the interval spans the basic bootstrap interval (Davison, Hinkley, "Bootstrap Methods and their
     Application", 1997, section 5.2), which corrects for the first, and the percentiles moved to the
-    second (ours). Of three models that equal one it calls up to 5 % better in place of 2.5, of
-    eleven 6 to 7 % (simulated: 200 prompts, 2 objectives).
+    second (ours). Three models that equal one are called better in up to 5 % of cases in place of
+    2.5, eleven in 6 to 7 % (simulated: 200 prompts, 2 objectives).
 
     Where the bias is large the estimate itself can lie above its interval.
 

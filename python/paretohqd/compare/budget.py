@@ -30,7 +30,7 @@ class Cost:
     per: str
     """What it is done again for: "preference", "objective", "representative" or "once" for none."""
     seconds: float
-    """Of the CPU's work; on a GPU, of the clock."""
+    """Seconds of the CPU's work; on a GPU, seconds of the clock."""
     trained: int = 0
     """Tokens that a loss was computed over or for: prompts and answers, without padding."""
     generated: int = 0
@@ -51,7 +51,7 @@ class Course:
     """How many of them it comes to."""
     steps: int
     tokens: int
-    """Of all rows together, each as often as it comes."""
+    """Tokens of all rows together, each counted as often as it comes."""
 
     @property
     def passes(self) -> float:

@@ -19,6 +19,7 @@ from paretohqd.compare import tables
 from paretohqd.compare.budget import Tokens
 from paretohqd.compare.config import Comparison
 from paretohqd.compare.measures import ComparisonResult
+from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.methods import METHODS
 from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
 from paretohqd.compare.policy import Policy
@@ -31,7 +32,6 @@ from paretohqd.compare.records import (
     load,
 )
 from paretohqd.compare.report import write_comparison
-from paretohqd.compare.results import measure_record
 from paretohqd.compare.sampling import answered
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
@@ -44,7 +44,7 @@ from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
 
 CLOUDS = 200
-"""How many clouds of no special shape the data's front is held against."""
+"""How many clouds of no special shape the data's front is compared with."""
 PROGRAMS = 20_000
 """At most as many linear programs are solved for them, one per point of a front."""
 TABLES = {
@@ -282,5 +282,5 @@ def _median_and_range(values: Sequence[float]) -> tuple[float, ...]:
 
 
 def measure_folder(folder: Path) -> ComparisonResult:
-    """What is measured of a finished comparison, see `results.measure_runs`."""
+    """What is measured of a finished comparison, see `measuring.measure_runs`."""
     return measure_record(*load(folder))

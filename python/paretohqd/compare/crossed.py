@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 COVERAGE = 0.95
-"""Of the intervals."""
+"""How often an interval is to hold the true value."""
 LEVEL = 0.05
 """At most this is the chance of any false verdict, over all of a comparison's."""
 

@@ -41,7 +41,7 @@ class Measures:
 
     utility: float | None = None
     utility_adjusted: float | None = None
-    """With echoed answers at no more than the base's scores."""
+    """The utility with echoed answers at no more than the base's scores."""
     hypervolume: float | None = None
     echo_adjusted: float | None = None
     """The hypervolume with echoed answers at no more than the base's scores."""
@@ -86,9 +86,9 @@ class RunResult(Measures):
     hypervolume_low: float | None = None
     hypervolume_high: float | None = None
     rank_correlation: Mapping[str, float | None] = field(default_factory=dict)
-    """By objective: of the weight on it and its mean reward, over the policies."""
+    """Rank correlation of each objective's weight and mean reward, over the policies."""
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """By phase."""
+    """Seconds of each phase."""
     points: tuple[Point, ...] = ()
 
     @property
@@ -104,7 +104,7 @@ class Difference:
     name: str
     """The other method."""
     budget: str
-    """The other's."""
+    """The other method's budget."""
     mean: float
     low: float | None
     """The ends of the 95 % interval over prompts and seeds."""
@@ -119,11 +119,11 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class Against:
-    """What tells a method from others; None where there is nothing to compare with."""
+    """How a method differs from others; None where there is nothing to compare with."""
 
     reference: Difference | None = None
     echo_adjusted: Difference | None = None
-    """To the reference, both with echoes adjusted."""
+    """The difference to the reference, both with echoes adjusted."""
     base: Difference | None = None
 
 
@@ -145,7 +145,7 @@ class MethodResult(Measures):
     places: tuple[int, ...] = ()
     """Its runs, by their place among the comparison's."""
     seeds: tuple[int, ...] = ()
-    """Of the runs that did not fail; runs that left the same answers are one."""
+    """Seeds of the runs that did not fail; runs that left the same answers are one."""
     failed: tuple[tuple[int, str], ...] = ()
     """Seed and reason of those that did."""
     policies: int = 0
@@ -171,8 +171,8 @@ class ComparisonResult:
     bounds: Mapping[str, tuple[float, ...]]
     reference: str
     replicates: int
-    """Of the bootstrap of each run's hypervolume."""
+    """Draws of the bootstrap of each run's hypervolume."""
     seed: int
-    """Of that bootstrap."""
+    """Seed of that bootstrap."""
     runs: tuple[RunResult, ...]
     methods: tuple[MethodResult, ...]

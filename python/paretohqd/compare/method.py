@@ -69,7 +69,7 @@ Options = TypeVar("Options", bound=MethodOptions)
 
 @dataclass(frozen=True, kw_only=True)
 class Method(Generic[Options]):
-    """One method: what it does, what it may be told, and where it comes from."""
+    """One method: what it does, its options, and where it comes from."""
 
     run: Callable[[Workbench, Options], list[Policy]]
     """Trains what it needs; returns one policy per preference, or some that take none."""
@@ -87,7 +87,7 @@ class Method(Generic[Options]):
 
     @property
     def words(self) -> dict[str, str]:
-        """What it says of itself: `about`, and of `source`, `exact` and `ours` what there is."""
+        """What it says of itself: `about`, and whichever of the other three it has."""
         words = {name: getattr(self, name) for name in ("about", "source", "exact", "ours")}
         return {name: text for name, text in words.items() if text}
 
@@ -137,7 +137,7 @@ class _Annotation:
     """What the type of an option says of its values."""
 
     kind: type
-    """Of the number that is marked."""
+    """The type of the number that is marked."""
     marks: tuple[object, ...]
     others: tuple[type, ...]
     """What the option may be besides: None, or a word for what is not given."""

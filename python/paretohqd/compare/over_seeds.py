@@ -1,4 +1,4 @@
-"""A method's runs with several seeds as one entry, and what tells it from another method."""
+"""A method's runs with several seeds as one entry, and how it differs from other methods."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def over_seeds(
 
     Args:
         runs: What was measured of each.
-        utilities: Of those that did not fail.
+        utilities: The utilities of those that did not fail.
         scores: (N, m) scores of each policy's answers.
         objectives: Names of the m.
         reference: The method to compare with, where a run's `against` names no other.
@@ -123,7 +123,7 @@ def _entry(
 
 
 def _alive(places: Sequence[int], runs: Sequence[RunResult]) -> list[int]:
-    """Those that did not fail, by seed; of runs with the same answers the first."""
+    """Those that did not fail, by seed; only the first of runs with the same answers."""
     alive = sorted(
         (at for at in places if not runs[at].run.failed), key=lambda at: runs[at].run.seed
     )
@@ -144,7 +144,7 @@ def _against(
     runs: Sequence[RunResult],
     utilities: Utilities,
 ) -> Against:
-    """What tells an entry from the method that it is compared with, and from the base."""
+    """How an entry differs from the method that it is compared with, and from the base."""
     mine = _alive(entry.places, runs)
     here = [other for other in entries if other.budget == entry.budget]
     # The base stands in for itself under another budget; a rival would have another cost.

@@ -16,4 +16,4 @@ class Policy:
     adapters: tuple[Weighted, ...] = ()
     """Folders of adapters and the weights of their sum; none is the base itself."""
     system_prompt: str = ""
-    """Of every prompt; empty for none."""
+    """System prompt of every prompt; empty for none."""

@@ -65,7 +65,7 @@ class RunRecord:
     """What the method wrote down."""
     costs: tuple[Cost, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
-    """By phase; where none are given, the sums of the costs'."""
+    """Seconds of each phase; where none are given, they are summed from the costs."""
     trained_tokens: int | None = None
     generated_tokens: int | None = None
     scored: int | None = None
@@ -137,7 +137,7 @@ class ComparisonRecord:
     preferences: tuple[tuple[float, ...], ...]
     runs: tuple[RunRecord, ...]
     bounds: Mapping[str, tuple[float, ...]]
-    """Of each objective the reward that is 0 on the scale and the one that is 1."""
+    """The rewards that are 0 and 1 on the scale, for each objective."""
     front: FrontRecord | None = None
     reference: str
     """The method that the others are compared with."""

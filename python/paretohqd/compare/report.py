@@ -11,17 +11,17 @@ import polars as pl
 from markupsafe import Markup
 
 from paretohqd.compare.measures import ComparisonResult, MethodResult
+from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.records import WORDS, ComparisonRecord, load
-from paretohqd.compare.results import measure_record
 from paretohqd.compare.samples import samples
 from paretohqd.compare.tables import Row, cost_table
 from paretohqd.compare.text import caveats, failure
-from paretohqd.plots.costs import cost_charts, trade_charts
+from paretohqd.plots.method_costs import cost_charts, trade_charts
+from paretohqd.plots.method_points import point_charts
+from paretohqd.plots.method_utilities import utility_chart
 from paretohqd.plots.methods import MethodStyle, colours, method_styles
 from paretohqd.plots.page import number, template, write
-from paretohqd.plots.points import point_charts
 from paretohqd.plots.theme import Chart, library
-from paretohqd.plots.utilities import utility_chart
 from paretohqd.runs import layout
 
 
@@ -38,7 +38,7 @@ def write_comparison(folder: Path, out: Path) -> Path:
 
     Raises:
         ValueError: A file is missing (the message names it), or the answers cannot be compared: see
-            `results.measure_runs`.
+            `measuring.measure_runs`.
         ImportError: `vl-convert-python` is not installed.
     """
     folder, out = Path(folder), Path(out)
@@ -60,7 +60,7 @@ def page(
     Args:
         record: What the comparison left.
         answers: Each policy's held-out answers.
-        name: Of the comparison, for the title.
+        name: The comparison's name, for the title.
         config: Its settings as text, to be shown.
     """
     result = measure_record(record, answers)
@@ -179,7 +179,7 @@ def _budget(
 
 @dataclass(frozen=True, kw_only=True)
 class Description:
-    """What is said of a kind of method, and the names of those that are of it."""
+    """What a kind of method says of itself, and the names of the methods of that kind."""
 
     names: Sequence[str]
     words: Mapping[str, str | None]

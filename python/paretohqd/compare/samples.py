@@ -14,7 +14,7 @@ from paretohqd.selection.preferences import format_weights
 
 PROMPTS = 4
 POLICIES = 3
-"""At most so many of a method's policies are shown."""
+"""At most this many of a method's policies are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def _cards(
     row: int,
     objectives: Sequence[str],
 ) -> list[Card]:
-    """What some policies of a method answered to a prompt: of many the ends and the middle."""
+    """What some policies of a method answered to a prompt; the ends and the middle of many."""
     some = _some(policies)
     return [
         Card(

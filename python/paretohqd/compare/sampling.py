@@ -38,7 +38,7 @@ def sample(
         prompts: Column prompt, and system_prompt where each has one of its own.
         label: What the progress bar calls it.
         per: What the sampling is repeated for, see `budget.Cost`.
-        seed: Of the random numbers.
+        seed: Seed of the random numbers.
         samples: Answers per prompt.
         rounds: Samplings that what is left of a budget is for, this one included.
 
@@ -71,7 +71,7 @@ def answered(
     samples: int = 1,
 ) -> Stage:
     """A step that samples answers; the caller charges it."""
-    s, spec = bench.session, bench.settings.generation
+    s, spec = bench.context, bench.settings.generation
     system_prompt = (
         prompts[chat.SYSTEM_PROMPT].to_list() if chat.SYSTEM_PROMPT in prompts.columns else None
     )
@@ -116,14 +116,14 @@ def score(
     """Add one column per objective, as a step."""
 
     def work(out: Path) -> Mapping[str, Any]:
-        bench.session.score(frame).write_parquet(out / layout.SCORED)
+        bench.context.score(frame).write_parquet(out / layout.SCORED)
         return {"rows": len(frame), "dropped": dict(dropped)}
 
     made = bench.step(
         "scored",
         work,
-        settings=bench.session.objective_settings,
-        inputs={"answers": bench.session.folder.hash_frame(frame)},
+        settings=bench.context.objective_settings,
+        inputs={"answers": bench.context.folder.hash_frame(frame)},
     )
     bench.charge(made, "score", per, scored=len(frame))
     return pl.read_parquet(made.path / layout.SCORED)

@@ -25,7 +25,7 @@ def render(result: ComparisonResult, limits: Sequence[str] = ()) -> str:
 
 
 def sentence(entry: MethodResult) -> str:
-    """What tells one method from the reference, as a line.
+    """How one method differs from the reference, as a line.
 
     Example:
         >>> from paretohqd.compare.measures import Against

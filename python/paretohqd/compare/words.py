@@ -100,7 +100,7 @@ def asked_high_or_low(
 
     Args:
         names: The objectives.
-        policies: Of one method.
+        policies: Those of one method.
         answers: The folder of each policy's measured answers.
     """
     weights = [policy.weights for policy in policies]

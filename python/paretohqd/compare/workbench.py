@@ -56,22 +56,22 @@ class Workbench(Spending):
     """What one method works with, for one seed and one budget."""
 
     def __init__(
-        self, session: RunContext, *, title: str, seed: int, allowed: Tokens | None = None
+        self, context: RunContext, *, title: str, seed: int, allowed: Tokens | None = None
     ) -> None:
-        """Take the session whose data are split and scored.
+        """Take a run whose data are split and scored.
 
         Args:
-            session: Settings, folder, machine and rewards.
+            context: The run: settings, folder, machine and rewards.
             title: The method's name in what is printed.
-            seed: Of everything that the method draws.
+            seed: Seed of everything that the method draws.
             allowed: The budget; None lets the method take its usual steps.
         """
-        settings = session.settings
+        settings = context.settings
         assert isinstance(settings, Comparison)
-        clock = "seconds" if session.machine.device == "cuda" else "cpu_seconds"
+        clock = "seconds" if context.machine.device == "cuda" else "cpu_seconds"
         super().__init__(allowed, settings.generation, seed=seed, clock=clock)
-        self.session, self.title, self.settings = session, title, settings
-        self.names, self.weights = session.names, session.weights
+        self.context, self.title, self.settings = context, title, settings
+        self.names, self.weights = context.names, context.weights
         self.notes: dict[str, Any] = {}
         """What the method writes down, for the page."""
         self._charged_scores = False
@@ -89,15 +89,15 @@ class Workbench(Spending):
 
     def pool(self) -> pl.DataFrame:
         """The offline rows without scores: prompt, response, conversation and the data's others."""
-        path = self.session.folder.result(layout.DATA).path / layout.POOL
+        path = self.context.folder.result(layout.DATA).path / layout.POOL
         # The system prompt is the method's to write: a column of that name is another thing.
         return pl.read_parquet(path).drop(chat.SYSTEM_PROMPT, strict=False)
 
     def scored(self) -> pl.DataFrame:
         """The offline rows with one column per objective; scoring them is charged once."""
-        result = self.session.folder.result(layout.score(1))
+        result = self.context.folder.result(layout.score(1))
         frame = pl.read_parquet(result.path / layout.SCORED).drop(chat.SYSTEM_PROMPT, strict=False)
-        # Pictures and the like are no text: no method looks at them, and they have no hash.
+        # Pictures and the like are not text: no method looks at them, and they have no hash.
         frame = frame.select(c for c, kind in frame.schema.items() if "Binary" not in str(kind))
         if not self._charged_scores:
             self._charged_scores = True
@@ -106,7 +106,7 @@ class Workbench(Spending):
 
     def prompts(self, count: int | None = None) -> pl.DataFrame:
         """Prompts to sample for, none of them held out: `count` at random, all otherwise."""
-        frame = pl.read_parquet(self.session.folder.result(layout.DATA).path / layout.PROMPTS)
+        frame = pl.read_parquet(self.context.folder.result(layout.DATA).path / layout.PROMPTS)
         if count is None or count >= len(frame):
             return frame
         rng = np.random.default_rng([self.seed, 2])
@@ -133,7 +133,7 @@ class Workbench(Spending):
         """A stage named by what it depends on, done unless it is there."""
         content = json.dumps([settings, inputs or {}], sort_keys=True, default=str)
         name = f"{kind}/{hashlib.sha256(content.encode()).hexdigest()[:16]}"
-        result = self.session.folder.stage(name, work, settings=settings, inputs=inputs)
+        result = self.context.folder.stage(name, work, settings=settings, inputs=inputs)
         assert result is not None, "a comparison is one process"
         return result
 
@@ -141,7 +141,7 @@ class Workbench(Spending):
         """Hash of prompts or training rows, their system prompts under the name in keys."""
         if chat.SYSTEM_PROMPT in rows.columns:
             rows = rows.rename({chat.SYSTEM_PROMPT: KEYED_SYSTEM_PROMPT})
-        return self.session.folder.hash_frame(rows)
+        return self.context.folder.hash_frame(rows)
 
     def rule(self, *, k: int, **options: Unpack[VariantOptions]) -> Rule:
         """The settings' rule of selection, for k rows, with some options in place of its own."""
@@ -182,14 +182,14 @@ class Workbench(Spending):
             kind,
             write,
             settings=settings | {"names": self.names},
-            inputs={"rows": self.session.folder.hash_frame(source)},
+            inputs={"rows": self.context.folder.hash_frame(source)},
         )
         self.charge(made, "select", per)
         return pl.read_parquet(made.path / "rows.parquet")
 
     def train_settings(self, stage: int = 1) -> dict[str, Any]:
         """SFTConfig of a stage with the defaults."""
-        return {**sft.DEFAULTS, **self.session.train[stage]}
+        return {**sft.DEFAULTS, **self.context.train[stage]}
 
     def train(
         self,
@@ -216,7 +216,7 @@ class Workbench(Spending):
                 where the training counts no tokens itself.
             unit: What the course consists of.
         """
-        s = self.session
+        s = self.context
 
         def work(out: Path) -> Mapping[str, Any]:
             base, tokenizer = s.trainable()

@@ -41,7 +41,7 @@ from paretohqd.selection.rule import (
 __all__ = ["choose", "generate", "score", "select"]
 
 SAMPLE = 1 << 18
-"""Rows at the beginning that tell how many layers `at_least` may need."""
+"""Rows at the beginning that show how many layers `at_least` may need."""
 
 
 def select(
@@ -152,7 +152,7 @@ def _pool(parts: Files | Blocks, request: Request) -> Pool:
     Raises:
         ValueError: Scores that cannot be traded, or null keys.
     """
-    # What is no number is refused before anything is read.
+    # Values that are not numbers are refused before anything is read.
     request.scores.refuse_types(parts.source.schema)
     limit = request.rule.upto or _guess(parts.source, request)
     while True:

@@ -49,13 +49,14 @@ def score(
         num_gpus: GPUs that each actor needs; 1 if the cluster has any, else 0.
 
     Returns:
-        The frame with one Float64 column per reward after its own. Of a Dataset: one that is as
-        lazy as it was, with these columns. A score that does not depend on the other pairs, as that
-        of an embedded scorer, has the bytes that `scoring.score` gives it; a `ClassifierReward`
-        rounds by the batch (about 1e-6 of the score) unless its `batch_size` is 1.
+        The frame with one Float64 column per reward after its own; for a Dataset, one that
+        is as lazy as it was, with these columns. A score that does not depend on the other pairs,
+        as that of an embedded scorer, has the bytes that `scoring.score` gives it; a
+        `ClassifierReward` rounds by the batch (about 1e-6 of the score) unless its `batch_size` is
+        1.
 
     Raises:
-        ValueError: As `scoring.score`. Of a Dataset such an error is raised when it runs, within
+        ValueError: As `scoring.score`. For a Dataset such an error is raised when it runs, within
             an error of Ray's.
         ImportError: Ray is not installed.
     """

@@ -2,7 +2,7 @@
 
 What a task raises, Ray Data shows as a page of traceback and forgets the cause of. A ValueError,
 which is for the caller to read, therefore travels as an answer and is raised on the caller's side;
-what nobody foresaw keeps its traceback.
+what was not foreseen keeps its traceback.
 """
 
 from __future__ import annotations

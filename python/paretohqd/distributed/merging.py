@@ -23,7 +23,7 @@ FAN_IN = 8
 
 @dataclass(frozen=True, kw_only=True)
 class PartSpec:
-    """What each part keeps: picklable, for it travels to the tasks.
+    """What each part keeps: picklable, because it travels to the tasks.
 
     Attributes:
         scores: The objectives among the columns.

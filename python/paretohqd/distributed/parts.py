@@ -47,7 +47,7 @@ class Files:
 
     @classmethod
     def of(cls, data: object) -> Self:
-        """Find the files and their sizes, which stand at their ends.
+        """Find the files and their numbers of rows, which are written at their ends.
 
         Raises:
             ValueError: No such file, one of another kind or that cannot be read.
@@ -71,7 +71,7 @@ class Files:
         return self.source.schema, self.source.folders
 
     def first_layers(self, want: PartSpec) -> KeptLayers:
-        """The first layers of all rows; of other columns nothing is read."""
+        """The first layers of all rows; other columns are not read."""
         parts = [
             {"file": file, "start": start, "size": min(PART, int(size) - start)}
             for file, size in zip(self.source.files, self.sizes, strict=True)
@@ -187,7 +187,7 @@ class Blocks:
         except ValueError as error:
             if str(error).startswith(_PATTERN):
                 raise
-            # A task knows of its own block alone: so that the message counts in all rows.
+            # A task knows only its own block; read again, the message counts over all rows.
             replace(want, upto=1).of_source(self.source)
             raise
 

@@ -218,7 +218,7 @@ class KeptLayers:
             )
             sizes = np.bincount(layer[layer >= 0]).cumsum()
             if self.at_least is not None and sizes[-1:].sum() >= wanted:
-                # Of more rows fewer layers are needed.
+                # The more rows there are, the fewer layers are needed.
                 self.limit = max(self.floor, int(np.searchsorted(sizes, wanted)) + 1)
                 layer = np.where(layer < self.limit, layer, np.int32(-1))
             inside = np.flatnonzero(layer >= 0)

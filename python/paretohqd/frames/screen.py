@@ -1,4 +1,4 @@
-"""Rows of a batch that cannot be in the first layers, told by a few rows that beat most of them."""
+"""Rows of a batch that cannot be in the first layers: a few strong rows rule most of them out."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Screen:
     ) -> tuple[Rows, Floats, Floats] | None:
         """The rows that may be in the first layers, NaN among them; worst and best of all rows.
 
-        None if nothing can be told: there is no other row, or a score is null.
+        None if nothing is known of them: there is no other row, or a score is null.
         """
         if not len(self.others):
             return None

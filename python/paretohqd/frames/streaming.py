@@ -81,7 +81,7 @@ def read_layers(
         state: How many layers to keep; no rows came to it yet.
         filled: Further columns to keep of the rows in these layers, without null and NaN.
         others: Others to keep, whatever they hold.
-        resources: The memory that reading may take, and who is told of it.
+        resources: The memory that reading may take, and who hears of its progress.
 
     Returns:
         The state, which may not suffice if it keeps as many layers as hold some number of rows.

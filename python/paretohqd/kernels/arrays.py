@@ -128,7 +128,7 @@ def _from_array(array: NDArray[Any]) -> list[tuple[str | int, object]]:
             f"are needed{hint}"
         )
     if array.dtype.kind in "iu" and array.size and _exact(array):
-        # At once, for a column of a row-major table is slow to read.
+        # At once, because a column of a row-major table is slow to read.
         array = array.astype(np.float64)
     return [(index, array[:, index]) for index in range(array.shape[1])]
 

@@ -76,7 +76,7 @@ def first_rows(ids: NDArray[np.uint32], size: int) -> NDArray[np.int64]:
     """
     n = len(ids)
     first = np.full(size, n)
-    # Of several rows of a group the last that is written stays: from the end on, the first row.
+    # What is written last stays: from the end on, that is the first row of each group.
     first[ids[::-1]] = np.arange(n)[::-1]
     return np.sort(first[first < n])
 

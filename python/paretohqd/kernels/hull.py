@@ -115,7 +115,7 @@ def shapes_by_chance(
         points: As for `unsupported`.
         draws: How many clouds.
         maximize: Whether larger is better: one bool, or one per objective.
-        seed: Of the draws; the same seed gives the same shapes.
+        seed: Seed of the draws; the same seed gives the same shapes.
 
     Example:
         >>> grid = [[x, y] for x in range(9) for y in range(9)]

@@ -14,7 +14,7 @@ from peft.utils.other import get_pattern_key
 from transformers.pytorch_utils import Conv1D
 
 from paretohqd.models.adapter_keys import LORA
-from paretohqd.models.loading import without_bars
+from paretohqd.models.library_calls import without_bars
 from paretohqd.models.setting_rules import check_judged, defaults_of, named
 
 LORA_DEFAULTS: dict[str, Any] = {

@@ -26,7 +26,7 @@ from paretohqd.frames.hashes import hash_path
 from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.models.adapter_settings import check_saved
 from paretohqd.models.finite import check_loaded
-from paretohqd.models.loading import without_bars
+from paretohqd.models.library_calls import without_bars
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""

@@ -29,7 +29,7 @@ from transformers import (
 from paretohqd.frames.hashes import hash_path
 from paretohqd.models import chat, checkpoints, embedded
 from paretohqd.models.decoding import check_reading
-from paretohqd.models.loading import one_line_errors, without_bars
+from paretohqd.models.library_calls import one_line_errors, without_bars
 from paretohqd.models.spec import Model
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
-from paretohqd.models.loading import one_line_errors, without_bars
+from paretohqd.models.library_calls import one_line_errors, without_bars
 
 ROUNDING = 2.0
 """Mean difference of logits that rounding may make, in their standard deviation times the root of

@@ -30,7 +30,7 @@ from paretohqd.models.chat import (
     until_end,
 )
 from paretohqd.models.finite import FiniteLogits
-from paretohqd.models.loading import without_bars
+from paretohqd.models.library_calls import without_bars
 from paretohqd.models.spec import Sampling
 
 Progress = Callable[[int, int], None]

@@ -32,7 +32,7 @@ HUES = {
     "light": ["#0072b2", "#d55e00", "#00865f", "#b3538b", "#8a6d00", "#6a4fc0", "#5c5c5c"],
     "dark": ["#56b4e9", "#f5904a", "#2fcf9f", "#e79cc8", "#e5d34a", "#ab9df2", "#b8b8b8"],
 }
-"""Colours with enough contrast on either page; whoever cannot tell them apart has the shapes."""
+"""Colours with enough contrast on either page; the shapes differ too."""
 DIAMOND = "M0,-1.2L1,0L0,1.2L-1,0Z"
 
 
@@ -105,7 +105,7 @@ def channels(styles: Styles, strength: float = 1.0, *, shape: bool = True) -> di
 
 
 def measured(entries: Sequence[MethodResult]) -> list[MethodResult]:
-    """Those of which some seed did not fail."""
+    """Those that did not fail with every seed."""
     return [entry for entry in entries if entry.utility is not None]
 
 

@@ -46,7 +46,7 @@ def evaluation_charts(
                 "p": -1 if model.preference is None else model.preference,
                 "stage": model.stage,
                 "label": "base" if model.preference is None else labels[model.preference],
-                "told": _is_labelled(model, last, len(labels)),
+                "labelled": _is_labelled(model, last, len(labels)),
                 **error_bar("x", model.reward[across].mean, model.reward[across].se),
                 **error_bar("y", model.reward[up].mean, model.reward[up].se),
             }
@@ -147,10 +147,10 @@ def _model_layers(points: Sequence[dict[str, Any]], across: str, up: str, count:
         ).encode(**plane, tooltip=tooltip),
     ]
     middle = sum(reach[0]) / 2
-    # A label points inwards, and that of the base hangs below, where few models go.
+    # A label points inwards; the base's hangs below, where few models are.
     for condition, align, dx, dy in (
-        (f"datum.told && datum.x < {middle}", "left", 9, -10),
-        (f"datum.told && datum.x >= {middle}", "right", -9, -10),
+        (f"datum.labelled && datum.x < {middle}", "left", 9, -10),
+        (f"datum.labelled && datum.x >= {middle}", "right", -9, -10),
         ("datum.p < 0", "left", 9, 12),
     ):
         layers.append(

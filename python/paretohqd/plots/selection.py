@@ -38,7 +38,7 @@ AXIS = 62
 PAGE_WIDTH, PAGE_HEIGHT = 830, 400
 """Pixels of a panel of a page, if it is the only one; one of several is a third as wide."""
 PAGE_POINTS = 4_000
-"""Points of the pool, and points that were chosen, in all panels of a page together, about."""
+"""About how many points of the pool, and of the chosen, all panels of a page have together."""
 
 
 def plot(

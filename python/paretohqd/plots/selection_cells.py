@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SAMPLE = 100_000
-"""Rows of which the quantiles are taken."""
+"""Rows from which the quantiles are taken."""
 TAIL = 0.001
 """Share of rows on either side that may be far away without stretching the picture."""
 

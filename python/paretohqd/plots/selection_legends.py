@@ -16,7 +16,7 @@ from paretohqd.plots.theme import GRID, SOFT, inline, palette, readable
 from paretohqd.selection.result import Selection
 
 NAMED = 21
-"""Preferences that the legend names; of more it names some, evenly spread."""
+"""Preferences that the legend names; where there are more, it names some, evenly spread."""
 
 
 def colour(picture: Picture) -> Any:

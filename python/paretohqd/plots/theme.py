@@ -27,9 +27,9 @@ _DISTINCT = {
     "light": ["#0072b2", "#d55e00", "#00865f", "#b3538b", "#8a6d00", "#2b8cc4", "#5c5c5c"],
     "dark": ["#56b4e9", "#f5904a", "#2fcf9f", "#e79cc8", "#e5d34a", "#9ad6ff", "#b8b8b8"],
 }
-# Three corners whose mixtures on the simplex can be distinguished with any colour vision. Of all
-# triples on a grid of 216 colours, among the best in the least CIELAB distance between any two of
-# 15 mixtures, seen as they are and without red, green or blue receptors (Machado et al. 2009).
+# Three corners whose mixtures on the simplex can be distinguished with any colour vision: among the
+# best of all triples on a grid of 216 colours in the least CIELAB distance between any two of 15
+# mixtures, seen as they are and without red, green or blue receptors (Machado et al. 2009).
 # Those of dark pages have a contrast of at least 3.6 with the page and are not white, as texts are.
 _CORNERS = {
     "light": ["#3333ff", "#ff9933", "#660033"],
@@ -45,9 +45,9 @@ class Scheme:
 
     ink: str
     deeper: str
-    """Of the layers below the front."""
+    """Colour of the layers below the front."""
     shade: str
-    """Of all rows."""
+    """Colour of the rows as a whole."""
     paper: str
     marks: float
     """Area of the marks: a page is seen at its size, a picture often enlarged."""

@@ -26,7 +26,7 @@ from paretohqd.models.chat import (
     with_date,
 )
 from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
-from paretohqd.models.loading import one_line_errors, without_bars
+from paretohqd.models.library_calls import one_line_errors, without_bars
 from paretohqd.rewards.inputs import (
     Parts,
     RewardInputs,

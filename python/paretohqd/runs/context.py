@@ -19,7 +19,7 @@ from peft import PeftModel
 from paretohqd.models import base
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.adapters import Weighted, load_mixture
-from paretohqd.models.loading import kept
+from paretohqd.models.library_calls import kept
 from paretohqd.models.machine import Machine, find_machine
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring

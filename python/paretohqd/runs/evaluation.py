@@ -52,7 +52,7 @@ def summarise(
             order, with one column per objective and those of `measure`.
         objectives: Their names.
         preferences: Weights of each preference.
-        bounds: Of each objective the reward that is 0 on the scale and the one that is 1.
+        bounds: The rewards that are 0 and 1 on the scale, for each objective.
     """
     names = tuple(objectives)
     rows = tuple(tuple(map(float, weights)) for weights in preferences)
@@ -177,7 +177,7 @@ def table(metrics: Metrics) -> pl.DataFrame:
 
 
 def render(metrics: Metrics) -> str:
-    """The table and what stands below it, as plain text for a terminal or a log."""
+    """The table and the lines below it, as plain text for a terminal or a log."""
     names = metrics.objectives
     head = ["model", "w", *(f"{n} (se)" for n in names), *(f"vs base (se): {n}" for n in names)]
     head += ["short", "loops", "echo", "words", "ended"]

@@ -1,4 +1,4 @@
-"""What went wrong: one line for people, and all of it in a file for who wants to find out why."""
+"""What went wrong: one line for people, and all of it in a file for those who look for causes."""
 
 from __future__ import annotations
 

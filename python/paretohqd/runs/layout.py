@@ -28,7 +28,7 @@ ADAPTER = "adapter"
 """Folder of a fit."""
 
 POOL = "pool.parquet"
-"""Of `data`: the rows to select from. Of a selection: all scored rows with their layers."""
+"""In `data`: the rows to select from. In a selection: all scored rows with their layers."""
 PROMPTS = "prompts.parquet"
 HELD_OUT = "held_out.parquet"
 SCORED = "scored.parquet"
@@ -112,7 +112,7 @@ def parse_model(name: str) -> ModelName:
     """The inverse of `model_name`.
 
     Raises:
-        ValueError: No model is called so.
+        ValueError: No model has this name.
 
     Example:
         >>> parse_model("stage2-11")

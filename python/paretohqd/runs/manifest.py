@@ -38,7 +38,7 @@ class Manifest:
     notes: Notes
     seconds: float
     cpu_seconds: float | None
-    """None in folders of old."""
+    """None in folders of older versions."""
     finished: str
     versions: Mapping[str, str]
     files: Mapping[str, str]

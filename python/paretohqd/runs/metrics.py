@@ -45,13 +45,13 @@ class ModelMeasures:
     model: str
     stage: int
     preference: int | None
-    """None: the base."""
+    """The preference; None for the base."""
     weights: tuple[float, ...] | None
     n: int
     """Prompts."""
     reward: Mapping[str, SampleMean]
     gain: Mapping[str, SampleMean] | None
-    """Over the base, prompt by prompt."""
+    """Gain over the base, prompt by prompt."""
     collapse: Collapse
     echo: float
     words: float
@@ -100,12 +100,12 @@ class Metrics:
     preferences: tuple[tuple[float, ...], ...]
     models: tuple[ModelMeasures, ...]
     bounds: Mapping[str, tuple[float, float]]
-    """Of each objective the reward that is 0 on the data's scale and the one that is 1."""
+    """The rewards that are 0 and 1 on the data's scale, for each objective."""
     utility: SetValues
     hypervolume: SetValues
     findings: tuple[Finding, ...]
     rank_correlation: Mapping[str, Mapping[str, float | None]]
-    """Of weights and rewards, by stage and objective."""
+    """Rank correlations of weights and rewards, by stage and objective."""
 
     @classmethod
     def from_json(cls, text: str) -> Self:

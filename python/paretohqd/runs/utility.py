@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 QUANTILES = (0.1, 0.9)
-"""Of the offline answers' scores: what becomes 0 and what becomes 1."""
+"""The quantiles of the offline answers' scores that become 0 and 1."""
 
 
 def data_bounds(scores: pl.DataFrame) -> dict[str, list[float]]:
-    """What becomes 0 and 1 of each objective.
+    """What becomes 0 and 1 in each objective.
 
     Where the two quantiles are equal, as those of a score that is nearly always 0, the least and
     the greatest score take their place; where all scores are equal, that score and one more. Scores
@@ -58,7 +58,7 @@ def scaled(rewards: ArrayLike, bounds: Mapping[str, Sequence[float]]) -> Floats:
 
     Args:
         rewards: Shape (..., m), the objectives in the order of `bounds`.
-        bounds: Of each objective what becomes 0 and 1.
+        bounds: What becomes 0 and 1, for each objective.
 
     Example:
         >>> scaled([[2.0, 5.0], [0.0, 1.0]], {"a": [0, 4], "b": [1, 3]}).tolist()

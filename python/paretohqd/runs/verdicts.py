@@ -60,7 +60,7 @@ def compare_corners(
     """Whether each corner's model is the best in its own objective, prompt by prompt.
 
     Args:
-        weights: Of each model to compare; None: the base, which must be among them.
+        weights: The weights of each model to compare; None: the base, which must be among them.
         answers: Each model's answers to the same prompts in the same order.
         objectives: Their names, in order.
 

@@ -17,7 +17,7 @@ BESIDE = (*SYSTEMS, "input", "context", "history", "tools", "rejected")
 
 
 def copy_columns(schema: Mapping[str, pl.DataType], scores: Collection[str]) -> tuple[str, ...]:
-    """The columns in which copies are equal: those of the texts where they can be told, else all.
+    """The columns in which copies are equal: those of the texts where these are known, else all.
 
     Args:
         schema: The frame's columns.

@@ -83,7 +83,7 @@ def _dataset(conversations: list[Conversation], kept: pl.DataFrame) -> Dataset:
     called = any(each is not None for each in tools)
     if not called and all(len(message) == 2 for message in messages):
         return datasets.Dataset.from_list(records)
-    # As Arrow's structs messages would all get the keys of all, which templates take for calls.
+    # As Arrow structs, messages would get each other's keys, which templates take for calls.
     features = datasets.Features(
         {name: datasets.List(datasets.Json()) for name in ("prompt", "completion")}
     )

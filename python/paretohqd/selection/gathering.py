@@ -28,7 +28,7 @@ def rows_of(
     if pool.read is None:
         return source.take(rows)
     unique, again = np.unique(rows, return_inverse=True)
-    # A null, which the texts of copies may be, is no value to find a row by.
+    # A null, which the texts of copies may be, is not a value to find a row by.
     columns = [c.name for c in pool.read if c.name in source.names and not c.null_count()]
     expected = pool.read.select(map(column, columns))[np.searchsorted(pool.row, unique)]
     return gather(source, unique, expected, memory_limit=memory_limit)[again]

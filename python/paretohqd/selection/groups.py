@@ -110,7 +110,7 @@ def choose_in_groups(
     pool_starts = np.concatenate(([0], np.cumsum(inside)))[starts]
     sizes = np.diff(pool_starts)
     if layer[pool].any():
-        # Of equal distances the kernel takes the row that comes first.
+        # Where distances are equal, the kernel takes the row that comes first.
         group = np.repeat(np.arange(len(sizes)), sizes)
         pool = pool[np.lexsort((layer[pool], group))]
     spans = np.empty((len(sizes), points.m))
@@ -239,7 +239,7 @@ def _group_by_group(ids: NDArray[np.uint32], size: int) -> tuple[Rows, Rows]:
     """The rows group by group, groups by their first row; where each group starts, and the end."""
     rows = np.arange(len(ids))
     if not _ascend(ids):
-        # By the first row instead. Of several rows written to one place, the last one stays.
+        # By the first row instead. Where several rows are written to one place, the last one stays.
         first = np.empty(size, dtype=np.uint32)
         first[ids[::-1]] = rows[::-1]
         ids = first[ids]

@@ -47,7 +47,7 @@ def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> Near
     r_min, r_max = pool.box(request.rule.bounds)
     units = r_max - r_min if request.units is None else request.units
     ideal = (r_max - r_min) / units
-    # Of equal distances the first row is taken: that of the better layer, then the earlier.
+    # Where distances are equal, the first row is taken: the better layer's, then the earlier.
     order = np.argsort(pool.layer, kind="stable")
     columns = [
         (column[order] - low) / unit
@@ -74,7 +74,7 @@ def _nearest(
     k: int,
     n_threads: int | None,
 ) -> tuple[Rows, Floats]:
-    """The k rows nearest to each ray; of each key at most one.
+    """The k rows nearest to each ray, at most one of each key.
 
     More rows are looked at until it is known that the last distance ends there, since the first
     rows of equal ones are wanted.

@@ -29,7 +29,7 @@ def preference_pairs(
     response: str = "response",
     gap: Literal["min", "sum"] = "min",
 ) -> Dataset:
-    """Of each prompt the pair of answers whose winner is better in every objective, for TRL.
+    """The pair of answers of each prompt whose winner is better in every objective, for TRL.
 
     Reward Consistency Sampling (Xu et al. 2025, arXiv 2504.11337): see
     `paretohqd.selection.pairs.consistent_pairs`, which gives the same pairs as a frame, with their
@@ -41,7 +41,7 @@ def preference_pairs(
         objectives: Column names (larger is better), or {name: "max" | "min"}.
         prompt: The column of prompts, which are texts.
         response: The column of answers, which are texts.
-        gap: Of several pairs the one with the largest gap is taken: the smallest ("min") difference
+        gap: The pair with the largest gap is taken: the smallest ("min") difference
             among the objectives, or their "sum", in deviations of the frame's scores.
 
     Returns:

@@ -69,7 +69,7 @@ def standardise(
 def consistent_pairs(
     frame: pl.DataFrame, objectives: Sequence[str], *, gap: Literal["min", "sum"] = "min"
 ) -> pl.DataFrame:
-    """Of each prompt the pair whose winner is better in every objective by the largest gap.
+    """The pair of each prompt whose winner is better in every objective by the largest gap.
 
     Reward Consistency Sampling (Xu et al. 2025, arXiv 2504.11337): pairs on which the objectives
     agree, so that DPO on them does not gain one at the cost of another. The condition and the
@@ -85,8 +85,8 @@ def consistent_pairs(
 
     Returns:
         A row for each prompt that has a pair, in the order in which prompts first appear: prompt,
-        chosen, rejected, gap, chosen_row, rejected_row (row numbers of the frame). Of equal gaps
-        the one with the earliest chosen row stands, then the earliest rejected row.
+        chosen, rejected, gap, chosen_row, rejected_row (row numbers of the frame). Where gaps
+        are equal, the earliest chosen row is taken, then the earliest rejected row.
 
     Raises:
         ValueError: No prompt has two different answers, none has a consistent pair, or scores as
@@ -154,7 +154,7 @@ def objective_pairs(
     weights: ArrayLike,
     main: int | None = None,
 ) -> pl.DataFrame:
-    """Of each prompt the best answer in the main objective against the worst, with MODPO's margin.
+    """The best answer of each prompt in the main objective against the worst, with MODPO's margin.
 
     MODPO (Zhou et al. 2023, arXiv 2310.03708) trains on the preferences of one objective, with the
     others' rewards as a margin w_rest . (r_rest(chosen) - r_rest(rejected)). That scores make the
@@ -172,8 +172,8 @@ def objective_pairs(
     Returns:
         A row for each prompt whose best and worst answer differ in the main objective and in their
         text, in the order in which prompts first appear: prompt, chosen, rejected, gap (in the main
-        objective), margin (both in deviations), chosen_row, rejected_row. Of equal scores the
-        earliest row stands.
+        objective), margin (both in deviations), chosen_row, rejected_row. Where
+        scores are equal, the earliest row is taken.
 
     Raises:
         ValueError: No prompt has two different answers or none two that differ in the main

@@ -125,7 +125,7 @@ class Pool:
         return r_min, r_max
 
     def ended(self, request: Request) -> Pool | None:
-        """The pool that ends where it serves what is asked, without copies where these are out.
+        """The pool cut to the layers that the request needs; without copies if these are dropped.
 
         Where the rule gives no stop, it must hold P * k rows, k different keys, and more than one
         value of each objective.
@@ -154,7 +154,7 @@ class Pool:
         )
 
     def _last_layer(self, rows: Rows, request: Request) -> int | None:
-        """The last layer of what is asked, of rows that count, best first; None: past them all."""
+        """The last layer needed of the rows that count, best first; None: past them all."""
         if request.rule.upto is not None:
             return request.rule.upto - 1
         if request.at_least is None or len(rows) < request.at_least:

@@ -18,7 +18,7 @@ TOLERANCE = 1e-6
 """How far from 1 the weights of a preference may sum."""
 
 DEFAULT = 11
-"""About how many preferences there are where nobody says: as many as in the paper."""
+"""About how many preferences there are by default: as many as in the paper."""
 
 Preferences = int | ArrayLike | Mapping[str, Any] | None
 """How many, weights in the objectives' order, or weights by the objectives' names, or a frame."""
@@ -51,7 +51,7 @@ def preference_weights(preferences: Any, objectives: Sequence[str]) -> Weights:
 
     Weights in the objectives' order must sum to 1 within 1e-6. Those given by the objectives' names
     are divided by their sum if it is another: 7 and 3 mean 0.7 and 0.3. Every objective must be
-    named, for one that is forgotten or misspelt would weigh 0 in silence.
+    named: one that is forgotten or misspelt would weigh 0 without a word.
 
     Args:
         preferences: How many, spread evenly on the simplex (see `preference_grid`); or rows of
@@ -148,7 +148,7 @@ def ray_weights(weights: NDArray[np.float64], directions: Directions) -> NDArray
                [1.  , 0.5 , 0.5 ],
                [0.  , 1.  , 1.  ]])
     """
-    # Of two objectives 1 / w_1 : 1 / w_2 is 1 - w_1 : 1 - w_2, and so even without rounding.
+    # With two objectives 1 / w_1 : 1 / w_2 is 1 - w_1 : 1 - w_2: the same ray, without rounding.
     if directions == "paper" or weights.shape[1] == 2:
         return weights
     least = weights.min(axis=1, keepdims=True)

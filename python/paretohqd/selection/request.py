@@ -72,7 +72,7 @@ class Request:
         preferences: Preferences,
         rule: Rule,
     ) -> Self:
-        """Check what is asked of rows with a source's columns.
+        """Check a request on rows with a source's columns.
 
         Raises:
             ValueError: See `paretohqd.choose`.

@@ -67,7 +67,7 @@ class Rule:
     nan: Nan = "raise"
 
     def __post_init__(self) -> None:
-        """Refuse what no frame could be chosen from by."""
+        """Refuse rules by which no frame could be chosen from."""
         counts = {
             "k": count("k", self.k),
             "upto": optional_count("upto", self.upto),

@@ -29,7 +29,7 @@ from paretohqd.models.chat import (
     stop_tokens,
 )
 from paretohqd.models.finite import StopsAtNan
-from paretohqd.models.loading import without_tqdm
+from paretohqd.models.library_calls import without_tqdm
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.keys import DPO
 from paretohqd.trainers.schedule import trained_tokens

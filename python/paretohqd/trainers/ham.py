@@ -31,7 +31,7 @@ from paretohqd.exceptions import WARNINGS
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
 from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers
 from paretohqd.models.finite import check_step, check_trained
-from paretohqd.models.loading import kept, without_bars
+from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.ham_policies import Policies
 from paretohqd.trainers.ham_values import (

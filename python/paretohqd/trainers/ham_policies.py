@@ -12,8 +12,8 @@ from transformers import set_seed
 
 from paretohqd.models.adapter_settings import adapter_config
 from paretohqd.models.chat import pad_answers
+from paretohqd.models.library_calls import without_bars
 from paretohqd.models.likelihood import answer_logps
-from paretohqd.models.loading import without_bars
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.ham_values import Answers
 
@@ -51,7 +51,7 @@ class Policies:
             raise ValueError("the adapters have no parameters: check lora.target_modules")
 
     def parameters(self) -> list[torch.nn.Parameter]:
-        """Of all adapters."""
+        """The trained parameters of all adapters."""
         return [parameter for own in self.own.values() for parameter in own]
 
     def base_logps(self, batch: Sequence[Answers]) -> torch.Tensor:

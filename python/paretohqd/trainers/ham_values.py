@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from paretohqd.kernels.rays import preference_grid
 
 REFERENCE = -2.0
-"""Of each objective, in standard deviations from the mean of the prompt's answers, which is what
-the base has. No mixture of a few answers to each prompt gets so low; where one did, its value would
-have no gradient."""
+"""The reference point in each objective, in standard deviations from the mean of the prompt's
+answers, which is what the base has. No mixture of a few answers to each prompt gets so low; where
+one did, its value would have no gradient."""
 
 OFFSET = 0.1
 """How far values are moved apart, in standard deviations. All policies start as the base with
@@ -54,7 +54,7 @@ def hypervolume(values: torch.Tensor, reference: float) -> torch.Tensor:
 
     Args:
         values: (K, M) points, larger is better.
-        reference: Of every objective.
+        reference: The reference point, the same in every objective.
 
     Returns:
         A number with a gradient.

@@ -1,6 +1,6 @@
 """Settings of TRL's trainers: checked before any work, then built.
 
-What is followed and what is refused stands in `trainers.keys`; here it is enforced, for the command
+`trainers.keys` lists what is followed and what is refused; here it is enforced, for the command
 line and for the Python API alike.
 """
 

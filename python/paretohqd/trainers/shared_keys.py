@@ -196,7 +196,7 @@ TOKENIZED = {
         "activation_offloading",
     ),
 }
-"""Of the trainers that are given texts."""
+"""Keys of the trainers that are given texts."""
 
 
 def judged(

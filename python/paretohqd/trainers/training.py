@@ -14,7 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from paretohqd.exceptions import WARNINGS
 from paretohqd.models.finite import check_trained
-from paretohqd.models.loading import kept, without_bars
+from paretohqd.models.library_calls import kept, without_bars
 
 OnStep = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""

@@ -41,7 +41,7 @@ class Staircase:
         self.zs = []
 
     def dominates(self, y, z):
-        """Of the steps that are no worse in y the last has the best z: O(log n)."""
+        """The last of the steps that are no worse in y has the best z: O(log n)."""
         no_worse = bisect_right(self.ys, -y)
         return no_worse > 0 and self.zs[no_worse - 1] >= z
 

@@ -27,29 +27,29 @@ def nearest(
     sample, rows = range(0, len(q), stride), range(len(q))
     expected = k * len(sample) / len(q)
     guess = min(k, int(expected + 4 * math.sqrt(expected) + 4))
-    found = look(q, u, rows, k, bound(look(q, u, sample, guess, NONE), guess))
-    if len(found) < k:
-        found = look(q, u, rows, k, bound(look(q, u, sample, k, NONE), k))
-    return found
+    result = look(q, u, rows, k, bound(look(q, u, sample, guess, NONE), guess))
+    if len(result) < k:
+        result = look(q, u, rows, k, bound(look(q, u, sample, k, NONE), k))
+    return result
 
 
-def bound(found: list[Found], k: int) -> Found:
+def bound(result: list[Found], k: int) -> Found:
     """What a row must be nearer than, once k rows are found."""
-    return found[-1] if len(found) == k else NONE
+    return result[-1] if len(result) == k else NONE
 
 
 def look(q: NDArray, u: NDArray, rows: range, k: int, limit: Found) -> list[Found]:
     """The k nearest of `rows` among those within the limit."""
-    found: list[Found] = []
+    results: list[Found] = []
     for row in rows:
         if screened(q[row], u) > limit[0] ** 2 * (1 + 2.0**-22) + 2.0**-100:
             continue
         residual = q[row] - max(0.0, float(q[row] @ u)) * u
         entry = (math.sqrt(float(residual @ residual)), row)
         if entry <= limit:
-            found = sorted([*found, entry])[:k]
-            limit = min(limit, bound(found, k))
-    return found
+            results = sorted([*results, entry])[:k]
+            limit = min(limit, bound(results, k))
+    return results
 
 
 def screened(q: NDArray, u: NDArray) -> float:

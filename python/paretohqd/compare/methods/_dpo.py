@@ -31,8 +31,8 @@ def fit_paired(
         label: What the progress bar calls it.
         per: What the training is repeated for: "once" or "preference".
         share: The part of the whole budget that this training may use.
-        beta: Of the loss, see `dpo.fit_pairs`.
-        weight: Of the main objective.
+        beta: The loss's beta, see `dpo.fit_pairs`.
+        weight: Weight of the main objective.
         steps: Usual steps; pairs.max_steps or else train.max_steps if not given.
         learning_rate: In place of the settings' own.
 
@@ -70,7 +70,7 @@ def fit_paired(
         label=label,
         per=per,
         settings={"train": train, "lora": lora, "beta": beta, "weight": weight},
-        inputs={"pairs": bench.session.folder.hash_frame(course.rows)},
+        inputs={"pairs": bench.context.folder.hash_frame(course.rows)},
         course=course,
         unit="pairs",
     )

@@ -29,7 +29,7 @@ def best(
         values: (n,) numbers, larger is better.
         k: Rows wanted; all where there are fewer.
         one_per_prompt: Take no prompt twice.
-        copies: Of rows that are equal in these columns, take the best alone.
+        copies: Take only the best of the rows that are equal in these columns.
 
     Example:
         >>> frame = pl.DataFrame({"prompt": ["a", "a", "b"], "x": [1, 2, 3]})

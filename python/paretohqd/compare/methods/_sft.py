@@ -63,7 +63,7 @@ def fine_tune(
     train |= {"max_steps": course.steps, "train_sampling_strategy": "sequential"}
     inputs = {"rows": bench.hash_rows(course.rows)}
     if start_from is not None:
-        inputs["adapter"] = bench.session.folder.hash_path(start_from)
+        inputs["adapter"] = bench.context.folder.hash_path(start_from)
     made = bench.train(
         "sft",
         lambda base, tokenizer, **common: sft.fit(

@@ -75,7 +75,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         label=f"{count} models together",
         per="once",
         settings={"train": train, "lora": bench.settings.lora, "count": count},
-        inputs={"rows": bench.session.folder.hash_frame(rows)},
+        inputs={"rows": bench.context.folder.hash_frame(rows)},
     )
     notes = made.notes
     bench.notes["joint training"] = {

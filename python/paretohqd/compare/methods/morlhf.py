@@ -86,7 +86,7 @@ def reinforced(
     constants = reward_constants(bench, bench.scored())
     prompts = bench.prompts()
     prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
-    s = bench.session
+    s = bench.context
 
     made = bench.train(
         "grpo",

@@ -1,4 +1,4 @@
-"""UC-MOA: one model that reads which utility its answer should be best by."""
+"""UC-MOA: one model that reads by which utility its answer should be best."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Options(MethodOptions):
     """The options of `ucmoa`."""
 
     divisions: Count | None = None
-    """Of the weights' lattice; 10 for two objectives and 3 for more if not given."""
+    """Divisions of the lattice of weights; 10 for two objectives and 3 for more if not given."""
     steps: Steps | None = None
     """Usual steps; as many as all preferences' models have if not given."""
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
-    """One model that reads a token: that of the utility an answer should be best by."""
+    """One model that reads a token: that of the utility by which an answer should be best."""
     frame = bench.scored()
     scores = frame.select(bench.names).to_numpy().astype(np.float64)
     low, high = np.quantile(scores, [0.02, 0.98], axis=0)
@@ -61,7 +61,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     made = []
     for weights in bench.preferences:
         distance = np.linalg.norm(at - np.array(weights), axis=1)
-        # Of equally near ones the one that was trained most often wins.
+        # Among equally near ones, the one that was trained most often wins.
         distance[count == 0] = np.inf
         near = np.flatnonzero(distance <= distance.min() + 1e-9)
         token = int(near[count[near].argmax()])

@@ -22,7 +22,7 @@ def special_tokens(tokenizer: Any) -> set[str]:
 
 
 def pattern_of(tokens: Collection[str]) -> re.Pattern[str]:
-    """Finds tokens in texts; not those of one character, which cannot be told from it."""
+    """Finds tokens in texts; not those of one character, which look like the character itself."""
     parts = [re.escape(token) for token in sorted(tokens) if len(token) > 1]
     return re.compile("|".join(parts) or "(?!)")
 

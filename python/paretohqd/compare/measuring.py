@@ -26,7 +26,7 @@ from paretohqd.runs.utility import scaled, served
 from paretohqd.runs.verdicts import mean_and_error
 
 REPLICATES = 2000
-"""Of the bootstrap, if nothing else is said."""
+"""Draws of the bootstrap by default."""
 TEXT = ("short", "repetitive", "echo", "words", "tokens", "finished")
 
 
@@ -61,11 +61,11 @@ def measure_runs(
             known, `entropy`. All answer the same prompts in the same order.
         objectives: Their names, larger is better.
         preferences: The weights w that are to be served.
-        bounds: Of each objective the reward that is 0 on the scale and the one that is 1.
+        bounds: The rewards that are 0 and 1 on the scale, for each objective.
         reference: The method that every other is compared with, under the same budget; a run's
             `against` names another one.
-        replicates: Of the bootstrap.
-        seed: Of the bootstrap.
+        replicates: Draws of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Returns:
         The runs with what was measured, and one entry per budget and method. What cannot be known
@@ -227,7 +227,7 @@ def _unmeasured(run: RunRecord) -> RunResult:
 
 
 def _base(run: RunRecord, runs: Sequence[RunRecord]) -> RunRecord | None:
-    """The base's run nearest to this one: of its seed if there is one, then of its budget."""
+    """The base's run nearest to this one: with its seed if there is one, then with its budget."""
     bases = [other for other in runs if other.kind == "base" and not other.failed]
     near = sorted(bases, key=lambda r: (r.seed != run.seed, r.budget != run.budget))
     return near[0] if near else None
@@ -239,7 +239,7 @@ def _adjusted(
     scores: Mapping[str, Floats],
     answers: Mapping[str, pl.DataFrame],
 ) -> Floats | None:
-    """(P, N, m) scaled scores of which echoed answers have no more than the base's on the prompt.
+    """(P, N, m) scaled scores; an echoed answer has at most the base's on the same prompt.
 
     What the base echoes earns it no more than the scale's 0.
     """
