@@ -15,9 +15,9 @@ def test_keys_call_the_system_prompt_as_older_folders_do(bench: Callable[..., An
     b = bench()
     rows = pl.DataFrame({"prompt": ["a"], "response": ["b"], "system_prompt": ["c"]})
     older = rows.rename({"system_prompt": "before"})
-    assert b.hash_rows(rows) == b.session.folder.hash_frame(older)
+    assert b.hash_rows(rows) == b.context.folder.hash_frame(older)
     plain = rows.drop("system_prompt")
-    assert b.hash_rows(plain) == b.session.folder.hash_frame(plain)
+    assert b.hash_rows(plain) == b.context.folder.hash_frame(plain)
     made = answered(b, Policy(system_prompt="x"), b.prompts(1), label="one", seed=0)
     names = "before bfloat16 max_new_tokens sampler samples seed temperature top_p weights"
     assert sorted(made.manifest.settings) == names.split()
@@ -25,4 +25,4 @@ def test_keys_call_the_system_prompt_as_older_folders_do(bench: Callable[..., An
     prompts = b.prompts(1).with_columns(system_prompt=pl.lit("y"))
     made = answered(b, Policy(), prompts, label="one", seed=0)
     older = prompts.rename({"system_prompt": "before"})
-    assert made.manifest.inputs["prompts"] == b.session.folder.hash_frame(older)
+    assert made.manifest.inputs["prompts"] == b.context.folder.hash_frame(older)

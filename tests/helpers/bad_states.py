@@ -185,7 +185,7 @@ CALLS |= {f"Selection.to_dataset: {name}": call for name, call in DATASETS.items
 
 
 def _plot(**more: Any) -> Call:
-    return lambda w: w.choose(preferences=more.pop("preferences", 3)).plot(**more)
+    return lambda w: w.choose(preferences=3).plot(**more)
 
 
 def _plot_named(w: World) -> object:
