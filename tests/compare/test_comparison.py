@@ -92,7 +92,7 @@ def test_what_is_done_is_not_done_again(
 
 @pytest.mark.parametrize(
     ("module", "name", "calls"),
-    [(training, "fit", 4), (sampling, "decode_batch", 7), (compare, "measure_runs", 1)],
+    [(training, "fit", 4), (sampling, "decode_batch", 7), (compare, "measure_record", 1)],
 )
 def test_an_interrupted_comparison_goes_on(
     parts: Path,
