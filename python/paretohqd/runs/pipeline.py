@@ -31,23 +31,10 @@ from paretohqd.trainers import sft
 def run(
     settings: config.Config | str | Path, *, screen: Screen | None = None, verify: bool = False
 ) -> Path:
-    """Do the run that `settings` describes, or what is left of it.
+    """Do the run that `settings` describes, or what is left of it; see `paretohqd.run`.
 
     Under `accelerate launch` every process calls this: training is shared by all, the other work
     is divided or done by the first.
-
-    Args:
-        settings: The run, or the YAML file that describes it.
-        screen: What shows how it goes.
-        verify: Read every file of the finished stages, and redo a stage whose content was changed;
-            otherwise only where a file's size, times or inode are others than they were.
-
-    Returns:
-        The run folder: `evaluate/summary/metrics.json`, `report.html` and every stage.
-
-    Raises:
-        ValueError: Bad settings or data; what was finished before stays.
-        OSError: The folder cannot be written, or the disk is full; run again when it can.
     """
     if isinstance(settings, str | Path):
         settings = config.load_settings(config.Config, settings)

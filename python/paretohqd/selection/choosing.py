@@ -18,7 +18,7 @@ from paretohqd.frames.streaming import UNLIMITED, Progress, Resources
 from paretohqd.kernels.points import optional_count
 from paretohqd.selection.gathering import rows_of, selection_of
 from paretohqd.selection.groups import choose_in_groups
-from paretohqd.selection.nearest import Nearest, nearest_rows
+from paretohqd.selection.nearest import NearestRows, nearest_rows
 from paretohqd.selection.pool import Pool, first_layers_of, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.request import ADDED, Request
@@ -339,7 +339,7 @@ def _choose_in_groups(
     )
     place = np.empty(points.n, dtype=np.int64)
     place[chosen.pool] = np.arange(len(chosen.pool))
-    nearest = Nearest(
+    nearest = NearestRows(
         places=place[chosen.rows],
         distances=chosen.distances,
         preference=chosen.preference,

@@ -9,7 +9,7 @@ from paretohqd.frames.batches import row_numbers
 from paretohqd.frames.objectives import column
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import gather
-from paretohqd.selection.nearest import Nearest
+from paretohqd.selection.nearest import NearestRows
 from paretohqd.selection.pool import Pool
 from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
@@ -17,7 +17,7 @@ from paretohqd.selection.same_rows import warn_of_the_same_rows
 
 
 def rows_of(
-    source: Source, pool: Pool, nearest: Nearest, *, memory_limit: int | None = None
+    source: Source, pool: Pool, nearest: NearestRows, *, memory_limit: int | None = None
 ) -> pl.DataFrame:
     """The chosen rows with all columns; those of files or lazy frames are read again.
 
@@ -37,7 +37,7 @@ def rows_of(
 def selection_of(
     request: Request,
     pool: Pool,
-    nearest: Nearest,
+    nearest: NearestRows,
     rows: pl.DataFrame,
     *,
     frame: pl.DataFrame | pl.LazyFrame | None = None,

@@ -16,7 +16,7 @@ from paretohqd.selection.ties import rounding, settle_ties
 
 
 @dataclass(frozen=True, eq=False)
-class Nearest:
+class NearestRows:
     """The chosen rows of a pool, preference by preference, nearest first.
 
     Attributes:
@@ -36,7 +36,7 @@ class Nearest:
     r_max: Floats
 
 
-def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> Nearest:
+def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> NearestRows:
     """The k rows nearest to each preference's ray, which starts at r_max.
 
     Raises:
@@ -55,7 +55,7 @@ def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> Near
     ]
     keys = None if pool.keys is None else pool.keys[order]
     places, distances = _nearest(columns, ideal, through * ideal, keys, k=k, n_threads=n_threads)
-    return Nearest(
+    return NearestRows(
         places=order[places.ravel()],
         distances=distances.ravel(),
         preference=np.repeat(np.arange(len(through), dtype=np.int32), k),

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 
 from paretohqd.frames.notebooks import numbered
-from paretohqd.selection.nearest import Nearest
+from paretohqd.selection.nearest import NearestRows
 from paretohqd.selection.pool import Floats, Pool
 
 
@@ -17,7 +17,7 @@ class SameRowsWarning(UserWarning):
 
 
 def warn_of_the_same_rows(
-    nearest: Nearest, weights: Floats, pool: Pool, *, grouped: bool = False
+    nearest: NearestRows, weights: Floats, pool: Pool, *, grouped: bool = False
 ) -> None:
     """Warn if preferences that differ get the same rows, and say why and what to do."""
     if (weights == weights[0]).all():
