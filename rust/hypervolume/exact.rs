@@ -2,7 +2,7 @@
 //! objectives.
 
 use super::above::{Above, Relative, check};
-use super::{exclusive, many, sweep};
+use super::{exclusive, lost, many, sweep};
 use crate::error::Error;
 use crate::points::Points;
 
@@ -76,7 +76,7 @@ pub fn hypervolume_contributions(
     let volumes = if m <= MAX_SWEPT_OBJECTIVES {
         exclusive_volumes(&above.points(points), &vec![0.0; m])
     } else {
-        many::contributions(&above.coordinates(), m)
+        lost::contributions(&above.coordinates(), m)
     };
     let mut contributions = vec![0.0; points.rows()];
     for (row, contribution) in above.rows.into_iter().zip(volumes) {

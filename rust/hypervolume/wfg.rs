@@ -95,7 +95,8 @@ pub(super) fn added<S: Simd>(
     let room = point.iter().zip(&dominance.floors).fold(1.0, |room, (p, floor)| room * (p - floor));
     let Some(level) = below.last_mut() else { return 0.0 };
     level.points.reset(k, front.len + 8);
-    limit(simd, front, point, &dominance.floors, &mut level.points);
+    let floors = &dominance.floors;
+    limit(simd, front, point, floors, floors, &mut level.points);
     let taken = if level.points.len == 0 { 0.0 } else { simd.vectorize(Volume(below)) };
     if grow {
         front.replace(&dominance.drops, point);
