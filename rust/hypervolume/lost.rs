@@ -38,6 +38,7 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     let arch = Arch::new();
     let buffers = || Buffers::new(&present);
     let exclusive = |buffers: &mut Buffers, at: usize| {
+        threads::check();
         arch.dispatch(Exclusive { buffers, at, point: row(order[at]) })
     };
     let begin = Instant::now();
@@ -52,12 +53,11 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     if volumes.len() < front.len() {
         let rest = &front[volumes.len()..];
         let turn = rest.len().div_ceil(16 * threads::count());
-        let turns = threads::map(usize::MAX, rest.len().div_ceil(turn), |i| {
+        let measured = threads::share_out(rest.chunks(turn).collect(), |turn: &[usize]| {
             let mut buffers = buffers();
-            let turn = rest[i * turn..].iter().take(turn);
-            turn.map(|&at| exclusive(&mut buffers, at)).collect::<Vec<f64>>()
+            turn.iter().map(|&at| exclusive(&mut buffers, at)).collect::<Vec<f64>>()
         });
-        volumes.extend(turns.into_iter().flatten());
+        volumes.extend(measured.into_iter().flatten());
     }
     for (&at, exclusive) in front.iter().zip(volumes) {
         contributions[order[at]] = exclusive;

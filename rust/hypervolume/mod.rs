@@ -15,6 +15,7 @@
 //! each point adds to the others. Many points in many objectives are estimated ([`estimate`]).
 
 mod above;
+mod corner;
 mod directions;
 mod estimate;
 mod exact;

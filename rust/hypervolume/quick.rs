@@ -8,14 +8,12 @@
 //!
 //! The same parts give the volume that points leave free in a box: there those are added that no
 //! point reaches into, so that a small rest of a large box is as exact as a large one.
-//!
-//! A point is an array of `W` values, of which those past its objectives are sides of length 1, so
-//! that whole points are compared and limited in a few instructions.
 
 use std::time::{Duration, Instant};
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::corner::{Corner, least, misses, padded, replaced, volume};
 use super::sliced::{self, layers_of};
 use crate::threads;
 
@@ -56,14 +54,14 @@ pub(super) fn quick(objectives: usize) -> Option<Box<dyn Quick>> {
     }
 }
 
+/// Fewer points take little time, in which nobody asks whether the call is to stop.
+const MIN_CHECKED_POINTS: usize = 12;
+
 /// Whether points cover each other is found pair by pair if they are fewer, else as layers are.
 const MIN_LAYERED: usize = 1024;
 
 /// A part with fewer points takes the largest box for a pivot in any case.
 const MIN_HALVED: usize = 64;
-
-/// A corner of a box.
-type Corner<const W: usize> = [f64; W];
 
 /// Sets of points, one after another: the points of a part follow those of the whole.
 struct Sets<const W: usize> {
@@ -164,13 +162,6 @@ impl<const W: usize> Sets<W> {
     }
 }
 
-/// The point with sides of length 1 in place of the objectives that it lacks.
-fn padded<const W: usize>(point: &[f64], pad: f64) -> Corner<W> {
-    let mut corner = [pad; W];
-    corner[..point.len()].copy_from_slice(point);
-    corner
-}
-
 impl<const W: usize> Quick for Sets<W> {
     fn clear(&mut self) {
         self.truncate(0);
@@ -191,61 +182,6 @@ impl<const W: usize> Quick for Sets<W> {
         let (low, high) = (padded(low, 0.0), padded(high, 1.0));
         Arch::new().dispatch(Whole::<W, true> { sets: self, low, high })
     }
-}
-
-/// The volume of the box between two corners. The order of the factors is the same everywhere.
-#[inline(always)]
-fn volume<S: Simd, const W: usize>(simd: S, high: &Corner<W>, low: &Corner<W>) -> f64 {
-    let (highs, lows) = (S::as_simd_f64s(high).0, S::as_simd_f64s(low).0);
-    let mut half = highs.len();
-    if half == 0 {
-        let mut sides = *high;
-        for j in 0..W {
-            sides[j] -= low[j];
-        }
-        return (sides[0] * sides[2]) * (sides[1] * sides[3]);
-    }
-    let mut sides = [simd.splat_f64s(0.0); W];
-    for (side, (high, low)) in sides.iter_mut().zip(highs.iter().zip(lows)) {
-        *side = simd.sub_f64s(*high, *low);
-    }
-    while half > 1 {
-        half /= 2;
-        for i in 0..half {
-            sides[i] = simd.mul_f64s(sides[i], sides[i + half]);
-        }
-    }
-    simd.reduce_product_f64s(sides[0])
-}
-
-/// `corner` with the value of another in one objective.
-#[inline(always)]
-fn replaced<const W: usize>(corner: &Corner<W>, objective: usize, by: &Corner<W>) -> Corner<W> {
-    let mut replaced = *corner;
-    for j in 0..W {
-        replaced[j] = if j == objective { by[j] } else { corner[j] };
-    }
-    replaced
-}
-
-/// The smaller value in each objective.
-#[inline(always)]
-fn least<const W: usize>(a: &Corner<W>, b: &Corner<W>) -> Corner<W> {
-    let mut least = *a;
-    for j in 0..W {
-        least[j] = if a[j] < b[j] { a[j] } else { b[j] };
-    }
-    least
-}
-
-/// Whether `a` is less than `b` in some objective.
-#[inline(always)]
-fn misses<const W: usize>(a: &Corner<W>, b: &Corner<W>) -> bool {
-    let mut misses = false;
-    for j in 0..W {
-        misses |= a[j] < b[j];
-    }
-    misses
 }
 
 /// The volume between two corners that all points cover or, if `FREE`, leave free.
@@ -316,6 +252,9 @@ impl<const W: usize, const FREE: bool> WithSimd for Cut<'_, W, FREE> {
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let Self { sets, part } = self;
         let (m, end) = (sets.objectives, sets.points.len());
+        if end - part.start >= MIN_CHECKED_POINTS {
+            threads::check();
+        }
         let pivot = if part.lopsided { (part.start + end) / 2 } else { sets.largest(part.start) };
         let mut total = if FREE { 0.0 } else { sets.volumes[pivot] };
         let mut outside =
@@ -323,7 +262,7 @@ impl<const W: usize, const FREE: bool> WithSimd for Cut<'_, W, FREE> {
         for turn in 0..m {
             if end - part.start >= MIN_SHARED_POINTS && sets.is_long() {
                 let (sets, next) = (&*sets, &outside);
-                let volumes = threads::map(usize::MAX, m - turn, |turns| {
+                let volumes = threads::share_out((0..m - turn).collect(), |turns| {
                     let mut outside = *next;
                     (0..turns).for_each(|_| outside.advance(m));
                     let sets = &mut sets.copied_from(part.start);

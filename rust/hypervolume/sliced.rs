@@ -23,6 +23,9 @@ const MIN_SHARED_TIME: Duration = Duration::from_millis(3);
 /// What is left is not foreseen before this.
 const MIN_FORESEEN: Duration = Duration::from_micros(300);
 
+/// After so many points it is asked whether the call is to stop.
+const CHECKED_POINTS: usize = 16;
+
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate. With `shared`,
 /// threads share work that takes long.
 pub(super) fn volume(points: &[f64], m: usize, shared: bool) -> f64 {
@@ -47,8 +50,7 @@ pub(super) fn volume(points: &[f64], m: usize, shared: bool) -> f64 {
     if done < chunks {
         // Each thread has several turns, since later chunks take longer.
         let turn = (chunks - done).div_ceil(3 * threads::count());
-        let turns = threads::map(usize::MAX, (chunks - done).div_ceil(turn), |i| {
-            let first = done + i * turn;
+        let turns = threads::share_out((done..chunks).step_by(turn).collect(), |first| {
             let (before, rest) = rows.split_at(first * chunk);
             let mut below = levels(m - 1);
             let mut front = front_of(before, m, rows.len() / m);
@@ -130,7 +132,10 @@ impl WithSimd for Stretch<'_> {
         let m = front.objectives + 1;
         let mut dominance = Dominance::default();
         let mut volume = 0.0;
-        for row in rows.chunks_exact(m) {
+        for (i, row) in rows.chunks_exact(m).enumerate() {
+            if i % CHECKED_POINTS == 0 {
+                threads::check();
+            }
             let (point, last) = (&row[..m - 1], row[m - 1]);
             volume += last * added(simd, front, point, &mut dominance, below, true);
         }

@@ -12,6 +12,10 @@ use pulp::{Simd, WithSimd};
 
 use super::front::{Columns, Dominance, compare, limit};
 use super::staircase::Staircase;
+use crate::threads;
+
+/// Fewer points take little time, in which nobody asks whether the call is to stop.
+const MIN_CHECKED_POINTS: usize = 12;
 
 /// Buffers for one number of objectives.
 #[derive(Default)]
@@ -63,6 +67,9 @@ impl WithSimd for Volume<'_> {
                 .zip(y.iter().zip(z))
                 .map(|(x, (y, z))| x * outline.insert(*y, *z))
                 .sum();
+        }
+        if points.len >= MIN_CHECKED_POINTS {
+            threads::check();
         }
         front.reset(m - 1, points.len);
         let mut volume = 0.0;
