@@ -75,8 +75,9 @@ def hypervolume(
     """Compute the volume that the points dominate, bounded by a reference point; exact.
 
     Points that are not better than the reference in every objective count nothing. Two and three
-    objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While,
-    Bradstreet, Barone 2012): about O(n^2) in four, exponential in m at worst. A volume beyond the
+    objectives are swept (Beume et al. 2009), O(n log n); more use quick hypervolume (QHV-II,
+    Jaszkiewicz 2018), exponential in m at worst, or WFG (While, Bradstreet, Barone 2012) for over
+    1,000 points in four objectives, about O(n^2), and from 17 objectives on. A volume beyond the
     largest double is infinite.
 
     Args:
@@ -128,8 +129,8 @@ def hypervolume_contributions(
     Dominated points lose nothing, nor do points that have an equal. Dominated points still count
     as present: a point loses only what no other point, dominated or not, covers.
 
-    Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n); above, the volume
-    of each point less that of the others limited to it.
+    Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n); above, what
+    the others leave free of each point's box (Jaszkiewicz 2018), exact also where that is little.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
