@@ -11,6 +11,7 @@
 //! | 4 and more | divide and conquer | O(n log^(m-1) n) |
 
 mod bound;
+mod cuts;
 mod dictionary;
 mod direct;
 mod divide;
