@@ -267,9 +267,9 @@ def test_a_noisy_chain_has_the_same_layers_on_any_number_of_threads(m, sort):
     n, rng = 150_000, np.random.default_rng(m)
     level = np.arange(n) if sort else rng.permutation(n)
     points = level[:, None] + rng.normal(0, 1, (n, m))
-    numbers = pq.pareto_layers(points, n_threads=1)
+    numbers = pareto_layers(points, n_threads=1)
     for threads in (2, 8):
-        assert np.array_equal(pq.pareto_layers(points, n_threads=threads), numbers)
+        assert np.array_equal(pareto_layers(points, n_threads=threads), numbers)
     for i in rng.choice(n, 60, replace=False):
         above = (points >= points[i]).all(axis=1) & (points > points[i]).any(axis=1)
         assert numbers[i] == (numbers[above].max() + 1 if above.any() else 0)
