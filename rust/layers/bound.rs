@@ -7,7 +7,6 @@
 //! then leaves few of them, unless the front is nearly everything.
 
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 
 use super::stop::PAST_STOP;
 use crate::points::{Column, Points};
@@ -87,12 +86,7 @@ fn few(
     }
     let block = |first: usize| grid.open_rows(points, first, BLOCK_ROWS.min(rows - first));
     let starts: Vec<usize> = (0..rows).step_by(BLOCK_ROWS).collect();
-    let open: Vec<u32> = if threads::worthwhile(rows) {
-        let parts: Vec<Vec<u32>> = starts.into_par_iter().with_min_len(16).map(block).collect();
-        parts.concat()
-    } else {
-        starts.into_iter().flat_map(block).collect()
-    };
+    let open = threads::each(rows, starts, block).concat();
     (open.len() < rows / 4 * 3).then_some(open)
 }
 
