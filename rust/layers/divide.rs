@@ -36,6 +36,9 @@ const MAX_FORK_PART: usize = 4;
 /// Sets of up to this many rows are first copied together: they fit into the second-level cache.
 const CACHED_ROWS: usize = 1 << 16;
 
+/// So many rows are swept, or divided, before it is asked whether the call goes on.
+const ROWS_BETWEEN_CHECKS: usize = 1 << 12;
+
 /// The layer of each row, given the second and later objectives of distinct rows in
 /// lexicographic order. Numbers at or past `cap` only say "past the stop".
 pub(super) fn number(columns: &[Vec<u32>], cap: u32) -> Vec<u32> {
@@ -92,6 +95,9 @@ impl Divide<'_> {
         }
         if k == 1 {
             return self.within_by_sweep(set, &mut scratch.sweep);
+        }
+        if set.len() >= ROWS_BETWEEN_CHECKS {
+            threads::check();
         }
         let column = self.problem.columns[k - 1];
         let cut = sampled_cut(column, [set, &[]]);
@@ -152,6 +158,9 @@ impl Divide<'_> {
             None => {}
         }
         let rows = low.len() + high.len();
+        if rows >= ROWS_BETWEEN_CHECKS {
+            threads::check();
+        }
         let column = self.problem.columns[k - 1];
         let cut = sampled_cut(column, [low, high]);
         let mut splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
@@ -189,7 +198,10 @@ impl Divide<'_> {
 
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
         sweep.restart(self.first_layer(set));
-        for &row in set {
+        for (at, &row) in set.iter().enumerate() {
+            if at % ROWS_BETWEEN_CHECKS == ROWS_BETWEEN_CHECKS - 1 {
+                threads::check();
+            }
             let value = self.problem.columns[0][row as usize];
             self.problem.raise(row, sweep.least_layer(value));
             let layer = self.problem.layer(row);
@@ -203,7 +215,10 @@ impl Divide<'_> {
         sweep.restart(self.first_layer(low));
         let values = self.problem.columns[0];
         let mut low = low.iter().copied().peekable();
-        for &row in high {
+        for (at, &row) in high.iter().enumerate() {
+            if at % ROWS_BETWEEN_CHECKS == ROWS_BETWEEN_CHECKS - 1 {
+                threads::check();
+            }
             while let Some(l) = low.next_if(|&l| l < row) {
                 sweep.insert(values[l as usize], self.problem.layer(l));
             }

@@ -14,6 +14,12 @@ use crate::threads;
 /// Up to so many rows are compared with the whole front: all of them may be in it.
 const MAX_COMPARED_ROWS: usize = 1024;
 
+/// Up to so many are, if they have few objectives and as long as the front stays small. Else
+/// numbering is as fast, and what was compared until then costs a tenth of that.
+const MAX_TRIED_ROWS: usize = 1 << 14;
+const MAX_TRIED_FRONT: usize = 512;
+const MAX_TRIED_OBJECTIVES: usize = 5;
+
 /// Rows of the front that are compared at once.
 const LANE_ROWS: usize = 8;
 
@@ -24,11 +30,18 @@ pub(super) fn number_front(
     number: impl FnOnce(&Points<'_>) -> Vec<i32>,
 ) -> Vec<i32> {
     let rows = points.rows();
-    if rows <= MAX_COMPARED_ROWS {
-        return Arch::new().dispatch(Compared { points });
+    let compared = |max_front| Arch::new().dispatch(Compared { points, max_front });
+    if rows <= MAX_COMPARED_ROWS
+        && let Some(numbers) = compared(rows)
+    {
+        return numbers;
     }
     let open = pivots::undominated(points).filter(|open| open.len() <= rows / 4 * 3);
-    let Some(open) = open else { return number(points) };
+    let Some(open) = open else {
+        let tried = rows <= MAX_TRIED_ROWS && points.objectives() <= MAX_TRIED_OBJECTIVES;
+        let numbers = if tried { compared(MAX_TRIED_FRONT) } else { None };
+        return numbers.unwrap_or_else(|| number(points));
+    };
     let gather = |column: &Column<'_>| column.gather(open.iter().map(|&row| row as usize), |x| x);
     let columns = threads::map(open.len(), points.objectives(), |j| gather(&points.columns()[j]));
     let mut numbers = vec![PAST_STOP; rows];
@@ -38,16 +51,18 @@ pub(super) fn number_front(
     numbers
 }
 
-/// Few rows, each compared with the front of those before it in lexicographic order.
+/// Rows that are each compared with the front of those before it in lexicographic order.
 struct Compared<'a, 'b> {
     points: &'a Points<'b>,
+    /// There is no result if the front is larger.
+    max_front: usize,
 }
 
 impl NullaryFnOnce for Compared<'_, '_> {
-    type Output = Vec<i32>;
+    type Output = Option<Vec<i32>>;
 
     #[inline(always)]
-    fn call(self) -> Vec<i32> {
+    fn call(self) -> Option<Vec<i32>> {
         match self.points.objectives() {
             2 => self.number::<2>(),
             3 => self.number::<3>(),
@@ -61,8 +76,8 @@ impl NullaryFnOnce for Compared<'_, '_> {
 impl Compared<'_, '_> {
     /// In `M` objectives, or in any number if `M` is 0.
     #[inline(always)]
-    fn number<const M: usize>(self) -> Vec<i32> {
-        let Some((first, others)) = self.points.columns().split_first() else { return Vec::new() };
+    fn number<const M: usize>(self) -> Option<Vec<i32>> {
+        let (first, others) = self.points.columns().split_first()?;
         let rest = if M == 0 { others.len() } else { M - 1 };
         let key = |j: usize, row: u32| descending_key(others[j].get(row as usize));
         let mut order: Vec<(u64, u32)> = (0..self.points.rows())
@@ -76,7 +91,7 @@ impl Compared<'_, '_> {
         // The front so far but for the first objective, which in this order decides nothing. A
         // lane without a row holds NaN: it is no better than anything.
         let mut front: Vec<Vec<[f64; LANE_ROWS]>> = vec![Vec::new(); rest];
-        let mut size = 0;
+        let mut size = 0usize;
         let (mut row, mut first, mut number) = (vec![0.0; rest], None, PAST_STOP);
         for &(key, place) in &order {
             let mut same = first.replace(key) == Some(key);
@@ -89,6 +104,9 @@ impl Compared<'_, '_> {
                 let dominated = is_dominated::<M>(&front, size, &row);
                 number = if dominated { PAST_STOP } else { 0 };
                 if !dominated {
+                    if size == self.max_front {
+                        return None;
+                    }
                     for (lanes, &value) in front.iter_mut().zip(&row) {
                         if size % LANE_ROWS == 0 {
                             lanes.push([f64::NAN; LANE_ROWS]);
@@ -100,7 +118,7 @@ impl Compared<'_, '_> {
             }
             numbers[place as usize] = number;
         }
-        numbers
+        Some(numbers)
     }
 }
 

@@ -39,7 +39,13 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
     let step = |row: u32| (second[row as usize], third[row as usize]);
     if rows < MIN_STAGED_ROWS || !threads::worthwhile(rows) {
         let mut fronts = Fronts::new(cap, grid);
-        return (0..rows as u32).map(|row| fronts.place(step(row))).collect();
+        let mut numbers = Vec::with_capacity(rows);
+        for start in (0..rows).step_by(BLOCK_ROWS) {
+            threads::check();
+            let block = start as u32..rows.min(start + BLOCK_ROWS) as u32;
+            numbers.extend(block.map(|row| fronts.place(step(row))));
+        }
+        return numbers;
     }
     let numbers: Vec<AtomicU32> = (0..rows).map(|_| AtomicU32::new(0)).collect();
     // Places rows and returns those to hand on.
