@@ -22,6 +22,7 @@ mod problem;
 mod ranked;
 mod ranks;
 mod scratch;
+mod small;
 mod staircase;
 mod stop;
 mod sweep;

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels import _core
-from paretohqd.kernels.arrays import Column, floats, named_columns
-from paretohqd.kernels.points import Objectives, count, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import count, optional_count
 
 
 class Nearest(NamedTuple):
@@ -72,8 +72,8 @@ def nearest_to_rays(
                [0.   ]])
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
-    columns = _columns(points)
-    n, m = len(columns[0]), len(columns)
+    given = KernelInput.of(points)
+    n, m = given.n, given.m
     ends = _vectors("through", through, m)
     if ends.ndim != 2:
         raise ValueError(f"through has shape {ends.shape}; pass (P, {m}), a row per ray")
@@ -92,22 +92,13 @@ def nearest_to_rays(
             "point that differs from the origin"
         )
     try:
-        rows, distances = _core.nearest_to_rays(columns, starts.ravel(), ends.ravel(), k, threads)
+        rows, distances = _core.nearest_to_rays(
+            given.arrays, starts.ravel(), ends.ravel(), k, threads
+        )
     except ValueError:
-        # The kernel noticed NaN or infinities; here the columns have names.
-        Objectives.of(points).require_finite("a distance")
+        given.refuse(finite="a distance")
         raise
     return Nearest(rows.reshape(len(ends), k), distances.reshape(len(ends), k))
-
-
-def _columns(points: object) -> tuple[Column, ...]:
-    """The columns as floats, whose values are yet to be checked if all are there."""
-    named = named_columns(points)
-    converted = [floats(name, column) for name, column in named]
-    columns = [column for column, missing in converted if missing is None]
-    if not columns or len(columns) < len(named) or len({len(column) for column in columns}) > 1:
-        return Objectives.of(points).columns
-    return tuple(columns)
 
 
 def _vectors(name: str, values: ArrayLike, m: int) -> NDArray[np.float64]:
