@@ -196,6 +196,11 @@ def front(
         [(1.0, 0.0), (0.75, 0.5)]
     """
     source = Source.of(frame)
+    if isinstance(source.frame, pl.DataFrame):
+        scores = ObjectiveColumns.of(source.schema, objectives)
+        keys = None if by is None else key_columns(source.names, by)
+        layer = _all_layers(source, source.frame, scores, keys, 1, None, nan, n_threads)
+        return source.frame.filter(layer == 0)
     name = unused(source.names, "layer")
     numbered = layers(source, objectives, by=by, name=name, upto=1, nan=nan, n_threads=n_threads)
     return numbered.filter(pl.col(name) == 0).drop(name)

@@ -27,7 +27,7 @@ class ObjectiveColumns:
     Attributes:
         names: One name per objective; those of a column of arrays are "rewards[0]", "rewards[1]".
         columns: The frame's columns that hold them.
-        parts: Which of these columns holds each objective, and as which component if it holds arrays.
+        parts: Which of these holds each objective, and as which component if it holds arrays.
         larger: Whether larger is better in each.
         texts: Those of the columns whose numbers stand as text.
     """

@@ -17,6 +17,9 @@ from paretohqd.kernels.numerals import EXACT, inexact_integers, is_text, numbers
 
 Column = NDArray[np.float64] | NDArray[np.float32]
 
+MAX_ROWS = 2**31 - 1
+"""More rows no layer number can count."""
+
 SMALL_ROWS = 1 << 10
 """Up to so many rows it takes less time to copy a frame at once than to look at each column."""
 
@@ -56,7 +59,9 @@ def float_table(points: object) -> NDArray[Any] | None:
         dtype = points.dtype
         if dtype.char in "df":
             return points if dtype.isnative and flags.aligned else None
-        return points.astype(np.float64) if dtype.kind in "iu" and _exact(points) else None
+        if dtype.kind not in "iu" or len(points) > MAX_ROWS or not _exact(points):
+            return None
+        return points.astype(np.float64)
     if type(points) is pl.DataFrame and 0 < points.height <= SMALL_ROWS:
         dtypes = points.dtypes
         one = dtypes[0] if dtypes else None
@@ -174,10 +179,21 @@ def _from_array(array: NDArray[Any]) -> list[tuple[str | int, object]]:
             f"points have shape {array.shape}, but one row per point and one column per objective "
             f"are needed{hint}"
         )
+    if array.shape[1]:
+        _refuse_too_many(len(array))
     if array.dtype.kind in "iu" and _exact(array):
         # At once, because a column of a row-major table is slow to read.
         array = array.astype(np.float64)
     return [(index, array[:, index]) for index in range(array.shape[1])]
+
+
+def _refuse_too_many(rows: int) -> None:
+    """Raise a ValueError before a copy is made of more rows than a kernel takes."""
+    if rows > MAX_ROWS:
+        raise ValueError(
+            f"{rows} rows are more than the {MAX_ROWS} that one call takes; split them and merge "
+            "the layers of the parts"
+        )
 
 
 def _exact(array: NDArray[Any]) -> bool:
@@ -194,6 +210,7 @@ def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] |
     array = np.asanyarray(column)
     if array.ndim != 1:
         raise ValueError(f"column {name!r} has shape {array.shape}; pass one number per row")
+    _refuse_too_many(len(array))
     if isinstance(array, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(array)
         return _array_of_floats(name, np.where(mask, 0, array.data)), mask

@@ -230,7 +230,7 @@ def _reference(ref: ArrayLike, points: KernelInput) -> list[float]:
     """The reference with larger is better, one value per objective: never broadcast."""
     try:
         values = np.asarray(ref, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"ref must hold {points.m} numbers, got {ref!r}") from error
     if values.shape != (points.m,):
         raise ValueError(

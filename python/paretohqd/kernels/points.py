@@ -192,7 +192,7 @@ def directions(maximize: object, m: int) -> tuple[bool, ...]:
         return (True,) * m
     if isinstance(maximize, bool | np.bool_):
         return (bool(maximize),) * m
-    if isinstance(maximize, str) or not isinstance(maximize, Iterable):
+    if isinstance(maximize, str) or not isinstance(maximize, Iterable) or _is_scalar(maximize):
         raise ValueError(f"maximize must be a bool or one bool per objective, got {maximize!r}")
     each = list(maximize)
     if wrong := [x for x in each if not isinstance(x, bool | np.bool_)]:
@@ -205,6 +205,11 @@ def directions(maximize: object, m: int) -> tuple[bool, ...]:
             "or one per objective"
         )
     return tuple(bool(x) for x in each)
+
+
+def _is_scalar(value: object) -> bool:
+    """Whether this is an array of one number, which claims to be iterable but is not."""
+    return getattr(value, "ndim", 1) == 0
 
 
 def _check_lengths(columns: Sequence[ReadColumn]) -> None:

@@ -1,6 +1,7 @@
 """The kernels' ideas for one to three objectives, and for few rows, in slow, readable Python.
 
-Each takes rows of numbers without NaN and returns the Pareto layer of every row, 0 for the front; larger is better.
+Each takes rows of numbers without NaN, larger is better, and returns the Pareto layer of every row,
+0 for the front.
 """
 
 from bisect import bisect_left, bisect_right
