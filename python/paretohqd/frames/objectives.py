@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from paretohqd.frames.reading.schemas import column as column
 from paretohqd.kernels.arrays import no_score
 from paretohqd.kernels.numerals import as_number, is_text
-from paretohqd.kernels.points import Objectives
+from paretohqd.kernels.points import Objectives, iterates
 
 ObjectivesLike = Sequence[str] | Mapping[str, str | Sequence[str]]
 """Objectives: column names, larger is better, or {name: "max" | "min"}."""
@@ -203,7 +203,7 @@ def in_order(objectives: ObjectivesLike) -> list[str] | dict[str, str | Sequence
     """
     if isinstance(objectives, Mapping):
         return dict(objectives)
-    if not isinstance(objectives, Iterable):
+    if not iterates(objectives):
         raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
     if isinstance(objectives, Set | Iterator) and not isinstance(objectives, KeysView):
         raise ValueError(

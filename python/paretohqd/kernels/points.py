@@ -9,7 +9,7 @@ import operator
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,6 +182,11 @@ def optional_count(name: str, value: object) -> int | None:
     return None if value is None else min(count(name, value), sys.maxsize)
 
 
+def iterates(value: object) -> TypeGuard[Iterable[object]]:
+    """Whether a value can be gone through; an array of one number only claims that it can."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+
+
 def directions(maximize: object, m: int) -> tuple[bool, ...]:
     """Whether larger is better in each of m objectives.
 
@@ -192,7 +197,7 @@ def directions(maximize: object, m: int) -> tuple[bool, ...]:
         return (True,) * m
     if isinstance(maximize, bool | np.bool_):
         return (bool(maximize),) * m
-    if isinstance(maximize, str) or not isinstance(maximize, Iterable) or _is_scalar(maximize):
+    if isinstance(maximize, str) or not iterates(maximize):
         raise ValueError(f"maximize must be a bool or one bool per objective, got {maximize!r}")
     each = list(maximize)
     if wrong := [x for x in each if not isinstance(x, bool | np.bool_)]:
@@ -205,11 +210,6 @@ def directions(maximize: object, m: int) -> tuple[bool, ...]:
             "or one per objective"
         )
     return tuple(bool(x) for x in each)
-
-
-def _is_scalar(value: object) -> bool:
-    """Whether this is an array of one number, which claims to be iterable but is not."""
-    return getattr(value, "ndim", 1) == 0
 
 
 def _check_lengths(columns: Sequence[ReadColumn]) -> None:
