@@ -135,11 +135,16 @@ fn columns_of_table<T: Copy>(table: &[T], m: usize) -> Result<Vec<Strided<'_, T>
     if m > table.len() && !table.is_empty() {
         return Err(Kind::Ragged { column: m - 1, expected: 1, actual: 0 }.into());
     }
-    let column = |j: usize| {
+    let mut columns = Vec::new();
+    // An empty table may have any number of columns.
+    columns.try_reserve_exact(m).map_err(|_| Kind::TooMuchMemory {
+        bytes: m.saturating_mul(size_of::<Strided<'_, T>>()),
+    })?;
+    columns.extend((0..m).filter_map(|j| {
         let rows = table.len().saturating_sub(j).div_ceil(m);
         Strided::new(table, j.min(table.len()), m, rows)
-    };
-    Ok((0..m).filter_map(column).collect())
+    }));
+    Ok(columns)
 }
 
 #[cfg(test)]
@@ -178,6 +183,8 @@ mod tests {
             let error = Points::from_rows(&table, m).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
+        let error = Points::from_rows(&[], usize::MAX).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::Memory);
         let error = Points::from_rows(&[0.0, 1.0, 2.0, f64::NAN], 2).unwrap_err().to_string();
         assert!(error.contains("column 1 holds 1 NaN (first at row 1)"), "{error}");
     }

@@ -191,8 +191,8 @@ def _refuse_too_many(rows: int) -> None:
     """Raise a ValueError before a copy is made of more rows than a kernel takes."""
     if rows > MAX_ROWS:
         raise ValueError(
-            f"{rows} rows are more than the {MAX_ROWS} that one call takes; split them and merge "
-            "the layers of the parts"
+            f"{rows} rows are more than the {MAX_ROWS} that one call takes; drop rows first, "
+            "or work on parts of them"
         )
 
 
@@ -257,8 +257,9 @@ def _array_of_floats(name: str | int, array: NDArray[Any]) -> Column:
     if kind == "f" and size in (4, 8):
         if _is_column_of_table(array):
             return array
-        # Zero copy when contiguous and in native byte order.
-        return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        # Zero copy when contiguous, aligned and in native byte order.
+        copied = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        return copied if copied.flags.aligned else copied.copy()
     if kind == "f" and size == 2:
         return np.ascontiguousarray(array, dtype=np.float32)
     if kind in "iu":

@@ -108,7 +108,7 @@ def hypervolume(
         array([5., 2.])
     """
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
-    given = KernelInput.of(points, maximize)
+    given = KernelInput.of(points, maximize, n_threads=threads)
     arrays, larger, checked = given[:3]
     try:
         reference = _reference(ref, given)
@@ -157,7 +157,7 @@ def hypervolume_contributions(
         array([2., 1., 0.])
     """
     threads = optional_count("n_threads", n_threads)
-    given = KernelInput.of(points, maximize)
+    given = KernelInput.of(points, maximize, n_threads=threads)
     try:
         reference = _reference(ref, given)
         return _core.hypervolume_contributions(*given[:3], reference, threads)
@@ -206,7 +206,7 @@ def hypervolume_estimate(
     threads = optional_count("n_threads", n_threads)
     samples = _between("samples", samples, 256, 2**32)
     seed = _between("seed", seed, 0, 2**64 - 1)
-    given = KernelInput.of(points, maximize)
+    given = KernelInput.of(points, maximize, n_threads=threads)
     try:
         reference = _reference(ref, given)
         estimate = _core.hypervolume_estimate(*given[:3], reference, samples, seed, threads)

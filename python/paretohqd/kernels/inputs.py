@@ -25,6 +25,7 @@ class KernelInput(NamedTuple):
         n: Number of points.
         m: Number of objectives.
         given: What messages about values are made from.
+        n_threads: Threads that look at the values again for a message.
     """
 
     arrays: NDArray[Any] | Sequence[Column]
@@ -33,14 +34,22 @@ class KernelInput(NamedTuple):
     n: int
     m: int
     given: object
+    n_threads: int | None
 
     @classmethod
-    def of(cls, points: object, maximize: bool | Sequence[bool] = True) -> Self:
+    def of(
+        cls,
+        points: object,
+        maximize: bool | Sequence[bool] = True,
+        *,
+        n_threads: int | None = None,
+    ) -> Self:
         """Read points, but do not look at their values.
 
         Args:
             points: As for `Objectives.of`; or objectives, whose values were looked at.
             maximize: Whether larger is better: one bool, or one per objective.
+            n_threads: Threads to use for what there is to look at.
 
         Raises:
             ValueError: As `Objectives.of`, but for NaN, which a kernel finds; see `refuse`.
@@ -48,18 +57,19 @@ class KernelInput(NamedTuple):
         table = float_table(points)
         if table is not None and table.shape[1]:
             n, m = table.shape
-            return cls(table, directions(maximize, m), False, n, m, points)
+            return cls(table, directions(maximize, m), False, n, m, points, n_threads)
         if isinstance(points, Objectives):
-            return cls(points.columns, (True,) * points.m, True, points.n, points.m, points)
+            n, m = points.n, points.m
+            return cls(points.columns, (True,) * m, True, n, m, points, n_threads)
         columns = read_columns(points)
         if not columns or any(column.missing is not None for column in columns):
-            objectives = Objectives.of_columns(columns, maximize=maximize)
-            return cls.of(objectives)
+            objectives = Objectives.of_columns(columns, maximize=maximize, n_threads=n_threads)
+            return cls.of(objectives, n_threads=n_threads)
         floats = [column.floats for column in columns]
         n, m = len(floats[0]), len(floats)
         if any(len(column) != n for column in floats):
             Objectives.of_columns(columns, maximize=maximize)
-        return cls(floats, directions(maximize, m), False, n, m, columns)
+        return cls(floats, directions(maximize, m), False, n, m, columns, n_threads)
 
     def refuse(self, finite: str | None = None) -> None:
         """Raise a ValueError about the values that a kernel refused, if they are to blame.
@@ -73,6 +83,8 @@ class KernelInput(NamedTuple):
         else:
             read: Any = given if isinstance(self.arrays, list) else read_columns(given)
             columns: list[ReadColumn] = read
-            objectives = Objectives.of_columns(columns, maximize=self.larger)
+            objectives = Objectives.of_columns(
+                columns, maximize=self.larger, n_threads=self.n_threads
+            )
         if finite is not None:
-            objectives.require_finite(finite)
+            objectives.require_finite(finite, n_threads=self.n_threads)

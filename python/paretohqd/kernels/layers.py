@@ -65,7 +65,7 @@ def pareto_layers(
     if upto is not None and at_least is not None:
         raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
-    given = KernelInput.of(points, maximize)
+    given = KernelInput.of(points, maximize, n_threads=threads)
     # No stop lies beyond the rows; a longer count might not fit the kernels' integers.
     upto = None if upto is None else min(upto, max(given.n, 1))
     at_least = None if at_least is None else min(at_least, max(given.n, 1))

@@ -74,7 +74,7 @@ def nearest_to_rays(
                [0.   ]])
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
-    given = KernelInput.of(points)
+    given = KernelInput.of(points, n_threads=threads)
     n, m = given.n, given.m
     ends = _vectors("through", through, m)
     if ends.ndim != 2:
