@@ -15,10 +15,12 @@
 //! # Ok::<(), paretohqd::Error>(())
 //! ```
 
+mod achievement;
 #[cfg(test)]
 mod architecture;
 mod error;
 mod hypervolume;
+mod lanes;
 #[cfg(test)]
 mod laws;
 mod layers;
@@ -27,6 +29,7 @@ mod rays;
 mod screen;
 mod segments;
 mod sort;
+mod starts;
 mod strided;
 #[cfg(test)]
 mod testing;
@@ -35,6 +38,7 @@ mod threads;
 #[cfg(feature = "python")]
 mod python;
 
+pub use achievement::{Achievements, least_achievement, least_achievement_in_groups};
 pub use error::Error;
 pub use hypervolume::{
     Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,

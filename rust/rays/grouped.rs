@@ -13,6 +13,7 @@ use super::search::{Neighbours, nearest_to_rays};
 use crate::error::{Error, Kind};
 use crate::points::Points;
 use crate::segments::runs;
+use crate::starts::{Part, check_starts, held, split_off, write};
 use crate::threads;
 
 /// Groups of up to this many rows are searched row by row.
@@ -60,15 +61,14 @@ pub fn nearest_in_groups(
     let ends = check_starts(starts, points.rows())?;
     let reach = check_rays(spans, weights, ends.len(), points.objectives())?;
     points.require_finite()?;
-    let held = |groups: &[u32]| groups.windows(2).map(|g| k.min((g[1] - g[0]) as usize)).sum();
-    let (rays, per_ray): (usize, usize) = (weights.len() / points.objectives(), held(starts));
+    let (rays, per_ray) = (weights.len() / points.objectives(), held(starts, k));
     let (mut rows, mut distances) = (vec![0; rays * per_ray], vec![0.0; rays * per_ray]);
     let parts = distances.chunks_mut(per_ray.max(1));
     let mut rest: Vec<_> = rows.chunks_mut(per_ray.max(1)).zip(parts).collect();
     let (mut tasks, mut first) = (Vec::new(), 0);
     for ends in runs(ends, RUN_ROWS) {
         let starts = &starts[first..=first + ends.len()];
-        let held = held(starts);
+        let held = held(starts, k);
         let out = rest.iter_mut().map(|part| split_off(part, held)).collect();
         let spans = &spans[first * points.objectives()..];
         tasks.push(Run { points, starts, spans, weights, reach: &reach, k, out });
@@ -81,31 +81,6 @@ pub fn nearest_in_groups(
         tasks.into_iter().try_for_each(search)?;
     }
     Ok(Neighbours { rows, distances })
-}
-
-/// Rows and distances yet to be filled in.
-type Part<'a> = (&'a mut [i64], &'a mut [f64]);
-
-/// The first places of a part, of which that many are left.
-fn split_off<'a>((rows, distances): &mut Part<'a>, places: usize) -> Part<'a> {
-    let rows = rows.split_off_mut(..places).unwrap_or_default();
-    (rows, distances.split_off_mut(..places).unwrap_or_default())
-}
-
-/// Where the groups end, if the starts ascend from 0 to the number of rows.
-fn check_starts(starts: &[u32], rows: usize) -> Result<&[u32], Error> {
-    let wrong = |position| Error::from(Kind::BadStarts { position, rows });
-    let (&first, ends) = starts.split_first().ok_or_else(|| wrong(0))?;
-    if first != 0 {
-        return Err(wrong(0));
-    }
-    if let Some(position) = starts.windows(2).position(|group| group[0] > group[1]) {
-        return Err(wrong(position + 1));
-    }
-    if starts[starts.len() - 1] as usize != rows {
-        return Err(wrong(starts.len() - 1));
-    }
-    Ok(ends)
 }
 
 /// By objective, how far the ends of the rays are from the origin of a unit span.
@@ -204,19 +179,5 @@ impl Run<'_> {
             at += held;
         }
         Ok(())
-    }
-}
-
-/// Fills in, from place `at` on, the rows of a group that begins at `start`.
-#[inline(always)]
-fn write(
-    (rows, distances): &mut Part<'_>,
-    start: usize,
-    at: usize,
-    nearest: impl Iterator<Item = (i64, f64)>,
-) {
-    let places = rows[at..].iter_mut().zip(&mut distances[at..]);
-    for ((row, distance), (row_of_group, its_distance)) in places.zip(nearest) {
-        (*row, *distance) = (start as i64 + row_of_group, its_distance);
     }
 }

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::chunk::{CHUNK_ROWS, Chunk, Lanes, Precision, RayTargets, Unit};
+use super::chunk::{Chunk, Precision, RayTargets, Unit};
 use super::nearest::{Bound, Nearest};
 use super::ray::Ray;
+use crate::lanes::{CHUNK_ROWS, Lanes};
 use crate::points::Points;
 
 /// What a scan finds.

@@ -7,11 +7,12 @@ use std::ops::Range;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::chunk::{CHUNK_ROWS, Unit};
+use super::chunk::Unit;
 use super::nearest::{Bound, Nearest, Neighbour, nearer};
 use super::ray::{Ray, RayEndpoints, scale};
 use super::scan::{Scan, Scanned};
 use crate::error::{Error, Kind};
+use crate::lanes::CHUNK_ROWS;
 use crate::points::Points;
 use crate::threads;
 
