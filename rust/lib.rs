@@ -18,6 +18,7 @@
 mod achievement;
 #[cfg(test)]
 mod architecture;
+mod copies;
 mod error;
 mod hypervolume;
 mod lanes;

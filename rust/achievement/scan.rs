@@ -1,5 +1,5 @@
-//! One pass over rows: four together in single precision, then each in double precision, and ranks
-//! where a row is not out of the question.
+//! One pass over rows: four together in single precision, then one by one, then in double precision,
+//! and ranks of what is left.
 
 use std::iter::StepBy;
 use std::ops::Range;
@@ -9,11 +9,16 @@ use pulp::{Simd, WithSimd};
 use super::best::{Best, Bound};
 use super::order::{Candidate, Order};
 use super::preference::Preference;
+use crate::copies::Copies;
 use crate::lanes::{CHUNK_ROWS, Lanes, read};
 use crate::points::Points;
 
 /// Numbers of a chunk's rows, of which the least of every four is kept: one full vector, or more.
 const LEAST: usize = CHUNK_ROWS / 4;
+
+/// From so many preferences on, of which a row of a chunk may be among the best, copies are looked
+/// for.
+const MIN_NEAR: usize = 6;
 
 /// What a scan finds.
 pub(super) struct Scanned {
@@ -34,6 +39,8 @@ pub(super) struct Scan<'a> {
     /// Where the chunks start.
     pub firsts: StepBy<Range<usize>>,
     pub bounds: &'a [Bound],
+    /// Whether rows may have many copies.
+    pub copies: bool,
 }
 
 impl WithSimd for Scan<'_> {
@@ -67,13 +74,29 @@ impl Scan<'_> {
         }
         let mut chunk = Chunk::new(m);
         let mut near = Vec::with_capacity(best.len());
+        let mut copies = if self.copies { Copies::new(points, k) } else { None };
         let mut finite = true;
         for first in self.firsts {
             finite &= chunk.read::<M>(points, first, ideal, factors);
-            screen::<S, M>(simd, &chunk.least, &caps, &mut near);
+            screen::<S, M>(simd, &chunk, &caps, &mut near);
+            // To look for copies costs about as much as to look at the rows for some preferences.
+            if near.len() >= MIN_NEAR
+                && let Some(copies) = &mut copies
+            {
+                let exhausted = copies.exhausted(&chunk.values, chunk.rows);
+                if exhausted != 0 {
+                    near.clear();
+                    if exhausted.count_ones() as usize == chunk.rows {
+                        continue;
+                    }
+                    chunk.leave_out(exhausted);
+                    screen::<S, M>(simd, &chunk, &caps, &mut near);
+                }
+            }
             for place in near.drain(..) {
-                if push_best::<S, M>(simd, &chunk, &mut best[place]) {
-                    round(&mut caps[place * m..][..m], &best[place], factors);
+                let caps = &mut caps[place * m..][..m];
+                if push_best::<S, M>(simd, &chunk, caps, &mut best[place]) {
+                    round(caps, &best[place], factors);
                 }
             }
         }
@@ -97,7 +120,9 @@ struct Chunk {
     rows: usize,
     values: Vec<Lanes<f64>>,
     shortfalls: Vec<Lanes<f64>>,
-    /// The least shortfall of every four rows, rounded.
+    /// The same in single precision.
+    rounded: Vec<Lanes<f32>>,
+    /// The least of every four rows of `rounded`.
     least: Vec<[f32; LEAST]>,
 }
 
@@ -108,6 +133,7 @@ impl Chunk {
             rows: 0,
             values: vec![Lanes([0.0; CHUNK_ROWS]); m],
             shortfalls: vec![Lanes([0.0; CHUNK_ROWS]); m],
+            rounded: vec![Lanes([0.0; CHUNK_ROWS]); m],
             least: vec![[0.0; LEAST]; m],
         }
     }
@@ -126,51 +152,153 @@ impl Chunk {
         self.rows = read::<M>(points, first, &mut self.values);
         let mut zeros = [0.0f32; LEAST];
         for j in 0..m {
-            let (ideal, factor, least) = (ideal[j], factors[j], &mut self.least[j]);
-            let (values, shortfalls) = (&self.values[j].0, &mut self.shortfalls[j].0);
-            least.fill(f32::INFINITY);
-            for start in (0..CHUNK_ROWS).step_by(LEAST) {
-                for lane in 0..LEAST {
-                    let shortfall = ideal - values[start + lane];
-                    shortfalls[start + lane] = shortfall;
-                    let rounded = (shortfall * factor) as f32;
-                    least[lane] = if rounded < least[lane] { rounded } else { least[lane] };
-                    // Stays zero while all are finite.
-                    zeros[lane] += rounded * 0.0;
-                }
+            let (ideal, factor, values) = (ideal[j], factors[j], &self.values[j].0);
+            let (shortfalls, rounded) = (&mut self.shortfalls[j].0, &mut self.rounded[j].0);
+            for lane in 0..CHUNK_ROWS {
+                shortfalls[lane] = ideal - values[lane];
+                rounded[lane] = (shortfalls[lane] * factor) as f32;
+            }
+            self.least[j] = least_of_four(rounded);
+            for (zero, rounded) in zeros.iter_mut().zip(sums_of_four(rounded)) {
+                // Stays zero while all are finite.
+                *zero += rounded * 0.0;
             }
         }
         zeros.iter().sum::<f32>() == 0.0
     }
+
+    /// Gives these rows a shortfall that is within no cap.
+    fn leave_out(&mut self, mut rows: u64) {
+        while rows != 0 {
+            let row = rows.trailing_zeros() as usize;
+            self.shortfalls[0].0[row] = f64::NAN;
+            self.rounded[0].0[row] = f32::NAN;
+            rows &= rows - 1;
+        }
+        self.least[0] = least_of_four(&self.rounded[0].0);
+    }
+}
+
+/// The least of every four, or infinity where all are NaN.
+#[inline(always)]
+fn least_of_four(numbers: &[f32; CHUNK_ROWS]) -> [f32; LEAST] {
+    let mut least = [f32::INFINITY; LEAST];
+    for numbers in numbers.as_chunks::<LEAST>().0 {
+        for lane in 0..LEAST {
+            let number = numbers[lane];
+            least[lane] = if number < least[lane] { number } else { least[lane] };
+        }
+    }
+    least
+}
+
+/// The sum of every four.
+#[inline(always)]
+fn sums_of_four(numbers: &[f32; CHUNK_ROWS]) -> [f32; LEAST] {
+    let mut sums = [0.0; LEAST];
+    for numbers in numbers.as_chunks::<LEAST>().0 {
+        for lane in 0..LEAST {
+            sums[lane] += numbers[lane];
+        }
+    }
+    sums
 }
 
 /// Appends the preferences of which a row of the chunk may be among the best.
 #[inline(always)]
-fn screen<S: Simd, const M: usize>(
-    simd: S,
-    least: &[[f32; LEAST]],
-    caps: &[f32],
-    near: &mut Vec<usize>,
-) {
-    let m = if M == 0 { least.len() } else { M };
+fn screen<S: Simd, const M: usize>(simd: S, chunk: &Chunk, caps: &[f32], near: &mut Vec<usize>) {
+    let m = if M == 0 { chunk.least.len() } else { M };
+    let (least, rounded) = (&chunk.least[..m], &chunk.rounded[..m]);
     for (place, caps) in caps.chunks_exact(m).enumerate() {
-        let mut any = simd.less_than_f32s(simd.splat_f32s(0.0), simd.splat_f32s(0.0));
-        for step in 0..LEAST / S::F32_LANES {
-            let within = |j: usize| {
-                let (least, _) = S::as_simd_f32s(&least[j]);
-                simd.less_than_or_equal_f32s(least[step], simd.splat_f32s(caps[j]))
-            };
-            any = simd.or_m32s(any, (1..m).fold(within(0), |a, j| simd.and_m32s(a, within(j))));
-        }
-        if simd.first_true_m32s(any) < S::F32_LANES {
+        if any_within(simd, least.iter().map(|least| &least[..]), caps)
+            && any_within(simd, rounded.iter().map(|rounded| &rounded.0[..]), caps)
+        {
             near.push(place);
         }
     }
 }
 
+/// Whether a row, or the least of some rows, is within all caps.
+#[inline(always)]
+fn any_within<'a, S: Simd>(
+    simd: S,
+    numbers: impl Iterator<Item = &'a [f32]> + Clone,
+    caps: &[f32],
+) -> bool {
+    let zero = simd.splat_f32s(0.0);
+    let (mut any, always) =
+        (simd.less_than_f32s(zero, zero), simd.less_than_or_equal_f32s(zero, zero));
+    let lanes = numbers.clone().next().map_or(0, |numbers| numbers.len());
+    for step in 0..lanes / S::F32_LANES {
+        let mut within = always;
+        for (numbers, &cap) in numbers.clone().zip(caps) {
+            let (numbers, _) = S::as_simd_f32s(numbers);
+            let here = simd.less_than_or_equal_f32s(numbers[step], simd.splat_f32s(cap));
+            within = simd.and_m32s(within, here);
+        }
+        any = simd.or_m32s(any, within);
+    }
+    simd.first_true_m32s(any) < S::F32_LANES
+}
+
+/// With at most this many fours of rows that may hold one, rows are looked at one by one.
+const FEW: usize = 6;
+
 /// Pushes the rows of a chunk that may be among the best; whether that changed the bound.
 #[inline(always)]
-fn push_best<S: Simd, const M: usize>(simd: S, chunk: &Chunk, best: &mut Best<'_>) -> bool {
+fn push_best<S: Simd, const M: usize>(
+    simd: S,
+    chunk: &Chunk,
+    caps: &[f32],
+    best: &mut Best<'_>,
+) -> bool {
+    let m = if M == 0 { chunk.least.len() } else { M };
+    let mut inside = [u32::MAX; LEAST];
+    for (least, &cap) in chunk.least[..m].iter().zip(caps) {
+        for lane in 0..LEAST {
+            inside[lane] &= if least[lane] <= cap { u32::MAX } else { 0 };
+        }
+    }
+    if inside.iter().map(|inside| (inside & 1) as usize).sum::<usize>() > FEW {
+        return push_many::<S, M>(simd, chunk, best);
+    }
+    let mut changed = false;
+    for lane in (0..LEAST).filter(|&lane| inside[lane] != 0) {
+        for place in (lane..chunk.rows).step_by(LEAST) {
+            changed |= push_row::<M>(chunk, place, best);
+        }
+    }
+    changed
+}
+
+/// Pushes a row if it may be among the best; whether that changed the bound.
+#[inline(always)]
+fn push_row<const M: usize>(chunk: &Chunk, place: usize, best: &mut Best<'_>) -> bool {
+    let m = if M == 0 { chunk.shortfalls.len() } else { M };
+    let (preference, bound) = (best.order.preference, &best.bound);
+    let shortfalls = chunk.shortfalls[..m].iter().map(|shortfalls| shortfalls.0[place]);
+    let (direction, caps) = (&preference.direction[..m], &bound.caps[..m]);
+    for ((shortfall, &cap), &d) in shortfalls.clone().zip(caps).zip(direction) {
+        // Where there are firm objectives, the rank tells whether another one counts. NaN is
+        // within no cap.
+        if !(shortfall <= cap || preference.firm && d != 0.0 && !shortfall.is_nan()) {
+            return false;
+        }
+    }
+    let row = chunk.first + place;
+    if bound.last.is_some_and(|last| last.row < row) {
+        let mut values = chunk.values[..m].iter().map(|values| values.0[place]);
+        if bound.values.iter().all(|last| values.next() == Some(*last)) {
+            // A later copy of the last of k rows comes after it.
+            return false;
+        }
+    }
+    best.push(Candidate { rank: preference.rank(shortfalls), row })
+}
+
+/// The same as [`push_best`] where many rows may be.
+#[inline(always)]
+fn push_many<S: Simd, const M: usize>(simd: S, chunk: &Chunk, best: &mut Best<'_>) -> bool {
     let m = if M == 0 { chunk.shortfalls.len() } else { M };
     let (shortfalls, values) = (&chunk.shortfalls[..m], &chunk.values[..m]);
     let preference = best.order.preference;
@@ -209,14 +337,8 @@ fn push_best<S: Simd, const M: usize>(simd: S, chunk: &Chunk, best: &mut Best<'_
         if simd.first_true_m64s(within) == S::F64_LANES {
             continue;
         }
-        // The caps may tighten on the way; the order decides.
-        for lane in first..chunk.rows.min(first + S::F64_LANES) {
-            let own = || (0..m).map(|j| shortfalls[j].0[lane]);
-            let possible = own().zip(&best.bound.caps).zip(&preference.direction);
-            if possible.into_iter().all(|((s, &cap), &d)| s <= cap || preference.firm && d != 0.0) {
-                let row = chunk.first + lane;
-                changed |= best.push(Candidate { rank: preference.rank(own()), row });
-            }
+        for place in first..chunk.rows.min(first + S::F64_LANES) {
+            changed |= push_row::<M>(chunk, place, best);
         }
     }
     changed

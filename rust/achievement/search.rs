@@ -169,7 +169,7 @@ impl<'a> Search<'a> {
         let size = rows.div_ceil(self.threads).next_multiple_of(CHUNK_ROWS);
         let parts: Vec<Scanned> = threads::map(rows, rows.div_ceil(size), |part| {
             let firsts = (part * size..rows.min((part + 1) * size)).step_by(CHUNK_ROWS);
-            self.scan(&self.preferences, firsts, self.k, bounds)
+            self.scan(&self.preferences, firsts, self.k, bounds, true)
         });
         let finite = parts.iter().all(|part| part.finite);
         let merge = |place: usize| {
@@ -205,7 +205,8 @@ impl<'a> Search<'a> {
         let parts = threads::map(self.points.rows(), all.div_ceil(size), |part| {
             let places = part * size..all.min((part + 1) * size);
             let preferences = &self.preferences[places.clone()];
-            let scanned = self.scan(preferences, self.sample(), count, &none[..places.len()]);
+            let scanned =
+                self.scan(preferences, self.sample(), count, &none[..places.len()], false);
             let bound = |(place, (rows, bound))| {
                 let mut best = Best::new(self.order(place), count, bound);
                 best.rows = rows;
@@ -224,9 +225,19 @@ impl<'a> Search<'a> {
         firsts: StepBy<Range<usize>>,
         k: usize,
         bounds: &[Bound],
+        copies: bool,
     ) -> Scanned {
         let &Self { points, ideal, ref factors, .. } = self;
-        Arch::new().dispatch(Scan { points, ideal, factors, preferences, k, firsts, bounds })
+        Arch::new().dispatch(Scan {
+            points,
+            ideal,
+            factors,
+            preferences,
+            k,
+            firsts,
+            bounds,
+            copies,
+        })
     }
 }
 
