@@ -21,12 +21,14 @@ mod architecture;
 mod copies;
 mod error;
 mod hypervolume;
+mod kept;
 mod lanes;
 #[cfg(test)]
 mod laws;
 mod layers;
 mod points;
 mod rays;
+mod room;
 mod screen;
 mod segments;
 mod sort;
@@ -40,7 +42,7 @@ mod threads;
 mod python;
 
 pub use achievement::{Achievements, least_achievement, least_achievement_in_groups};
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use hypervolume::{
     Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,
 };
@@ -49,4 +51,4 @@ pub use points::{Column, NonFinite, Points};
 pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};
 pub use screen::{Screened, unbeaten};
 pub use strided::Strided;
-pub use threads::with_threads;
+pub use threads::{Cancel, with_cancel, with_threads};

@@ -5,13 +5,14 @@
 //! same way, to the last bit.
 
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 
 use super::order::{Candidate, Order};
 use super::preference::{Preference, Rank, check_directions, check_finite, larger};
 use super::search::{Achievements, Search};
 use crate::error::{Error, Kind};
+use crate::kept::keep_first;
 use crate::points::Points;
+use crate::room::require_room;
 use crate::segments::runs;
 use crate::starts::{Part, check_starts, held, split_off, write};
 use crate::threads;
@@ -21,6 +22,9 @@ const EXHAUSTIVE_ROWS: usize = 1 << 10;
 
 /// Whole groups are ranked together up to about this many rows, which stay in cache.
 const RUN_ROWS: usize = 1 << 12;
+
+/// Preferences of a group after which it is looked whether the call was stopped.
+const PREFERENCES_UNTIL_CHECK: usize = 256;
 
 /// The `k` rows of each group of least achievement, or all rows of a smaller group.
 ///
@@ -35,7 +39,7 @@ const RUN_ROWS: usize = 1 << 12;
 ///
 /// # Errors
 /// `starts` does not ascend from 0 to the number of rows, a length does not fit, a value is not
-/// finite, a unit or a direction is negative, or `k` is zero.
+/// finite, a unit or a direction is negative, `k` is zero, or there is no memory for the answer.
 ///
 /// ```
 /// use paretohqd::{Column, Points, least_achievement_in_groups};
@@ -75,6 +79,7 @@ pub fn least_achievement_in_groups(
     }
     points.require_finite()?;
     let (all, per_preference) = (directions.len() / m, held(starts, k));
+    require_room(per_preference, all, 0)?;
     let (mut rows, mut values) = (vec![0; all * per_preference], vec![0.0; all * per_preference]);
     let parts = values.chunks_mut(per_preference.max(1));
     let mut rest: Vec<_> = rows.chunks_mut(per_preference.max(1)).zip(parts).collect();
@@ -88,11 +93,8 @@ pub fn least_achievement_in_groups(
         first += ends.len();
     }
     let search = |run: Run<'_>| Arch::new().dispatch(run);
-    if threads::worthwhile((points.rows() / 16).saturating_mul(all)) {
-        tasks.into_par_iter().try_for_each(search)?;
-    } else {
-        tasks.into_iter().try_for_each(search)?;
-    }
+    let weight = (points.rows() / 16).saturating_mul(all);
+    threads::each(weight, tasks, search).into_iter().collect::<Result<(), Error>>()?;
     Ok(Achievements { rows, values })
 }
 
@@ -146,7 +148,11 @@ impl NullaryFnOnce for Run<'_> {
                     s.clear();
                     s.extend(v.iter().map(|v| ideal - v));
                 }
-                for (preference, out) in preferences.iter().zip(&mut self.out) {
+                for (place, (preference, out)) in preferences.iter().zip(&mut self.out).enumerate()
+                {
+                    if place % PREFERENCES_UNTIL_CHECK == 0 {
+                        threads::check();
+                    }
                     let order = Order { points: &part, ideal, preference };
                     let ranked = (&mut group.firm, &mut group.yielding);
                     rank(&group.shortfalls, preference, ranked);
@@ -220,9 +226,5 @@ fn best(
         return;
     }
     best.extend(candidates);
-    if k < best.len() {
-        best.select_nth_unstable_by(k - 1, |a, b| order.compare(a, b));
-        best.truncate(k);
-    }
-    best.sort_unstable_by(|a, b| order.compare(a, b));
+    keep_first(best, k, |a, b| order.compare(a, b));
 }

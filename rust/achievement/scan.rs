@@ -12,6 +12,7 @@ use super::preference::Preference;
 use crate::copies::Copies;
 use crate::lanes::{CHUNK_ROWS, Lanes, read};
 use crate::points::Points;
+use crate::threads;
 
 /// Numbers of a chunk's rows, of which the least of every four is kept: one full vector, or more.
 const LEAST: usize = CHUNK_ROWS / 4;
@@ -76,7 +77,12 @@ impl Scan<'_> {
         let mut near = Vec::with_capacity(best.len());
         let mut copies = if self.copies { Copies::new(points, k) } else { None };
         let mut finite = true;
-        for first in self.firsts {
+        // Now and then: after about as much work as for a few thousand rows and one preference.
+        let until_check = 1 + 4096 / (CHUNK_ROWS.min(1 + self.preferences.len()));
+        for (place, first) in self.firsts.enumerate() {
+            if place % until_check == 0 {
+                threads::check();
+            }
             finite &= chunk.read::<M>(points, first, ideal, factors);
             screen::<S, M>(simd, &chunk, &caps, &mut near);
             // To look for copies costs about as much as to look at the rows for some preferences.

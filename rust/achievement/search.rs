@@ -11,8 +11,10 @@ use super::order::{Candidate, Order};
 use super::preference::{Preference, check_directions, check_finite};
 use super::scan::{Scan, Scanned};
 use crate::error::{Error, Kind};
+use crate::kept::keep_first;
 use crate::lanes::CHUNK_ROWS;
 use crate::points::Points;
+use crate::room::require_room;
 use crate::threads;
 
 /// The rows of least achievement for each preference, preference by preference, the best first.
@@ -38,7 +40,8 @@ pub struct Achievements {
 ///
 /// # Errors
 /// A value is infinite, a vector has the wrong length, a number of a direction is negative or all
-/// are zero, or `k` is zero or more than there are rows.
+/// are zero, `k` is zero or more than there are rows, or there is no memory for `k` rows of each
+/// preference.
 ///
 /// ```
 /// use paretohqd::{Column, Points, least_achievement};
@@ -73,6 +76,7 @@ pub fn least_achievement(
     if let Some(preference) = each.position(|d| d.iter().all(|&d| d == 0.0)) {
         return Err(Kind::ZeroDirection { preference }.into());
     }
+    require_room(k, directions.len() / m, 2 * size_of::<Candidate>())?;
     let preferences: Vec<_> =
         directions.chunks_exact(m).map(|d| Preference::new(d.to_vec())).collect();
     let best = Search::new(points, ideal, &preferences, k).run()?;
@@ -178,11 +182,7 @@ impl<'a> Search<'a> {
             for part in &parts {
                 all.extend_from_slice(&part.best[place].0);
             }
-            if all.len() > self.k {
-                all.select_nth_unstable_by(self.k - 1, |a, b| order.compare(a, b));
-                all.truncate(self.k);
-            }
-            all.sort_unstable_by(|a, b| order.compare(a, b));
+            keep_first(&mut all, self.k, |a, b| order.compare(a, b));
             all
         };
         let work = self.k.saturating_mul(self.preferences.len());

@@ -5,13 +5,13 @@
 //! search for ungrouped rows. All compute the distance in the same way, to the last bit.
 
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 
 use super::group::{Group, Rays};
 use super::ray::scale;
 use super::search::{Neighbours, nearest_to_rays};
 use crate::error::{Error, Kind};
 use crate::points::Points;
+use crate::room::require_room;
 use crate::segments::runs;
 use crate::starts::{Part, check_starts, held, split_off, write};
 use crate::threads;
@@ -21,6 +21,9 @@ const EXHAUSTIVE_ROWS: usize = 1 << 10;
 
 /// Whole groups are searched together up to about this many rows, which stay in cache.
 const RUN_ROWS: usize = 1 << 12;
+
+/// Rays of a group after which it is looked whether the call was stopped.
+const RAYS_UNTIL_CHECK: usize = 256;
 
 /// The `k` rows of each group that are nearest to each of its rays, or all rows of a smaller group.
 ///
@@ -36,7 +39,7 @@ const RUN_ROWS: usize = 1 << 12;
 ///
 /// # Errors
 /// `starts` does not ascend from 0 to the number of rows, a length does not fit, a value is not
-/// finite, or `k` is zero.
+/// finite, `k` is zero, or there is no memory for the answer.
 ///
 /// ```
 /// use paretohqd::{Column, Points, nearest_in_groups};
@@ -62,6 +65,7 @@ pub fn nearest_in_groups(
     let reach = check_rays(spans, weights, ends.len(), points.objectives())?;
     points.require_finite()?;
     let (rays, per_ray) = (weights.len() / points.objectives(), held(starts, k));
+    require_room(per_ray, rays, 0)?;
     let (mut rows, mut distances) = (vec![0; rays * per_ray], vec![0.0; rays * per_ray]);
     let parts = distances.chunks_mut(per_ray.max(1));
     let mut rest: Vec<_> = rows.chunks_mut(per_ray.max(1)).zip(parts).collect();
@@ -75,11 +79,8 @@ pub fn nearest_in_groups(
         first += ends.len();
     }
     let search = |run: Run<'_>| Arch::new().dispatch(run);
-    if threads::worthwhile((points.rows() / 16).saturating_mul(rays)) {
-        tasks.into_par_iter().try_for_each(search)?;
-    } else {
-        tasks.into_iter().try_for_each(search)?;
-    }
+    let weight = (points.rows() / 16).saturating_mul(rays);
+    threads::each(weight, tasks, search).into_iter().collect::<Result<(), Error>>()?;
     Ok(Neighbours { rows, distances })
 }
 
@@ -161,7 +162,10 @@ impl Run<'_> {
             if !exhaustive.is_empty() {
                 group.subtract_origin(&rays);
             }
-            for ray in exhaustive {
+            for (place, ray) in exhaustive.into_iter().enumerate() {
+                if place % RAYS_UNTIL_CHECK == 0 {
+                    threads::check();
+                }
                 let nearest = group.nearest::<M>(rays.direction(ray), held).iter();
                 let nearest = nearest.map(|&(distance, row)| (row as i64, distance / rays.scale));
                 write(&mut self.out[ray], start, at, nearest);

@@ -10,6 +10,7 @@ use super::nearest::{Bound, Nearest};
 use super::ray::Ray;
 use crate::lanes::{CHUNK_ROWS, Lanes};
 use crate::points::Points;
+use crate::threads;
 
 /// What a scan finds.
 pub(super) struct Scanned {
@@ -66,7 +67,12 @@ impl Scan<'_> {
         let mut chunk = Chunk::new(m);
         let mut near = Vec::with_capacity(self.rays.len());
         let mut in_range = true;
-        for first in self.firsts {
+        // Now and then: after about as much work as for a few thousand rows and one ray.
+        let until_check = 1 + 4096 / (CHUNK_ROWS.min(1 + self.rays.len()));
+        for (place, first) in self.firsts.enumerate() {
+            if place % until_check == 0 {
+                threads::check();
+            }
             chunk.read::<M>(self.points, first, self.scale);
             let mut nearest = &mut nearest[..];
             for (rays, targets) in &mut groups {

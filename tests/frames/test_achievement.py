@@ -101,6 +101,6 @@ def test_names_that_are_taken(name):
 @pytest.mark.parametrize("ideal", [None, [1, 1]])
 def test_bad_scores_are_named_by_their_row(bad, ideal):
     frame = pl.DataFrame({"a": [0.5] * 20 + [bad], "b": [1.0] * 21})
-    for given in (frame, frame.lazy()):
+    for either in (frame, frame.lazy()):
         with pytest.raises(ValueError, match=r"'a' .*row 20"):
-            pq.achievement(given, ["a", "b"], ideal, [[1, 1]], k=1).lazy().collect()
+            pq.achievement(either, ["a", "b"], ideal, [[1, 1]], k=1).lazy().collect()
