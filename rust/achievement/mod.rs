@@ -27,6 +27,7 @@
 //! reaches a point of the ray in all objectives, that of the k-th best. O(n m P) for P preferences.
 
 mod best;
+mod chunk;
 mod exact;
 mod grouped;
 #[cfg(test)]

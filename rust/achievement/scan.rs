@@ -7,15 +7,12 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use super::best::{Best, Bound};
+use super::chunk::{Chunk, LEAST};
 use super::order::{Candidate, Order};
 use super::preference::Preference;
 use crate::copies::Copies;
-use crate::lanes::{CHUNK_ROWS, Lanes, read};
 use crate::points::Points;
 use crate::threads;
-
-/// Numbers of a chunk's rows, of which the least of every four is kept: one full vector, or more.
-const LEAST: usize = CHUNK_ROWS / 4;
 
 /// From so many preferences on, of which a row of a chunk may be among the best, copies are looked
 /// for.
@@ -76,26 +73,27 @@ impl Scan<'_> {
         let mut chunk = Chunk::new(m);
         let mut near = Vec::with_capacity(best.len());
         let mut copies = if self.copies { Copies::new(points, k) } else { None };
-        let mut finite = true;
+        let (mut finite, mut all_copies) = (true, false);
         // Now and then: after about as much work as for a few thousand rows and one preference.
-        let until_check = 1 + 4096 / (CHUNK_ROWS.min(1 + self.preferences.len()));
+        let until_check = 1 + 4096 / (1 + self.preferences.len());
         for (place, first) in self.firsts.enumerate() {
             if place % until_check == 0 {
                 threads::check();
             }
             finite &= chunk.read::<M>(points, first, ideal, factors);
+            // Where a chunk held nothing but copies the next may, too: it is not even screened then.
+            let looked = all_copies;
+            if looked {
+                all_copies = chunk.leave_out_copies(&mut copies);
+                if all_copies {
+                    continue;
+                }
+            }
             screen::<S, M>(simd, &chunk, &caps, &mut near);
-            // To look for copies costs about as much as to look at the rows for some preferences.
-            if near.len() >= MIN_NEAR
-                && let Some(copies) = &mut copies
-            {
-                let exhausted = copies.exhausted(&chunk.values, chunk.rows);
-                if exhausted != 0 {
-                    near.clear();
-                    if exhausted.count_ones() as usize == chunk.rows {
-                        continue;
-                    }
-                    chunk.leave_out(exhausted);
+            if near.len() >= MIN_NEAR && !looked && copies.is_some() {
+                all_copies = chunk.leave_out_copies(&mut copies);
+                near.clear();
+                if !all_copies {
                     screen::<S, M>(simd, &chunk, &caps, &mut near);
                 }
             }
@@ -118,96 +116,6 @@ fn round(caps: &mut [f32], best: &Best<'_>, factors: &[f64]) {
         let yields = preference.firm && preference.direction[j] != 0.0;
         *rounded = if yields { f32::INFINITY } else { (cap * factors[j]) as f32 };
     }
-}
-
-/// Some rows and their shortfalls; by objective.
-struct Chunk {
-    first: usize,
-    rows: usize,
-    values: Vec<Lanes<f64>>,
-    shortfalls: Vec<Lanes<f64>>,
-    /// The same in single precision.
-    rounded: Vec<Lanes<f32>>,
-    /// The least of every four rows of `rounded`.
-    least: Vec<[f32; LEAST]>,
-}
-
-impl Chunk {
-    fn new(m: usize) -> Self {
-        Self {
-            first: 0,
-            rows: 0,
-            values: vec![Lanes([0.0; CHUNK_ROWS]); m],
-            shortfalls: vec![Lanes([0.0; CHUNK_ROWS]); m],
-            rounded: vec![Lanes([0.0; CHUNK_ROWS]); m],
-            least: vec![[0.0; LEAST]; m],
-        }
-    }
-
-    /// Reads the rows from `first` on; whether all are finite in single precision.
-    #[inline(always)]
-    fn read<const M: usize>(
-        &mut self,
-        points: &Points<'_>,
-        first: usize,
-        ideal: &[f64],
-        factors: &[f64],
-    ) -> bool {
-        let m = if M == 0 { self.values.len() } else { M };
-        self.first = first;
-        self.rows = read::<M>(points, first, &mut self.values);
-        let mut zeros = [0.0f32; LEAST];
-        for j in 0..m {
-            let (ideal, factor, values) = (ideal[j], factors[j], &self.values[j].0);
-            let (shortfalls, rounded) = (&mut self.shortfalls[j].0, &mut self.rounded[j].0);
-            for lane in 0..CHUNK_ROWS {
-                shortfalls[lane] = ideal - values[lane];
-                rounded[lane] = (shortfalls[lane] * factor) as f32;
-            }
-            self.least[j] = least_of_four(rounded);
-            for (zero, rounded) in zeros.iter_mut().zip(sums_of_four(rounded)) {
-                // Stays zero while all are finite.
-                *zero += rounded * 0.0;
-            }
-        }
-        zeros.iter().sum::<f32>() == 0.0
-    }
-
-    /// Gives these rows a shortfall that is within no cap.
-    fn leave_out(&mut self, mut rows: u64) {
-        while rows != 0 {
-            let row = rows.trailing_zeros() as usize;
-            self.shortfalls[0].0[row] = f64::NAN;
-            self.rounded[0].0[row] = f32::NAN;
-            rows &= rows - 1;
-        }
-        self.least[0] = least_of_four(&self.rounded[0].0);
-    }
-}
-
-/// The least of every four, or infinity where all are NaN.
-#[inline(always)]
-fn least_of_four(numbers: &[f32; CHUNK_ROWS]) -> [f32; LEAST] {
-    let mut least = [f32::INFINITY; LEAST];
-    for numbers in numbers.as_chunks::<LEAST>().0 {
-        for lane in 0..LEAST {
-            let number = numbers[lane];
-            least[lane] = if number < least[lane] { number } else { least[lane] };
-        }
-    }
-    least
-}
-
-/// The sum of every four.
-#[inline(always)]
-fn sums_of_four(numbers: &[f32; CHUNK_ROWS]) -> [f32; LEAST] {
-    let mut sums = [0.0; LEAST];
-    for numbers in numbers.as_chunks::<LEAST>().0 {
-        for lane in 0..LEAST {
-            sums[lane] += numbers[lane];
-        }
-    }
-    sums
 }
 
 /// Appends the preferences of which a row of the chunk may be among the best.

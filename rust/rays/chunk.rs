@@ -38,7 +38,7 @@ impl Unit {
 pub(super) struct Chunk {
     pub first: usize,
     pub rows: usize,
-    values: Vec<Lanes<f64>>,
+    pub values: Vec<Lanes<f64>>,
     /// Rows less the origin.
     pub from_origin: Vec<Lanes<f64>>,
     /// The same in single precision, in the search's unit.
@@ -117,6 +117,15 @@ impl Chunk {
             *low = square * less;
         }
         if sufficient { Precision::Sufficient } else { self.why_insufficient() }
+    }
+
+    /// Takes these rows out of the screen.
+    #[inline(always)]
+    pub fn leave_out(&mut self, mut rows: u64) {
+        while rows != 0 {
+            self.squares.0[rows.trailing_zeros() as usize] = f32::INFINITY;
+            rows &= rows - 1;
+        }
     }
 
     #[cold]

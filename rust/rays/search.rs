@@ -148,7 +148,7 @@ impl<'a> Search<'a> {
         let size = rows.div_ceil(self.threads).next_multiple_of(CHUNK_ROWS);
         let parts: Vec<Scanned> = threads::share_out((0..rows).step_by(size).collect(), |start| {
             let firsts = (start..rows.min(start + size)).step_by(CHUNK_ROWS);
-            self.scan(&self.rays, firsts, self.k, bounds)
+            self.scan(&self.rays, firsts, self.k, bounds, true)
         });
         let merge = |ray: usize| {
             let rows = parts.iter().flat_map(|part| &part.nearest[ray].neighbours);
@@ -179,7 +179,7 @@ impl<'a> Search<'a> {
         let none = vec![Bound::NONE; size];
         let parts = threads::share_out((0..self.rays.len()).step_by(size).collect(), |start| {
             let rays = &self.rays[start..self.rays.len().min(start + size)];
-            self.scan(rays, self.sample(), count, &none[..rays.len()])
+            self.scan(rays, self.sample(), count, &none[..rays.len()], false)
         });
         let bound = |mut nearest: Nearest| {
             nearest.shrink();
@@ -195,8 +195,9 @@ impl<'a> Search<'a> {
         firsts: StepBy<Range<usize>>,
         k: usize,
         bounds: &[Bound],
+        copies: bool,
     ) -> Scanned {
         let &Self { points, scale, unit, .. } = self;
-        Arch::new().dispatch(Scan { points, scale, unit, k, rays, firsts, bounds })
+        Arch::new().dispatch(Scan { points, scale, unit, k, rays, firsts, bounds, copies })
     }
 }
