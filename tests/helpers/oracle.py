@@ -73,7 +73,7 @@ def least_achievement(
     The largest shortfall where the direction is 0, then the largest term of the others, then both
     sums as they round, then both without rounding, then the row.
     """
-    largest = np.finfo(np.float64).max
+    largest = float(np.finfo(np.float64).max)
     keys = []
     for row, point in enumerate(np.asarray(points, dtype=np.float64).tolist()):
         most, sums, exact = [-np.inf, -np.inf], [0.0, 0.0], [Fraction(0), Fraction(0)]

@@ -19,7 +19,11 @@ from paretohqd.kernels.achievement import Achievements, least_achievement
 from paretohqd.kernels.arrays import Column
 from paretohqd.kernels.points import Objectives, count
 
-_ADDED = {"preference": pl.Int32, "position": pl.Int32, "achievement": pl.Float64}
+_ADDED: dict[str, Any] = {
+    "preference": pl.Int32,
+    "position": pl.Int32,
+    "achievement": pl.Float64,
+}
 
 
 @overload
@@ -182,10 +186,8 @@ class _Held:
 
     def and_these(self, later: _Held) -> _Held:
         """These rows and later ones."""
-        columns = zip(self.columns, later.columns, strict=True)
-        return _Held(
-            np.concatenate([self.rows, later.rows]), [np.concatenate(pair) for pair in columns]
-        )
+        pairs: Any = zip(self.columns, later.columns, strict=True)
+        return _Held(np.concatenate([self.rows, later.rows]), [np.concatenate(p) for p in pairs])
 
 
 def _ideal(source: Source, scores: ObjectiveColumns) -> NDArray[np.float64]:

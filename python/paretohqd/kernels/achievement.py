@@ -116,6 +116,8 @@ def _in_groups(
     threads: int | None,
 ) -> Achievements:
     """The same within each group."""
+    # No group has more rows than there are; a longer count might not fit the kernel's integers.
+    k = min(k, max(objectives.n, 1))
     objectives.require_finite("an achievement")
     order, starts = group_by_group(ids, size)
     moved = bool((np.diff(order) != 1).any())
@@ -134,8 +136,7 @@ def _in_groups(
         ideals.ravel(),
         np.ones(shape).ravel(),
         falls.ravel(),
-        # No group has more rows than there are; a longer count might not fit the kernel's integers.
-        min(k, max(objectives.n, 1)),
+        k,
         threads,
     )
     per_preference = int(np.minimum(np.diff(starts), k).sum())
