@@ -32,6 +32,12 @@ pub(crate) enum Kind {
     WrongLength { name: &'static str, expected: usize, actual: usize },
     /// A vector that must be finite.
     NotFinite { name: &'static str, position: usize },
+    /// A vector that must not be negative.
+    Negative { name: &'static str, position: usize },
+    /// A direction without a length.
+    ZeroDirection { preference: usize },
+    /// A vector that must have one entry per group and objective.
+    WrongPerGroup { name: &'static str, expected: usize, actual: usize },
     /// A ray from a point through itself.
     NoDirection { ray: usize },
     /// A key per row that is missing or left over.
@@ -123,6 +129,18 @@ impl fmt::Display for Error {
             Kind::NotFinite { name, position } => {
                 write!(f, "{name} is not finite at position {position}; pass finite numbers")
             }
+            Kind::Negative { name, position } => {
+                write!(f, "{name} is negative at position {position}; pass numbers of at least 0")
+            }
+            Kind::ZeroDirection { preference } => write!(
+                f,
+                "direction {preference} is 0 in all objectives; pass how far each may fall, \
+                 at least one above 0"
+            ),
+            Kind::WrongPerGroup { name, expected, actual } => write!(
+                f,
+                "{name} has length {actual}; pass {expected}, one per group and objective"
+            ),
             Kind::NoDirection { ray } => write!(
                 f,
                 "ray {ray} has no direction: it starts at the point it should go through; \

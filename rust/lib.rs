@@ -15,20 +15,26 @@
 //! # Ok::<(), paretohqd::Error>(())
 //! ```
 
+mod achievement;
 #[cfg(test)]
 mod architecture;
 mod column;
+mod copies;
 mod error;
 mod hypervolume;
+mod kept;
+mod lanes;
 #[cfg(test)]
 mod laws;
 mod layers;
 mod look;
 mod points;
 mod rays;
+mod room;
 mod screen;
 mod segments;
 mod sort;
+mod starts;
 mod strided;
 #[cfg(test)]
 mod testing;
@@ -37,6 +43,7 @@ mod threads;
 #[cfg(feature = "python")]
 mod python;
 
+pub use achievement::{Achievements, least_achievement, least_achievement_in_groups};
 pub use error::{Error, ErrorKind};
 pub use hypervolume::{
     Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,

@@ -282,4 +282,50 @@ mod _core {
         let nearest = run(py, n_threads, kernel)?;
         Ok((nearest.rows.into_pyarray(py), nearest.distances.into_pyarray(py)))
     }
+    /// The k rows of least achievement for each preference: rows and values, one after the other.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, ideal, directions, k, n_threads, /))]
+    #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
+    fn least_achievement<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        ideal: PyReadonlyArray1<'py, f64>,
+        directions: PyReadonlyArray1<'py, f64>,
+        k: usize,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
+        let columns = columns(&arrays)?;
+        let (ideal, directions) = (ideal.as_slice()?, directions.as_slice()?);
+        // The search notices NaN on its way, so the points are not read for that before.
+        let kernel =
+            || crate::least_achievement(&Points::unchecked(columns)?, ideal, directions, k);
+        let least = run(py, n_threads, kernel)?;
+        Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+    }
+
+    /// The k rows of each group of least achievement for each preference.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, starts, ideals, units, directions, k, n_threads, /))]
+    #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
+    #[expect(clippy::too_many_arguments, reason = "by place, as Python passes them")]
+    fn least_achievement_in_groups<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        starts: PyReadonlyArray1<'py, u32>,
+        ideals: PyReadonlyArray1<'py, f64>,
+        units: PyReadonlyArray1<'py, f64>,
+        directions: PyReadonlyArray1<'py, f64>,
+        k: usize,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
+        let (columns, starts) = (columns(&arrays)?, starts.as_slice()?);
+        let (ideals, units) = (ideals.as_slice()?, units.as_slice()?);
+        let directions = directions.as_slice()?;
+        let kernel = || {
+            let points = Points::new(columns)?;
+            crate::least_achievement_in_groups(&points, starts, ideals, units, directions, k)
+        };
+        let least = run(py, n_threads, kernel)?;
+        Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+    }
 }

@@ -12,11 +12,13 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from paretohqd.exceptions import MissingPackageError
+from paretohqd.frames.achievement import achievement
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.functions import front, layers
 from paretohqd.frames.near_rows import rays
 from paretohqd.kernels._core import DEBUG_BUILD as _DEBUG_BUILD
 from paretohqd.kernels._core import __version__
+from paretohqd.kernels.achievement import Achievements, least_achievement
 from paretohqd.kernels.hypervolume import (
     Estimate,
     hypervolume,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from paretohqd.runs.config import Config
 
 __all__ = [
+    "Achievements",
     "Estimate",
     "FirstLayers",
     "Nearest",
@@ -48,6 +51,7 @@ __all__ = [
     "SelectOptions",
     "Selection",
     "__version__",
+    "achievement",
     "choose",
     "choose_from",
     "front",
@@ -55,6 +59,7 @@ __all__ = [
     "hypervolume_contributions",
     "hypervolume_estimate",
     "layers",
+    "least_achievement",
     "nearest_to_rays",
     "pareto_front",
     "pareto_layers",

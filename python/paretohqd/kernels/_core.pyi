@@ -13,6 +13,8 @@ __all__ = [
     "hypervolume_contributions",
     "hypervolume_estimate",
     "hypervolume_in_groups",
+    "least_achievement",
+    "least_achievement_in_groups",
     "nearest_in_groups",
     "nearest_to_rays",
     "non_finite",
@@ -107,6 +109,24 @@ def nearest_to_rays(
     points: _Points,
     origins: NDArray[np.float64],
     through: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def least_achievement(
+    arrays: Sequence[_Column],
+    ideal: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def least_achievement_in_groups(
+    arrays: Sequence[_Column],
+    starts: NDArray[np.uint32],
+    ideals: NDArray[np.float64],
+    units: NDArray[np.float64],
+    directions: NDArray[np.float64],
     k: int,
     n_threads: int | None,
     /,
