@@ -15,13 +15,18 @@
 //! each point adds to the others. Many points in many objectives are estimated ([`estimate`]).
 
 mod above;
+mod blocks;
+mod careful;
 mod directions;
 mod estimate;
 mod exact;
 mod exclusive;
+mod far;
 mod front;
 mod grouped;
 mod many;
+mod measure;
+mod range;
 mod staircase;
 mod sweep;
 mod wfg;
