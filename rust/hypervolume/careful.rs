@@ -10,6 +10,7 @@ use super::measure::{Measure, Wide};
 use super::staircase::Staircase;
 use crate::layers::{Stop, layers};
 use crate::points::Points;
+use crate::threads;
 
 /// The volume that the points dominate above `reference`.
 pub(super) fn volume(points: &Points<'_>, reference: &[f64]) -> Wide {
@@ -60,6 +61,7 @@ fn union(mut points: Vec<Vec<f64>>, corner: &[f64]) -> Wide {
 /// What a point adds to a front: its box above its floors less what the front covers of that. A
 /// point of the front that is worse in one objective alone covers all up to there, a floor.
 fn added(front: &[Vec<f64>], point: &[f64], corner: &[f64]) -> Wide {
+    threads::check();
     let mut floors = corner.to_vec();
     for q in front {
         let mut worse = q.iter().zip(point).enumerate().filter(|(_, (q, p))| q < p);

@@ -7,6 +7,7 @@ use super::range::{Scaled, certain, moderate};
 use super::{careful, exclusive, far, many, sweep};
 use crate::error::Error;
 use crate::points::Points;
+use crate::threads;
 
 /// In up to this many objectives points are swept, and a sweep can read them in place.
 pub(super) const MAX_SWEPT_OBJECTIVES: usize = 3;
@@ -28,7 +29,7 @@ pub(super) const MAX_SWEPT_OBJECTIVES: usize = 3;
 /// ```
 pub fn hypervolume(points: &Points<'_>, reference: &[f64]) -> Result<f64, Error> {
     check(points, reference)?;
-    Ok(volume(points, reference))
+    Ok(threads::share(points.rows(), || volume(points, reference)))
 }
 
 /// [`hypervolume`] of points and a reference that were checked before.
@@ -94,10 +95,15 @@ pub fn hypervolume_contributions(
     reference: &[f64],
 ) -> Result<Vec<f64>, Error> {
     check(points, reference)?;
+    Ok(threads::share(points.rows(), || contributions(points, reference)))
+}
+
+/// [`hypervolume_contributions`] of points and a reference that were checked before.
+fn contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
     let m = points.objectives();
     let few = m <= MAX_SWEPT_OBJECTIVES;
     let Some(above) = Above::all(points, reference, few) else {
-        return Ok(swept_contributions(points, reference));
+        return swept_contributions(points, reference);
     };
     let volumes = if few {
         swept_contributions(&above.points(points), reference)
@@ -108,7 +114,7 @@ pub fn hypervolume_contributions(
     for (row, contribution) in above.rows.into_iter().zip(volumes) {
         contributions[row as usize] = contribution;
     }
-    Ok(contributions)
+    contributions
 }
 
 /// Contributions in up to three objectives.

@@ -72,6 +72,16 @@ impl Wide {
         self.digits * power(half) * power(exponent - half)
     }
 
+    /// The larger of two positive numbers.
+    pub fn larger(self, other: Self) -> Self {
+        if (other.exponent, other.digits) > (self.exponent, self.digits) { other } else { self }
+    }
+
+    /// This over another positive number, if that is a double; else 0 or infinite.
+    pub fn over(self, other: Self) -> f64 {
+        Self::times_power(self.digits / other.digits, self.exponent - other.exponent).value()
+    }
+
     /// The power of two that is at or below it; that of 0 is 0.
     pub fn exponent(self) -> i64 {
         self.exponent

@@ -17,13 +17,13 @@
 mod above;
 mod blocks;
 mod careful;
-mod directions;
 mod estimate;
 mod exact;
 mod exclusive;
 mod far;
 mod front;
 mod grouped;
+mod lattice;
 mod many;
 mod measure;
 mod range;

@@ -1,7 +1,5 @@
 //! Two and three objectives: a sweep from the best to the worst first objective.
 
-use rayon::prelude::*;
-
 use super::above::{SweptPoints, is_above};
 use super::measure::Measure;
 use super::staircase::Staircase;
@@ -113,6 +111,7 @@ pub(super) fn volume<A: Measure>(points: &SweptPoints<'_, 3>) -> A {
         let mut outline = Staircase::default();
         // The last are the outermost for the most part, so that the rest change little.
         for [y, z] in sides[..first].iter().rev() {
+            threads::check();
             for (&y, &z) in y.iter().zip(z).rev() {
                 if is_above([y, z], corner) {
                     outline.insert_above::<f64>(corner, y, z);
@@ -121,6 +120,7 @@ pub(super) fn volume<A: Measure>(points: &SweptPoints<'_, 3>) -> A {
         }
         let rest = sorted.chunks(STRETCH_POINTS).zip(&sides).skip(first);
         for ((rows, [y, z]), volume) in rest.zip(volumes) {
+            threads::check();
             for (x, (&y, &z)) in points.column(0, rows).into_iter().zip(y.iter().zip(z)) {
                 if is_above([x, y, z], points.corner) {
                     let area: A = outline.insert_above(corner, y, z);
@@ -130,13 +130,10 @@ pub(super) fn volume<A: Measure>(points: &SweptPoints<'_, 3>) -> A {
         }
     };
     let mut volumes = vec![A::default(); stretches];
-    if threads::worthwhile(sorted.len()) {
-        let part = volumes.len().div_ceil(threads::count());
-        let parts = volumes.par_chunks_mut(part).enumerate();
-        parts.for_each(|(i, volumes)| sweep(i * part, volumes));
-    } else {
-        sweep(0, &mut volumes);
-    }
+    let parts = if threads::worthwhile(sorted.len()) { threads::count() } else { 1 };
+    let part = volumes.len().div_ceil(parts).max(1);
+    let tasks = volumes.chunks_mut(part).enumerate().collect();
+    threads::share_out(tasks, |(i, volumes)| sweep(i * part, volumes));
     // Not `sum`, for which nothing at all is -0.0.
     volumes.into_iter().fold(A::default(), |sum, volume| sum + volume)
 }
@@ -153,7 +150,7 @@ pub(super) fn small_volume(points: &mut [[f64; 3]], outline: &mut Staircase<()>)
 pub(super) fn for_slabs<T: Send>(
     x: Column<'_>,
     read: impl Fn(Vec<u32>) -> T + Sync,
-    take: impl FnMut(T),
+    mut take: impl FnMut(T),
 ) {
     // A batch of slabs at a time: all of them side by side would hold every point once more.
     const BATCH_SLABS: usize = 32;
@@ -169,5 +166,8 @@ pub(super) fn for_slabs<T: Send>(
             let batch = BATCH_SLABS.min(slabs.count() - first);
             threads::map(x.len(), batch, |i| read(first + i))
         })
-        .for_each(take);
+        .for_each(|slab| {
+            threads::check();
+            take(slab);
+        });
 }
