@@ -19,12 +19,12 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::above::{Above, check};
+use super::above::check;
+use super::boxes::{Boxes, LANE_SAMPLES};
 use super::lattice::Lattice;
-use super::measure::{Wide, power};
+use super::measure::Wide;
 use crate::error::{Error, Kind};
-use crate::layers::{Stop, layers};
-use crate::points::{Column, Points};
+use crate::points::Points;
 use crate::threads;
 
 /// Independent estimates.
@@ -36,21 +36,11 @@ const MIN_SAMPLES: usize = 256;
 /// The most samples: each replicate counts its own in 32 bits.
 const MAX_SAMPLES: u64 = 1 << 32;
 
-/// Samples that are looked at at once, and per term of the sum.
-const LANE_SAMPLES: usize = 16;
+/// Samples per term of the sum.
 const BLOCK_SAMPLES: usize = 256;
 
 /// From this many products of a box and a sample on, threads share them.
 const MIN_PARALLEL_PRODUCTS: usize = 1 << 18;
-
-/// Boxes that tell how many boxes there are at a place.
-const MAX_WITNESSES: usize = 128;
-
-/// Places in each box where they are counted.
-const PLACES: u32 = 8;
-
-/// Boxes whose weights are found at a time.
-const PART_BOXES: usize = 1 << 8;
 
 /// A value and how far off it is likely to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -127,103 +117,6 @@ pub fn hypervolume_estimate(
     Ok(Estimate { value: scaled(mean), standard_error: scaled(error) })
 }
 
-/// The boxes of a front, from the reference up to each of its points.
-struct Boxes {
-    /// The points, row after row, the best value 1 in every objective.
-    rows: Vec<f64>,
-    m: usize,
-    /// One over about the number of boxes at a place in each box.
-    weights: Vec<f64>,
-    /// The sum, up to and with each box, of volume times weight, the largest volume being 1.
-    sums: Vec<f64>,
-    /// What all terms are to be multiplied by.
-    scale: Wide,
-    /// Boxes that reach farther than this many times a sample are taken to reach as far: their
-    /// power would be no double. Hardly any sample is so near the reference.
-    farthest: f64,
-}
-
-impl Boxes {
-    fn new(points: &Points<'_>, reference: &[f64]) -> Option<Self> {
-        let m = points.objectives();
-        let mut columns = Above::prefiltered(points, reference, false)?.columns;
-        let mut scale = Wide::ONE;
-        if columns.iter().flatten().any(|x| x.is_infinite()) {
-            let quarters = |column: &Column<'_>| column.gather(0..column.len(), |x| x * 0.25);
-            let quartered: Vec<Vec<f64>> = points.columns().iter().map(quarters).collect();
-            let reference: Vec<f64> = reference.iter().map(|x| x * 0.25).collect();
-            columns = Above::prefiltered(&points.part(&quartered), &reference, false)?.columns;
-            scale = Wide::times_power(1.0, 2 * m as i64);
-        }
-        let best: Vec<f64> =
-            columns.iter().map(|column| column.iter().copied().fold(0.0, f64::max)).collect();
-        for best in &best {
-            scale = scale * Wide::new(*best);
-        }
-        let all = Points::new(columns.iter().map(|column| Column::F64(column)).collect()).ok()?;
-        let layers = layers(&all, Stop::UpTo(1));
-        let row = |row: usize| -> Vec<f64> {
-            columns.iter().zip(&best).map(|(column, best)| column[row] / best).collect()
-        };
-        let mut rows: Vec<Vec<f64>> =
-            (0..layers.len()).filter(|&i| layers[i] == 0).map(row).collect();
-        // In an order of their own, so that the rows' is of no matter; neighbours overlap.
-        rows.sort_unstable_by(|a, b| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
-        rows.dedup();
-        let volume = |row: &Vec<f64>| row.iter().fold(Wide::ONE, |v, x| v * Wide::new(*x));
-        let volumes: Vec<Wide> = rows.iter().map(volume).collect();
-        let largest = volumes.iter().copied().reduce(Wide::larger)?;
-        scale = scale * largest;
-        let weights = weights(&rows, m);
-        let mut sum = 0.0;
-        let sums = volumes.into_iter().zip(&weights).map(|(volume, weight)| {
-            sum += volume.over(largest) * weight;
-            sum
-        });
-        let sums = sums.collect();
-        let farthest = power(960 / m as i64);
-        Some(Self { rows: rows.concat(), m, weights, sums, scale, farthest })
-    }
-
-    /// The box at a place from 0 to 1.
-    #[inline(always)]
-    fn at(&self, place: f64) -> usize {
-        let last = self.sums.len() - 1;
-        let place = place * self.sums[last];
-        self.sums.partition_point(|&sum| sum < place).min(last)
-    }
-}
-
-/// One over the number of boxes at a place in each box, the mean over some places as told by boxes
-/// from all over. The mean of the number would be wrong where most of a box is covered by no other
-/// and the rest by many.
-fn weights(rows: &[Vec<f64>], m: usize) -> Vec<f64> {
-    let witnesses: Vec<usize> =
-        (0..rows.len()).step_by(rows.len().div_ceil(MAX_WITNESSES)).collect();
-    let lattice = Lattice::new(m, 0, 0);
-    let places: Vec<Vec<f64>> = (0..PLACES).map(|i| lattice.point(i).collect()).collect();
-    let weight = |row: usize| {
-        let sides = &rows[row];
-        let covers = |witness: usize, place: &Vec<f64>| {
-            let mut at = sides.iter().zip(place).zip(&rows[witness]);
-            witness != row && at.all(|((side, place), x)| side * place <= *x)
-        };
-        let others = witnesses.len() - usize::from(witnesses.contains(&row));
-        let each = (rows.len() - 1) as f64 / others.max(1) as f64;
-        let share = |place: &Vec<f64>| {
-            let count = witnesses.iter().filter(|&&witness| covers(witness, place)).count();
-            1.0 / (1.0 + each * count as f64)
-        };
-        places.iter().map(share).sum::<f64>() / f64::from(PLACES)
-    };
-    let parts = rows.len().div_ceil(PART_BOXES);
-    let part = |part: usize| {
-        let range = part * PART_BOXES..rows.len().min((part + 1) * PART_BOXES);
-        range.map(weight).collect::<Vec<f64>>()
-    };
-    threads::map(rows.len() * witnesses.len(), parts, part).concat()
-}
-
 /// Of some samples the sum of their terms and the largest.
 struct Terms {
     sum: f64,
@@ -273,46 +166,4 @@ impl NullaryFnOnce for Part<'_> {
         }
         terms
     }
-}
-
-impl Boxes {
-    /// The terms of samples, given one over their coordinates, times the sum of volumes and
-    /// weights, in units of the largest volume.
-    #[inline(always)]
-    fn terms<const M: usize>(&self, inverses: &[[f64; LANE_SAMPLES]]) -> [f64; LANE_SAMPLES] {
-        let m = if M == 0 { self.m } else { M };
-        let inverses = &inverses[..m];
-        let (mut farthest, mut density) = ([0.0; LANE_SAMPLES], [0.0; LANE_SAMPLES]);
-        for (row, weight) in self.rows.chunks_exact(m).zip(&self.weights) {
-            let mut along = [self.farthest; LANE_SAMPLES];
-            for (x, inverse) in row.iter().zip(inverses) {
-                for (along, inverse) in along.iter_mut().zip(inverse) {
-                    let here = x * inverse;
-                    *along = if here < *along { here } else { *along };
-                }
-            }
-            let along = powers(along, m);
-            for ((farthest, density), along) in farthest.iter_mut().zip(&mut density).zip(along) {
-                *farthest = if along > *farthest { along } else { *farthest };
-                *density += weight * along;
-            }
-        }
-        let whole = self.sums[self.sums.len() - 1];
-        std::array::from_fn(|lane| farthest[lane] / density[lane] * whole)
-    }
-}
-
-/// The m-th powers, by squares.
-#[inline(always)]
-fn powers(mut base: [f64; LANE_SAMPLES], m: usize) -> [f64; LANE_SAMPLES] {
-    let mut powers = [1.0; LANE_SAMPLES];
-    let mut rest = m;
-    while rest > 0 {
-        if rest & 1 == 1 {
-            powers.iter_mut().zip(base).for_each(|(power, base)| *power *= base);
-        }
-        base.iter_mut().for_each(|base| *base *= *base);
-        rest >>= 1;
-    }
-    powers
 }
