@@ -20,6 +20,18 @@ impl Random {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    /// Points on the simplex, row after row.
+    pub fn simplex(&mut self, rows: usize, m: usize) -> Vec<f64> {
+        let mut points = Vec::with_capacity(rows * m);
+        for _ in 0..rows {
+            let row: Vec<f64> =
+                (0..m).map(|_| -(self.unit() + 1.0 / (1u64 << 53) as f64).ln()).collect();
+            let sum: f64 = row.iter().sum();
+            points.extend(row.iter().map(|x| x / sum));
+        }
+        points
+    }
+
     /// Columns of whole numbers below `levels`.
     pub fn columns(&mut self, rows: usize, m: usize, levels: u64) -> Vec<Vec<f64>> {
         (0..m).map(|_| (0..rows).map(|_| self.below(levels) as f64).collect()).collect()

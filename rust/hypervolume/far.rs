@@ -11,7 +11,7 @@
 use super::exact::{MAX_SWEPT_OBJECTIVES, exclusive_volumes};
 use super::measure::{Measure, Wide};
 use super::range::{Scaled, moderate};
-use super::{careful, many};
+use super::{careful, lost};
 use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
 
@@ -132,7 +132,7 @@ fn within(columns: Vec<Vec<f64>>, rows: usize, corner: &[f64]) -> Vec<Wide> {
         .collect();
     let scaled = Scaled::new(relative);
     let volumes = match &scaled {
-        Some(scaled) => many::contributions(&scaled.coordinates(), columns.len()),
+        Some(scaled) => lost::contributions(&scaled.coordinates(), columns.len()),
         None => vec![0.0; rows],
     };
     // Needed for few points or none.
