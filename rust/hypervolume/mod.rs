@@ -21,11 +21,14 @@ mod exact;
 mod exclusive;
 mod front;
 mod grouped;
+mod growing;
 mod many;
 mod staircase;
 mod sweep;
 mod wfg;
 
+pub(crate) use above::check;
 pub use estimate::{Estimate, hypervolume_estimate};
 pub use exact::{hypervolume, hypervolume_contributions};
 pub use grouped::hypervolume_in_groups;
+pub(crate) use growing::{Buffers, Growing};
