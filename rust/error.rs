@@ -52,8 +52,6 @@ pub(crate) enum Kind {
     PartialWeights { objectives: usize, actual: usize },
     /// A weight vector with a negative or infinite weight, NaN, or zeros only.
     BadWeights { vector: usize },
-    /// More memory than there is.
-    TooMuchMemory { bytes: usize },
     /// The system gave no threads.
     Threads { reason: String },
 }
@@ -147,7 +145,6 @@ impl fmt::Display for Error {
                 "weight vector {vector} is not finite, non-negative and positive somewhere; \
                  pass such weights"
             ),
-            Kind::TooMuchMemory { bytes } => write!(f, "{bytes} bytes are more than there is"),
             Kind::Threads { reason } => write!(
                 f,
                 "no thread pool of that size could be started ({reason}); ask for fewer threads"

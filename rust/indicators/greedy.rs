@@ -3,9 +3,12 @@
 //! The volume is a submodular function, so that this keeps at least 1 - 1/e of what the best choice
 //! keeps (Nemhauser, Wolsey, Fisher 1978; for hypervolume Guerreiro, Fonseca, Paquete 2016), and
 //! what a point adds never grows: what it would have added earlier is a bound (Minoux 1978; Chen,
-//! Ishibuchi, Shang 2020). Only points whose bound is above the best gain found are measured. A
-//! second bound needs no measurement: a point's box less what one chosen point covers of it, kept
-//! for all points in one pass over the columns per choice.
+//! Ishibuchi, Shang 2020). Only points whose bound is above the best gain found are measured.
+//!
+//! A second bound needs no measurement. A chosen point that is worse than another one in one
+//! objective alone covers all of its box up to there, a floor. What lies above all floors, less
+//! what the chosen point covers of that, is kept for all points in one pass over the columns per
+//! choice. It spares nearly all measurements of points that a choice changed.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -26,7 +29,8 @@ const MAX_BATCH: usize = 16;
 /// Measurements are shared once one has taken this long.
 const MIN_SHARED: Duration = Duration::from_micros(100);
 
-/// Gains are exact up to this share of the point's box: a bound must not be lower by rounding.
+/// Gains are exact up to this share of what lies above the floors: a bound must not be lower by
+/// rounding.
 const ALLOWANCE: f64 = 1.0 / (1u64 << 44) as f64;
 
 /// The first of the points with the largest value, if there is a point.
@@ -112,7 +116,10 @@ struct Bounds<'a> {
 
 /// The bounds of some points; 0 for those that add nothing or are chosen.
 struct Part {
-    boxes: Vec<f64>,
+    /// By objective, up to where chosen points cover all of each point's box.
+    floors: Vec<Vec<f64>>,
+    /// What of each box lies above the floors.
+    room: Vec<f64>,
     most: Vec<f64>,
     largest: f64,
 }
@@ -122,14 +129,15 @@ impl<'a> Bounds<'a> {
         let count = columns[0].len();
         let parts = threads::map(count, count.div_ceil(PART_POINTS), |i| {
             let points = i * PART_POINTS..count.min((i + 1) * PART_POINTS);
-            let mut boxes = vec![1.0; points.len()];
+            let mut room = vec![1.0; points.len()];
             for column in columns {
-                for (product, x) in boxes.iter_mut().zip(&column[points.clone()]) {
+                for (product, x) in room.iter_mut().zip(&column[points.clone()]) {
                     *product *= x;
                 }
             }
-            let largest = boxes.iter().copied().fold(0.0, f64::max);
-            Mutex::new(Part { most: boxes.clone(), boxes, largest })
+            let largest = room.iter().copied().fold(0.0, f64::max);
+            let floors = vec![vec![0.0; points.len()]; columns.len()];
+            Mutex::new(Part { floors, most: room.clone(), room, largest })
         });
         Self { columns, parts }
     }
@@ -167,7 +175,7 @@ impl<'a> Bounds<'a> {
         for (&Bound { most, place }, gain) in batch.iter().zip(measure(batch)) {
             let (part, at) = self.part(place.0);
             if gain > 0.0 {
-                part.most[at] = most.min(gain + part.boxes[at] * ALLOWANCE);
+                part.most[at] = most.min(gain + part.room[at] * ALLOWANCE);
                 best = best.max(Some(Bound { most: gain, place }));
             } else {
                 part.most[at] = 0.0;
@@ -213,7 +221,7 @@ impl<'a> Bounds<'a> {
         above.into()
     }
 
-    /// Lowers all bounds to what is not in the box of a chosen point.
+    /// Raises the floors to what a chosen point covers, and lowers all bounds.
     fn lower(&mut self, chosen: &[f64]) {
         let arch = Arch::new();
         let columns = self.columns;
@@ -238,24 +246,40 @@ impl NullaryFnOnce for Lower<'_> {
     fn call(self) {
         /// Points at a time: products stay in registers.
         const LANES: usize = 32;
-        let Self { part: Part { boxes, most, largest }, columns, chosen, start } = self;
+        let Self { part, columns, chosen, start } = self;
+        let count = part.most.len();
         let mut best = [0.0f64; LANES];
-        for (first, (boxes, most)) in
-            (start..).step_by(LANES).zip(boxes.chunks(LANES).zip(most.chunks_mut(LANES)))
-        {
-            let mut shared = [1.0; LANES];
+        for first in (0..count).step_by(LANES) {
+            let lanes = first..count.min(first + LANES);
+            let points = start + lanes.start..start + lanes.end;
+            let mut worse = [0.0; LANES];
             for (column, &limit) in columns.iter().zip(chosen) {
-                for (shared, &x) in shared.iter_mut().zip(&column[first..][..boxes.len()]) {
-                    *shared *= if x < limit { x } else { limit };
+                for (worse, &x) in worse.iter_mut().zip(&column[points.clone()]) {
+                    *worse += if limit < x { 1.0 } else { 0.0 };
                 }
             }
-            let bounds = boxes.iter().zip(&shared).zip(most.iter_mut().zip(&mut best));
-            for ((&whole, &shared), (most, best)) in bounds {
-                let bound = (whole - shared) + whole * ALLOWANCE;
+            let (mut room, mut covered) = ([1.0; LANES], [1.0; LANES]);
+            for ((column, &limit), floors) in columns.iter().zip(chosen).zip(&mut part.floors) {
+                let values = column[points.clone()].iter().zip(&mut floors[lanes.clone()]);
+                let products = room.iter_mut().zip(&mut covered).zip(&worse);
+                for ((&x, floor), ((room, covered), &worse)) in values.zip(products) {
+                    let (alone, higher) = (worse == 1.0, limit > *floor);
+                    *floor = if alone & higher & (limit < x) { limit } else { *floor };
+                    let limit = if x < limit { x } else { limit };
+                    let above = limit - *floor;
+                    *room *= x - *floor;
+                    *covered *= if above > 0.0 { above } else { 0.0 };
+                }
+            }
+            part.room[lanes.clone()].copy_from_slice(&room[..lanes.len()]);
+            let bounds = room.iter().zip(&covered).zip(part.most[lanes].iter_mut().zip(&mut best));
+            for (((&room, &covered), (most, best)), &worse) in bounds.zip(&worse) {
+                let bound = (room - covered) + room * ALLOWANCE;
+                let bound = if worse == 0.0 { 0.0 } else { bound };
                 *most = if bound < *most { bound } else { *most };
                 *best = if *most > *best { *most } else { *best };
             }
         }
-        *largest = best.into_iter().fold(0.0, f64::max);
+        part.largest = best.into_iter().fold(0.0, f64::max);
     }
 }

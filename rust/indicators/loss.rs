@@ -7,6 +7,8 @@
 pub(super) trait Loss: Copy + Sync {
     /// The loss before the first term.
     const START: f64;
+    /// No loss is less.
+    const LEAST: f64;
 
     /// The term of objective `j`, in which the query has the number `query` and the point `value`.
     fn term(self, j: usize, query: f64, value: f64) -> f64;
@@ -22,6 +24,7 @@ pub(super) struct Shortfall {
 
 impl Loss for Shortfall {
     const START: f64 = 0.0;
+    const LEAST: f64 = 0.0;
 
     #[inline(always)]
     fn term(self, _: usize, query: f64, value: f64) -> f64 {
@@ -42,6 +45,7 @@ pub(super) struct Excess;
 
 impl Loss for Excess {
     const START: f64 = f64::NEG_INFINITY;
+    const LEAST: f64 = f64::NEG_INFINITY;
 
     #[inline(always)]
     fn term(self, _: usize, query: f64, value: f64) -> f64 {
@@ -62,6 +66,7 @@ pub(super) struct Tchebycheff<'a> {
 
 impl Loss for Tchebycheff<'_> {
     const START: f64 = 0.0;
+    const LEAST: f64 = 0.0;
 
     #[inline(always)]
     fn term(self, j: usize, weight: f64, value: f64) -> f64 {

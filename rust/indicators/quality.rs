@@ -1,34 +1,15 @@
 //! How good a set of points is beside a reference: IGD+, additive epsilon, R2.
 //!
-//! Each asks, of every reference point or weight vector, for the least loss that a point of the set
-//! has ([`loss`]). Points that are worse than a few good ones in every objective lose more than
-//! these and are screened out; the rest lie in a tree of bounds ([`tree`]). In the worst case, many
-//! objectives in which bounds tell nothing, all pairs are looked at: O(n r m).
+//! Each asks, of every reference point or weight vector, for the least loss ([`loss`]) that a point
+//! of the set has ([`search`]).
 //!
 //! [`loss`]: super::loss
-//! [`tree`]: super::tree
+//! [`search`]: super::search
 
-use pulp::{Arch, NullaryFnOnce};
-
-use super::loss::{Excess, Loss, Shortfall, Tchebycheff};
-use super::tree::Tree;
+use super::loss::{Excess, Shortfall, Tchebycheff};
+use super::search::Set;
 use crate::error::{Error, Kind};
-use crate::layers::{Stop, layers};
-use crate::points::{Column, Points};
-use crate::screen::unbeaten;
-use crate::threads;
-
-/// Fewer points are not worth a screen.
-const MIN_SCREENED_ROWS: usize = 1 << 12;
-
-/// Points in a sample, the best of which screen the others.
-const SAMPLE_ROWS: usize = 1 << 11;
-
-/// How many points screen.
-const SCREENING: usize = 16;
-
-/// Queries that a thread answers at a time, one after another.
-const TURN_QUERIES: usize = 64;
+use crate::points::Points;
 
 /// The modified inverted generational distance: the mean, over the reference points, of the
 /// distance to the nearest point, counting only objectives in which the point is worse.
@@ -47,23 +28,26 @@ const TURN_QUERIES: usize = 64;
 /// # Ok::<(), paretohqd::Error>(())
 /// ```
 pub fn igd_plus(points: &Points<'_>, reference: &Points<'_>) -> Result<f64, Error> {
-    /// Squares below are not sure to be exact: they, and what is beyond a double, are scaled.
-    const LEAST_SQUARE: f64 = f64::MIN_POSITIVE * (1u64 << 60) as f64 * (1u64 << 60) as f64;
     let queries = queries(points, reference)?;
-    let Some(tree) = tree(points) else { return Ok(f64::INFINITY) };
-    let mut distances = losses(&tree, Shortfall { scale: 1.0 }, &queries);
-    let (small, large) = (2f64.powi(-540), 2f64.powi(500));
-    let mut stack = Vec::new();
+    let Some(set) = Set::new(points) else { return Ok(f64::INFINITY) };
+    let mut distances = set.least_losses(Shortfall { scale: 1.0 }, &queries);
+    // Squares that are not sure to be exact, and those beyond a double, are scaled. Numbers that
+    // are not tiny differ by nothing or by so much that its square is exact.
+    let (small, large, tiny) = (2f64.powi(-540), 2f64.powi(500), 2f64.powi(-400));
+    let tiny = |x: f64| x != 0.0 && x.abs() < tiny;
+    let inexact =
+        set.values().fold(false, |any, x| any | tiny(x)) || queries.iter().any(|&x| tiny(x));
+    let least_square = if inexact { 2f64.powi(-900) } else { 0.0 };
     for (query, square) in queries.chunks_exact(points.objectives()).zip(&mut distances) {
         let scale = match *square {
             square if square == f64::INFINITY => small,
-            square if square < LEAST_SQUARE => large,
+            square if square < least_square => large,
             _ => {
                 *square = square.sqrt();
                 continue;
             }
         };
-        *square = tree.least(Shortfall { scale }, query, 0.0, &mut stack).sqrt() / scale;
+        *square = set.least_losses(Shortfall { scale }, query)[0].sqrt() / scale;
     }
     Ok(mean(&distances))
 }
@@ -86,9 +70,8 @@ pub fn igd_plus(points: &Points<'_>, reference: &Points<'_>) -> Result<f64, Erro
 /// ```
 pub fn epsilon_additive(points: &Points<'_>, reference: &Points<'_>) -> Result<f64, Error> {
     let queries = queries(points, reference)?;
-    let Some(tree) = tree(points) else { return Ok(f64::INFINITY) };
-    let largest = turns(&tree, Excess, &queries, true);
-    Ok(largest.into_iter().flatten().fold(f64::NEG_INFINITY, f64::max))
+    let Some(set) = Set::new(points) else { return Ok(f64::INFINITY) };
+    Ok(set.largest_loss(Excess, &queries))
 }
 
 /// The R2 indicator with weighted Tchebycheff utilities: the mean, over the weight vectors (one
@@ -133,8 +116,8 @@ pub fn r2_indicator(points: &Points<'_>, weights: &[f64], ideal: &[f64]) -> Resu
             return Err(Kind::BeyondIdeal { column, count, first }.into());
         }
     }
-    let Some(tree) = tree(points) else { return Ok(f64::INFINITY) };
-    Ok(mean(&losses(&tree, Tchebycheff { ideal }, weights)))
+    let Some(set) = Set::new(points) else { return Ok(f64::INFINITY) };
+    Ok(mean(&set.least_losses(Tchebycheff { ideal }, weights)))
 }
 
 /// The reference points, one after another.
@@ -156,85 +139,6 @@ fn queries(points: &Points<'_>, reference: &Points<'_>) -> Result<Vec<f64>, Erro
         });
     }
     Ok(queries)
-}
-
-/// The points that matter; `None` if there is no point.
-fn tree(points: &Points<'_>) -> Option<Tree> {
-    let rows = points.rows();
-    if rows == 0 {
-        return None;
-    }
-    if rows < MIN_SCREENED_ROWS {
-        let column = |column: &Column<'_>| column.gather(0..rows, |x| x);
-        return Some(Tree::new(&points.columns().iter().map(column).collect::<Vec<_>>()));
-    }
-    // Not one of those that screen is beaten by another, so something is left.
-    let left = unbeaten(points, &vec![true; points.objectives()], &screening(points)).ok()?.rows;
-    let columns = threads::map(left.len(), points.objectives(), |j| {
-        points.columns()[j].gather(left.iter().map(|&row| row as usize), |x| x)
-    });
-    Some(Tree::new(&columns))
-}
-
-/// Points of a sample's front that many others are worse than in every objective, one after another.
-fn screening(points: &Points<'_>) -> Vec<f64> {
-    let step = points.rows().div_ceil(SAMPLE_ROWS);
-    let sample = |column: &Column<'_>| column.gather((0..points.rows()).step_by(step), |x| x);
-    let columns: Vec<Vec<f64>> = points.columns().iter().map(sample).collect();
-    let numbers = layers(&points.part(&columns), Stop::UpTo(1));
-    let mut front: Vec<usize> = (0..numbers.len()).filter(|&row| numbers[row] == 0).collect();
-    // A front that is most of the sample screens out next to nothing, whichever points are taken.
-    front.truncate(8 * SCREENING);
-    let beats = |row: usize| {
-        let worse = |other: &usize| columns.iter().all(|column| column[*other] < column[row]);
-        (0..numbers.len()).filter(worse).count()
-    };
-    front.sort_by_cached_key(|&row| (std::cmp::Reverse(beats(row)), row));
-    front.truncate(SCREENING);
-    front.iter().flat_map(|&row| columns.iter().map(move |column| column[row])).collect()
-}
-
-/// The least loss of each query.
-fn losses(tree: &Tree, loss: impl Loss, queries: &[f64]) -> Vec<f64> {
-    turns(tree, loss, queries, false).concat()
-}
-
-/// Least losses, turn after turn of queries; with `largest`, of each turn only the largest.
-fn turns(tree: &Tree, loss: impl Loss, queries: &[f64], largest: bool) -> Vec<Vec<f64>> {
-    let turn = TURN_QUERIES * tree.objectives();
-    let arch = Arch::new();
-    // A query looks at some blocks, so that few of them are already worth a thread.
-    threads::map(queries.len() * 64, queries.len().div_ceil(turn), |i| {
-        let queries = &queries[i * turn..queries.len().min((i + 1) * turn)];
-        arch.dispatch(Turn { tree, loss, queries, largest })
-    })
-}
-
-struct Turn<'a, L> {
-    tree: &'a Tree,
-    loss: L,
-    queries: &'a [f64],
-    largest: bool,
-}
-
-impl<L: Loss> NullaryFnOnce for Turn<'_, L> {
-    type Output = Vec<f64>;
-
-    #[inline(always)]
-    fn call(self) -> Vec<f64> {
-        let Self { tree, loss, queries, largest } = self;
-        let queries = queries.chunks_exact(tree.objectives());
-        let mut stack = Vec::new();
-        if largest {
-            let mut most = f64::NEG_INFINITY;
-            for query in queries {
-                // What is no larger than the largest so far need not be known.
-                most = most.max(tree.least(loss, query, most, &mut stack));
-            }
-            return vec![most];
-        }
-        queries.map(|query| tree.least(loss, query, f64::NEG_INFINITY, &mut stack)).collect()
-    }
 }
 
 /// The mean, summed by halves: the rounding error grows as the logarithm of the number of terms.

@@ -1,126 +1,149 @@
 //! The best k points of a front in two objectives.
 //!
-//! With the points in the order of x, a subset's area is the sum of x_i's step from the chosen
-//! point before times y_i. So the best area of t points that ends with point j is
-//! x_j y_j + max over i < j of (best area of t - 1 points that ends with i) - x_i y_j: lines in y_j,
-//! whose upper envelope is walked along, for y falls as j grows (Bringmann, Friedrich, Klitzke
-//! 2014; Kuhn et al. 2016). O(n log n + k n). Which i was best is found again from every few rows
-//! of areas, so that O(n sqrt k) numbers are kept, not k n.
+//! With the points in the order of x, a subset's area is the sum, over its points, of x's step from
+//! the chosen point before times y: a path along the front, with a weight for each step. The
+//! weights are Monge, so that the best area is a concave function of the number of points, and the
+//! best path of k points is a best path of any number at some price per point (Aggarwal, Schieber,
+//! Tokuyama 1994; for hypervolume compare Bringmann, Friedrich, Klitzke 2014 and Kuhn et al. 2016).
+//! The price is found by bisection of the doubles. At each price the best path is found in O(n):
+//! each point continues the point before whose line is the highest at y, and y only falls along the
+//! upper envelope of the lines. O(n log n) for the order, and up to 64 times O(n).
 
-use crate::error::{Error, Kind};
 use crate::sort::descending_key;
 
 /// The places of the `k` points that together have the largest area above the origin; all points
 /// if there are fewer. The points are positive and a front, copies allowed.
-pub(super) fn best(x: &[f64], y: &[f64], k: usize) -> Result<Vec<u32>, Error> {
+pub(super) fn best(x: &[f64], y: &[f64], k: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..x.len() as u32).collect();
     order.sort_unstable_by_key(|&i| (!descending_key(x[i as usize]), i));
     order.dedup_by(|b, a| x[*a as usize] == x[*b as usize]);
     if order.len() <= k {
-        return Ok(order);
+        return order;
     }
     let steps = order.iter().map(|&i| (x[i as usize], y[i as usize])).collect();
-    let chosen = Steps(steps).choose(k)?;
-    Ok(chosen.into_iter().map(|place| order[place as usize]).collect())
+    let chosen = Front { steps, before: Vec::new(), envelope: Vec::new() }.choose(k);
+    chosen.into_iter().map(|place| order[place as usize]).collect()
 }
 
-/// Points with x rising and y falling.
-struct Steps(Vec<(f64, f64)>);
+/// No point before: a path begins.
+const NONE: u32 = u32::MAX;
 
-impl Steps {
-    fn choose(&self, k: usize) -> Result<Vec<u32>, Error> {
-        let n = self.0.len();
-        let stride = k.isqrt().max(1);
-        // The areas after 1, 1 + stride, 1 + 2 stride, .. points.
-        let mut kept: Vec<Vec<f64>> = Vec::new();
-        let mut areas: Vec<f64> = self.0.iter().map(|(x, y)| x * y).collect();
-        let (mut before, mut envelope) = (room(n)?, Vec::new());
-        before.resize(n, 0.0);
-        for t in 1..k {
-            if (t - 1) % stride == 0 {
-                let mut copy = room(n)?;
-                copy.extend_from_slice(&areas);
-                kept.push(copy);
-            }
-            std::mem::swap(&mut areas, &mut before);
-            // Enough points must be left for those that come later.
-            let places = t..n - (k - 1 - t);
-            self.extend(&before, t, places, &mut areas, &mut envelope, |_, _| ());
-        }
-        let most = areas[k - 1..].iter().copied().fold(0.0, f64::max);
-        let mut last = k - 1 + areas[k - 1..].iter().position(|&area| area == most).unwrap_or(0);
-        let mut chosen = vec![last as u32];
-        // From the last stretch to the first, with the choices that lead to its end.
-        let mut t = k - 1;
-        while let Some(start) = kept.pop() {
-            let first = kept.len() * stride + 1;
-            let width = last + 1;
-            let mut choices: Vec<Vec<u32>> = Vec::new();
-            before.clear();
-            before.extend_from_slice(&start[..width]);
-            areas.clear();
-            areas.resize(width, 0.0);
-            for t in first..=t {
-                let mut choice = room(width)?;
-                choice.resize(width, 0);
-                let note = |place: usize, i: u32| choice[place] = i;
-                self.extend(&before, t, t..width, &mut areas, &mut envelope, note);
-                choices.push(choice);
-                std::mem::swap(&mut areas, &mut before);
-            }
-            while let Some(choice) = choices.pop() {
-                last = choice[last] as usize;
-                chosen.push(last as u32);
-            }
-            t = first - 1;
-        }
-        chosen.reverse();
-        Ok(chosen)
+struct Front {
+    /// x rising, y falling.
+    steps: Vec<(f64, f64)>,
+    /// The point before each on the best path to it, at the present price.
+    before: Vec<u32>,
+    envelope: Vec<Line>,
+}
+
+/// What a path through a point leads to, as a line in the next point's y: `value` - `x` y.
+#[derive(Clone, Copy)]
+struct Line {
+    value: f64,
+    x: f64,
+    place: u32,
+}
+
+impl Line {
+    fn at(self, y: f64) -> f64 {
+        self.value - self.x * y
     }
 
-    /// The best areas of `t` + 1 points that end at each of some places, from those of `t` points;
-    /// `note` is told the place before. Of equally good ones that is the first.
-    fn extend(
-        &self,
-        before: &[f64],
-        t: usize,
-        places: std::ops::Range<usize>,
-        areas: &mut [f64],
-        envelope: &mut Vec<u32>,
-        mut note: impl FnMut(usize, u32),
-    ) {
-        let line = |i: u32| (before[i as usize], self.0[i as usize].0);
-        // Line `c` overtakes `a` no later than `b` does.
-        let useless = |a: u32, b: u32, c: u32| {
-            let ((a, ax), (b, bx), (c, cx)) = (line(a), line(b), line(c));
-            (c - a) * (bx - ax) >= (b - a) * (cx - ax)
-        };
-        envelope.clear();
-        let mut at = 0;
-        for place in places {
-            let new = place as u32 - 1;
-            debug_assert!(place >= t);
-            while let [.., a, b] = envelope[at..]
-                && useless(a, b, new)
-            {
-                envelope.pop();
+    /// Whether `c`, the steepest, is above `a` from a y on at which `b` is not yet above.
+    fn covers(c: Self, a: Self, b: Self) -> bool {
+        (c.value - a.value) * (b.x - a.x) >= (b.value - a.value) * (c.x - a.x)
+    }
+}
+
+impl Front {
+    /// The best path of `k` points, fewer than there are.
+    fn choose(&mut self, k: usize) -> Vec<u32> {
+        let dearest = self.steps.iter().map(|(x, y)| x * y).fold(0.0, f64::max);
+        let (mut low, mut high) = (0u64, dearest.to_bits());
+        // At no price all points are taken, at that of the largest area none.
+        let (mut many, mut few) = ((0..self.steps.len() as u32).collect(), Vec::new());
+        while high - low > 1 {
+            let price = low + (high - low) / 2;
+            let path = self.path(f64::from_bits(price));
+            match path.len().cmp(&k) {
+                std::cmp::Ordering::Equal => return path,
+                std::cmp::Ordering::Greater => (many, low) = (path, price),
+                std::cmp::Ordering::Less => (few, high) = (path, price),
             }
-            envelope.push(new);
-            let (x, y) = self.0[place];
-            let value = |i: u32| before[i as usize] - self.0[i as usize].0 * y;
-            while envelope.get(at + 1).is_some_and(|&next| value(next) > value(envelope[at])) {
+        }
+        splice(&many, &few, k)
+    }
+
+    /// The path with the largest area less a price per point.
+    fn path(&mut self, price: f64) -> Vec<u32> {
+        let (mut best, mut end) = (0.0, NONE);
+        self.before.clear();
+        self.envelope.clear();
+        self.envelope.push(Line { value: 0.0, x: 0.0, place: NONE });
+        let mut at = 0;
+        for (place, &(x, y)) in (0..).zip(&self.steps) {
+            while let Some(next) = self.envelope.get(at + 1)
+                && next.at(y) > self.envelope[at].at(y)
+            {
                 at += 1;
             }
-            note(place, envelope[at]);
-            areas[place] = x * y + value(envelope[at]);
+            let last = self.envelope[at];
+            let value = last.value + (x - last.x) * y - price;
+            self.before.push(last.place);
+            if value > best {
+                (best, end) = (value, place);
+            }
+            let line = Line { value, x, place };
+            while let [.., a, b] = self.envelope[at..]
+                && Line::covers(line, a, b)
+            {
+                self.envelope.pop();
+            }
+            self.envelope.push(line);
         }
+        let mut path = Vec::new();
+        while end != NONE {
+            path.push(end);
+            end = self.before[end as usize];
+        }
+        path.reverse();
+        path
     }
 }
 
-/// An empty vector with room for so many, unless that is more than there is.
-fn room<T>(count: usize) -> Result<Vec<T>, Error> {
-    let mut values = Vec::new();
-    let bytes = count * size_of::<T>();
-    values.try_reserve_exact(count).map_err(|_| Kind::TooMuchMemory { bytes })?;
-    Ok(values)
+/// A path of `k` points that is as good as two others at one price, one longer and one shorter: the
+/// beginning of the longer one, then the end of the shorter one.
+///
+/// It changes over where a step of the longer lies within a step of the shorter one. There, by the
+/// Monge property, both paths that cross over are together no worse.
+fn splice(many: &[u32], few: &[u32], k: usize) -> Vec<u32> {
+    let more = k - few.len();
+    let within = |&taken: &usize| few.get(taken).is_none_or(|&next| next > many[taken + more]);
+    let taken = (0..=few.len()).find(within).unwrap_or(few.len());
+    [&many[..taken + more], &few[taken..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_spliced_where_steps_nest() {
+        assert_eq!(splice(&[1, 3, 5, 7], &[4], 2), [1, 4]);
+        assert_eq!(splice(&[1, 3, 5, 7], &[4], 3), [1, 3, 5]);
+        assert_eq!(splice(&[1, 3, 5, 7], &[1, 2], 3), [1, 3, 5]);
+        assert_eq!(splice(&[1, 3, 5, 7], &[], 2), [1, 3]);
+    }
+
+    #[test]
+    fn equal_gains_leave_a_choice() {
+        // Steps of one size: any k points of the line through them are as good as others.
+        let x: Vec<f64> = (1..=9).map(f64::from).collect();
+        let y: Vec<f64> = x.iter().map(|x| 10.0 - x).collect();
+        for k in 1..=9 {
+            let chosen = best(&x, &y, k);
+            assert_eq!(chosen.len(), k);
+            assert!(chosen.is_sorted_by(|a, b| a < b));
+        }
+    }
 }

@@ -57,7 +57,7 @@ pub fn hypervolume_subset(
     let candidates = Candidates::new(points, reference);
     let chosen = match &candidates.columns[..] {
         [x] => greedy::largest(x),
-        [x, y] => staircase::best(x, y, k)?,
+        [x, y] => staircase::best(x, y, k),
         columns => greedy::choose(columns, k),
     };
     let mut rows: Vec<u32> = chosen.iter().map(|&place| candidates.rows[place as usize]).collect();

@@ -8,7 +8,7 @@ use super::loss::Loss;
 use crate::threads;
 
 /// Points of a block, side by side in the lanes of vectors.
-const BLOCK_POINTS: usize = 64;
+pub(super) const BLOCK_POINTS: usize = 64;
 
 /// Rows among which the objective that a node is split by is chosen.
 const SPREAD_SAMPLE: usize = 64;
@@ -23,12 +23,13 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Of points by objective, at least one.
-    pub fn new(columns: &[Vec<f64>]) -> Self {
+    /// Of points by objective, at least one, sorted down to so many levels.
+    pub fn new(columns: &[Vec<f64>], levels: u32) -> Self {
         let (m, rows) = (columns.len(), columns[0].len());
         let leaves = rows.div_ceil(BLOCK_POINTS).next_power_of_two();
-        let mut items: Vec<Item> = (0..rows as u32).map(|row| (0.0, row)).collect();
-        split(columns, &mut items, leaves);
+        let mut items: Vec<u64> = (0..rows as u64).collect();
+        let unsplit = leaves >> levels.min(leaves.ilog2());
+        split(columns, &mut items, leaves, unsplit);
         let rows_of = |leaf: usize| {
             let (mut start, mut len, mut below) = (0, rows, leaves);
             // The way down from the root, by the halves that [`split`] makes.
@@ -45,7 +46,7 @@ impl Tree {
             let block = columns.iter().map(|column| {
                 let mut lanes = [0.0; BLOCK_POINTS];
                 for (lane, value) in lanes.iter_mut().enumerate() {
-                    *value = column[rows[lane.min(rows.len() - 1)].1 as usize];
+                    *value = column[row(rows[lane.min(rows.len() - 1)])];
                 }
                 lanes
             });
@@ -69,17 +70,19 @@ impl Tree {
         self.objectives
     }
 
-    /// The least loss of a query, or any loss up to `enough`. The stack is only a buffer.
+    /// The least loss of a query, if it is less than the one known, or any loss up to `enough`.
+    /// The stack is only a buffer.
     #[inline(always)]
     pub fn least(
         &self,
         loss: impl Loss,
         query: &[f64],
+        known: f64,
         enough: f64,
         stack: &mut Vec<(f64, usize)>,
     ) -> f64 {
         let leaves = self.corners.len() / self.objectives / 2;
-        let mut least = f64::INFINITY;
+        let mut least = known;
         stack.clear();
         stack.push((self.bound(loss, query, 1), 1));
         while let Some((bound, node)) = stack.pop() {
@@ -132,33 +135,39 @@ impl Tree {
     }
 }
 
-/// A value by which a set is halved, and the row.
-type Item = (f64, u32);
+/// The row of an item, whose upper half is what a set is halved by.
+fn row(item: u64) -> usize {
+    item as u32 as usize
+}
 
-/// Orders rows so that halves, halves of halves and so on down to `leaves` lie apart.
-fn split(columns: &[Vec<f64>], items: &mut [Item], leaves: usize) {
-    if leaves == 1 {
+/// Orders rows so that halves, halves of halves and so on down to `leaves` lie apart; where no
+/// more than `unsplit` leaves are left, rows stay as they are.
+fn split(columns: &[Vec<f64>], items: &mut [u64], leaves: usize, unsplit: usize) {
+    if leaves <= unsplit.max(1) {
         return;
     }
     let column = widest(columns, items);
     for item in items.iter_mut() {
-        item.0 = column[item.1 as usize];
+        // Single precision is enough to tell halves apart.
+        let bits = (column[row(*item)] as f32).to_bits();
+        let key = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+        *item = u64::from(key) << 32 | (*item & u64::from(u32::MAX));
     }
     let half = items.len() / 2;
-    items.select_nth_unstable_by(half, |a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    items.select_nth_unstable(half);
     let (left, right) = items.split_at_mut(half);
     threads::join(
         left.len() + right.len(),
-        || split(columns, left, leaves / 2),
-        || split(columns, right, leaves / 2),
+        || split(columns, left, leaves / 2, unsplit),
+        || split(columns, right, leaves / 2, unsplit),
     );
 }
 
 /// The objective in which a sample of the rows spreads most.
-fn widest<'a>(columns: &'a [Vec<f64>], items: &[Item]) -> &'a [f64] {
+fn widest<'a>(columns: &'a [Vec<f64>], items: &[u64]) -> &'a [f64] {
     let step = items.len().div_ceil(SPREAD_SAMPLE);
     let spread = |column: &[f64]| {
-        let values = items.iter().step_by(step).map(|item| column[item.1 as usize]);
+        let values = items.iter().step_by(step).map(|&item| column[row(item)]);
         let start = (f64::INFINITY, f64::NEG_INFINITY);
         let (least, most) = values.fold(start, |(a, b), x| (a.min(x), b.max(x)));
         most - least

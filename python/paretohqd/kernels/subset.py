@@ -36,8 +36,9 @@ def hypervolume_subset(
 ) -> Subset:
     """Choose k rows that keep most of the hypervolume.
 
-    In one and two objectives no k rows have more, up to rounding: a dynamic programme along the
-    front (Bringmann, Friedrich, Klitzke 2014; Kuhn et al. 2016), O(n log n + k n).
+    In one and two objectives no k rows have more, up to rounding: the best path of k points along
+    the front, of which the steps are Monge (Aggarwal, Schieber, Tokuyama 1994; compare Bringmann,
+    Friedrich, Klitzke 2014 and Kuhn et al. 2016 on hypervolume), O(n log n) for any k.
 
     In three and more, where the best k rows are NP-hard to find (Bringmann, Cabello, Emmerich
     2017), each row is the one that adds most to those chosen before. So the first j of the rows are
@@ -62,7 +63,6 @@ def hypervolume_subset(
 
     Raises:
         ValueError: As for `paretohqd.hypervolume`, or `k` is not an integer from 1 to n.
-        MemoryError: In two objectives, about 12 n sqrt(k) bytes are more than there are.
 
     Example:
         >>> import paretohqd as pq

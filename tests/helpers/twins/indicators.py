@@ -67,40 +67,37 @@ def r2_indicator(points, weights, ideal):
 
 
 def best_of_staircase(points, k):
-    """The best k of points with x rising and y falling, above the origin. O(k n).
+    """The best k of points with x rising and y falling, above the origin.
 
-    The best area of t points that ends with a point is x y plus the largest of lines in y, one for
-    each point before: an envelope, along which y moves one way.
+    A best path of any number of points at some price per point (Aggarwal, Schieber, Tokuyama 1994).
+    The kernel finds a path in O(n), by an envelope of lines; here each step looks at all before.
     """
-    areas, choices = [x * y for x, y in points], []
-    for t in range(1, k):
-        before, areas, choice = areas, [0.0] * len(points), [0] * len(points)
-        envelope, at = [], 0
-        for place in range(t, len(points)):
-            new = (before[place - 1], points[place - 1][0], place - 1)
-            while len(envelope) - at > 1 and overtakes(*envelope[-2:], new):
-                envelope.pop()
-            envelope.append(new)
-            x, y = points[place]
-            while at + 1 < len(envelope) and value(envelope[at + 1], y) > value(envelope[at], y):
-                at += 1
-            choice[place] = envelope[at][2]
-            areas[place] = x * y + value(envelope[at], y)
-        choices.append(choice)
-    last = max(range(k - 1, len(points)), key=lambda place: areas[place])
-    chosen = [last]
-    for choice in reversed(choices):
-        chosen.append(choice[chosen[-1]])
-    return chosen[::-1], areas[last]
+    many, few = list(range(len(points))), []
+    low, high = 0.0, max(x * y for x, y in points)
+    while len(many) > k and low < (price := (low + high) / 2) < high:
+        path = best_path(points, price)
+        if len(path) >= k:
+            many, low = path, price
+        else:
+            few, high = path, price
+    if len(many) == k:
+        return many
+    # The steps of `many` and `few` nest somewhere: there the one goes over into the other.
+    more = k - len(few)
+    ends = [*few, len(points)]
+    over = next(i for i, place in enumerate(ends) if place > many[i + more])
+    return many[: over + more] + few[over:]
 
 
-def value(line, y):
-    return line[0] - line[1] * y
-
-
-def overtakes(a, b, c):
-    """Whether line c passes a before b does, as y falls."""
-    return (c[0] - a[0]) * (b[1] - a[1]) >= (b[0] - a[0]) * (c[1] - a[1])
+def best_path(points, price):
+    """The points that have the largest area less a price for each."""
+    paths = [(0.0, 0.0, ())]
+    for place, (x, y) in enumerate(points):
+        value, _, path = max(
+            ((before + (x - last) * y, -i, path) for i, (before, last, path) in enumerate(paths)),
+        )
+        paths.append((value - price, x, (*path, place)))
+    return list(max(paths)[2])
 
 
 def greedy_subset(points, k):
