@@ -111,14 +111,13 @@ fn crowding(columns: &[&[f64]], distances: &mut [f64], items: &mut Vec<(u64, u32
     }
     add_gaps(&distinct, columns[0], distances);
     // Places among the distinct points are numbers by which ties can be ordered.
-    let parallel = threads::worthwhile(distinct.len());
     let order = |column: &&[f64], items: &mut Vec<(u64, u32)>| {
         let values: Vec<f64> = distinct.iter().map(|&row| column[row as usize]).collect();
         let mut order = sorted(&values, <[u32]>::sort_unstable, items);
         order.iter_mut().for_each(|place| *place = distinct[*place as usize]);
         order
     };
-    if parallel {
+    if threads::worthwhile(distinct.len()) {
         let orders = threads::map(distinct.len(), columns.len() - 1, |j| {
             order(&columns[j + 1], &mut Vec::new())
         });

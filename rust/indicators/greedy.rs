@@ -12,7 +12,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pulp::{Arch, NullaryFnOnce};
@@ -51,6 +50,7 @@ pub(super) fn choose(columns: &[Vec<f64>], k: usize) -> Vec<u32> {
     while chosen.len() < k {
         let Some(best) = bounds.best_gain(&mut |batch: &[Bound]| {
             let measure = |set: &mut Growing, buffers: &mut Buffers, bound: &Bound| {
+                threads::check();
                 let place = bound.place.0 as usize;
                 let point: Vec<f64> = columns.iter().map(|column| column[place]).collect();
                 set.gain(&point, buffers)
@@ -111,7 +111,7 @@ impl Ord for Bound {
 /// The bounds of all points, part after part.
 struct Bounds<'a> {
     columns: &'a [Vec<f64>],
-    parts: Vec<Mutex<Part>>,
+    parts: Vec<Part>,
 }
 
 /// The bounds of some points; 0 for those that add nothing or are chosen.
@@ -137,7 +137,7 @@ impl<'a> Bounds<'a> {
             }
             let largest = room.iter().copied().fold(0.0, f64::max);
             let floors = vec![vec![0.0; points.len()]; columns.len()];
-            Mutex::new(Part { floors, most: room.clone(), room, largest })
+            Part { floors, most: room.clone(), room, largest }
         });
         Self { columns, parts }
     }
@@ -185,16 +185,13 @@ impl<'a> Bounds<'a> {
     }
 
     fn part(&mut self, place: u32) -> (&mut Part, usize) {
-        let part = &mut self.parts[place as usize / PART_POINTS];
-        let part = part.get_mut().unwrap_or_else(PoisonError::into_inner);
-        (part, place as usize % PART_POINTS)
+        (&mut self.parts[place as usize / PART_POINTS], place as usize % PART_POINTS)
     }
 
     /// The point of the largest bound, the first of these; `None` if all are 0.
-    fn first(&mut self) -> Option<Bound> {
+    fn first(&self) -> Option<Bound> {
         let mut first: Option<Bound> = None;
-        for (i, part) in self.parts.iter_mut().enumerate() {
-            let part = part.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (i, part) in self.parts.iter().enumerate() {
             if part.largest > first.map_or(0.0, |bound| bound.most)
                 && let Some(at) = part.most.iter().position(|&most| most == part.largest)
             {
@@ -206,11 +203,10 @@ impl<'a> Bounds<'a> {
     }
 
     /// The points whose bounds come before `best`, but for one.
-    fn above(&mut self, best: Option<Bound>, but: u32) -> BinaryHeap<Bound> {
+    fn above(&self, best: Option<Bound>, but: u32) -> BinaryHeap<Bound> {
         let least = best.map_or(f64::MIN_POSITIVE, |best| best.most);
         let mut above = Vec::new();
-        for (i, part) in self.parts.iter_mut().enumerate() {
-            let part = part.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (i, part) in self.parts.iter().enumerate() {
             if part.largest < least {
                 continue;
             }
@@ -225,9 +221,9 @@ impl<'a> Bounds<'a> {
     fn lower(&mut self, chosen: &[f64]) {
         let arch = Arch::new();
         let columns = self.columns;
-        threads::map(columns[0].len(), self.parts.len(), |i| {
-            let mut part = self.parts[i].lock().unwrap_or_else(PoisonError::into_inner);
-            arch.dispatch(Lower { part: &mut part, columns, chosen, start: i * PART_POINTS });
+        let parts = self.parts.iter_mut().enumerate().collect();
+        threads::each(columns[0].len(), parts, |(i, part): (usize, &mut Part)| {
+            arch.dispatch(Lower { part, columns, chosen, start: i * PART_POINTS });
         });
     }
 }

@@ -32,6 +32,9 @@ const MIN_TREE_QUERIES: usize = 64;
 /// Queries that a thread answers at a time, one after another.
 const TURN_QUERIES: usize = 64;
 
+/// After so many queries a turn looks whether the call was stopped.
+const CHECKED_QUERIES: usize = 8;
+
 /// The points that matter, at least one.
 pub(super) struct Set {
     columns: Vec<Vec<f64>>,
@@ -175,7 +178,12 @@ impl<L: Loss> NullaryFnOnce for Turn<'_, L> {
         let Self { tree, loss, queries, places, known, most } = self;
         let m = tree.objectives();
         let mut stack = Vec::new();
+        let mut asked = 0;
         let mut least = |place: usize, enough: f64| {
+            asked += 1;
+            if asked % CHECKED_QUERIES == 0 {
+                threads::check();
+            }
             let query = &queries[place * m..][..m];
             tree.least(loss, query, known[place], enough, &mut stack)
         };

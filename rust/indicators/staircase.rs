@@ -10,6 +10,7 @@
 //! upper envelope of the lines. O(n log n) for the order, and up to 64 times O(n).
 
 use crate::sort::descending_key;
+use crate::threads;
 
 /// The places of the `k` points that together have the largest area above the origin; all points
 /// if there are fewer. The points are positive and a front, copies allowed.
@@ -76,6 +77,7 @@ impl Front {
 
     /// The path with the largest area less a price per point.
     fn path(&mut self, price: f64) -> Vec<u32> {
+        threads::check();
         let (mut best, mut end) = (0.0, NONE);
         self.before.clear();
         self.envelope.clear();

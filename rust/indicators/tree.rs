@@ -146,6 +146,7 @@ fn split(columns: &[Vec<f64>], items: &mut [u64], leaves: usize, unsplit: usize)
     if leaves <= unsplit.max(1) {
         return;
     }
+    threads::check();
     let column = widest(columns, items);
     for item in items.iter_mut() {
         // Single precision is enough to tell halves apart.
