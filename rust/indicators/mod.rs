@@ -10,6 +10,7 @@
 //! | subset of k points, 2 objectives | the best path at a price per point, found by bisection (Aggarwal, Schieber, Tokuyama 1994) | O(n log n), and up to 64 times O(n) |
 //! | subset of k points, 3 and more | greedy, with bounds that are lowered as points are chosen (Minoux 1978; Chen, Ishibuchi, Shang 2020) | O(k n m), and few gains per choice |
 
+mod bounds;
 mod crowding;
 mod greedy;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod laws;
 mod loss;
 mod quality;
 mod search;
+mod sorted;
 mod staircase;
 mod subset;
 #[cfg(test)]

@@ -9,15 +9,16 @@
 //! each point continues the point before whose line is the highest at y, and y only falls along the
 //! upper envelope of the lines. O(n log n) for the order, and up to 64 times O(n).
 
-use crate::sort::descending_key;
+use super::sorted::sorted;
 use crate::threads;
 
 /// The places of the `k` points that together have the largest area above the origin; all points
 /// if there are fewer. The points are positive and a front, copies allowed.
 pub(super) fn best(x: &[f64], y: &[f64], k: usize) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..x.len() as u32).collect();
-    order.sort_unstable_by_key(|&i| (!descending_key(x[i as usize]), i));
+    let mut order = sorted(x, <[u32]>::sort_unstable, &mut Vec::new());
+    // Of copies the first is left.
     order.dedup_by(|b, a| x[*a as usize] == x[*b as usize]);
+    order.reverse();
     if order.len() <= k {
         return order;
     }
@@ -25,6 +26,9 @@ pub(super) fn best(x: &[f64], y: &[f64], k: usize) -> Vec<u32> {
     let chosen = Front { steps, before: Vec::new(), envelope: Vec::new() }.choose(k);
     chosen.into_iter().map(|place| order[place as usize]).collect()
 }
+
+/// After so many points it is looked whether the call was stopped.
+const CHECKED_POINTS: usize = 1 << 16;
 
 /// No point before: a path begins.
 const NONE: u32 = u32::MAX;
@@ -77,13 +81,15 @@ impl Front {
 
     /// The path with the largest area less a price per point.
     fn path(&mut self, price: f64) -> Vec<u32> {
-        threads::check();
         let (mut best, mut end) = (0.0, NONE);
         self.before.clear();
         self.envelope.clear();
         self.envelope.push(Line { value: 0.0, x: 0.0, place: NONE });
         let mut at = 0;
         for (place, &(x, y)) in (0..).zip(&self.steps) {
+            if (place as usize).is_multiple_of(CHECKED_POINTS) {
+                threads::check();
+            }
             while let Some(next) = self.envelope.get(at + 1)
                 && next.at(y) > self.envelope[at].at(y)
             {
