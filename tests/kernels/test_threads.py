@@ -186,7 +186,7 @@ def test_threads_that_cannot_be_started_are_an_error() -> None:
     pq.pareto_layers(points, n_threads=1)
     used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     # Address space for a few stacks, and no more.
-    resource.setrlimit(resource.RLIMIT_AS, (used + (200 << 20),) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (used + (60 << 20),) * 2)
     try:
         pq.pareto_layers(points, n_threads=250)
     except RuntimeError as error:
