@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use paretohqd::{
-    Column, Points, Stop, hypervolume, hypervolume_contributions, hypervolume_in_groups,
-    nearest_to_rays, pareto_layers, pareto_layers_by_group,
+    Column, Points, Stop, crowding_distance, epsilon_additive, hypervolume,
+    hypervolume_contributions, hypervolume_in_groups, hypervolume_subset, igd_plus,
+    nearest_to_rays, pareto_layers, pareto_layers_by_group, r2_indicator,
 };
 
 const ROWS: usize = 10_000;
@@ -117,12 +118,48 @@ fn rays(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn indicators(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("indicators");
+    for m in [2, 3, 5] {
+        let (columns, others) = (simplex(ROWS, m), simplex(ROWS / 10, m));
+        let (points, reference) = (points(&columns), points(&others));
+        let weights: Vec<f64> =
+            (0..ROWS / 10).flat_map(|i| others.iter().map(move |column| column[i])).collect();
+        group.bench_function(BenchmarkId::new("crowding distance", m), |bencher| {
+            bencher.iter(|| crowding_distance(black_box(&points)));
+        });
+        group.bench_function(BenchmarkId::new("IGD+", m), |bencher| {
+            bencher.iter(|| igd_plus(black_box(&points), &reference));
+        });
+        group.bench_function(BenchmarkId::new("additive epsilon", m), |bencher| {
+            bencher.iter(|| epsilon_additive(black_box(&points), &reference));
+        });
+        group.bench_function(BenchmarkId::new("R2", m), |bencher| {
+            bencher.iter(|| r2_indicator(black_box(&points), &weights, &vec![1.0; m]));
+        });
+    }
+    group.finish();
+}
+
+fn subsets(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("50 points of a hypervolume");
+    for (m, rows) in [(2, ROWS), (3, ROWS), (4, 1000), (5, 300)] {
+        let columns = simplex(rows, m);
+        let points = points(&columns);
+        group.bench_function(BenchmarkId::from_parameter(m), |bencher| {
+            bencher.iter(|| hypervolume_subset(black_box(&points), 50, &vec![0.0; m]));
+        });
+    }
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .sample_size(20)
         .warm_up_time(Duration::from_secs(1))
         .measurement_time(Duration::from_secs(3));
-    targets = layers, groups, volume, volumes_in_groups, contributions, rays
+    targets = layers, groups, volume, volumes_in_groups, contributions, rays, indicators,
+        subsets
 }
 criterion_main!(benches);

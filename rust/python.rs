@@ -327,5 +327,91 @@ mod _core {
         };
         let least = run(py, n_threads, kernel)?;
         Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+
+    /// The crowding distance of each point.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, n_threads, /))]
+    fn crowding_distance<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        n_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let columns = columns(&arrays)?;
+        let kernel = || crate::crowding_distance(&Points::new(columns)?);
+        Ok(run(py, n_threads, kernel)?.into_pyarray(py))
+    }
+
+    /// The crowding distance of each point within its group.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, ids, groups, n_threads, /))]
+    fn crowding_distance_in_groups<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        ids: PyReadonlyArray1<'py, u32>,
+        groups: usize,
+        n_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (columns, ids) = (columns(&arrays)?, ids.as_slice()?);
+        let kernel = || crate::crowding_distance_in_groups(&Points::new(columns)?, ids, groups);
+        Ok(run(py, n_threads, kernel)?.into_pyarray(py))
+    }
+
+    /// The modified inverted generational distance to a reference set.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, reference, n_threads, /))]
+    fn igd_plus(
+        py: Python<'_>,
+        arrays: Vec<Array<'_>>,
+        reference: Vec<Array<'_>>,
+        n_threads: Option<usize>,
+    ) -> PyResult<f64> {
+        let (points, reference) = (columns(&arrays)?, columns(&reference)?);
+        let kernel = || crate::igd_plus(&Points::new(points)?, &Points::new(reference)?);
+        run(py, n_threads, kernel)
+    }
+
+    /// The additive epsilon indicator beside a reference set.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, reference, n_threads, /))]
+    fn epsilon_additive(
+        py: Python<'_>,
+        arrays: Vec<Array<'_>>,
+        reference: Vec<Array<'_>>,
+        n_threads: Option<usize>,
+    ) -> PyResult<f64> {
+        let (points, reference) = (columns(&arrays)?, columns(&reference)?);
+        let kernel = || crate::epsilon_additive(&Points::new(points)?, &Points::new(reference)?);
+        run(py, n_threads, kernel)
+    }
+
+    /// The R2 indicator: weights one vector after another.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, weights, ideal, n_threads, /))]
+    fn r2_indicator(
+        py: Python<'_>,
+        arrays: Vec<Array<'_>>,
+        weights: PyReadonlyArray1<'_, f64>,
+        ideal: Vec<f64>,
+        n_threads: Option<usize>,
+    ) -> PyResult<f64> {
+        let (columns, weights) = (columns(&arrays)?, weights.as_slice()?);
+        run(py, n_threads, || crate::r2_indicator(&Points::new(columns)?, weights, &ideal))
+    }
+
+    /// The k rows that keep most of the hypervolume, and what they dominate.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, k, reference, n_threads, /))]
+    fn hypervolume_subset<'py>(
+        py: Python<'py>,
+        arrays: Vec<Array<'py>>,
+        k: usize,
+        reference: Vec<f64>,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, f64)> {
+        let columns = columns(&arrays)?;
+        let kernel = || crate::hypervolume_subset(&Points::new(columns)?, k, &reference);
+        let subset = run(py, n_threads, kernel)?;
+        let rows: Vec<i64> = subset.rows.into_iter().map(i64::from).collect();
+        Ok((rows.into_pyarray(py), subset.volume))
     }
 }

@@ -17,7 +17,7 @@ const MIN_PREFILTERED: usize = 32;
 const BATCH_PARTS: usize = 32;
 
 /// Refuses a reference that is not one finite value per objective, and infinite points.
-pub(super) fn check(points: &Points<'_>, reference: &[f64]) -> Result<(), Error> {
+pub(crate) fn check(points: &Points<'_>, reference: &[f64]) -> Result<(), Error> {
     let (expected, actual) = (points.objectives(), reference.len());
     if actual != expected {
         return Err(Kind::WrongLength { name: "ref", expected, actual }.into());

@@ -40,6 +40,7 @@ mod front;
 mod grouped;
 mod lattice;
 mod lost;
+mod growing;
 mod many;
 mod measure;
 mod quick;
@@ -49,6 +50,8 @@ mod staircase;
 mod sweep;
 mod wfg;
 
+pub(crate) use above::check;
 pub use estimate::{Estimate, hypervolume_estimate};
 pub use exact::{hypervolume, hypervolume_contributions};
 pub use grouped::hypervolume_in_groups;
+pub(crate) use growing::{Buffers, Growing};
