@@ -15,8 +15,9 @@ class Cloud:
     """n points in m objectives, larger is better, the same for the same name and size.
 
     Of the names, `uni` is a uniform cube, `corr` a Gaussian with correlation .5, `anti` a
-    Dirichlet with noise of .01 (large fronts), `disc` integers 0..10 (ties everywhere); `sphere`
-    and `simplex` are fronts of n points that do not dominate each other, concave and flat.
+    Dirichlet with noise of .01 (large fronts), `disc` integers 0..10 (ties everywhere), `chain` the
+    row's number with noise of 1 (about half as many layers as rows); `sphere` and `simplex` are
+    fronts of n points that do not dominate each other, concave and flat.
     A name that ends in " columns" is laid out column by column, one that ends in " f32" is in
     single precision.
     """
@@ -78,6 +79,8 @@ def _draw(kind: str, n: int, m: int) -> Floats:
         return rng.dirichlet(np.ones(m), n) + rng.normal(0, 0.01, (n, m))
     if kind == "disc":
         return rng.integers(0, 11, (n, m)).astype(float)
+    if kind == "chain":
+        return rng.normal(0, 1, (n, m)) + np.arange(n)[:, None]
     if kind == "simplex":
         return rng.dirichlet(np.ones(m), n)
     if kind == "sphere":
