@@ -44,6 +44,38 @@ pub(crate) enum Kind {
     BadGroup { row: usize, id: u32, groups: usize },
     /// The system gave no threads.
     Threads { reason: String },
+    /// The answer does not fit in memory.
+    #[cfg_attr(not(test), expect(dead_code, reason = "kernels that need it follow"))]
+    TooMuchMemory { bytes: usize },
+    /// The call was stopped.
+    Cancelled,
+}
+
+/// What kind of [`Error`] it is.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The input is not what the kernel takes.
+    Input,
+    /// The system gave no threads.
+    Threads,
+    /// The answer does not fit in memory.
+    Memory,
+    /// The call was [cancelled](crate::Cancel).
+    Cancelled,
+}
+
+impl Error {
+    /// What kind of error this is.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self.kind {
+            Kind::Threads { .. } => ErrorKind::Threads,
+            Kind::TooMuchMemory { .. } => ErrorKind::Memory,
+            Kind::Cancelled => ErrorKind::Cancelled,
+            _ => ErrorKind::Input,
+        }
+    }
 }
 
 impl From<Kind> for Error {
@@ -64,7 +96,7 @@ impl fmt::Display for Error {
             Kind::TooManyRows { rows } => write!(
                 f,
                 "{rows} rows are more than the {} that one call takes; \
-                 split them and merge the layers of the parts",
+                 drop rows first, or work on parts of them",
                 i32::MAX
             ),
             Kind::Nan { column, count, first } => write!(
@@ -116,6 +148,11 @@ impl fmt::Display for Error {
                 f,
                 "no thread pool of that size could be started ({reason}); ask for fewer threads"
             ),
+            Kind::TooMuchMemory { bytes } => write!(
+                f,
+                "the answer takes {bytes} bytes, more than there is memory for; ask for less at a time"
+            ),
+            Kind::Cancelled => write!(f, "the call was cancelled"),
         }
     }
 }

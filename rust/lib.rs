@@ -35,7 +35,7 @@ mod threads;
 #[cfg(feature = "python")]
 mod python;
 
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use hypervolume::{
     Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,
 };
@@ -44,4 +44,4 @@ pub use points::{Column, NonFinite, Points};
 pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};
 pub use screen::{Screened, unbeaten};
 pub use strided::Strided;
-pub use threads::with_threads;
+pub use threads::{Cancel, with_cancel, with_threads};

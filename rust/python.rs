@@ -1,15 +1,25 @@
 //! The Python module `paretohqd.kernels._core`: slices in, the interpreter let go, arrays out.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use numpy::prelude::*;
 use numpy::{Element, IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArrayDyn};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::{Column, Error, Points, Stop, Strided};
+use crate::threads::with_watch;
+use crate::{Column, Error, ErrorKind, Points, Stop, Strided};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
-        PyValueError::new_err(error.to_string())
+        let message = error.to_string();
+        match error.kind() {
+            ErrorKind::Input => PyValueError::new_err(message),
+            ErrorKind::Memory => PyMemoryError::new_err(message),
+            ErrorKind::Threads => PyRuntimeError::new_err(message),
+            ErrorKind::Cancelled => PyKeyboardInterrupt::new_err(message),
+        }
     }
 }
 
@@ -86,13 +96,30 @@ fn stop(upto: Option<usize>, at_least: Option<usize>) -> PyResult<Stop> {
     }
 }
 
-/// Runs a kernel without the interpreter lock.
+/// Runs a kernel without the interpreter lock. An exception that a signal raises, such as Ctrl-C
+/// does, stops it.
 fn run<T: Send>(
     py: Python<'_>,
     n_threads: Option<usize>,
     kernel: impl FnOnce() -> Result<T, Error> + Send,
 ) -> PyResult<T> {
-    Ok(py.detach(|| crate::with_threads(n_threads, kernel))??)
+    let (result, raised) = py.detach(|| {
+        let raised = Rc::new(Cell::new(None));
+        let ask = {
+            let raised = Rc::clone(&raised);
+            move || match Python::attach(|py| py.check_signals()) {
+                Ok(()) => true,
+                Err(error) => {
+                    raised.set(Some(error));
+                    false
+                }
+            }
+        };
+        let result = with_watch(ask, n_threads, kernel);
+        (result, raised.take())
+    });
+    // It was raised: even if the kernel was done first, it must not be lost.
+    raised.map_or_else(|| Ok(result??), Err)
 }
 
 #[pymodule]
@@ -116,7 +143,7 @@ mod _core {
         column: Array<'_>,
     ) -> PyResult<(usize, Option<usize>, usize, Option<usize>)> {
         let column = column.column()?;
-        let counts = py.detach(|| column.non_finite());
+        let counts = run(py, None, || Ok(column.non_finite()))?;
         Ok((counts.nan, counts.first_nan, counts.infinite, counts.first_infinite))
     }
 

@@ -1,7 +1,5 @@
 //! Rows group by group, for kernels that work on many groups in one call.
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Kind};
 use crate::points::{Column, Points};
 use crate::threads;
@@ -100,22 +98,23 @@ impl Segments {
             }
             values
         };
-        if threads::worthwhile(rows) {
-            points.columns().par_iter().map(gather).collect()
-        } else {
-            points.columns().iter().map(gather).collect()
-        }
+        threads::each(rows, points.columns().iter().collect(), gather)
     }
 
     /// Numbers by place as numbers by row.
     pub fn by_row(self, numbers: Vec<i32>) -> Vec<i32> {
         match self.moved {
             None => numbers,
-            Some(Moved { places, .. }) if threads::worthwhile(places.len()) => {
-                places.into_par_iter().map(|place| numbers[place as usize]).collect()
-            }
             Some(Moved { places, .. }) => {
-                places.into_iter().map(|place| numbers[place as usize]).collect()
+                const CHUNK_ROWS: usize = 1 << 15;
+                let mut by_row = vec![0; places.len()];
+                let tasks = by_row.chunks_mut(CHUNK_ROWS).zip(places.chunks(CHUNK_ROWS)).collect();
+                threads::each(places.len(), tasks, |(out, places): (&mut [i32], &[u32])| {
+                    for (number, &place) in out.iter_mut().zip(places) {
+                        *number = numbers[place as usize];
+                    }
+                });
+                by_row
             }
         }
     }

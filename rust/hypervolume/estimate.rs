@@ -10,7 +10,6 @@
 use std::f64::consts::PI;
 
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 
 use super::above::{Above, check};
 use super::directions::Directions;
@@ -91,8 +90,8 @@ pub fn hypervolume_estimate(
     };
     let parts = REPLICATES * blocks;
     let work = parts * directions * (cloud.rows.len() / cloud.m);
-    let sums: Vec<f64> = if work >= MIN_PARALLEL_PRODUCTS && threads::count() > 1 {
-        (0..parts).into_par_iter().map(sum).collect()
+    let sums: Vec<f64> = if work >= MIN_PARALLEL_PRODUCTS {
+        threads::share_out((0..parts).collect(), sum)
     } else {
         (0..parts).map(sum).collect()
     };

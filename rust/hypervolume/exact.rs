@@ -5,6 +5,7 @@ use super::above::{Above, Relative, check};
 use super::{exclusive, many, sweep};
 use crate::error::Error;
 use crate::points::Points;
+use crate::threads;
 
 /// In up to this many objectives points are swept, and a sweep can read them in place.
 pub(super) const MAX_SWEPT_OBJECTIVES: usize = 3;
@@ -26,7 +27,7 @@ pub(super) const MAX_SWEPT_OBJECTIVES: usize = 3;
 /// ```
 pub fn hypervolume(points: &Points<'_>, reference: &[f64]) -> Result<f64, Error> {
     check(points, reference)?;
-    Ok(volume(points, reference))
+    Ok(threads::share(points.rows(), || volume(points, reference)))
 }
 
 /// [`hypervolume`] of points and a reference that were checked before.

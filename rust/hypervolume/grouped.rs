@@ -5,7 +5,6 @@
 //! is that of its rows alone to the last bit.
 
 use pulp::Arch;
-use rayon::prelude::*;
 
 use super::above::{Prefilter, check};
 use super::exact::{MAX_SWEPT_OBJECTIVES, volume};
@@ -64,11 +63,7 @@ pub fn hypervolume_in_groups(
         start = ends[ends.len() - 1] as usize;
     }
     let weight = if swept { 1 } else { RUN_ROWS / MANY_RUN_ROWS };
-    let measured: Vec<Vec<f64>> = if threads::worthwhile(points.rows() * weight) {
-        tasks.into_par_iter().map(Run::measure).collect()
-    } else {
-        tasks.into_iter().map(Run::measure).collect()
-    };
+    let measured = threads::each(points.rows() * weight, tasks, Run::measure);
     let starts = std::iter::once(0).chain(segments.ends().iter().map(|&end| end as usize));
     let mut volumes = vec![0.0; groups];
     for (start, volume) in starts.zip(measured.into_iter().flatten()) {

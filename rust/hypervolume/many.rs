@@ -7,7 +7,6 @@ use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use super::front::{Columns, Dominance};
 use super::wfg::{Level, added, levels};
@@ -43,7 +42,8 @@ pub(super) fn volume(points: &[f64], m: usize) -> f64 {
     if done < volumes.len() {
         // Each thread has several turns, since later chunks take longer.
         let turn = (volumes.len() - done).div_ceil(3 * threads::count());
-        volumes[done..].par_chunks_mut(turn).enumerate().for_each(|(i, volumes)| {
+        let turns = volumes[done..].chunks_mut(turn).enumerate().collect();
+        threads::share_out(turns, |(i, volumes): (usize, &mut [f64])| {
             let (before, rest) = rows.split_at((done + i * turn) * chunk);
             let (mut front, mut below) = (front_of(before, m, rows.len() / m), levels(m - 1));
             for (rows, volume) in rest.chunks(chunk).zip(volumes) {
@@ -180,8 +180,13 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
         volumes.push(exclusive(&mut first, at));
     }
     if volumes.len() < front.len() {
-        let rest = front[volumes.len()..].par_iter();
-        volumes.par_extend(rest.map_init(buffers, |buffers, &at| exclusive(buffers, at)));
+        let rest = &front[volumes.len()..];
+        let turn = rest.len().div_ceil(8 * threads::count());
+        let measure = |turn: &[usize]| {
+            let mut buffers = buffers();
+            turn.iter().map(|&at| exclusive(&mut buffers, at)).collect::<Vec<f64>>()
+        };
+        volumes.extend(threads::share_out(rest.chunks(turn).collect(), measure).concat());
     }
     for (&at, exclusive) in front.iter().zip(volumes) {
         contributions[order[at]] = exclusive;

@@ -1,7 +1,5 @@
 //! Two and three objectives: a sweep from the best to the worst first objective.
 
-use rayon::prelude::*;
-
 use super::above::{Relative, is_above};
 use super::staircase::Staircase;
 use crate::points::Column;
@@ -116,13 +114,10 @@ pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
         }
     };
     let mut volumes = vec![0.0; stretches];
-    if threads::worthwhile(sorted.len()) {
-        let part = volumes.len().div_ceil(threads::count());
-        let parts = volumes.par_chunks_mut(part).enumerate();
-        parts.for_each(|(i, volumes)| sweep(i * part, volumes));
-    } else {
-        sweep(0, &mut volumes);
-    }
+    let parts = if threads::worthwhile(sorted.len()) { threads::count() } else { 1 };
+    let part = volumes.len().div_ceil(parts).max(1);
+    let tasks = volumes.chunks_mut(part).enumerate().collect();
+    threads::share_out(tasks, |(i, volumes)| sweep(i * part, volumes));
     // Not `sum`, for which nothing at all is -0.0.
     volumes.iter().fold(0.0, |sum, volume| sum + volume)
 }

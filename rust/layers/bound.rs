@@ -6,11 +6,9 @@
 //! the cell that is no better in the last is dominated by one of them. One pass over the rows
 //! then leaves few of them, unless the front is nearly everything.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
-
 use crate::points::{Column, Points};
 use crate::threads;
+use pulp::{Arch, NullaryFnOnce};
 
 /// Fewer rows are numbered faster than sampled.
 const MIN_SAMPLED_ROWS: usize = 1 << 14;
@@ -52,12 +50,7 @@ pub(super) fn candidates(
     }
     let block = |first: usize| grid.open_rows(points, first, BLOCK_ROWS.min(rows - first));
     let starts: Vec<usize> = (0..rows).step_by(BLOCK_ROWS).collect();
-    let open: Vec<u32> = if threads::worthwhile(rows) {
-        let parts: Vec<Vec<u32>> = starts.into_par_iter().with_min_len(16).map(block).collect();
-        parts.concat()
-    } else {
-        starts.into_iter().flat_map(block).collect()
-    };
+    let open = threads::each(rows, starts, block).concat();
     (open.len() < rows / 4 * 3).then_some(open)
 }
 

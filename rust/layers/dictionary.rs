@@ -1,7 +1,5 @@
 //! Columns of few distinct values, such as grades and rounded scores: looked up, not sorted.
 
-use rayon::prelude::*;
-
 use super::ranked::Ranked;
 use crate::points::Column;
 use crate::sort::descending_key;
@@ -98,10 +96,6 @@ pub(super) fn rank(column: Column<'_>) -> Option<Ranked> {
             *rank = of_code[code as usize];
         }
     };
-    if threads::worthwhile(rows) {
-        ranks.par_chunks_mut(CHUNK_ROWS).zip(&chunks).for_each(write);
-    } else {
-        ranks.chunks_mut(CHUNK_ROWS).zip(&chunks).for_each(write);
-    }
+    threads::each(rows, ranks.chunks_mut(CHUNK_ROWS).zip(&chunks).collect(), write);
     Some(Ranked { ranks, distinct: keys.len() })
 }

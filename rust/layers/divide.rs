@@ -156,10 +156,10 @@ impl Divide<'_> {
         let [low, high] = splits.each_ref().map(Split::halves);
         let rows = splits.iter().map(|split| split.rows.len()).sum();
         if (MIN_FORK_ROWS..=self.fork).contains(&rows) {
-            rayon::join(
+            threads::fork(
                 || self.across(low[0], high[1], k - 1, scratch),
                 || {
-                    rayon::join(
+                    threads::fork(
                         || self.across(low[0], high[0], k, &mut Scratch::default()),
                         || self.across(low[1], high[1], k, &mut Scratch::default()),
                     )

@@ -5,7 +5,6 @@
 //! ones go to the kernels for ungrouped rows.
 
 use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
 
 use super::stop::{PAST_STOP, Stop};
 use super::ungrouped::layers;
@@ -60,11 +59,7 @@ pub fn pareto_layers_by_group(
         (rest, start) = (after, end);
     }
     let number = |run: Run<'_>| Arch::new().dispatch(run);
-    if threads::worthwhile(points.rows()) {
-        tasks.into_par_iter().for_each(number);
-    } else {
-        tasks.into_iter().for_each(number);
-    }
+    threads::each(points.rows(), tasks, number);
     Ok(segments.by_row(numbers))
 }
 

@@ -4,8 +4,6 @@
 //! further look: an earlier row dominates a later one exactly when it is at least as good in all
 //! the other objectives.
 
-use rayon::prelude::*;
-
 use super::ranked::Ranked;
 use super::ranks::rank_keys;
 use crate::sort::Keys;
@@ -54,13 +52,16 @@ impl Distinct {
     }
 
     /// Numbers of the distinct rows, handed to the rows they stand for.
-    pub fn spread<T: Send>(&self, numbers: &[u32], f: impl Fn(u32) -> T + Sync + Send) -> Vec<T> {
-        let spread = |&place: &u32| f(numbers[place as usize]);
-        if threads::worthwhile(self.place.len()) {
-            self.place.par_iter().with_min_len(1 << 14).map(spread).collect()
-        } else {
-            self.place.iter().map(spread).collect()
-        }
+    pub fn spread(&self, numbers: &[u32], f: impl Fn(u32) -> i32 + Sync) -> Vec<i32> {
+        const CHUNK_ROWS: usize = 1 << 15;
+        let mut spread = vec![0; self.place.len()];
+        let tasks = spread.chunks_mut(CHUNK_ROWS).zip(self.place.chunks(CHUNK_ROWS)).collect();
+        threads::each(self.place.len(), tasks, |(out, places): (&mut [i32], &[u32])| {
+            for (number, &place) in out.iter_mut().zip(places) {
+                *number = f(numbers[place as usize]);
+            }
+        });
+        spread
     }
 }
 
@@ -105,11 +106,7 @@ fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
         }
     };
     let mut rank_of = vec![0; cells];
-    if threads::worthwhile(rows) {
-        ranks.par_chunks_mut(BLOCK_ROWS).enumerate().for_each(cell_of);
-    } else {
-        ranks.chunks_mut(BLOCK_ROWS).enumerate().for_each(cell_of);
-    }
+    threads::each(rows, ranks.chunks_mut(BLOCK_ROWS).enumerate().collect(), cell_of);
     for &cell in &ranks {
         rank_of[cell as usize] = 1;
     }
@@ -117,12 +114,9 @@ fn rank_cells(first: &Ranked, next: &[Ranked], cells: usize) -> Ranked {
     for rank in &mut rank_of {
         (*rank, distinct) = (distinct, distinct + *rank);
     }
-    let dense = |cell: &mut u32| *cell = rank_of[*cell as usize];
-    if threads::worthwhile(rows) {
-        ranks.par_iter_mut().with_min_len(BLOCK_ROWS).for_each(dense);
-    } else {
-        ranks.iter_mut().for_each(dense);
-    }
+    let dense =
+        |cells: &mut [u32]| cells.iter_mut().for_each(|cell| *cell = rank_of[*cell as usize]);
+    threads::each(rows, ranks.chunks_mut(BLOCK_ROWS).collect(), dense);
     Ranked { ranks, distinct: distinct as usize }
 }
 

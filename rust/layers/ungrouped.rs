@@ -1,8 +1,6 @@
 //! The layers of all rows: which algorithm runs is decided here, by the objectives that matter and
 //! the stop.
 
-use rayon::prelude::*;
-
 use super::lexicographic::Distinct;
 use super::ranked::Ranked;
 use super::stop::{PAST_STOP, Stop, capped, cut};
@@ -28,7 +26,7 @@ use crate::threads;
 /// ```
 pub fn pareto_layers(points: &Points<'_>, stop: Stop) -> Result<Vec<i32>, Error> {
     let stop = stop.check()?;
-    Ok(layers(points, stop))
+    Ok(threads::share(points.rows(), || layers(points, stop)))
 }
 
 /// [`pareto_layers`] with a stop that was checked before.
@@ -65,11 +63,8 @@ fn number_first(points: &Points<'_>, cap: u32) -> Vec<i32> {
     let first = |sample: &Points<'_>| layers(sample, Stop::UpTo(cap as usize));
     let Some(open) = bound::candidates(points, cap, first) else { return number(points, cap) };
     let gather = |column: &Column<'_>| open.iter().map(|&row| column.get(row as usize)).collect();
-    let columns: Vec<Vec<f64>> = if threads::worthwhile(open.len()) {
-        points.columns().par_iter().map(gather).collect()
-    } else {
-        points.columns().iter().map(gather).collect()
-    };
+    let columns: Vec<Vec<f64>> =
+        threads::each(open.len(), points.columns().iter().collect(), gather);
     let mut numbers = vec![PAST_STOP; points.rows()];
     let part = points.part(&columns);
     for (&row, number) in open.iter().zip(number(&part, cap)) {

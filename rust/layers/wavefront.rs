@@ -8,8 +8,6 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use rayon::prelude::*;
-
 use super::fronts::{Fronts, Grid};
 use crate::threads;
 
@@ -61,13 +59,10 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
         for block in 0..blocks + count - 1 {
             let first = start + block * BLOCK_ROWS;
             waiting[0] = (first.min(end) as u32..end.min(first + BLOCK_ROWS) as u32).collect();
-            waiting = stages
-                .par_iter_mut()
-                .zip(&waiting)
-                .map(
-                    |(fronts, rows)| if rows.is_empty() { Vec::new() } else { place(fronts, rows) },
-                )
-                .collect();
+            let tasks = stages.iter_mut().zip(&waiting).collect();
+            waiting = threads::share_out(tasks, |(fronts, rows): (&mut Fronts, &Vec<u32>)| {
+                if rows.is_empty() { Vec::new() } else { place(fronts, rows) }
+            });
             waiting.rotate_right(1);
         }
         let sample = numbers[start..end].iter().step_by(blocks).map(|n| n.load(Ordering::Relaxed));

@@ -4,9 +4,6 @@
 //! than they save. Larger groups, and numbers whose squares leave the range of doubles, go to the
 //! search for ungrouped rows. All compute the distance in the same way, to the last bit.
 
-use pulp::{Arch, NullaryFnOnce};
-use rayon::prelude::*;
-
 use super::group::{Group, Rays};
 use super::ray::scale;
 use super::search::{Neighbours, nearest_to_rays};
@@ -14,6 +11,7 @@ use crate::error::{Error, Kind};
 use crate::points::Points;
 use crate::segments::runs;
 use crate::threads;
+use pulp::{Arch, NullaryFnOnce};
 
 /// Groups of up to this many rows are searched row by row.
 const EXHAUSTIVE_ROWS: usize = 1 << 10;
@@ -75,11 +73,8 @@ pub fn nearest_in_groups(
         first += ends.len();
     }
     let search = |run: Run<'_>| Arch::new().dispatch(run);
-    if threads::worthwhile((points.rows() / 16).saturating_mul(rays)) {
-        tasks.into_par_iter().try_for_each(search)?;
-    } else {
-        tasks.into_iter().try_for_each(search)?;
-    }
+    let weight = (points.rows() / 16).saturating_mul(rays);
+    threads::each(weight, tasks, search).into_iter().collect::<Result<(), Error>>()?;
     Ok(Neighbours { rows, distances })
 }
 

@@ -4,9 +4,6 @@
 use std::iter::StepBy;
 use std::ops::Range;
 
-use pulp::Arch;
-use rayon::prelude::*;
-
 use super::chunk::{CHUNK_ROWS, Unit};
 use super::nearest::{Bound, Nearest, Neighbour, nearer};
 use super::ray::{Ray, RayEndpoints, scale};
@@ -14,6 +11,7 @@ use super::scan::{Scan, Scanned};
 use crate::error::{Error, Kind};
 use crate::points::Points;
 use crate::threads;
+use pulp::Arch;
 
 /// The rows nearest to each ray, ray by ray, nearest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +100,7 @@ impl<'a> Search<'a> {
         let (nearest, in_range) = if self.threads == 1 && threads::worthwhile(rows * rays / 16) {
             // Few rows, but many rays: these are shared out.
             let size = rays.div_ceil(threads::count());
-            let parts = each((0..rays).step_by(size).collect(), |start| {
+            let parts = threads::share_out((0..rays).step_by(size).collect(), |start| {
                 let rays = self.rays[start..rays.min(start + size)].to_vec();
                 Self { rays, ..*self }.per_ray()
             });
@@ -142,7 +140,7 @@ impl<'a> Search<'a> {
     fn nearest(&self, bounds: &[Bound]) -> (Vec<Vec<Neighbour>>, bool) {
         let rows = self.points.rows();
         let size = rows.div_ceil(self.threads).next_multiple_of(CHUNK_ROWS);
-        let parts: Vec<Scanned> = each((0..rows).step_by(size).collect(), |start| {
+        let parts: Vec<Scanned> = threads::share_out((0..rows).step_by(size).collect(), |start| {
             let firsts = (start..rows.min(start + size)).step_by(CHUNK_ROWS);
             self.scan(&self.rays, firsts, self.k, bounds)
         });
@@ -157,8 +155,11 @@ impl<'a> Search<'a> {
             rows
         };
         let rays: Vec<usize> = (0..self.rays.len()).collect();
-        let nearest =
-            if parts.len() > 1 { each(rays, merge) } else { rays.into_iter().map(merge).collect() };
+        let nearest = if parts.len() > 1 {
+            threads::share_out(rays, merge)
+        } else {
+            rays.into_iter().map(merge).collect()
+        };
         (nearest, parts.iter().all(|part| part.in_range))
     }
 
@@ -174,7 +175,7 @@ impl<'a> Search<'a> {
         }
         let size = self.rays.len().div_ceil(self.threads).max(1);
         let none = vec![Bound::NONE; size];
-        let parts = each((0..self.rays.len()).step_by(size).collect(), |start| {
+        let parts = threads::share_out((0..self.rays.len()).step_by(size).collect(), |start| {
             let rays = &self.rays[start..self.rays.len().min(start + size)];
             self.scan(rays, self.sample(), count, &none[..rays.len()])
         });
@@ -195,14 +196,5 @@ impl<'a> Search<'a> {
     ) -> Scanned {
         let &Self { points, scale, unit, .. } = self;
         Arch::new().dispatch(Scan { points, scale, unit, k, rays, firsts, bounds })
-    }
-}
-
-/// Does `work` at each start, on several threads if there are several.
-fn each<T: Send>(starts: Vec<usize>, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    if starts.len() > 1 {
-        starts.into_par_iter().map(&work).collect()
-    } else {
-        starts.into_iter().map(work).collect()
     }
 }
