@@ -48,8 +48,8 @@ Call = Callable[[Cloud, Any, int | None], Any]
 """A call of ours on a cloud, with its points in one precision or the other."""
 
 
-def _layers(**stop: int) -> Call:
-    return lambda cloud, points, threads: pq.pareto_layers(points, **stop, n_threads=threads)
+def _layers(upto: int | None = None) -> Call:
+    return lambda cloud, points, threads: pq.pareto_layers(points, upto=upto, n_threads=threads)
 
 
 def _volume(cloud: Cloud, points: Any, threads: int | None) -> Any:
