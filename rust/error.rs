@@ -45,7 +45,6 @@ pub(crate) enum Kind {
     /// The system gave no threads.
     Threads { reason: String },
     /// The answer does not fit in memory.
-    #[cfg_attr(not(test), expect(dead_code, reason = "kernels that need it follow"))]
     TooMuchMemory { bytes: usize },
     /// The call was stopped.
     Cancelled,

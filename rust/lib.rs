@@ -17,11 +17,13 @@
 
 #[cfg(test)]
 mod architecture;
+mod column;
 mod error;
 mod hypervolume;
 #[cfg(test)]
 mod laws;
 mod layers;
+mod look;
 mod points;
 mod rays;
 mod screen;

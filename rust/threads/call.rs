@@ -119,7 +119,7 @@ pub(super) fn current() -> Call {
 
 /// How many threads the call of this thread may use.
 pub(super) fn threads() -> usize {
-    CALL.with_borrow(|call| call.threads).unwrap_or_else(pools::default_count)
+    pools::granted(CALL.with_borrow(|call| call.threads))
 }
 
 /// Unwinds if the call was stopped. Long loops look at least every few milliseconds.
@@ -193,8 +193,9 @@ pub(super) fn enter<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// on as many as `RAYON_NUM_THREADS` says or there are cores.
 ///
 /// Outside of this and [`with_cancel`] kernels stay on the calling thread. Threads are only
-/// started where a kernel has enough to do for them; then they are kept for later calls, and by
-/// no forked child. Within another such call the outer one's threads are used.
+/// started where a kernel has enough to do for them, no more than there are cores or 8; then they
+/// are kept for later calls, and by no forked child. Within another such call the outer one's
+/// threads are used.
 ///
 /// # Errors
 /// `threads` is zero, or the system cannot start that many.
@@ -268,7 +269,7 @@ fn run<T>(
     let threads = match threads {
         // A thread of a pool that entered another would wait for it, perhaps for ever.
         _ if outer.pooled && threads != Some(1) => outer.threads,
-        _ => threads.map(|threads| threads.min(pools::MAX_THREADS)),
+        _ => threads,
     };
     let call = Call { threads, cancel, ..outer };
     let result = catch_unwind(AssertUnwindSafe(|| within(&call, work)));
@@ -297,6 +298,8 @@ mod tests {
             catch_unwind(|| with_threads(Some(3), || map(1 << 20, 9, |_| panic!("work")))).is_err()
         );
         assert_eq!(count(), 1);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(with_threads(Some(usize::MAX), count), Ok(cores.max(8)));
     }
 
     #[test]

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels import _core
 from paretohqd.kernels.groups import Keys, first_rows, group_ids, keys_of
-from paretohqd.kernels.points import Objectives, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import optional_count
 
 
 class Estimate(NamedTuple):
@@ -107,12 +108,19 @@ def hypervolume(
         array([5., 2.])
     """
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
-    reference = _reference(ref, objectives)
-    if keys is None:
-        return _core.hypervolume(objectives.columns, reference, threads)
-    ids, size = group_ids(keys, objectives.n)
-    volumes = _core.hypervolume_in_groups(objectives.columns, ids, size, reference, threads)
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    arrays, larger, checked = given[:3]
+    try:
+        reference = _reference(ref, given)
+        if keys is None:
+            return _core.hypervolume(arrays, larger, checked, reference, threads)
+        ids, size = group_ids(keys, given.n)
+        volumes = _core.hypervolume_in_groups(
+            arrays, larger, checked, ids, size, reference, threads
+        )
+    except ValueError:
+        given.refuse(finite="hypervolume")
+        raise
     return volumes[ids[first_rows(ids, size)]]
 
 
@@ -149,9 +157,13 @@ def hypervolume_contributions(
         array([2., 1., 0.])
     """
     threads = optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
-    reference = _reference(ref, objectives)
-    return _core.hypervolume_contributions(objectives.columns, reference, threads)
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    try:
+        reference = _reference(ref, given)
+        return _core.hypervolume_contributions(*given[:3], reference, threads)
+    except ValueError:
+        given.refuse(finite="hypervolume")
+        raise
 
 
 def hypervolume_estimate(
@@ -194,11 +206,14 @@ def hypervolume_estimate(
     threads = optional_count("n_threads", n_threads)
     samples = _between("samples", samples, 256, 2**32)
     seed = _between("seed", seed, 0, 2**64 - 1)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
-    reference = _reference(ref, objectives)
-    return Estimate(
-        *_core.hypervolume_estimate(objectives.columns, reference, samples, seed, threads)
-    )
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    try:
+        reference = _reference(ref, given)
+        estimate = _core.hypervolume_estimate(*given[:3], reference, samples, seed, threads)
+    except ValueError:
+        given.refuse(finite="hypervolume")
+        raise
+    return Estimate(*estimate)
 
 
 def _between(name: str, value: object, low: int, high: int) -> int:
@@ -211,18 +226,18 @@ def _between(name: str, value: object, low: int, high: int) -> int:
     return number
 
 
-def _reference(ref: ArrayLike, objectives: Objectives) -> list[float]:
+def _reference(ref: ArrayLike, points: KernelInput) -> list[float]:
     """The reference with larger is better, one value per objective: never broadcast."""
     try:
         values = np.asarray(ref, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"ref must hold {objectives.m} numbers, got {ref!r}") from error
-    if values.shape != (objectives.m,):
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"ref must hold {points.m} numbers, got {ref!r}") from error
+    if values.shape != (points.m,):
         raise ValueError(
-            f"ref has shape {values.shape} but there are {objectives.m} objectives; pass one value "
+            f"ref has shape {values.shape} but there are {points.m} objectives; pass one value "
             "per objective"
         )
     numbers: list[float] = values.tolist()
     if not all(map(math.isfinite, numbers)):
         raise ValueError(f"ref must be finite, got {numbers}")
-    return [x if up else -x for x, up in zip(numbers, objectives.maximize, strict=True)]
+    return [x if up else -x for x, up in zip(numbers, points.larger, strict=True)]
