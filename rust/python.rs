@@ -288,13 +288,13 @@ mod _core {
     #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
     fn least_achievement<'py>(
         py: Python<'py>,
-        arrays: Vec<Array<'py>>,
+        arrays: Input<'py>,
         ideal: PyReadonlyArray1<'py, f64>,
         directions: PyReadonlyArray1<'py, f64>,
         k: usize,
         n_threads: Option<usize>,
     ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
-        let columns = columns(&arrays)?;
+        let columns = arrays.columns()?;
         let (ideal, directions) = (ideal.as_slice()?, directions.as_slice()?);
         // The search notices NaN on its way, so the points are not read for that before.
         let kernel =
@@ -310,7 +310,7 @@ mod _core {
     #[expect(clippy::too_many_arguments, reason = "by place, as Python passes them")]
     fn least_achievement_in_groups<'py>(
         py: Python<'py>,
-        arrays: Vec<Array<'py>>,
+        arrays: Input<'py>,
         starts: PyReadonlyArray1<'py, u32>,
         ideals: PyReadonlyArray1<'py, f64>,
         units: PyReadonlyArray1<'py, f64>,
@@ -318,7 +318,7 @@ mod _core {
         k: usize,
         n_threads: Option<usize>,
     ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
-        let (columns, starts) = (columns(&arrays)?, starts.as_slice()?);
+        let (columns, starts) = (arrays.columns()?, starts.as_slice()?);
         let (ideals, units) = (ideals.as_slice()?, units.as_slice()?);
         let directions = directions.as_slice()?;
         let kernel = || {
@@ -333,10 +333,10 @@ mod _core {
     #[pyo3(signature = (arrays, n_threads, /))]
     fn crowding_distance<'py>(
         py: Python<'py>,
-        arrays: Vec<Array<'py>>,
+        arrays: Input<'py>,
         n_threads: Option<usize>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        let columns = columns(&arrays)?;
+        let columns = arrays.columns()?;
         let kernel = || crate::crowding_distance(&Points::new(columns)?);
         Ok(run(py, n_threads, kernel)?.into_pyarray(py))
     }
@@ -346,12 +346,12 @@ mod _core {
     #[pyo3(signature = (arrays, ids, groups, n_threads, /))]
     fn crowding_distance_in_groups<'py>(
         py: Python<'py>,
-        arrays: Vec<Array<'py>>,
+        arrays: Input<'py>,
         ids: PyReadonlyArray1<'py, u32>,
         groups: usize,
         n_threads: Option<usize>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        let (columns, ids) = (columns(&arrays)?, ids.as_slice()?);
+        let (columns, ids) = (arrays.columns()?, ids.as_slice()?);
         let kernel = || crate::crowding_distance_in_groups(&Points::new(columns)?, ids, groups);
         Ok(run(py, n_threads, kernel)?.into_pyarray(py))
     }
@@ -361,11 +361,11 @@ mod _core {
     #[pyo3(signature = (arrays, reference, n_threads, /))]
     fn igd_plus(
         py: Python<'_>,
-        arrays: Vec<Array<'_>>,
-        reference: Vec<Array<'_>>,
+        arrays: Input<'_>,
+        reference: Input<'_>,
         n_threads: Option<usize>,
     ) -> PyResult<f64> {
-        let (points, reference) = (columns(&arrays)?, columns(&reference)?);
+        let (points, reference) = (arrays.columns()?, reference.columns()?);
         let kernel = || crate::igd_plus(&Points::new(points)?, &Points::new(reference)?);
         run(py, n_threads, kernel)
     }
@@ -375,11 +375,11 @@ mod _core {
     #[pyo3(signature = (arrays, reference, n_threads, /))]
     fn epsilon_additive(
         py: Python<'_>,
-        arrays: Vec<Array<'_>>,
-        reference: Vec<Array<'_>>,
+        arrays: Input<'_>,
+        reference: Input<'_>,
         n_threads: Option<usize>,
     ) -> PyResult<f64> {
-        let (points, reference) = (columns(&arrays)?, columns(&reference)?);
+        let (points, reference) = (arrays.columns()?, reference.columns()?);
         let kernel = || crate::epsilon_additive(&Points::new(points)?, &Points::new(reference)?);
         run(py, n_threads, kernel)
     }
@@ -389,12 +389,12 @@ mod _core {
     #[pyo3(signature = (arrays, weights, ideal, n_threads, /))]
     fn r2_indicator(
         py: Python<'_>,
-        arrays: Vec<Array<'_>>,
+        arrays: Input<'_>,
         weights: PyReadonlyArray1<'_, f64>,
         ideal: Vec<f64>,
         n_threads: Option<usize>,
     ) -> PyResult<f64> {
-        let (columns, weights) = (columns(&arrays)?, weights.as_slice()?);
+        let (columns, weights) = (arrays.columns()?, weights.as_slice()?);
         run(py, n_threads, || crate::r2_indicator(&Points::new(columns)?, weights, &ideal))
     }
 
@@ -403,12 +403,12 @@ mod _core {
     #[pyo3(signature = (arrays, k, reference, n_threads, /))]
     fn hypervolume_subset<'py>(
         py: Python<'py>,
-        arrays: Vec<Array<'py>>,
+        arrays: Input<'py>,
         k: usize,
         reference: Vec<f64>,
         n_threads: Option<usize>,
     ) -> PyResult<(Bound<'py, PyArray1<i64>>, f64)> {
-        let columns = columns(&arrays)?;
+        let columns = arrays.columns()?;
         let kernel = || crate::hypervolume_subset(&Points::new(columns)?, k, &reference);
         let subset = run(py, n_threads, kernel)?;
         let rows: Vec<i64> = subset.rows.into_iter().map(i64::from).collect();
