@@ -23,9 +23,9 @@ mod column;
 mod copies;
 mod error;
 mod hypervolume;
+mod indicators;
 mod kept;
 mod lanes;
-mod indicators;
 #[cfg(test)]
 mod laws;
 mod layers;

@@ -327,6 +327,7 @@ mod _core {
         };
         let least = run(py, n_threads, kernel)?;
         Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+    }
 
     /// The crowding distance of each point.
     #[pyfunction]
