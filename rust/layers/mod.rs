@@ -25,6 +25,7 @@ mod ranked;
 mod ranks;
 mod scratch;
 mod single;
+mod small;
 mod staircase;
 mod stop;
 mod sweep;
