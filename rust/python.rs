@@ -281,4 +281,137 @@ mod _core {
         let nearest = run(py, n_threads, kernel)?;
         Ok((nearest.rows.into_pyarray(py), nearest.distances.into_pyarray(py)))
     }
+    /// The k rows of least achievement for each preference: rows and values, one after the other.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, ideal, directions, k, n_threads, /))]
+    #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
+    fn least_achievement<'py>(
+        py: Python<'py>,
+        arrays: Input<'py>,
+        ideal: PyReadonlyArray1<'py, f64>,
+        directions: PyReadonlyArray1<'py, f64>,
+        k: usize,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
+        let columns = arrays.columns()?;
+        let (ideal, directions) = (ideal.as_slice()?, directions.as_slice()?);
+        // The search notices NaN on its way, so the points are not read for that before.
+        let kernel =
+            || crate::least_achievement(&Points::unchecked(columns)?, ideal, directions, k);
+        let least = run(py, n_threads, kernel)?;
+        Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+    }
+
+    /// The k rows of each group of least achievement for each preference.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, starts, ideals, units, directions, k, n_threads, /))]
+    #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
+    #[expect(clippy::too_many_arguments, reason = "by place, as Python passes them")]
+    fn least_achievement_in_groups<'py>(
+        py: Python<'py>,
+        arrays: Input<'py>,
+        starts: PyReadonlyArray1<'py, u32>,
+        ideals: PyReadonlyArray1<'py, f64>,
+        units: PyReadonlyArray1<'py, f64>,
+        directions: PyReadonlyArray1<'py, f64>,
+        k: usize,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
+        let (columns, starts) = (arrays.columns()?, starts.as_slice()?);
+        let (ideals, units) = (ideals.as_slice()?, units.as_slice()?);
+        let directions = directions.as_slice()?;
+        let kernel = || {
+            let points = Points::new(columns)?;
+            crate::least_achievement_in_groups(&points, starts, ideals, units, directions, k)
+        };
+        let least = run(py, n_threads, kernel)?;
+        Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+    }
+
+    /// The crowding distance of each point.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, n_threads, /))]
+    fn crowding_distance<'py>(
+        py: Python<'py>,
+        arrays: Input<'py>,
+        n_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let columns = arrays.columns()?;
+        let kernel = || crate::crowding_distance(&Points::new(columns)?);
+        Ok(run(py, n_threads, kernel)?.into_pyarray(py))
+    }
+
+    /// The crowding distance of each point within its group.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, ids, groups, n_threads, /))]
+    fn crowding_distance_in_groups<'py>(
+        py: Python<'py>,
+        arrays: Input<'py>,
+        ids: PyReadonlyArray1<'py, u32>,
+        groups: usize,
+        n_threads: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (columns, ids) = (arrays.columns()?, ids.as_slice()?);
+        let kernel = || crate::crowding_distance_in_groups(&Points::new(columns)?, ids, groups);
+        Ok(run(py, n_threads, kernel)?.into_pyarray(py))
+    }
+
+    /// The modified inverted generational distance to a reference set.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, reference, n_threads, /))]
+    fn igd_plus(
+        py: Python<'_>,
+        arrays: Input<'_>,
+        reference: Input<'_>,
+        n_threads: Option<usize>,
+    ) -> PyResult<f64> {
+        let (points, reference) = (arrays.columns()?, reference.columns()?);
+        let kernel = || crate::igd_plus(&Points::new(points)?, &Points::new(reference)?);
+        run(py, n_threads, kernel)
+    }
+
+    /// The additive epsilon indicator beside a reference set.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, reference, n_threads, /))]
+    fn epsilon_additive(
+        py: Python<'_>,
+        arrays: Input<'_>,
+        reference: Input<'_>,
+        n_threads: Option<usize>,
+    ) -> PyResult<f64> {
+        let (points, reference) = (arrays.columns()?, reference.columns()?);
+        let kernel = || crate::epsilon_additive(&Points::new(points)?, &Points::new(reference)?);
+        run(py, n_threads, kernel)
+    }
+
+    /// The R2 indicator: weights one vector after another.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, weights, ideal, n_threads, /))]
+    fn r2_indicator(
+        py: Python<'_>,
+        arrays: Input<'_>,
+        weights: PyReadonlyArray1<'_, f64>,
+        ideal: Vec<f64>,
+        n_threads: Option<usize>,
+    ) -> PyResult<f64> {
+        let (columns, weights) = (arrays.columns()?, weights.as_slice()?);
+        run(py, n_threads, || crate::r2_indicator(&Points::new(columns)?, weights, &ideal))
+    }
+
+    /// The k rows that keep most of the hypervolume, and what they dominate.
+    #[pyfunction]
+    #[pyo3(signature = (arrays, k, reference, n_threads, /))]
+    fn hypervolume_subset<'py>(
+        py: Python<'py>,
+        arrays: Input<'py>,
+        k: usize,
+        reference: Vec<f64>,
+        n_threads: Option<usize>,
+    ) -> PyResult<(Bound<'py, PyArray1<i64>>, f64)> {
+        let columns = arrays.columns()?;
+        let kernel = || crate::hypervolume_subset(&Points::new(columns)?, k, &reference);
+        let subset = run(py, n_threads, kernel)?;
+        let rows: Vec<i64> = subset.rows.into_iter().map(i64::from).collect();
+        Ok((rows.into_pyarray(py), subset.volume))
+    }
 }

@@ -12,6 +12,7 @@
 //! | 4 and more | divide and conquer | O(n log^(m-1) n) |
 
 mod bound;
+mod cuts;
 mod dictionary;
 mod direct;
 mod divide;
@@ -19,10 +20,12 @@ mod fronts;
 mod grouped;
 mod lexicographic;
 mod patience;
+mod pivots;
 mod problem;
 mod ranked;
 mod ranks;
 mod scratch;
+mod single;
 mod small;
 mod staircase;
 mod stop;

@@ -9,15 +9,23 @@ from numpy.typing import NDArray
 __all__ = [
     "DEBUG_BUILD",
     "__version__",
+    "crowding_distance",
+    "crowding_distance_in_groups",
+    "epsilon_additive",
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
     "hypervolume_in_groups",
+    "least_achievement",
+    "least_achievement_in_groups",
+    "hypervolume_subset",
+    "igd_plus",
     "nearest_in_groups",
     "nearest_to_rays",
     "non_finite",
     "pareto_layers",
     "pareto_layers_by_group",
+    "r2_indicator",
     "unbeaten",
 ]
 
@@ -111,3 +119,43 @@ def nearest_to_rays(
     n_threads: int | None,
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def least_achievement(
+    arrays: Sequence[_Column],
+    ideal: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def least_achievement_in_groups(
+    arrays: Sequence[_Column],
+    starts: NDArray[np.uint32],
+    ideals: NDArray[np.float64],
+    units: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def crowding_distance(
+    arrays: Sequence[_Column], n_threads: int | None, /
+) -> NDArray[np.float64]: ...
+def crowding_distance_in_groups(
+    arrays: Sequence[_Column], ids: NDArray[np.uint32], groups: int, n_threads: int | None, /
+) -> NDArray[np.float64]: ...
+def igd_plus(
+    arrays: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+) -> float: ...
+def epsilon_additive(
+    arrays: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+) -> float: ...
+def r2_indicator(
+    arrays: Sequence[_Column],
+    weights: NDArray[np.float64],
+    ideal: Sequence[float],
+    n_threads: int | None,
+    /,
+) -> float: ...
+def hypervolume_subset(
+    arrays: Sequence[_Column], k: int, reference: Sequence[float], n_threads: int | None, /
+) -> tuple[NDArray[np.int64], float]: ...

@@ -77,8 +77,9 @@ def hypervolume(
 
     Points that are not better than the reference in every objective count nothing. Two and three
     objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While,
-    Bradstreet, Barone 2012): about O(n^2) in four, exponential in m at worst. A volume beyond the
-    largest double is infinite.
+    Bradstreet, Barone 2012): about O(n^2) in four, exponential in m at worst. The volume is right to
+    a relative 1e-13 for any doubles, however unlike the scales of the objectives are; it is
+    infinite, 0 or subnormal only if the true volume is.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
@@ -136,8 +137,11 @@ def hypervolume_contributions(
     Dominated points lose nothing, nor do points that have an equal. Dominated points still count
     as present: a point loses only what no other point, dominated or not, covers.
 
-    Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n); above, the volume
-    of each point less that of the others limited to it.
+    Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n), right to a
+    relative 1e-12 for any doubles. Above, it is each point's box less what the others cover of it,
+    and off by about 1e-16 of that box. The box begins at the reference or, where that is far off
+    for the range of the first two layers, at the lowest of their points: then a far reference costs
+    no digits. Each objective in which it is far doubles the time at worst, up to ten of them.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
@@ -177,17 +181,20 @@ def hypervolume_estimate(
 ) -> Estimate:
     """Estimate the hypervolume of many points in many objectives, with a standard error.
 
-    In polar coordinates around the reference the volume is a mean over directions d of r(d)^m,
-    where r(d) is how far the dominated set reaches (Deng, Zhang 2019). The directions are 16
-    independently shifted lattices (Cranley, Patterson 1976), whose spread gives the standard
-    error: O(samples n m) in any number of objectives, where the exact volume is exponential in m.
+    The volume is a union of boxes; it is estimated from points in the boxes themselves (Karp, Luby
+    1985; Bringmann, Friedrich 2010), each of which stands for the ray through it. Unbiased in any
+    number of objectives, O(samples n m), where the exact volume is exponential in m. Samples are
+    16 independently shifted lattices (Cranley, Patterson 1976); the standard error is their spread,
+    and the largest term, for what was met once may be missed. Tests hold that the volume is within
+    four standard errors for 99 of 100 seeds. Take some samples for each point of the front: with
+    fewer, parts that few boxes cover may be missed.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
         ref: The reference point, one value per objective, as for `hypervolume`.
         maximize: Whether larger is better: one bool, or one per objective.
-        samples: Directions, from 256 to 2**32, rounded up to full blocks; four times as many halve
-            the error or better.
+        samples: Points in boxes, from 256 to 2**32, rounded up to full blocks; four times as many
+            halve the error or better.
         seed: A non-negative integer below 2**64; the same seed gives the same estimate.
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
