@@ -12,6 +12,7 @@ import paretohqd as pq
 from helpers.world import Call, World
 
 FUNCTIONS = (
+    "achievement",
     "choose",
     "choose_from",
     "front",
@@ -19,6 +20,7 @@ FUNCTIONS = (
     "hypervolume_contributions",
     "hypervolume_estimate",
     "layers",
+    "least_achievement",
     "nearest_to_rays",
     "pareto_front",
     "pareto_layers",
