@@ -48,6 +48,16 @@ pub(crate) enum Kind {
     WrongSpans { expected: usize, actual: usize },
     /// A group id that is not below the number of groups.
     BadGroup { row: usize, id: u32, groups: usize },
+    /// A reference set without a row.
+    NoReference,
+    /// A reference set of other objectives than the points.
+    OtherObjectives { expected: usize, actual: usize },
+    /// Points better than what should be ideal.
+    BeyondIdeal { column: usize, count: usize, first: usize },
+    /// Weights that are not whole vectors, or none.
+    PartialWeights { objectives: usize, actual: usize },
+    /// A weight vector with a negative or infinite weight, NaN, or zeros only.
+    BadWeights { vector: usize },
     /// The system gave no threads.
     Threads { reason: String },
     /// The answer does not fit in memory.
@@ -161,6 +171,29 @@ impl fmt::Display for Error {
             Kind::WrongSpans { expected, actual } => {
                 write!(f, "spans has length {actual}; pass {expected}, one per group and objective")
             }
+            Kind::NoReference => {
+                write!(f, "the reference set has no row; pass at least one reference point")
+            }
+            Kind::OtherObjectives { expected, actual } => write!(
+                f,
+                "the reference set has {actual} objectives but the points have {expected}; \
+                 pass the same objectives of both"
+            ),
+            Kind::BeyondIdeal { column, count, first } => write!(
+                f,
+                "column {column} holds {count} values better than the ideal (first at row \
+                 {first}); pass an ideal that is at least as good as every point"
+            ),
+            Kind::PartialWeights { objectives, actual } => write!(
+                f,
+                "weights has length {actual}; pass vectors of {objectives}, one weight per \
+                 objective, and at least one vector"
+            ),
+            Kind::BadWeights { vector } => write!(
+                f,
+                "weight vector {vector} is not finite, non-negative and positive somewhere; \
+                 pass such weights"
+            ),
             Kind::Threads { reason } => write!(
                 f,
                 "no thread pool of that size could be started ({reason}); ask for fewer threads"

@@ -212,21 +212,22 @@ fn compare_with<S: Simd>(
 }
 
 /// Appends to `limited` the part of each point of the front inside the box from `floors` to
-/// `point`, in the front's order, relative to the floors.
+/// `point`, in the front's order, relative to `origin`.
 #[inline(always)]
 pub(super) fn limit<S: Simd>(
     simd: S,
     front: &Columns,
     point: &[f64],
     floors: &[f64],
+    origin: &[f64],
     limited: &mut Columns,
 ) {
     match *point {
-        [_, _, _] => limit_with::<S, 3>(simd, front, point, floors, limited),
-        [_, _, _, _] => limit_with::<S, 4>(simd, front, point, floors, limited),
-        [_, _, _, _, _] => limit_with::<S, 5>(simd, front, point, floors, limited),
-        [_, _, _, _, _, _] => limit_with::<S, 6>(simd, front, point, floors, limited),
-        _ => limit_with::<S, 0>(simd, front, point, floors, limited),
+        [_, _, _] => limit_with::<S, 3>(simd, front, point, floors, origin, limited),
+        [_, _, _, _] => limit_with::<S, 4>(simd, front, point, floors, origin, limited),
+        [_, _, _, _, _] => limit_with::<S, 5>(simd, front, point, floors, origin, limited),
+        [_, _, _, _, _, _] => limit_with::<S, 6>(simd, front, point, floors, origin, limited),
+        _ => limit_with::<S, 0>(simd, front, point, floors, origin, limited),
     }
 }
 
@@ -237,6 +238,7 @@ fn limit_with<S: Simd, const K: usize>(
     front: &Columns,
     point: &[f64],
     floors: &[f64],
+    origin: &[f64],
     limited: &mut Columns,
 ) {
     let last = if K == 0 { point.len() } else { K } - 1;
@@ -264,7 +266,7 @@ fn limit_with<S: Simd, const K: usize>(
             for j in 0..=last {
                 let q = front.data[j * front.stride + i];
                 let limit = if q < point[j] { q } else { point[j] };
-                limited.write(j, limit - floors[j]);
+                limited.write(j, limit - origin[j]);
             }
             limited.len += 1;
             inside &= inside - 1;

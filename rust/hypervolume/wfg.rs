@@ -12,6 +12,10 @@ use pulp::{Simd, WithSimd};
 
 use super::front::{Columns, Dominance, compare, limit};
 use super::staircase::Staircase;
+use crate::threads;
+
+/// Fewer points take little time, in which nobody asks whether the call is to stop.
+const MIN_CHECKED_POINTS: usize = 12;
 
 /// Buffers for one number of objectives.
 #[derive(Default)]
@@ -64,6 +68,9 @@ impl WithSimd for Volume<'_> {
                 .map(|(x, (y, z))| x * outline.insert(*y, *z))
                 .sum();
         }
+        if points.len >= MIN_CHECKED_POINTS {
+            threads::check();
+        }
         front.reset(m - 1, points.len);
         let mut volume = 0.0;
         for i in 0..points.len {
@@ -95,7 +102,8 @@ pub(super) fn added<S: Simd>(
     let room = point.iter().zip(&dominance.floors).fold(1.0, |room, (p, floor)| room * (p - floor));
     let Some(level) = below.last_mut() else { return 0.0 };
     level.points.reset(k, front.len + 8);
-    limit(simd, front, point, &dominance.floors, &mut level.points);
+    let floors = &dominance.floors;
+    limit(simd, front, point, floors, floors, &mut level.points);
     let taken = if level.points.len == 0 { 0.0 } else { simd.vectorize(Volume(below)) };
     if grow {
         front.replace(&dominance.drops, point);

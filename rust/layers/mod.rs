@@ -11,6 +11,7 @@
 //! | 4 and more | divide and conquer | O(n log^(m-1) n) |
 
 mod bound;
+mod cuts;
 mod dictionary;
 mod direct;
 mod divide;
@@ -18,10 +19,13 @@ mod fronts;
 mod grouped;
 mod lexicographic;
 mod patience;
+mod pivots;
 mod problem;
 mod ranked;
 mod ranks;
 mod scratch;
+mod single;
+mod small;
 mod staircase;
 mod stop;
 mod sweep;

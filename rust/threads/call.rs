@@ -70,11 +70,17 @@ const NO_CALL: Call = Call { threads: Some(1), pooled: false, cancel: None };
 struct Watch {
     ask: RefCell<Box<dyn FnMut() -> bool>>,
     next: Cell<Instant>,
+    /// Whether the answer was no: what was being done then may be done before it stops, but what
+    /// comes next must not begin.
+    stopped: Cell<bool>,
 }
 
 impl Watch {
     /// Asks if it is time.
     fn goes_on(&self) -> bool {
+        if self.stopped.get() {
+            return false;
+        }
         let now = Instant::now();
         // A signal's handler may call a kernel: it is not asked within its own question, and stays
         // on this thread, since those of the pool may be at work until they are stopped.
@@ -82,6 +88,7 @@ impl Watch {
         now < self.next.get() || {
             let goes_on = within(&Call { pooled: true, ..NO_CALL }, &mut *ask);
             self.next.set(Instant::now() + WATCH_TIME);
+            self.stopped.set(!goes_on);
             goes_on
         }
     }
@@ -119,7 +126,7 @@ pub(super) fn current() -> Call {
 
 /// How many threads the call of this thread may use.
 pub(super) fn threads() -> usize {
-    CALL.with_borrow(|call| call.threads).unwrap_or_else(pools::default_count)
+    pools::granted(CALL.with_borrow(|call| call.threads))
 }
 
 /// Unwinds if the call was stopped. Long loops look at least every few milliseconds.
@@ -161,6 +168,7 @@ pub(super) fn enter<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if call.pooled || threads == 1 {
         return work();
     }
+    check();
     let pool = pools::pool(threads).unwrap_or_else(|why| abandon(Abandoned::NoThreads(why)));
     // The pool needs a token if this thread is asked.
     let watch = WATCH.with_borrow(Option::clone);
@@ -193,8 +201,9 @@ pub(super) fn enter<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 /// on as many as `RAYON_NUM_THREADS` says or there are cores.
 ///
 /// Outside of this and [`with_cancel`] kernels stay on the calling thread. Threads are only
-/// started where a kernel has enough to do for them; then they are kept for later calls, and by
-/// no forked child. Within another such call the outer one's threads are used.
+/// started where a kernel has enough to do for them, no more than there are cores or 8; then they
+/// are kept for later calls, and by no forked child. Within another such call the outer one's
+/// threads are used.
 ///
 /// # Errors
 /// `threads` is zero, or the system cannot start that many.
@@ -252,7 +261,8 @@ pub(crate) fn with_watch<T: Send>(
     work: impl FnOnce() -> T + Send,
 ) -> Result<T, Error> {
     let next = Cell::new(Instant::now() + WATCH_TIME);
-    let watch = Rc::new(Watch { ask: RefCell::new(Box::new(ask)), next });
+    let stopped = Cell::new(false);
+    let watch = Rc::new(Watch { ask: RefCell::new(Box::new(ask)), next, stopped });
     watched(Some(watch), || with_threads(threads, work))
 }
 
@@ -268,7 +278,7 @@ fn run<T>(
     let threads = match threads {
         // A thread of a pool that entered another would wait for it, perhaps for ever.
         _ if outer.pooled && threads != Some(1) => outer.threads,
-        _ => threads.map(|threads| threads.min(pools::MAX_THREADS)),
+        _ => threads,
     };
     let call = Call { threads, cancel, ..outer };
     let result = catch_unwind(AssertUnwindSafe(|| within(&call, work)));
@@ -297,6 +307,8 @@ mod tests {
             catch_unwind(|| with_threads(Some(3), || map(1 << 20, 9, |_| panic!("work")))).is_err()
         );
         assert_eq!(count(), 1);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(with_threads(Some(usize::MAX), count), Ok(cores.max(8)));
     }
 
     #[test]
@@ -306,6 +318,23 @@ mod tests {
         assert!(counts.into_iter().flatten().all(|count| count == 2));
         let alone = || with_threads(Some(1), count).unwrap();
         assert_eq!(with_threads(Some(2), || fork(alone, count)), Ok((1, 2)));
+    }
+
+    #[test]
+    fn a_call_is_stopped_even_if_what_it_did_was_done_first() {
+        // The answer comes while the first of many pieces of work is finished without a look.
+        let mut asked = 0;
+        let ask = move || {
+            asked += 1;
+            asked > 1
+        };
+        let work = || {
+            share_out(vec![(); 2], |()| std::thread::sleep(3 * WATCH_TIME));
+            share_out(vec![(); 2], |()| std::thread::sleep(3 * WATCH_TIME));
+            share_out(vec![(); 2], |()| ());
+        };
+        let stopped = with_watch(ask, Some(2), work);
+        assert_eq!(stopped.unwrap_err().kind(), crate::ErrorKind::Cancelled);
     }
 
     #[test]

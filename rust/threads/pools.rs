@@ -10,9 +10,6 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// So many pools are kept, those used last.
 const MAX_POOLS: usize = 4;
 
-/// More threads than any machine has cores for; a larger number is cut to this.
-pub(super) const MAX_THREADS: usize = 256;
-
 /// Bytes for the frames of a thread; only those that are used take memory.
 const STACK_BYTES: usize = 16 << 20;
 
@@ -84,14 +81,26 @@ pub(super) fn pool(threads: usize) -> Result<Arc<ThreadPool>, String> {
     Ok(pool)
 }
 
-/// As many threads as `RAYON_NUM_THREADS` says, else one per core.
-pub(super) fn default_count() -> usize {
-    static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| {
+/// How many threads a call gets that asks for so many, or by default for as many as
+/// `RAYON_NUM_THREADS` says, else one per core.
+pub(super) fn granted(asked: Option<usize>) -> usize {
+    // Far more threads than cores only look for work and take it from each other: 64 threads on
+    // two cores took twice the time of two. A few more are of no matter.
+    const FEW: usize = 8;
+    static CORES: OnceLock<usize> = OnceLock::new();
+    static DEFAULT: OnceLock<usize> = OnceLock::new();
+    let cores =
+        || *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let default = || {
         let said = std::env::var("RAYON_NUM_THREADS").ok().and_then(|said| said.parse().ok());
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        said.filter(|&threads| threads > 0).unwrap_or_else(cores).min(MAX_THREADS)
-    })
+        said.filter(|&threads| threads > 0).unwrap_or_else(cores)
+    };
+    match asked {
+        // To ask the system for its cores costs more than a small call.
+        Some(threads) if threads <= FEW => threads,
+        Some(threads) => threads.min(cores().max(FEW)),
+        None => (*DEFAULT.get_or_init(default)).min(cores().max(FEW)),
+    }
 }
 
 #[cfg(test)]

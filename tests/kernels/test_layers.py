@@ -258,3 +258,18 @@ class TestArguments:
             "assert ticks > 20, ticks\n"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("sort", [True, False])
+def test_a_noisy_chain_has_the_same_layers_on_any_number_of_threads(m, sort):
+    # Nearly as many fronts as rows, in the order of the rows or not.
+    n, rng = 150_000, np.random.default_rng(m)
+    level = np.arange(n) if sort else rng.permutation(n)
+    points = level[:, None] + rng.normal(0, 1, (n, m))
+    numbers = pareto_layers(points, n_threads=1)
+    for threads in (2, 8):
+        assert np.array_equal(pareto_layers(points, n_threads=threads), numbers)
+    for i in rng.choice(n, 60, replace=False):
+        above = (points >= points[i]).all(axis=1) & (points > points[i]).any(axis=1)
+        assert numbers[i] == (numbers[above].max() + 1 if above.any() else 0)

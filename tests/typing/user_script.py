@@ -44,6 +44,14 @@ def arrays() -> None:
     assert_type(estimate.standard_error, float)
     value, error = estimate
     assert_type(value + error, float)
+    assert_type(pq.crowding_distance(points, by=keys), NDArray[np.float64])
+    assert_type(pq.igd_plus(points, ref=FRAME.select(NAMES)), float)
+    assert_type(pq.epsilon_additive(points, ref=points, maximize=[True, False]), float)
+    assert_type(pq.r2_indicator(points, weights=pq.preference_grid(2, 4), ideal=[1, 1]), float)
+    subset = pq.hypervolume_subset(points, k=2, ref=[0, 0])
+    assert_type(subset, pq.Subset)
+    assert_type(subset.rows, NDArray[np.int64])
+    assert_type(subset.volume, float)
     nearest = pq.nearest_to_rays(points, [1, 1], pq.preference_grid(2, 4) * 0.5, k=1)
     assert_type(nearest.rows, NDArray[np.int64])
     rows, distances = nearest

@@ -45,11 +45,14 @@ def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
     Raises:
         ValueError: There are not n keys, or one is null or NaN.
     """
-    keys = _series(groups)
+    # A copy of an array is made only if it has as many keys as there are rows.
+    array = isinstance(groups, np.ndarray) and groups.ndim == 1
+    keys: Any = groups if array else _series(groups)
     if len(keys) != n:
         raise ValueError(
             f"groups has {len(keys)} keys but there are {n} rows; pass one key per row"
         )
+    keys = _series(groups) if array else keys
     missing = keys.is_null()
     if keys.dtype.is_float():
         missing = missing | keys.is_nan().fill_null(True)
@@ -134,7 +137,7 @@ def _adjacent_ids(keys: pl.Series) -> NDArray[np.uint32]:
 
 
 def _series(groups: object) -> pl.Series:
-    if isinstance(groups, pl.Series):
+    if isinstance(groups, pl.Series) and groups.dtype != pl.Object:
         return groups.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
     if isinstance(groups, str | bytes):
         raise ValueError(f"groups must hold one key per row, got {groups!r}")

@@ -99,11 +99,9 @@ def choose_in_groups(
     order, starts = group_by_group(ids, size)
     if copies is None:
         left_out = 0
-        layer = pareto_layers(
-            points.columns, upto=upto, at_least=at_least, groups=ids, n_threads=threads
-        )
+        layer = pareto_layers(points, upto=upto, at_least=at_least, groups=ids, n_threads=threads)
     else:
-        layer = pareto_layers(points.columns, upto=upto, groups=ids, n_threads=threads)
+        layer = pareto_layers(points, upto=upto, groups=ids, n_threads=threads)
         left_out = _leave_out(layer, copies, order, starts, at_least)
     inside = layer[order] >= 0
     pool = order[inside]
