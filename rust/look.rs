@@ -13,52 +13,38 @@ use crate::threads;
 /// Values that are looked at side by side.
 const LANES: usize = 16;
 
-/// What one pass over values tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Look {
-    /// Whether there is NaN.
-    pub nan: bool,
-    /// The largest absolute value, of those that are not NaN; 0 if there is none.
-    pub largest: f64,
+/// The bits of a double but for its sign. Ordered as integers they are ordered as absolute values,
+/// and NaN comes after infinity.
+const ABSOLUTE: u64 = u64::MAX >> 1;
+
+/// The largest absolute value of columns of one length: NaN if there is NaN, 0 if there is no row.
+pub(crate) fn largest(columns: &[Column<'_>]) -> f64 {
+    let rows = columns.first().map_or(0, Column::len);
+    let (arch, table) = (Arch::new(), Table::of(columns));
+    let parts = threads::map(rows, rows.div_ceil(PART_ROWS), |part| {
+        let rows = part * PART_ROWS..rows.min((part + 1) * PART_ROWS);
+        arch.dispatch(Look { columns, table, rows })
+    });
+    f64::from_bits(parts.into_iter().fold(0, i64::max) as u64)
 }
 
-impl Look {
-    /// Looks at columns of one length.
-    pub fn at(columns: &[Column<'_>]) -> Self {
-        let rows = columns.first().map_or(0, Column::len);
-        let (arch, table) = (Arch::new(), Table::of(columns));
-        let parts = threads::map(rows, rows.div_ceil(PART_ROWS), |part| {
-            let rows = part * PART_ROWS..rows.min((part + 1) * PART_ROWS);
-            arch.dispatch(Pass { columns, table, rows })
-        });
-        parts.into_iter().fold(Self::default(), Self::and)
-    }
-
+/// The bits of the largest absolute value, which fit signed integers.
+#[inline(always)]
+fn largest_bits<T: Copy + Into<f64>>(values: &[T]) -> i64 {
     #[inline(always)]
-    fn and(self, other: Self) -> Self {
-        Self { nan: self.nan | other.nan, largest: self.largest.max(other.largest) }
+    fn bits(value: f64) -> i64 {
+        (value.to_bits() & ABSOLUTE) as i64
     }
-
-    /// Looks at values in lanes, without an early exit, so that the loop vectorises.
-    #[inline(always)]
-    fn at_values<T: Copy + Into<f64>>(values: &[T]) -> Self {
-        let (mut nan, mut largest) = ([0u64; LANES], [0.0f64; LANES]);
-        let mut look = |lane: usize, value: T| {
-            let value: f64 = value.into();
-            nan[lane] |= u64::from(value.is_nan());
-            // Not f64::max, which minds NaN and costs three instructions for one.
-            largest[lane] = if value.abs() > largest[lane] { value.abs() } else { largest[lane] };
-        };
-        let (chunks, rest) = values.as_chunks::<LANES>();
-        for chunk in chunks {
-            (0..LANES).for_each(|lane| look(lane, chunk[lane]));
-        }
-        rest.iter().enumerate().for_each(|(lane, &value)| look(lane, value));
-        Self {
-            nan: nan.into_iter().fold(0, |a, b| a | b) != 0,
-            largest: largest.into_iter().fold(0.0, f64::max),
+    // In lanes and without an early exit, so that the loop vectorises.
+    let mut lanes = [0; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = bits(value.into()).max(*lane);
         }
     }
+    let rest = rest.iter().fold(0, |largest, &value| bits(value.into()).max(largest));
+    lanes.into_iter().fold(rest, i64::max)
 }
 
 /// Counts NaN and infinities of columns of one length, reading each block of rows once.
@@ -111,47 +97,51 @@ impl<'a> Table<'a> {
 }
 
 /// A look at some rows.
-struct Pass<'a, 'b> {
+struct Look<'a, 'b> {
     columns: &'a [Column<'b>],
     table: Table<'b>,
     rows: Range<usize>,
 }
 
-impl NullaryFnOnce for Pass<'_, '_> {
-    type Output = Look;
+impl NullaryFnOnce for Look<'_, '_> {
+    type Output = i64;
 
     #[inline(always)]
-    fn call(self) -> Look {
-        let Self { columns, table, rows } = self;
+    fn call(self) -> i64 {
+        let Self { columns, table, mut rows } = self;
         let m = columns.len();
-        let (look, done) = match table {
+        let mut largest = 0;
+        match table {
             Table::F32(values) => {
                 let end = rows.end.min(values.len() / m);
-                (Look::at_values(&values[rows.start.min(end) * m..end * m]), end)
+                largest = largest_bits(&values[rows.start.min(end) * m..end * m]);
+                rows.start = rows.start.max(end);
             }
             Table::F64(values) => {
                 let end = rows.end.min(values.len() / m);
-                (Look::at_values(&values[rows.start.min(end) * m..end * m]), end)
+                largest = largest_bits(&values[rows.start.min(end) * m..end * m]);
+                rows.start = rows.start.max(end);
             }
-            Table::No => (Look::default(), rows.start),
-        };
-        let mut look = look;
+            Table::No => {}
+        }
+        for column in columns {
+            largest = largest.max(match column {
+                Column::F32(values) => largest_bits(&values[rows.clone()]),
+                Column::F64(values) => largest_bits(&values[rows.clone()]),
+                _ => 0,
+            });
+        }
         let mut buffer = [0.0; BLOCK_ROWS];
-        for start in (done.max(rows.start)..rows.end).step_by(BLOCK_ROWS) {
-            let end = rows.end.min(start + BLOCK_ROWS);
+        for start in rows.clone().step_by(BLOCK_ROWS) {
+            let block = &mut buffer[..BLOCK_ROWS.min(rows.end - start)];
             for column in columns {
-                look = look.and(match column {
-                    Column::F64(values) => Look::at_values(&values[start..end]),
-                    Column::F32(values) => Look::at_values(&values[start..end]),
-                    _ => {
-                        let block = &mut buffer[..end - start];
-                        column.copy_to(start, block);
-                        Look::at_values(block)
-                    }
-                });
+                if let Column::F32Strided(_) | Column::F64Strided(_) = column {
+                    column.copy_to(start, block);
+                    largest = largest.max(largest_bits(block));
+                }
             }
         }
-        look
+        largest
     }
 }
 
@@ -190,11 +180,12 @@ mod tests {
                 let single: Vec<Column<'_>> = singles.iter().map(|c| Column::F32(c)).collect();
                 let largest = copies.iter().flatten().fold(0.0, |a: f64, x| a.max(x.abs()));
                 let nan = copies.iter().flatten().any(|x| x.is_nan());
+                let expected = if nan { f64::NAN } else { largest };
                 for columns in [&columns, &contiguous] {
-                    assert_eq!(Look::at(columns), Look { nan, largest });
+                    assert!(super::largest(columns).total_cmp(&expected).is_eq());
                 }
-                let largest = f64::from(largest as f32);
-                assert_eq!(Look::at(&single), Look { nan, largest });
+                let expected = f64::from(expected as f32);
+                assert!(super::largest(&single).total_cmp(&expected).is_eq());
                 let counts: Vec<NonFinite> = columns.iter().map(Column::non_finite).collect();
                 assert_eq!(non_finite(&columns), counts);
                 assert_eq!(non_finite(&contiguous), counts);

@@ -1,7 +1,7 @@
 //! Points as one column per objective: borrowed, validated once, larger is better.
 
 use crate::error::{Error, Kind};
-use crate::look::{self, Look};
+use crate::look;
 use crate::strided::Strided;
 
 pub use crate::column::{Column, NonFinite};
@@ -22,8 +22,8 @@ impl<'a> Points<'a> {
     /// Says which column is wrong, how often and from which row on.
     pub fn new(columns: Vec<Column<'a>>) -> Result<Self, Error> {
         let mut points = Self::unchecked(columns)?;
-        let look = Look::at(&points.columns);
-        if look.nan {
+        let largest = look::largest(&points.columns);
+        if largest.is_nan() {
             let counts = look::non_finite(&points.columns);
             for (column, counts) in counts.into_iter().enumerate() {
                 if let Some(first) = counts.first_nan {
@@ -31,7 +31,7 @@ impl<'a> Points<'a> {
                 }
             }
         }
-        points.largest = Some(look.largest);
+        points.largest = Some(largest);
         Ok(points)
     }
 
@@ -92,7 +92,7 @@ impl<'a> Points<'a> {
 
     /// The largest absolute value; refuses infinities, for kernels that subtract.
     pub(crate) fn require_finite(&self) -> Result<f64, Error> {
-        let largest = self.largest.unwrap_or_else(|| Look::at(&self.columns).largest);
+        let largest = self.largest.unwrap_or_else(|| look::largest(&self.columns));
         if largest.is_infinite() {
             let counts = look::non_finite(&self.columns);
             for (column, counts) in counts.into_iter().enumerate() {

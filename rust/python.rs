@@ -9,7 +9,7 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
-use crate::look::{self, Look};
+use crate::look;
 use crate::threads::with_watch;
 use crate::{Error, ErrorKind, Points, Stop};
 use input::{Input, Negated};
@@ -82,8 +82,8 @@ fn run_on<T: Send>(
 #[pymodule]
 mod _core {
     use super::{
-        Bound, Input, IntoPyArray, Look, Points, PyArray1, PyModule, PyModuleMethods,
-        PyReadonlyArray1, PyResult, Python, look, pyfunction, run, run_on, stop,
+        Bound, Input, IntoPyArray, Points, PyArray1, PyModule, PyModuleMethods, PyReadonlyArray1,
+        PyResult, Python, look, pyfunction, run, run_on, stop,
     };
 
     #[pymodule_init]
@@ -105,8 +105,7 @@ mod _core {
         let columns = input.columns()?;
         let counts = run(py, n_threads, || {
             let points = Points::unchecked(columns)?;
-            let look = Look::at(points.columns());
-            let finite = !look.nan && look.largest.is_finite();
+            let finite = look::largest(points.columns()).is_finite();
             Ok(if finite { None } else { Some(look::non_finite(points.columns())) })
         })?;
         Ok(counts.map(|counts| {

@@ -9,10 +9,13 @@
 //! | 1 | the largest value | O(n) |
 //! | 2 | sweep | O(n log n) |
 //! | 3 | sweep with a staircase (Beume et al. 2009) | O(n log n) |
-//! | 4 and more | WFG with limit sets (While, Bradstreet, Barone 2012) | about O(n²) in 4, exponential in m at worst |
+//! | 4, over 1,000 points | WFG with limit sets (While, Bradstreet, Barone 2012) | about O(n²) |
+//! | 4 to 16 otherwise | quick hypervolume (QHV-II, Jaszkiewicz 2018) | exponential in m at worst |
+//! | more | WFG | the same |
 //!
 //! and, for contributions, to a sweep (Emmerich, Fonseca 2011) or from four objectives on to what
-//! each point adds to the others. Many points in many objectives are estimated ([`estimate`]).
+//! the others leave free of each point's box. Many points in many objectives are estimated
+//! ([`estimate`]).
 //!
 //! # Numbers
 //!
@@ -25,7 +28,7 @@
 //!
 //! Contributions are computed from differences of the points as they are, not relative to the
 //! reference: up to three objectives all terms are positive or added up anew ([`exclusive`]), to a
-//! relative 1e-12; above, see [`far`].
+//! relative 1e-12; above, see [`far`] and [`lost`].
 
 mod above;
 mod blocks;
@@ -45,6 +48,7 @@ mod many;
 mod measure;
 mod quick;
 mod range;
+mod sets;
 mod sliced;
 mod staircase;
 mod sweep;

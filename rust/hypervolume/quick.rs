@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::corner::{Corner, least, misses, padded, replaced, volume};
-use super::sliced::{self, layers_of};
+use super::corner::{Corner, least, padded, replaced, volume};
+use super::sets::{MIN_LAYERED, Sets};
+use super::sliced;
 use crate::threads;
 
 /// Objectives that are measured here; more are sliced. A set of so many takes hours in any case.
@@ -57,22 +58,8 @@ pub(super) fn quick(objectives: usize) -> Option<Box<dyn Quick>> {
 /// Fewer points take little time, in which nobody asks whether the call is to stop.
 const MIN_CHECKED_POINTS: usize = 12;
 
-/// Whether points cover each other is found pair by pair if they are fewer, else as layers are.
-const MIN_LAYERED: usize = 1024;
-
 /// A part with fewer points takes the largest box for a pivot in any case.
 const MIN_HALVED: usize = 64;
-
-/// Sets of points, one after another: the points of a part follow those of the whole.
-struct Sets<const W: usize> {
-    objectives: usize,
-    points: Vec<Corner<W>>,
-    /// The volume of the box of each point above the lower corner of its part.
-    volumes: Vec<f64>,
-    picks: Vec<u32>,
-    /// When the work began, if it may be shared.
-    begin: Option<Instant>,
-}
 
 /// A part of space. Its points are the last of the sets.
 struct Part<const W: usize> {
@@ -81,8 +68,8 @@ struct Part<const W: usize> {
     high: Corner<W>,
     /// Where its points start.
     start: usize,
-    /// The objective whose part is cut off first: not always the same, for all earlier ones limit
-    /// the points, and those that become equal are dropped.
+    /// The objective whose part is cut off first, another one in each part: earlier ones limit
+    /// the points, and were they always the same, others would never be.
     first: usize,
     depth: usize,
     /// Whether nearly all points of the part that it is of reach into it, so that the largest box
@@ -91,74 +78,9 @@ struct Part<const W: usize> {
 }
 
 impl<const W: usize> Sets<W> {
-    fn new(objectives: usize) -> Self {
-        let (points, volumes, picks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { objectives, points, volumes, picks, begin: None }
-    }
-
-    /// A copy of the last points.
-    fn copied_from(&self, start: usize) -> Self {
-        Self {
-            points: self.points[start..].to_vec(),
-            volumes: self.volumes[start..].to_vec(),
-            picks: Vec::new(),
-            ..*self
-        }
-    }
-
-    /// The one of the last points that has the largest box.
-    #[inline(always)]
-    fn largest(&self, start: usize) -> usize {
-        let mut largest = start;
-        for i in start..self.volumes.len() {
-            if self.volumes[i] > self.volumes[largest] {
-                largest = i;
-            }
-        }
-        largest
-    }
-
-    /// Drops those of the last points that others cover, but for copies.
-    fn keep_front(&mut self, start: usize) {
-        let m = self.objectives;
-        let rows: Vec<f64> = self.points[start..].iter().flat_map(|p| &p[..m]).copied().collect();
-        let mut kept = start;
-        for (i, layer) in (start..).zip(layers_of(&rows, m, 1)) {
-            if layer == 0 {
-                (self.points[kept], self.volumes[kept]) = (self.points[i], self.volumes[i]);
-                kept += 1;
-            }
-        }
-        self.truncate(kept);
-    }
-
-    fn truncate(&mut self, len: usize) {
-        self.points.truncate(len);
-        self.volumes.truncate(len);
-    }
-
     /// Whether the work at hand should be shared among threads.
     fn is_long(&self) -> bool {
         self.begin.is_some_and(|begin| begin.elapsed() > SERIAL_TIME) && threads::count() > 1
-    }
-
-    /// Adds a point unless one of those from `start` on covers it; drops those that it covers.
-    #[inline(always)]
-    fn insert<S: Simd>(&mut self, simd: S, start: usize, point: Corner<W>, low: &Corner<W>) {
-        let mut i = start;
-        while i < self.points.len() {
-            if !misses(&self.points[i], &point) {
-                return;
-            }
-            if misses(&point, &self.points[i]) {
-                i += 1;
-            } else {
-                self.points.swap_remove(i);
-                self.volumes.swap_remove(i);
-            }
-        }
-        self.points.push(point);
-        self.volumes.push(volume(simd, &point, low));
     }
 }
 
@@ -326,7 +248,6 @@ impl<const W: usize> Outside<W> {
         if limited && picked >= MIN_LAYERED {
             sets.keep_front(end);
         }
-        // The objective that points are cut at now is the last to limit them again.
         let first = if j + 1 == m { 0 } else { j + 1 };
         let most = (end - whole.start) / 8 * 7;
         let lopsided = picked >= MIN_HALVED && sets.points.len() - end > most;
@@ -351,5 +272,78 @@ impl<const W: usize, const FREE: bool> WithSimd for Apart<'_, W, FREE> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         self.outside.measure::<S, FREE>(simd, self.sets, self.part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Random;
+    use crate::with_threads;
+
+    /// The volume that points cover, or leave free below 1, by some instructions.
+    fn measured<const W: usize, const FREE: bool>(
+        points: &[f64],
+        m: usize,
+        simd: &dyn Fn(Whole<'_, W, FREE>) -> f64,
+    ) -> f64 {
+        let mut sets = Sets::<W>::new(m);
+        points.chunks_exact(m).for_each(|point| sets.push(point));
+        simd(Whole { sets: &mut sets, low: padded(&vec![0.0; m], 0.0), high: [1.0; W] })
+    }
+
+    fn check<const W: usize, const FREE: bool>(points: &[f64], m: usize) -> f64 {
+        let volume =
+            measured::<W, FREE>(points, m, &|whole| Simd::vectorize(pulp::Scalar::new(), whole));
+        let other = measured::<W, FREE>(points, m, &|whole| Arch::new().dispatch(whole));
+        assert_eq!(other.to_bits(), volume.to_bits());
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = pulp::x86::V3::try_new() {
+            let other = measured::<W, FREE>(points, m, &|whole| Simd::vectorize(simd, whole));
+            assert_eq!(other.to_bits(), volume.to_bits());
+        }
+        volume
+    }
+
+    #[test]
+    fn instruction_sets_do_not_matter_and_all_is_covered_or_free() {
+        for m in 4..=11 {
+            let points = Random(3).simplex(if m < 7 { 150 } else { 25 }, m);
+            let both = match m {
+                4 => [check::<4, false>(&points, m), check::<4, true>(&points, m)],
+                5..=8 => [check::<8, false>(&points, m), check::<8, true>(&points, m)],
+                _ => [check::<16, false>(&points, m), check::<16, true>(&points, m)],
+            };
+            assert!((both[0] + both[1] - 1.0).abs() < 1e-14);
+            let sliced = sliced::volume(&points, m, false);
+            assert!((both[0] - sliced).abs() < 1e-13 * sliced);
+        }
+    }
+
+    #[test]
+    fn parts_that_are_too_deep_are_sliced() {
+        // Each box is twice the next but one, so that all others are always above the largest.
+        let (m, rows) = (4, 900);
+        let side = |i: usize, j: usize| (if j == 0 { 1.5 } else { -0.5 } * i as f64).exp2();
+        let points: Vec<f64> =
+            (0..rows).flat_map(|i| (0..m).map(move |j| side(i, j))).map(|x| x.min(1e300)).collect();
+        let mut quick = quick(m).unwrap();
+        points.chunks_exact(m).for_each(|point| quick.push(point));
+        let covered = quick.covered(&[0.0; 4], false);
+        let sliced = sliced::volume(&points, m, false);
+        assert!((covered - sliced).abs() <= 1e-13 * sliced, "{covered} {sliced}");
+    }
+
+    #[test]
+    fn threads_do_not_matter() {
+        for (m, rows) in [(5, 1500), (7, 400), (10, 90)] {
+            let points = Random(4).simplex(rows, m);
+            let run = |threads| {
+                let mut quick = quick(m).unwrap();
+                points.chunks_exact(m).for_each(|point| quick.push(point));
+                with_threads(threads, || quick.covered(&vec![0.0; m], true)).unwrap().to_bits()
+            };
+            assert_eq!(run(Some(3)), run(Some(1)));
+        }
     }
 }

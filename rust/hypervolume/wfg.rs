@@ -1,4 +1,4 @@
-//! Four objectives and more: WFG (While, Bradstreet, Barone 2012) with slicing.
+//! Slices: WFG (While, Bradstreet, Barone 2012) with slicing.
 //!
 //! Points are taken from the best to the worst last objective. What a point adds is its last
 //! objective times what it adds in the objectives that are left to the front of the points before

@@ -1,7 +1,8 @@
 //! Pareto layers, of all rows or within groups of them.
 //!
 //! Columns become dense ranks; constant objectives and copies of another objective are dropped,
-//! because they decide no dominance; equal rows are merged. What is left goes to
+//! because they decide no dominance; equal rows are merged. What is left goes to the algorithm for
+//! its objectives; few rows, for which that preparation takes longest, to none of them (`small`).
 //!
 //! | objectives | algorithm | time |
 //! |---|---|---|

@@ -87,7 +87,7 @@ impl Choice<'_, '_> {
         let (m, rows) = (self.points.objectives(), self.points.rows());
         let stretch = rows / ROWS;
         // A row of each stretch, at changing places: a pattern in the rows is not their shape.
-        let row = |i: usize| i * stretch + (i * 0x9e37_79b9 >> 8) % stretch.max(1);
+        let row = |i: usize| i * stretch + ((i * 0x9e37_79b9) >> 8) % stretch.max(1);
         let mut sample = vec![vec![[0.0; BLOCK_ROWS]; m]; SAMPLED_BLOCKS];
         for i in 0..ROWS.min(rows) {
             for (j, column) in self.points.columns().iter().enumerate() {

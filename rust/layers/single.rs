@@ -108,7 +108,7 @@ impl Compared<'_, '_> {
                         return None;
                     }
                     for (lanes, &value) in front.iter_mut().zip(&row) {
-                        if size % LANE_ROWS == 0 {
+                        if size.is_multiple_of(LANE_ROWS) {
                             lanes.push([f64::NAN; LANE_ROWS]);
                         }
                         lanes[size / LANE_ROWS][size % LANE_ROWS] = value;

@@ -1,21 +1,36 @@
-//! Few rows: efficient non-dominated sort with a binary search (Zhang, Tian, Cheng, Jin 2015).
+//! Few rows: all pairs are compared, and fronts are sets of bits.
 //!
-//! Rows come best first, in lexicographic order, so that no row is dominated by a later one. A row
-//! goes to the first front of which no row dominates it; fronts that dominate it come before those
-//! that do not, so a binary search finds it. O(m n²) at worst, but nothing is prepared: for few
-//! rows that takes less time than the preparations of faster algorithms.
+//! Rows come best first, in lexicographic order, so that no row is dominated by a later one. The
+//! earlier rows that are no worse, compared lane by lane, are bits of some words; a row goes to the
+//! first front of which no row is among them. Fronts that dominate a row come before those that do
+//! not, so a binary search finds it: the efficient non-dominated sort (Zhang, Tian, Cheng, Jin
+//! 2015), with pairs as bits. O(m n²), but nothing is prepared: for few rows that takes less time
+//! than the preparations of faster algorithms.
+
+use pulp::{Arch, NullaryFnOnce};
 
 use super::stop::{PAST_STOP, Stop, cut};
 use crate::points::Points;
 use crate::sort::descending_key;
 
-/// More rows are worth preparations.
-const MAX_ROWS: usize = 128;
+/// Rows whose bits fit a word.
+const WORD_ROWS: usize = u64::BITS as usize;
 
-/// The layer of each row; `None` if there are many rows or objectives, or one objective.
+const WORDS: usize = 4;
+
+/// More rows are worth preparations.
+const MAX_ROWS: usize = WORDS * WORD_ROWS;
+
+/// Rows that are compared at once.
+const LANE_ROWS: usize = 8;
+
+/// Some of the rows, by their places in order.
+type Set = [u64; WORDS];
+
+/// The layer of each row; `None` if there are many rows, or one objective.
 pub(super) fn number(points: &Points<'_>, stop: Stop) -> Option<Vec<i32>> {
     let rows = points.rows();
-    if rows > MAX_ROWS {
+    if rows > MAX_ROWS || points.objectives() < 2 {
         return None;
     }
     let cap = match stop {
@@ -23,110 +38,124 @@ pub(super) fn number(points: &Points<'_>, stop: Stop) -> Option<Vec<i32>> {
         // No more layers than rows can be needed, for each holds one.
         Stop::UpTo(count) | Stop::AtLeast(count) => count.min(rows),
     };
-    let mut numbers = match points.objectives() {
-        2 => insert_all::<2>(points, cap),
-        3 => insert_all::<3>(points, cap),
-        4 => insert_all::<4>(points, cap),
-        5 => insert_all::<5>(points, cap),
-        6 => insert_all::<6>(points, cap),
-        _ => return None,
-    };
+    let order = lexicographic(points);
+    let columns: Vec<Vec<f64>> = points
+        .columns()
+        .iter()
+        .map(|column| {
+            let mut values = column.gather(order.iter().copied(), |value| value);
+            values.resize(rows.next_multiple_of(LANE_ROWS), 0.0);
+            values
+        })
+        .collect();
+    let (first, others) = columns.split_first()?;
+    let no_worse = Arch::new().dispatch(NoWorse { columns: others, rows });
+    let mut numbers = vec![PAST_STOP; rows];
+    let mut fronts: Vec<Set> = Vec::with_capacity(16);
+    let mut front = 0;
+    for (place, (&row, no_worse)) in order.iter().zip(&no_worse).enumerate() {
+        // Equal rows share a front, and one of them is enough to dominate others.
+        let equals = |column: &Vec<f64>| column[place] == column[place - 1];
+        if place == 0 || !equals(first) || !others.iter().all(equals) {
+            front = fronts.partition_point(|set| meet(set, no_worse));
+            if front == fronts.len() && front < cap {
+                fronts.push([0; WORDS]);
+            }
+            if let Some(set) = fronts.get_mut(front) {
+                set[place / WORD_ROWS] |= 1 << (place % WORD_ROWS);
+            }
+        }
+        if front < cap {
+            numbers[row] = front as i32;
+        }
+    }
     if let Stop::AtLeast(covered) = stop {
         cut(&mut numbers, covered);
     }
     Some(numbers)
 }
 
-fn insert_all<const M: usize>(points: &Points<'_>, cap: usize) -> Vec<i32> {
-    let rows = points.rows().min(MAX_ROWS);
-    let mut values = [[0.0; M]; MAX_ROWS];
-    for (j, column) in points.columns().iter().enumerate().take(M) {
-        column.for_blocks(0..rows, |start, block| {
-            for (row, &value) in values[start..].iter_mut().zip(block) {
-                row[j] = value;
-            }
-        });
-    }
-    let order = lexicographic(&values[..rows]);
-    let mut fronts = Fronts { rows: [[0.0; M]; MAX_ROWS], before: [0; MAX_ROWS], last: Vec::new() };
-    let mut numbers = vec![PAST_STOP; rows];
-    let mut previous = None;
-    for (place, row) in order.into_iter().enumerate() {
-        let point = values[row];
-        // Equal rows share a front, and one of them is enough to dominate others.
-        let front = match previous {
-            Some((equal, front)) if equal == point => front,
-            _ => fronts.insert(place, point, cap),
-        };
-        previous = Some((point, front));
-        if front < cap {
-            numbers[row] = front as i32;
-        }
-    }
-    numbers
-}
-
-/// The places of the rows, best first by the first objective that differs.
-fn lexicographic<const M: usize>(rows: &[[f64; M]]) -> Vec<usize> {
-    // The key of the first objective and the place, in one integer.
-    let mut keyed: Vec<u128> = rows
-        .iter()
-        .enumerate()
-        .map(|(place, row)| u128::from(descending_key(row[0])) << 64 | place as u128)
-        .collect();
+/// The rows, best first by the first objective that differs.
+fn lexicographic(points: &Points<'_>) -> Vec<usize> {
+    let (first, others) = (points.columns()[0], &points.columns()[1..]);
+    // The key of the first objective and the row, in one integer.
+    let key = |value| u128::from(descending_key(value)) << 64;
+    let mut keyed = first.gather(0..points.rows(), key);
+    keyed.iter_mut().zip(0..).for_each(|(key, row)| *key |= row);
     keyed.sort_unstable();
     let mut order: Vec<usize> = keyed.iter().map(|&key| key as u64 as usize).collect();
-    for ties in order.chunk_by_mut(|&a, &b| rows[a][0] == rows[b][0]) {
+    let mut start = 0;
+    for ties in keyed.chunk_by(|a, b| a >> 64 == b >> 64) {
+        let end = start + ties.len();
         if ties.len() > 1 {
-            ties.sort_unstable_by_key(|&place| rows[place].map(descending_key));
+            let keys = |row: usize| others.iter().map(move |c| descending_key(c.get(row)));
+            order[start..end].sort_unstable_by(|&a, &b| keys(a).cmp(keys(b)));
         }
+        start = end;
     }
     order
 }
 
-/// Fronts of rows that come best first.
-struct Fronts<const M: usize> {
-    /// Distinct rows by the place they came at.
-    rows: [[f64; M]; MAX_ROWS],
-    /// The place of the row before each in its front, plus one; 0 if it is the first.
-    before: [u8; MAX_ROWS],
-    /// The same for the last row of each front.
-    last: Vec<u8>,
+fn meet(a: &Set, b: &Set) -> bool {
+    a.iter().zip(b).fold(0, |both, (a, b)| both | (a & b)) != 0
 }
 
-impl<const M: usize> Fronts<M> {
-    /// Puts a row into the first of up to `cap` fronts that does not dominate it, and returns that
-    /// front; `cap` if all do.
-    fn insert(&mut self, place: usize, point: [f64; M], cap: usize) -> usize {
-        let (mut front, mut end) = (0, self.last.len());
-        while front < end {
-            let middle = (front + end) / 2;
-            if self.dominates(middle, &point) { front = middle + 1 } else { end = middle }
-        }
-        if front < cap {
-            if front == self.last.len() {
-                self.last.push(0);
-            }
-            self.rows[place] = point;
-            self.before[place] = std::mem::replace(&mut self.last[front], place as u8 + 1);
-        }
-        front
-    }
+/// For each row those before it that are no worse in all these columns.
+struct NoWorse<'a> {
+    /// Rows in order, and some more to fill the last lanes.
+    columns: &'a [Vec<f64>],
+    rows: usize,
+}
 
-    /// Whether a row of the front dominates one that comes later and equals none.
-    fn dominates(&self, front: usize, point: &[f64; M]) -> bool {
-        let mut next = self.last[front];
-        while next > 0 {
-            let place = usize::from(next) - 1;
-            let row = &self.rows[place];
-            // It is no worse in the first objective, or it would not have come before.
-            if (1..M).fold(true, |no_worse, j| no_worse & (row[j] >= point[j])) {
-                return true;
-            }
-            // In two objectives, the last row of a front is its best in the second.
-            next = if M == 2 { 0 } else { self.before[place] };
+impl NullaryFnOnce for NoWorse<'_> {
+    type Output = Vec<Set>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<Set> {
+        match self.columns.len() {
+            1 => self.sets::<1>(),
+            2 => self.sets::<2>(),
+            3 => self.sets::<3>(),
+            4 => self.sets::<4>(),
+            _ => self.sets::<0>(),
         }
-        false
+    }
+}
+
+impl NoWorse<'_> {
+    /// The sets; M is the number of columns, or 0 for any.
+    #[inline(always)]
+    fn sets<const M: usize>(self) -> Vec<Set> {
+        let m = if M == 0 { self.columns.len() } else { M };
+        let columns = &self.columns[..m];
+        let mut sets = vec![[0; WORDS]; self.rows.next_multiple_of(LANE_ROWS)];
+        for (step, sets) in sets.as_chunks_mut::<LANE_ROWS>().0.iter_mut().enumerate() {
+            let end = (step + 1) * LANE_ROWS;
+            for word in 0..end.div_ceil(WORD_ROWS) {
+                let mut bits = [0u64; LANE_ROWS];
+                for other in word * WORD_ROWS..end.min((word + 1) * WORD_ROWS) {
+                    let mut no_worse = [true; LANE_ROWS];
+                    for column in columns {
+                        let (x, lanes) = (column[other], column.as_chunks::<LANE_ROWS>().0[step]);
+                        for lane in 0..LANE_ROWS {
+                            no_worse[lane] &= x >= lanes[lane];
+                        }
+                    }
+                    for lane in 0..LANE_ROWS {
+                        bits[lane] |= u64::from(no_worse[lane]) << (other % WORD_ROWS);
+                    }
+                }
+                for lane in 0..LANE_ROWS {
+                    sets[lane][word] = bits[lane];
+                }
+            }
+            // Of the rows in the same lanes only those before.
+            for (lane, set) in sets.iter_mut().enumerate() {
+                let place = step * LANE_ROWS + lane;
+                set[place / WORD_ROWS] &= (1 << (place % WORD_ROWS)) - 1;
+            }
+        }
+        sets
     }
 }
 
@@ -143,7 +172,7 @@ mod tests {
         let stops =
             [Stop::Never, Stop::UpTo(1), Stop::UpTo(3), Stop::AtLeast(1), Stop::AtLeast(40)];
         for case in 0..600 {
-            let (m, levels) = (2 + case % 5, [2, 4, 9, 1 << 30][case / 5 % 4]);
+            let (m, levels) = (2 + case % 6, [2, 4, 9, 1 << 30][case / 6 % 4]);
             let rows = random.below(MAX_ROWS as u64 + 2) as usize;
             let mut columns = random.columns(rows, m, levels);
             for value in columns.iter_mut().flatten() {

@@ -10,6 +10,12 @@ use crate::error::Error;
 use crate::points::{Column, Points};
 use crate::threads;
 
+/// So many layers are tried first where a number of rows is asked for.
+const FIRST_LAYERS: usize = 8;
+
+/// More are not tried: to number all rows takes hardly longer.
+const MAX_TRIED_LAYERS: usize = 512;
+
 /// The Pareto layer of every row: 0 for the front, -1 past the stop.
 ///
 /// Equal rows share a layer; infinities are ordered like numbers; no row gives no layer.
@@ -55,13 +61,19 @@ pub(super) fn layers_of_many(points: &Points<'_>, stop: Stop) -> Vec<i32> {
 fn number_until(points: &Points<'_>, covered: usize) -> Vec<i32> {
     // Few rows lie in few layers: try some first, when the rows asked for are few.
     let few = covered < points.rows() / 8;
-    let tries: &[u32] = if few { &[8, 64, 512] } else { &[] };
-    for &layers in tries.iter().filter(|&&layers| (layers as usize) < covered) {
-        let mut numbers = number_first(points, layers);
-        if numbers.iter().filter(|&&number| number != PAST_STOP).count() >= covered {
+    let mut layers = FIRST_LAYERS;
+    for _ in 0..2 {
+        if !few || layers >= covered || layers > MAX_TRIED_LAYERS {
+            break;
+        }
+        let mut numbers = number_first(points, layers as u32);
+        let held = numbers.iter().filter(|&&number| number != PAST_STOP).count();
+        if held >= covered {
             cut(&mut numbers, covered);
             return numbers;
         }
+        // Further layers seldom hold fewer rows than the first.
+        layers = (layers * covered).div_ceil(held.max(1));
     }
     // No more than `covered` layers can be needed: each holds a row.
     let mut numbers = number(points, covered.min(points.rows()) as u32, few);

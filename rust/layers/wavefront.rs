@@ -166,8 +166,8 @@ mod tests {
         let noisy: Vec<Step> = (0..rows as u32).map(|row| (row + next(4), row + next(4))).collect();
         let turns: Vec<Step> = (0..rows as u32)
             .map(|row| {
-                let first =
-                    row >= rows as u32 / 3 && row / (BLOCK_ROWS * MAX_BLOCKS) as u32 % 2 == 0;
+                let first = row >= rows as u32 / 3
+                    && (row / (BLOCK_ROWS * MAX_BLOCKS) as u32).is_multiple_of(2);
                 if first {
                     (rows as u32 - row, row)
                 } else {

@@ -355,7 +355,7 @@ mod tests {
                     let work = || share_out(vec![(); 9], |()| wait());
                     with_cancel(&cancel, Some(threads), work).map(|_| ())
                 });
-                let others: Vec<_> = (0..9).map(|_| scope.spawn(&other)).collect();
+                let others: Vec<_> = (0..9).map(|_| scope.spawn(other)).collect();
                 if threads == 2 {
                     // They may wait for a thread until the first call lets go of both.
                     cancel.cancel();

@@ -12,6 +12,7 @@ import paretohqd as pq
 from helpers.world import Call, World
 
 FUNCTIONS = (
+    "achievement",
     "choose",
     "choose_from",
     "crowding_distance",
@@ -23,6 +24,7 @@ FUNCTIONS = (
     "hypervolume_subset",
     "igd_plus",
     "layers",
+    "least_achievement",
     "nearest_to_rays",
     "pareto_front",
     "pareto_layers",

@@ -192,7 +192,7 @@ def test_values_that_change_during_a_call_break_nothing():
     writer.start()
     try:
         for call in range(60):
-            some = points[: [100, 3000][call % 2]]
+            some = points[: [200, 3000][call % 2]]
             for kernel in (
                 lambda some: pq.pareto_layers(some, maximize=[True, False, True]),
                 lambda some: pq.hypervolume_contributions(some, ref=[0, 0, 0]),

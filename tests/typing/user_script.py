@@ -57,6 +57,9 @@ def arrays() -> None:
     rows, distances = nearest
     assert_type(distances, NDArray[np.float64])
     print(rows, distances)
+    least = pq.least_achievement(points, None, [[1, 1]], k=1, maximize=[True, False], by=keys)
+    assert_type(least, pq.Achievements)
+    assert_type(least.values, NDArray[np.float64])
 
 
 def frames() -> None:
@@ -67,6 +70,8 @@ def frames() -> None:
     assert_type(pq.front(lazy, WAYS, by=["prompt"]), pl.LazyFrame)
     assert_type(pq.rays(FRAME, NAMES, [1, 1], [[0, 0]], k=1), pl.DataFrame)
     assert_type(pq.rays(lazy, NAMES, [1, 1], [[0, 0]], k=1), pl.LazyFrame)
+    assert_type(pq.achievement(FRAME, WAYS, None, [[1, 1]], k=1, by="prompt"), pl.DataFrame)
+    assert_type(pq.achievement(lazy, NAMES, [1, 1], [[0, 1]], k=1), pl.LazyFrame)
 
 
 def namespaces() -> None:

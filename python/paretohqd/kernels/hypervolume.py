@@ -76,8 +76,9 @@ def hypervolume(
     """Compute the volume that the points dominate, bounded by a reference point; exact.
 
     Points that are not better than the reference in every objective count nothing. Two and three
-    objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While,
-    Bradstreet, Barone 2012): about O(n^2) in four, exponential in m at worst. The volume is right to
+    objectives are swept (Beume et al. 2009), O(n log n); more use quick hypervolume (QHV-II,
+    Jaszkiewicz 2018), exponential in m at worst, or WFG (While, Bradstreet, Barone 2012) for over
+    1,000 points in four objectives, about O(n^2), and from 17 objectives on. The volume is right to
     a relative 1e-13 for any doubles, however unlike the scales of the objectives are; it is
     infinite, 0 or subnormal only if the true volume is.
 
@@ -138,10 +139,11 @@ def hypervolume_contributions(
     as present: a point loses only what no other point, dominated or not, covers.
 
     Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n), right to a
-    relative 1e-12 for any doubles. Above, it is each point's box less what the others cover of it,
-    and off by about 1e-16 of that box. The box begins at the reference or, where that is far off
-    for the range of the first two layers, at the lowest of their points: then a far reference costs
-    no digits. Each objective in which it is far doubles the time at worst, up to ten of them.
+    relative 1e-12 for any doubles. Above, it is what the others leave free of each point's box
+    (Jaszkiewicz 2018), exact also where that is little. The box begins at the reference or, where
+    that is far off for the range of the first two layers, at the lowest of their points: then a far
+    reference costs no digits. Each objective in which it is far doubles the time at worst, up to
+    ten of them.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.

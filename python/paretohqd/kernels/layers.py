@@ -31,7 +31,8 @@ def pareto_layers(
 
     One objective is sorted; two are patience-sorted, O(n log n); three keep a staircase per front,
     O(n log² n); more are divided and conquered (Jensen 2003; Fortin, Grenier, Parizeau 2013;
-    Buzdalov, Shalyto 2014), O(n log^(m-1) n). The result does not depend on the threads.
+    Buzdalov, Shalyto 2014), O(n log^(m-1) n). Up to 256 rows are sorted into fronts one by one
+    (Zhang, Tian, Cheng, Jin 2015). The result does not depend on the threads.
 
     Args:
         points: n points in m objectives: an (n, m) array of floats or integers, a frame, or a

@@ -69,6 +69,45 @@ def hypervolume(points):
     return total
 
 
+def covered(points, low):
+    """Quick hypervolume (QHV-II: Jaszkiewicz 2018): the volume above `low` that points cover.
+
+    The largest box, and the parts of space outside it: above its corner in one objective, below it
+    in those before. Exact in fractions, for boxes are only added.
+    """
+    if not points:
+        return 0
+    pivot = max(points, key=lambda point: box(point, low))
+    return box(pivot, low) + sum(
+        covered([p for p in part if p[j] > pivot[j]], floor)
+        for j, part, floor, _ in parts(points, pivot, low, pivot)
+    )
+
+
+def free(points, low, high):
+    """The volume from `low` to `high` that points within leave free: parts that none reaches."""
+    if not points:
+        return box(high, low)
+    pivot = max(points, key=lambda point: box(point, low))
+    return sum(
+        free([p for p in part if p[j] > pivot[j]], floor, ceiling)
+        for j, part, floor, ceiling in parts(points, pivot, low, high)
+        if high[j] > pivot[j]
+    )
+
+
+def parts(points, pivot, low, high):
+    """Objective, points, lower and upper corner of each part outside the pivot's box."""
+    for j, value in enumerate(pivot):
+        limited = [[*map(min, p[:j], pivot), *p[j:]] for p in points]
+        yield j, limited, [*low[:j], value, *low[j + 1 :]], [*pivot[:j], *high[j:]]
+
+
+def box(high, low):
+    """The volume between two corners."""
+    return prod(a - b for a, b in zip(high, low, strict=True))
+
+
 def contributions(points):
     """What each point adds to the others; from four objectives on the kernel does just this."""
     points = [tuple(p) for p in points]
