@@ -28,9 +28,9 @@ from paretohqd.bench.record import place, write
 
 
 @cache
-def keys(rows: int) -> np.ndarray:
-    """Groups of eight: made before the count begins."""
-    return np.arange(rows) // 8
+def keys(rows: int, size: int = 8) -> np.ndarray:
+    """Groups of so many rows: made before the count begins."""
+    return np.arange(rows) // size
 
 
 def volume(points: np.ndarray) -> Any:
@@ -49,8 +49,18 @@ def rays(points: np.ndarray) -> Any:
 CALLS: dict[str, Callable[[np.ndarray], Any]] = {
     "all layers": pq.pareto_layers,
     "first 5 layers": lambda points: pq.pareto_layers(points, upto=5),
+    "single front": pq.pareto_front,
     "layers in groups of 8": lambda points: pq.pareto_layers(points, groups=keys(len(points))),
+    "layers in groups of 256": lambda points: pq.pareto_layers(
+        points, groups=keys(len(points), 256)
+    ),
     "hypervolume": volume,
+    "hypervolume in groups of 8": lambda points: pq.hypervolume(
+        points, ref=np.full(points.shape[1], -0.1), groups=keys(len(points))
+    ),
+    "hypervolume estimate": lambda points: pq.hypervolume_estimate(
+        points, ref=np.full(points.shape[1], -0.1)
+    ),
     "contributions": contributions,
     "100 nearest to 11 rays": rays,
 }
@@ -60,6 +70,11 @@ CASES = [
     ("all layers", "uni columns", 10_000_000, 3),
     ("all layers", "anti", 5_000_000, 3),
     ("all layers", "disc", 10_000_000, 3),
+    ("all layers", "uni f32", 10_000_000, 2),
+    ("all layers", "uni f32", 10_000_000, 3),
+    ("all layers", "chain", 5_000_000, 2),
+    ("all layers", "chain", 5_000_000, 3),
+    ("all layers", "chain", 2_000_000, 4),
     ("all layers", "uni", 5_000_000, 4),
     ("all layers", "uni", 5_000_000, 5),
     ("first 5 layers", "uni", 10_000_000, 2),
@@ -67,11 +82,22 @@ CASES = [
     ("first 5 layers", "uni columns", 10_000_000, 3),
     ("first 5 layers", "anti", 5_000_000, 3),
     ("first 5 layers", "uni", 5_000_000, 5),
+    ("single front", "uni", 10_000_000, 2),
+    ("single front", "uni", 10_000_000, 3),
+    ("single front", "anti", 5_000_000, 4),
     ("layers in groups of 8", "uni", 10_000_000, 3),
+    ("layers in groups of 256", "uni", 10_000_000, 3),
     ("hypervolume", "sphere", 5_000_000, 2),
     ("hypervolume", "sphere", 5_000_000, 3),
     ("hypervolume", "sphere columns", 5_000_000, 3),
+    ("hypervolume", "sphere f32", 5_000_000, 3),
+    ("hypervolume", "sphere", 200_000, 4),
+    ("hypervolume in groups of 8", "uni", 10_000_000, 3),
+    ("hypervolume in groups of 8", "uni", 5_000_000, 4),
+    ("hypervolume estimate", "uni", 2_000_000, 5),
+    ("contributions", "sphere", 5_000_000, 2),
     ("contributions", "sphere", 2_000_000, 3),
+    ("contributions", "uni", 5_000_000, 3),
     ("100 nearest to 11 rays", "uni", 10_000_000, 3),
     ("100 nearest to 11 rays", "uni columns", 10_000_000, 3),
 ]
@@ -88,9 +114,11 @@ def of_this_process(field: str) -> int:
 def child(call: str, path: str) -> None:
     """Print the bytes of the input, of the answer, and of the peak above the start."""
     run = CALLS[call]
-    n, m = np.load(path, mmap_mode="r").shape
-    run(np.random.default_rng(0).random((20_000, m)))
-    keys(n)
+    mapped = np.load(path, mmap_mode="r")
+    n, m = mapped.shape
+    run(np.random.default_rng(0).random((20_000, m)).astype(mapped.dtype))
+    for size in (8, 256):
+        keys(n, size)
     before = of_this_process("VmRSS")
     points = np.load(path)
     Path("/proc/self/clear_refs").write_text("5")

@@ -32,6 +32,12 @@ pub(crate) enum Kind {
     WrongLength { name: &'static str, expected: usize, actual: usize },
     /// A vector that must be finite.
     NotFinite { name: &'static str, position: usize },
+    /// A vector that must not be negative.
+    Negative { name: &'static str, position: usize },
+    /// A direction without a length.
+    ZeroDirection { preference: usize },
+    /// A vector that must have one entry per group and objective.
+    WrongPerGroup { name: &'static str, expected: usize, actual: usize },
     /// A ray from a point through itself.
     NoDirection { ray: usize },
     /// A key per row that is missing or left over.
@@ -42,6 +48,16 @@ pub(crate) enum Kind {
     WrongSpans { expected: usize, actual: usize },
     /// A group id that is not below the number of groups.
     BadGroup { row: usize, id: u32, groups: usize },
+    /// A reference set without a row.
+    NoReference,
+    /// A reference set of other objectives than the points.
+    OtherObjectives { expected: usize, actual: usize },
+    /// Points better than what should be ideal.
+    BeyondIdeal { column: usize, count: usize, first: usize },
+    /// Weights that are not whole vectors, or none.
+    PartialWeights { objectives: usize, actual: usize },
+    /// A weight vector with a negative or infinite weight, NaN, or zeros only.
+    BadWeights { vector: usize },
     /// The system gave no threads.
     Threads { reason: String },
     /// The answer does not fit in memory.
@@ -123,6 +139,18 @@ impl fmt::Display for Error {
             Kind::NotFinite { name, position } => {
                 write!(f, "{name} is not finite at position {position}; pass finite numbers")
             }
+            Kind::Negative { name, position } => {
+                write!(f, "{name} is negative at position {position}; pass numbers of at least 0")
+            }
+            Kind::ZeroDirection { preference } => write!(
+                f,
+                "direction {preference} is 0 in all objectives; pass how far each may fall, \
+                 at least one above 0"
+            ),
+            Kind::WrongPerGroup { name, expected, actual } => write!(
+                f,
+                "{name} has length {actual}; pass {expected}, one per group and objective"
+            ),
             Kind::NoDirection { ray } => write!(
                 f,
                 "ray {ray} has no direction: it starts at the point it should go through; \
@@ -143,6 +171,29 @@ impl fmt::Display for Error {
             Kind::WrongSpans { expected, actual } => {
                 write!(f, "spans has length {actual}; pass {expected}, one per group and objective")
             }
+            Kind::NoReference => {
+                write!(f, "the reference set has no row; pass at least one reference point")
+            }
+            Kind::OtherObjectives { expected, actual } => write!(
+                f,
+                "the reference set has {actual} objectives but the points have {expected}; \
+                 pass the same objectives of both"
+            ),
+            Kind::BeyondIdeal { column, count, first } => write!(
+                f,
+                "column {column} holds {count} values better than the ideal (first at row \
+                 {first}); pass an ideal that is at least as good as every point"
+            ),
+            Kind::PartialWeights { objectives, actual } => write!(
+                f,
+                "weights has length {actual}; pass vectors of {objectives}, one weight per \
+                 objective, and at least one vector"
+            ),
+            Kind::BadWeights { vector } => write!(
+                f,
+                "weight vector {vector} is not finite, non-negative and positive somewhere; \
+                 pass such weights"
+            ),
             Kind::Threads { reason } => write!(
                 f,
                 "no thread pool of that size could be started ({reason}); ask for fewer threads"

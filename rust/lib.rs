@@ -1,4 +1,5 @@
-//! Kernels of paretohqd: Pareto layers, hypervolume and the rows nearest to preference rays.
+//! Kernels of paretohqd: Pareto layers, hypervolume, indicators and the rows nearest to preference
+//! rays.
 //!
 //! Larger is better in every objective. A point *dominates* another when it is at least as good
 //! in every objective and better in one. Layer 0 (the front) is the set of points that no point
@@ -15,18 +16,27 @@
 //! # Ok::<(), paretohqd::Error>(())
 //! ```
 
+mod achievement;
 #[cfg(test)]
 mod architecture;
+mod column;
+mod copies;
 mod error;
 mod hypervolume;
+mod indicators;
+mod kept;
+mod lanes;
 #[cfg(test)]
 mod laws;
 mod layers;
+mod look;
 mod points;
 mod rays;
+mod room;
 mod screen;
 mod segments;
 mod sort;
+mod starts;
 mod strided;
 #[cfg(test)]
 mod testing;
@@ -35,9 +45,14 @@ mod threads;
 #[cfg(feature = "python")]
 mod python;
 
+pub use achievement::{Achievements, least_achievement, least_achievement_in_groups};
 pub use error::{Error, ErrorKind};
 pub use hypervolume::{
     Estimate, hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,
+};
+pub use indicators::{
+    Subset, crowding_distance, crowding_distance_in_groups, epsilon_additive, hypervolume_subset,
+    igd_plus, r2_indicator,
 };
 pub use layers::{Stop, pareto_layers, pareto_layers_by_group};
 pub use points::{Column, NonFinite, Points};

@@ -45,6 +45,12 @@ impl<'a, T: Copy> Strided<'a, T> {
         self.step == first.step && here.is_some_and(|(a, b)| std::ptr::eq(a, b))
     }
 
+    /// The rows of a table of `m` columns that has this as the first, but for the last row, as one
+    /// slice; `None` if the table has more columns.
+    pub(crate) fn flat(&self, m: usize) -> Option<&'a [T]> {
+        (self.step == m).then(|| &self.values[..self.values.len().saturating_sub(1)])
+    }
+
     /// The rows of a table of `M` columns that has this as the first, but for the last row.
     pub(crate) fn rows<const M: usize>(&self) -> &'a [[T; M]] {
         if self.step == M { self.values.as_chunks().0 } else { &[] }

@@ -1,4 +1,6 @@
-//! Numbers without a pattern for tests, the same in every run.
+//! Numbers without a pattern for tests, the same in every run, and points in every layout.
+
+use crate::{Column, Points, Strided};
 
 /// A linear congruence (Knuth, MMIX).
 pub(crate) struct Random(pub u64);
@@ -35,5 +37,77 @@ impl Random {
     /// Columns of whole numbers below `levels`.
     pub fn columns(&mut self, rows: usize, m: usize, levels: u64) -> Vec<Vec<f64>> {
         (0..m).map(|_| (0..rows).map(|_| self.below(levels) as f64).collect()).collect()
+    }
+
+    /// The numbers below `count` in any order.
+    pub fn shuffled(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        for last in (1..count).rev() {
+            order.swap(last, self.below(last as u64 + 1) as usize);
+        }
+        order
+    }
+}
+
+/// Columns as they are handed to a kernel.
+pub(crate) fn points(columns: &[Vec<f64>]) -> Points<'_> {
+    Points::new(columns.iter().map(|c| Column::F64(c)).collect()).expect("valid points")
+}
+
+/// How points lie in memory, row by row but for the first.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Layout {
+    /// Column by column.
+    Columns,
+    /// A table of just the objectives.
+    Table,
+    /// Some columns of a wider table, from somewhere within its first row on.
+    Wide,
+    /// The columns of a table, not in its order.
+    Turned,
+    /// A column by itself, one in a wider table, and so on.
+    Mixed,
+}
+
+impl Layout {
+    pub const ALL: [Self; 5] = [Self::Columns, Self::Table, Self::Wide, Self::Turned, Self::Mixed];
+
+    /// What `check` says of the points in this layout, in double precision or in single, which must
+    /// hold their values. Between these stands NaN: to read one is a fault.
+    pub fn hold<T>(
+        self,
+        columns: &[Vec<f64>],
+        single: bool,
+        check: impl FnOnce(&Points<'_>) -> T,
+    ) -> T {
+        let (m, rows) = (columns.len(), columns[0].len());
+        let wide = matches!(self, Self::Wide | Self::Mixed);
+        let (before, step) = if wide { (2, m + 3) } else { (0, m) };
+        let place = |j: usize| if self == Self::Turned { (j + 1) % m } else { j };
+        let mut table = vec![f64::NAN; before + rows * step];
+        for (j, column) in columns.iter().enumerate() {
+            for (row, &value) in column.iter().enumerate() {
+                table[before + row * step + place(j)] = value;
+            }
+        }
+        let narrow = |values: &Vec<f64>| values.iter().map(|&x| x as f32).collect::<Vec<f32>>();
+        let narrow_table = narrow(&table);
+        let narrow_columns: Vec<Vec<f32>> = columns.iter().map(narrow).collect();
+        let column = |j: usize| {
+            let in_table = self != Self::Columns && (self != Self::Mixed || j % 2 == 1);
+            // A table without rows has no place for its columns to begin.
+            let first = if rows == 0 { 0 } else { before + place(j) };
+            match (single, in_table) {
+                (false, false) => Column::F64(&columns[j]),
+                (true, false) => Column::F32(&narrow_columns[j]),
+                (false, true) => {
+                    Column::F64Strided(Strided::new(&table, first, step, rows).expect("a column"))
+                }
+                (true, true) => Column::F32Strided(
+                    Strided::new(&narrow_table, first, step, rows).expect("a column"),
+                ),
+            }
+        };
+        check(&Points::new((0..m).map(column).collect()).expect("valid points"))
     }
 }

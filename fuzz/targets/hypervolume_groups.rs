@@ -3,12 +3,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use paretohqd::{Column, Points, hypervolume, hypervolume_in_groups, with_threads};
-use paretohqd_fuzz::{Bytes, Cloud};
+use paretohqd_fuzz::{Bytes, Cloud, reference};
 
 fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
     let (groups, step) = (1 + bytes.below(40), 1 + usize::from(bytes.byte()));
-    let reference = f64::from(bytes.byte() as i8) / 16.0;
+    let reference = reference(&mut bytes);
     let cloud = Cloud::new(&mut bytes, 6, 6000);
     cloud.with_points(|points| {
         let m = points.objectives();

@@ -9,7 +9,8 @@ fuzz_target!(|data: &[u8]| {
     let mut bytes = Bytes(data);
     let (groups, rays, k) = (1 + bytes.below(20), bytes.below(5), 1 + bytes.below(9));
     let shares: Vec<f64> = (0..rays * 6).map(|_| f64::from(bytes.byte()) / 255.0).collect();
-    let sizes: Vec<f64> = (0..groups * 6).map(|_| f64::from(bytes.byte()) / 16.0).collect();
+    let scale = [1.0, 1.0, 1e150, 1e-150, 1e300, 1e-310][bytes.below(6)];
+    let sizes: Vec<f64> = (0..groups * 6).map(|_| f64::from(bytes.byte()) / 16.0 * scale).collect();
     let cloud = Cloud::new(&mut bytes, 6, 4000);
     cloud.with_points(|points| {
         let (m, n) = (points.objectives(), cloud.rows());

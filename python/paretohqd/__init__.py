@@ -12,19 +12,24 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from paretohqd.exceptions import MissingPackageError
+from paretohqd.frames.achievement import achievement
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.functions import front, layers
 from paretohqd.frames.near_rows import rays
 from paretohqd.kernels._core import DEBUG_BUILD as _DEBUG_BUILD
 from paretohqd.kernels._core import __version__
+from paretohqd.kernels.achievement import Achievements, least_achievement
+from paretohqd.kernels.crowding import crowding_distance
 from paretohqd.kernels.hypervolume import (
     Estimate,
     hypervolume,
     hypervolume_contributions,
     hypervolume_estimate,
 )
+from paretohqd.kernels.indicators import epsilon_additive, igd_plus, r2_indicator
 from paretohqd.kernels.layers import pareto_front, pareto_layers
 from paretohqd.kernels.rays import Nearest, nearest_to_rays, preference_grid
+from paretohqd.kernels.subset import Subset, hypervolume_subset
 from paretohqd.selection import namespace as _namespace  # noqa: F401 - registers frame.pareto
 from paretohqd.selection.choosing import choose, choose_from, select
 from paretohqd.selection.overlap import selection_overlap
@@ -41,25 +46,34 @@ if TYPE_CHECKING:
     from paretohqd.runs.config import Config
 
 __all__ = [
+    "Achievements",
     "Estimate",
     "FirstLayers",
     "Nearest",
     "SameRowsWarning",
     "SelectOptions",
     "Selection",
+    "Subset",
     "__version__",
+    "achievement",
     "choose",
     "choose_from",
+    "crowding_distance",
+    "epsilon_additive",
     "front",
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
+    "hypervolume_subset",
+    "igd_plus",
     "layers",
+    "least_achievement",
     "nearest_to_rays",
     "pareto_front",
     "pareto_layers",
     "preference_grid",
     "preference_pairs",
+    "r2_indicator",
     "rays",
     "run",
     "score",

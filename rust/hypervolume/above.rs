@@ -1,5 +1,5 @@
-//! The points above the reference, relative to it: in place, or a copy without most of the
-//! dominated ones.
+//! The points above the reference: in place, or a copy, for volumes without most of the dominated
+//! ones.
 
 use pulp::{Arch, NullaryFnOnce};
 
@@ -17,7 +17,7 @@ const MIN_PREFILTERED: usize = 32;
 const BATCH_PARTS: usize = 32;
 
 /// Refuses a reference that is not one finite value per objective, and infinite points.
-pub(super) fn check(points: &Points<'_>, reference: &[f64]) -> Result<(), Error> {
+pub(crate) fn check(points: &Points<'_>, reference: &[f64]) -> Result<(), Error> {
     let (expected, actual) = (points.objectives(), reference.len());
     if actual != expected {
         return Err(Kind::WrongLength { name: "ref", expected, actual }.into());
@@ -28,20 +28,30 @@ pub(super) fn check(points: &Points<'_>, reference: &[f64]) -> Result<(), Error>
     points.require_finite().map(|_| ())
 }
 
-/// Points relative to the reference, read where they lie.
-pub(super) struct Relative<'a, const M: usize> {
+/// Points as a sweep reads them, where they lie: moved or not, above a corner.
+pub(super) struct SweptPoints<'a, const M: usize> {
     columns: [Column<'a>; M],
-    origin: [f64; M],
+    /// What is taken off each objective.
+    shift: [f64; M],
+    /// The reference, moved likewise.
+    pub corner: [f64; M],
 }
 
-impl<'a, const M: usize> Relative<'a, M> {
-    /// The first `M` objectives, of as many or more.
-    pub fn new(points: &Points<'a>, origin: &[f64]) -> Self {
+impl<'a, const M: usize> SweptPoints<'a, M> {
+    /// Relative to the reference.
+    pub fn relative(points: &Points<'a>, reference: &[f64]) -> Self {
         let columns = std::array::from_fn(|j| points.columns()[j]);
-        Self { columns, origin: std::array::from_fn(|j| origin[j]) }
+        Self { columns, shift: std::array::from_fn(|j| reference[j]), corner: [0.0; M] }
     }
 
-    /// What the points are ordered by: the first objective, not yet relative.
+    /// As they are: what lies between two points is rounded once only, however far off the
+    /// reference is.
+    pub fn unmoved(points: &Points<'a>, reference: &[f64]) -> Self {
+        let columns = std::array::from_fn(|j| points.columns()[j]);
+        Self { columns, shift: [0.0; M], corner: std::array::from_fn(|j| reference[j]) }
+    }
+
+    /// What the points are ordered by: the first objective, not moved.
     pub fn first(&self) -> Column<'a> {
         self.columns[0]
     }
@@ -51,13 +61,13 @@ impl<'a, const M: usize> Relative<'a, M> {
     }
 
     pub fn get(&self, j: usize, row: usize) -> f64 {
-        self.columns[j].get(row) - self.origin[j]
+        self.columns[j].get(row) - self.shift[j]
     }
 
     /// An objective of some rows: one column at a time, so that many reads are under way at once.
     pub fn column(&self, j: usize, rows: &[u32]) -> Vec<f64> {
-        let origin = self.origin[j];
-        self.columns[j].gather(rows.iter().map(|&row| row as usize), |x| x - origin)
+        let shift = self.shift[j];
+        self.columns[j].gather(rows.iter().map(|&row| row as usize), |x| x - shift)
     }
 
     /// What `make` makes of those of the rows that are above the reference in every objective.
@@ -66,7 +76,7 @@ impl<'a, const M: usize> Relative<'a, M> {
         let mut made = Vec::with_capacity(rows.len());
         for (i, &row) in rows.iter().enumerate() {
             let point: [f64; M] = std::array::from_fn(|j| columns[j][i]);
-            if is_above(point) {
+            if is_above(point, self.corner) {
                 made.push(make(point, row));
             }
         }
@@ -74,28 +84,29 @@ impl<'a, const M: usize> Relative<'a, M> {
     }
 }
 
-/// Whether a point is above the reference that it is relative to.
+/// Whether a point is above a corner in every objective.
 #[inline]
-pub(super) fn is_above<const M: usize>(point: [f64; M]) -> bool {
-    point.iter().fold(true, |above, &x| above & (x > 0.0))
+pub(super) fn is_above<const M: usize>(point: [f64; M], corner: [f64; M]) -> bool {
+    point.iter().zip(corner).fold(true, |above, (&x, least)| above & (x > least))
 }
 
-/// A copy of points above the reference in every objective, relative to it: positive columns.
+/// A copy of points above the reference in every objective.
 #[derive(Default)]
 pub(super) struct Above {
+    /// By objective; relative to the reference, so positive, or as they are.
     pub columns: Vec<Vec<f64>>,
     /// Which rows these are; empty if points were dropped for being dominated.
     pub rows: Vec<u32>,
 }
 
 impl Above {
-    /// All points above the reference. With `if_few`, `None` if that is more than half of the rows,
-    /// so that a copy would be large.
+    /// All points above the reference, as they are. With `if_few`, `None` if that is more than half
+    /// of the rows, so that a copy would be large.
     pub fn all(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
         Self::new(points, reference, if_few, false)
     }
 
-    /// The same, less many that another point covers.
+    /// The same relative to the reference, less many that another point covers.
     pub fn prefiltered(points: &Points<'_>, reference: &[f64], if_few: bool) -> Option<Self> {
         let mut above = Self::new(points, reference, if_few, true)?;
         if points.rows() > PART_ROWS {
@@ -146,18 +157,13 @@ impl Above {
         self.columns.first().map_or(0, Vec::len)
     }
 
-    /// The copy as points of its own, whose reference is zero.
+    /// The copy as points of its own.
     pub fn points<'a>(&'a self, of: &Points<'_>) -> Points<'a> {
         of.part(&self.columns)
     }
-
-    /// Row after row.
-    pub fn coordinates(&self) -> Vec<f64> {
-        (0..self.len()).flat_map(|i| self.columns.iter().map(move |column| column[i])).collect()
-    }
 }
 
-/// Reads some rows relative to the reference and keeps those above it.
+/// Reads some rows and keeps those above the reference; relative to it unless numbered.
 struct Read<'a, 'b> {
     points: &'a Points<'b>,
     reference: &'a [f64],
@@ -176,9 +182,11 @@ impl NullaryFnOnce for Read<'_, '_> {
         for (column, origin) in points.columns().iter().zip(reference) {
             let mut values = vec![0.0; rows.len()];
             column.copy_to(rows.start, &mut values);
+            // Relative only where rows are not told apart: contributions depend on differences.
+            let (shift, least) = if numbered { (0.0, *origin) } else { (*origin, 0.0) };
             for (value, above) in values.iter_mut().zip(&mut above) {
-                *value -= origin;
-                *above &= *value > 0.0;
+                *value -= shift;
+                *above &= *value > least;
             }
             columns.push(values);
         }

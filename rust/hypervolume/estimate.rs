@@ -1,37 +1,45 @@
 //! An estimate of the hypervolume, for many points in many objectives.
 //!
-//! Seen from the reference, the dominated set reaches in direction d (of length 1, positive) as
-//! far as r(d) = max over points x of min over objectives x_j / d_j. In polar coordinates its
-//! volume is the mean of r(d)^m over all directions times the volume of the positive part of the
-//! unit ball (the transform of Deng and Zhang 2019). The mean is taken over lattice points on the
-//! sphere; independent shifts of the lattice give independent estimates, and their spread the
-//! standard error. O(samples n m).
-
-use std::f64::consts::PI;
+//! The volume is that of a union of boxes, which Karp and Luby (1985) estimate from points in the
+//! boxes themselves, in any number of objectives (for the hypervolume: Bringmann, Friedrich 2010).
+//! A box is drawn in proportion to p, a point in it evenly. Along the ray through that point, box
+//! i reaches r_i times as far as the point, and the density of rays is in proportion to the sum of
+//! w_i r_i^m, where w_i is p_i over the volume of box i. So
+//!
+//! max over i of r_i^m / sum over i of w_i r_i^m
+//!
+//! has the volume of the union as its mean: the union's part along the ray (as in the polar
+//! transform of Deng and Zhang 2019) over the density. To take the whole ray for the one point is
+//! what makes it vary less than a count of the boxes above the point. It varies least if
+//! w_i is one over the number of boxes at a place in box i, which a few boxes tell about.
+//!
+//! Points are lattices with independent shifts, which give independent estimates; the standard
+//! error is their spread, and the largest term: a place that was met once is as likely missed.
+//! O(samples n m).
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::above::{Above, check};
-use super::directions::Directions;
+use super::above::check;
+use super::boxes::{Boxes, LANE_SAMPLES};
+use super::lattice::Lattice;
+use super::measure::Wide;
 use crate::error::{Error, Kind};
-use crate::layers::{Stop, layers};
-use crate::points::{Column, Points};
+use crate::points::Points;
 use crate::threads;
 
 /// Independent estimates.
 const REPLICATES: usize = 16;
 
-/// The fewest directions: some for each replicate.
-const MIN_DIRECTIONS: usize = 256;
+/// The fewest samples: some for each replicate.
+const MIN_SAMPLES: usize = 256;
 
-/// The most directions: each replicate counts its own in 32 bits.
-const MAX_DIRECTIONS: usize = 1 << 32;
+/// The most samples: each replicate counts its own in 32 bits.
+const MAX_SAMPLES: u64 = 1 << 32;
 
-/// Directions that are looked along at once, and per term of the sum.
-const LANE_DIRECTIONS: usize = 16;
-const BLOCK_DIRECTIONS: usize = 256;
+/// Samples per term of the sum.
+const BLOCK_SAMPLES: usize = 256;
 
-/// From this many products of a point and a direction on, threads share them.
+/// From this many products of a box and a sample on, threads share them.
 const MIN_PARALLEL_PRODUCTS: usize = 1 << 18;
 
 /// A value and how far off it is likely to be.
@@ -44,7 +52,11 @@ pub struct Estimate {
 }
 
 /// An estimate of the volume that the points dominate above `reference`, from about `samples`
-/// directions; the same for the same seed.
+/// points in their boxes; the same for the same seed.
+///
+/// In any number of objectives the value is unbiased, and within four standard errors of the volume
+/// but for one case in a hundred at most. With fewer samples than there are points on the front,
+/// parts of it that few boxes cover may be missed.
 ///
 /// # Errors
 /// As for [`hypervolume`](crate::hypervolume()); or fewer than 256 samples, or more than 2^32.
@@ -64,132 +76,94 @@ pub fn hypervolume_estimate(
     samples: usize,
     seed: u64,
 ) -> Result<Estimate, Error> {
-    if !(MIN_DIRECTIONS..=MAX_DIRECTIONS).contains(&samples) {
-        let (least, most) = (MIN_DIRECTIONS, MAX_DIRECTIONS);
+    if !(MIN_SAMPLES as u64..=MAX_SAMPLES).contains(&(samples as u64)) {
+        let (least, most) = (MIN_SAMPLES, MAX_SAMPLES as usize);
         return Err(Kind::OutOfRange { name: "samples", least, most, actual: samples }.into());
     }
     check(points, reference)?;
-    let above = Above::prefiltered(points, reference, false).unwrap_or_default();
-    let Some(cloud) = Cloud::new(&above.columns) else {
+    let Some(boxes) = Boxes::new(points, reference) else {
         return Ok(Estimate { value: 0.0, standard_error: 0.0 });
     };
-    let blocks = samples.div_ceil(REPLICATES * BLOCK_DIRECTIONS);
-    let directions = if samples < REPLICATES * BLOCK_DIRECTIONS {
-        samples.div_ceil(REPLICATES)
+    let blocks = samples.div_ceil(REPLICATES * BLOCK_SAMPLES);
+    let length = if samples < REPLICATES * BLOCK_SAMPLES {
+        samples.div_ceil(REPLICATES).next_multiple_of(LANE_SAMPLES)
     } else {
-        BLOCK_DIRECTIONS
+        BLOCK_SAMPLES
     };
-    let directions = directions.next_multiple_of(LANE_DIRECTIONS);
-    let replicates: Vec<Directions> =
-        (0..REPLICATES).map(|i| Directions::new(cloud.m, seed, i)).collect();
+    let lattices: Vec<Lattice> =
+        (0..REPLICATES).map(|i| Lattice::new(boxes.m + 1, seed, i)).collect();
     let arch = Arch::new();
-    let sum = |part: usize| {
-        let first = (part % blocks * BLOCK_DIRECTIONS) as u32;
-        let range = first..first + directions as u32;
-        arch.dispatch(Sum { cloud: &cloud, directions: &replicates[part / blocks], range })
+    let part = |part: usize| {
+        let first = (part % blocks * BLOCK_SAMPLES) as u32;
+        let range = first..first + length as u32;
+        arch.dispatch(Part { boxes: &boxes, lattice: &lattices[part / blocks], range })
     };
     let parts = REPLICATES * blocks;
-    let work = parts * directions * (cloud.rows.len() / cloud.m);
-    let sums: Vec<f64> = if work >= MIN_PARALLEL_PRODUCTS {
-        threads::share_out((0..parts).collect(), sum)
+    let work = parts * length * (boxes.rows.len() / boxes.m);
+    let parts: Vec<Terms> = if work >= MIN_PARALLEL_PRODUCTS {
+        threads::share_out((0..parts).collect(), part)
     } else {
-        (0..parts).map(sum).collect()
+        (0..parts).map(part).collect()
     };
-    let count = (blocks * directions) as f64;
-    let means: Vec<f64> =
-        sums.chunks(blocks).map(|sums| sums.iter().sum::<f64>() / count).collect();
+    let count = (blocks * length) as f64;
+    let sums = parts.chunks(blocks).map(|parts| parts.iter().map(|part| part.sum).sum::<f64>());
+    let means: Vec<f64> = sums.map(|sum| sum / count).collect();
     let mean = means.iter().sum::<f64>() / REPLICATES as f64;
     let spread: f64 = means.iter().map(|x| (x - mean) * (x - mean)).sum();
-    let error = (spread / (REPLICATES * (REPLICATES - 1)) as f64).sqrt();
-    let scale = cloud.scale * ball(cloud.m);
-    Ok(Estimate { value: mean * scale, standard_error: error * scale })
+    let largest = parts.iter().fold(0.0, |largest: f64, part| largest.max(part.largest));
+    let once = largest / (count * REPLICATES as f64);
+    let error = (spread / (REPLICATES * (REPLICATES - 1)) as f64 + once * once).sqrt();
+    let scaled = |x: f64| (Wide::new(x) * boxes.scale).value();
+    Ok(Estimate { value: scaled(mean), standard_error: scaled(error) })
 }
 
-/// The volume of the positive part of the unit ball.
-fn ball(m: usize) -> f64 {
-    (1..=m).rev().step_by(2).filter(|&k| k > 1).map(|k| PI / (2 * k) as f64).product()
+/// Of some samples the sum of their terms and the largest.
+struct Terms {
+    sum: f64,
+    largest: f64,
 }
 
-/// A front, row after row, its best value 1 in every objective.
-struct Cloud {
-    rows: Vec<f64>,
-    m: usize,
-    scale: f64,
-}
-
-impl Cloud {
-    fn new(columns: &[Vec<f64>]) -> Option<Self> {
-        let best: Vec<f64> =
-            columns.iter().map(|column| column.iter().copied().fold(0.0, f64::max)).collect();
-        let points =
-            Points::new(columns.iter().map(|column| Column::F64(column)).collect()).ok()?;
-        let layers = layers(&points, Stop::UpTo(1));
-        let front = layers.iter().enumerate().filter(|(_, layer)| **layer == 0);
-        let rows: Vec<f64> = front
-            .flat_map(|(row, _)| {
-                columns.iter().zip(&best).map(move |(column, best)| column[row] / best)
-            })
-            .collect();
-        (!rows.is_empty()).then(|| Self { rows, m: columns.len(), scale: best.iter().product() })
-    }
-
-    /// How far the cloud reaches in some directions, given one over their coordinates.
-    #[inline(always)]
-    fn reach<const M: usize>(&self, inverses: &[[f64; LANE_DIRECTIONS]]) -> [f64; LANE_DIRECTIONS] {
-        let m = if M == 0 { self.m } else { M };
-        let inverses = &inverses[..m];
-        let mut reach = [0.0; LANE_DIRECTIONS];
-        for row in self.rows.chunks_exact(m) {
-            let mut along = [f64::INFINITY; LANE_DIRECTIONS];
-            for (x, inverse) in row.iter().zip(inverses) {
-                for (along, inverse) in along.iter_mut().zip(inverse) {
-                    let here = x * inverse;
-                    *along = if here < *along { here } else { *along };
-                }
-            }
-            for (reach, along) in reach.iter_mut().zip(along) {
-                *reach = if along > *reach { along } else { *reach };
-            }
-        }
-        reach
-    }
-}
-
-/// The sum of r^m over some directions.
-struct Sum<'a> {
-    cloud: &'a Cloud,
-    directions: &'a Directions,
+/// The terms of some samples are to be found.
+struct Part<'a> {
+    boxes: &'a Boxes,
+    lattice: &'a Lattice,
     range: std::ops::Range<u32>,
 }
 
-impl NullaryFnOnce for Sum<'_> {
-    type Output = f64;
+impl NullaryFnOnce for Part<'_> {
+    type Output = Terms;
 
     #[inline(always)]
-    fn call(self) -> f64 {
-        let Self { cloud, directions, range } = self;
-        let m = cloud.m;
-        let mut inverses = vec![[0.0; LANE_DIRECTIONS]; m];
-        let mut sum = 0.0;
-        for first in range.step_by(LANE_DIRECTIONS) {
-            for lane in 0..LANE_DIRECTIONS {
-                let out = &mut inverses.as_flattened_mut()[lane..];
-                directions.inverses(first + lane as u32, out, LANE_DIRECTIONS);
+    fn call(self) -> Terms {
+        let Self { boxes, lattice, range } = self;
+        let m = boxes.m;
+        let mut inverses = vec![[0.0; LANE_SAMPLES]; m];
+        let mut terms = Terms { sum: 0.0, largest: 0.0 };
+        for first in range.step_by(LANE_SAMPLES) {
+            threads::check();
+            for lane in 0..LANE_SAMPLES {
+                let mut place = lattice.point(first + lane as u32);
+                let at = boxes.at(place.next().unwrap_or(0.0));
+                let row = &boxes.rows[at * m..][..m];
+                for ((inverse, side), place) in inverses.iter_mut().zip(row).zip(place) {
+                    inverse[lane] = 1.0 / (side * place);
+                }
             }
-            let reach = match m {
-                2 => cloud.reach::<2>(&inverses),
-                3 => cloud.reach::<3>(&inverses),
-                4 => cloud.reach::<4>(&inverses),
-                5 => cloud.reach::<5>(&inverses),
-                6 => cloud.reach::<6>(&inverses),
-                7 => cloud.reach::<7>(&inverses),
-                8 => cloud.reach::<8>(&inverses),
-                _ => cloud.reach::<0>(&inverses),
+            let each = match m {
+                2 => boxes.terms::<2>(&inverses),
+                3 => boxes.terms::<3>(&inverses),
+                4 => boxes.terms::<4>(&inverses),
+                5 => boxes.terms::<5>(&inverses),
+                6 => boxes.terms::<6>(&inverses),
+                7 => boxes.terms::<7>(&inverses),
+                8 => boxes.terms::<8>(&inverses),
+                _ => boxes.terms::<0>(&inverses),
             };
-            for reach in reach {
-                sum += (0..m).fold(1.0, |power, _| power * reach);
+            for term in each {
+                terms.sum += term;
+                terms.largest = terms.largest.max(term);
             }
         }
-        sum
+        terms
     }
 }

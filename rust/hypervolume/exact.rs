@@ -1,8 +1,10 @@
 //! Exact volumes and contributions: which algorithm runs is decided here, by the number of
 //! objectives.
 
-use super::above::{Above, Relative, check};
-use super::{exclusive, lost, many, sweep};
+use super::above::{Above, SweptPoints, check};
+use super::measure::{Measure, Wide};
+use super::range::{Scaled, certain, moderate};
+use super::{careful, exclusive, far, many, sweep};
 use crate::error::Error;
 use crate::points::Points;
 use crate::threads;
@@ -32,17 +34,45 @@ pub fn hypervolume(points: &Points<'_>, reference: &[f64]) -> Result<f64, Error>
 
 /// [`hypervolume`] of points and a reference that were checked before.
 pub(super) fn volume(points: &Points<'_>, reference: &[f64]) -> f64 {
-    let swept = |points: &Points<'_>, origin: &[f64]| match origin.len() {
-        1 => (points.columns()[0].range().1 - origin[0]).max(0.0),
-        2 => sweep::area(&Relative::new(points, origin)),
-        _ => sweep::volume(&Relative::new(points, origin)),
-    };
     let m = points.objectives();
-    match Above::prefiltered(points, reference, m <= MAX_SWEPT_OBJECTIVES) {
-        Some(above) if m > MAX_SWEPT_OBJECTIVES => many::volume(&above.coordinates(), m),
-        Some(above) => swept(&above.points(points), &vec![0.0; m]),
-        None => swept(points, reference),
+    if m == 1 {
+        return (points.columns()[0].range().1 - reference[0]).max(0.0);
     }
+    match Above::prefiltered(points, reference, m <= MAX_SWEPT_OBJECTIVES) {
+        Some(above) if above.len() == 0 => 0.0,
+        Some(above) if m > MAX_SWEPT_OBJECTIVES => volume_of_many(above, points, reference),
+        Some(above) => swept(&above.points(points), &vec![0.0; m])
+            .unwrap_or_else(|| wide_swept(points, reference)),
+        None => swept(points, reference).unwrap_or_else(|| wide_swept(points, reference)),
+    }
+}
+
+/// The volume in two or three objectives, unless some of it may be out of the range of doubles.
+fn swept(points: &Points<'_>, reference: &[f64]) -> Option<f64> {
+    if let [_, _] = reference {
+        let volume = sweep::area(&SweptPoints::relative(points, reference));
+        return certain(volume, 1.0).then_some(volume);
+    }
+    let volume = sweep::volume(&SweptPoints::relative(points, reference));
+    let deepest = points.columns()[0].range().1 - reference[0];
+    certain(volume, deepest).then_some(volume)
+}
+
+/// The same for any numbers.
+fn wide_swept(points: &Points<'_>, reference: &[f64]) -> f64 {
+    let volume: Wide = match reference {
+        [_, _] => sweep::area(&SweptPoints::unmoved(points, reference)),
+        _ => sweep::volume(&SweptPoints::unmoved(points, reference)),
+    };
+    volume.value()
+}
+
+/// The volume in four objectives and more, of the points `above`.
+fn volume_of_many(above: Above, points: &Points<'_>, reference: &[f64]) -> f64 {
+    let m = reference.len();
+    let volume = Scaled::new(above.columns)
+        .and_then(|scaled| scaled.value(many::volume(&scaled.coordinates(), m)));
+    volume.unwrap_or_else(|| careful::volume(points, reference).value())
 }
 
 /// What the hypervolume loses when one point is taken away, for every point.
@@ -65,23 +95,42 @@ pub fn hypervolume_contributions(
     reference: &[f64],
 ) -> Result<Vec<f64>, Error> {
     check(points, reference)?;
-    let exclusive_volumes = |points: &Points<'_>, origin: &[f64]| match origin.len() {
-        1 => sweep::exclusive_lengths(&Relative::new(points, origin)),
-        2 => sweep::exclusive_areas(&Relative::new(points, origin)),
-        _ => exclusive::contributions(&Relative::new(points, origin)),
-    };
+    Ok(threads::share(points.rows(), || contributions(points, reference)))
+}
+
+/// [`hypervolume_contributions`] of points and a reference that were checked before.
+fn contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
     let m = points.objectives();
-    let Some(above) = Above::all(points, reference, m <= MAX_SWEPT_OBJECTIVES) else {
-        return Ok(exclusive_volumes(points, reference));
+    let few = m <= MAX_SWEPT_OBJECTIVES;
+    let Some(above) = Above::all(points, reference, few) else {
+        return swept_contributions(points, reference);
     };
-    let volumes = if m <= MAX_SWEPT_OBJECTIVES {
-        exclusive_volumes(&above.points(points), &vec![0.0; m])
+    let volumes = if few {
+        swept_contributions(&above.points(points), reference)
     } else {
-        lost::contributions(&above.coordinates(), m)
+        far::contributions(&above.columns, reference)
     };
     let mut contributions = vec![0.0; points.rows()];
     for (row, contribution) in above.rows.into_iter().zip(volumes) {
         contributions[row as usize] = contribution;
     }
-    Ok(contributions)
+    contributions
+}
+
+/// Contributions in up to three objectives.
+fn swept_contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
+    if moderate(points, reference) {
+        exclusive_volumes::<f64>(points, reference)
+    } else {
+        Wide::values(exclusive_volumes(points, reference))
+    }
+}
+
+/// The same, measured in doubles or in numbers of any size.
+pub(super) fn exclusive_volumes<A: Measure>(points: &Points<'_>, reference: &[f64]) -> Vec<A> {
+    match reference {
+        [_] => sweep::exclusive_lengths(&SweptPoints::unmoved(points, reference)),
+        [_, _] => sweep::exclusive_areas(&SweptPoints::unmoved(points, reference)),
+        _ => exclusive::contributions(&SweptPoints::unmoved(points, reference)),
+    }
 }

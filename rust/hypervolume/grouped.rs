@@ -9,6 +9,7 @@ use pulp::Arch;
 use super::above::{Prefilter, check};
 use super::exact::{MAX_SWEPT_OBJECTIVES, volume};
 use super::many::SmallSets;
+use super::range::{Scaled, certain};
 use super::staircase::Staircase;
 use super::sweep;
 use crate::error::Error;
@@ -95,15 +96,16 @@ impl Run<'_> {
             let group = start..end as usize - first;
             start = group.end;
             if group.len() <= most {
-                small.read(&columns, group, reference);
-                small.volume()
-            } else if group.len() == rows {
-                volume(&points.part(&columns), reference)
-            } else {
-                let part: Vec<Vec<f64>> =
-                    columns.iter().map(|c| c[group.clone()].to_vec()).collect();
-                volume(&points.part(&part), reference)
+                small.read(&columns, group.clone(), reference);
+                if let Some(volume) = small.volume() {
+                    return volume;
+                }
             }
+            if group.len() == rows {
+                return volume(&points.part(&columns), reference);
+            }
+            let part: Vec<Vec<f64>> = columns.iter().map(|c| c[group.clone()].to_vec()).collect();
+            volume(&points.part(&part), reference)
         };
         ends.iter().map(measure).collect()
     }
@@ -144,21 +146,32 @@ impl SmallGroup {
         self.arch.dispatch(Prefilter(&mut self.columns));
     }
 
-    /// The volume of the points that were read.
-    fn volume(&mut self) -> f64 {
-        match &self.columns[..] {
-            [x] => x.iter().copied().fold(0.0, f64::max),
+    /// The volume of the points that were read, unless some of it may be out of the range of
+    /// doubles.
+    fn volume(&mut self) -> Option<f64> {
+        if self.columns[0].is_empty() {
+            return Some(0.0);
+        }
+        let largest = |column: &[f64]| column.iter().copied().fold(0.0, f64::max);
+        match &mut self.columns[..] {
+            [x] => Some(largest(x)),
             [x, y] => {
                 self.plane.clear();
-                self.plane.extend(x.iter().zip(y).map(|(&x, &y)| [x, y]));
-                sweep::small_area(&mut self.plane)
+                self.plane.extend(x.iter().zip(y).map(|(x, y)| [*x, *y]));
+                let area = sweep::small_area(&mut self.plane);
+                certain(area, 1.0).then_some(area)
             }
             [x, y, z] => {
+                let deepest = largest(x);
                 self.space.clear();
-                self.space.extend(x.iter().zip(y).zip(z).map(|((&x, &y), &z)| [x, y, z]));
-                sweep::small_volume(&mut self.space, &mut self.outline)
+                self.space.extend(x.iter().zip(y).zip(z).map(|((x, y), z)| [*x, *y, *z]));
+                let volume = sweep::small_volume(&mut self.space, &mut self.outline);
+                certain(volume, deepest).then_some(volume)
             }
-            columns => self.many.volume(columns),
+            columns => {
+                let exponent = Scaled::scale(columns)?;
+                Scaled::unscaled(self.many.volume(columns), exponent)
+            }
         }
     }
 }

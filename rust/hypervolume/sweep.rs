@@ -1,6 +1,7 @@
 //! Two and three objectives: a sweep from the best to the worst first objective.
 
-use super::above::{Relative, is_above};
+use super::above::{SweptPoints, is_above};
+use super::measure::Measure;
 use super::staircase::Staircase;
 use crate::points::Column;
 use crate::sort::{ColumnKeys, FIRST, Slabs};
@@ -10,45 +11,55 @@ use crate::threads;
 pub(super) const STRETCH_POINTS: usize = 1 << 10;
 
 /// The area that the points dominate above the reference.
-pub(super) fn area(points: &Relative<'_, 2>) -> f64 {
-    let (mut area, mut height) = (0.0, 0.0);
+pub(super) fn area<A: Measure>(points: &SweptPoints<'_, 2>) -> A {
+    let (mut area, mut height) = (A::default(), points.corner[1]);
     let read = |rows: Vec<u32>| points.above(&rows, |point, _| point);
     for_slabs(points.first(), read, |slab| {
-        for points in slab.chunks(STRETCH_POINTS) {
-            area += stretch_area(points, &mut height);
+        for stretch in slab.chunks(STRETCH_POINTS) {
+            area = area + stretch_area(stretch, points.corner[0], &mut height);
         }
     });
     area
 }
 
-/// What points add to the area, the largest `x` first, beyond what those up to `height` have.
-fn stretch_area(points: &[[f64; 2]], height: &mut f64) -> f64 {
-    let mut area = 0.0;
+/// What points add to the area from `left` on, the largest `x` first, beyond what those up to
+/// `height` have.
+fn stretch_area<A: Measure>(points: &[[f64; 2]], left: f64, height: &mut f64) -> A {
+    let mut area = A::default();
     for &[x, y] in points {
         if y > *height {
-            area += x * (y - *height);
+            area = area + A::span(left, x) * A::span(*height, y);
             *height = y;
         }
     }
     area
 }
 
-/// [`area`] of no more than one stretch of points, all above the reference; brings them in order.
+/// [`area`] of no more than one stretch of points, all above (0, 0); brings them in order.
 pub(super) fn small_area(points: &mut [[f64; 2]]) -> f64 {
     points.sort_by(|a, b| b[0].total_cmp(&a[0]));
-    stretch_area(points, &mut 0.0)
+    stretch_area(points, 0.0, &mut 0.0)
 }
 
 /// Contributions in two objectives: from the best to the worst `x`, what lies between the highest
 /// and the second highest point so far belongs to the highest alone.
-pub(super) fn exclusive_areas(points: &Relative<'_, 2>) -> Vec<f64> {
-    let mut exclusive = vec![0.0; points.rows()];
-    let (mut highest, mut second, mut owner, mut since) = (0.0, 0.0, 0, 0.0);
+pub(super) fn exclusive_areas<A: Measure>(points: &SweptPoints<'_, 2>) -> Vec<A> {
+    let mut exclusive = vec![A::default(); points.rows()];
+    let [left, bottom] = points.corner;
+    let (mut highest, mut second, mut owner, mut since) = (bottom, bottom, 0, left);
+    let mut add = |owner: u32, width: [f64; 2], height: [f64; 2]| {
+        let [width, height] = [width, height].map(|[low, high]| A::span(low, high));
+        if let Some(exclusive) = exclusive.get_mut(owner as usize) {
+            *exclusive = *exclusive + width * height;
+        }
+    };
     let read = |rows: Vec<u32>| points.above(&rows, |point, row| (point, row));
     for_slabs(points.first(), read, |slab| {
         for ([x, y], row) in slab {
             if y > second {
-                exclusive[owner as usize] += (since - x) * (highest - second);
+                if highest > second {
+                    add(owner, [x, since], [second, highest]);
+                }
                 since = x;
                 second = if y > highest { highest } else { y };
             }
@@ -57,16 +68,17 @@ pub(super) fn exclusive_areas(points: &Relative<'_, 2>) -> Vec<f64> {
             }
         }
     });
-    if let Some(exclusive) = exclusive.get_mut(owner as usize) {
-        *exclusive += since * (highest - second);
+    if highest > second {
+        add(owner, [left, since], [second, highest]);
     }
     exclusive
 }
 
 /// Contributions in one objective: the largest value, if it is one, adds what it is larger by.
-pub(super) fn exclusive_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
-    let mut exclusive = vec![0.0; points.rows()];
-    let (mut largest, mut second, mut owner) = (0.0, 0.0, 0);
+pub(super) fn exclusive_lengths<A: Measure>(points: &SweptPoints<'_, 1>) -> Vec<A> {
+    let mut exclusive = vec![A::default(); points.rows()];
+    let [bottom] = points.corner;
+    let (mut largest, mut second, mut owner) = (bottom, bottom, 0);
     for row in 0..points.rows() {
         let x = points.get(0, row);
         if x > largest {
@@ -76,7 +88,7 @@ pub(super) fn exclusive_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
         }
     }
     if let Some(exclusive) = exclusive.get_mut(owner) {
-        *exclusive = largest - second;
+        *exclusive = A::span(second, largest);
     }
     exclusive
 }
@@ -85,7 +97,8 @@ pub(super) fn exclusive_lengths(points: &Relative<'_, 1>) -> Vec<f64> {
 ///
 /// Each point adds its new area in the other two objectives times all of its depth: positive
 /// terms only, no cancellation. Each thread sweeps a part, from the outline of the points before.
-pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
+pub(super) fn volume<A: Measure>(points: &SweptPoints<'_, 3>) -> A {
+    let [depth, corner @ ..] = points.corner;
     let mut sorted = Vec::with_capacity(points.rows());
     for_slabs(points.first(), |rows| rows, |mut rows| sorted.append(&mut rows));
     let stretches = sorted.len().div_ceil(STRETCH_POINTS);
@@ -94,32 +107,35 @@ pub(super) fn volume(points: &Relative<'_, 3>) -> f64 {
         let rows = &sorted[i * STRETCH_POINTS..sorted.len().min((i + 1) * STRETCH_POINTS)];
         [points.column(1, rows), points.column(2, rows)]
     });
-    let sweep = |first: usize, volumes: &mut [f64]| {
+    let sweep = |first: usize, volumes: &mut [A]| {
         let mut outline = Staircase::default();
         // The last are the outermost for the most part, so that the rest change little.
         for [y, z] in sides[..first].iter().rev() {
+            threads::check();
             for (&y, &z) in y.iter().zip(z).rev() {
-                if is_above([y, z]) {
-                    outline.insert(y, z);
+                if is_above([y, z], corner) {
+                    outline.insert_above::<f64>(corner, y, z);
                 }
             }
         }
         let rest = sorted.chunks(STRETCH_POINTS).zip(&sides).skip(first);
         for ((rows, [y, z]), volume) in rest.zip(volumes) {
+            threads::check();
             for (x, (&y, &z)) in points.column(0, rows).into_iter().zip(y.iter().zip(z)) {
-                if is_above([x, y, z]) {
-                    *volume += x * outline.insert(y, z);
+                if is_above([x, y, z], points.corner) {
+                    let area: A = outline.insert_above(corner, y, z);
+                    *volume = *volume + A::span(depth, x) * area;
                 }
             }
         }
     };
-    let mut volumes = vec![0.0; stretches];
+    let mut volumes = vec![A::default(); stretches];
     let parts = if threads::worthwhile(sorted.len()) { threads::count() } else { 1 };
     let part = volumes.len().div_ceil(parts).max(1);
     let tasks = volumes.chunks_mut(part).enumerate().collect();
     threads::share_out(tasks, |(i, volumes)| sweep(i * part, volumes));
     // Not `sum`, for which nothing at all is -0.0.
-    volumes.iter().fold(0.0, |sum, volume| sum + volume)
+    volumes.into_iter().fold(A::default(), |sum, volume| sum + volume)
 }
 
 /// [`volume`] of no more than one stretch of points, all above the reference; brings them in order.
@@ -134,7 +150,7 @@ pub(super) fn small_volume(points: &mut [[f64; 3]], outline: &mut Staircase<()>)
 pub(super) fn for_slabs<T: Send>(
     x: Column<'_>,
     read: impl Fn(Vec<u32>) -> T + Sync,
-    take: impl FnMut(T),
+    mut take: impl FnMut(T),
 ) {
     // A batch of slabs at a time: all of them side by side would hold every point once more.
     const BATCH_SLABS: usize = 32;
@@ -150,5 +166,8 @@ pub(super) fn for_slabs<T: Send>(
             let batch = BATCH_SLABS.min(slabs.count() - first);
             threads::map(x.len(), batch, |i| read(first + i))
         })
-        .for_each(take);
+        .for_each(|slab| {
+            threads::check();
+            take(slab);
+        });
 }

@@ -6,9 +6,14 @@
 //! the cell that is no better in the last is dominated by one of them. One pass over the rows
 //! then leaves few of them, unless the front is nearly everything.
 
+use pulp::{Arch, NullaryFnOnce};
+
+use super::stop::PAST_STOP;
 use crate::points::{Column, Points};
 use crate::threads;
-use pulp::{Arch, NullaryFnOnce};
+
+/// If less than this part of a sample is past the stop, it is not worth looking for such rows.
+const MIN_PAST_PART: usize = 64;
 
 /// Fewer rows are numbered faster than sampled.
 const MIN_SAMPLED_ROWS: usize = 1 << 14;
@@ -19,32 +24,63 @@ const MAX_CELLS: usize = 1 << 15;
 /// Rows per block of the pass.
 const BLOCK_ROWS: usize = 1024;
 
-/// The rows, in order, that may lie in the first `layers` layers; `None` if a sample rules out
-/// too few to be worth a copy. `number` gives the first layers of the sample, -1 past them.
-pub(super) fn candidates(
+/// What a sample says of the rows past the stop.
+pub(super) enum Bound {
+    /// The rows, in order, that may lie in the first layers: not many.
+    Few(Vec<u32>),
+    /// Most rows may, so that a copy of them would not pay, but not nearly all need to.
+    Many,
+    /// Nearly all rows lie in the first layers.
+    All,
+}
+
+/// Which rows may lie in the first `layers` layers. `number` gives the first layers of the sample,
+/// -1 past them.
+pub(super) fn bound(
     points: &Points<'_>,
     layers: u32,
     number: impl FnOnce(&Points<'_>) -> Vec<i32>,
-) -> Option<Vec<u32>> {
+) -> Bound {
     let rows = points.rows();
     if rows < MIN_SAMPLED_ROWS || points.objectives() < 2 {
-        return None;
+        return Bound::Many;
     }
     let side = (MAX_CELLS as f64).powf(1.0 / (points.objectives() - 1) as f64) as u32;
     if side < 4 {
-        return None;
+        return Bound::Many;
     }
     let sample = sample(points);
     let sampled = points.part(&sample);
     let numbers = number(&sampled);
+    match few(points, &sampled, &sample, &numbers, layers, side) {
+        Some(open) => Bound::Few(open),
+        // Among all rows more are past the stop than among those of a sample, in which fewer rows
+        // are dominated.
+        None => {
+            let past = numbers.iter().filter(|&&number| number == PAST_STOP).count();
+            if past * MIN_PAST_PART < sampled.rows() { Bound::All } else { Bound::Many }
+        }
+    }
+}
+
+/// The rows that may lie in the first layers, given those of a sample; `None` if they are many.
+fn few(
+    points: &Points<'_>,
+    sampled: &Points<'_>,
+    sample: &[Vec<f64>],
+    numbers: &[i32],
+    layers: u32,
+    side: u32,
+) -> Option<Vec<u32>> {
+    let rows = points.rows();
     let pivots = (0..sampled.rows()).filter(|&row| numbers[row] == layers as i32 - 1).collect();
-    let grid = Grid::new(&sample, pivots, side)?;
+    let grid = Grid::new(sample, pivots, side)?;
     // The sample tells what share of the rows will be ruled out, before all are looked at.
     let blocks = || {
         (0..sampled.rows()).step_by(8 * BLOCK_ROWS).map(|i| (i, BLOCK_ROWS.min(sampled.rows() - i)))
     };
     let open: usize =
-        blocks().map(|(first, rows)| grid.open_rows(&sampled, first, rows).len()).sum();
+        blocks().map(|(first, rows)| grid.open_rows(sampled, first, rows).len()).sum();
     if open > blocks().map(|(_, rows)| rows).sum::<usize>() / 4 * 3 {
         return None;
     }

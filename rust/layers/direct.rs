@@ -7,12 +7,16 @@
 use pulp::{Simd, WithSimd};
 
 use super::problem::Problem;
+use crate::threads;
 
 /// Vectors per group: enough to share each broadcast, few enough for sixteen registers.
 const GROUP_VECTORS: usize = 4;
 
 /// The largest group: vectors of sixteen lanes, a row each.
 const MAX_GROUP_ROWS: usize = GROUP_VECTORS * 16;
+
+/// So many groups are raised before it is asked whether the call goes on: less than a millisecond.
+const GROUPS_BETWEEN_CHECKS: usize = 32;
 
 /// Buffers reused from one base case to the next.
 #[derive(Default)]
@@ -73,7 +77,10 @@ impl WithSimd for Across<'_> {
         let Self { problem, low, high, k, rows } = self;
         rows.clear();
         let (mut before, mut placed) = (0, 0);
-        for group in high.chunks(GROUP_VECTORS * S::I32_LANES) {
+        for (at, group) in high.chunks(GROUP_VECTORS * S::I32_LANES).enumerate() {
+            if at % GROUPS_BETWEEN_CHECKS == GROUPS_BETWEEN_CHECKS - 1 {
+                threads::check();
+            }
             let (Some(&first), Some(&last)) = (group.first(), group.last()) else { continue };
             while placed < low.len() && low[placed] < last {
                 rows.push(problem, low[placed], k, problem.layer(low[placed]));

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU32;
 
 use pulp::Arch;
 
+use super::cuts::{is_lopsided, middle_cut, sampled_cut};
 use super::direct::{Across, Within};
 use super::problem::Problem;
 use super::scratch::{Scratch, Split, merge};
@@ -34,6 +35,9 @@ const MAX_FORK_PART: usize = 4;
 
 /// Sets of up to this many rows are first copied together: they fit into the second-level cache.
 const CACHED_ROWS: usize = 1 << 16;
+
+/// So many rows are swept, or divided, before it is asked whether the call goes on.
+const ROWS_BETWEEN_CHECKS: usize = 1 << 12;
 
 /// The layer of each row, given the second and later objectives of distinct rows in
 /// lexicographic order. Numbers at or past `cap` only say "past the stop".
@@ -92,12 +96,23 @@ impl Divide<'_> {
         if k == 1 {
             return self.within_by_sweep(set, &mut scratch.sweep);
         }
-        let cuts = self.cuts([set, &[]], k - 1);
-        let split = cuts.into_iter().find_map(|cut| {
-            let better = self.partition(set, k - 1, cut, scratch);
-            (better > 0 && better < set.len()).then_some(better)
-        });
-        let Some(better) = split else { return self.within(set, k - 1, scratch) };
+        if set.len() >= ROWS_BETWEEN_CHECKS {
+            threads::check();
+        }
+        let column = self.problem.columns[k - 1];
+        let cut = sampled_cut(column, [set, &[]]);
+        let mut better = self.partition(set, k - 1, cut, scratch);
+        if is_lopsided(better, set.len()) {
+            match middle_cut(column, [set, &[]]) {
+                None => return self.within(set, k - 1, scratch),
+                Some(middle) if middle != cut => {
+                    // Two runs in order are merged.
+                    set.sort();
+                    better = self.partition(set, k - 1, middle, scratch);
+                }
+                Some(_) => {}
+            }
+        }
         let (better, worse) = set.split_at_mut(better);
         let mut copy = scratch.buffer(better.len());
         copy.copy_from_slice(better);
@@ -142,19 +157,22 @@ impl Divide<'_> {
             Some(false) => return,
             None => {}
         }
-        let cuts = self.cuts([low, high], k - 1);
-        let split = cuts.into_iter().find_map(|cut| {
-            let splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
-            let [low, high] = splits.each_ref().map(Split::halves);
-            if (0..2).any(|side| low[side].is_empty() && high[side].is_empty()) {
+        let rows = low.len() + high.len();
+        if rows >= ROWS_BETWEEN_CHECKS {
+            threads::check();
+        }
+        let column = self.problem.columns[k - 1];
+        let cut = sampled_cut(column, [low, high]);
+        let mut splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
+        if is_lopsided(splits[0].better + splits[1].better, rows) {
+            let middle = middle_cut(column, [low, high]);
+            if middle != Some(cut) {
                 splits.into_iter().for_each(|split| scratch.recycle(split.rows));
-                return None;
+                let Some(cut) = middle else { return self.across(low, high, k - 1, scratch) };
+                splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
             }
-            Some(splits)
-        });
-        let Some(splits) = split else { return self.across(low, high, k - 1, scratch) };
+        }
         let [low, high] = splits.each_ref().map(Split::halves);
-        let rows = splits.iter().map(|split| split.rows.len()).sum();
         if (MIN_FORK_ROWS..=self.fork).contains(&rows) {
             threads::fork(
                 || self.across(low[0], high[1], k - 1, scratch),
@@ -173,9 +191,17 @@ impl Divide<'_> {
         splits.into_iter().for_each(|split| scratch.recycle(split.rows));
     }
 
+    /// The least layer that a row of `set` is known to have at least.
+    fn first_layer(&self, set: &[u32]) -> u32 {
+        set.iter().map(|&row| self.problem.layer(row)).min().unwrap_or(0)
+    }
+
     fn within_by_sweep(&self, set: &[u32], sweep: &mut Sweep) {
-        sweep.clear();
-        for &row in set {
+        sweep.restart(self.first_layer(set));
+        for (at, &row) in set.iter().enumerate() {
+            if at % ROWS_BETWEEN_CHECKS == ROWS_BETWEEN_CHECKS - 1 {
+                threads::check();
+            }
             let value = self.problem.columns[0][row as usize];
             self.problem.raise(row, sweep.least_layer(value));
             let layer = self.problem.layer(row);
@@ -186,10 +212,13 @@ impl Divide<'_> {
     }
 
     fn across_by_sweep(&self, low: &[u32], high: &[u32], sweep: &mut Sweep) {
-        sweep.clear();
+        sweep.restart(self.first_layer(low));
         let values = self.problem.columns[0];
         let mut low = low.iter().copied().peekable();
-        for &row in high {
+        for (at, &row) in high.iter().enumerate() {
+            if at % ROWS_BETWEEN_CHECKS == ROWS_BETWEEN_CHECKS - 1 {
+                threads::check();
+            }
             while let Some(l) = low.next_if(|&l| l < row) {
                 sweep.insert(values[l as usize], self.problem.layer(l));
             }
@@ -213,26 +242,6 @@ impl Divide<'_> {
         for (&row, layer) in set.iter().zip(layers) {
             self.problem.raise(row, layer.into_inner());
         }
-    }
-
-    /// Two consecutive ranks at which to split, first the one that halves a sample better. If
-    /// neither splits the rows, all have the same rank.
-    fn cuts(&self, sets: [&[u32]; 2], j: usize) -> [u32; 2] {
-        const SAMPLE: usize = 63;
-        let total = sets[0].len() + sets[1].len();
-        let size = SAMPLE.min(total);
-        let mut sample = [0; SAMPLE];
-        for (t, slot) in sample[..size].iter_mut().enumerate() {
-            let at = (2 * t + 1) * total / (2 * size);
-            let row = sets[0].get(at).or_else(|| sets[1].get(at - sets[0].len()));
-            *slot = row.map_or(0, |&row| self.problem.columns[j][row as usize]);
-        }
-        let sample = &mut sample[..size];
-        sample.sort_unstable();
-        let median = sample[size / 2];
-        let below = sample.partition_point(|&rank| rank < median);
-        let upto = sample.partition_point(|&rank| rank <= median);
-        if size - below <= upto { [median, median + 1] } else { [median + 1, median] }
     }
 
     /// The rows of rank below `cut` and the others, each in order.

@@ -4,6 +4,8 @@
 //! galloping from where the last row of the same neighbourhood ended: O(n log² n) at worst, near
 //! O(n log n) when neighbours have near layers.
 
+use std::collections::VecDeque;
+
 use super::staircase::{Staircase, Step};
 
 /// Cells per side of the grid that remembers the last answer of each neighbourhood.
@@ -30,7 +32,7 @@ impl Grid {
 pub(super) struct Fronts {
     /// The layer of the first of these fronts.
     pub first: u32,
-    pub fronts: Vec<Staircase>,
+    pub fronts: VecDeque<Staircase>,
     /// No front of this range or past it has this layer: rows that get it are past the stop, or
     /// belong to a later range.
     pub end: u32,
@@ -42,7 +44,8 @@ pub(super) struct Fronts {
 impl Fronts {
     /// No front yet, up to `cap` of them to come.
     pub fn new(cap: u32, grid: Grid) -> Self {
-        Self { first: 0, fronts: Vec::new(), end: cap, grid, hints: vec![0; GRID_SIDE * GRID_SIDE] }
+        let hints = vec![0; GRID_SIDE * GRID_SIDE];
+        Self { first: 0, fronts: VecDeque::new(), end: cap, grid, hints }
     }
 
     /// Puts a row into the first front that does not dominate it and returns its layer; that is
@@ -55,7 +58,7 @@ impl Fronts {
         self.hints[cell] = layer;
         match self.fronts.get_mut(front) {
             Some(staircase) => staircase.insert(step),
-            None if layer < self.end => self.fronts.push(Staircase::new(step)),
+            None if layer < self.end => self.fronts.push_back(Staircase::new(step)),
             None => {}
         }
         layer

@@ -1,7 +1,7 @@
 //! Pareto layers within each group of rows, in one call for all groups.
 //!
-//! Groups up to 64 rows compare all pairs lane by lane and keep the dominators of a row as bits of
-//! a word, from which layers are peeled: O(m s²) for s rows without a branch on a value. Larger
+//! Groups up to 256 rows compare all pairs lane by lane and keep the dominators of a row as bits of
+//! words, from which layers are peeled: O(m s²) for s rows without a branch on a value. Larger
 //! ones go to the kernels for ungrouped rows.
 
 use pulp::{Arch, NullaryFnOnce};
@@ -13,8 +13,13 @@ use crate::points::Points;
 use crate::segments::{Segments, runs};
 use crate::threads;
 
-/// Groups of up to this many rows compare all pairs: the dominators of a row are bits of a word.
-const BITSET_ROWS: usize = u64::BITS as usize;
+/// The dominators of a row are bits of so many words that each has a row per bit.
+const WORD_ROWS: usize = u64::BITS as usize;
+
+/// Words of a large bitset: groups of up to as many rows as they have bits compare all pairs.
+const MAX_WORDS: usize = 4;
+
+const MAX_BITSET_ROWS: usize = MAX_WORDS * WORD_ROWS;
 
 /// Rows that are compared at once.
 const LANE_ROWS: usize = 8;
@@ -95,7 +100,7 @@ impl Run<'_> {
     #[inline(always)]
     fn number<const M: usize>(self) {
         let rows = self.numbers.len();
-        if self.ends.len() == 1 && rows > BITSET_ROWS {
+        if self.ends.len() == 1 && rows > MAX_BITSET_ROWS {
             let columns = self.segments.columns(self.points, self.start, rows, 0);
             let layers_of_group = layers(&self.points.part(&columns), self.stop);
             self.numbers.copy_from_slice(&layers_of_group);
@@ -108,8 +113,10 @@ impl Run<'_> {
             let numbers = &mut self.numbers[start..end];
             if numbers.len() == 1 {
                 numbers[0] = 0;
-            } else if numbers.len() <= BITSET_ROWS {
-                number_by_bitset::<M>(&columns, start, self.stop, numbers);
+            } else if numbers.len() <= WORD_ROWS {
+                number_by_bitset::<M, 1>(&columns, start, self.stop, numbers);
+            } else if numbers.len() <= MAX_BITSET_ROWS {
+                number_by_bitset::<M, MAX_WORDS>(&columns, start, self.stop, numbers);
             } else {
                 let part: Vec<Vec<f64>> = columns.iter().map(|c| c[start..end].to_vec()).collect();
                 numbers.copy_from_slice(&layers(&self.points.part(&part), self.stop));
@@ -119,9 +126,10 @@ impl Run<'_> {
     }
 }
 
-/// Numbers the few rows from `start` on; past them the columns go on for some lanes.
+/// Numbers the few rows from `start` on; past them the columns go on for some lanes. `W` words
+/// have a bit for each row.
 #[inline(always)]
-fn number_by_bitset<const M: usize>(
+fn number_by_bitset<const M: usize, const W: usize>(
     columns: &[Vec<f64>],
     start: usize,
     stop: Stop,
@@ -130,23 +138,26 @@ fn number_by_bitset<const M: usize>(
     let m = if M == 0 { columns.len() } else { M };
     let columns = &columns[..m];
     let rows = numbers.len();
-    // The dominators of each row, as bits.
-    let mut dominators = [[0u64; LANE_ROWS]; BITSET_ROWS / LANE_ROWS];
-    let steps = rows.div_ceil(LANE_ROWS);
-    for (step, dominators) in dominators.iter_mut().enumerate().take(steps) {
-        for other in 0..rows {
-            let mut no_worse = [true; LANE_ROWS];
-            let mut better = [false; LANE_ROWS];
-            for column in columns {
-                let x = column[start + other];
-                let lanes = &column[start + step * LANE_ROWS..][..LANE_ROWS];
-                for lane in 0..LANE_ROWS {
-                    no_worse[lane] &= x >= lanes[lane];
-                    better[lane] |= x > lanes[lane];
+    // The dominators of each row, as bits; eight rows at a time, word by word.
+    let mut dominators = [[[[0u64; LANE_ROWS]; W]; WORD_ROWS / LANE_ROWS]; W];
+    let dominators = &mut dominators.as_flattened_mut()[..rows.div_ceil(LANE_ROWS)];
+    for (step, dominators) in dominators.iter_mut().enumerate() {
+        for (word, dominators) in dominators.iter_mut().enumerate() {
+            let others = rows.min((word + 1) * WORD_ROWS).saturating_sub(word * WORD_ROWS);
+            for bit in 0..others {
+                let mut no_worse = [true; LANE_ROWS];
+                let mut better = [false; LANE_ROWS];
+                for column in columns {
+                    let x = column[start + word * WORD_ROWS + bit];
+                    let lanes = &column[start + step * LANE_ROWS..][..LANE_ROWS];
+                    for lane in 0..LANE_ROWS {
+                        no_worse[lane] &= x >= lanes[lane];
+                        better[lane] |= x > lanes[lane];
+                    }
                 }
-            }
-            for lane in 0..LANE_ROWS {
-                dominators[lane] |= u64::from(no_worse[lane] & better[lane]) << other;
+                for lane in 0..LANE_ROWS {
+                    dominators[lane] |= u64::from(no_worse[lane] & better[lane]) << bit;
+                }
             }
         }
     }
@@ -156,27 +167,36 @@ fn number_by_bitset<const M: usize>(
         Stop::AtLeast(covered) => (rows, covered),
     };
     // What is left has layers yet to be peeled off; lanes past the rows never count as left.
-    let mut left = u64::MAX >> (BITSET_ROWS - rows);
-    let mut layers = [[PAST_STOP; LANE_ROWS]; BITSET_ROWS / LANE_ROWS];
+    let mut left: [u64; W] = std::array::from_fn(|word| {
+        let rows = rows.saturating_sub(word * WORD_ROWS).min(WORD_ROWS);
+        u64::MAX.checked_shr((WORD_ROWS - rows) as u32).unwrap_or(0)
+    });
+    numbers.fill(PAST_STOP);
+    let mut numbered = 0;
     for layer in 0..most_layers as i32 {
-        let mut front = 0;
-        for (step, dominators) in dominators.iter().enumerate().take(steps) {
-            for (lane, dominators) in dominators.iter().enumerate() {
-                front |= u64::from(dominators & left == 0) << (step * LANE_ROWS + lane);
-            }
-        }
-        front &= left;
-        for (step, layers) in layers.iter_mut().enumerate().take(steps) {
-            for (lane, number) in layers.iter_mut().enumerate() {
-                if front >> (step * LANE_ROWS + lane) & 1 == 1 {
-                    *number = layer;
+        let mut front = [0u64; W];
+        for (step, dominators) in dominators.iter().enumerate() {
+            let mut remain = [0; LANE_ROWS];
+            for (dominators, left) in dominators.iter().zip(left) {
+                for lane in 0..LANE_ROWS {
+                    remain[lane] |= dominators[lane] & left;
                 }
             }
+            let bits =
+                (0..LANE_ROWS).fold(0, |bits, lane| bits | u64::from(remain[lane] == 0) << lane);
+            front[step * LANE_ROWS / WORD_ROWS] |= bits << (step * LANE_ROWS % WORD_ROWS);
         }
-        left &= !front;
-        if left == 0 || left.count_zeros() as usize + rows >= enough + BITSET_ROWS {
+        for (word, (left, front)) in left.iter_mut().zip(front).enumerate() {
+            let mut front = front & *left;
+            *left &= !front;
+            while front != 0 {
+                numbers[word * WORD_ROWS + front.trailing_zeros() as usize] = layer;
+                front &= front - 1;
+                numbered += 1;
+            }
+        }
+        if numbered >= enough {
             break;
         }
     }
-    numbers.copy_from_slice(&layers.as_flattened()[..rows]);
 }

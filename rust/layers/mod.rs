@@ -1,7 +1,8 @@
 //! Pareto layers, of all rows or within groups of them.
 //!
 //! Columns become dense ranks; constant objectives and copies of another objective are dropped,
-//! because they decide no dominance; equal rows are merged. What is left goes to
+//! because they decide no dominance; equal rows are merged. What is left goes to the algorithm for
+//! its objectives; few rows, for which that preparation takes longest, to none of them (`small`).
 //!
 //! | objectives | algorithm | time |
 //! |---|---|---|
@@ -11,6 +12,7 @@
 //! | 4 and more | divide and conquer | O(n log^(m-1) n) |
 
 mod bound;
+mod cuts;
 mod dictionary;
 mod direct;
 mod divide;
@@ -18,10 +20,13 @@ mod fronts;
 mod grouped;
 mod lexicographic;
 mod patience;
+mod pivots;
 mod problem;
 mod ranked;
 mod ranks;
 mod scratch;
+mod single;
+mod small;
 mod staircase;
 mod stop;
 mod sweep;

@@ -42,6 +42,7 @@ pub(super) fn number_columns(a: Column<'_>, b: Column<'_>, cap: u32) -> Option<V
     for step in 1..=steps {
         let number = || {
             for run in std::mem::take(&mut next) {
+                threads::check();
                 fronts.number(&run, &mut numbers);
             }
         };
@@ -91,7 +92,10 @@ impl Run {
 pub(super) fn number(second: &[u32], cap: u32) -> Vec<u32> {
     let mut fronts = Fronts::new(cap);
     let mut numbers = Vec::with_capacity(second.len());
-    for batch in second.chunks(BATCH_ROWS) {
+    for (at, batch) in second.chunks(BATCH_ROWS).enumerate() {
+        if at % 1024 == 0 {
+            threads::check();
+        }
         let mut values = [0; BATCH_ROWS];
         values[..batch.len()].copy_from_slice(batch);
         let hints = fronts.search(&values);

@@ -22,6 +22,7 @@ pub(super) fn rank_keys(keys: impl Keys) -> Ranked {
         let mut ranks = vec![0; rows];
         let mut distinct = 0u32;
         for slab in 0..slabs.count() {
+            threads::check();
             for row in slabs.sorted(slab) {
                 distinct += row >> 31;
                 ranks[(row & !FIRST) as usize] = distinct - 1;

@@ -33,12 +33,18 @@ impl Staircase {
     /// Whether some step is at least as good as `step` in both objectives.
     #[inline]
     pub fn dominates(&self, step: Step) -> bool {
+        self.best_third(step.0).is_some_and(|third| third <= step.1)
+    }
+
+    /// The best third objective among the steps that are no worse in the second.
+    #[inline]
+    pub fn best_third(&self, second: u32) -> Option<u32> {
         match self {
-            Self::Flat(run) => run_dominates(run, step),
+            Self::Flat(run) => best_third_of_run(run, second),
             Self::Tall(tall) => {
                 // The last step that is no worse in the second objective has the best third.
-                let block = tall.heads.partition_point(|&head| head <= step.0);
-                block > 0 && run_dominates(&tall.blocks[block - 1], step)
+                let block = tall.heads.partition_point(|&head| head <= second);
+                best_third_of_run(tall.blocks.get(block.checked_sub(1)?)?, second)
             }
         }
     }
@@ -93,9 +99,9 @@ impl Tall {
 }
 
 #[inline]
-fn run_dominates(run: &[Step], step: Step) -> bool {
-    let no_worse = run.partition_point(|other| other.0 <= step.0);
-    no_worse > 0 && run[no_worse - 1].1 <= step.1
+fn best_third_of_run(run: &[Step], second: u32) -> Option<u32> {
+    let no_worse = run.partition_point(|other| other.0 <= second);
+    Some(run[no_worse.checked_sub(1)?].1)
 }
 
 fn insert_into_run(run: &mut Vec<Step>, step: Step) {

@@ -20,6 +20,13 @@ const MAX_BLOCKS: usize = 16;
 /// With fewer rows the handovers cost more than they bring.
 const MIN_STAGED_ROWS: usize = 1 << 16;
 
+/// Each stage should have so many rows to see, or it is not worth its tables.
+const MIN_STAGE_ROWS: usize = 4 * BLOCK_ROWS;
+
+/// More stages bring little: each row is seen by all stages up to its own, so that however many
+/// there are, they are not [`PLACING_COST`] times as fast as one; eight come to nine tenths of that.
+const MAX_STAGES: usize = 8;
+
 /// What it takes to place a row, in units of what it takes to hand it on.
 const PLACING_COST: f64 = 4.0;
 
@@ -32,7 +39,13 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
     let step = |row: u32| (second[row as usize], third[row as usize]);
     if rows < MIN_STAGED_ROWS || !threads::worthwhile(rows) {
         let mut fronts = Fronts::new(cap, grid);
-        return (0..rows as u32).map(|row| fronts.place(step(row))).collect();
+        let mut numbers = Vec::with_capacity(rows);
+        for start in (0..rows).step_by(BLOCK_ROWS) {
+            threads::check();
+            let block = start as u32..rows.min(start + BLOCK_ROWS) as u32;
+            numbers.extend(block.map(|row| fronts.place(step(row))));
+        }
+        return numbers;
     }
     let numbers: Vec<AtomicU32> = (0..rows).map(|_| AtomicU32::new(0)).collect();
     // Places rows and returns those to hand on.
@@ -48,9 +61,9 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
         }
         passed
     };
-    let count = threads::count();
+    let count = threads::count().min(MAX_STAGES).min(rows / MIN_STAGE_ROWS);
     let mut stages: Vec<Fronts> = (0..count).map(|_| Fronts::new(cap, grid)).collect();
-    share(&mut stages, Vec::new(), cap);
+    share(&mut stages, Vec::new(), cap, 0);
     let (mut start, mut blocks) = (0, 1);
     while start < rows {
         let end = rows.min(start + blocks * BLOCK_ROWS);
@@ -66,23 +79,51 @@ pub(super) fn number(second: &[u32], third: &[u32], cap: u32) -> Vec<u32> {
             waiting.rotate_right(1);
         }
         let sample = numbers[start..end].iter().step_by(blocks).map(|n| n.load(Ordering::Relaxed));
-        share(&mut stages, sample.collect(), cap);
+        share(&mut stages, sample.collect(), cap, (end - start) as u32);
         (start, blocks) = (end, MAX_BLOCKS.min(blocks * 2));
     }
     numbers.into_iter().map(AtomicU32::into_inner).collect()
 }
 
 /// Chooses ranges of fronts anew, given the layers of rows that were placed of late.
-fn share(stages: &mut [Fronts], mut layers: Vec<u32>, cap: u32) {
+///
+/// Only the fronts between an old border and the new one change hands, and no border moves past
+/// more fronts than `most`: with as many rows placed since the last choice, all choices together
+/// take time in proportion to the rows, however many fronts there are and wherever rows go.
+fn share(stages: &mut [Fronts], mut layers: Vec<u32>, cap: u32, most: u32) {
     layers.sort_unstable();
-    let hints = Fronts::hints_of(stages);
-    let mut fronts: Vec<_> = stages.iter_mut().flat_map(|stage| stage.fronts.drain(..)).collect();
     let count = stages.len();
-    for (k, stage) in stages.iter_mut().enumerate().rev() {
-        let first = if k > 0 { first_layer(&layers, k, count).min(fronts.len()) } else { 0 };
-        stage.first = first as u32;
-        stage.end = if k + 1 < count { fronts.len() as u32 } else { cap };
-        stage.fronts = fronts.split_off(first);
+    let fronts = stages.last().map_or(0, |last| last.first + last.fronts.len() as u32);
+    let border = |(k, stage): (usize, &Fronts)| {
+        let (near, far) = (stage.first.saturating_sub(most), stage.first.saturating_add(most));
+        (first_layer(&layers, k, count) as u32).clamp(near, far).min(fronts)
+    };
+    let hints = Fronts::hints_of(stages);
+    let mut borders: Vec<u32> = stages.iter().enumerate().map(border).collect();
+    if let Some(first) = borders.first_mut() {
+        *first = 0;
+    }
+    // To later stages from the first stage on, to earlier ones from the last: a front that passes
+    // several borders is handed from stage to stage.
+    for k in 1..count {
+        while stages[k].first > borders[k]
+            && let Some(front) = stages[k - 1].fronts.pop_back()
+        {
+            stages[k].fronts.push_front(front);
+            stages[k].first -= 1;
+        }
+    }
+    for k in (1..count).rev() {
+        while stages[k].first < borders[k]
+            && let Some(front) = stages[k].fronts.pop_front()
+        {
+            stages[k - 1].fronts.push_back(front);
+            stages[k].first += 1;
+        }
+    }
+    for (k, stage) in stages.iter_mut().enumerate() {
+        stage.first = borders[k];
+        stage.end = borders.get(k + 1).copied().unwrap_or(cap);
         stage.hints.clone_from(&hints);
     }
 }
@@ -120,7 +161,21 @@ mod tests {
         let late: Vec<Step> = (0..rows as u32)
             .map(|row| if row < 1 << 17 { (row, row) } else { (row, next(1 << 17)) })
             .collect();
-        for steps in [cloud, front, chain, late] {
+        // Fronts come with nearly every row; and rows that go to the first fronts and to the last
+        // ones by turns, in stretches as long as those between two choices of ranges.
+        let noisy: Vec<Step> = (0..rows as u32).map(|row| (row + next(4), row + next(4))).collect();
+        let turns: Vec<Step> = (0..rows as u32)
+            .map(|row| {
+                let first = row >= rows as u32 / 3
+                    && (row / (BLOCK_ROWS * MAX_BLOCKS) as u32).is_multiple_of(2);
+                if first {
+                    (rows as u32 - row, row)
+                } else {
+                    (row + rows as u32, row + rows as u32)
+                }
+            })
+            .collect();
+        for steps in [cloud, front, chain, late, noisy, turns] {
             let (second, third): (Vec<u32>, Vec<u32>) = steps.into_iter().unzip();
             for cap in [rows as u32, 70, 1] {
                 let run = |threads| {
@@ -129,7 +184,7 @@ mod tests {
                     fronts.into_iter().map(|layer| layer.min(cap)).collect::<Vec<u32>>()
                 };
                 let expected = run(1);
-                for threads in [2, 5] {
+                for threads in [2, 5, 40] {
                     assert_eq!(run(threads), expected);
                 }
             }

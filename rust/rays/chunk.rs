@@ -1,15 +1,8 @@
 //! A chunk of rows relative to an origin: in double precision, and rounded for the screen.
 
 use super::ray::Ray;
+use crate::lanes::{CHUNK_ROWS, Lanes, read};
 use crate::points::Points;
-
-/// Rows that are screened together.
-pub(super) const CHUNK_ROWS: usize = 64;
-
-/// One number of each row of a chunk, where no vector of them crosses a line of the cache.
-#[derive(Clone, Copy)]
-#[repr(align(64))]
-pub(super) struct Lanes<T>(pub [T; CHUNK_ROWS]);
 
 /// Squares up to here need no scaling, if the origin needs none.
 const MAX_UNSCALED_SQUARE: f64 = 1e290;
@@ -45,7 +38,7 @@ impl Unit {
 pub(super) struct Chunk {
     pub first: usize,
     pub rows: usize,
-    values: Vec<Lanes<f64>>,
+    pub values: Vec<Lanes<f64>>,
     /// Rows less the origin.
     pub from_origin: Vec<Lanes<f64>>,
     /// The same in single precision, in the search's unit.
@@ -81,18 +74,7 @@ impl Chunk {
     #[inline(always)]
     pub fn read<const M: usize>(&mut self, points: &Points<'_>, first: usize, scale: f64) {
         self.first = first;
-        self.rows = CHUNK_ROWS.min(points.rows() - first);
-        if let Some(rows) = points.table::<M>().get(first..first + CHUNK_ROWS) {
-            for (lane, row) in rows.iter().enumerate() {
-                for (j, value) in row.iter().enumerate() {
-                    self.values[j].0[lane] = *value;
-                }
-            }
-        } else {
-            for (column, values) in points.columns().iter().zip(&mut self.values) {
-                column.copy_to(first, &mut values.0[..self.rows]);
-            }
-        }
+        self.rows = read::<M>(points, first, &mut self.values);
         if scale != 1.0 {
             for values in &mut self.values {
                 values.0[..self.rows].iter_mut().for_each(|value| *value *= scale);
@@ -135,6 +117,15 @@ impl Chunk {
             *low = square * less;
         }
         if sufficient { Precision::Sufficient } else { self.why_insufficient() }
+    }
+
+    /// Takes these rows out of the screen.
+    #[inline(always)]
+    pub fn leave_out(&mut self, mut rows: u64) {
+        while rows != 0 {
+            self.squares.0[rows.trailing_zeros() as usize] = f32::INFINITY;
+            rows &= rows - 1;
+        }
     }
 
     #[cold]

@@ -4,20 +4,26 @@
 //! than they save. Larger groups, and numbers whose squares leave the range of doubles, go to the
 //! search for ungrouped rows. All compute the distance in the same way, to the last bit.
 
+use pulp::{Arch, NullaryFnOnce};
+
 use super::group::{Group, Rays};
 use super::ray::scale;
 use super::search::{Neighbours, nearest_to_rays};
 use crate::error::{Error, Kind};
 use crate::points::Points;
+use crate::room::require_room;
 use crate::segments::runs;
+use crate::starts::{Part, check_starts, held, split_off, write};
 use crate::threads;
-use pulp::{Arch, NullaryFnOnce};
 
 /// Groups of up to this many rows are searched row by row.
 const EXHAUSTIVE_ROWS: usize = 1 << 10;
 
 /// Whole groups are searched together up to about this many rows, which stay in cache.
 const RUN_ROWS: usize = 1 << 12;
+
+/// Rays of a group after which it is looked whether the call was stopped.
+const RAYS_UNTIL_CHECK: usize = 256;
 
 /// The `k` rows of each group that are nearest to each of its rays, or all rows of a smaller group.
 ///
@@ -33,7 +39,7 @@ const RUN_ROWS: usize = 1 << 12;
 ///
 /// # Errors
 /// `starts` does not ascend from 0 to the number of rows, a length does not fit, a value is not
-/// finite, or `k` is zero.
+/// finite, `k` is zero, or there is no memory for the answer.
 ///
 /// ```
 /// use paretohqd::{Column, Points, nearest_in_groups};
@@ -58,15 +64,15 @@ pub fn nearest_in_groups(
     let ends = check_starts(starts, points.rows())?;
     let reach = check_rays(spans, weights, ends.len(), points.objectives())?;
     points.require_finite()?;
-    let held = |groups: &[u32]| groups.windows(2).map(|g| k.min((g[1] - g[0]) as usize)).sum();
-    let (rays, per_ray): (usize, usize) = (weights.len() / points.objectives(), held(starts));
+    let (rays, per_ray) = (weights.len() / points.objectives(), held(starts, k));
+    require_room(per_ray, rays, 0)?;
     let (mut rows, mut distances) = (vec![0; rays * per_ray], vec![0.0; rays * per_ray]);
     let parts = distances.chunks_mut(per_ray.max(1));
     let mut rest: Vec<_> = rows.chunks_mut(per_ray.max(1)).zip(parts).collect();
     let (mut tasks, mut first) = (Vec::new(), 0);
     for ends in runs(ends, RUN_ROWS) {
         let starts = &starts[first..=first + ends.len()];
-        let held = held(starts);
+        let held = held(starts, k);
         let out = rest.iter_mut().map(|part| split_off(part, held)).collect();
         let spans = &spans[first * points.objectives()..];
         tasks.push(Run { points, starts, spans, weights, reach: &reach, k, out });
@@ -76,31 +82,6 @@ pub fn nearest_in_groups(
     let weight = (points.rows() / 16).saturating_mul(rays);
     threads::each(weight, tasks, search).into_iter().collect::<Result<(), Error>>()?;
     Ok(Neighbours { rows, distances })
-}
-
-/// Rows and distances yet to be filled in.
-type Part<'a> = (&'a mut [i64], &'a mut [f64]);
-
-/// The first places of a part, of which that many are left.
-fn split_off<'a>((rows, distances): &mut Part<'a>, places: usize) -> Part<'a> {
-    let rows = rows.split_off_mut(..places).unwrap_or_default();
-    (rows, distances.split_off_mut(..places).unwrap_or_default())
-}
-
-/// Where the groups end, if the starts ascend from 0 to the number of rows.
-fn check_starts(starts: &[u32], rows: usize) -> Result<&[u32], Error> {
-    let wrong = |position| Error::from(Kind::BadStarts { position, rows });
-    let (&first, ends) = starts.split_first().ok_or_else(|| wrong(0))?;
-    if first != 0 {
-        return Err(wrong(0));
-    }
-    if let Some(position) = starts.windows(2).position(|group| group[0] > group[1]) {
-        return Err(wrong(position + 1));
-    }
-    if starts[starts.len() - 1] as usize != rows {
-        return Err(wrong(starts.len() - 1));
-    }
-    Ok(ends)
 }
 
 /// By objective, how far the ends of the rays are from the origin of a unit span.
@@ -181,7 +162,10 @@ impl Run<'_> {
             if !exhaustive.is_empty() {
                 group.subtract_origin(&rays);
             }
-            for ray in exhaustive {
+            for (place, ray) in exhaustive.into_iter().enumerate() {
+                if place % RAYS_UNTIL_CHECK == 0 {
+                    threads::check();
+                }
                 let nearest = group.nearest::<M>(rays.direction(ray), held).iter();
                 let nearest = nearest.map(|&(distance, row)| (row as i64, distance / rays.scale));
                 write(&mut self.out[ray], start, at, nearest);
@@ -199,19 +183,5 @@ impl Run<'_> {
             at += held;
         }
         Ok(())
-    }
-}
-
-/// Fills in, from place `at` on, the rows of a group that begins at `start`.
-#[inline(always)]
-fn write(
-    (rows, distances): &mut Part<'_>,
-    start: usize,
-    at: usize,
-    nearest: impl Iterator<Item = (i64, f64)>,
-) {
-    let places = rows[at..].iter_mut().zip(&mut distances[at..]);
-    for ((row, distance), (row_of_group, its_distance)) in places.zip(nearest) {
-        (*row, *distance) = (start as i64 + row_of_group, its_distance);
     }
 }

@@ -5,10 +5,17 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::chunk::{CHUNK_ROWS, Chunk, Lanes, Precision, RayTargets, Unit};
+use super::chunk::{Chunk, Precision, RayTargets, Unit};
 use super::nearest::{Bound, Nearest};
 use super::ray::Ray;
+use crate::copies::Copies;
+use crate::lanes::{CHUNK_ROWS, Lanes};
 use crate::points::Points;
+use crate::threads;
+
+/// From so many rays on, to which a row of a chunk may be near, copies are looked for: that costs
+/// about as much as their exact distances.
+const MIN_NEAR: usize = 4;
 
 /// What a scan finds.
 pub(super) struct Scanned {
@@ -29,6 +36,8 @@ pub(super) struct Scan<'a> {
     /// Where the chunks start.
     pub firsts: StepBy<Range<usize>>,
     pub bounds: &'a [Bound],
+    /// Whether rows may have many copies.
+    pub copies: bool,
 }
 
 impl WithSimd for Scan<'_> {
@@ -64,14 +73,36 @@ impl Scan<'_> {
         let m = self.points.objectives();
         let mut chunk = Chunk::new(m);
         let mut near = Vec::with_capacity(self.rays.len());
+        let mut copies = if self.copies { Copies::new(self.points, self.k) } else { None };
         let mut in_range = true;
-        for first in self.firsts {
+        // Now and then: after about as much work as for a few thousand rows and one ray.
+        let until_check = 1 + 4096 / (1 + self.rays.len());
+        for (place, first) in self.firsts.enumerate() {
+            if place % until_check == 0 {
+                threads::check();
+            }
             chunk.read::<M>(self.points, first, self.scale);
             let mut nearest = &mut nearest[..];
+            let mut exhausted = None;
             for (rays, targets) in &mut groups {
                 let precision = chunk.subtract_origin::<M>(&rays[0].origin, self.unit);
                 if precision == Precision::Sufficient {
+                    chunk.leave_out(exhausted.unwrap_or(0));
                     screen::<S, M>(simd, &chunk, targets, &mut near);
+                    if near.len() >= MIN_NEAR
+                        && exhausted.is_none()
+                        && let Some(copies) = &mut copies
+                    {
+                        let rows = copies.exhausted(&chunk.values, chunk.rows);
+                        exhausted = Some(rows);
+                        if rows != 0 {
+                            near.clear();
+                            chunk.leave_out(rows);
+                            if rows.count_ones() as usize != chunk.rows {
+                                screen::<S, M>(simd, &chunk, targets, &mut near);
+                            }
+                        }
+                    }
                 } else {
                     in_range &= precision == Precision::Insufficient;
                     near.extend(0..rays.len());

@@ -4,14 +4,18 @@
 use std::iter::StepBy;
 use std::ops::Range;
 
-use super::chunk::{CHUNK_ROWS, Unit};
+use pulp::Arch;
+
+use super::chunk::Unit;
 use super::nearest::{Bound, Nearest, Neighbour, nearer};
 use super::ray::{Ray, RayEndpoints, scale};
 use super::scan::{Scan, Scanned};
 use crate::error::{Error, Kind};
+use crate::kept::keep_first;
+use crate::lanes::CHUNK_ROWS;
 use crate::points::Points;
+use crate::room::require_room;
 use crate::threads;
-use pulp::Arch;
 
 /// The rows nearest to each ray, ray by ray, nearest first.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +35,8 @@ pub struct Neighbours {
 /// both row after row.
 ///
 /// # Errors
-/// A value is infinite, a vector has the wrong length, a ray has no direction, or `k` is zero or
-/// more than there are rows.
+/// A value is infinite, a vector has the wrong length, a ray has no direction, `k` is zero or more
+/// than there are rows, or there is no memory for `k` rows of each ray.
 ///
 /// ```
 /// use paretohqd::{Column, Points, nearest_to_rays};
@@ -56,6 +60,7 @@ pub fn nearest_to_rays(
         return Err(Kind::TooFewRows { k, rows: points.rows() }.into());
     }
     let endpoints = RayEndpoints::new(origins, through, points.objectives())?;
+    require_room(k, through.len() / points.objectives(), 2 * size_of::<Neighbour>())?;
     if endpoints.in_range() {
         // The usual case, in one pass: the search notices numbers that need scaling.
         let rays = endpoints.rays(1.0)?;
@@ -97,18 +102,19 @@ impl<'a> Search<'a> {
     /// The neighbours, and whether no number needs scaling; otherwise they may be wrong.
     fn run(&self) -> (Neighbours, bool) {
         let (rows, rays) = (self.points.rows(), self.rays.len());
-        let (nearest, in_range) = if self.threads == 1 && threads::worthwhile(rows * rays / 16) {
-            // Few rows, but many rays: these are shared out.
-            let size = rays.div_ceil(threads::count());
-            let parts = threads::share_out((0..rays).step_by(size).collect(), |start| {
-                let rays = self.rays[start..rays.min(start + size)].to_vec();
-                Self { rays, ..*self }.per_ray()
-            });
-            let in_range = parts.iter().all(|(_, in_range)| *in_range);
-            (parts.into_iter().flat_map(|(nearest, _)| nearest).collect(), in_range)
-        } else {
-            self.per_ray()
-        };
+        let (nearest, in_range) =
+            if self.threads == 1 && threads::worthwhile(rows.saturating_mul(rays) / 16) {
+                // Few rows, but many rays: these are shared out.
+                let size = rays.div_ceil(threads::count());
+                let parts = threads::share_out((0..rays).step_by(size).collect(), |start| {
+                    let rays = self.rays[start..rays.min(start + size)].to_vec();
+                    Self { rays, ..*self }.per_ray()
+                });
+                let in_range = parts.iter().all(|(_, in_range)| *in_range);
+                (parts.into_iter().flat_map(|(nearest, _)| nearest).collect(), in_range)
+            } else {
+                self.per_ray()
+            };
         let all = || nearest.iter().flatten();
         let rows = all().map(|&(_, row)| row as i64).collect();
         let distances = all().map(|&(distance, _)| distance / self.scale).collect();
@@ -142,16 +148,12 @@ impl<'a> Search<'a> {
         let size = rows.div_ceil(self.threads).next_multiple_of(CHUNK_ROWS);
         let parts: Vec<Scanned> = threads::share_out((0..rows).step_by(size).collect(), |start| {
             let firsts = (start..rows.min(start + size)).step_by(CHUNK_ROWS);
-            self.scan(&self.rays, firsts, self.k, bounds)
+            self.scan(&self.rays, firsts, self.k, bounds, true)
         });
         let merge = |ray: usize| {
             let rows = parts.iter().flat_map(|part| &part.nearest[ray].neighbours);
             let mut rows: Vec<Neighbour> = rows.copied().collect();
-            if rows.len() > self.k {
-                rows.select_nth_unstable_by(self.k - 1, nearer);
-                rows.truncate(self.k);
-            }
-            rows.sort_unstable_by(nearer);
+            keep_first(&mut rows, self.k, nearer);
             rows
         };
         let rays: Vec<usize> = (0..self.rays.len()).collect();
@@ -177,7 +179,7 @@ impl<'a> Search<'a> {
         let none = vec![Bound::NONE; size];
         let parts = threads::share_out((0..self.rays.len()).step_by(size).collect(), |start| {
             let rays = &self.rays[start..self.rays.len().min(start + size)];
-            self.scan(rays, self.sample(), count, &none[..rays.len()])
+            self.scan(rays, self.sample(), count, &none[..rays.len()], false)
         });
         let bound = |mut nearest: Nearest| {
             nearest.shrink();
@@ -193,8 +195,9 @@ impl<'a> Search<'a> {
         firsts: StepBy<Range<usize>>,
         k: usize,
         bounds: &[Bound],
+        copies: bool,
     ) -> Scanned {
         let &Self { points, scale, unit, .. } = self;
-        Arch::new().dispatch(Scan { points, scale, unit, k, rays, firsts, bounds })
+        Arch::new().dispatch(Scan { points, scale, unit, k, rays, firsts, bounds, copies })
     }
 }

@@ -70,11 +70,17 @@ const NO_CALL: Call = Call { threads: Some(1), pooled: false, cancel: None };
 struct Watch {
     ask: RefCell<Box<dyn FnMut() -> bool>>,
     next: Cell<Instant>,
+    /// Whether the answer was no: what was being done then may be done before it stops, but what
+    /// comes next must not begin.
+    stopped: Cell<bool>,
 }
 
 impl Watch {
     /// Asks if it is time.
     fn goes_on(&self) -> bool {
+        if self.stopped.get() {
+            return false;
+        }
         let now = Instant::now();
         // A signal's handler may call a kernel: it is not asked within its own question, and stays
         // on this thread, since those of the pool may be at work until they are stopped.
@@ -82,6 +88,7 @@ impl Watch {
         now < self.next.get() || {
             let goes_on = within(&Call { pooled: true, ..NO_CALL }, &mut *ask);
             self.next.set(Instant::now() + WATCH_TIME);
+            self.stopped.set(!goes_on);
             goes_on
         }
     }
@@ -161,6 +168,7 @@ pub(super) fn enter<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     if call.pooled || threads == 1 {
         return work();
     }
+    check();
     let pool = pools::pool(threads).unwrap_or_else(|why| abandon(Abandoned::NoThreads(why)));
     // The pool needs a token if this thread is asked.
     let watch = WATCH.with_borrow(Option::clone);
@@ -253,7 +261,8 @@ pub(crate) fn with_watch<T: Send>(
     work: impl FnOnce() -> T + Send,
 ) -> Result<T, Error> {
     let next = Cell::new(Instant::now() + WATCH_TIME);
-    let watch = Rc::new(Watch { ask: RefCell::new(Box::new(ask)), next });
+    let stopped = Cell::new(false);
+    let watch = Rc::new(Watch { ask: RefCell::new(Box::new(ask)), next, stopped });
     watched(Some(watch), || with_threads(threads, work))
 }
 
@@ -312,6 +321,23 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_stopped_even_if_what_it_did_was_done_first() {
+        // The answer comes while the first of many pieces of work is finished without a look.
+        let mut asked = 0;
+        let ask = move || {
+            asked += 1;
+            asked > 1
+        };
+        let work = || {
+            share_out(vec![(); 2], |()| std::thread::sleep(3 * WATCH_TIME));
+            share_out(vec![(); 2], |()| std::thread::sleep(3 * WATCH_TIME));
+            share_out(vec![(); 2], |()| ());
+        };
+        let stopped = with_watch(ask, Some(2), work);
+        assert_eq!(stopped.unwrap_err().kind(), crate::ErrorKind::Cancelled);
+    }
+
+    #[test]
     fn what_stops_a_call_stops_no_other_that_shares_its_pool() {
         let cancel = Cancel::new();
         let wait = || loop {
@@ -329,7 +355,7 @@ mod tests {
                     let work = || share_out(vec![(); 9], |()| wait());
                     with_cancel(&cancel, Some(threads), work).map(|_| ())
                 });
-                let others: Vec<_> = (0..9).map(|_| scope.spawn(&other)).collect();
+                let others: Vec<_> = (0..9).map(|_| scope.spawn(other)).collect();
                 if threads == 2 {
                     // They may wait for a thread until the first call lets go of both.
                     cancel.cancel();

@@ -23,11 +23,12 @@ from paretohqd.cli import main
 def once(monkeypatch):
     """Nothing is repeated: no test looks at a time."""
     monkeypatch.setattr("paretohqd.bench.measure.AT_MOST", 0.0)
-    monkeypatch.setattr("paretohqd.bench.tasks.NEAREST", 7)
+    monkeypatch.setattr("paretohqd.bench.ray_tasks.NEAREST", 7)
 
 
 def tiny(task: Task) -> Task:
-    return replace(task, n=16 if task.m > 3 else 48)
+    rows = 16 if task.m > 3 else 48
+    return replace(task, n=530 if "groups" in task.name and "of 8" not in task.name else rows)
 
 
 def first(name: str, **more: object) -> Task:
@@ -42,13 +43,14 @@ def fake(answer, **more):
 # ── data ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("name", ["uni", "corr", "anti", "disc", "sphere", "simplex"])
+@pytest.mark.parametrize("name", ["uni", "corr", "anti", "disc", "chain", "sphere", "simplex"])
 @pytest.mark.parametrize("m", [2, 3, 5])
 def test_a_cloud_is_the_same_every_time(name, m):
     cloud = Cloud(name, 90, m)
     assert cloud.points.shape == (90, m)
     assert np.isfinite(cloud.points).all()
     np.testing.assert_array_equal(cloud.points, Cloud(name, 90, m).points)
+    assert Cloud(f"{name} f32", 90, m).points.dtype == np.float32
     columns = Cloud(f"{name} columns", 90, m).points
     assert columns.flags.f_contiguous
     np.testing.assert_array_equal(cloud.points, columns)
@@ -77,6 +79,8 @@ def test_every_task_runs_and_agrees_with_every_package_that_is_there():
         kept = [r for r in task.rivals if r.package not in ("numba", "paretoset")]
         rows += bench.measure(replace(tiny(task), rivals=tuple(kept)))
     assert {row["task"] for row in rows} >= {"all layers", "first 5 layers", "contributions"}
+    assert {"single front", "hypervolume in groups of 65"} <= {row["task"] for row in rows}
+    assert [row for row in rows if row["data"] == "uni f32" and row["rival"] == "paretohqd"]
     assert not [row["note"] for row in rows if row.get("note", "").startswith("not measured")]
     assert all(set(row) <= set(COLUMNS) for row in rows)
     assert table(rows).count("\n") == len(rows)
@@ -109,6 +113,7 @@ def test_tasks_differ_and_every_target_has_a_rival():
         ("all layers", np.full(48, 3), "rows differ"),
         ("all layers", np.zeros(3), "different shapes"),
         ("layers in groups*", np.full(8, 9), "8 rows differ"),
+        ("hypervolume in groups of 8", np.full(2, 0.5), "volumes are up to"),
         ("hypervolume", 0.5, "volumes are"),
         ("contributions", np.zeros(16), "shapes"),
         ("*nearest to 11 rays", (np.zeros((11, 7)), np.zeros((11, 7))), "rows differ"),
@@ -244,8 +249,10 @@ def read(path):
 def test_answers_are_right_on_every_shape(script, tmp_path, capsys):
     script("shapes.py", "--rows", 600, "--out", tmp_path / "shapes.csv")
     rows = read(tmp_path / "shapes.csv")
-    assert len({row["shape"] for row in rows}) == 16
-    assert {row["m"] for row in rows if row["call"] == "all layers"} == {"2", "3", "4", "5"}
+    shapes = {row["shape"] for row in rows}
+    assert shapes >= {"noisy chain", "one above a front", "the adversary", "64 threads"}
+    assert len(shapes) == 19 + 7
+    assert {row["m"] for row in rows if row["call"] == "all layers"} == {"2", "3", "4", "5", "6"}
     assert f"of {len(rows)} within" in capsys.readouterr().out
 
 

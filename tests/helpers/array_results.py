@@ -37,6 +37,10 @@ def _rays(points: Any, origin: Any, through: Any, k: int, w: World) -> Any:
     return pq.nearest_to_rays(points, origin, through, k=k, n_threads=w.threads)
 
 
+def _least(points: Any, falls: Any, k: int, w: World, **more: Any) -> Any:
+    return pq.least_achievement(points, None, falls, k=k, n_threads=w.threads, **more)
+
+
 def _turned(points: Any) -> Any:
     """Another container of the same numbers."""
     return [np.ascontiguousarray(column) for column in points.T]
@@ -160,6 +164,19 @@ for m in (1, 2, 3, 4, 6):
             f"nearest_to_rays: {title}: own origins": partial(
                 _rays, points, through + 7.0, through, 10
             ),
+        }
+
+for m in (1, 2, 3, 5):
+    falls = np.vstack([np.ones(m), np.eye(m), scores("ties", 9, m, seed=3) + 0.25])
+    for kind in KINDS:
+        points = scores(kind, 1500, m, seed=4)
+        title = f"least_achievement: {kind}, 1500 x {m}"
+        keys = np.random.default_rng(m).integers(0, 40, 1500)
+        RESULTS |= {
+            f"{title}: k=40": partial(_least, points, falls, 40),
+            f"{title}: all": partial(_least, points, falls[:3], 1500),
+            f"{title}: groups": partial(_least, points, falls, 3, groups=keys),
+            f"{title}: ways": partial(_least, points, falls, 9, maximize=_ways(m)),
         }
 
 RESULTS |= {

@@ -26,6 +26,7 @@ from helpers import (
     bad_commands,
     bad_files,
     bad_frames,
+    bad_indicators,
     bad_methods,
     bad_settings,
     bad_states,
@@ -40,6 +41,7 @@ CHANGES = RECORD.with_name("error_messages_changed.json")
 
 LIGHT: dict[str, Call] = {
     **bad_arrays.CALLS,
+    **bad_indicators.CALLS,
     **bad_frames.CALLS,
     **bad_methods.CALLS,
     **bad_files.CALLS,

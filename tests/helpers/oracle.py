@@ -63,3 +63,27 @@ def distance(point: NDArray, origin: NDArray, through: NDArray) -> float:
     u = (through - origin) / np.linalg.norm(through - origin)
     t = max(0.0, float((point - origin) @ u))
     return float(np.linalg.norm(point - origin - t * u))
+
+
+def least_achievement(
+    points: NDArray, ideal: NDArray, direction: NDArray, k: int
+) -> tuple[list[int], list[float]]:
+    """The k rows of least achievement, sorted by the whole of what orders them, and their values.
+
+    The largest shortfall where the direction is 0, then the largest term of the others, then both
+    sums as they round, then both without rounding, then the row.
+    """
+    largest = float(np.finfo(np.float64).max)
+    keys = []
+    for row, point in enumerate(np.asarray(points, dtype=np.float64).tolist()):
+        most, sums, exact = [-np.inf, -np.inf], [0.0, 0.0], [Fraction(0), Fraction(0)]
+        for value, best, d in zip(point, map(float, ideal), map(float, direction), strict=True):
+            side = int(d > 0)
+            term = (best - value) / (d or 1.0)
+            most[side] = max(most[side], term)
+            sums[side] += min(max(term, -largest), largest)
+            exact[side] -= Fraction(value) / Fraction(d or 1.0)
+        keys.append((most, sums, exact, row))
+    keys = sorted(keys)[:k]
+    first = int(all(direction))
+    return [key[3] for key in keys], [key[0][first] for key in keys]

@@ -18,6 +18,7 @@ from helpers import (
     command_results,
     foreign_calls,
     frame_results,
+    indicator_results,
     public_results,
     state_results,
 )
@@ -29,6 +30,7 @@ RECORD = Path(__file__).resolve().parents[1] / "recorded_bytes.json"
 RESULTS: dict[str, Call] = {
     **public_results.RESULTS,
     **array_results.RESULTS,
+    **indicator_results.RESULTS,
     **frame_results.RESULTS,
     **foreign_calls.RESULTS,
     **state_results.RESULTS,

@@ -58,3 +58,60 @@ def test_the_kernel_is_right_where_it_divides_and_forks(m, kind):
         assert result[i] == (result[above].max() + 1 if above.any() else 0)
     first = pq.pareto_layers(points, upto=3)
     assert np.array_equal(first, np.where(result < 3, result, -1))
+
+
+def taken_off_by_the_sample(n: int) -> np.ndarray:
+    """Ranks such that a split at the median of 63 rows at even distances takes off these alone."""
+    ranks = np.full(n, -1)
+    left, ranked = np.arange(n), 0
+    while len(left) > 768:
+        sampled = left[(2 * np.arange(63) + 1) * len(left) // 126]
+        fresh = np.unique(sampled[ranks[sampled] < 0])
+        ranks[fresh] = ranked + np.arange(len(fresh))
+        ranked += len(fresh)
+        median = np.sort(ranks[sampled])[31]
+        left = left[(ranks[left] < 0) | (ranks[left] >= median)]
+    rest = np.flatnonzero(ranks < 0)
+    ranks[rest] = ranked + np.random.default_rng(0).permutation(len(rest))
+    return ranks
+
+
+def assert_layers(points, numbers, some):
+    """Each of some rows lies one past the deepest layer among the rows that dominate it."""
+    for i in some:
+        above = (points >= points[i]).all(axis=1) & (points > points[i]).any(axis=1)
+        assert numbers[i] == (numbers[above].max() + 1 if above.any() else 0)
+
+
+@pytest.mark.parametrize("column", [1, 2, 3])
+def test_rows_that_mislead_the_sample_do_not_exhaust_the_stack(column):
+    n, rng = 400_000, np.random.default_rng(1)
+    points = rng.permuted(np.tile(np.arange(n, dtype=float)[:, None], 4), axis=0)
+    points[:, 0] = -np.arange(n)
+    points[:, column] = -taken_off_by_the_sample(n)
+    numbers = pq.pareto_layers(points, n_threads=1)
+    assert np.array_equal(pq.pareto_layers(points, n_threads=2), numbers)
+    assert_layers(points, numbers, rng.choice(n, 40, replace=False))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 40])
+def test_the_kernel_splits_columns_of_which_one_value_is_nearly_all(levels):
+    n, rng = 30_000, np.random.default_rng(levels)
+    points = rng.random((n, 5))
+    for j in (2, 3):
+        rare = rng.random(n) < 0.02
+        points[:, j] = np.where(rare, rng.integers(0, levels, n), levels // 2)
+    numbers = pq.pareto_layers(points)
+    assert np.array_equal(pq.pareto_layers(points, n_threads=2), numbers)
+    assert_layers(points, numbers, rng.choice(n, 200, replace=False))
+
+
+def test_a_deep_set_is_swept_whatever_the_order_of_its_rows():
+    # Long chains that later rows reach in turn: more layers than a sweep lists one by one.
+    n, rng = 12_000, np.random.default_rng(5)
+    t = np.arange(n, dtype=float)
+    lifted, low = np.r_[np.full(n, 2.0), np.full(n, 1.0)], np.r_[t, t]
+    points = np.column_stack([low, np.r_[t + n, t], lifted, np.r_[t, rng.permutation(n)]])
+    numbers = pq.pareto_layers(points, n_threads=1)
+    assert np.array_equal(pq.pareto_layers(points, n_threads=2), numbers)
+    assert_layers(points, numbers, rng.choice(len(points), 100, replace=False))

@@ -25,7 +25,8 @@ def apart(points, keys, **stop):
 @given(st.data())
 def test_small_groups_are_those_of_the_definition(data):
     m = data.draw(st.integers(1, 6))
-    sizes = data.draw(st.lists(st.sampled_from([1, 2, 3, 7, 8, 9, 16, 63, 64, 65, 70]), max_size=5))
+    limits = [1, 2, 3, 7, 8, 9, 16, 63, 64, 65, 70, 127, 128, 129, 191, 255, 256, 257]
+    sizes = data.draw(st.lists(st.sampled_from(limits), max_size=5))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     keys = np.repeat(np.arange(len(sizes)), sizes)
     if data.draw(st.booleans()):
@@ -54,6 +55,7 @@ def shapes():
     yield "adjacent", np.repeat(np.arange(n // 8), 8)
     yield "adjacent, descending", np.repeat(np.arange(n // 8), 8)[::-1].copy()
     yield "sizes around the limits", np.repeat(np.arange(200), rng.integers(55, 75, 200))
+    yield "sizes of several words", np.repeat(np.arange(150), rng.integers(100, 270, 150))
     yield "sizes around a run", np.repeat(np.arange(9), [4095, 1, 4096, 1, 4097, 5000, 64, 65, 2])
 
 

@@ -226,61 +226,6 @@ def test_a_dominated_point_still_counts_as_present():
     np.testing.assert_array_equal(contributions, [3, 0])
 
 
-@pytest.mark.parametrize("kind", ["simplex", "cloud", "sphere"])
-@pytest.mark.parametrize("m", range(2, 9))
-def test_the_standard_error_is_honest(m, kind):
-    rng = np.random.default_rng(m)
-    points = {
-        "simplex": front(40, m),
-        "cloud": rng.random((60, m)) * 10.0 ** -np.arange(m) + 1,
-        "sphere": np.sqrt(front(40, m)),
-    }[kind]
-    ref = np.ones(m) if kind == "cloud" else np.zeros(m)
-    exact = hypervolume(points, ref=ref)
-    volume = [hypervolume_estimate(points, ref=ref, samples=8192, seed=seed) for seed in range(60)]
-    errors = [(value - exact) / error for value, error in volume]
-    assert 0.6 < np.sqrt(np.mean(np.square(errors))) < 1.6
-    assert np.median([error for _, error in volume]) < 0.05 * exact
-
-
-def test_estimates():
-    points = front(50, 4)
-    volume = hypervolume_estimate(points, ref=np.zeros(4), seed=3)
-    assert volume == hypervolume_estimate(points[::-1].copy(), ref=np.zeros(4), seed=3)
-    assert volume != hypervolume_estimate(points, ref=np.zeros(4), seed=4)
-    assert (volume.value, volume.standard_error) == volume
-    value, error = twin.estimate(points.tolist(), 20_000, 0)
-    assert abs(volume[0] - value) < 5 * (error + volume[1])
-    doubled = hypervolume_estimate(points * [2, 1, 4, 1], ref=np.zeros(4), seed=3)
-    assert doubled == pytest.approx((volume[0] * 8, volume[1] * 8))
-    flipped = hypervolume_estimate(-points, ref=np.zeros(4), maximize=False, seed=3)
-    assert flipped == volume
-    assert hypervolume_estimate([[1, -1]], ref=[0, 0]) == (0, 0)
-    assert hypervolume_estimate(np.zeros((0, 2)), ref=[0, 0]) == (0, 0)
-    assert hypervolume_estimate([[3.0]], ref=[1])[0] == pytest.approx(2)
-    many, error = hypervolume_estimate(np.ones((1, 20)), ref=np.zeros(20), samples=2**14)
-    assert abs(many - 1) < 5 * error
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"samples": 255}, "samples must be an integer from 256 to 4294967296, got 255"),
-        ({"samples": 0}, "samples must be an integer from 256"),
-        ({"samples": 1e4}, "samples must be an integer"),
-        ({"samples": 2**60}, "samples must be an integer from 256"),
-        ({"seed": -1}, "seed must be an integer from 0"),
-        ({"seed": 2**64}, "seed must be an integer from 0"),
-        ({"seed": 0.5}, "seed must be an integer from 0"),
-        ({"seed": True}, "seed must be an integer from 0"),
-        ({"seed": None}, "seed must be an integer from 0"),
-    ],
-)
-def test_refused_options_of_estimates(options, message):
-    with pytest.raises(ValueError, match=message):
-        hypervolume_estimate([[1, 2]], ref=[0, 0], **options)
-
-
 def test_known_values():
     assert hypervolume([[2.0]], ref=[-1]) == 3
     assert hypervolume([[1, 2], [2, 1]], ref=[0, 0]) == 3

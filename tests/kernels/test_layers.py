@@ -258,3 +258,60 @@ class TestArguments:
             "assert ticks > 20, ticks\n"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("sort", [True, False])
+def test_a_noisy_chain_has_the_same_layers_on_any_number_of_threads(m, sort):
+    # Nearly as many fronts as rows, in the order of the rows or not.
+    n, rng = 150_000, np.random.default_rng(m)
+    level = np.arange(n) if sort else rng.permutation(n)
+    points = level[:, None] + rng.normal(0, 1, (n, m))
+    numbers = pareto_layers(points, n_threads=1)
+    for threads in (2, 8):
+        assert np.array_equal(pareto_layers(points, n_threads=threads), numbers)
+    for i in rng.choice(n, 60, replace=False):
+        above = (points >= points[i]).all(axis=1) & (points > points[i]).any(axis=1)
+        assert numbers[i] == (numbers[above].max() + 1 if above.any() else 0)
+
+
+SHAPES = {
+    "uniform": lambda rng, n, m: rng.random((n, m)),
+    "ties": lambda rng, n, m: rng.integers(0, 30, (n, m)).astype(float),
+    "grades": lambda rng, n, m: rng.integers(0, 4, (n, m)).astype(float),
+    "front": lambda rng, n, m: rng.dirichlet(np.ones(m), n),
+    "near a front": lambda rng, n, m: rng.dirichlet(np.ones(m), n) + rng.normal(0, 0.05, (n, m)),
+    "chain": lambda rng, n, m: np.sort(rng.random(n))[:, None] + rng.normal(0, 1e-4, (n, m)),
+    "equal": lambda rng, n, m: np.zeros((n, m)),
+    "infinite": lambda rng, n, m: rng.choice([-np.inf, 0.0, 1.0, np.inf], (n, m)),
+    "one above": lambda rng, n, m: np.vstack([np.full(m, 2.0), rng.random((n - 1, m))]),
+}
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_front_alone_is_the_first_of_all_layers(m, shape, dtype):
+    # Few rows are compared, more are held against pivots, many are shared among threads.
+    for n in (3, 700, 3_000, 40_000 if m < 5 else 5_000):
+        rng = np.random.default_rng(n + m)
+        points = SHAPES[shape](rng, n, m).astype(dtype)
+        points[rng.integers(0, n, n // 9)] = points[rng.integers(0, n, n // 9)]
+        front = np.where(pareto_layers(points, n_threads=1) == 0, 0, -1)
+        for table in (points, np.asfortranarray(points), points[:, ::-1][:, ::-1]):
+            for threads in (1, 3):
+                assert np.array_equal(pareto_layers(table, upto=1, n_threads=threads), front)
+        assert np.array_equal(pareto_layers(points, at_least=1), front)
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 5])
+@pytest.mark.parametrize("shape", ["uniform", "ties", "front", "near a front", "chain"])
+def test_a_number_of_rows_is_covered_by_whole_layers(m, shape):
+    n = 20_000
+    points = SHAPES[shape](np.random.default_rng(m), n, m)
+    numbers = pareto_layers(points, n_threads=1)
+    held = np.cumsum(np.bincount(numbers))
+    for rows in (2, 30, 400, n // 9, n // 7, n // 2, n):
+        last = np.searchsorted(held, rows)
+        expected = np.where(numbers <= last, numbers, -1)
+        assert np.array_equal(pareto_layers(points, at_least=rows, n_threads=2), expected)

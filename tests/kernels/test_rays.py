@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from helpers import oracle
 from helpers.twins import rays as twin
+from paretohqd.kernels import _core
 from paretohqd.kernels.rays import nearest_to_rays, preference_grid
 
 
@@ -313,3 +314,12 @@ def test_the_parts_of_an_answer_have_names():
     assert nearest.rows is rows
     assert nearest.distances is distances
     assert nearest._fields == ("rows", "distances")
+
+
+def test_an_answer_that_is_too_large_is_refused_before_it_is_made():
+    points, through = np.zeros((1_000_000, 2)), np.ones((10_000_000, 2))
+    with pytest.raises(MemoryError, match="takes 160000000000000 bytes"):
+        nearest_to_rays(points, [0, 0], through, k=1_000_000)
+    starts, spans = np.array([0, 1_000_000], dtype=np.uint32), np.ones(2)
+    with pytest.raises(MemoryError, match="takes 160000000000000 bytes"):
+        _core.nearest_in_groups(list(points.T), starts, spans, through.ravel(), 1_000_000, None)

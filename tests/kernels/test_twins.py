@@ -8,7 +8,7 @@ from helpers.twins import layers
 from paretohqd.kernels.layers import pareto_layers
 
 values = st.integers(0, 5).map(float) | st.floats(allow_nan=False, width=32)
-TWINS = [layers.one_objective, layers.two_objectives, layers.three_objectives]
+TWINS = [layers.one_objective, layers.two_objectives, layers.three_objectives, layers.few_rows]
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.__name__)

@@ -41,6 +41,14 @@ def test_a_number_without_a_lattice_names_the_nearest(number, m, nearest):
         weights_of(number, m)
 
 
+@pytest.mark.parametrize("number", [2**40, 2**70])
+def test_lattices_are_not_counted_one_by_one(number):
+    with pytest.raises(ValueError, match=f"preferences={number}: 3 objectives have no even"):
+        preference_weights(number, ["a", "b", "c"])
+    with pytest.raises(MemoryError):
+        preference_weights(2**70, ["a", "b"])
+
+
 @pytest.mark.parametrize("number", [0, -3])
 def test_a_number_below_one_is_refused(number):
     with pytest.raises(ValueError, match="preferences must be an integer of at least 1"):

@@ -44,11 +44,22 @@ def arrays() -> None:
     assert_type(estimate.standard_error, float)
     value, error = estimate
     assert_type(value + error, float)
+    assert_type(pq.crowding_distance(points, by=keys), NDArray[np.float64])
+    assert_type(pq.igd_plus(points, ref=FRAME.select(NAMES)), float)
+    assert_type(pq.epsilon_additive(points, ref=points, maximize=[True, False]), float)
+    assert_type(pq.r2_indicator(points, weights=pq.preference_grid(2, 4), ideal=[1, 1]), float)
+    subset = pq.hypervolume_subset(points, k=2, ref=[0, 0])
+    assert_type(subset, pq.Subset)
+    assert_type(subset.rows, NDArray[np.int64])
+    assert_type(subset.volume, float)
     nearest = pq.nearest_to_rays(points, [1, 1], pq.preference_grid(2, 4) * 0.5, k=1)
     assert_type(nearest.rows, NDArray[np.int64])
     rows, distances = nearest
     assert_type(distances, NDArray[np.float64])
     print(rows, distances)
+    least = pq.least_achievement(points, None, [[1, 1]], k=1, maximize=[True, False], by=keys)
+    assert_type(least, pq.Achievements)
+    assert_type(least.values, NDArray[np.float64])
 
 
 def frames() -> None:
@@ -59,6 +70,8 @@ def frames() -> None:
     assert_type(pq.front(lazy, WAYS, by=["prompt"]), pl.LazyFrame)
     assert_type(pq.rays(FRAME, NAMES, [1, 1], [[0, 0]], k=1), pl.DataFrame)
     assert_type(pq.rays(lazy, NAMES, [1, 1], [[0, 0]], k=1), pl.LazyFrame)
+    assert_type(pq.achievement(FRAME, WAYS, None, [[1, 1]], k=1, by="prompt"), pl.DataFrame)
+    assert_type(pq.achievement(lazy, NAMES, [1, 1], [[0, 1]], k=1), pl.LazyFrame)
 
 
 def namespaces() -> None:

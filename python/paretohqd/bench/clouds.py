@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,25 +15,30 @@ class Cloud:
     """n points in m objectives, larger is better, the same for the same name and size.
 
     Of the names, `uni` is a uniform cube, `corr` a Gaussian with correlation .5, `anti` a
-    Dirichlet with noise of .01 (large fronts), `disc` integers 0..10 (ties everywhere); `sphere`
-    and `simplex` are fronts of n points that do not dominate each other, concave and flat.
-    A name that ends in " columns" is laid out column by column.
+    Dirichlet with noise of .01 (large fronts), `disc` integers 0..10 (ties everywhere), `chain` the
+    row's number with noise of 1 (about half as many layers as rows); `sphere` and `simplex` are
+    fronts of n points that do not dominate each other, concave and flat.
+    A name that ends in " columns" is laid out column by column, one that ends in " f32" is in
+    single precision.
     """
 
     def __init__(self, name: str, n: int, m: int) -> None:
         """Describe the cloud; points are drawn when they are first needed."""
         self.name, self.n, self.m = name, n, m
         self._through: dict[int, Floats] = {}
+        self._groups: dict[int, NDArray[np.int64]] = {}
 
     @cached_property
-    def points(self) -> Floats:
+    def points(self) -> NDArray[Any]:
         """The points, shape (n, m)."""
         kind, _, layout = self.name.partition(" ")
         drawn = _draw(kind, self.n, self.m)
+        if layout == "f32":
+            return drawn.astype(np.float32)
         return np.asfortranarray(drawn) if layout == "columns" else drawn
 
     @cached_property
-    def costs(self) -> Floats:
+    def costs(self) -> NDArray[Any]:
         """The points for packages where smaller is better."""
         return -self.points
 
@@ -41,10 +47,11 @@ class Cloud:
         """A reference point a little below every front."""
         return np.full(self.m, -0.1)
 
-    @cached_property
-    def groups(self) -> NDArray[np.int64]:
-        """Groups of eight rows, one after the other."""
-        return np.arange(self.n) // 8
+    def groups(self, size: int) -> NDArray[np.int64]:
+        """Groups of so many rows, one after the other."""
+        if size not in self._groups:
+            self._groups[size] = np.arange(self.n) // size
+        return self._groups[size]
 
     @cached_property
     def ideal(self) -> Floats:
@@ -72,6 +79,8 @@ def _draw(kind: str, n: int, m: int) -> Floats:
         return rng.dirichlet(np.ones(m), n) + rng.normal(0, 0.01, (n, m))
     if kind == "disc":
         return rng.integers(0, 11, (n, m)).astype(float)
+    if kind == "chain":
+        return rng.normal(0, 1, (n, m)) + np.arange(n)[:, None]
     if kind == "simplex":
         return rng.dirichlet(np.ones(m), n)
     if kind == "sphere":

@@ -15,12 +15,16 @@ from typing import Any
 
 import numpy as np
 
+import paretohqd as pq
 from paretohqd.bench.clouds import Cloud
 
-PACKAGES = ("moocore", "paretoset", "pygmo", "hvwfg", "optuna", "numba")
+PACKAGES = ("moocore", "paretoset", "pymoo", "pygmo", "hvwfg", "optuna", "numba")
 """All that can be compared with; the extra `bench` installs them."""
 
 SAMPLED_GROUPS = 20_000
+"""So many groups one after the other are enough to know how long all take."""
+
+SAMPLED_NOTE = f"timed on up to {SAMPLED_GROUPS:,} groups and scaled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,7 @@ class Rival:
         prepare: Makes the trial on a cloud.
         judged: Whether the task's target is a ratio to this one.
         once: The same call on the same cloud serves several tasks: time it once in a run.
+        own: It is a call of ours, in another way: no other package.
         note: What a reader of the record must know.
     """
 
@@ -56,11 +61,14 @@ class Rival:
     prepare: Callable[[Cloud], Trial]
     judged: bool = True
     once: bool = False
+    own: bool = False
     note: str = ""
 
     @property
     def version(self) -> str | None:
         """The installed version; None if there is none."""
+        if self.own:
+            return pq.__version__
         try:
             return version(self.package)
         except PackageNotFoundError:
@@ -72,163 +80,24 @@ def installed() -> list[str]:
     return [name for name in PACKAGES if importlib.util.find_spec(name)]
 
 
-def _use(name: str) -> Any:
+def use(name: str) -> Any:
+    """Another package's module, imported when a task needs it."""
     return importlib.import_module(name)
 
 
-def pareto_rank(upto: int | None = None) -> Rival:
-    """All layers with moocore; past the stop, rows become -1 off the clock."""
+def sampled_sets(cloud: Cloud, size: int) -> tuple[Any, float]:
+    """Groups of so many rows each, shape (groups, size, m), and their share of all rows."""
+    groups = min(SAMPLED_GROUPS, cloud.n // size)
+    rows = groups * size
+    return cloud.points[:rows].reshape(groups, size, cloud.m), rows / cloud.n
+
+
+def in_double_precision(call: Callable[[Cloud, Any, int | None], Any]) -> Rival:
+    """Our own call on the same numbers in double precision, on all threads."""
 
     def prepare(cloud: Cloud) -> Trial:
-        moocore = _use("moocore")
-        return Trial(
-            call=lambda: moocore.pareto_rank(cloud.points, maximise=True),
-            finish=lambda rank: rank if upto is None else np.where(rank < upto, rank, -1),
-        )
+        points = cloud.points.astype(np.float64)
+        return Trial(call=lambda: call(cloud, points, None))
 
-    return Rival(package="moocore", call="pareto_rank", prepare=prepare, once=True)
-
-
-def peeled(upto: int, package: str) -> Rival:
-    """The front with paretoset or moocore, then that of the rest, and so on."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        front_of = _front_of(package, cloud.m)
-
-        def call() -> Any:
-            layers = np.full(cloud.n, -1)
-            rest = np.arange(cloud.n)
-            left = cloud.points
-            for layer in range(upto):
-                if not len(rest):
-                    break
-                front = front_of(left)
-                layers[rest[front]] = layer
-                rest, left = rest[~front], left[~front]
-            return layers
-
-        front_of(cloud.points[:50])
-        return Trial(call=call)
-
-    name = "paretoset" if package == "paretoset" else "is_nondominated"
-    return Rival(package=package, call=f"{name}, peeled", prepare=prepare)
-
-
-def _front_of(package: str, m: int) -> Callable[[Any], Any]:
-    if package == "paretoset":
-        paretoset = _use("paretoset").paretoset
-        return lambda points: paretoset(points, sense=["max"] * m, distinct=False)
-    moocore = _use("moocore")
-    return lambda points: moocore.is_nondominated(points, maximise=True, keep_weakly=True)
-
-
-def ranked_sets() -> Rival:
-    """moocore's layers of one group after the other."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        pareto_rank = _use("moocore").pareto_rank
-        groups = min(SAMPLED_GROUPS, cloud.n // 8)
-        sets = cloud.points[: 8 * groups].reshape(groups, 8, cloud.m)
-        return Trial(
-            call=lambda: np.concatenate([pareto_rank(one, maximise=True) for one in sets]),
-            share=8 * groups / cloud.n,
-        )
-
-    note = f"timed on {SAMPLED_GROUPS:,} groups and scaled"
-    return Rival(package="moocore", call="pareto_rank per set", prepare=prepare, note=note)
-
-
-def fronts_within_sets() -> Rival:
-    """moocore's own facility for the front of each group."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        within = _use("moocore").is_nondominated_within_sets
-        rows = 8 * min(SAMPLED_GROUPS, cloud.n // 8)
-        points, sets = cloud.points[:rows], cloud.groups[:rows]
-        return Trial(
-            call=lambda: within(points, sets=sets, maximise=True, keep_weakly=True),
-            share=rows / cloud.n,
-        )
-
-    note = f"timed on {SAMPLED_GROUPS:,} groups and scaled"
-    return Rival(package="moocore", call="is_nondominated_within_sets", prepare=prepare, note=note)
-
-
-def volume(package: str) -> Rival:
-    """The exact hypervolume with moocore, pygmo, hvwfg or optuna."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        points, ref, costs = cloud.points, cloud.reference, cloud.costs
-        if package == "moocore":
-            moocore = _use("moocore")
-            return Trial(call=lambda: moocore.hypervolume(points, ref=ref, maximise=True))
-        if package == "pygmo":
-            pygmo = _use("pygmo")
-            return Trial(call=lambda: pygmo.hypervolume(costs).compute(-ref))
-        if package == "hvwfg":
-            wfg = _use("hvwfg").wfg
-            return Trial(call=lambda: wfg(costs, -ref))
-        compute = _use("optuna._hypervolume").compute_hypervolume
-        return Trial(call=lambda: compute(costs, -ref, assume_pareto=True))
-
-    calls = {
-        "moocore": "hypervolume",
-        "pygmo": "hypervolume.compute",
-        "hvwfg": "wfg",
-        "optuna": "compute_hypervolume",
-    }
-    note = "told that no point is dominated" if package == "optuna" else ""
-    return Rival(package=package, call=calls[package], prepare=prepare, note=note)
-
-
-def contributions(package: str) -> Rival:
-    """What each point adds to the hypervolume, with moocore or pygmo."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        points, ref, costs = cloud.points, cloud.reference, cloud.costs
-        if package == "moocore":
-            moocore = _use("moocore")
-            return Trial(call=lambda: moocore.hv_contributions(points, ref=ref, maximise=True))
-        pygmo = _use("pygmo")
-        return Trial(call=lambda: np.array(pygmo.hypervolume(costs).contributions(-ref)))
-
-    call = "hv_contributions" if package == "moocore" else "hypervolume.contributions"
-    return Rival(package=package, call=call, prepare=prepare)
-
-
-def approximation() -> Rival:
-    """moocore's estimate of the hypervolume, at its defaults."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        moocore = _use("moocore")
-        return Trial(
-            call=lambda: moocore.hv_approx(cloud.points, ref=cloud.reference, maximise=True)
-        )
-
-    return Rival(package="moocore", call="hv_approx", prepare=prepare)
-
-
-def nearest(how: str, rays: int, k: int, *, judged: bool) -> Rival:
-    """The rows nearest to rays in numba, `row_by_row` or `in_blocks`."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        from paretohqd.bench import raykernel
-
-        find = raykernel.nearest_with_numba(getattr(raykernel, how)())
-        points, origin, through = cloud.points, cloud.ideal, cloud.through(rays)
-        find(points[:200], origin, through, k)
-        return Trial(call=lambda: find(points, origin, through, k))
-
-    call = f"our loop, {how.replace('_', ' ')}"
-    return Rival(package="numba", call=call, prepare=prepare, judged=judged)
-
-
-def reading(*, judged: bool) -> Rival:
-    """Reading every value once, by a product of the points with themselves on all threads."""
-
-    def prepare(cloud: Cloud) -> Trial:
-        flat = cloud.points.ravel(order="K")
-        return Trial(call=lambda: np.dot(flat, flat), finish=lambda _: None)
-
-    call = "dot: reads all once"
-    return Rival(package="numpy", call=call, prepare=prepare, judged=judged)
+    call_name = "the same in f64, all threads"
+    return Rival(package="paretohqd", call=call_name, prepare=prepare, judged=False, own=True)

@@ -123,7 +123,7 @@ def layers(
     refuse_taken(source.names, [name])
     if isinstance(source.frame, pl.DataFrame):
         layer = _all_layers(source, source.frame, scores, keys, upto, at_least, nan, n_threads)
-        return source.frame.with_columns(layer.alias(name))
+        return source.frame.hstack([layer.alias(name)])
     scores.refuse_types(source.schema)
     if nan not in ("raise", "drop"):
         raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
@@ -196,6 +196,11 @@ def front(
         [(1.0, 0.0), (0.75, 0.5)]
     """
     source = Source.of(frame)
+    if isinstance(source.frame, pl.DataFrame):
+        scores = ObjectiveColumns.of(source.schema, objectives)
+        keys = None if by is None else key_columns(source.names, by)
+        layer = _all_layers(source, source.frame, scores, keys, 1, None, nan, n_threads)
+        return source.frame.filter(layer == 0)
     name = unused(source.names, "layer")
     numbered = layers(source, objectives, by=by, name=name, upto=1, nan=nan, n_threads=n_threads)
     return numbered.filter(pl.col(name) == 0).drop(name)
@@ -213,16 +218,17 @@ def _all_layers(
 ) -> pl.Series:
     """The layers of rows whose scores and keys are in memory; null for those without scores."""
     groups = None if keys is None else key_ids(held, keys, "by")
+    options: dict[str, Any] = {"upto": upto, "at_least": at_least, "n_threads": n_threads}
     with bad_rows_named(source, scores, nan):
-        points = scores.points(held, nan=nan)
+        if nan == "raise":
+            return pl.Series(
+                pareto_layers(scores.taken(held), maximize=scores.larger, by=groups, **options)
+            )
+        points = scores.points(held, nan=nan, n_threads=n_threads)
     kept = points.kept
-    numbers = pareto_layers(
-        points.columns,
-        upto=upto,
-        at_least=at_least,
-        groups=groups if groups is None or kept is None else groups[kept],
-        n_threads=n_threads,
-    )
+    if groups is not None and kept is not None:
+        groups = groups[kept]
+    numbers = pareto_layers(points, by=groups, **options)
     if kept is None:
         return pl.Series(numbers)
     layer = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(held))

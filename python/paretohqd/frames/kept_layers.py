@@ -158,7 +158,7 @@ class KeptLayers:
         self._widen(worst, best)
         kept = rows
         if self.limit is not None:
-            layer = pareto_layers(points.columns, upto=self.limit, n_threads=self.n_threads)
+            layer = pareto_layers(points, upto=self.limit, n_threads=self.n_threads)
             kept = rows[layer >= 0]
         self._waiting.append((compacted(frame[kept]), self.rows + kept))
         self.rows += len(frame)
@@ -208,10 +208,10 @@ class KeptLayers:
         if self._waiting and self._scores is not None:
             parts = self._parts()
             frame = pl.concat([frame for frame, _ in parts])
-            points = self._scores.points(frame, nan=self.nan)
+            points = self._scores.points(frame, nan=self.nan, n_threads=self.n_threads)
             wanted = 2 * self.at_least if self.at_least is not None else len(frame)
             layer = pareto_layers(
-                points.columns,
+                points,
                 upto=self.limit,
                 at_least=wanted if self.limit is None else None,
                 n_threads=self.n_threads,
@@ -296,14 +296,14 @@ class KeptLayers:
         if passed is not None:
             rows, worst, best = passed
             try:
-                points = scores.points(frame[rows], nan=self.nan)
+                points = scores.points(frame[rows], nan=self.nan, n_threads=self.n_threads)
             except ValueError:
                 pass  # Below it counts in all rows.
             else:
                 if points.kept is None:
                     self.usable += len(frame)
                     return points, rows, worst, best
-        points = scores.points(frame, nan=self.nan)
+        points = scores.points(frame, nan=self.nan, n_threads=self.n_threads)
         self.usable += points.n
         self._count_dropped(points.dropped)
         kept = np.arange(len(frame)) if points.kept is None else points.kept

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from paretohqd.frames.objectives import column, refuse_missing
 from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.points import iterates
 
 Keys = NDArray[np.uint32]
 
@@ -20,10 +21,8 @@ def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:
     Raises:
         ValueError: No such column, or none at all.
     """
-    if isinstance(by, str):
-        names = [by]
-    else:
-        names = list(dict.fromkeys(by)) if isinstance(by, Iterable) else []
+    several = list(dict.fromkeys(by)) if iterates(by) else []
+    names = [by] if isinstance(by, str) else several
     if not names:
         raise ValueError(f"by: name at least one column, got {by!r}")
     for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -94,24 +95,47 @@ def rays(
 
     def nearest() -> pl.DataFrame:
         rows, distances, values, n = _nearest(source, scores, origin, through, k, n_threads)
-        flat = rows.ravel()
-        unique, again = np.unique(flat, return_inverse=True)
-        near = source.take(unique, scores.columns)
-        if len(near) == len(unique):
-            near = near[again]
-        if not np.array_equal(_values(near, scores), values.reshape(len(flat), -1)):
-            raise out_of_order(source)
-        return near.with_columns(
+        added = [
             pl.Series("ray", np.repeat(np.arange(len(rows), dtype=np.int32), k)),
             pl.Series("position", np.tile(np.arange(k, dtype=np.int32), len(rows))),
             pl.Series("distance", distances.ravel()),
-            row_numbers(flat, n),
-        )
+        ]
+        return rows_with(source, scores, rows.ravel(), values.reshape(rows.size, -1), n, added)
 
     if isinstance(source.frame, pl.DataFrame):
         return nearest()
     added = {"ray": pl.Int32, "position": pl.Int32, "distance": pl.Float64, "row": pl.UInt32}
     return pl.defer(nearest, schema={**source.schema, **added}, validate_schema=False)
+
+
+def rows_with(
+    source: Source,
+    scores: ObjectiveColumns,
+    rows: NDArray[np.int64],
+    values: NDArray[np.float64],
+    n: int,
+    added: Sequence[pl.Series],
+) -> pl.DataFrame:
+    """Rows of a source by number, in any order and as often as asked for, with further columns.
+
+    Args:
+        source: The rows.
+        scores: The objectives among its columns.
+        rows: The numbers.
+        values: The scores that these rows had when they were chosen, shape (len(rows), M).
+        n: How many rows there are.
+        added: The further columns; the row numbers follow.
+
+    Raises:
+        ValueError: The source gives its rows in another order this time.
+    """
+    unique, again = np.unique(rows, return_inverse=True)
+    taken = source.take(unique, scores.columns)
+    if len(taken) == len(unique):
+        taken = taken[again]
+    if not np.array_equal(_values(taken, scores), values):
+        raise out_of_order(source)
+    return taken.with_columns(*added, row_numbers(rows, n))
 
 
 def _nearest(

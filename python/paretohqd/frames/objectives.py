@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from paretohqd.frames.reading.schemas import column as column
 from paretohqd.kernels.arrays import no_score
 from paretohqd.kernels.numerals import as_number, is_text
-from paretohqd.kernels.points import Objectives
+from paretohqd.kernels.points import Objectives, iterates
 
 ObjectivesLike = Sequence[str] | Mapping[str, str | Sequence[str]]
 """Objectives: column names, larger is better, or {name: "max" | "min"}."""
@@ -26,14 +27,14 @@ class ObjectiveColumns:
     Attributes:
         names: One name per objective; those of a column of arrays are "rewards[0]", "rewards[1]".
         columns: The frame's columns that hold them.
-        expressions: What selects them.
+        parts: Which of these holds each objective, and as which component if it holds arrays.
         larger: Whether larger is better in each.
         texts: Those of the columns whose numbers stand as text.
     """
 
     names: list[str]
     columns: list[str]
-    expressions: list[pl.Expr]
+    parts: list[tuple[str, int | None]]
     larger: list[bool]
     texts: list[str]
 
@@ -64,7 +65,7 @@ class ObjectiveColumns:
             raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
         objectives = in_order(objectives)
         columns: list[str] = []
-        components: list[tuple[str, pl.Expr]] = []
+        parts: list[tuple[str, int | None]] = []
         larger: list[bool] = []
         for name in objectives:
             refuse_missing(schema, name, "objectives")
@@ -73,26 +74,47 @@ class ObjectiveColumns:
             direction = objectives[name] if isinstance(objectives, Mapping) else "max"
             own = _components(name, schema[name])
             columns.append(name)
-            components += own
+            parts += [(name, component) for component in own]
             larger += _larger(name, direction, len(own))
-        names = [component for component, _ in components]
+        names = [_part_name(*part) for part in parts]
         if twice := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"objectives: {min(twice)!r} is both a column and part of one")
         return cls(
             names=names,
             columns=columns,
-            expressions=[expression for _, expression in components],
+            parts=parts,
             larger=larger,
             texts=[name for name in columns if is_text(schema[name])],
         )
 
-    def points(self, frame: pl.DataFrame, *, nan: Literal["raise", "drop"] = "raise") -> Objectives:
+    @cached_property
+    def expressions(self) -> list[pl.Expr]:
+        """What selects the objectives."""
+        return [
+            column(name) if j is None else column(name).arr.get(j).alias(_part_name(name, j))
+            for name, j in self.parts
+        ]
+
+    def taken(self, frame: pl.DataFrame) -> pl.DataFrame | dict[str, pl.Series]:
+        """A frame's objectives by name, as the kernels take them."""
+        if self.names == self.columns:
+            # Not by a query, which for a small frame costs more than a kernel.
+            return {name: frame.get_column(name) for name in self.columns}
+        return frame.select(self.expressions)
+
+    def points(
+        self,
+        frame: pl.DataFrame,
+        *,
+        nan: Literal["raise", "drop"] = "raise",
+        n_threads: int | None = None,
+    ) -> Objectives:
         """A frame's objectives as arrays, larger is better in each.
 
         Raises:
             ValueError: A column is not numeric, or holds null or NaN and these are not dropped.
         """
-        return Objectives.of(frame.select(self.expressions), maximize=self.larger, nan=nan)
+        return Objectives.of(self.taken(frame), maximize=self.larger, nan=nan, n_threads=n_threads)
 
     def numbers(self, frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         """The scores of a frame's rows, which were checked before."""
@@ -103,13 +125,20 @@ class ObjectiveColumns:
         """Raise a ValueError if a column is not numeric, before any row is read."""
         self.points(pl.DataFrame(schema={name: schema[name] for name in self.columns}))
 
-    def tradeable(self, frame: pl.DataFrame, *, nan: Literal["raise", "drop"]) -> Objectives:
+    def tradeable(
+        self,
+        frame: pl.DataFrame,
+        *,
+        nan: Literal["raise", "drop"],
+        n_threads: int | None = None,
+    ) -> Objectives:
         """A frame's objectives, refused where no preference could have a ray among them.
 
         Raises:
             ValueError: Null or NaN, an infinite or a constant column.
         """
-        points = self.points(frame, nan=nan).require_finite("a preference's ray")
+        points = self.points(frame, nan=nan, n_threads=n_threads)
+        points.require_finite("a preference's ray", n_threads=n_threads)
         if points.n:
             self.refuse_constant(points.worst(), points.best(), points.n)
         return points
@@ -139,16 +168,20 @@ class ObjectiveColumns:
                 )
 
 
-def _components(name: str, dtype: pl.DataType) -> list[tuple[str, pl.Expr]]:
-    """The objectives that a column holds, by name: itself, or the components of its arrays."""
+def _components(name: str, dtype: pl.DataType) -> list[int] | list[None]:
+    """The objectives that a column holds: itself, None, or the components of its arrays."""
     if not (dtype.is_numeric() or is_text(dtype) or isinstance(dtype, pl.Array | pl.Null)):
         raise no_score(name, dtype)
     if not isinstance(dtype, pl.Array):
-        return [(name, column(name))]
+        return [None]
     if len(dtype.shape) > 1:
         raise ValueError(f"objectives: column {name!r} holds arrays of arrays: flatten them")
-    names = [f"{name}[{j}]" for j in range(dtype.shape[0])]
-    return [(part, column(name).arr.get(j).alias(part)) for j, part in enumerate(names)]
+    return list(range(dtype.shape[0]))
+
+
+def _part_name(name: str, component: int | None) -> str:
+    """What an objective is called: its column, or "rewards[0]" if that holds arrays."""
+    return name if component is None else f"{name}[{component}]"
 
 
 def _larger(name: str, direction: object, size: int) -> list[bool]:
@@ -170,7 +203,7 @@ def in_order(objectives: ObjectivesLike) -> list[str] | dict[str, str | Sequence
     """
     if isinstance(objectives, Mapping):
         return dict(objectives)
-    if not isinstance(objectives, Iterable):
+    if not iterates(objectives):
         raise ValueError(f"objectives: expected a list of column names, got {objectives!r}")
     if isinstance(objectives, Set | Iterator) and not isinstance(objectives, KeysView):
         raise ValueError(

@@ -83,11 +83,11 @@ def volume(
     if by is not None:
         return _volumes(source, scores, key_columns(source.names, by), ref, n_threads)
     if isinstance(source.frame, pl.DataFrame):
-        points = source.frame.select(scores.expressions)
+        points = scores.taken(source.frame)
     else:
         front_alone = KeptLayers(upto=1, n_threads=n_threads)
         first = first_layers(source, scores, front_alone)
-        points = first.frame.select(scores.expressions)
+        points = scores.taken(first.frame)
     return hypervolume(points, ref=ref, maximize=scores.larger, n_threads=n_threads)
 
 
@@ -107,7 +107,7 @@ def _volumes(
         ids = key_ids(held, keys, "by")
         with bad_rows_named(source, scores, "raise", finite=True):
             volumes = hypervolume(
-                held.select(scores.expressions),
+                scores.taken(held),
                 ref=ref,
                 maximize=scores.larger,
                 by=ids,

@@ -9,15 +9,23 @@ from numpy.typing import NDArray
 __all__ = [
     "DEBUG_BUILD",
     "__version__",
+    "crowding_distance",
+    "crowding_distance_in_groups",
+    "epsilon_additive",
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
     "hypervolume_in_groups",
+    "least_achievement",
+    "least_achievement_in_groups",
+    "hypervolume_subset",
+    "igd_plus",
     "nearest_in_groups",
     "nearest_to_rays",
     "non_finite",
     "pareto_layers",
     "pareto_layers_by_group",
+    "r2_indicator",
     "unbeaten",
 ]
 
@@ -25,17 +33,25 @@ __version__: Final[str]
 DEBUG_BUILD: Final[bool]
 
 _Column = NDArray[np.float64] | NDArray[np.float32]
+_Points = NDArray[np.float64] | NDArray[np.float32] | Sequence[_Column]
+"""One (n, m) array that is contiguous in either order, or a column for each objective."""
 
-def non_finite(column: _Column, /) -> tuple[int, int | None, int, int | None]: ...
+def non_finite(
+    points: _Points, n_threads: int | None, /
+) -> list[tuple[int, int | None, int, int | None]] | None: ...
 def pareto_layers(
-    arrays: Sequence[_Column],
+    points: _Points,
+    larger: Sequence[bool],
+    checked: bool,
     upto: int | None,
     at_least: int | None,
     n_threads: int | None,
     /,
 ) -> NDArray[np.int32]: ...
 def pareto_layers_by_group(
-    arrays: Sequence[_Column],
+    points: _Points,
+    larger: Sequence[bool],
+    checked: bool,
     ids: NDArray[np.uint32],
     groups: int,
     upto: int | None,
@@ -44,17 +60,24 @@ def pareto_layers_by_group(
     /,
 ) -> NDArray[np.int32]: ...
 def unbeaten(
-    arrays: Sequence[_Column],
+    points: _Points,
     larger: Sequence[bool],
     others: NDArray[np.float64],
     n_threads: int | None,
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 def hypervolume(
-    arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
+    points: _Points,
+    larger: Sequence[bool],
+    checked: bool,
+    reference: Sequence[float],
+    n_threads: int | None,
+    /,
 ) -> float: ...
 def hypervolume_in_groups(
-    arrays: Sequence[_Column],
+    points: _Points,
+    larger: Sequence[bool],
+    checked: bool,
     ids: NDArray[np.uint32],
     groups: int,
     reference: Sequence[float],
@@ -62,10 +85,17 @@ def hypervolume_in_groups(
     /,
 ) -> NDArray[np.float64]: ...
 def hypervolume_contributions(
-    arrays: Sequence[_Column], reference: Sequence[float], n_threads: int | None, /
+    points: _Points,
+    larger: Sequence[bool],
+    checked: bool,
+    reference: Sequence[float],
+    n_threads: int | None,
+    /,
 ) -> NDArray[np.float64]: ...
 def hypervolume_estimate(
-    arrays: Sequence[_Column],
+    points: _Points,
+    larger: Sequence[bool],
+    checked: bool,
     reference: Sequence[float],
     samples: int,
     seed: int,
@@ -73,7 +103,7 @@ def hypervolume_estimate(
     /,
 ) -> tuple[float, float]: ...
 def nearest_in_groups(
-    arrays: Sequence[_Column],
+    points: _Points,
     starts: NDArray[np.uint32],
     spans: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -82,10 +112,50 @@ def nearest_in_groups(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def nearest_to_rays(
-    arrays: Sequence[_Column],
+    points: _Points,
     origins: NDArray[np.float64],
     through: NDArray[np.float64],
     k: int,
     n_threads: int | None,
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def least_achievement(
+    arrays: Sequence[_Column],
+    ideal: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def least_achievement_in_groups(
+    arrays: Sequence[_Column],
+    starts: NDArray[np.uint32],
+    ideals: NDArray[np.float64],
+    units: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    k: int,
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
+def crowding_distance(
+    arrays: Sequence[_Column], n_threads: int | None, /
+) -> NDArray[np.float64]: ...
+def crowding_distance_in_groups(
+    arrays: Sequence[_Column], ids: NDArray[np.uint32], groups: int, n_threads: int | None, /
+) -> NDArray[np.float64]: ...
+def igd_plus(
+    arrays: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+) -> float: ...
+def epsilon_additive(
+    arrays: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+) -> float: ...
+def r2_indicator(
+    arrays: Sequence[_Column],
+    weights: NDArray[np.float64],
+    ideal: Sequence[float],
+    n_threads: int | None,
+    /,
+) -> float: ...
+def hypervolume_subset(
+    arrays: Sequence[_Column], k: int, reference: Sequence[float], n_threads: int | None, /
+) -> tuple[NDArray[np.int64], float]: ...

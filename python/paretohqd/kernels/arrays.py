@@ -7,7 +7,7 @@ silently tie as doubles. Every message names the column, the count and the first
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,58 @@ from numpy.typing import NDArray
 from paretohqd.kernels.numerals import EXACT, inexact_integers, is_text, numbers_of
 
 Column = NDArray[np.float64] | NDArray[np.float32]
+
+MAX_ROWS = 2**31 - 1
+"""More rows no layer number can count."""
+
+SMALL_ROWS = 1 << 10
+"""Up to so many rows it takes less time to copy a frame at once than to look at each column."""
+
+
+class ReadColumn(NamedTuple):
+    """A column that was read.
+
+    Attributes:
+        name: Its name where it has one, else its number.
+        floats: Its values.
+        missing: Where it is missing values; None if nowhere.
+        given: The column as it was given, for messages.
+    """
+
+    name: str | int
+    floats: Column
+    missing: NDArray[np.bool_] | None
+    given: object
+
+
+def read_columns(points: object) -> list[ReadColumn]:
+    """The columns of whatever holds the points, as floats that are yet to be looked at."""
+    return [ReadColumn(name, *floats(name, given), given) for name, given in named_columns(points)]
+
+
+def float_table(points: object) -> NDArray[Any] | None:
+    """Points that the kernels take as one array, (n, m): those of arrays and of small frames.
+
+    Returns:
+        The array itself, or a copy of integers or of a frame, in which null is NaN. None if the
+        columns have to be looked at one by one.
+    """
+    if type(points) is np.ndarray:
+        flags = points.flags
+        if points.ndim != 2 or not (flags.c_contiguous or flags.f_contiguous):
+            return None
+        dtype = points.dtype
+        if dtype.char in "df":
+            return points if dtype.isnative and flags.aligned else None
+        if dtype.kind not in "iu" or len(points) > MAX_ROWS or not _exact(points):
+            return None
+        return points.astype(np.float64)
+    if type(points) is pl.DataFrame and 0 < points.height <= SMALL_ROWS:
+        dtypes = points.dtypes
+        one = dtypes[0] if dtypes else None
+        if (one == pl.Float64 or one == pl.Float32) and all(dtype == one for dtype in dtypes):
+            return points.to_numpy(order="c")
+    return None
 
 
 def is_pandas(value: object) -> bool:
@@ -127,15 +179,28 @@ def _from_array(array: NDArray[Any]) -> list[tuple[str | int, object]]:
             f"points have shape {array.shape}, but one row per point and one column per objective "
             f"are needed{hint}"
         )
-    if array.dtype.kind in "iu" and array.size and _exact(array):
+    if array.shape[1]:
+        _refuse_too_many(len(array))
+    if array.dtype.kind in "iu" and _exact(array):
         # At once, because a column of a row-major table is slow to read.
         array = array.astype(np.float64)
     return [(index, array[:, index]) for index in range(array.shape[1])]
 
 
+def _refuse_too_many(rows: int) -> None:
+    """Raise a ValueError before a copy is made of more rows than a kernel takes."""
+    if rows > MAX_ROWS:
+        raise ValueError(
+            f"{rows} rows are more than the {MAX_ROWS} that one call takes; drop rows first, "
+            "or work on parts of them"
+        )
+
+
 def _exact(array: NDArray[Any]) -> bool:
     """Whether doubles hold all these integers."""
-    return array.dtype.itemsize < 8 or bool(array.min() >= -EXACT and array.max() <= EXACT)
+    if array.dtype.itemsize < 8 or not array.size:
+        return True
+    return bool(array.min() >= -EXACT and array.max() <= EXACT)
 
 
 def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] | None]:
@@ -145,6 +210,7 @@ def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] |
     array = np.asanyarray(column)
     if array.ndim != 1:
         raise ValueError(f"column {name!r} has shape {array.shape}; pass one number per row")
+    _refuse_too_many(len(array))
     if isinstance(array, np.ma.MaskedArray):
         mask = np.ma.getmaskarray(array)
         return _array_of_floats(name, np.where(mask, 0, array.data)), mask
@@ -159,8 +225,10 @@ def floats(name: str | int, column: object) -> tuple[Column, NDArray[np.bool_] |
 def _series_of_floats(
     name: str | int, series: pl.Series
 ) -> tuple[Column, NDArray[np.bool_] | None]:
-    series = series.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
     dtype = series.dtype
+    if (dtype == pl.Float64 or dtype == pl.Float32) and not series.null_count():
+        return _array_of_floats(name, series.to_numpy()), None
+    series = series.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
     if dtype == pl.Null:
         return np.zeros(len(series)), np.ones(len(series), dtype=bool)
     if is_text(dtype):
@@ -189,12 +257,13 @@ def _array_of_floats(name: str | int, array: NDArray[Any]) -> Column:
     if kind == "f" and size in (4, 8):
         if _is_column_of_table(array):
             return array
-        # Zero copy when contiguous and in native byte order.
-        return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        # Zero copy when contiguous, aligned and in native byte order.
+        copied = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+        return copied if copied.flags.aligned else copied.copy()
     if kind == "f" and size == 2:
         return np.ascontiguousarray(array, dtype=np.float32)
     if kind in "iu":
-        if array.size and not _exact(array):
+        if not _exact(array):
             outside = (array < -EXACT) | (array > EXACT)
             raise inexact_integers(name, int(outside.sum()), int(outside.argmax()))
         return np.ascontiguousarray(array, dtype=np.float64)

@@ -45,11 +45,14 @@ def group_ids(groups: object, n: int) -> tuple[NDArray[np.uint32], int]:
     Raises:
         ValueError: There are not n keys, or one is null or NaN.
     """
-    keys = _series(groups)
+    # A copy of an array is made only if it has as many keys as there are rows.
+    array = isinstance(groups, np.ndarray) and groups.ndim == 1
+    keys: Any = groups if array else _series(groups)
     if len(keys) != n:
         raise ValueError(
             f"groups has {len(keys)} keys but there are {n} rows; pass one key per row"
         )
+    keys = _series(groups) if array else keys
     missing = keys.is_null()
     if keys.dtype.is_float():
         missing = missing | keys.is_nan().fill_null(True)
@@ -81,6 +84,41 @@ def first_rows(ids: NDArray[np.uint32], size: int) -> NDArray[np.int64]:
     return np.sort(first[first < n])
 
 
+def group_by_group(
+    ids: NDArray[np.uint32], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows group by group, groups by their first row; where each group starts, and the end.
+
+    Args:
+        ids: The group of each row.
+        size: A number that all ids are below.
+
+    Example:
+        >>> order, starts = group_by_group(np.array([3, 0, 3, 1], dtype=np.uint32), 4)
+        >>> order.tolist(), starts.tolist()
+        ([0, 2, 1, 3], [0, 2, 3, 4])
+    """
+    rows = np.arange(len(ids))
+    if not _ascend(ids):
+        # By the first row instead. Where several rows are written to one place, the last one stays.
+        first = np.empty(size, dtype=np.uint32)
+        first[ids[::-1]] = rows[::-1]
+        ids = first[ids]
+    if not _ascend(ids):
+        # With the row in its lower half no two keys are equal, so any fast sort is a stable one.
+        keys = ids.astype(np.uint64) << np.uint64(32) | rows.astype(np.uint64)
+        keys.sort()
+        rows = (keys & np.uint64(2**32 - 1)).astype(np.int64)
+        ids = ids[rows]
+    edges = np.ones(len(ids) + 1, dtype=np.bool_)
+    edges[1:-1] = ids[1:] != ids[:-1]
+    return rows, np.flatnonzero(edges)
+
+
+def _ascend(ids: NDArray[np.uint32]) -> bool:
+    return bool((ids[1:] >= ids[:-1]).all())
+
+
 def _hashed_ids(keys: pl.Series) -> NDArray[np.uint32]:
     """The first row of each key as its id: found by hashing, without a sort."""
     rows = keys.to_frame("key").with_row_index("row")
@@ -99,7 +137,7 @@ def _adjacent_ids(keys: pl.Series) -> NDArray[np.uint32]:
 
 
 def _series(groups: object) -> pl.Series:
-    if isinstance(groups, pl.Series):
+    if isinstance(groups, pl.Series) and groups.dtype != pl.Object:
         return groups.alias("")  # Methods of a series take a name like "^x.*$" for a pattern.
     if isinstance(groups, str | bytes):
         raise ValueError(f"groups must hold one key per row, got {groups!r}")

@@ -58,7 +58,7 @@ def unsupported(points: object, *, maximize: bool | Sequence[bool] = True) -> Bo
     """
     objectives = Objectives.of(points, maximize=maximize).require_finite("a hull")
     mask = np.zeros(objectives.n, dtype=np.bool_)
-    on_front = np.flatnonzero(pareto_front(objectives.columns))
+    on_front = np.flatnonzero(pareto_front(objectives))
     front, row = _distinct(objectives, on_front)
     mask[on_front] = (_below_hull(_in_box(front)) > TOLERANCE)[row]
     return mask
@@ -91,7 +91,7 @@ def front_shape(points: object, *, maximize: bool | Sequence[bool] = True) -> Sh
         Shape(points=3, unreached=0.3333333333333333, depth=0.09999999999999998)
     """
     objectives = Objectives.of(points, maximize=maximize).require_finite("a hull")
-    front, _ = _distinct(objectives, np.flatnonzero(pareto_front(objectives.columns)))
+    front, _ = _distinct(objectives, np.flatnonzero(pareto_front(objectives)))
     depth = _below_hull(_in_box(front))
     if not len(depth):
         return Shape(points=0, unreached=float("nan"), depth=float("nan"))

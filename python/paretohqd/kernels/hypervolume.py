@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels import _core
 from paretohqd.kernels.groups import Keys, first_rows, group_ids, keys_of
-from paretohqd.kernels.points import Objectives, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import optional_count
 
 
 class Estimate(NamedTuple):
@@ -77,8 +78,9 @@ def hypervolume(
     Points that are not better than the reference in every objective count nothing. Two and three
     objectives are swept (Beume et al. 2009), O(n log n); more use quick hypervolume (QHV-II,
     Jaszkiewicz 2018), exponential in m at worst, or WFG (While, Bradstreet, Barone 2012) for over
-    1,000 points in four objectives, about O(n^2), and from 17 objectives on. A volume beyond the
-    largest double is infinite.
+    1,000 points in four objectives, about O(n^2), and from 17 objectives on. The volume is right to
+    a relative 1e-13 for any doubles, however unlike the scales of the objectives are; it is
+    infinite, 0 or subnormal only if the true volume is.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
@@ -108,12 +110,19 @@ def hypervolume(
         array([5., 2.])
     """
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
-    reference = _reference(ref, objectives)
-    if keys is None:
-        return _core.hypervolume(objectives.columns, reference, threads)
-    ids, size = group_ids(keys, objectives.n)
-    volumes = _core.hypervolume_in_groups(objectives.columns, ids, size, reference, threads)
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    arrays, larger, checked = given[:3]
+    try:
+        reference = _reference(ref, given)
+        if keys is None:
+            return _core.hypervolume(arrays, larger, checked, reference, threads)
+        ids, size = group_ids(keys, given.n)
+        volumes = _core.hypervolume_in_groups(
+            arrays, larger, checked, ids, size, reference, threads
+        )
+    except ValueError:
+        given.refuse(finite="hypervolume")
+        raise
     return volumes[ids[first_rows(ids, size)]]
 
 
@@ -129,8 +138,12 @@ def hypervolume_contributions(
     Dominated points lose nothing, nor do points that have an equal. Dominated points still count
     as present: a point loses only what no other point, dominated or not, covers.
 
-    Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n); above, what
-    the others leave free of each point's box (Jaszkiewicz 2018), exact also where that is little.
+    Up to three objectives this is one sweep (Emmerich, Fonseca 2011), O(n log n), right to a
+    relative 1e-12 for any doubles. Above, it is what the others leave free of each point's box
+    (Jaszkiewicz 2018), exact also where that is little. The box begins at the reference or, where
+    that is far off for the range of the first two layers, at the lowest of their points: then a far
+    reference costs no digits. Each objective in which it is far doubles the time at worst, up to
+    ten of them.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
@@ -150,9 +163,13 @@ def hypervolume_contributions(
         array([2., 1., 0.])
     """
     threads = optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
-    reference = _reference(ref, objectives)
-    return _core.hypervolume_contributions(objectives.columns, reference, threads)
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    try:
+        reference = _reference(ref, given)
+        return _core.hypervolume_contributions(*given[:3], reference, threads)
+    except ValueError:
+        given.refuse(finite="hypervolume")
+        raise
 
 
 def hypervolume_estimate(
@@ -166,17 +183,20 @@ def hypervolume_estimate(
 ) -> Estimate:
     """Estimate the hypervolume of many points in many objectives, with a standard error.
 
-    In polar coordinates around the reference the volume is a mean over directions d of r(d)^m,
-    where r(d) is how far the dominated set reaches (Deng, Zhang 2019). The directions are 16
-    independently shifted lattices (Cranley, Patterson 1976), whose spread gives the standard
-    error: O(samples n m) in any number of objectives, where the exact volume is exponential in m.
+    The volume is a union of boxes; it is estimated from points in the boxes themselves (Karp, Luby
+    1985; Bringmann, Friedrich 2010), each of which stands for the ray through it. Unbiased in any
+    number of objectives, O(samples n m), where the exact volume is exponential in m. Samples are
+    16 independently shifted lattices (Cranley, Patterson 1976); the standard error is their spread,
+    and the largest term, for what was met once may be missed. Tests hold that the volume is within
+    four standard errors for 99 of 100 seeds. Take some samples for each point of the front: with
+    fewer, parts that few boxes cover may be missed.
 
     Args:
         points: n points in m objectives, finite; as for `paretohqd.pareto_layers`.
         ref: The reference point, one value per objective, as for `hypervolume`.
         maximize: Whether larger is better: one bool, or one per objective.
-        samples: Directions, from 256 to 2**32, rounded up to full blocks; four times as many halve
-            the error or better.
+        samples: Points in boxes, from 256 to 2**32, rounded up to full blocks; four times as many
+            halve the error or better.
         seed: A non-negative integer below 2**64; the same seed gives the same estimate.
         n_threads: Threads to use; by default RAYON_NUM_THREADS, else one per core.
 
@@ -195,11 +215,14 @@ def hypervolume_estimate(
     threads = optional_count("n_threads", n_threads)
     samples = _between("samples", samples, 256, 2**32)
     seed = _between("seed", seed, 0, 2**64 - 1)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
-    reference = _reference(ref, objectives)
-    return Estimate(
-        *_core.hypervolume_estimate(objectives.columns, reference, samples, seed, threads)
-    )
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    try:
+        reference = _reference(ref, given)
+        estimate = _core.hypervolume_estimate(*given[:3], reference, samples, seed, threads)
+    except ValueError:
+        given.refuse(finite="hypervolume")
+        raise
+    return Estimate(*estimate)
 
 
 def _between(name: str, value: object, low: int, high: int) -> int:
@@ -212,18 +235,18 @@ def _between(name: str, value: object, low: int, high: int) -> int:
     return number
 
 
-def _reference(ref: ArrayLike, objectives: Objectives) -> list[float]:
+def _reference(ref: ArrayLike, points: KernelInput) -> list[float]:
     """The reference with larger is better, one value per objective: never broadcast."""
     try:
         values = np.asarray(ref, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"ref must hold {objectives.m} numbers, got {ref!r}") from error
-    if values.shape != (objectives.m,):
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"ref must hold {points.m} numbers, got {ref!r}") from error
+    if values.shape != (points.m,):
         raise ValueError(
-            f"ref has shape {values.shape} but there are {objectives.m} objectives; pass one value "
+            f"ref has shape {values.shape} but there are {points.m} objectives; pass one value "
             "per objective"
         )
     numbers: list[float] = values.tolist()
     if not all(map(math.isfinite, numbers)):
         raise ValueError(f"ref must be finite, got {numbers}")
-    return [x if up else -x for x, up in zip(numbers, objectives.maximize, strict=True)]
+    return [x if up else -x for x, up in zip(numbers, points.larger, strict=True)]

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from paretohqd.kernels import _core
 from paretohqd.kernels.groups import Keys, group_ids, keys_of
-from paretohqd.kernels.points import Objectives, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import optional_count
 
 
 def pareto_layers(
@@ -30,7 +31,8 @@ def pareto_layers(
 
     One objective is sorted; two are patience-sorted, O(n log n); three keep a staircase per front,
     O(n log² n); more are divided and conquered (Jensen 2003; Fortin, Grenier, Parizeau 2013;
-    Buzdalov, Shalyto 2014), O(n log^(m-1) n). The result does not depend on the threads.
+    Buzdalov, Shalyto 2014), O(n log^(m-1) n). Up to 256 rows are sorted into fronts one by one
+    (Zhang, Tian, Cheng, Jin 2015). The result does not depend on the threads.
 
     Args:
         points: n points in m objectives: an (n, m) array of floats or integers, a frame, or a
@@ -64,14 +66,21 @@ def pareto_layers(
     if upto is not None and at_least is not None:
         raise ValueError(f"choose one of upto ({upto}) and at_least ({at_least}); both are stops")
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize)
+    given = KernelInput.of(points, maximize, n_threads=threads)
     # No stop lies beyond the rows; a longer count might not fit the kernels' integers.
-    upto = None if upto is None else min(upto, max(objectives.n, 1))
-    at_least = None if at_least is None else min(at_least, max(objectives.n, 1))
-    if keys is None:
-        return _core.pareto_layers(objectives.columns, upto, at_least, threads)
-    ids, size = group_ids(keys, objectives.n)
-    return _core.pareto_layers_by_group(objectives.columns, ids, size, upto, at_least, threads)
+    upto = None if upto is None else min(upto, max(given.n, 1))
+    at_least = None if at_least is None else min(at_least, max(given.n, 1))
+    arrays, larger, checked = given[:3]
+    try:
+        if keys is None:
+            return _core.pareto_layers(arrays, larger, checked, upto, at_least, threads)
+        ids, size = group_ids(keys, given.n)
+        return _core.pareto_layers_by_group(
+            arrays, larger, checked, ids, size, upto, at_least, threads
+        )
+    except ValueError:
+        given.refuse()
+        raise
 
 
 def pareto_front(

@@ -6,15 +6,16 @@ Null and NaN have no place in an order: they are refused or their rows dropped.
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import Literal, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paretohqd.kernels import _core
-from paretohqd.kernels.arrays import Column, floats, named_columns
+from paretohqd.kernels.arrays import Column, ReadColumn, read_columns
 from paretohqd.kernels.numerals import said
 
 
@@ -31,6 +32,7 @@ class Objectives:
             column holds the negated values.
         kept: The input rows that the columns hold, in order, when rows were dropped; else None.
         dropped: How many null and NaN the columns had that have any, when rows were dropped.
+        finite: Whether no value is known to be infinite: False where that was not looked at.
     """
 
     names: tuple[str | int, ...]
@@ -38,6 +40,7 @@ class Objectives:
     maximize: tuple[bool, ...]
     kept: NDArray[np.int64] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    finite: bool = False
 
     @classmethod
     def of(
@@ -46,6 +49,7 @@ class Objectives:
         *,
         maximize: bool | Sequence[bool] = True,
         nan: Literal["raise", "drop"] = "raise",
+        n_threads: int | None = None,
     ) -> Self:
         """Convert points to columns.
 
@@ -57,6 +61,7 @@ class Objectives:
                 as rows, as NumPy does.
             maximize: Whether larger is better: one bool, or one per objective.
             nan: What to do about null and NaN: refuse them, or drop their rows.
+            n_threads: Threads that look for NaN; by default RAYON_NUM_THREADS, else one per core.
 
         Returns:
             The objectives.
@@ -74,26 +79,43 @@ class Objectives:
         """
         if nan not in ("raise", "drop"):
             raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
-        named = named_columns(points)
-        if not named:
+        return cls.of_columns(
+            read_columns(points), maximize=maximize, drop=nan == "drop", n_threads=n_threads
+        )
+
+    @classmethod
+    def of_columns(
+        cls,
+        columns: Sequence[ReadColumn],
+        *,
+        maximize: bool | Sequence[bool],
+        drop: bool = False,
+        n_threads: int | None = None,
+    ) -> Self:
+        """The same, of columns that are read already.
+
+        Raises:
+            ValueError: As `of`.
+        """
+        if not columns:
             raise ValueError("points have no objective; pass at least one column")
-        converted = [floats(name, column) for name, column in named]
-        names = tuple(name for name, _ in named)
-        _check_lengths(names, converted)
-        kept, dropped = _kept_rows(named, converted, drop=nan == "drop")
-        larger = _directions(maximize, len(names))
-        columns = [column for column, _ in converted]
+        _check_lengths(columns)
+        threads = optional_count("n_threads", n_threads)
+        kept, dropped, finite = _kept_rows(columns, drop=drop, n_threads=threads)
+        larger = directions(maximize, len(columns))
+        floats = [column.floats for column in columns]
         if kept is not None:
-            columns = [column[kept] for column in columns]
+            floats = [column[kept] for column in floats]
         return cls(
-            names=names,
+            names=tuple(column.name for column in columns),
             columns=tuple(
                 column if up else np.negative(column)
-                for column, up in zip(columns, larger, strict=True)
+                for column, up in zip(floats, larger, strict=True)
             ),
             maximize=larger,
             kept=kept,
             dropped=dropped,
+            finite=finite,
         )
 
     @property
@@ -114,11 +136,12 @@ class Objectives:
         """The largest value of each objective, shape (m,); -inf where there is no point."""
         return np.array([column.max(initial=-np.inf) for column in self.columns], dtype=np.float64)
 
-    def require_finite(self, purpose: str) -> Self:
+    def require_finite(self, purpose: str, *, n_threads: int | None = None) -> Self:
         """Return these objectives if no value is infinite.
 
         Args:
             purpose: What needs a finite range, for the message.
+            n_threads: Threads that look for infinities.
 
         Returns:
             These objectives.
@@ -126,12 +149,14 @@ class Objectives:
         Raises:
             ValueError: A value is infinite.
         """
-        for name, column in zip(self.names, self.columns, strict=True):
-            _, _, count, first = _core.non_finite(column)
+        if self.finite:
+            return self
+        looked = _core.non_finite(self.columns, optional_count("n_threads", n_threads))
+        for name, (_, _, number, first) in zip(self.names, looked or (), strict=False):
             if first is not None:
                 row = first if self.kept is None else int(self.kept[first])
                 raise ValueError(
-                    f"column {name!r} holds {count} infinite values (first at row {row}), but "
+                    f"column {name!r} holds {number} infinite values (first at row {row}), but "
                     f"{purpose} needs a finite range; drop or clip these rows first"
                 )
         return self
@@ -153,14 +178,26 @@ def count(name: str, value: object) -> int:
 
 
 def optional_count(name: str, value: object) -> int | None:
-    """Check a count that may be None; see `count`."""
-    return None if value is None else count(name, value)
+    """Check a count that may be None; see `count`. A number past all counts there are is cut."""
+    return None if value is None else min(count(name, value), sys.maxsize)
 
 
-def _directions(maximize: object, m: int) -> tuple[bool, ...]:
+def iterates(value: object) -> TypeGuard[Iterable[object]]:
+    """Whether a value can be gone through; an array of one number only claims that it can."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+
+
+def directions(maximize: object, m: int) -> tuple[bool, ...]:
+    """Whether larger is better in each of m objectives.
+
+    Raises:
+        ValueError: `maximize` is neither a bool nor one per objective.
+    """
+    if maximize is True:
+        return (True,) * m
     if isinstance(maximize, bool | np.bool_):
         return (bool(maximize),) * m
-    if isinstance(maximize, str) or not isinstance(maximize, Iterable):
+    if isinstance(maximize, str) or not iterates(maximize):
         raise ValueError(f"maximize must be a bool or one bool per objective, got {maximize!r}")
     each = list(maximize)
     if wrong := [x for x in each if not isinstance(x, bool | np.bool_)]:
@@ -175,38 +212,37 @@ def _directions(maximize: object, m: int) -> tuple[bool, ...]:
     return tuple(bool(x) for x in each)
 
 
-def _check_lengths(
-    names: tuple[str | int, ...], converted: list[tuple[Column, NDArray[np.bool_] | None]]
-) -> None:
-    expected = len(converted[0][0])
-    for name, (column, _) in zip(names, converted, strict=True):
+def _check_lengths(columns: Sequence[ReadColumn]) -> None:
+    first, expected = columns[0].name, len(columns[0].floats)
+    for name, column, _, _ in columns:
         if len(column) != expected:
             raise ValueError(
-                f"column {name!r} has {len(column)} rows but column {names[0]!r} has {expected}; "
+                f"column {name!r} has {len(column)} rows but column {first!r} has {expected}; "
                 "pass columns of one length"
             )
 
 
 def _kept_rows(
-    named: list[tuple[str | int, object]],
-    converted: list[tuple[Column, NDArray[np.bool_] | None]],
-    *,
-    drop: bool,
-) -> tuple[NDArray[np.int64] | None, dict[str, int]]:
-    """The rows without null and NaN, or None when that is all; how many of these columns have."""
+    columns: Sequence[ReadColumn], *, drop: bool, n_threads: int | None
+) -> tuple[NDArray[np.int64] | None, dict[str, int], bool]:
+    """The rows without null and NaN, or None when that is all; how many of these columns have.
+
+    Whether all values are finite, too.
+    """
+    looked = _core.non_finite([column.floats for column in columns], n_threads)
+    finite = looked is None or not any(infinite for _, _, infinite, _ in looked)
+    if looked is None and all(column.missing is None for column in columns):
+        return None, {}, finite
     bad: NDArray[np.bool_] | None = None
     dropped: dict[str, int] = {}
-    for (name, given), (column, missing) in zip(named, converted, strict=True):
-        nans = _core.non_finite(column)[0]
-        if missing is None and not nans:
-            continue
-        here = np.isnan(column)
-        nulls = 0
-        if missing is not None:
-            nulls = int(missing.sum())
-            here |= missing
+    for j, (name, column, missing, given) in enumerate(columns):
+        nans = 0 if looked is None else looked[j][0]
+        nulls = 0 if missing is None else int(missing.sum())
         if not nulls and not nans:
             continue
+        here = np.isnan(column)
+        if missing is not None:
+            here |= missing
         if not drop:
             what = " and ".join(
                 f"{number} {word}"
@@ -220,4 +256,4 @@ def _kept_rows(
             )
         bad = here if bad is None else bad | here
         dropped[str(name)] = int(here.sum())
-    return None if bad is None else np.flatnonzero(~bad), dropped
+    return None if bad is None else np.flatnonzero(~bad), dropped, finite

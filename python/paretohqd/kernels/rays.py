@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+import sys
+from itertools import chain, combinations
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels import _core
-from paretohqd.kernels.arrays import Column, floats, named_columns
-from paretohqd.kernels.points import Objectives, count, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import count, optional_count
 
 
 class Nearest(NamedTuple):
@@ -72,8 +74,8 @@ def nearest_to_rays(
                [0.   ]])
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
-    columns = _columns(points)
-    n, m = len(columns[0]), len(columns)
+    given = KernelInput.of(points, n_threads=threads)
+    n, m = given.n, given.m
     ends = _vectors("through", through, m)
     if ends.ndim != 2:
         raise ValueError(f"through has shape {ends.shape}; pass (P, {m}), a row per ray")
@@ -92,28 +94,19 @@ def nearest_to_rays(
             "point that differs from the origin"
         )
     try:
-        rows, distances = _core.nearest_to_rays(columns, starts.ravel(), ends.ravel(), k, threads)
+        rows, distances = _core.nearest_to_rays(
+            given.arrays, starts.ravel(), ends.ravel(), k, threads
+        )
     except ValueError:
-        # The kernel noticed NaN or infinities; here the columns have names.
-        Objectives.of(points).require_finite("a distance")
+        given.refuse(finite="a distance")
         raise
     return Nearest(rows.reshape(len(ends), k), distances.reshape(len(ends), k))
-
-
-def _columns(points: object) -> tuple[Column, ...]:
-    """The columns as floats, whose values are yet to be checked if all are there."""
-    named = named_columns(points)
-    converted = [floats(name, column) for name, column in named]
-    columns = [column for column, missing in converted if missing is None]
-    if not columns or len(columns) < len(named) or len({len(column) for column in columns}) > 1:
-        return Objectives.of(points).columns
-    return tuple(columns)
 
 
 def _vectors(name: str, values: ArrayLike, m: int) -> NDArray[np.float64]:
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must hold rows of {m} numbers ({error})") from error
     if array.ndim not in (1, 2) or array.shape[-1] != m:
         raise ValueError(
@@ -142,6 +135,7 @@ def preference_grid(m: int, divisions: int) -> NDArray[np.float64]:
 
     Raises:
         ValueError: An argument is no integer of at least 1.
+        MemoryError: So many rows do not fit into memory.
 
     Example:
         >>> import paretohqd as pq
@@ -153,10 +147,19 @@ def preference_grid(m: int, divisions: int) -> NDArray[np.float64]:
         (15, 3)
     """
     m, divisions = count("m", m), count("divisions", divisions)
+    if m == 1:
+        return np.ones((1, 1))
     # Stars and bars: m - 1 bars among the stars; the stars between them are the integers.
-    places = divisions + m - 1
-    chosen = list(combinations(range(places), m - 1))
-    bars = np.array(chosen, dtype=np.int64).reshape(len(chosen), m - 1)
+    places, fewer = divisions + m - 1, min(divisions, m - 1)
+    # Beyond 64 of each there are more than 2**64, and counting how many would take long, too.
+    rows = comb(places, fewer) if fewer <= 64 else 2**64
+    if rows * m >= sys.maxsize // np.dtype(np.float64).itemsize:
+        raise MemoryError(
+            f"a grid of {divisions} divisions in {m} objectives has too many rows for any memory; "
+            "lower one of the two"
+        )
+    chosen = chain.from_iterable(combinations(range(places), m - 1))
+    bars = np.fromiter(chosen, dtype=np.int64, count=rows * (m - 1)).reshape(rows, m - 1)
     edges = np.hstack([np.full((len(bars), 1), -1), bars, np.full((len(bars), 1), places)])
     stars = np.diff(edges, axis=1) - 1
     return stars[::-1] / divisions

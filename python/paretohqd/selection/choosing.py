@@ -310,7 +310,7 @@ def _choose_in_groups(
         needed = dict.fromkeys([*scores.columns, *keys, *request.left_out])
         frame = source.collect(frame.select(map(column, needed)))
     with bad_rows_named(source, scores, nan, finite=True):
-        points = scores.tradeable(frame, nan=nan)
+        points = scores.tradeable(frame, nan=nan, n_threads=resources.n_threads)
     if not points.n:
         raise ValueError("there are no rows to choose from")
     kept = np.arange(len(frame)) if points.kept is None else points.kept

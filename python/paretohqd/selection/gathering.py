@@ -59,14 +59,16 @@ def selection_of(
     number = nearest.preference
     named = [] if names is None else [pl.Series("preference_name", names).gather(number)]
     return Selection(
-        rows=rows.with_columns(
-            pl.Series("preference", number),
-            *named,
-            pl.Series("weights", weights.tolist(), dtype=pl.List(pl.Float64)).gather(number),
-            pl.Series("position", nearest.position),
-            pl.Series("distance", nearest.distances),
-            pl.Series("layer", pool.layer[nearest.places]),
-            row_numbers(pool.row[nearest.places], pool.rows),
+        rows=rows.hstack(
+            [
+                pl.Series("preference", number),
+                *named,
+                pl.Series("weights", weights.tolist(), dtype=pl.List(pl.Float64)).gather(number),
+                pl.Series("position", nearest.position),
+                pl.Series("distance", nearest.distances),
+                pl.Series("layer", pool.layer[nearest.places]),
+                row_numbers(pool.row[nearest.places], pool.rows),
+            ]
         ),
         preferences=weights,
         objectives=pool.objectives(),

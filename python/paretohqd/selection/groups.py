@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from paretohqd.kernels import _core
 from paretohqd.kernels.arrays import Column
-from paretohqd.kernels.groups import group_ids
+from paretohqd.kernels.groups import group_by_group, group_ids
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives, optional_count
 from paretohqd.selection.rule import Rule
@@ -96,14 +96,12 @@ def choose_in_groups(
     points.require_finite("a preference's ray")
     ids, size = group_ids(ids, points.n)
     upto, at_least = rule.upto, k if rule.grows else rule.at_least
-    order, starts = _group_by_group(ids, size)
+    order, starts = group_by_group(ids, size)
     if copies is None:
         left_out = 0
-        layer = pareto_layers(
-            points.columns, upto=upto, at_least=at_least, groups=ids, n_threads=threads
-        )
+        layer = pareto_layers(points, upto=upto, at_least=at_least, groups=ids, n_threads=threads)
     else:
-        layer = pareto_layers(points.columns, upto=upto, groups=ids, n_threads=threads)
+        layer = pareto_layers(points, upto=upto, groups=ids, n_threads=threads)
         left_out = _leave_out(layer, copies, order, starts, at_least)
     inside = layer[order] >= 0
     pool = order[inside]
@@ -233,29 +231,6 @@ def _positions(sizes: Rows) -> Rows:
     """0, 1, .. within each of some runs, whose lengths are given."""
     ends = np.cumsum(sizes)
     return np.arange(int(ends[-1:].sum())) - np.repeat(ends - sizes, sizes)
-
-
-def _group_by_group(ids: NDArray[np.uint32], size: int) -> tuple[Rows, Rows]:
-    """The rows group by group, groups by their first row; where each group starts, and the end."""
-    rows = np.arange(len(ids))
-    if not _ascend(ids):
-        # By the first row instead. Where several rows are written to one place, the last one stays.
-        first = np.empty(size, dtype=np.uint32)
-        first[ids[::-1]] = rows[::-1]
-        ids = first[ids]
-    if not _ascend(ids):
-        # With the row in its lower half no two keys are equal, so any fast sort is a stable one.
-        keys = ids.astype(np.uint64) << np.uint64(32) | rows.astype(np.uint64)
-        keys.sort()
-        rows = (keys & np.uint64(2**32 - 1)).astype(np.int64)
-        ids = ids[rows]
-    edges = np.ones(len(ids) + 1, dtype=np.bool_)
-    edges[1:-1] = ids[1:] != ids[:-1]
-    return rows, np.flatnonzero(edges)
-
-
-def _ascend(ids: NDArray[np.uint32]) -> bool:
-    return bool((ids[1:] >= ids[:-1]).all())
 
 
 def _box(name: str | int, column: Column, heads: Rows) -> tuple[Floats, Floats]:

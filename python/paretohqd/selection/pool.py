@@ -212,12 +212,12 @@ def pool_of(source: Source, request: Request, resources: Resources) -> Pool:
 
 def _pool_in_memory(frame: pl.DataFrame, request: Request, n_threads: int | None) -> Pool:
     """The pool of a frame: its layers are numbered until they hold one."""
-    points = request.scores.tradeable(frame, nan=request.rule.nan)
+    points = request.scores.tradeable(frame, nan=request.rule.nan, n_threads=n_threads)
     kept = np.arange(len(frame)) if points.kept is None else points.kept
     keys = key_ids(frame, request.filled, "distinct")[kept] if request.filled else None
     upto, at_least = request.rule.upto, request.at_least
     while True:
-        layer = pareto_layers(points.columns, upto=upto, at_least=at_least, n_threads=n_threads)
+        layer = pareto_layers(points, upto=upto, at_least=at_least, n_threads=n_threads)
         inside = np.flatnonzero(layer >= 0)
         row = kept[inside]
         layers = Pool(

@@ -117,7 +117,9 @@ def default_number(m: int) -> int:
         >>> [default_number(m) for m in range(2, 9)]
         [11, 10, 10, 15, 6, 7, 8]
     """
-    return min(_lattices(DEFAULT, m), key=lambda size: abs(size - DEFAULT))
+    fewest = _fewest_divisions(DEFAULT, m)
+    sizes = [_lattice(each, m) for each in (fewest - 1, fewest) if each]
+    return min(sizes, key=lambda size: abs(size - DEFAULT))
 
 
 def ray_weights(weights: NDArray[np.float64], directions: Directions) -> NDArray[np.float64]:
@@ -196,21 +198,30 @@ def _by_name(given: Mapping[str, Any], objectives: Sequence[str], which: str) ->
 
 def _divisions(number: int, m: int) -> int:
     """Steps from 0 to 1 of the lattice with that many points."""
-    sizes = _lattices(number, m)
-    if sizes[-1] == number:
-        return len(sizes)
+    divisions = _fewest_divisions(number, m)
+    if _lattice(divisions, m) == number:
+        return divisions
+    sizes = [_lattice(each, m) for each in (divisions - 1, divisions) if each]
     raise ValueError(
         f"preferences={number}: {m} objectives have no even lattice of that size; take "
-        f"{' or '.join(map(str, sizes[-2:]))}, or pass the weights themselves"
+        f"{' or '.join(map(str, sizes))}, or pass the weights themselves"
     )
 
 
-def _lattices(number: int, m: int) -> list[int]:
-    """Points of the lattices with 1, 2, .. divisions, to the first with at least `number`."""
-    sizes = [m]
-    while sizes[-1] < number:
-        sizes.append(comb(len(sizes) + m, m - 1))
-    return sizes
+def _fewest_divisions(number: int, m: int) -> int:
+    """The fewest steps of a lattice with at least so many points, two objectives or more."""
+    low, high = 1, 1
+    while _lattice(high, m) < number:
+        low, high = high + 1, 2 * high
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if _lattice(middle, m) < number else (low, middle)
+    return low
+
+
+def _lattice(divisions: int, m: int) -> int:
+    """Points of the lattice with so many steps from 0 to 1."""
+    return comb(divisions + m - 1, m - 1)
 
 
 def format_weights(weights: Sequence[float]) -> str:
