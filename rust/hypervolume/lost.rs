@@ -13,6 +13,9 @@ use crate::threads;
 /// Threads share the work once it has taken this long.
 const SERIAL_TIME: Duration = Duration::from_micros(500);
 
+/// After so many points it is asked whether the call is to stop; what takes long asks by itself.
+const CHECKED_POINTS: usize = 16;
+
 /// If less than this share of a point's room is left, taking the rest away from it would be
 /// inexact: what is left is measured itself.
 const MIN_SHARE: f64 = 1.0 / 1024.0;
@@ -38,7 +41,9 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     let arch = Arch::new();
     let buffers = || Buffers::new(&present);
     let exclusive = |buffers: &mut Buffers, at: usize| {
-        threads::check();
+        if at % CHECKED_POINTS == 0 {
+            threads::check();
+        }
         arch.dispatch(Exclusive { buffers, at, point: row(order[at]) })
     };
     let begin = Instant::now();

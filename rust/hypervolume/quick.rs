@@ -55,8 +55,9 @@ pub(super) fn quick(objectives: usize) -> Option<Box<dyn Quick>> {
     }
 }
 
-/// Fewer points take little time, in which nobody asks whether the call is to stop.
-const MIN_CHECKED_POINTS: usize = 12;
+/// After parts of so many points together it is asked whether the call is to stop: a question costs
+/// more than a small part.
+const MAX_UNCHECKED: usize = 1 << 12;
 
 /// A part with fewer points takes the largest box for a pivot in any case.
 const MIN_HALVED: usize = 64;
@@ -174,8 +175,10 @@ impl<const W: usize, const FREE: bool> WithSimd for Cut<'_, W, FREE> {
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
         let Self { sets, part } = self;
         let (m, end) = (sets.objectives, sets.points.len());
-        if end - part.start >= MIN_CHECKED_POINTS {
+        sets.unchecked += end - part.start;
+        if sets.unchecked > MAX_UNCHECKED {
             threads::check();
+            sets.unchecked = 0;
         }
         let pivot = if part.lopsided { (part.start + end) / 2 } else { sets.largest(part.start) };
         let mut total = if FREE { 0.0 } else { sets.volumes[pivot] };

@@ -19,6 +19,8 @@ pub(super) struct Sets<const W: usize> {
     /// The volume of the box of each point above the lower corner of its part.
     pub volumes: Vec<f64>,
     pub picks: Vec<u32>,
+    /// Points of the parts since it was last asked whether the call is to stop.
+    pub unchecked: usize,
     /// When the work began, if it may be shared.
     pub begin: Option<Instant>,
 }
@@ -26,7 +28,7 @@ pub(super) struct Sets<const W: usize> {
 impl<const W: usize> Sets<W> {
     pub fn new(objectives: usize) -> Self {
         let (points, volumes, picks) = (Vec::new(), Vec::new(), Vec::new());
-        Self { objectives, points, volumes, picks, begin: None }
+        Self { objectives, points, volumes, picks, unchecked: 0, begin: None }
     }
 
     /// A copy of the last points.

@@ -18,7 +18,7 @@ use crate::threads;
 const MAX_CHUNKS: usize = 64;
 
 /// Threads share the work if as much as this is left: each first finds the front before its points.
-const MIN_SHARED_TIME: Duration = Duration::from_millis(3);
+const MIN_SHARED_TIME: Duration = Duration::from_millis(4);
 
 /// What is left is not foreseen before this.
 const MIN_FORESEEN: Duration = Duration::from_micros(300);
@@ -67,11 +67,11 @@ pub(super) fn volume(points: &[f64], m: usize, shared: bool) -> f64 {
 }
 
 /// Whether much is left once `done` chunks have taken some time. What a point adds takes time with
-/// the front before it, so that time grows as the square of the chunks.
+/// the front before it: measured, all time grows as the power 1.5 of the points.
 fn is_long(taken: Duration, done: usize, chunks: usize) -> bool {
     let share = done as f64 / chunks as f64;
-    taken > MIN_FORESEEN
-        && taken.as_secs_f64() * (1.0 / (share * share) - 1.0) > MIN_SHARED_TIME.as_secs_f64()
+    let left = taken.as_secs_f64() * (share.powf(-1.5) - 1.0);
+    taken > MIN_FORESEEN && left > MIN_SHARED_TIME.as_secs_f64()
 }
 
 /// Rows per chunk of a set of that many.
