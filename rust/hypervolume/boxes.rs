@@ -11,7 +11,7 @@ use crate::threads;
 pub(super) const LANE_SAMPLES: usize = 16;
 
 /// Boxes that tell how many boxes there are at a place.
-const MAX_WITNESSES: usize = 128;
+const MAX_WITNESSES: usize = 64;
 
 /// Places in each box where they are counted.
 const PLACES: u32 = 8;
@@ -101,9 +101,10 @@ impl Boxes {
                 }
             }
             let along = powers(along, m);
-            for ((farthest, density), along) in farthest.iter_mut().zip(&mut density).zip(along) {
-                *farthest = if along > *farthest { along } else { *farthest };
-                *density += weight * along;
+            for lane in 0..LANE_SAMPLES {
+                let here = along[lane];
+                farthest[lane] = if here > farthest[lane] { here } else { farthest[lane] };
+                density[lane] += weight * here;
             }
         }
         let whole = self.sums[self.sums.len() - 1];
@@ -144,13 +145,26 @@ fn weights(rows: &[Vec<f64>], m: usize) -> Vec<f64> {
 /// The m-th powers, by squares.
 #[inline(always)]
 fn powers(mut base: [f64; LANE_SAMPLES], m: usize) -> [f64; LANE_SAMPLES] {
-    let mut powers = [1.0; LANE_SAMPLES];
-    let mut rest = m;
-    while rest > 0 {
-        if rest & 1 == 1 {
-            powers.iter_mut().zip(base).for_each(|(power, base)| *power *= base);
+    let times = |a: &mut [f64; LANE_SAMPLES], b: &[f64; LANE_SAMPLES]| {
+        for lane in 0..LANE_SAMPLES {
+            a[lane] *= b[lane];
         }
-        base.iter_mut().for_each(|base| *base *= *base);
+    };
+    // From the lowest bit that is set, so that no power begins as 1.
+    let mut rest = m;
+    while rest & 1 == 0 {
+        let square = base;
+        times(&mut base, &square);
+        rest >>= 1;
+    }
+    let mut powers = base;
+    rest >>= 1;
+    while rest > 0 {
+        let square = base;
+        times(&mut base, &square);
+        if rest & 1 == 1 {
+            times(&mut powers, &base);
+        }
         rest >>= 1;
     }
     powers

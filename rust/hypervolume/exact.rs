@@ -4,13 +4,11 @@
 use super::above::{Above, SweptPoints, check};
 use super::measure::{Measure, Wide};
 use super::range::{Scaled, certain, moderate};
+use super::sweep::MAX_SWEPT_OBJECTIVES;
 use super::{careful, exclusive, far, many, sweep};
 use crate::error::Error;
 use crate::points::Points;
 use crate::threads;
-
-/// In up to this many objectives points are swept, and a sweep can read them in place.
-pub(super) const MAX_SWEPT_OBJECTIVES: usize = 3;
 
 /// The volume that the points dominate above `reference`, exact up to rounding.
 ///
@@ -120,17 +118,8 @@ fn contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
 /// Contributions in up to three objectives.
 fn swept_contributions(points: &Points<'_>, reference: &[f64]) -> Vec<f64> {
     if moderate(points, reference) {
-        exclusive_volumes::<f64>(points, reference)
+        exclusive::volumes::<f64>(points, reference)
     } else {
-        Wide::values(exclusive_volumes(points, reference))
-    }
-}
-
-/// The same, measured in doubles or in numbers of any size.
-pub(super) fn exclusive_volumes<A: Measure>(points: &Points<'_>, reference: &[f64]) -> Vec<A> {
-    match reference {
-        [_] => sweep::exclusive_lengths(&SweptPoints::unmoved(points, reference)),
-        [_, _] => sweep::exclusive_areas(&SweptPoints::unmoved(points, reference)),
-        _ => exclusive::contributions(&SweptPoints::unmoved(points, reference)),
+        Wide::values(exclusive::volumes(points, reference))
     }
 }

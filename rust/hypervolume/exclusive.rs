@@ -1,6 +1,6 @@
-//! What each point alone dominates, in three objectives.
+//! What each point alone dominates, in up to three objectives.
 //!
-//! One sweep after Emmerich and Fonseca (2011), from the best to the worst first objective. The
+//! In three, one sweep after Emmerich and Fonseca (2011), from the best to the worst first objective. The
 //! points met so far have an outline in the other two objectives, a staircase. Each of its steps
 //! has a region that it alone covers, cut into strips along y; a point's contribution is the
 //! integral of its region's area along the sweep. A new point takes strips from its two
@@ -15,10 +15,20 @@ use super::above::SweptPoints;
 use super::blocks::{Blocks, Ending, Place};
 use super::measure::Measure;
 use super::staircase::{Staircase, Step};
-use super::sweep::for_slabs;
+use super::sweep::{exclusive_areas, exclusive_lengths, for_slabs};
+use crate::points::Points;
 
-/// Contributions of the points: what their hypervolume loses without each.
-pub(super) fn contributions<A: Measure>(points: &SweptPoints<'_, 3>) -> Vec<A> {
+/// Contributions in one objective, two or three: what the hypervolume loses without each point.
+pub(super) fn volumes<A: Measure>(points: &Points<'_>, reference: &[f64]) -> Vec<A> {
+    match reference {
+        [_] => exclusive_lengths(&SweptPoints::unmoved(points, reference)),
+        [_, _] => exclusive_areas(&SweptPoints::unmoved(points, reference)),
+        _ => in_space(&SweptPoints::unmoved(points, reference)),
+    }
+}
+
+/// The same in three.
+fn in_space<A: Measure>(points: &SweptPoints<'_, 3>) -> Vec<A> {
     let [last, corner @ ..] = points.corner;
     let mut sweep = Sweep {
         contributions: vec![A::default(); points.rows()],

@@ -8,10 +8,10 @@
 //! are sums of positive terms, each off by 1e-16 of a box no larger than the points' own range.
 //! Objectives in which all points are equal become factors.
 
-use super::exact::{MAX_SWEPT_OBJECTIVES, exclusive_volumes};
 use super::measure::{Measure, Wide};
 use super::range::{Scaled, moderate};
-use super::{careful, lost};
+use super::sweep::MAX_SWEPT_OBJECTIVES;
+use super::{careful, exclusive, lost};
 use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
 
@@ -120,10 +120,10 @@ fn within(columns: Vec<Vec<f64>>, rows: usize, corner: &[f64]) -> Vec<Wide> {
         let points = Points::new(columns.iter().map(|column| Column::F64(column)).collect());
         let Ok(points) = points else { return Vec::new() };
         if moderate(&points, corner) {
-            let volumes = exclusive_volumes(&points, corner);
+            let volumes = exclusive::volumes(&points, corner);
             return volumes.into_iter().map(Wide::new).collect();
         }
-        return exclusive_volumes(&points, corner);
+        return exclusive::volumes(&points, corner);
     }
     let relative = columns
         .iter()

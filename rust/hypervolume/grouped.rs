@@ -7,11 +7,11 @@
 use pulp::Arch;
 
 use super::above::{Prefilter, check};
-use super::exact::{MAX_SWEPT_OBJECTIVES, volume};
+use super::exact::volume;
 use super::many::SmallSets;
 use super::range::{Scaled, certain};
 use super::staircase::Staircase;
-use super::sweep;
+use super::sweep::{self, MAX_SWEPT_OBJECTIVES};
 use crate::error::Error;
 use crate::points::Points;
 use crate::segments::{Segments, runs};

@@ -7,6 +7,9 @@ use crate::points::Column;
 use crate::sort::{ColumnKeys, FIRST, Slabs};
 use crate::threads;
 
+/// In up to this many objectives points are swept, and a sweep can read them in place.
+pub(super) const MAX_SWEPT_OBJECTIVES: usize = 3;
+
 /// Points per term of a sum, so that few terms are added to a large one.
 pub(super) const STRETCH_POINTS: usize = 1 << 10;
 
