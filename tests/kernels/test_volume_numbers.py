@@ -172,7 +172,9 @@ def test_a_region_that_shrinks_to_little_keeps_its_digits():
     steps = np.arange(1, 200) / 200
     others = np.column_stack([np.full(199, 2.0), 1e6 * steps, 1e6 * (1 - steps)])
     rest = np.column_stack([np.full(199, 1.0), 1e6 * steps, np.full(199, 1e6)])
-    points = np.vstack([[[2.0, 1e6, 1e6]], others, rest[-1:] - [0, 0, 1e-3], rest[-1:] - [0, -4999, 1]])
+    points = np.vstack(
+        [[[2.0, 1e6, 1e6]], others, rest[-1:] - [0, 0, 1e-3], rest[-1:] - [0, -4999, 1]]
+    )
     rows, (corner,) = exact.rows_of(points), exact.rows_of(np.zeros((1, 3)))
     shares = hypervolume_contributions(points, ref=[0, 0, 0])
     for share, expected in zip(shares, exact.contributions(rows, corner), strict=True):
