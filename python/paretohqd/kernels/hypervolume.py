@@ -77,8 +77,8 @@ def hypervolume(
 
     Points that are not better than the reference in every objective count nothing. Two and three
     objectives are swept (Beume et al. 2009), O(n log n); more use WFG with limit sets (While,
-    Bradstreet, Barone 2012): about O(n^2) in four, exponential in m at worst. The volume is right to
-    a relative 1e-13 for any doubles, however unlike the scales of the objectives are; it is
+    Bradstreet, Barone 2012): about O(n^2) in four, exponential in m at worst. The volume is right
+    to a relative 1e-13 for any doubles, however unlike the scales of the objectives are; it is
     infinite, 0 or subnormal only if the true volume is.
 
     Args:
