@@ -112,5 +112,3 @@ def test_estimates():
 def test_refused_options_of_estimates(options, message):
     with pytest.raises(ValueError, match=message):
         hypervolume_estimate([[1, 2]], ref=[0, 0], **options)
-
-

@@ -63,7 +63,11 @@ def missing_keys(keys: pl.Series) -> pl.Series:
 
 
 def refuse_null_keys(keys: pl.Series, where: str) -> None:
-    """Raise a ValueError if a key is null or NaN."""
+    """Raise a ValueError if a key is null, NaN or an object that cannot be compared."""
+    if keys.dtype == pl.Object:
+        raise ValueError(
+            f"{where}: column {keys.name!r} holds Python objects, which cannot be compared: cast it"
+        )
     missing = missing_keys(keys)
     if missing.any():
         what = "null" if keys.null_count() == missing.sum() else "null or NaN"
