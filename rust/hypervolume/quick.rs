@@ -21,12 +21,12 @@ use crate::threads;
 /// Objectives that are measured here; more are sliced. A set of so many takes hours in any case.
 pub(super) const MAX_OBJECTIVES: usize = 16;
 
-/// Parts of parts go no deeper than this; usual ones reach a quarter of it. The points of a
+/// Parts of parts go no deeper than this; usual ones reach a third of it. The points of a
 /// deeper one are sliced: so neither the stack nor the memory grows with the number of points.
-const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 48;
 
 /// Threads share the work once it has taken this long: its cost is hard to tell from its size.
-const SERIAL_TIME: Duration = Duration::from_micros(1500);
+const SERIAL_TIME: Duration = Duration::from_millis(2);
 
 /// A part with fewer points is not shared.
 const MIN_SHARED_POINTS: usize = 32;
@@ -322,11 +322,10 @@ mod tests {
 
     #[test]
     fn parts_that_are_too_deep_are_sliced() {
-        // Each box is twice the next but one, so that all others are always above the largest.
-        let (m, rows) = (4, 900);
-        let side = |i: usize, j: usize| (if j == 0 { 1.5 } else { -0.5 } * i as f64).exp2();
-        let points: Vec<f64> =
-            (0..rows).flat_map(|i| (0..m).map(move |j| side(i, j))).map(|x| x.min(1e300)).collect();
+        // All boxes are equal, and all points but the first are above the first in one objective.
+        let m = 4;
+        let side = |i: i32, j: usize| f64::from(if j == 0 { 3 * i } else { -i }).exp2();
+        let points: Vec<f64> = (0..250).flat_map(|i| (0..m).map(move |j| side(i, j))).collect();
         let mut quick = quick(m).unwrap();
         points.chunks_exact(m).for_each(|point| quick.push(point));
         let covered = quick.covered(&[0.0; 4], false);
