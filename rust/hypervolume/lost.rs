@@ -41,7 +41,7 @@ pub(super) fn contributions(points: &[f64], m: usize) -> Vec<f64> {
     let arch = Arch::new();
     let buffers = || Buffers::new(&present);
     let exclusive = |buffers: &mut Buffers, at: usize| {
-        if at % CHECKED_POINTS == 0 {
+        if at.is_multiple_of(CHECKED_POINTS) {
             threads::check();
         }
         arch.dispatch(Exclusive { buffers, at, point: row(order[at]) })

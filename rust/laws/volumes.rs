@@ -27,8 +27,9 @@ fn counted() -> impl Strategy<Value = Counted> {
             let mut columns = Random(seed).columns(rows, m, side as u64 + 1);
             if front && m > 1 {
                 // The last coordinate falls as the first rises: few points are dominated.
-                for row in 0..rows {
-                    columns[m - 1][row] = side as f64 - columns[0][row];
+                let first = columns[0].clone();
+                for (last, first) in columns[m - 1].iter_mut().zip(first) {
+                    *last = side as f64 - first;
                 }
             }
             Counted { columns, side, layout, single }

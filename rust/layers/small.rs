@@ -131,6 +131,7 @@ impl NoWorse<'_> {
         let mut sets = vec![[0; WORDS]; self.rows.next_multiple_of(LANE_ROWS)];
         for (step, sets) in sets.as_chunks_mut::<LANE_ROWS>().0.iter_mut().enumerate() {
             let end = (step + 1) * LANE_ROWS;
+            #[expect(clippy::needless_range_loop, reason = "words of all lanes, not of one")]
             for word in 0..end.div_ceil(WORD_ROWS) {
                 let mut bits = [0u64; LANE_ROWS];
                 for other in word * WORD_ROWS..end.min((word + 1) * WORD_ROWS) {

@@ -39,8 +39,11 @@ pub fn pareto_layers(points: &Points<'_>, stop: Stop) -> Result<Vec<i32>, Error>
 /// [`pareto_layers`] with a stop that was checked before.
 pub(crate) fn layers(points: &Points<'_>, stop: Stop) -> Vec<i32> {
     // Of a fuzzer's few rows half are for the algorithms that are hard to get right.
-    let few =
-        if cfg!(fuzzing) && points.rows() % 2 == 0 { None } else { small::number(points, stop) };
+    let few = if cfg!(fuzzing) && points.rows().is_multiple_of(2) {
+        None
+    } else {
+        small::number(points, stop)
+    };
     few.unwrap_or_else(|| layers_of_many(points, stop))
 }
 
