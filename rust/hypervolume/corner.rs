@@ -26,8 +26,8 @@ pub(super) fn volume<S: Simd, const W: usize>(simd: S, high: &Corner<W>, low: &C
         return (sides[0] * sides[2]) * (sides[1] * sides[3]);
     }
     let mut sides = [simd.splat_f64s(0.0); W];
-    for (side, (high, low)) in sides.iter_mut().zip(highs.iter().zip(lows)) {
-        *side = simd.sub_f64s(*high, *low);
+    for i in 0..half {
+        sides[i] = simd.sub_f64s(highs[i], lows[i]);
     }
     while half > 1 {
         half /= 2;

@@ -140,23 +140,25 @@ fn measure<S: Simd, const W: usize, const FREE: bool>(
     part: &Part<W>,
 ) -> f64 {
     let volumes = &sets.volumes[part.start..];
-    let above = |corner: &Corner<W>| volume(simd, corner, &part.low);
+    // No closure: one that is not inlined would lose the instruction set.
+    let low = &part.low;
     match &sets.points[part.start..] {
-        [] if FREE => above(&part.high),
+        [] if FREE => volume(simd, &part.high, low),
         [] => 0.0,
         [_] if !FREE => volumes[0],
-        [a, b] if !FREE => volumes[0] + (volumes[1] - above(&least(a, b))),
+        [a, b] if !FREE => volumes[0] + (volumes[1] - volume(simd, &least(a, b), low)),
         [a, b, c] if !FREE => {
             let [ab, ac, bc] = [least(a, b), least(a, c), least(b, c)];
-            let third = volumes[2] - above(&ac) - above(&bc) + above(&least(&ab, c));
-            volumes[0] + (volumes[1] - above(&ab)) + third
+            let third = volumes[2] - volume(simd, &ac, low) - volume(simd, &bc, low)
+                + volume(simd, &least(&ab, c), low);
+            volumes[0] + (volumes[1] - volume(simd, &ab, low)) + third
         }
         points if part.depth == MAX_DEPTH => {
             let m = sets.objectives;
             let side = |point: &Corner<W>, j: usize| point[j] - part.low[j];
             let relative = points.iter().flat_map(|point| (0..m).map(move |j| side(point, j)));
             let covered = sliced::volume(&relative.collect::<Vec<_>>(), m, false);
-            if FREE { (above(&part.high) - covered).max(0.0) } else { covered }
+            if FREE { (volume(simd, &part.high, low) - covered).max(0.0) } else { covered }
         }
         _ => simd.vectorize(Cut::<W, FREE> { sets, part }),
     }
