@@ -19,25 +19,18 @@
 mod achievement;
 #[cfg(test)]
 mod architecture;
-mod column;
-mod copies;
+mod choice;
 mod error;
+mod groups;
 mod hypervolume;
 mod indicators;
-mod kept;
-mod lanes;
 #[cfg(test)]
 mod laws;
 mod layers;
-mod look;
 mod points;
 mod rays;
-mod room;
 mod screen;
-mod segments;
 mod sort;
-mod starts;
-mod strided;
 #[cfg(test)]
 mod testing;
 mod threads;
@@ -55,8 +48,7 @@ pub use indicators::{
     igd_plus, r2_indicator,
 };
 pub use layers::{Stop, pareto_layers, pareto_layers_by_group};
-pub use points::{Column, NonFinite, Points};
+pub use points::{Column, NonFinite, Points, Strided};
 pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};
 pub use screen::{Screened, unbeaten};
-pub use strided::Strided;
 pub use threads::{Cancel, with_cancel, with_threads};

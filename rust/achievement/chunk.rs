@@ -1,7 +1,7 @@
 //! A chunk of rows: shortfalls from the ideal point, in double precision and for the screen.
 
-use crate::copies::Copies;
-use crate::lanes::{CHUNK_ROWS, Lanes, read};
+use crate::choice::copies::Copies;
+use crate::choice::lanes::{CHUNK_ROWS, Lanes, read};
 use crate::points::Points;
 
 /// Numbers of a chunk's rows, of which the least of every four is kept: one full vector, or more.

@@ -9,12 +9,12 @@ use pulp::{Arch, NullaryFnOnce};
 use super::order::{Candidate, Order};
 use super::preference::{Preference, Rank, check_directions, check_finite, larger};
 use super::search::{Achievements, Search};
+use crate::choice::kept::keep_first;
+use crate::choice::room::require_room;
 use crate::error::{Error, Kind};
-use crate::kept::keep_first;
+use crate::groups::segments::runs;
+use crate::groups::starts::{Part, check_starts, held, split_off, write};
 use crate::points::Points;
-use crate::room::require_room;
-use crate::segments::runs;
-use crate::starts::{Part, check_starts, held, split_off, write};
 use crate::threads;
 
 /// Groups of up to this many rows are ranked row by row.

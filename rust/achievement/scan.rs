@@ -10,7 +10,7 @@ use super::best::{Best, Bound};
 use super::chunk::{Chunk, LEAST};
 use super::order::{Candidate, Order};
 use super::preference::Preference;
-use crate::copies::Copies;
+use crate::choice::copies::Copies;
 use crate::points::Points;
 use crate::threads;
 

@@ -10,11 +10,11 @@ use super::best::{Best, Bound};
 use super::order::{Candidate, Order};
 use super::preference::{Preference, check_directions, check_finite};
 use super::scan::{Scan, Scanned};
+use crate::choice::kept::keep_first;
+use crate::choice::lanes::CHUNK_ROWS;
+use crate::choice::room::require_room;
 use crate::error::{Error, Kind};
-use crate::kept::keep_first;
-use crate::lanes::CHUNK_ROWS;
 use crate::points::Points;
-use crate::room::require_room;
 use crate::threads;
 
 /// The rows of least achievement for each preference, preference by preference, the best first.

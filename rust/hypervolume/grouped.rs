@@ -13,8 +13,8 @@ use super::range::{Scaled, certain};
 use super::staircase::Staircase;
 use super::sweep::{self, MAX_SWEPT_OBJECTIVES};
 use crate::error::Error;
+use crate::groups::segments::{Segments, runs};
 use crate::points::Points;
-use crate::segments::{Segments, runs};
 use crate::threads;
 
 /// Groups up to this many rows are measured in shared buffers if they are swept: no sweep of so

@@ -7,8 +7,8 @@
 
 use super::sorted::sorted;
 use crate::error::Error;
+use crate::groups::segments::{Segments, runs};
 use crate::points::Points;
-use crate::segments::{Segments, runs};
 use crate::sort::descending_key;
 use crate::threads;
 

@@ -9,8 +9,8 @@ use pulp::{Arch, NullaryFnOnce};
 use super::stop::{PAST_STOP, Stop};
 use super::ungrouped::layers;
 use crate::error::Error;
+use crate::groups::segments::{Segments, runs};
 use crate::points::Points;
-use crate::segments::{Segments, runs};
 use crate::threads;
 
 /// The dominators of a row are bits of so many words that each has a row per bit.

@@ -1,7 +1,7 @@
 //! A chunk of rows relative to an origin: in double precision, and rounded for the screen.
 
 use super::ray::Ray;
-use crate::lanes::{CHUNK_ROWS, Lanes, read};
+use crate::choice::lanes::{CHUNK_ROWS, Lanes, read};
 use crate::points::Points;
 
 /// Squares up to here need no scaling, if the origin needs none.

@@ -9,11 +9,11 @@ use pulp::{Arch, NullaryFnOnce};
 use super::group::{Group, Rays};
 use super::ray::scale;
 use super::search::{Neighbours, nearest_to_rays};
+use crate::choice::room::require_room;
 use crate::error::{Error, Kind};
+use crate::groups::segments::runs;
+use crate::groups::starts::{Part, check_starts, held, split_off, write};
 use crate::points::Points;
-use crate::room::require_room;
-use crate::segments::runs;
-use crate::starts::{Part, check_starts, held, split_off, write};
 use crate::threads;
 
 /// Groups of up to this many rows are searched row by row.

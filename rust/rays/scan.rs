@@ -8,8 +8,8 @@ use pulp::{Simd, WithSimd};
 use super::chunk::{Chunk, Precision, RayTargets, Unit};
 use super::nearest::{Bound, Nearest};
 use super::ray::Ray;
-use crate::copies::Copies;
-use crate::lanes::{CHUNK_ROWS, Lanes};
+use crate::choice::copies::Copies;
+use crate::choice::lanes::{CHUNK_ROWS, Lanes};
 use crate::points::Points;
 use crate::threads;
 

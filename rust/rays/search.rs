@@ -10,11 +10,11 @@ use super::chunk::Unit;
 use super::nearest::{Bound, Nearest, Neighbour, nearer};
 use super::ray::{Ray, RayEndpoints, scale};
 use super::scan::{Scan, Scanned};
+use crate::choice::kept::keep_first;
+use crate::choice::lanes::CHUNK_ROWS;
+use crate::choice::room::require_room;
 use crate::error::{Error, Kind};
-use crate::kept::keep_first;
-use crate::lanes::CHUNK_ROWS;
 use crate::points::Points;
-use crate::room::require_room;
 use crate::threads;
 
 /// The rows nearest to each ray, ray by ray, nearest first.

@@ -1,19 +1,23 @@
 //! Which threads a call runs on, and how it is stopped. No result depends on it.
 //!
 //! This is the one module that knows rayon. A call brings its number of threads and what stops it
-//! ([`call`]); its work is handed to a pool of this process ([`pools`]) the first time that there
+//! ([`begin`]); its work is handed to a pool of this process ([`pools`]) the first time that there
 //! is enough of it to share, so that small calls start and wake no thread.
 
+mod begin;
 mod call;
+mod cancel;
 mod pools;
+#[cfg(any(test, feature = "python"))]
+mod watch;
 
 use rayon::prelude::*;
 
+pub use begin::{with_cancel, with_threads};
 pub(crate) use call::check;
-pub use call::{Cancel, with_cancel, with_threads};
-
+pub use cancel::Cancel;
 #[cfg(feature = "python")]
-pub(crate) use call::with_watch;
+pub(crate) use watch::with_watch;
 
 use call::within;
 

@@ -1,6 +1,6 @@
 //! Rows of which many copies came before: whatever is searched for, these come first.
 
-use crate::lanes::{CHUNK_ROWS, Lanes, read};
+use crate::choice::lanes::{CHUNK_ROWS, Lanes, read};
 use crate::points::Points;
 
 /// Different rows that can be counted; a power of two.

@@ -1,10 +1,13 @@
 //! Points as one column per objective: borrowed, validated once, larger is better.
 
-use crate::error::{Error, Kind};
-use crate::look;
-use crate::strided::Strided;
+pub(crate) mod column;
+pub(crate) mod look;
+pub(crate) mod strided;
 
-pub use crate::column::{Column, NonFinite};
+pub use column::{Column, NonFinite};
+pub use strided::Strided;
+
+use crate::error::{Error, Kind};
 
 /// `n` points in `m` objectives, larger is better in each; no NaN.
 #[derive(Clone, Debug)]

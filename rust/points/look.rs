@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use pulp::{Arch, NullaryFnOnce};
 
-use crate::column::{BLOCK_ROWS, Column, NonFinite, PART_ROWS};
+use crate::points::column::{BLOCK_ROWS, Column, NonFinite, PART_ROWS};
 use crate::threads;
 
 /// Values that are looked at side by side.
@@ -148,7 +148,7 @@ impl NullaryFnOnce for Look<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::strided::Strided;
+    use crate::points::strided::Strided;
     use crate::testing::Random;
 
     /// Columns of a table with a column more in front and behind if wider.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::strided::Strided;
+use crate::points::strided::Strided;
 use crate::threads;
 
 /// Rows that are read as one task.

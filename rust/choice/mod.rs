@@ -1,0 +1,6 @@
+//! What searches for the k best rows share, whatever makes a row good.
+
+pub(crate) mod copies;
+pub(crate) mod kept;
+pub(crate) mod lanes;
+pub(crate) mod room;
