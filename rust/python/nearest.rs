@@ -49,17 +49,17 @@ pub(super) fn nearest_to_rays<'py>(
 
 /// The k rows of least achievement for each preference: rows and values, one after the other.
 #[pyfunction]
-#[pyo3(signature = (arrays, ideal, directions, k, n_threads, /))]
+#[pyo3(signature = (input, ideal, directions, k, n_threads, /))]
 #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
 pub(super) fn least_achievement<'py>(
     py: Python<'py>,
-    arrays: Input<'py>,
+    input: Input<'py>,
     ideal: PyReadonlyArray1<'py, f64>,
     directions: PyReadonlyArray1<'py, f64>,
     k: usize,
     n_threads: Option<usize>,
 ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
-    let columns = arrays.columns()?;
+    let columns = input.columns()?;
     let (ideal, directions) = (ideal.as_slice()?, directions.as_slice()?);
     // The search notices NaN on its way, so the points are not read for that before.
     let kernel = || crate::least_achievement(&Points::unchecked(columns)?, ideal, directions, k);
@@ -69,12 +69,12 @@ pub(super) fn least_achievement<'py>(
 
 /// The k rows of each group of least achievement for each preference.
 #[pyfunction]
-#[pyo3(signature = (arrays, starts, ideals, units, directions, k, n_threads, /))]
+#[pyo3(signature = (input, starts, ideals, units, directions, k, n_threads, /))]
 #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
 #[expect(clippy::too_many_arguments, reason = "by place, as Python passes them")]
 pub(super) fn least_achievement_in_groups<'py>(
     py: Python<'py>,
-    arrays: Input<'py>,
+    input: Input<'py>,
     starts: PyReadonlyArray1<'py, u32>,
     ideals: PyReadonlyArray1<'py, f64>,
     units: PyReadonlyArray1<'py, f64>,
@@ -82,7 +82,7 @@ pub(super) fn least_achievement_in_groups<'py>(
     k: usize,
     n_threads: Option<usize>,
 ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
-    let (columns, starts) = (arrays.columns()?, starts.as_slice()?);
+    let (columns, starts) = (input.columns()?, starts.as_slice()?);
     let (ideals, units) = (ideals.as_slice()?, units.as_slice()?);
     let directions = directions.as_slice()?;
     let kernel = || {

@@ -79,15 +79,15 @@ pub(super) fn hypervolume_estimate(
 
 /// The k rows that keep most of the hypervolume, and what they dominate.
 #[pyfunction]
-#[pyo3(signature = (arrays, k, reference, n_threads, /))]
+#[pyo3(signature = (input, k, reference, n_threads, /))]
 pub(super) fn hypervolume_subset<'py>(
     py: Python<'py>,
-    arrays: Input<'py>,
+    input: Input<'py>,
     k: usize,
     reference: Vec<f64>,
     n_threads: Option<usize>,
 ) -> PyResult<(Bound<'py, PyArray1<i64>>, f64)> {
-    let columns = arrays.columns()?;
+    let columns = input.columns()?;
     let kernel = || crate::hypervolume_subset(&Points::new(columns)?, k, &reference);
     let subset = run(py, n_threads, kernel)?;
     let rows: Vec<i64> = subset.rows.into_iter().map(i64::from).collect();

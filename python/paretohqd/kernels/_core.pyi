@@ -37,10 +37,10 @@ _Points = NDArray[np.float64] | NDArray[np.float32] | Sequence[_Column]
 """One (n, m) array that is contiguous in either order, or a column for each objective."""
 
 def non_finite(
-    points: _Points, n_threads: int | None, /
+    input: _Points, n_threads: int | None, /
 ) -> list[tuple[int, int | None, int, int | None]] | None: ...
 def pareto_layers(
-    points: _Points,
+    input: _Points,
     larger: Sequence[bool],
     checked: bool,
     upto: int | None,
@@ -49,7 +49,7 @@ def pareto_layers(
     /,
 ) -> NDArray[np.int32]: ...
 def pareto_layers_by_group(
-    points: _Points,
+    input: _Points,
     larger: Sequence[bool],
     checked: bool,
     ids: NDArray[np.uint32],
@@ -60,14 +60,14 @@ def pareto_layers_by_group(
     /,
 ) -> NDArray[np.int32]: ...
 def unbeaten(
-    points: _Points,
+    input: _Points,
     larger: Sequence[bool],
     others: NDArray[np.float64],
     n_threads: int | None,
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
 def hypervolume(
-    points: _Points,
+    input: _Points,
     larger: Sequence[bool],
     checked: bool,
     reference: Sequence[float],
@@ -75,7 +75,7 @@ def hypervolume(
     /,
 ) -> float: ...
 def hypervolume_in_groups(
-    points: _Points,
+    input: _Points,
     larger: Sequence[bool],
     checked: bool,
     ids: NDArray[np.uint32],
@@ -85,7 +85,7 @@ def hypervolume_in_groups(
     /,
 ) -> NDArray[np.float64]: ...
 def hypervolume_contributions(
-    points: _Points,
+    input: _Points,
     larger: Sequence[bool],
     checked: bool,
     reference: Sequence[float],
@@ -93,7 +93,7 @@ def hypervolume_contributions(
     /,
 ) -> NDArray[np.float64]: ...
 def hypervolume_estimate(
-    points: _Points,
+    input: _Points,
     larger: Sequence[bool],
     checked: bool,
     reference: Sequence[float],
@@ -103,7 +103,7 @@ def hypervolume_estimate(
     /,
 ) -> tuple[float, float]: ...
 def nearest_in_groups(
-    points: _Points,
+    input: _Points,
     starts: NDArray[np.uint32],
     spans: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -112,7 +112,7 @@ def nearest_in_groups(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def nearest_to_rays(
-    points: _Points,
+    input: _Points,
     origins: NDArray[np.float64],
     through: NDArray[np.float64],
     k: int,
@@ -120,7 +120,7 @@ def nearest_to_rays(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def least_achievement(
-    arrays: Sequence[_Column],
+    input: Sequence[_Column],
     ideal: NDArray[np.float64],
     directions: NDArray[np.float64],
     k: int,
@@ -128,7 +128,7 @@ def least_achievement(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def least_achievement_in_groups(
-    arrays: Sequence[_Column],
+    input: Sequence[_Column],
     starts: NDArray[np.uint32],
     ideals: NDArray[np.float64],
     units: NDArray[np.float64],
@@ -138,24 +138,24 @@ def least_achievement_in_groups(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def crowding_distance(
-    arrays: Sequence[_Column], n_threads: int | None, /
+    input: Sequence[_Column], n_threads: int | None, /
 ) -> NDArray[np.float64]: ...
 def crowding_distance_in_groups(
-    arrays: Sequence[_Column], ids: NDArray[np.uint32], groups: int, n_threads: int | None, /
+    input: Sequence[_Column], ids: NDArray[np.uint32], groups: int, n_threads: int | None, /
 ) -> NDArray[np.float64]: ...
 def igd_plus(
-    arrays: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+    input: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
 ) -> float: ...
 def epsilon_additive(
-    arrays: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+    input: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
 ) -> float: ...
 def r2_indicator(
-    arrays: Sequence[_Column],
+    input: Sequence[_Column],
     weights: NDArray[np.float64],
     ideal: Sequence[float],
     n_threads: int | None,
     /,
 ) -> float: ...
 def hypervolume_subset(
-    arrays: Sequence[_Column], k: int, reference: Sequence[float], n_threads: int | None, /
+    input: Sequence[_Column], k: int, reference: Sequence[float], n_threads: int | None, /
 ) -> tuple[NDArray[np.int64], float]: ...

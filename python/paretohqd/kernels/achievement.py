@@ -86,7 +86,7 @@ def least_achievement(
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
     keys = keys_of(groups, by)
-    objectives = Objectives.of(points, maximize=maximize)
+    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
     n, m = objectives.n, objectives.m
     falls = _directions(directions, m)
     best = None if ideal is None else _ideal(ideal, objectives)
@@ -96,12 +96,12 @@ def least_achievement(
     if k > n:
         raise ValueError(f"k = {k} is more than the {n} rows there are")
     if best is None:
-        best = objectives.require_finite("an achievement").best()
+        best = objectives.require_finite("an achievement", n_threads=threads).best()
     try:
         rows, values = _core.least_achievement(objectives.columns, best, falls.ravel(), k, threads)
     except ValueError:
         # The kernel noticed infinities; here the columns have names.
-        objectives.require_finite("an achievement")
+        objectives.require_finite("an achievement", n_threads=threads)
         raise
     return Achievements(rows.reshape(len(falls), k), values.reshape(len(falls), k))
 
@@ -118,7 +118,7 @@ def _in_groups(
     """The same within each group."""
     # No group has more rows than there are; a longer count might not fit the kernel's integers.
     k = min(k, max(objectives.n, 1))
-    objectives.require_finite("an achievement")
+    objectives.require_finite("an achievement", n_threads=threads)
     order, starts = group_by_group(ids, size)
     moved = bool((np.diff(order) != 1).any())
     columns = [column[order] if moved else column for column in objectives.columns]

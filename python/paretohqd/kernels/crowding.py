@@ -60,7 +60,8 @@ def crowding_distance(
         array([inf,  2., inf, inf, inf])
     """
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("crowding distance")
+    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
+    objectives.require_finite("crowding distance", n_threads=threads)
     if keys is None:
         return _core.crowding_distance(objectives.columns, threads)
     ids, size = group_ids(keys, objectives.n)

@@ -55,7 +55,7 @@ def igd_plus(
         1.0
     """
     threads = optional_count("n_threads", n_threads)
-    columns, reference = _both(points, ref, maximize, "IGD+")
+    columns, reference = _both(points, ref, maximize, "IGD+", threads)
     return _core.igd_plus(columns, reference, threads)
 
 
@@ -93,7 +93,7 @@ def epsilon_additive(
         4.0
     """
     threads = optional_count("n_threads", n_threads)
-    columns, reference = _both(points, ref, maximize, "epsilon")
+    columns, reference = _both(points, ref, maximize, "epsilon", threads)
     return _core.epsilon_additive(columns, reference, threads)
 
 
@@ -136,7 +136,8 @@ def r2_indicator(
         0.5125
     """
     threads = optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("R2")
+    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
+    objectives.require_finite("R2", n_threads=threads)
     best = one_point("ideal", ideal, objectives)
     for name, column, limit in zip(objectives.names, objectives.columns, best, strict=True):
         beyond = column > limit
@@ -171,12 +172,18 @@ def one_point(name: str, given: ArrayLike, objectives: Objectives) -> list[float
 
 
 def _both(
-    points: object, ref: object, maximize: bool | Sequence[bool], purpose: str
+    points: object,
+    ref: object,
+    maximize: bool | Sequence[bool],
+    purpose: str,
+    n_threads: int | None,
 ) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
     """The columns of points and of a reference set in the same objectives."""
-    objectives = Objectives.of(points, maximize=maximize).require_finite(purpose)
+    objectives = Objectives.of(points, maximize=maximize, n_threads=n_threads)
+    objectives.require_finite(purpose, n_threads=n_threads)
     try:
-        reference = Objectives.of(ref).require_finite(purpose)
+        reference = Objectives.of(ref, n_threads=n_threads)
+        reference.require_finite(purpose, n_threads=n_threads)
     except ValueError as error:
         raise ValueError(f"ref: {error}") from error
     if reference.m != objectives.m:

@@ -73,7 +73,8 @@ def hypervolume_subset(
         array([2, 0, 1])
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize).require_finite("hypervolume")
+    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
+    objectives.require_finite("hypervolume", n_threads=threads)
     reference = one_point("ref", ref, objectives)
     if k > objectives.n:
         raise ValueError(
