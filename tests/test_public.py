@@ -140,6 +140,10 @@ def test_functions_on_frames_are_the_methods(lazy):
     assert_frame_equal(pq.layers(frame, names, upto=1), frame.pareto.layers(names, upto=1))
     rays = {"origin": [1, 1], "through": np.zeros((1, 2)), "k": 2}
     assert_frame_equal(pq.rays(frame, names, **rays), frame.pareto.rays(names, **rays))
+    least = {"ideal": [1, 1], "directions": [[1, 1], [0, 1]], "k": 2}
+    assert_frame_equal(
+        pq.achievement(frame, names, **least), frame.pareto.achievement(names, **least)
+    )
     assert isinstance(pq.front(frame, names), type(frame))
     chosen = frame.pareto.choose(names, 3, k=1)
     assert isinstance(chosen, pq.Selection)

@@ -85,6 +85,7 @@ def namespaces() -> None:
     assert_type(eager.hypervolume(NAMES, ref=[0, 0], by="prompt"), pl.DataFrame)
     assert_type(lazy.hypervolume(NAMES, ref=[0, 0], by="prompt"), pl.LazyFrame)
     assert_type(lazy.rays(NAMES, [1, 1], [[0, 0]], k=1), pl.LazyFrame)
+    assert_type(lazy.achievement(NAMES, None, [[0, 1]], k=1, by="prompt"), pl.LazyFrame)
 
 
 def best(frame: pl.DataFrame, **options: Unpack[pq.SelectOptions]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import ArrayLike
 
 from paretohqd.frames import functions, near_rows, volumes
+from paretohqd.frames.achievement import achievement
 from paretohqd.frames.functions import Frame
 from paretohqd.frames.objectives import ObjectivesLike
 from paretohqd.selection.choosing import choose, select
@@ -174,6 +175,21 @@ class Pareto(Generic[F]):
     ) -> F:
         """The k rows nearest to each ray; see `paretohqd.rays`."""
         return near_rows.rays(self._frame, objectives, origin, through, k=k, n_threads=n_threads)
+
+    def achievement(
+        self,
+        objectives: ObjectivesLike | str,
+        ideal: ArrayLike | None,
+        directions: ArrayLike,
+        *,
+        k: int,
+        by: str | Sequence[str] | None = None,
+        n_threads: int | None = None,
+    ) -> F:
+        """The k rows of least achievement for each preference; see `paretohqd.achievement`."""
+        return achievement(
+            self._frame, objectives, ideal, directions, k=k, by=by, n_threads=n_threads
+        )
 
 
 @overload
