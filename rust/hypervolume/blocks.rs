@@ -3,19 +3,19 @@
 /// Items per block.
 const BLOCK_ITEMS: usize = 128;
 
-/// Something that ends at a place along the axis.
-pub(super) trait Ending: Copy {
-    /// Where it ends.
-    fn end(&self) -> f64;
+/// Something that has a coordinate along the axis.
+pub(super) trait Keyed: Copy {
+    /// What it is sought by.
+    fn key(&self) -> f64;
 }
 
 /// A block and a place in it.
 pub(super) type Place = (usize, usize);
 
-/// Items whose ends rise; no block is empty.
+/// Items whose keys rise; no block is empty.
 pub(super) struct Blocks<T> {
-    /// The end of each block's last item.
-    ends: Vec<f64>,
+    /// The key of each block's last item.
+    lasts: Vec<f64>,
     blocks: Vec<Vec<T>>,
     /// Emptied blocks, kept for their memory.
     spare: Vec<Vec<T>>,
@@ -23,24 +23,24 @@ pub(super) struct Blocks<T> {
 
 impl<T> Default for Blocks<T> {
     fn default() -> Self {
-        Self { ends: Vec::new(), blocks: Vec::new(), spare: Vec::new() }
+        Self { lasts: Vec::new(), blocks: Vec::new(), spare: Vec::new() }
     }
 }
 
-impl<T: Ending> Blocks<T> {
+impl<T: Keyed> Blocks<T> {
     pub fn clear(&mut self) {
-        self.ends.clear();
+        self.lasts.clear();
         for mut block in self.blocks.drain(..) {
             block.clear();
             self.spare.push(block);
         }
     }
 
-    /// The place of the first item that ends at or beyond `end`.
+    /// The place of the first item whose key is `key` or more.
     #[inline]
-    pub fn seek(&self, end: f64) -> Place {
-        let block = self.ends.partition_point(|&last| last < end);
-        let at = self.blocks.get(block).map_or(0, |run| run.partition_point(|x| x.end() < end));
+    pub fn seek(&self, key: f64) -> Place {
+        let block = self.lasts.partition_point(|&last| last < key);
+        let at = self.blocks.get(block).map_or(0, |run| run.partition_point(|x| x.key() < key));
         (block, at)
     }
 
@@ -69,19 +69,32 @@ impl<T: Ending> Blocks<T> {
         self.blocks.iter().flatten()
     }
 
+    /// Adds an item after the others.
+    pub fn push(&mut self, item: T) {
+        let end = (self.blocks.len(), 0);
+        self.replace(end, end, item);
+    }
+
     /// Puts `item` in the place of those from `from` up to `to`.
     pub fn replace(&mut self, from: Place, to: Place, item: T) {
         let Some((block, range)) = self.within_one_block(from, to) else {
             return self.splice(from, to, &[item]);
         };
         let run = &mut self.blocks[block];
+        if range.end == run.len() {
+            self.lasts[block] = item.key();
+        }
         if range.is_empty() {
             run.insert(range.start, item);
+            if run.len() > BLOCK_ITEMS {
+                self.split(block);
+            }
         } else {
             run[range.start] = item;
-            run.drain(range.start + 1..range.end);
+            if range.len() > 1 {
+                run.drain(range.start + 1..range.end);
+            }
         }
-        self.settle(block);
     }
 
     /// Puts `items` in the place of those from `from` up to `to`.
@@ -93,7 +106,7 @@ impl<T: Ending> Blocks<T> {
         if self.blocks.is_empty() {
             let run = self.new_block();
             self.blocks.push(run);
-            self.ends.push(f64::NAN);
+            self.lasts.push(f64::NAN);
         }
         let ((block, first), (last_block, last)) = (from, to);
         // Items past the last block go to its end.
@@ -110,7 +123,7 @@ impl<T: Ending> Blocks<T> {
             end += usize::from(run.is_empty());
         }
         let gone = block + 1..end;
-        self.ends.drain(gone.clone());
+        self.lasts.drain(gone.clone());
         for mut run in self.blocks.drain(gone) {
             run.clear();
             self.spare.push(run);
@@ -132,14 +145,14 @@ impl<T: Ending> Blocks<T> {
         Some((from.0, from.1..end))
     }
 
-    /// Restores the end of a block that changed; splits it when too full, drops it when empty.
+    /// Restores the last key of a block that changed; splits it when too full, drops it when empty.
     #[inline]
     fn settle(&mut self, block: usize) {
         let run = &self.blocks[block];
         match run.last() {
-            Some(last) => self.ends[block] = last.end(),
+            Some(last) => self.lasts[block] = last.key(),
             None => {
-                self.ends.remove(block);
+                self.lasts.remove(block);
                 let run = self.blocks.remove(block);
                 self.spare.push(run);
                 return;
@@ -157,14 +170,14 @@ impl<T: Ending> Blocks<T> {
         for part in (1..parts).rev() {
             let mut upper = self.new_block();
             upper.extend(self.blocks[block].drain(len * part / parts..));
-            self.ends[block] = self.blocks[block][len * part / parts - 1].end();
-            self.ends.insert(block + 1, upper[upper.len() - 1].end());
+            self.lasts[block] = self.blocks[block][len * part / parts - 1].key();
+            self.lasts.insert(block + 1, upper[upper.len() - 1].key());
             self.blocks.insert(block + 1, upper);
         }
     }
 
     fn new_block(&mut self) -> Vec<T> {
-        self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK_ITEMS))
+        self.spare.pop().unwrap_or_default()
     }
 }
 
@@ -173,17 +186,17 @@ mod tests {
     use super::*;
     use crate::testing::Random;
 
-    impl Ending for u32 {
-        fn end(&self) -> f64 {
+    impl Keyed for u32 {
+        fn key(&self) -> f64 {
             f64::from(*self)
         }
     }
 
     fn check(blocks: &Blocks<u32>, list: &[u32]) {
         assert!(blocks.items().eq(list));
-        assert_eq!(blocks.ends.len(), blocks.blocks.len());
-        for (run, &end) in blocks.blocks.iter().zip(&blocks.ends) {
-            assert_eq!(run.last().map(Ending::end), Some(end));
+        assert_eq!(blocks.lasts.len(), blocks.blocks.len());
+        for (run, &last) in blocks.blocks.iter().zip(&blocks.lasts) {
+            assert_eq!(run.last().map(Keyed::key), Some(last));
             assert!(run.len() <= BLOCK_ITEMS);
         }
     }

@@ -51,6 +51,7 @@ mod range;
 mod sets;
 mod sliced;
 mod staircase;
+mod strips;
 mod sweep;
 mod wfg;
 

@@ -1,6 +1,6 @@
 //! The outline of a growing union of rectangles, all from one corner.
 
-use super::blocks::{Blocks, Ending};
+use super::blocks::{Blocks, Keyed};
 use super::measure::Measure;
 
 /// An outer corner of the outline, and what is known of it.
@@ -11,9 +11,9 @@ pub(super) struct Step<T> {
     pub of: T,
 }
 
-impl<T: Copy> Ending for Step<T> {
+impl<T: Copy> Keyed for Step<T> {
     #[inline]
-    fn end(&self) -> f64 {
+    fn key(&self) -> f64 {
         self.y
     }
 }
