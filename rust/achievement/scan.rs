@@ -4,13 +4,14 @@
 use std::iter::StepBy;
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::best::{Best, Bound};
 use super::chunk::{Chunk, LEAST};
 use super::order::{Candidate, Order};
 use super::preference::Preference;
 use crate::choice::copies::Copies;
+use crate::choice::dispatch::ForObjectives;
 use crate::points::Points;
 use crate::threads;
 
@@ -41,25 +42,15 @@ pub(super) struct Scan<'a> {
     pub copies: bool,
 }
 
-impl WithSimd for Scan<'_> {
+impl ForObjectives for Scan<'_> {
     type Output = Scanned;
 
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Scanned {
-        match self.points.objectives() {
-            1 => self.scan::<S, 1>(simd),
-            2 => self.scan::<S, 2>(simd),
-            3 => self.scan::<S, 3>(simd),
-            4 => self.scan::<S, 4>(simd),
-            5 => self.scan::<S, 5>(simd),
-            _ => self.scan::<S, 0>(simd),
-        }
+    fn objectives(&self) -> usize {
+        self.points.objectives()
     }
-}
 
-impl Scan<'_> {
     #[inline(always)]
-    fn scan<S: Simd, const M: usize>(self, simd: S) -> Scanned {
+    fn with_objectives<S: Simd, const M: usize>(self, simd: S) -> Scanned {
         let &Self { points, ideal, factors, k, .. } = &self;
         let m = if M == 0 { points.objectives() } else { M };
         let order = |&preference| Order { points, ideal, preference };

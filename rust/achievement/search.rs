@@ -4,12 +4,11 @@
 use std::iter::StepBy;
 use std::ops::Range;
 
-use pulp::Arch;
-
 use super::best::{Best, Bound};
 use super::order::{Candidate, Order};
 use super::preference::{Preference, check_directions, check_finite};
 use super::scan::{Scan, Scanned};
+use crate::choice::dispatch::dispatch;
 use crate::choice::kept::keep_first;
 use crate::choice::lanes::CHUNK_ROWS;
 use crate::choice::room::require_room;
@@ -228,16 +227,7 @@ impl<'a> Search<'a> {
         copies: bool,
     ) -> Scanned {
         let &Self { points, ideal, ref factors, .. } = self;
-        Arch::new().dispatch(Scan {
-            points,
-            ideal,
-            factors,
-            preferences,
-            k,
-            firsts,
-            bounds,
-            copies,
-        })
+        dispatch(Scan { points, ideal, factors, preferences, k, firsts, bounds, copies })
     }
 }
 

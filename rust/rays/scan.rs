@@ -3,12 +3,13 @@
 use std::iter::StepBy;
 use std::ops::Range;
 
-use pulp::{Simd, WithSimd};
+use pulp::Simd;
 
 use super::chunk::{Chunk, Precision, RayTargets, Unit};
 use super::nearest::{Bound, Nearest};
 use super::ray::Ray;
 use crate::choice::copies::Copies;
+use crate::choice::dispatch::ForObjectives;
 use crate::choice::lanes::{CHUNK_ROWS, Lanes};
 use crate::points::Points;
 use crate::threads;
@@ -40,25 +41,15 @@ pub(super) struct Scan<'a> {
     pub copies: bool,
 }
 
-impl WithSimd for Scan<'_> {
+impl ForObjectives for Scan<'_> {
     type Output = Scanned;
 
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) -> Scanned {
-        match self.points.objectives() {
-            1 => self.scan::<S, 1>(simd),
-            2 => self.scan::<S, 2>(simd),
-            3 => self.scan::<S, 3>(simd),
-            4 => self.scan::<S, 4>(simd),
-            5 => self.scan::<S, 5>(simd),
-            _ => self.scan::<S, 0>(simd),
-        }
+    fn objectives(&self) -> usize {
+        self.points.objectives()
     }
-}
 
-impl Scan<'_> {
     #[inline(always)]
-    fn scan<S: Simd, const M: usize>(self, simd: S) -> Scanned {
+    fn with_objectives<S: Simd, const M: usize>(self, simd: S) -> Scanned {
         let mut nearest: Vec<Nearest> =
             self.bounds.iter().map(|&bound| Nearest::new(self.k, bound)).collect();
         let mut groups: Vec<(&[&Ray], RayTargets)> = self

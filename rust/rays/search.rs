@@ -4,12 +4,11 @@
 use std::iter::StepBy;
 use std::ops::Range;
 
-use pulp::Arch;
-
 use super::chunk::Unit;
 use super::nearest::{Bound, Nearest, Neighbour, nearer};
 use super::ray::{Ray, RayEndpoints, scale};
 use super::scan::{Scan, Scanned};
+use crate::choice::dispatch::dispatch;
 use crate::choice::kept::keep_first;
 use crate::choice::lanes::CHUNK_ROWS;
 use crate::choice::room::require_room;
@@ -198,6 +197,6 @@ impl<'a> Search<'a> {
         copies: bool,
     ) -> Scanned {
         let &Self { points, scale, unit, .. } = self;
-        Arch::new().dispatch(Scan { points, scale, unit, k, rays, firsts, bounds, copies })
+        dispatch(Scan { points, scale, unit, k, rays, firsts, bounds, copies })
     }
 }
