@@ -60,8 +60,8 @@ pub(crate) enum Kind {
     BadWeights { vector: usize },
     /// The system gave no threads.
     Threads { reason: String },
-    /// The answer does not fit in memory.
-    TooMuchMemory { bytes: usize },
+    /// An answer, or what it takes to find one, does not fit in memory.
+    TooMuchMemory { what: &'static str, bytes: usize },
     /// The call was stopped.
     Cancelled,
 }
@@ -198,9 +198,9 @@ impl fmt::Display for Error {
                 f,
                 "no thread pool of that size could be started ({reason}); ask for fewer threads"
             ),
-            Kind::TooMuchMemory { bytes } => write!(
+            Kind::TooMuchMemory { what, bytes } => write!(
                 f,
-                "the answer takes {bytes} bytes, more than there is memory for; ask for less at a time"
+                "{what} takes {bytes} bytes, more than there is memory for; ask for less at a time"
             ),
             Kind::Cancelled => write!(f, "the call was cancelled"),
         }

@@ -15,7 +15,9 @@ pub(crate) fn require_room(
     let rows = per_query.saturating_mul(queries);
     // What the system would not give in one piece it does not give in several either.
     let bytes = rows.saturating_mul(ANSWER_BYTES + work_bytes);
-    let refused = |_| Kind::TooMuchMemory { bytes: rows.saturating_mul(ANSWER_BYTES) }.into();
+    let refused = |_| {
+        Kind::TooMuchMemory { what: "the answer", bytes: rows.saturating_mul(ANSWER_BYTES) }.into()
+    };
     Vec::<u8>::new().try_reserve_exact(bytes).map_err(refused)
 }
 

@@ -141,6 +141,7 @@ fn columns_of_table<T: Copy>(table: &[T], m: usize) -> Result<Vec<Strided<'_, T>
     let mut columns = Vec::new();
     // An empty table may have any number of columns.
     columns.try_reserve_exact(m).map_err(|_| Kind::TooMuchMemory {
+        what: "the answer",
         bytes: m.saturating_mul(size_of::<Strided<'_, T>>()),
     })?;
     columns.extend((0..m).filter_map(|j| {

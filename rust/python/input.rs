@@ -1,5 +1,7 @@
 //! Points as Python holds them, read where they lie.
 
+use std::ops::Range;
+
 use numpy::prelude::*;
 use numpy::{
     BorrowError, Element, PyArray, PyArray1, PyArray2, PyReadonlyArray, PyReadonlyArray1,
@@ -152,7 +154,10 @@ impl Negated {
             return Ok(Self(Vec::new()));
         }
         let rows = columns.first().map_or(0, Column::len);
-        Ok(Self(threads::map(rows, columns.len(), |j| (!larger[j]).then(|| negated(&columns[j])))))
+        let copies = threads::map(rows, columns.len(), |j| {
+            (!larger[j]).then(|| negated(&columns[j])).transpose()
+        });
+        Ok(Self(copies.into_iter().collect::<Result<_, _>>()?))
     }
 
     /// The columns with larger is better in each.
@@ -169,11 +174,36 @@ impl Negated {
     }
 }
 
-fn negated(column: &Column<'_>) -> Copied {
-    match column {
-        Column::F32(values) => Copied::F32(values.iter().map(|x| -x).collect()),
-        Column::F64(values) => Copied::F64(values.iter().map(|x| -x).collect()),
-        Column::F32Strided(values) => Copied::F32(values.from(0).map(|x| -x).collect()),
-        Column::F64Strided(values) => Copied::F64(values.from(0).map(|x| -x).collect()),
+fn negated(column: &Column<'_>) -> Result<Copied, Error> {
+    let rows = column.len();
+    Ok(match column {
+        Column::F32(values) => {
+            Copied::F32(copy(rows, |rows, out| out.extend(values[rows].iter().map(|x| -x)))?)
+        }
+        Column::F64(values) => {
+            Copied::F64(copy(rows, |rows, out| out.extend(values[rows].iter().map(|x| -x)))?)
+        }
+        Column::F32Strided(values) => Copied::F32(copy(rows, |rows, out| {
+            out.extend(values.from(rows.start).take(rows.len()).map(|x| -x));
+        })?),
+        Column::F64Strided(values) => Copied::F64(copy(rows, |rows, out| {
+            out.extend(values.from(rows.start).take(rows.len()).map(|x| -x));
+        })?),
+    })
+}
+
+/// What `append` makes of the rows, some at a time so that the call can be stopped in between.
+fn copy<T>(rows: usize, append: impl Fn(Range<usize>, &mut Vec<T>)) -> Result<Vec<T>, Error> {
+    const ROWS_BETWEEN_CHECKS: usize = 1 << 18;
+    let mut values = Vec::new();
+    let refused = |_| Kind::TooMuchMemory {
+        what: "a negated copy of a column",
+        bytes: rows * size_of::<T>(),
+    };
+    values.try_reserve_exact(rows).map_err(refused)?;
+    for start in (0..rows).step_by(ROWS_BETWEEN_CHECKS) {
+        threads::check();
+        append(start..rows.min(start + ROWS_BETWEEN_CHECKS), &mut values);
     }
+    Ok(values)
 }
