@@ -11,6 +11,7 @@ use crate::error::{Error, Kind};
 use crate::hypervolume::{check, hypervolume};
 use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
+use crate::threads;
 
 /// Rows, and what they dominate.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,6 +100,7 @@ impl Candidates {
     fn new(points: &Points<'_>, reference: &[f64]) -> Self {
         let mut above = vec![true; points.rows()];
         for (column, &reference) in points.columns().iter().zip(reference) {
+            threads::check();
             column.for_blocks(0..above.len(), |start, block| {
                 for (above, &value) in above[start..].iter_mut().zip(block) {
                     *above &= value > reference;
@@ -106,6 +108,7 @@ impl Candidates {
             });
         }
         let gather = |rows: &[u32], column: &Column<'_>| {
+            threads::check();
             column.gather(rows.iter().map(|&row| row as usize), |x| x)
         };
         let mut rows: Vec<u32> =
