@@ -10,9 +10,9 @@
 
 use super::measure::{Measure, Wide};
 use super::range::{Scaled, moderate};
+use super::sliced::layers_of_columns;
 use super::sweep::MAX_SWEPT_OBJECTIVES;
 use super::{careful, exclusive, lost};
-use crate::layers::{Stop, layers};
 use crate::points::{Column, Points};
 
 /// The box from the reference may be larger than that of the points by this power of two: so many
@@ -29,13 +29,13 @@ pub(super) fn contributions(columns: &[Vec<f64>], reference: &[f64]) -> Vec<f64>
         return Vec::new();
     }
     // Points past the second layer are covered twice over, whichever point is taken away.
-    let layers = Points::new(columns.iter().map(|column| Column::F64(column)).collect())
-        .map_or_else(|_| Vec::new(), |points| layers(&points, Stop::UpTo(2)));
+    let layers = layers_of_columns(columns, 2);
     let kept: Vec<usize> = (0..layers.len()).filter(|&i| layers[i] >= 0).collect();
     let columns: Vec<Vec<f64>> =
         columns.iter().map(|column| kept.iter().map(|&i| column[i]).collect()).collect();
+    let layers: Vec<i32> = kept.iter().map(|&i| layers[i]).collect();
     let mut contributions = vec![0.0; rows];
-    for (i, volume) in kept.iter().zip(of_best(&columns, reference)) {
+    for (i, volume) in kept.iter().zip(of_best(&columns, &layers, reference)) {
         contributions[*i] = volume.value();
     }
     contributions
@@ -51,7 +51,8 @@ struct Cut {
     constant: bool,
 }
 
-fn of_best(columns: &[Vec<f64>], reference: &[f64]) -> Vec<Wide> {
+/// Contributions of points in the first two layers.
+fn of_best(columns: &[Vec<f64>], layers: &[i32], reference: &[f64]) -> Vec<Wide> {
     let rows = columns[0].len();
     let cuts = cuts(columns, reference);
     let mut sums = vec![Wide::default(); rows];
@@ -77,7 +78,9 @@ fn of_best(columns: &[Vec<f64>], reference: &[f64]) -> Vec<Wide> {
             .collect();
         let part: Vec<Vec<f64>> =
             objectives.iter().map(|&j| above.iter().map(|&i| columns[j][i]).collect()).collect();
-        for (&i, volume) in above.iter().zip(within(part, above.len(), &corner)) {
+        // The layers are others once an objective is left out.
+        let known = (above.len() == rows && part.len() == columns.len()).then_some(layers);
+        for (&i, volume) in above.iter().zip(within(part, known, above.len(), &corner)) {
             sums[i] = sums[i] + factor * volume;
         }
     }
@@ -109,8 +112,13 @@ fn cuts(columns: &[Vec<f64>], reference: &[f64]) -> Vec<Cut> {
     cuts
 }
 
-/// Contributions of points above the corner, in the objectives of the columns.
-fn within(columns: Vec<Vec<f64>>, rows: usize, corner: &[f64]) -> Vec<Wide> {
+/// Contributions of points above the corner, in the objectives of the columns; `layers` if known.
+fn within(
+    columns: Vec<Vec<f64>>,
+    layers: Option<&[i32]>,
+    rows: usize,
+    corner: &[f64],
+) -> Vec<Wide> {
     if columns.is_empty() {
         // A point fills all that there is, alone or with others.
         let own = if rows == 1 { Wide::ONE } else { Wide::default() };
@@ -132,7 +140,11 @@ fn within(columns: Vec<Vec<f64>>, rows: usize, corner: &[f64]) -> Vec<Wide> {
         .collect();
     let scaled = Scaled::new(relative);
     let volumes = match &scaled {
-        Some(scaled) => lost::contributions(&scaled.coordinates(), columns.len()),
+        Some(scaled) => {
+            let layers =
+                layers.map_or_else(|| layers_of_columns(&scaled.columns, 2), <[i32]>::to_vec);
+            lost::contributions(&scaled.coordinates(), columns.len(), &layers)
+        }
         None => vec![0.0; rows],
     };
     // Needed for few points or none.

@@ -261,13 +261,10 @@ mod tests {
             };
             let volumes = run(1);
             assert_eq!(run(3), volumes);
-            let ends = sizes.iter().scan(0, |end, size| {
-                *end += size;
-                Some(*end)
-            });
-            for (end, id) in ends.zip(0..).step_by(97) {
-                let part: Vec<Vec<f64>> =
-                    columns.iter().map(|c| c[end - sizes[id]..end].to_vec()).collect();
+            for id in (0..groups).step_by(97) {
+                let start: usize = sizes[..id].iter().sum();
+                let rows = start..start + sizes[id];
+                let part: Vec<_> = columns.iter().map(|c| c[rows.clone()].to_vec()).collect();
                 assert_eq!(volumes[id], hypervolume(&points(&part), &vec![9.0; m]).unwrap());
             }
         }

@@ -2,11 +2,10 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::front::{Columns, Dominance};
-use super::wfg::{Level, added, levels};
+use super::front::{Columns, compare};
+use super::gain::Buffers;
 
 /// Points with positive coordinates in three objectives or more, none of which covers another.
-#[derive(Clone)]
 pub(crate) struct Growing {
     front: Columns,
     arch: Arch,
@@ -21,43 +20,46 @@ impl Growing {
     }
 
     /// What the volume would gain with `point`: nothing if it is covered.
-    pub fn gain(&mut self, point: &[f64], buffers: &mut Buffers) -> f64 {
-        let gain = self.arch.dispatch(Added { set: &mut self.front, point, buffers, grow: false });
-        // Rounding may take more than there is.
-        gain.max(0.0)
+    pub fn gain(&self, point: &[f64], buffers: &mut Buffers) -> f64 {
+        self.arch.dispatch(Gain { set: &self.front, point, buffers })
     }
 
     /// Adds a point.
     pub fn push(&mut self, point: &[f64], buffers: &mut Buffers) {
-        self.arch.dispatch(Added { set: &mut self.front, point, buffers, grow: true });
+        self.arch.dispatch(Push { set: &mut self.front, point, buffers });
     }
 }
 
-/// Memory that calls of one thread share.
-pub(crate) struct Buffers {
-    dominance: Dominance,
-    levels: Vec<Level>,
-}
-
-impl Buffers {
-    pub fn new(objectives: usize) -> Self {
-        Self { dominance: Dominance::default(), levels: levels(objectives) }
-    }
-}
-
-struct Added<'a> {
-    set: &'a mut Columns,
+struct Gain<'a> {
+    set: &'a Columns,
     point: &'a [f64],
     buffers: &'a mut Buffers,
-    grow: bool,
 }
 
-impl WithSimd for Added<'_> {
+impl WithSimd for Gain<'_> {
     type Output = f64;
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
-        let Self { set, point, buffers: Buffers { dominance, levels }, grow } = self;
-        added(simd, set, point, dominance, levels, grow)
+        self.buffers.gain(simd, self.set, self.point)
+    }
+}
+
+struct Push<'a> {
+    set: &'a mut Columns,
+    point: &'a [f64],
+    buffers: &'a mut Buffers,
+}
+
+impl WithSimd for Push<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { set, point, buffers: Buffers { dominance, .. } } = self;
+        compare(simd, set, point, dominance);
+        if !dominance.covered {
+            set.replace(&dominance.drops, point);
+        }
     }
 }

@@ -100,7 +100,11 @@ fn front_of(rows: &[f64], m: usize, capacity: usize) -> Columns {
 /// The first `upto` layers of rows.
 pub(super) fn layers_of(rows: &[f64], m: usize, upto: usize) -> Vec<i32> {
     let column = |j: usize| rows.iter().skip(j).step_by(m).copied().collect();
-    let columns: Vec<Vec<f64>> = (0..m).map(column).collect();
+    layers_of_columns(&(0..m).map(column).collect::<Vec<_>>(), upto)
+}
+
+/// The first `upto` layers of the rows of finite columns.
+pub(super) fn layers_of_columns(columns: &[Vec<f64>], upto: usize) -> Vec<i32> {
     Points::new(columns.iter().map(|column| Column::F64(column)).collect())
         .map_or_else(|_| Vec::new(), |points| layers(&points, Stop::UpTo(upto)))
 }

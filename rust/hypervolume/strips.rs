@@ -135,7 +135,7 @@ impl Strips {
         let many = self.many();
         let to = many.seek(y);
         let last_end = many.get(to).map_or(end, |next| next.start);
-        let (mut from, mut cut, mut end) = (to, None, last_end.min(y));
+        let (mut from, mut cut, end) = (to, None, last_end.min(y));
         while let Some(before) = many.before(from)
             && let Some(&strip) = many.get(before).filter(|strip| strip.bottom < z)
         {

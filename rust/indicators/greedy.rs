@@ -73,12 +73,8 @@ impl<'a> Gains<'a> {
         Self { columns, chosen, buffers, time: Duration::ZERO }
     }
 
-    fn point(&self, place: u32) -> Vec<f64> {
-        self.columns.iter().map(|column| column[place as usize]).collect()
-    }
-
     fn choose(&mut self, place: u32) -> Vec<f64> {
-        let point = self.point(place);
+        let point = point(self.columns, place);
         self.chosen.push(&point, &mut self.buffers);
         point
     }
@@ -88,14 +84,15 @@ impl<'a> Gains<'a> {
         let shared = batch.len() > 1 && self.time >= MIN_SHARED;
         let begin = Instant::now();
         let gains = if shared {
+            let Self { columns, ref chosen, .. } = *self;
             threads::map(usize::MAX, batch.len(), |i| {
-                let point = self.point(batch[i].place.0);
-                self.chosen.clone().gain(&point, &mut Buffers::new(point.len()))
+                let point = point(columns, batch[i].place.0);
+                chosen.gain(&point, &mut Buffers::new(point.len()))
             })
         } else {
             let measured = batch.iter().map(|bound| {
                 threads::check();
-                let point = self.point(bound.place.0);
+                let point = point(self.columns, bound.place.0);
                 self.chosen.gain(&point, &mut self.buffers)
             });
             measured.collect()
@@ -103,4 +100,8 @@ impl<'a> Gains<'a> {
         self.time = begin.elapsed() / if shared { 1 } else { batch.len() as u32 };
         gains
     }
+}
+
+fn point(columns: &[Vec<f64>], place: u32) -> Vec<f64> {
+    columns.iter().map(|column| column[place as usize]).collect()
 }
