@@ -29,6 +29,8 @@
 mod best;
 mod chunk;
 mod exact;
+#[cfg(test)]
+mod group_laws;
 mod grouped;
 #[cfg(test)]
 mod laws;

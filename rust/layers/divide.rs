@@ -2,8 +2,8 @@
 //!
 //! Jensen (2003), generalised to ties by Fortin, Grenier and Parizeau (2013), with the running
 //! time proven by Buzdalov and Shalyto (2014). A set is split near the median of its last
-//! objective; the better half is numbered first, then raises the worse half in one objective less, and so on
-//! down to two objectives, where a sweep does it. Small sets are compared directly.
+//! objective; the better half is numbered first, then raises the worse half in one objective less,
+//! and so on down to two objectives, where a sweep does it. Small sets are compared directly.
 //! O(n log^(m-1) n), and objectives that decide nothing fall away on the way.
 //!
 //! Rows are distinct and in lexicographic order, so their index stands for the first objective.
@@ -101,14 +101,14 @@ impl Divide<'_> {
         }
         let column = self.problem.columns[k - 1];
         let cut = sampled_cut(column, [set, &[]]);
-        let mut better = self.partition(set, k - 1, cut, scratch);
+        let mut better = scratch.partition(set, column, cut);
         if is_lopsided(better, set.len()) {
             match middle_cut(column, [set, &[]]) {
                 None => return self.within(set, k - 1, scratch),
                 Some(middle) if middle != cut => {
                     // Two runs in order are merged.
                     set.sort();
-                    better = self.partition(set, k - 1, middle, scratch);
+                    better = scratch.partition(set, column, middle);
                 }
                 Some(_) => {}
             }
@@ -163,13 +163,13 @@ impl Divide<'_> {
         }
         let column = self.problem.columns[k - 1];
         let cut = sampled_cut(column, [low, high]);
-        let mut splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
+        let mut splits = [low, high].map(|set| scratch.split(set, column, cut));
         if is_lopsided(splits[0].better + splits[1].better, rows) {
             let middle = middle_cut(column, [low, high]);
             if middle != Some(cut) {
                 splits.into_iter().for_each(|split| scratch.recycle(split.rows));
                 let Some(cut) = middle else { return self.across(low, high, k - 1, scratch) };
-                splits = [low, high].map(|set| self.split(set, k - 1, cut, scratch));
+                splits = [low, high].map(|set| scratch.split(set, column, cut));
             }
         }
         let [low, high] = splits.each_ref().map(Split::halves);
@@ -242,41 +242,6 @@ impl Divide<'_> {
         for (&row, layer) in set.iter().zip(layers) {
             self.problem.raise(row, layer.into_inner());
         }
-    }
-
-    /// The rows of rank below `cut` and the others, each in order.
-    fn split(&self, set: &[u32], j: usize, cut: u32, scratch: &mut Scratch) -> Split {
-        let column = self.problem.columns[j];
-        let mut rows = scratch.buffer(set.len());
-        // The better fill it from the front, the others from the back and so in reverse; there is
-        // no branch that depends on the data.
-        let (mut front, mut back) = (0, set.len());
-        for &row in set {
-            let better = usize::from(column[row as usize] < cut);
-            back -= 1 - better;
-            rows[if better == 1 { front } else { back }] = row;
-            front += better;
-        }
-        rows[front..].reverse();
-        Split { rows, better: front }
-    }
-
-    /// Moves the rows of rank below `cut` to the front, each side in order, and counts them.
-    fn partition(&self, set: &mut [u32], j: usize, cut: u32, scratch: &mut Scratch) -> usize {
-        let column = self.problem.columns[j];
-        let mut others = scratch.buffer(set.len());
-        let mut better = 0;
-        // Written to both, advanced in one: no branch that depends on the data.
-        for at in 0..set.len() {
-            let row = set[at];
-            set[better] = row;
-            others[at - better] = row;
-            better += usize::from(column[row as usize] < cut);
-        }
-        let worse = set.len() - better;
-        set[better..].copy_from_slice(&others[..worse]);
-        scratch.recycle(others);
-        better
     }
 
     /// Whether all of `low` is no worse than all of `high`, or all of it worse, in one objective.

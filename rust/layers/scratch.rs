@@ -1,4 +1,5 @@
-//! Sets of rows in divide and conquer: their buffers, which are reused, and how they are merged.
+//! Sets of rows in divide and conquer: their buffers, which are reused, and how they are cut in two
+//! and merged.
 
 use super::direct::Rows;
 use super::sweep::Sweep;
@@ -35,6 +36,39 @@ impl Scratch {
         buffer.clear();
         buffer.resize(rows, 0);
         buffer
+    }
+
+    /// The rows of rank below `cut` and the others, each in order.
+    pub fn split(&mut self, set: &[u32], column: &[u32], cut: u32) -> Split {
+        let mut rows = self.buffer(set.len());
+        // The better fill it from the front, the others from the back and so in reverse; there is
+        // no branch that depends on the data.
+        let (mut front, mut back) = (0, set.len());
+        for &row in set {
+            let better = usize::from(column[row as usize] < cut);
+            back -= 1 - better;
+            rows[if better == 1 { front } else { back }] = row;
+            front += better;
+        }
+        rows[front..].reverse();
+        Split { rows, better: front }
+    }
+
+    /// Moves the rows of rank below `cut` to the front, each side in order, and counts them.
+    pub fn partition(&mut self, set: &mut [u32], column: &[u32], cut: u32) -> usize {
+        let mut others = self.buffer(set.len());
+        let mut better = 0;
+        // Written to both, advanced in one: no branch that depends on the data.
+        for at in 0..set.len() {
+            let row = set[at];
+            set[better] = row;
+            others[at - better] = row;
+            better += usize::from(column[row as usize] < cut);
+        }
+        let worse = set.len() - better;
+        set[better..].copy_from_slice(&others[..worse]);
+        self.recycle(others);
+        better
     }
 }
 
