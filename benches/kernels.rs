@@ -10,8 +10,8 @@ use criterion::{
 use paretohqd::{
     Column, Points, Stop, crowding_distance, epsilon_additive, hypervolume,
     hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups, hypervolume_subset,
-    igd_plus, nearest_in_groups, nearest_to_rays, pareto_layers, pareto_layers_by_group,
-    r2_indicator, unbeaten,
+    igd_plus, least_achievement, least_achievement_in_groups, nearest_in_groups, nearest_to_rays,
+    pareto_layers, pareto_layers_by_group, r2_indicator, unbeaten,
 };
 
 const ROWS: usize = 10_000;
@@ -189,6 +189,34 @@ fn rays(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn achievements(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("achievement");
+    for (rows, m) in [(ROWS, 3), (MANY_ROWS, 2), (MANY_ROWS, 3), (MANY_ROWS, 5)] {
+        let directions = directions(m);
+        time(&mut group, "100 for 11 preferences", &uniform(rows, m), |points| {
+            least_achievement(points, &vec![1.0; m], &directions, 100)
+        });
+    }
+    for size in [8, 100] {
+        let starts: Vec<u32> = (0..=ROWS as u32 * 10).step_by(size).collect();
+        let ones = vec![1.0; 3 * (starts.len() - 1)];
+        let directions = directions(3);
+        time(
+            &mut group,
+            &format!("2 for 11 preferences in groups of {size}"),
+            &uniform(ROWS * 10, 3),
+            |points| least_achievement_in_groups(points, &starts, &ones, &ones, &directions, 2),
+        );
+    }
+    group.finish();
+}
+
+/// How far 11 preferences let each objective fall, all above 0.
+fn directions(m: usize) -> Vec<f64> {
+    let mut next = numbers();
+    (0..11 * m).map(|_| 0.1 + next()).collect()
+}
+
 fn indicators(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("indicators");
     for m in [2, 3, 5] {
@@ -230,6 +258,7 @@ criterion_group! {
         .sample_size(10)
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_millis(1500));
-    targets = layers, hard_shapes, groups, volumes, screens, rays, indicators, subsets
+    targets = layers, hard_shapes, groups, volumes, screens, rays, achievements, indicators,
+        subsets
 }
 criterion_main!(benches);

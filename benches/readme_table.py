@@ -1,8 +1,8 @@
 """Print the README's table from a recorded benchmark: `python benches/readme_table.py FILE.csv`.
 
 A row per task and number of objectives: the most points, the cloud that suits us least, and the
-package that was fastest on it. Reading alone (numpy) and our own calls in another precision are no
-other package's answer.
+package that was fastest on it. Reading alone and our own calls in another precision are no other
+package's answer.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import sys
 
 import polars as pl
 
-from paretohqd.bench.record import seconds
+from paretohqd.bench.record import NO_ANSWER, seconds
 
 
 def main() -> None:
     rows = pl.read_csv(sys.argv[1], infer_schema_length=None).filter(
-        ~pl.col("rival").is_in(["numpy", "paretohqd"]), pl.col("rival_s").is_not_null()
+        [pl.col(name) != value for name, value in NO_ANSWER.items()],
+        pl.col("rival_s").is_not_null(),
     )
     fastest = rows.sort("rival_s").unique(["task", "data", "n", "m"], keep="first")
     largest = fastest.filter(pl.col("n") == pl.col("n").max().over("task", "m"))

@@ -4,7 +4,7 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::input::Input;
-use super::run::run;
+use super::run::{run, run_on};
 use crate::Points;
 
 /// The k rows of each group nearest to each of its rays: rows and distances, ray after ray.
@@ -49,32 +49,34 @@ pub(super) fn nearest_to_rays<'py>(
 
 /// The k rows of least achievement for each preference: rows and values, one after the other.
 #[pyfunction]
-#[pyo3(signature = (input, ideal, directions, k, n_threads, /))]
+#[pyo3(signature = (input, larger, ideal, directions, k, n_threads, /))]
 #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
 pub(super) fn least_achievement<'py>(
     py: Python<'py>,
     input: Input<'py>,
+    larger: Vec<bool>,
     ideal: PyReadonlyArray1<'py, f64>,
     directions: PyReadonlyArray1<'py, f64>,
     k: usize,
     n_threads: Option<usize>,
 ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
-    let columns = input.columns()?;
     let (ideal, directions) = (ideal.as_slice()?, directions.as_slice()?);
+    let kernel = |points: &Points<'_>| crate::least_achievement(points, ideal, directions, k);
     // The search notices NaN on its way, so the points are not read for that before.
-    let kernel = || crate::least_achievement(&Points::unchecked(columns)?, ideal, directions, k);
-    let least = run(py, n_threads, kernel)?;
+    let least = run_on(py, (&input, &larger, true), n_threads, kernel)?;
     Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
 }
 
 /// The k rows of each group of least achievement for each preference.
 #[pyfunction]
-#[pyo3(signature = (input, starts, ideals, units, directions, k, n_threads, /))]
+#[pyo3(signature = (input, larger, checked, starts, ideals, units, directions, k, n_threads, /))]
 #[expect(clippy::type_complexity, reason = "two arrays, as Python receives them")]
 #[expect(clippy::too_many_arguments, reason = "by place, as Python passes them")]
 pub(super) fn least_achievement_in_groups<'py>(
     py: Python<'py>,
     input: Input<'py>,
+    larger: Vec<bool>,
+    checked: bool,
     starts: PyReadonlyArray1<'py, u32>,
     ideals: PyReadonlyArray1<'py, f64>,
     units: PyReadonlyArray1<'py, f64>,
@@ -82,13 +84,11 @@ pub(super) fn least_achievement_in_groups<'py>(
     k: usize,
     n_threads: Option<usize>,
 ) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>)> {
-    let (columns, starts) = (input.columns()?, starts.as_slice()?);
+    let (starts, directions) = (starts.as_slice()?, directions.as_slice()?);
     let (ideals, units) = (ideals.as_slice()?, units.as_slice()?);
-    let directions = directions.as_slice()?;
-    let kernel = || {
-        let points = Points::new(columns)?;
-        crate::least_achievement_in_groups(&points, starts, ideals, units, directions, k)
+    let kernel = |points: &Points<'_>| {
+        crate::least_achievement_in_groups(points, starts, ideals, units, directions, k)
     };
-    let least = run(py, n_threads, kernel)?;
+    let least = run_on(py, (&input, &larger, checked), n_threads, kernel)?;
     Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
 }

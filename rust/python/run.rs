@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 
 use super::input::{Input, Negated};
 use crate::threads::with_watch;
-use crate::{Error, ErrorKind, Points};
+use crate::{Column, Error, ErrorKind, Points};
 
 impl From<Error> for PyErr {
     fn from(error: Error) -> Self {
@@ -61,7 +61,11 @@ pub(super) fn run_on<T: Send>(
     let columns = input.columns()?;
     run(py, n_threads, || {
         let negated = Negated::of(&columns, larger)?;
-        let columns = negated.columns(&columns);
-        kernel(&if checked { Points::unchecked(columns)? } else { Points::new(columns)? })
+        kernel(&points_of(negated.columns(&columns), checked)?)
     })
+}
+
+/// The points of some columns; NaN is looked for unless they were `checked` before.
+pub(super) fn points_of(columns: Vec<Column<'_>>, checked: bool) -> Result<Points<'_>, Error> {
+    if checked { Points::unchecked(columns) } else { Points::new(columns) }
 }

@@ -4,7 +4,7 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::input::Input;
-use super::run::{run, run_on};
+use super::run::run_on;
 use crate::Points;
 
 /// The volume dominated above a reference.
@@ -79,17 +79,18 @@ pub(super) fn hypervolume_estimate(
 
 /// The k rows that keep most of the hypervolume, and what they dominate.
 #[pyfunction]
-#[pyo3(signature = (input, k, reference, n_threads, /))]
+#[pyo3(signature = (input, larger, checked, k, reference, n_threads, /))]
 pub(super) fn hypervolume_subset<'py>(
     py: Python<'py>,
     input: Input<'py>,
+    larger: Vec<bool>,
+    checked: bool,
     k: usize,
     reference: Vec<f64>,
     n_threads: Option<usize>,
 ) -> PyResult<(Bound<'py, PyArray1<i64>>, f64)> {
-    let columns = input.columns()?;
-    let kernel = || crate::hypervolume_subset(&Points::new(columns)?, k, &reference);
-    let subset = run(py, n_threads, kernel)?;
+    let kernel = |points: &Points<'_>| crate::hypervolume_subset(points, k, &reference);
+    let subset = run_on(py, (&input, &larger, checked), n_threads, kernel)?;
     let rows: Vec<i64> = subset.rows.into_iter().map(i64::from).collect();
     Ok((rows.into_pyarray(py), subset.volume))
 }

@@ -23,7 +23,8 @@ from paretohqd.cli import main
 def once(monkeypatch):
     """Nothing is repeated: no test looks at a time."""
     monkeypatch.setattr("paretohqd.bench.measure.AT_MOST", 0.0)
-    monkeypatch.setattr("paretohqd.bench.ray_tasks.NEAREST", 7)
+    for rows in ("ray_tasks.NEAREST", "achievement_tasks.LEAST", "subset_tasks.CHOSEN"):
+        monkeypatch.setattr(f"paretohqd.bench.{rows}", 7)
 
 
 def tiny(task: Task) -> Task:
@@ -116,6 +117,14 @@ def test_tasks_differ_and_every_target_has_a_rival():
         ("hypervolume in groups of 8", np.full(2, 0.5), "volumes are up to"),
         ("hypervolume", 0.5, "volumes are"),
         ("contributions", np.zeros(16), "shapes"),
+        ("crowding distance", np.ones(48), "crowding distances differ"),
+        ("crowding distance in groups*", np.ones(8), "crowding distances differ"),
+        ("IGD+*", 0.5, "apart"),
+        ("epsilon*", 0.5, "apart"),
+        ("R2*", 0.5, "apart"),
+        ("7 rows of most*m=2", np.arange(7), "rows differ"),
+        ("7 rows of most*m=3", np.arange(7), "rows differ"),
+        ("7 of least achievement*", (np.zeros((11, 7)), np.zeros((11, 7))), "rows differ"),
         ("*nearest to 11 rays", (np.zeros((11, 7)), np.zeros((11, 7))), "rows differ"),
     ],
 )
@@ -133,6 +142,25 @@ def test_an_estimate_is_compared_within_its_error():
     assert row["note"] == "standard error 1.0e-02; off by +0.0e+00, the other by +2.0e-02"
     with pytest.raises(AssertionError, match="estimates"):
         Meter().measure(replace(near, rivals=(fake(exact * 1.2),)))
+
+
+def test_a_rival_may_be_compared_in_a_way_of_its_own():
+    task = first("7 rows of most*m=2")
+    best = pq.hypervolume_subset(
+        Cloud(task.data, task.n, 2).points, k=7, ref=Cloud(task.data, 0, 2).reference
+    )
+    worse = fake(np.arange(7), same=answers.no_better)
+    [row] = Meter().measure(replace(task, rivals=(worse,)))
+    assert float(row["note"].removeprefix("greedy: ").partition(" %")[0]) < 100
+    few = fake(best.rows[:3], same=answers.no_better)
+    with pytest.raises(AssertionError, match="3 rows, not 7"):
+        Meter().measure(replace(task, rivals=(few,)))
+    bad = replace(task, ours=lambda *_: best._replace(volume=best.volume / 2))
+    with pytest.raises(AssertionError, match="times the volume"):
+        Meter().measure(replace(bad, rivals=(worse,)))
+    assert answers.near(1.0, 1.0 + 1e-6, Cloud("uni", 1, 1)) == "differs by 1e-06"
+    with pytest.raises(AssertionError, match="means are"):
+        answers.near(1.0, 1.1, Cloud("uni", 1, 1))
 
 
 def test_our_answer_must_not_depend_on_the_threads():

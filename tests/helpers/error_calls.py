@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from helpers import (
+    bad_achievement,
     bad_arrays,
     bad_commands,
     bad_files,
@@ -42,6 +43,7 @@ CHANGES = RECORD.with_name("error_messages_changed.json")
 LIGHT: dict[str, Call] = {
     **bad_arrays.CALLS,
     **bad_indicators.CALLS,
+    **bad_achievement.CALLS,
     **bad_frames.CALLS,
     **bad_methods.CALLS,
     **bad_files.CALLS,

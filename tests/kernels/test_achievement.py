@@ -214,7 +214,7 @@ def test_values_that_are_no_numbers_are_refused(bad, row):
         ([[1, 2]], [0, 0, 0], [[1, 1]], 1, r"ideal has shape \(3,\) but there are 2"),
         ([[1, 2]], [[0, 0]], [[1, 1]], 1, r"ideal has shape \(1, 2\)"),
         ([[1, 2]], [0, np.inf], [[1, 1]], 1, "ideal must be finite"),
-        ([[1, 2]], ["a", 0], [[1, 1]], 1, "ideal must hold numbers"),
+        ([[1, 2]], ["a", 0], [[1, 1]], 1, "ideal must hold 2 numbers"),
         ([[1, 2]], [0, 0], [1, 1], 1, r"directions has shape \(2,\) .* pass \(P, 2\)"),
         ([[1, 2]], [0, 0], [[1, 1, 1]], 1, r"directions has shape \(1, 3\)"),
         ([[1, 2]], [0, 0], [[1, 1], [1, -1]], 1, r"1 numbers are negative \(first in row 1\)"),

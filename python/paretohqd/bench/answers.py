@@ -50,6 +50,36 @@ def contributions(ours: Any, theirs: Any, cloud: Cloud) -> str:
     return f"single values differ by up to {relative:.0e} of theirs" if relative > 1e-9 else ""
 
 
+def near(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """A mean over many weights is near the integral over all: to five digits."""
+    apart = abs(ours - theirs)
+    _hold(bool(apart <= 1e-5 * abs(theirs)), f"means are {apart:g} apart")
+    return f"differs by {apart / abs(theirs):.0e}" if apart > 1e-9 * abs(theirs) else ""
+
+
+def crowding(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """Crowding distances agree to nine digits, on the rows that the other answer covers."""
+    # Gaps between values near 1 lose the digits that these have in common.
+    same = np.allclose(ours[: len(theirs)], theirs, rtol=1e-9, atol=1e-14)
+    _hold(same, "crowding distances differ")
+    return ""
+
+
+def equal_subset(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """The same rows in the same order."""
+    return equal(ours.rows, theirs, cloud)
+
+
+def no_better(ours: Any, theirs: Any, cloud: Cloud) -> str:
+    """In two objectives, where ours are the best rows, others have no larger hypervolume."""
+    if cloud.m > 2:
+        return equal_subset(ours, theirs, cloud)
+    _hold(len(theirs) == len(ours.rows), f"{len(theirs)} rows, not {len(ours.rows)}")
+    share = pq.hypervolume(cloud.points[theirs], ref=cloud.reference) / ours.volume
+    _hold(bool(share <= 1 + 1e-9), f"the other rows have {share:g} times the volume")
+    return f"greedy: {100 * share:.2f} % of our volume"
+
+
 def nearest(ours: Any, theirs: Any, cloud: Cloud) -> str:
     """The same rows in the same order, and their distances to nine digits."""
     if theirs is None:  # reading gives no answer

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import paretohqd as pq
+
 Floats = NDArray[np.float64]
 
 
@@ -26,6 +28,7 @@ class Cloud:
         """Describe the cloud; points are drawn when they are first needed."""
         self.name, self.n, self.m = name, n, m
         self._through: dict[int, Floats] = {}
+        self._others: dict[int, NDArray[Any]] = {}
         self._groups: dict[int, NDArray[np.int64]] = {}
 
     @cached_property
@@ -66,6 +69,22 @@ class Cloud:
             weights = np.random.default_rng(rays).dirichlet(np.ones(self.m), rays)
             self._through[rays] = np.asarray(low + weights * (self.ideal - low))
         return self._through[rays]
+
+    def directions(self, preferences: int) -> Floats:
+        """How far each preference lets each objective fall: random shares of its range."""
+        return self.ideal - self.through(preferences)
+
+    def others(self, rows: int) -> NDArray[Any]:
+        """So many further points drawn in the same way, such as a reference set."""
+        if rows not in self._others:
+            self._others[rows] = Cloud(self.name, rows, self.m).points
+        return self._others[rows]
+
+    def weights(self, count: int) -> Floats:
+        """So many weight vectors: in the middle of even steps, or random with more objectives."""
+        if self.m == 2:
+            return pq.preference_grid(2, 2 * count)[1::2]
+        return np.random.default_rng(count).dirichlet(np.ones(self.m), count)
 
 
 def _draw(kind: str, n: int, m: int) -> Floats:

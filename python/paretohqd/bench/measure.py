@@ -70,7 +70,7 @@ class Meter:
             seconds, theirs = self._timed(rival, cloud)
         except Exception as error:  # another package's fault is no reason to stop
             return row | {"note": f"not measured: {type(error).__name__}: {error}"[:200]}
-        remark = task.same(answer, theirs, cloud)
+        remark = (rival.same or task.same)(answer, theirs, cloud)
         row |= {
             "rival_s": seconds,
             "ratio_1_thread": seconds / one,

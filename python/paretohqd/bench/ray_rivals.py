@@ -7,6 +7,8 @@ import numpy as np
 from paretohqd.bench.clouds import Cloud
 from paretohqd.bench.rivals import Rival, Trial
 
+READING = "dot: reads all once"
+
 
 def nearest(how: str, rays: int, k: int, *, judged: bool) -> Rival:
     """The rows nearest to rays in numba, `row_by_row` or `in_blocks`."""
@@ -30,5 +32,4 @@ def reading(*, judged: bool) -> Rival:
         flat = cloud.points.ravel(order="K")
         return Trial(call=lambda: np.dot(flat, flat), finish=lambda _: None)
 
-    call = "dot: reads all once"
-    return Rival(package="numpy", call=call, prepare=prepare, judged=judged)
+    return Rival(package="numpy", call=READING, prepare=prepare, judged=judged)

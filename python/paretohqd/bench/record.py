@@ -12,6 +12,7 @@ from io import StringIO
 from pathlib import Path
 
 from paretohqd.bench.measure import Row
+from paretohqd.bench.ray_rivals import READING
 from paretohqd.frames.writing import write_text
 from paretohqd.plots.progress import table as plain_table
 
@@ -32,6 +33,9 @@ COLUMNS = (
     "met",
     "note",
 )
+NO_ANSWER = {"call": READING, "rival": "paretohqd"}
+"""What is recorded beside a task and is no other way to do it: reading alone, our own calls."""
+
 _KEY = ("task", "data", "n", "m", "rival", "call")
 
 

@@ -54,6 +54,7 @@ class Rival:
         once: The same call on the same cloud serves several tasks: time it once in a run.
         own: It is a call of ours, in another way: no other package.
         note: What a reader of the record must know.
+        same: As the task's, where that does not fit this one; see `Task`.
     """
 
     package: str
@@ -63,6 +64,7 @@ class Rival:
     once: bool = False
     own: bool = False
     note: str = ""
+    same: Callable[[Any, Any, Cloud], str] | None = None
 
     @property
     def version(self) -> str | None:

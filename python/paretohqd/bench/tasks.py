@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import paretohqd as pq
-from paretohqd.bench import answers, layer_tasks, ray_tasks, rivals, volume_tasks
+from paretohqd.bench import (
+    achievement_tasks,
+    answers,
+    indicator_tasks,
+    layer_tasks,
+    ray_tasks,
+    rivals,
+    subset_tasks,
+    volume_tasks,
+)
 from paretohqd.bench.clouds import Cloud
 from paretohqd.bench.task import Task
 
@@ -22,6 +31,11 @@ def tasks() -> list[Task]:
         *volume_tasks.contributions(),
         *volume_tasks.estimates(),
         *ray_tasks.rays(),
+        *achievement_tasks.achievements(),
+        *indicator_tasks.crowding(),
+        *indicator_tasks.beside_a_reference(),
+        *indicator_tasks.r2(),
+        *subset_tasks.subsets(),
         *_single_precision(),
     ]
     first: dict[tuple[str, int, int], int] = {}

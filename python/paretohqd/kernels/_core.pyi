@@ -120,7 +120,8 @@ def nearest_to_rays(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def least_achievement(
-    input: Sequence[_Column],
+    input: _Points,
+    larger: Sequence[bool],
     ideal: NDArray[np.float64],
     directions: NDArray[np.float64],
     k: int,
@@ -128,7 +129,9 @@ def least_achievement(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def least_achievement_in_groups(
-    input: Sequence[_Column],
+    input: _Points,
+    larger: Sequence[bool],
+    checked: bool,
     starts: NDArray[np.uint32],
     ideals: NDArray[np.float64],
     units: NDArray[np.float64],
@@ -138,24 +141,50 @@ def least_achievement_in_groups(
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]: ...
 def crowding_distance(
-    input: Sequence[_Column], n_threads: int | None, /
+    input: _Points, larger: Sequence[bool], checked: bool, n_threads: int | None, /
 ) -> NDArray[np.float64]: ...
 def crowding_distance_in_groups(
-    input: Sequence[_Column], ids: NDArray[np.uint32], groups: int, n_threads: int | None, /
+    input: _Points,
+    larger: Sequence[bool],
+    checked: bool,
+    ids: NDArray[np.uint32],
+    groups: int,
+    n_threads: int | None,
+    /,
 ) -> NDArray[np.float64]: ...
 def igd_plus(
-    input: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+    input: _Points,
+    larger: Sequence[bool],
+    checked: bool,
+    reference: _Points,
+    known: bool,
+    n_threads: int | None,
+    /,
 ) -> float: ...
 def epsilon_additive(
-    input: Sequence[_Column], reference: Sequence[_Column], n_threads: int | None, /
+    input: _Points,
+    larger: Sequence[bool],
+    checked: bool,
+    reference: _Points,
+    known: bool,
+    n_threads: int | None,
+    /,
 ) -> float: ...
 def r2_indicator(
-    input: Sequence[_Column],
+    input: _Points,
+    larger: Sequence[bool],
+    checked: bool,
     weights: NDArray[np.float64],
     ideal: Sequence[float],
     n_threads: int | None,
     /,
 ) -> float: ...
 def hypervolume_subset(
-    input: Sequence[_Column], k: int, reference: Sequence[float], n_threads: int | None, /
+    input: _Points,
+    larger: Sequence[bool],
+    checked: bool,
+    k: int,
+    reference: Sequence[float],
+    n_threads: int | None,
+    /,
 ) -> tuple[NDArray[np.int64], float]: ...

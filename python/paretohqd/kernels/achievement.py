@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels import _core
 from paretohqd.kernels.groups import Keys, group_by_group, group_ids, keys_of
-from paretohqd.kernels.points import Objectives, count, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import count, optional_count
 
 
 class Achievements(NamedTuple):
@@ -86,28 +87,27 @@ def least_achievement(
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
     keys = keys_of(groups, by)
-    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
-    n, m = objectives.n, objectives.m
-    falls = _directions(directions, m)
-    best = None if ideal is None else _ideal(ideal, objectives)
-    if keys is not None:
-        ids, size = group_ids(keys, n)
-        return _in_groups(objectives, ids, size, best, falls, k, threads)
-    if k > n:
-        raise ValueError(f"k = {k} is more than the {n} rows there are")
-    if best is None:
-        best = objectives.require_finite("an achievement", n_threads=threads).best()
-    try:
-        rows, values = _core.least_achievement(objectives.columns, best, falls.ravel(), k, threads)
-    except ValueError:
-        # The kernel noticed infinities; here the columns have names.
-        objectives.require_finite("an achievement", n_threads=threads)
-        raise
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    with given.refused(finite="an achievement"):
+        falls = _directions(directions, given.m)
+        best = None if ideal is None else np.array(given.point("ideal", ideal))
+        if keys is not None:
+            ids, size = group_ids(keys, given.n)
+            return _in_groups(given, ids, size, best, falls, k, threads)
+        if k > given.n:
+            raise ValueError(f"k = {k} is more than the {given.n} rows there are")
+        rows, values = _core.least_achievement(
+            *given[:2],
+            given.best() if best is None else best,
+            falls.ravel(),
+            k,
+            threads,
+        )
     return Achievements(rows.reshape(len(falls), k), values.reshape(len(falls), k))
 
 
 def _in_groups(
-    objectives: Objectives,
+    points: KernelInput,
     ids: NDArray[np.uint32],
     size: int,
     ideal: NDArray[np.float64] | None,
@@ -117,21 +117,14 @@ def _in_groups(
 ) -> Achievements:
     """The same within each group."""
     # No group has more rows than there are; a longer count might not fit the kernel's integers.
-    k = min(k, max(objectives.n, 1))
-    objectives.require_finite("an achievement", n_threads=threads)
+    k = min(k, max(points.n, 1))
     order, starts = group_by_group(ids, size)
-    moved = bool((np.diff(order) != 1).any())
-    columns = [column[order] if moved else column for column in objectives.columns]
-    shape = len(starts) - 1, objectives.m
-    if ideal is not None:
-        ideals = np.broadcast_to(ideal, shape)
-    elif objectives.n:
-        best = [np.maximum.reduceat(column, starts[:-1]) for column in columns]
-        ideals = np.column_stack(best).astype(np.float64)
-    else:
-        ideals = np.zeros(shape)
+    if (np.diff(order) != 1).any():
+        points = points._replace(arrays=[column[order] for column in points.columns])
+    shape = len(starts) - 1, points.m
+    ideals = points.best(starts[:-1]) if ideal is None else np.broadcast_to(ideal, shape)
     rows, values = _core.least_achievement_in_groups(
-        columns,
+        *points[:3],
         starts.astype(np.uint32),
         ideals.ravel(),
         np.ones(shape).ravel(),
@@ -142,17 +135,6 @@ def _in_groups(
     per_preference = int(np.minimum(np.diff(starts), k).sum())
     shape = len(falls), per_preference
     return Achievements(order[rows].reshape(shape), values.reshape(shape))
-
-
-def _ideal(ideal: ArrayLike, objectives: Objectives) -> NDArray[np.float64]:
-    """The ideal point, larger is better in each objective."""
-    given = _numbers("ideal", ideal)
-    if given.shape != (objectives.m,):
-        raise ValueError(
-            f"ideal has shape {given.shape} but there are {objectives.m} objectives; pass one "
-            "value per objective, or None for the best of each"
-        )
-    return np.where(objectives.maximize, given, -given)
 
 
 def _directions(directions: ArrayLike, m: int) -> NDArray[np.float64]:
@@ -180,7 +162,7 @@ def _directions(directions: ArrayLike, m: int) -> NDArray[np.float64]:
 def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     try:
         array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must hold numbers ({error})") from error
     finite = np.isfinite(array)
     if not finite.all():

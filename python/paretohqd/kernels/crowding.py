@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from paretohqd.kernels import _core
 from paretohqd.kernels.groups import Keys, group_ids, keys_of
-from paretohqd.kernels.points import Objectives, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import optional_count
 
 
 def crowding_distance(
@@ -60,9 +61,9 @@ def crowding_distance(
         array([inf,  2., inf, inf, inf])
     """
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
-    objectives.require_finite("crowding distance", n_threads=threads)
-    if keys is None:
-        return _core.crowding_distance(objectives.columns, threads)
-    ids, size = group_ids(keys, objectives.n)
-    return _core.crowding_distance_in_groups(objectives.columns, ids, size, threads)
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    with given.refused(finite="crowding distance"):
+        if keys is None:
+            return _core.crowding_distance(*given[:3], threads)
+        ids, size = group_ids(keys, given.n)
+        return _core.crowding_distance_in_groups(*given[:3], ids, size, threads)

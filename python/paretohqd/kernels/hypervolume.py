@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Sequence
 from typing import NamedTuple, overload
@@ -111,18 +110,12 @@ def hypervolume(
     """
     keys, threads = keys_of(groups, by), optional_count("n_threads", n_threads)
     given = KernelInput.of(points, maximize, n_threads=threads)
-    arrays, larger, checked = given[:3]
-    try:
-        reference = _reference(ref, given)
+    with given.refused(finite="hypervolume"):
+        reference = given.point("ref", ref)
         if keys is None:
-            return _core.hypervolume(arrays, larger, checked, reference, threads)
+            return _core.hypervolume(*given[:3], reference, threads)
         ids, size = group_ids(keys, given.n)
-        volumes = _core.hypervolume_in_groups(
-            arrays, larger, checked, ids, size, reference, threads
-        )
-    except ValueError:
-        given.refuse(finite="hypervolume")
-        raise
+        volumes = _core.hypervolume_in_groups(*given[:3], ids, size, reference, threads)
     return volumes[ids[first_rows(ids, size)]]
 
 
@@ -164,12 +157,8 @@ def hypervolume_contributions(
     """
     threads = optional_count("n_threads", n_threads)
     given = KernelInput.of(points, maximize, n_threads=threads)
-    try:
-        reference = _reference(ref, given)
-        return _core.hypervolume_contributions(*given[:3], reference, threads)
-    except ValueError:
-        given.refuse(finite="hypervolume")
-        raise
+    with given.refused(finite="hypervolume"):
+        return _core.hypervolume_contributions(*given[:3], given.point("ref", ref), threads)
 
 
 def hypervolume_estimate(
@@ -216,12 +205,9 @@ def hypervolume_estimate(
     samples = _between("samples", samples, 256, 2**32)
     seed = _between("seed", seed, 0, 2**64 - 1)
     given = KernelInput.of(points, maximize, n_threads=threads)
-    try:
-        reference = _reference(ref, given)
+    with given.refused(finite="hypervolume"):
+        reference = given.point("ref", ref)
         estimate = _core.hypervolume_estimate(*given[:3], reference, samples, seed, threads)
-    except ValueError:
-        given.refuse(finite="hypervolume")
-        raise
     return Estimate(*estimate)
 
 
@@ -233,20 +219,3 @@ def _between(name: str, value: object, low: int, high: int) -> int:
     if not low <= number <= high or isinstance(value, bool):
         raise ValueError(f"{name} must be an integer from {low} to {high}, got {value!r}")
     return number
-
-
-def _reference(ref: ArrayLike, points: KernelInput) -> list[float]:
-    """The reference with larger is better, one value per objective: never broadcast."""
-    try:
-        values = np.asarray(ref, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"ref must hold {points.m} numbers, got {ref!r}") from error
-    if values.shape != (points.m,):
-        raise ValueError(
-            f"ref has shape {values.shape} but there are {points.m} objectives; pass one value "
-            "per objective"
-        )
-    numbers: list[float] = values.tolist()
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError(f"ref must be finite, got {numbers}")
-    return [x if up else -x for x, up in zip(numbers, points.larger, strict=True)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from paretohqd.kernels import _core
-from paretohqd.kernels.arrays import Column
+from paretohqd.kernels.inputs import KernelInput
 from paretohqd.kernels.points import Objectives, optional_count
 
 
@@ -54,9 +54,7 @@ def igd_plus(
         >>> pq.igd_plus([[1, 2]], ref=[[1, 1]], maximize=False)
         1.0
     """
-    threads = optional_count("n_threads", n_threads)
-    columns, reference = _both(points, ref, maximize, "IGD+", threads)
-    return _core.igd_plus(columns, reference, threads)
+    return _beside(_core.igd_plus, "IGD+", points, ref, maximize, n_threads)
 
 
 def epsilon_additive(
@@ -92,9 +90,7 @@ def epsilon_additive(
         >>> pq.epsilon_additive([[3, 1]], ref=[[2, 1], [6, 5]])
         4.0
     """
-    threads = optional_count("n_threads", n_threads)
-    columns, reference = _both(points, ref, maximize, "epsilon", threads)
-    return _core.epsilon_additive(columns, reference, threads)
+    return _beside(_core.epsilon_additive, "epsilon", points, ref, maximize, n_threads)
 
 
 def r2_indicator(
@@ -136,62 +132,68 @@ def r2_indicator(
         0.5125
     """
     threads = optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
-    objectives.require_finite("R2", n_threads=threads)
-    best = one_point("ideal", ideal, objectives)
-    for name, column, limit in zip(objectives.names, objectives.columns, best, strict=True):
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    with given.refused(finite="R2"):
+        best, vectors = given.point("ideal", ideal), _weights(weights, given.m)
+        try:
+            return _core.r2_indicator(*given[:3], vectors, best, threads)
+        except ValueError:
+            _refuse_beyond(best, given.objectives())
+            raise
+
+
+def _refuse_beyond(ideal: list[float], objectives: Objectives) -> None:
+    """Raise a ValueError if points are better than the ideal."""
+    for name, column, limit in zip(objectives.names, objectives.columns, ideal, strict=True):
         beyond = column > limit
         if count := int(beyond.sum()):
             raise ValueError(
                 f"column {name!r} holds {count} values better than ideal (first at row "
                 f"{int(beyond.argmax())}); pass an ideal that is at least as good as every point"
             )
-    vectors = _weights(weights, objectives.m)
-    return _core.r2_indicator(objectives.columns, vectors, best, threads)
 
 
-def one_point(name: str, given: ArrayLike, objectives: Objectives) -> list[float]:
-    """A point of these objectives with larger is better: never broadcast.
-
-    Raises:
-        ValueError: It is not one finite value per objective.
-    """
-    try:
-        values = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold {objectives.m} numbers, got {given!r}") from error
-    if values.shape != (objectives.m,):
-        raise ValueError(
-            f"{name} has shape {values.shape} but there are {objectives.m} objectives; pass one "
-            "value per objective"
-        )
-    numbers: list[float] = values.tolist()
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError(f"{name} must be finite, got {numbers}")
-    return [x if up else -x for x, up in zip(numbers, objectives.maximize, strict=True)]
-
-
-def _both(
+def _beside(
+    kernel: Callable[..., float],
+    purpose: str,
     points: object,
     ref: object,
     maximize: bool | Sequence[bool],
-    purpose: str,
     n_threads: int | None,
-) -> tuple[tuple[Column, ...], tuple[Column, ...]]:
-    """The columns of points and of a reference set in the same objectives."""
-    objectives = Objectives.of(points, maximize=maximize, n_threads=n_threads)
-    objectives.require_finite(purpose, n_threads=n_threads)
+) -> float:
+    """An indicator of points beside a reference set in the same objectives."""
+    threads = optional_count("n_threads", n_threads)
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    with given.refused(finite=purpose):
+        with _about_ref():
+            reference = KernelInput.of(ref, n_threads=threads)
+        try:
+            _refuse_unlike(reference, given)
+            arrays, checked = reference.arrays, reference.checked
+            return kernel(*given[:3], arrays, checked, threads)
+        except ValueError:
+            with _about_ref():
+                reference.objectives().require_finite(purpose, n_threads=threads)
+            raise
+
+
+@contextmanager
+def _about_ref() -> Iterator[None]:
+    """Errors from within say that they are about the reference set."""
     try:
-        reference = Objectives.of(ref, n_threads=n_threads)
-        reference.require_finite(purpose, n_threads=n_threads)
+        yield
     except ValueError as error:
         raise ValueError(f"ref: {error}") from error
-    if reference.m != objectives.m:
+
+
+def _refuse_unlike(reference: KernelInput, points: KernelInput) -> None:
+    """Raise a ValueError if a reference set is empty or has other objectives than the points."""
+    if reference.m != points.m:
         raise ValueError(
-            f"ref has {reference.m} objectives but the points have {objectives.m}; pass the same "
+            f"ref has {reference.m} objectives but the points have {points.m}; pass the same "
             "objectives of both"
         )
-    ours, theirs = objectives.names, reference.names
+    ours, theirs = points.names, reference.names
     if ours != theirs and set(ours) == set(theirs):
         raise ValueError(
             f"ref has the columns {list(theirs)} and the points {list(ours)}: the same objectives "
@@ -199,15 +201,13 @@ def _both(
         )
     if not reference.n:
         raise ValueError("ref has no row; pass at least one reference point")
-    columns = zip(reference.columns, objectives.maximize, strict=True)
-    return objectives.columns, tuple(each if up else np.negative(each) for each, up in columns)
 
 
 def _weights(weights: ArrayLike, m: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Weight vectors, one after another."""
     try:
         vectors = np.asarray(weights, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"weights must hold vectors of {m} numbers, got {weights!r}") from error
     if vectors.ndim != 2 or vectors.shape[1] != m or not len(vectors):
         raise ValueError(

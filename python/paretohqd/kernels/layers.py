@@ -70,17 +70,11 @@ def pareto_layers(
     # No stop lies beyond the rows; a longer count might not fit the kernels' integers.
     upto = None if upto is None else min(upto, max(given.n, 1))
     at_least = None if at_least is None else min(at_least, max(given.n, 1))
-    arrays, larger, checked = given[:3]
-    try:
+    with given.refused():
         if keys is None:
-            return _core.pareto_layers(arrays, larger, checked, upto, at_least, threads)
+            return _core.pareto_layers(*given[:3], upto, at_least, threads)
         ids, size = group_ids(keys, given.n)
-        return _core.pareto_layers_by_group(
-            arrays, larger, checked, ids, size, upto, at_least, threads
-        )
-    except ValueError:
-        given.refuse()
-        raise
+        return _core.pareto_layers_by_group(*given[:3], ids, size, upto, at_least, threads)
 
 
 def pareto_front(

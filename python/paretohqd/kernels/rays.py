@@ -93,13 +93,10 @@ def nearest_to_rays(
             f"ray {int(still.argmax())} has no direction: it goes through its own origin; pass a "
             "point that differs from the origin"
         )
-    try:
+    with given.refused(finite="a distance"):
         rows, distances = _core.nearest_to_rays(
             given.arrays, starts.ravel(), ends.ravel(), k, threads
         )
-    except ValueError:
-        given.refuse(finite="a distance")
-        raise
     return Nearest(rows.reshape(len(ends), k), distances.reshape(len(ends), k))
 
 

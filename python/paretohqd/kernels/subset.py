@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from paretohqd.kernels import _core
-from paretohqd.kernels.indicators import one_point
-from paretohqd.kernels.points import Objectives, count, optional_count
+from paretohqd.kernels.inputs import KernelInput
+from paretohqd.kernels.points import count, optional_count
 
 
 class Subset(NamedTuple):
@@ -73,12 +73,11 @@ def hypervolume_subset(
         array([2, 0, 1])
     """
     k, threads = count("k", k), optional_count("n_threads", n_threads)
-    objectives = Objectives.of(points, maximize=maximize, n_threads=threads)
-    objectives.require_finite("hypervolume", n_threads=threads)
-    reference = one_point("ref", ref, objectives)
-    if k > objectives.n:
-        raise ValueError(
-            f"k = {k} is more than the {objectives.n} rows there are; ask for at most "
-            f"{objectives.n}"
-        )
-    return Subset(*_core.hypervolume_subset(objectives.columns, k, reference, threads))
+    given = KernelInput.of(points, maximize, n_threads=threads)
+    with given.refused(finite="hypervolume"):
+        reference = given.point("ref", ref)
+        if k > given.n:
+            raise ValueError(
+                f"k = {k} is more than the {given.n} rows there are; ask for at most {given.n}"
+            )
+        return Subset(*_core.hypervolume_subset(*given[:3], k, reference, threads))
