@@ -5,6 +5,7 @@ import pytest
 from helpers.error_calls import CHANGES, HEAVY, LIGHT, RECORD, messages, read
 
 CHANGED: dict[str, str] = {
+    "command: bench: no task": "tasks were added",
     "choose: keys: objects": "it was Polars' own error, which names no column",
     "layers: keys: objects": "it was Polars' own error, which names no column",
 }

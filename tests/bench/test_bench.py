@@ -118,7 +118,6 @@ def test_tasks_differ_and_every_target_has_a_rival():
         ("hypervolume", 0.5, "volumes are"),
         ("contributions", np.zeros(16), "shapes"),
         ("crowding distance", np.ones(48), "crowding distances differ"),
-        ("crowding distance in groups*", np.ones(8), "crowding distances differ"),
         ("IGD+*", 0.5, "apart"),
         ("epsilon*", 0.5, "apart"),
         ("R2*", 0.5, "apart"),

@@ -32,11 +32,13 @@ def layouts(points):
     yield "subclass", points.view(type("Mine", (np.ndarray,), {}))
     yield "series", pl.DataFrame(points)
     yield "list of columns", list(points.T)
+    yield "masked nowhere", np.ma.MaskedArray(points, mask=False)
 
 
 def answers(points, *, maximize=True, m):
     """What every public kernel makes of points."""
-    ref = [0.1] * m if maximize is True else [0.1 if up else -0.1 for up in maximize]
+    signs = [1.0] * m if maximize is True else [1.0 if up else -1.0 for up in maximize]
+    ref, beyond = [0.1 * sign for sign in signs], [[1.25 * sign for sign in signs]]
     return [
         pq.pareto_layers(points, maximize=maximize),
         pq.pareto_layers(points, maximize=maximize, upto=2),
@@ -44,6 +46,13 @@ def answers(points, *, maximize=True, m):
         pq.hypervolume(points, maximize=maximize, ref=ref),
         pq.hypervolume_contributions(points, maximize=maximize, ref=ref),
         pq.hypervolume_estimate(points, maximize=maximize, ref=ref, samples=512),
+        pq.hypervolume_subset(points, maximize=maximize, ref=ref, k=1).rows,
+        pq.crowding_distance(points, maximize=maximize),
+        pq.igd_plus(points, maximize=maximize, ref=beyond),
+        pq.epsilon_additive(points, maximize=maximize, ref=beyond),
+        pq.r2_indicator(points, maximize=maximize, weights=np.ones((1, m)), ideal=beyond[0]),
+        *pq.least_achievement(points, None, np.ones((1, m)), maximize=maximize, k=1),
+        *pq.least_achievement(points, beyond[0], np.eye(m), maximize=maximize, k=1),
     ]
 
 
@@ -72,6 +81,8 @@ def test_minimised_objectives_are_negated_once(dtype, order):
         given = np.asarray(points * signs, order=order)
         kept = given.copy()
         assert same(answers(given, maximize=maximize, m=3), answers(points, m=3))
+        for name, form in layouts(given.astype(float)):
+            assert same(answers(form, maximize=maximize, m=3), answers(points, m=3)), name
         assert np.array_equal(given, kept), "the caller's array is as it was"
 
 
