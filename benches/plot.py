@@ -20,7 +20,7 @@ COLOURS = {ALL: "#0072b2", ONE: "#56b4e9", RIVAL: "#d55e00"}
 SHAPES = {ALL: "circle", ONE: "triangle-up", RIVAL: "square"}
 DASHES = {ALL: [1, 0], ONE: [5, 3], RIVAL: [1, 0]}
 
-OTHERS = pl.all_horizontal(pl.col(name) != value for name, value in NO_ANSWER.items())
+OTHERS = pl.all_horizontal(~pl.col(name).is_in(values) for name, values in NO_ANSWER.items())
 
 # Title, task, data, objectives.
 PANELS = [

@@ -14,6 +14,8 @@ from paretohqd.bench import answers
 from paretohqd.bench.clouds import Cloud
 from paretohqd.bench.rivals import Rival, Trial, sampled_sets, use
 
+R2_LIMIT = "r2_exact"
+
 
 def crowding(package: str) -> Rival:
     """The crowding distance with pymoo, which divides it by the number of objectives, or pygmo."""
@@ -92,7 +94,7 @@ def r2_of_all_weights() -> Rival:
 
     return Rival(
         package="moocore",
-        call="r2_exact",
+        call=R2_LIMIT,
         prepare=prepare,
         judged=False,
         note="the integral over all weights",

@@ -11,6 +11,7 @@ from datetime import date
 from io import StringIO
 from pathlib import Path
 
+from paretohqd.bench.indicator_rivals import R2_LIMIT
 from paretohqd.bench.measure import Row
 from paretohqd.bench.ray_rivals import READING
 from paretohqd.frames.writing import write_text
@@ -33,8 +34,8 @@ COLUMNS = (
     "met",
     "note",
 )
-NO_ANSWER = {"call": READING, "rival": "paretohqd"}
-"""What is recorded beside a task and is no other way to do it: reading alone, our own calls."""
+NO_ANSWER = {"call": [READING, R2_LIMIT], "rival": ["paretohqd"]}
+"""What is recorded beside tasks and is no other way to do them: reading alone, a limit, our own."""
 
 _KEY = ("task", "data", "n", "m", "rival", "call")
 
