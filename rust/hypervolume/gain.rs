@@ -1,8 +1,8 @@
 //! What a point adds to the volume of others.
 //!
 //! The others are limited to the room of the point: its box above what each of them covers across
-//! all of it ([`front`](super::front)). What they take of the room is measured by quick hypervolume,
-//! from five objectives on in a third to an eighth of the time of slices.
+//! all of it ([`front`](super::front)). What they take of the room is measured by quick hypervolume:
+//! of 20 to 1,000 points in five to ten objectives in a half to an eighth of the time of slices.
 
 use pulp::Simd;
 

@@ -92,6 +92,7 @@ impl<K: Keys> Slabs<K> {
 
     /// Appends rows that share a prefix, by their keys.
     fn settle(&self, run: &[u64], rows: &mut Vec<u32>) {
+        check_if_many(run);
         let mut keyed: Vec<(u64, u32)> =
             run.iter().map(|&item| (self.keys.key(row(item)), row(item))).collect();
         if keyed.iter().any(|keyed_row| keyed_row.0 != keyed[0].0) {
@@ -166,12 +167,16 @@ fn sort(mut items: Vec<u64>) -> Vec<u64> {
     let buckets = items.len().next_power_of_two();
     let shift = (32 - (high - low).leading_zeros()).saturating_sub(buckets.ilog2());
     let bucket = |item: u64| ((prefix(item) - low) >> shift) as usize;
+    // Some are all that there are, and then each step takes long.
+    check_if_many(&items);
     let (starts, mut dealt) = deal(items.len(), buckets, || items.iter().copied(), bucket);
+    check_if_many(&dealt);
     for ends in starts.windows(2) {
         if ends[1] - ends[0] > INSERTION_SORT_MAX {
             sort_large(&mut dealt[ends[0] as usize..ends[1] as usize]);
         }
     }
+    check_if_many(&dealt);
     // What is left to do is within small buckets.
     for i in 1..dealt.len() {
         let item = dealt[i];
@@ -183,6 +188,13 @@ fn sort(mut items: Vec<u64>) -> Vec<u64> {
         dealt[at] = item;
     }
     dealt
+}
+
+/// Asks whether the call is to stop, if going through the items takes long.
+fn check_if_many<T>(items: &[T]) {
+    if items.len() > MAX_UNCHECKED {
+        threads::check();
+    }
 }
 
 /// Sorts any number of items by comparison. A skewed column may have all in one bucket: then the
