@@ -1,6 +1,6 @@
 """The tables of docs/settings.md, written from the lists that are enforced.
 
-    PYTHONPATH=tests:python python -m helpers.settings_table
+PYTHONPATH=tests:python python -m helpers.settings_table
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ SECTIONS: dict[str, Keys] = {
 
 HEAD = """# Settings of a run's trainers
 
-`train`, `train_stage2`, `pairs` and `reinforcement` are settings of TRL's trainers, `lora` those of PEFT's LoRA: these
-keys, verbatim, and no others. Their values are numbers, true, false, null and the words that stand here (of `lora`
-also names of modules). Other keys are one of three:
+`train`, `train_stage2`, `pairs` and `reinforcement` are settings of TRL's trainers, `lora` those of
+PEFT's LoRA: these keys, verbatim, and no others. Their values are numbers, true, false, null and
+the words that stand here (of `lora` also names of modules). Other keys are one of three:
 
 - **the run's own** (where results go, seeds, number format): set elsewhere or not at all;
 - **not followed**: it would have no effect in a run, or break what is built on it;
-- **not a setting of a run**: it sends data out, or came with a new version of a library and nobody has judged it. A
-  configuration cannot turn these on. Who starts the run can: `paretohqd run CONFIG.yaml --unsafe-settings`, or
-  `pq.run(..., unsafe_settings=True)`. What passed is printed and kept in the run folder (`consent.json`).
+- **not a setting of a run**: it sends data out, or came with a new version of a library and nobody
+  has judged it. No configuration can turn these on. Who starts the run can, by `paretohqd run
+  CONFIG.yaml --unsafe-settings` or `pq.run(..., unsafe_settings=True)`: what passed is printed and
+  kept in the run folder (`consent.json`).
 
-Each says so by its name, with the reason, before any work. `report_to` may be another tracker than these with
-`--unsafe-settings` too.
+Each says so by its name, with the reason, before any work. With `--unsafe-settings` `report_to` may
+be another tracker too.
 """
 
 

@@ -518,9 +518,7 @@ def test_models_of_the_hub_are_loaded_by_commit(
     ):
         original = getattr(transformers, kind).from_pretrained
 
-        def noted(
-            *given: Any, _kind: str = kind, _original: Any = original, **more: Any
-        ) -> Any:
+        def noted(*given: Any, _kind: str = kind, _original: Any = original, **more: Any) -> Any:
             assert more["trust_remote_code"] is False
             assert more.get("use_safetensors", True) is True
             seen.append((_kind, more["revision"]))
@@ -551,7 +549,7 @@ def test_pickles_on_the_hub(cache: Path, causal: Path, tmp_path: Path) -> None:
     snapshot = hub_cache.put(cache, "someone/model", causal)
     (snapshot / "model.safetensors").unlink()
     (snapshot / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb(tmp_path / "it-ran")))
-    with pytest.raises(ValueError, match="someone/model: cannot be loaded: .*safetensors"):
+    with pytest.raises(ValueError, match=r"someone/model: cannot be loaded: .*safetensors"):
         base.load_base(Model(name="someone/model"), device="cpu", dtype=torch.float32)
     assert not (tmp_path / "it-ran").exists()
 

@@ -272,9 +272,7 @@ def test_the_flag_reaches_the_run(
 
     monkeypatch.setattr(module, command, noted)
     text = small_run.mapping(tmp_path, "run") | {"model": {"name": "embedded"}}
-    text["objectives"] = [
-        {"name": n, "scorer": f"embedded:{n}"} for n in ("harmless", "relevance")
-    ]
+    text["objectives"] = [{"name": n, "scorer": f"embedded:{n}"} for n in ("harmless", "relevance")]
     if command == "compare":
         text["methods"] = ["base", "paretohqd"]
     (tmp_path / "it.yaml").write_text(yaml.safe_dump(text))

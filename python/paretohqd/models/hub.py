@@ -78,7 +78,7 @@ def find(name: str, revision: str | None = None) -> Origin:
     if not consent.current().trusts(place, commit):
         return Origin(name, place, commit)
     if commit is not None:
-        # From here its code can be of no other commit: the library asks for it without one in places.
+        # In places the library asks for code without a commit: a folder has one alone.
         place = _download(name, commit)
         _check_folder(name, Path(place))
     origin = Origin(name, place, commit, trusted=True)

@@ -128,11 +128,11 @@ class ClassifierReward:
         """Load the model once, which scoring does by itself; call it to fail early.
 
         Raises:
-            ValueError: What `hub.find` refuses; the checkpoint lacks weights of the classifier (as a language model does,
-                whose score head would be random) or is of something else, tokens without
-                embeddings, several outputs and none chosen, no such output, no chat template, a
-                template with tokens that the tokenizer adds itself, or one text for a model of
-                pairs.
+            ValueError: What `hub.find` refuses; the checkpoint lacks weights of the classifier (as
+                a language model does, whose score head would be random) or is of something else,
+                tokens without embeddings, several outputs and none chosen, no such output, no chat
+                template, a template with tokens that the tokenizer adds itself, or one text for a
+                model of pairs.
         """
         if self._loaded is not None:
             return self._loaded
