@@ -621,6 +621,35 @@ def test_a_run_keeps_to_the_commit_that_it_began_with(
     assert json.loads(moved.model_id)["revision"] == SECOND
 
 
+def test_a_revision_that_is_named_later_is_kept_too(
+    cache: Path, parts: Path, tmp_path: Path
+) -> None:
+    for branch, commit in (("main", FIRST), ("v2", SECOND)):
+        hub_cache.put(cache, "someone/model", parts / "model", commit, branch)
+    hub_cache.put(cache, "someone/reward", parts / "kind")
+    opened(on_hub(parts, tmp_path / "run"))
+    later = on_hub(parts, tmp_path / "run", model__revision="v2")
+    assert opened(later).settings.model.revision == SECOND
+    hub_cache.move(cache, "someone/model", FIRST, "v2")
+    assert opened(later).settings.model.revision == SECOND
+
+
+@pytest.mark.parametrize("commit", ["main", "../../x", FIRST[:-1], None, {}], ids=str)
+def test_a_folder_that_remembers_no_commit(
+    cache: Path, parts: Path, tmp_path: Path, commit: Any
+) -> None:
+    hub_cache.put(cache, "someone/model", parts / "model")
+    hub_cache.put(cache, "someone/reward", parts / "kind")
+    chosen = on_hub(parts, tmp_path / "run")
+    opened(chosen)
+    file = tmp_path / "run" / layout.COMMITS
+    kept = json.loads(file.read_text())
+    kept["commits"]["someone/model@main"] = commit
+    file.write_text(json.dumps(kept))
+    with pytest.raises(ValueError, match=r"commits\.json: someone/model@main: .* is no commit"):
+        opened(chosen)
+
+
 def test_a_folder_from_before_commits_were_kept_goes_on(
     cache: Path, parts: Path, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ def pin(settings: Settings, folder: RunFolder) -> tuple[Settings, Settings]:
         were begun before commits were kept, whose finished stages stay as they are.
 
     Raises:
-        ValueError: A commit that cannot be found out.
+        ValueError: A commit that cannot be found out, or what the folder remembers is none.
     """
     if folder.rank == 0:
         before = folder.read_json(layout.COMMITS)
@@ -42,11 +42,16 @@ def pin(settings: Settings, folder: RunFolder) -> tuple[Settings, Settings]:
         for name, revision in _on_hub(settings):
             if _label(name, revision) not in commits:
                 commits[_label(name, revision)] = hub.find_commit(name, revision)
-        kept["commits"] = commits
-        if kept != before:
-            folder.write_json(layout.COMMITS, kept)
+        now = {**kept, "commits": commits}
+        if now != before:
+            folder.write_json(layout.COMMITS, now)
     folder.barrier()
     kept = folder.read_json(layout.COMMITS)
+    for label, one in kept["commits"].items():
+        if not consent.COMMIT.fullmatch(str(one)):  # the folder may come from anyone
+            raise ValueError(
+                f"{folder.folder / layout.COMMITS}: {label}: {one!r} is no commit: begin a new run"
+            )
 
     def commit(name: str | None, revision: str | None) -> str | None:
         return kept["commits"].get(_label(name, revision), revision)
