@@ -215,7 +215,11 @@ def unpack_gguf(file: Path) -> Path:
 
 def identity(spec: Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
-    facts = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
+    facts: dict[str, Any] = {
+        "name": spec.name,
+        "revision": spec.revision,
+        "chat_template": _template(spec),
+    }
     if spec.date is not None:
         facts["date"] = spec.date
     if spec.name == EMBEDDED or spec.name.endswith(".gguf"):

@@ -47,14 +47,15 @@ def pin(settings: Settings, folder: RunFolder) -> tuple[Settings, Settings]:
             folder.write_json(layout.COMMITS, now)
     folder.barrier()
     kept = folder.read_json(layout.COMMITS)
-    for label, one in kept["commits"].items():
+    known: dict[str, str] = kept["commits"]
+    for label, one in known.items():
         if not consent.COMMIT.fullmatch(str(one)):  # the folder may come from anyone
             raise ValueError(
                 f"{folder.folder / layout.COMMITS}: {label}: {one!r} is no commit: begin a new run"
             )
 
     def commit(name: str | None, revision: str | None) -> str | None:
-        return kept["commits"].get(_label(name, revision), revision)
+        return known.get(_label(name, revision), revision)
 
     spec, objectives = settings.model, settings.objectives
     loaded = dataclasses.replace(
