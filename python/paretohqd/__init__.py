@@ -39,6 +39,7 @@ from paretohqd.selection.rule import SelectOptions
 from paretohqd.selection.same_rows import SameRowsWarning
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from paretohqd.plots.progress import Screen
@@ -108,7 +109,12 @@ def __dir__() -> list[str]:
 
 # A function of its own: `from paretohqd import *` and help() work where torch is not installed.
 def run(
-    settings: Config | str | Path, *, screen: Screen | None = None, verify: bool = False
+    settings: Config | str | Path,
+    *,
+    screen: Screen | None = None,
+    verify: bool = False,
+    unsafe_settings: bool = False,
+    trust_remote_code: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it.
 
@@ -120,6 +126,9 @@ def run(
         screen: What shows how it goes; lines and bars on standard error by default.
         verify: Read every file of the finished stages, and redo a stage whose content was changed;
             otherwise only where a file's size, times or inode are others than they were.
+        unsafe_settings: Let keys of trainers pass that send data out or that nobody has judged.
+        trust_remote_code: Models whose own code may run: "NAME@COMMIT" with the whole commit of a
+            name on the hub, or the path of a folder.
 
     Returns:
         The run folder: `evaluate/summary/metrics.json`, `report.html` and every stage.
@@ -138,4 +147,10 @@ def run(
         from paretohqd.runs.failures import sentence
 
         raise MissingPackageError(sentence(error)) from error
-    return pipeline.run(settings, screen=screen, verify=verify)
+    return pipeline.run(
+        settings,
+        screen=screen,
+        verify=verify,
+        unsafe_settings=unsafe_settings,
+        trust_remote_code=trust_remote_code,
+    )

@@ -33,7 +33,7 @@ def test_the_embedded_model_loads_and_answers(capfd: pytest.CaptureFixture[str])
     )
     assert "Paris" in answers["response"][0]
     assert capfd.readouterr().err == "", "loading shows no bars of its own"
-    folder = Path(base.base_folder(Model()))
+    folder = Path(base.find_base(Model()).place)
     written = {p.name: p.stat().st_mtime_ns for p in folder.iterdir()}
     assert base.unpack_gguf(embedded.model_file()) == folder
     assert {p.name: p.stat().st_mtime_ns for p in folder.iterdir()} == written

@@ -55,7 +55,7 @@ def test_paths_are_found_beside_the_file_and_then_where_the_command_runs(tmp_pat
     mapping = minimal(
         data={"source": "both.csv", "prompts": "prompts.csv"},
         model={"name": "embedded", "chat_template": "template.jinja"},
-        objectives=[ONE, {"name": "two", "model": "reward"}],
+        objectives=[ONE, {"name": "two", "model": "./reward"}],
     )
     settings = load(write(beside, mapping))
     assert settings.data.source == str(beside / "both.csv")

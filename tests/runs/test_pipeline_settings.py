@@ -135,7 +135,7 @@ def test_the_shape_of_the_published_protocol(parts: Path, tmp_path: Path) -> Non
         ({"lora__r": 1.5}, r"lora\.r: expected a whole number.*1\.5"),
         ({"train__num_train_epochs": 2}, r"train\.num_train_epochs: max_steps is given too"),
         ({"train__disable_tqdm": True}, r"train\.disable_tqdm is set by the run itself"),
-        ({"train_stage2__push_to_hub": True}, r"train_stage2\.push_to_hub is not followed"),
+        ({"train_stage2__push_to_hub": True}, r"train_stage2\.push_to_hub: not a setting"),
         ({"lora__init_lora_weights": "olora"}, r"lora\.init_lora_weights: .*'olora'"),
         ({"lora__target_modules": ["q_proj", "c_attn"]}, "'c_attn' matches no module: there are"),
         ({"train_stage2__max_length": 8}, "all of 120 prompts have 8 tokens"),

@@ -28,8 +28,8 @@ def add_commands(commands: Commands) -> None:
         type=arguments.pair,
         dest="rewards",
         metavar="NAME=WHAT",
-        help="embedded:harmless, or a sequence-classification model (hub name or folder); "
-        "give it again for more",
+        help="embedded:harmless, or a sequence-classification model (hub name, or a path that "
+        "begins with ./, ../, ~/ or /); give it again for more",
     )
     score.add_argument("--prompt", default="prompt", metavar="COLUMN")
     score.add_argument("--response", default="response", metavar="COLUMN")
@@ -39,6 +39,7 @@ def add_commands(commands: Commands) -> None:
         action=argparse.BooleanOptionalAction,
         help="give reward models prompt and answer as a pair of texts, or as one (found out)",
     )
+    _add_trust(score)
     score.set_defaults(work=_score)
 
     run = commands.add_parser("run", help="do a whole run, or go on with it")
@@ -72,9 +73,35 @@ def _add_settings(parser: argparse.ArgumentParser, *, example: str) -> None:
         action="store_true",
         help="read every file of the finished stages, also where size and times are unchanged",
     )
+    parser.add_argument(
+        "--unsafe-settings",
+        action="store_true",
+        help="let settings of trainers pass that send data out or that nobody has judged",
+    )
+    _add_trust(parser)
+
+
+def _add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add what no configuration may say: whose code may run."""
+    parser.add_argument(
+        "--trust-remote-code",
+        action="append",
+        default=[],
+        metavar="MODEL@COMMIT",
+        help="run the code that comes with this model: a hub name with its whole commit, or a "
+        "folder's path; give it again for more",
+    )
 
 
 def _score(parsed: argparse.Namespace) -> None:
+    from paretohqd.models.consent import consenting
+
+    with consenting(trust_remote_code=parsed.trust_remote_code) as allowed:
+        allowed.check_models(what for _, what in parsed.rewards)
+        _scored(parsed)
+
+
+def _scored(parsed: argparse.Namespace) -> None:
     from paretohqd.rewards import scoring
 
     source = rows.opened(parsed)
@@ -110,7 +137,12 @@ def _run(parsed: argparse.Namespace) -> None:
     from paretohqd.runs.pipeline import run
 
     with failures.recorded(Path(settings.run)):
-        folder = run(settings, verify=parsed.verify)
+        folder = run(
+            settings,
+            verify=parsed.verify,
+            unsafe_settings=parsed.unsafe_settings,
+            trust_remote_code=parsed.trust_remote_code,
+        )
     if os.environ.get("RANK", "0") == "0":
         metrics = Metrics.from_json((folder / layout.SUMMARY / layout.METRICS).read_text())
         facts = Facts.from_json((folder / layout.FACTS).read_text())
@@ -127,7 +159,12 @@ def _compare(parsed: argparse.Namespace) -> None:
     from paretohqd.compare.text import render
 
     with failures.recorded(Path(settings.run)):
-        folder = compare(settings, verify=parsed.verify)
+        folder = compare(
+            settings,
+            verify=parsed.verify,
+            unsafe_settings=parsed.unsafe_settings,
+            trust_remote_code=parsed.trust_remote_code,
+        )
     limits = json.loads((folder / "results.json").read_text())["limits"]
     print(render(measure_folder(folder), limits))
     print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ from paretohqd.compare.sampling import answered
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
+from paretohqd.models.consent import consenting
 from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
 from paretohqd.runs import evaluation, failures, layout, pipeline
@@ -56,13 +57,20 @@ TABLES = {
 """The files that a comparison ends with."""
 
 
-def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool = False) -> Path:
+def compare(
+    settings: Comparison,
+    *,
+    screen: Screen | None = None,
+    verify: bool = False,
+    unsafe_settings: bool = False,
+    trust_remote_code: Iterable[str] = (),
+) -> Path:
     """Do the comparison that `settings` describes, or what is left of it.
 
     Args:
         settings: The comparison.
         screen: What shows how it goes.
-        verify: Read every file of the finished stages, as for `pipeline.run`.
+        verify, unsafe_settings, trust_remote_code: As for `paretohqd.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
@@ -73,6 +81,11 @@ def compare(settings: Comparison, *, screen: Screen | None = None, verify: bool 
             tables say which and why.
         OSError: The folder cannot be written, or the disk is full.
     """
+    with consenting(unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code):
+        return _compare(settings, screen, verify)
+
+
+def _compare(settings: Comparison, screen: Screen | None, verify: bool) -> Path:
     jobs = list(plan(settings))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError("a comparison is one process: start it without accelerate launch")

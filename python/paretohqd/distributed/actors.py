@@ -142,7 +142,7 @@ def generate(
             f"system_prompt: {len(system_prompt)} messages for {len(prompts)} prompts; pass one "
             "for each, empty where there is none"
         )
-    spec = base.dated(Model(name=model) if isinstance(model, str) else model)
+    spec = base.pinned(base.dated(Model(name=model) if isinstance(model, str) else model))
     ids = chat.encode_prompts(base.load_tokenizer(spec), prompts, system_prompt)
     lengths = [len(row) for row in ids]
     chat.check_room(lengths, sampling.max_new_tokens, base.context_length(spec))
@@ -196,10 +196,12 @@ def _table(frame: pl.DataFrame) -> pa.Table:
 
 
 def _bare(reward: Reward) -> Reward:
-    """A copy without a loaded model, which would travel to every actor."""
+    """A copy without a loaded model, which would travel to every actor; all load one commit."""
     bare = copy.copy(reward)
     if hasattr(bare, "unload"):
         bare.unload()
+    if isinstance(bare, scoring.ClassifierReward):
+        bare.pin()
     return bare
 
 

@@ -155,10 +155,13 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
 
 
 def _check_updates(folder: Path) -> None:
-    """Refuse weights of the base beside the updates, as of resized embeddings: they would stay."""
+    """Refuse weights of the base beside the updates, as of resized embeddings: they would stay.
+
+    The library would go on to a pickle where there is no other file.
+    """
     file = folder / "adapter_model.safetensors"
     if not file.is_file():
-        return
+        raise ValueError(f"there is no {file.name}; other files may run code when they are read")
     with safe_open(file, framework="pt") as weights:
         others = [key for key in weights.keys() if "lora_" not in key]  # noqa: SIM118
     if others:

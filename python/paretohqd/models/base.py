@@ -27,9 +27,9 @@ from transformers import (
 )
 
 from paretohqd.frames.hashes import hash_path
-from paretohqd.models import chat, checkpoints, embedded
+from paretohqd.models import chat, checkpoints, consent, embedded, hub
 from paretohqd.models.decoding import check_reading
-from paretohqd.models.library_calls import one_line_errors, without_bars
+from paretohqd.models.names import EMBEDDED, absolute, is_local
 from paretohqd.models.spec import Model
 
 
@@ -44,11 +44,11 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
         ValueError: No such model, a tokenizer without a chat template when none is given, or a
             template that leaves texts out, fails, or writes something else every time.
     """
-    tokenizer, folder = load_tokenizer(spec), base_folder(spec)
+    tokenizer, origin = load_tokenizer(spec), find_base(spec)
     load_config(spec)
-    with one_line_errors(spec.name), without_bars():
+    with hub.loading(spec.name):
         model, report = AutoModelForCausalLM.from_pretrained(
-            folder, revision=spec.revision or "main", dtype=dtype, output_loading_info=True
+            origin.place, dtype=dtype, output_loading_info=True, **origin.weights
         )
     checkpoints.check_weights(spec.name, model, report)
     example = chat.encode_example(tokenizer)
@@ -67,8 +67,9 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
 
 def load_config(spec: Model) -> Any:
     """Load the configuration alone, and refuse what is no causal language model of text."""
-    with one_line_errors(spec.name), without_bars():
-        config = AutoConfig.from_pretrained(base_folder(spec), revision=spec.revision or "main")
+    origin = find_base(spec)
+    with hub.loading(spec.name):
+        config = AutoConfig.from_pretrained(origin.place, **origin.code)
     checkpoints.check_decoder(spec.name, config)
     return config
 
@@ -78,9 +79,9 @@ def load_tokenizer(spec: Model) -> Any:
 
     Where its template writes the day, that is `spec.date`, or today for good.
     """
-    folder = base_folder(spec)
-    with one_line_errors(spec.name), without_bars():
-        tokenizer = AutoTokenizer.from_pretrained(folder, revision=spec.revision or "main")
+    origin = find_base(spec)
+    with hub.loading(spec.name):
+        tokenizer = AutoTokenizer.from_pretrained(origin.place, **origin.code)
     if spec.chat_template is not None:
         tokenizer.chat_template = _template(spec)
     if tokenizer.chat_template is None:
@@ -119,11 +120,11 @@ def check_trainable(spec: Model) -> chat.Form:
     Raises:
         ValueError: As `load_tokenizer` and `chat.check_trainable`.
     """
-    tokenizer, folder, revision = load_tokenizer(spec), base_folder(spec), spec.revision or "main"
-    with one_line_errors(spec.name), without_bars():
-        config = AutoConfig.from_pretrained(folder, revision=revision)
+    tokenizer, origin = load_tokenizer(spec), find_base(spec)
+    with hub.loading(spec.name):
+        config = AutoConfig.from_pretrained(origin.place, **origin.code)
         try:
-            generation = GenerationConfig.from_pretrained(folder, revision=revision)
+            generation = GenerationConfig.from_pretrained(origin.place, **origin.files)
         except OSError:  # none is stored: transformers makes one of the model's configuration
             generation = GenerationConfig.from_model_config(config)
     try:
@@ -139,10 +140,9 @@ def dated(spec: Model) -> Model:
         return spec
     template = _template(spec)
     if template is None:
-        with one_line_errors(spec.name), without_bars():
-            template = AutoTokenizer.from_pretrained(
-                base_folder(spec), revision=spec.revision or "main"
-            ).chat_template
+        origin = find_base(spec)
+        with hub.loading(spec.name):
+            template = AutoTokenizer.from_pretrained(origin.place, **origin.code).chat_template
     if template is None or not chat.needs_date(chat.named_template(template)):
         return spec
     return replace(spec, date=datetime.date.today().isoformat())
@@ -150,9 +150,9 @@ def dated(spec: Model) -> Model:
 
 def skeleton(spec: Model) -> Any:
     """The base model without weights: its modules and their names."""
-    config = load_config(spec)
-    with one_line_errors(spec.name), without_bars(), torch.device("meta"):
-        return AutoModelForCausalLM.from_config(config)
+    config, origin = load_config(spec), find_base(spec)
+    with hub.loading(spec.name), torch.device("meta"):
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=origin.trusted)
 
 
 def context_length(spec: Model) -> int:
@@ -160,13 +160,20 @@ def context_length(spec: Model) -> int:
     return chat.context_tokens(load_config(spec))
 
 
-def base_folder(spec: Model) -> str:
-    """What transformers can load: the name itself, or the folder that a GGUF was unpacked to."""
-    if spec.name == "embedded":
-        return str(unpack_gguf(embedded.model_file()))
-    if spec.name.endswith(".gguf"):
-        return str(unpack_gguf(Path(spec.name)))
-    return spec.name
+def find_base(spec: Model) -> hub.Origin:
+    """Where the files come from: see `hub.find`; of a GGUF file the folder it was unpacked to."""
+    if spec.name == EMBEDDED:
+        return hub.Origin(spec.name, str(unpack_gguf(embedded.model_file())))
+    if is_local(spec.name) and spec.name.endswith(".gguf"):
+        return hub.Origin(spec.name, str(unpack_gguf(Path(absolute(spec.name)))))
+    return hub.find(spec.name, spec.revision)
+
+
+def pinned(spec: Model) -> Model:
+    """With the commit for the revision where it is a name on the hub."""
+    if spec.name == EMBEDDED or is_local(spec.name):
+        return spec
+    return replace(spec, revision=hub.find_commit(spec.name, spec.revision))
 
 
 def unpack_gguf(file: Path) -> Path:
@@ -186,9 +193,9 @@ def unpack_gguf(file: Path) -> Path:
             shutil.rmtree(torn, ignore_errors=True)
     beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=root))
     try:
-        source = {"gguf_file": file.name}
+        source = {"gguf_file": file.name, "trust_remote_code": False}
         # The conversion draws a bar that no setting of transformers turns off.
-        with one_line_errors(file), without_bars(), contextlib.redirect_stderr(io.StringIO()):
+        with hub.loading(file), contextlib.redirect_stderr(io.StringIO()):
             model, report = AutoModelForCausalLM.from_pretrained(
                 str(file.parent),
                 quantization_config=GgufConfig(dequantize=True),
@@ -208,15 +215,21 @@ def unpack_gguf(file: Path) -> Path:
 
 def identity(spec: Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
-    facts = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
+    facts: dict[str, Any] = {
+        "name": spec.name,
+        "revision": spec.revision,
+        "chat_template": _template(spec),
+    }
     if spec.date is not None:
         facts["date"] = spec.date
-    folder = Path(base_folder(spec))
-    if spec.name == "embedded" or spec.name.endswith(".gguf"):
-        facts["name"] = folder.name  # has the file's hash; unpacking it anew changes nothing
-    elif folder.is_dir():
+    if spec.name == EMBEDDED or spec.name.endswith(".gguf"):
+        # The name has the file's hash; unpacking it anew changes nothing.
+        facts["name"] = Path(find_base(spec).place).name
+    elif is_local(spec.name):
         facts["name"] = "local"
-        facts["content"] = fingerprint(folder)
+        facts["content"] = fingerprint(Path(absolute(spec.name)))
+    if consent.current().names(spec.name):
+        facts["own_code"] = True
     return facts
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +134,14 @@ def _write(file: Path, texts: Counter[str]) -> None:
 
 
 @contextlib.contextmanager
-def one_line_errors(name: str | Path) -> Iterator[None]:
+def one_line_errors(
+    name: str | Path, words: Callable[[BaseException], str | None] = lambda error: None
+) -> Iterator[None]:
     """Say in one line which model could not be loaded.
+
+    Args:
+        name: The model's.
+        words: Says an error in our own words, or None for the library's.
 
     Raises:
         ValueError: Whatever was raised inside, because a damaged file fails in whatever library
@@ -146,4 +152,5 @@ def one_line_errors(name: str | Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             raise  # not the model's fault, and has a remedy of its own
-        raise ValueError(f"model {name}: cannot be loaded: {first_line(error)}") from error
+        reason = words(error) or first_line(error)
+        raise ValueError(f"model {name}: cannot be loaded: {reason}") from error

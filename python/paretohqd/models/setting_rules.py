@@ -9,10 +9,11 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from paretohqd.exceptions import check_keys
+from paretohqd.models import consent
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class Follow:
     is_within: Callable[[Any], bool] = lambda value: True
     why: str = ""
     """Why not another value, where that is no matter of course."""
+    is_unsafe: Callable[[Any], bool] = lambda value: False
+    """Whether a value beyond these passes where unsafe settings do."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,9 @@ class Keys:
     own: Mapping[str, str]
     """Set by the run itself; what to set in its place, or ""."""
     refused: Mapping[str, str]
-    """The reason."""
+    """The reason: they would have no effect, or break what is built on them."""
+    unsafe: Mapping[str, str] = field(default_factory=dict)
+    """The reason; they pass where whoever starts the run says so."""
 
 
 def is_whole(value: Any) -> bool:
@@ -114,17 +119,36 @@ def pattern(kind: str, value: Callable[[Any], bool]) -> Follow:
     return Follow(
         f"a section of module names and {kind}",
         lambda v: isinstance(v, Mapping) and all(isinstance(k, str) and value(v[k]) for k in v),
-        "that are valid patterns",
+        "that are valid patterns, of few repetitions",
         lambda v: all(map(_compiles, v)),
     )
 
 
 def _compiles(text: str) -> bool:
+    """Whether it is a pattern that is searched quickly, whatever it is searched in.
+
+    A group that is repeated, or one repetition after the other, may take longer than anybody waits.
+    """
+    bare = re.sub(r"\\.|\[[^]]*\]", "x", text)
+    if re.search(r"\)[*+{]", bare) or len(re.findall(r"[*+?{]", bare)) > MOST_REPETITIONS:
+        return False
     try:
         re.compile(text)
     except re.error:
         return False
     return True
+
+
+MOST_REPETITIONS = 6
+"""In a pattern of module names."""
+
+PLAIN_WORDS = ("linear", "cosine", "1-sqrt")
+"""What schedules call the shapes of their ends."""
+
+
+def plain(value: Any) -> bool:
+    """Whether it is a number, true, false, null or a word that a schedule knows."""
+    return value is None or isinstance(value, bool | int | float) or value in PLAIN_WORDS
 
 
 OTHER_PARALLELISM = "adapters are trained and saved by processes that hold the whole model"
@@ -134,7 +158,7 @@ YES_OR_NO = Follow("true or false", lambda value: isinstance(value, bool))
 NAMES = Follow(
     "a module's name, a pattern or a list of names",
     lambda v: (isinstance(v, str) and v != "") or (texts(v) and bool(v) and "" not in v),
-    "that is a valid pattern",
+    "that is a valid pattern, of few repetitions",
     lambda v: not isinstance(v, str) or _compiles(v),
 )
 
@@ -147,11 +171,12 @@ def for_reason(reason: str, keys: str) -> dict[str, str]:
 def check_judged(
     given: Mapping[str, Any], keys: Keys, defaults: Mapping[str, Any], where: str
 ) -> None:
-    """Refuse what cannot be followed; a refused key may state its default.
+    """Refuse what cannot be followed or is not safe; such a key may state its default.
 
     Raises:
         ValueError: An unknown key (with the nearest known one), one that the run sets itself, one
-            that is refused, or a value that a key cannot have.
+            that is refused, or not judged safe where that is not allowed (see `consent`), or a
+            value that a key cannot have.
 
     Example:
         >>> check_judged({"r": 0}, Keys({"r": whole(1)}, {}, {}), {"r": 8}, "lora")
@@ -159,18 +184,30 @@ def check_judged(
         ValueError: lora.r: expected a whole number from 1 on, got 0
     """
     check_keys(given, defaults, where)
+    allowed = consent.current()
     for key, value in given.items():
         if key in keys.own:
             instead = f", and set {keys.own[key]}" if keys.own[key] else ""
             raise ValueError(f"{where}.{key} is set by the run itself: leave it out{instead}")
         rule = keys.followed.get(key)
         if rule is None:
-            if type(value) is not type(defaults[key]) or value != defaults[key]:
-                reason = keys.refused.get(key, "nobody has judged what a run makes of it")
+            if type(value) is type(defaults[key]) and value == defaults[key]:
+                continue
+            if key in keys.refused:
+                reason = keys.refused[key]
                 raise ValueError(f"{where}.{key} is not followed ({reason}): leave it out")
+            if not allowed.lets_pass(f"{where}.{key}"):
+                reason = keys.unsafe.get(key, "nobody has judged what it does")
+                raise ValueError(
+                    f"{where}.{key}: not a setting of a run ({reason}); {consent.ALLOWS_SETTINGS}"
+                )
         elif not rule.is_kind(value):
+            unsafe = rule.is_unsafe(value)
+            if unsafe and allowed.lets_pass(f"{where}.{key}"):
+                continue
             why = f" ({rule.why})" if rule.why else ""
-            raise ValueError(f"{where}.{key}: expected {rule.kind}, got {value!r}{why}")
+            hint = f"; {consent.ALLOWS_SETTINGS}" if unsafe else ""
+            raise ValueError(f"{where}.{key}: expected {rule.kind}, got {value!r}{why}{hint}")
         elif not rule.is_within(value):
             raise ValueError(f"{where}.{key}: expected {rule.kind} {rule.within}, got {value!r}")
 

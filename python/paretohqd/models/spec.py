@@ -10,8 +10,10 @@ class Model:
     """The base model that every adapter is trained on: the section `model` of a configuration."""
 
     name: str = "embedded"
-    """`embedded` (SmolLM2-135M-Instruct), a hub name, a folder or a GGUF file."""
+    """`embedded` (SmolLM2-135M-Instruct), a hub name, or a folder or GGUF file, whose path begins
+    with ./, ../, ~/ or /."""
     revision: str | None = None
+    """Branch, tag or commit of a hub name; a run keeps to the commit that it began with."""
     chat_template: str | None = None
     """Jinja text or a file with it; needed where the tokenizer has none."""
     date: str | None = None

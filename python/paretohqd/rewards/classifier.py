@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import groupby
-from pathlib import Path
 from string import Formatter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.models import hub
 from paretohqd.models.chat import (
     NO_CLOCK,
     check_added,
@@ -26,7 +26,7 @@ from paretohqd.models.chat import (
     with_date,
 )
 from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
-from paretohqd.models.library_calls import one_line_errors, without_bars
+from paretohqd.models.names import is_local
 from paretohqd.rewards.inputs import (
     Parts,
     RewardInputs,
@@ -47,7 +47,7 @@ class _Loaded:
     network: Any
     device: str
     output: int
-    commit: str | None
+    origin: hub.Origin
 
 
 @dataclass(kw_only=True)
@@ -65,8 +65,8 @@ class ClassifierReward:
 
     Attributes:
         name: Column of the scores.
-        model: Name on the Hugging Face hub, or a folder.
-        revision: Branch, tag or commit on the hub.
+        model: Name on the Hugging Face hub, or a folder: its path begins with ./, ../, ~/ or /.
+        revision: Branch, tag or commit on the hub; what it is when it is first loaded is kept.
         template: How prompt and answer become one text: "chat" for the tokenizer's chat template
             over a user and an assistant message, or a format string with `{prompt}` and
             `{response}`, to which the tokenizer adds its special tokens. Where it is not given, a
@@ -86,7 +86,7 @@ class ClassifierReward:
             unknown dtype.
 
     Example:
-        >>> ClassifierReward(name="helpful", model="folder", template="{prompt} [SEP] {reply}")
+        >>> ClassifierReward(name="helpful", model="./folder", template="{prompt} [SEP] {reply}")
         Traceback (most recent call last):
         ValueError: template needs the fields {prompt} and {response}; found prompt, reply
     """
@@ -128,30 +128,31 @@ class ClassifierReward:
         """Load the model once, which scoring does by itself; call it to fail early.
 
         Raises:
-            ValueError: The checkpoint lacks weights of the classifier (as a language model does,
-                whose score head would be random) or is of something else, tokens without
-                embeddings, several outputs and none chosen, no such output, no chat template, a
-                template with tokens that the tokenizer adds itself, or one text for a model of
-                pairs.
+            ValueError: What `hub.find` refuses; the checkpoint lacks weights of the classifier (as
+                a language model does, whose score head would be random) or is of something else,
+                tokens without embeddings, several outputs and none chosen, no such output, no chat
+                template, a template with tokens that the tokenizer adds itself, or one text for a
+                model of pairs.
         """
         if self._loaded is not None:
             return self._loaded
         import torch
         from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-        model, revision = str(self.model), self.revision
-        with one_line_errors(model), without_bars():
-            config = AutoConfig.from_pretrained(model, revision=revision)
+        model = str(self.model)
+        origin = hub.find(model, self.revision)
+        with hub.loading(model):
+            config = AutoConfig.from_pretrained(origin.place, **origin.code)
         check_plain(model, config)
-        with one_line_errors(model), without_bars():
+        with hub.loading(model):
             tokenizer = AutoTokenizer.from_pretrained(
-                model, revision=revision, truncation_side="left"
+                origin.place, truncation_side="left", **origin.code
             )
             network, report = AutoModelForSequenceClassification.from_pretrained(
-                model,
-                revision=revision,
+                origin.place,
                 dtype=getattr(torch, self.dtype),
                 output_loading_info=True,
+                **origin.weights,
             )
         check_weights(model, network, report)
         check_head(model, network.config, "SequenceClassification")
@@ -181,9 +182,14 @@ class ClassifierReward:
             network=network.to(device),
             device=device,
             output=self._choose_output(network.config),
-            commit=_commit(model, revision),
+            origin=origin,
         )
         return self._loaded
+
+    def pin(self) -> None:
+        """Write the commit into `revision`, so that copies load what this would load now."""
+        if not is_local(str(self.model)):
+            self.revision = hub.find_commit(str(self.model), self.revision)
 
     def unload(self) -> None:
         """Give the model's memory back; scoring again loads it again."""
@@ -274,7 +280,8 @@ class ClassifierReward:
             "kind": "classifier",
             **{key: getattr(self, key) for key in keys},
             "template": loaded.inputs.form if loaded else self.template,
-            "commit": loaded and loaded.commit,
+            "commit": loaded and loaded.origin.commit,
+            **({"own_code": True} if loaded and loaded.origin.trusted else {}),
             "device": loaded and loaded.device,
             "limit": loaded and loaded.inputs.limit,
             "truncated": self.truncated,
@@ -294,13 +301,3 @@ def _positions(network: Any, config: Any) -> int:
         ):
             room = min(room, module.num_embeddings - module.padding_idx - 1)
     return room
-
-
-def _commit(model: str, revision: str | None) -> str | None:
-    """The commit that a hub model was loaded at; None for a folder."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if Path(model).is_dir():
-        return None
-    cached = try_to_load_from_cache(model, "config.json", revision=revision)
-    return Path(cached).parent.name if isinstance(cached, str) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from sys import float_info
 from typing import Any, Literal, TypeVar
 
+from paretohqd.models.names import named_model
 from paretohqd.models.spec import Model
 from paretohqd.runs.config_reader import from_mapping, read_yaml
 from paretohqd.selection.rule import Rule
@@ -85,7 +86,8 @@ class Objective:
     """`embedded:harmless`, `embedded:positivity`, `embedded:relevance` or
     `embedded:informativeness`."""
     model: str | None = None
-    """Hub name or folder of a transformers sequence-classification model."""
+    """Hub name or folder of a transformers sequence-classification model; a folder's path begins
+    with ./, ../, ~/ or /."""
     revision: str | None = None
     template: str | None = None
     """Text with {prompt} and {response}, or `chat` for the tokenizer's own template."""
@@ -285,11 +287,12 @@ def within(section: object, where: str, low: float, high: float | None, *names: 
 
 def _with_paths(config: Settings, folder: Path) -> Settings:
     """Turn names of existing files and folders into absolute paths, the file's folder first."""
+    folders = (folder, Path.cwd())
 
     def resolve(name: str | None) -> str | None:
         if not name or name == "embedded":
             return name
-        for base in (folder, Path.cwd()):
+        for base in folders:
             try:
                 path = base / Path(name).expanduser()
                 if path.exists():
@@ -301,11 +304,14 @@ def _with_paths(config: Settings, folder: Path) -> Settings:
     replace = dataclasses.replace
     model = replace(
         config.model,
-        name=resolve(config.model.name),
+        name=named_model(config.model.name, "model.name", folders),
         chat_template=resolve(config.model.chat_template),
     )
     data = replace(
         config.data, source=resolve(config.data.source), prompts=resolve(config.data.prompts)
     )
-    objectives = tuple(replace(o, model=resolve(o.model)) for o in config.objectives)
+    objectives = tuple(
+        replace(o, model=o.model and named_model(o.model, f"objectives[{i}].model", folders))
+        for i, o in enumerate(config.objectives)
+    )
     return replace(config, model=model, data=data, objectives=objectives)

@@ -16,11 +16,12 @@ import polars as pl
 import torch
 from peft import PeftModel
 
-from paretohqd.models import base
+from paretohqd.models import base, consent
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.adapters import Weighted, load_mixture
 from paretohqd.models.library_calls import kept
 from paretohqd.models.machine import Machine, find_machine
+from paretohqd.models.names import absolute, is_local
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout
@@ -28,6 +29,7 @@ from paretohqd.runs.config_reader import to_mapping
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
+from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged
@@ -62,6 +64,7 @@ class RunContext:
         sft.check_settings(stage2, settings.lora, "train_stage2")
         self.train = {1: dict(settings.train), 2: stage2}
         self.rewards = [_reward(o, settings.device) for o in settings.objectives]
+        consent.current().check_models(model_names(settings))
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
         self.folder = RunFolder(
@@ -76,13 +79,20 @@ class RunContext:
         self._sampler: tuple[Any, Any] | None = None
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:
+            for line in keep_consent(self.folder):
+                self.screen.line(line)
+            self.settings, keyed = pin(settings, self.folder)
+            for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
+                if isinstance(reward, scoring.ClassifierReward):
+                    reward.revision = objective.revision
             self.machine = self._find_machine()
             base.load_config(self.settings.model)
             check_modules(base.skeleton(self.settings.model), settings.lora)
             self._settle_template()
-            self.model_id = json.dumps(base.identity(self.settings.model), sort_keys=True)
+            spec = dataclasses.replace(self.settings.model, revision=keyed.model.revision)
+            self.model_id = json.dumps(base.identity(spec), sort_keys=True)
             self.objective_settings = dict(
-                zip(self.names, map(_identity, settings.objectives, self.rewards), strict=True)
+                zip(self.names, map(_identity, keyed.objectives, self.rewards), strict=True)
             )
             """What scores depend on."""
             if rank == 0:
@@ -270,8 +280,11 @@ def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, 
         del given["pair"]
     if objective.model is None:
         given["packages"] = reward.manifest()["packages"]
-    elif Path(objective.model).is_dir():
-        given["model"] = base.fingerprint(Path(objective.model))
+    else:
+        if is_local(objective.model):
+            given["model"] = base.fingerprint(Path(absolute(objective.model)))
+        if consent.current().names(objective.model):
+            given["own_code"] = True
     return given
 
 

@@ -21,6 +21,7 @@ from paretohqd.frames.conversations.rows import PAIR
 from paretohqd.frames.conversations.texts import default_layout, single_turns
 from paretohqd.frames.sources import Source, read_frame
 from paretohqd.models import embedded
+from paretohqd.models.names import check_hub_name, refuse_shadow
 from paretohqd.runs import config
 
 
@@ -99,9 +100,14 @@ def _draw_numbers(n: int, count: int, seed: int) -> np.ndarray:
 def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
     from datasets import load_dataset
 
-    own = source == spec.source
+    own, name = source == spec.source, source.removeprefix("hub:")
+    # The library would read a folder of that name, and `text` as all files of the working folder.
+    refuse_shadow(name, source, [Path.cwd()])
+    check_hub_name(name, source)
+    if "/" not in name:
+        raise ValueError(f"{source}: a name on the hub is OWNER/NAME: write hub:OWNER/{name}")
     frame: pl.DataFrame = load_dataset(
-        source.removeprefix("hub:"),
+        name,
         spec.subset if own else None,
         split=spec.split,
         revision=spec.revision if own else None,

@@ -46,6 +46,8 @@ REPORT = "report.html"
 MACHINE = "machine.json"
 TEMPLATE = "template.json"
 CHECKED = "checked.json"
+COMMITS = "commits.json"
+CONSENT = "consent.json"
 
 BASE = "base"
 """Name of the base model."""

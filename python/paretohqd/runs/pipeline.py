@@ -8,13 +8,14 @@ just what a changed setting touches.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from paretohqd.models import base as models
 from paretohqd.models import chat
+from paretohqd.models.consent import consenting
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
@@ -29,7 +30,12 @@ from paretohqd.trainers import sft
 
 
 def run(
-    settings: config.Config | str | Path, *, screen: Screen | None = None, verify: bool = False
+    settings: config.Config | str | Path,
+    *,
+    screen: Screen | None = None,
+    verify: bool = False,
+    unsafe_settings: bool = False,
+    trust_remote_code: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it; see `paretohqd.run`.
 
@@ -38,6 +44,11 @@ def run(
     """
     if isinstance(settings, str | Path):
         settings = config.load_settings(config.Config, settings)
+    with consenting(unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code):
+        return _run(settings, screen, verify)
+
+
+def _run(settings: config.Config, screen: Screen | None, verify: bool) -> Path:
     s = RunContext(settings, screen=screen, verify=verify)
     try:
         s.screen.line(f"paretohqd run in {s.folder.folder}")

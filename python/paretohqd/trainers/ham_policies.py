@@ -93,6 +93,6 @@ class Policies:
     def save(self, out: Path) -> None:
         """Write each adapter to a folder of its name."""
         with without_bars():
-            self.model.save_pretrained(out)
+            self.model.save_pretrained(out, save_embedding_layers=False)  # as in `save_adapter`
         # The model card names the base by its path on this machine and tells nothing else.
         (out / "README.md").unlink(missing_ok=True)

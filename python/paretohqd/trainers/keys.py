@@ -164,13 +164,6 @@ GRPO = judged(
             "chat_template_kwargs max_tool_calling_iterations num_generations_eval",
         ),
         **for_reason(
-            UPLOADS,
-            """
-                log_completions log_multimodal num_completions_to_print log_unique_prompts
-                log_completions_hub_repo
-            """,
-        ),
-        **for_reason(
             "each step is logged and no checkpoints are kept",
             "logging_first_step save_steps save_total_limit",
         ),
@@ -179,6 +172,13 @@ GRPO = judged(
             "train_sampling_strategy label_smoothing_factor",
         ),
     },
+    unsafe=for_reason(
+        UPLOADS,
+        """
+            log_completions log_multimodal num_completions_to_print log_unique_prompts
+            log_completions_hub_repo
+        """,
+    ),
 )
 
 # ── several adapters trained together: SFTConfig, of which it takes this ─────────────────────────
@@ -200,4 +200,5 @@ JOINT = Keys(
             "training several adapters together does not take it",
         ),
     },
+    SFT.unsafe,
 )

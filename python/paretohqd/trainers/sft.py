@@ -79,15 +79,15 @@ def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str
     """Refuse settings for SFTConfig and LoraConfig that could not be followed, before any work.
 
     Raises:
-        ValueError: An unknown key (with the nearest known one), one that the run sets itself or
-            that it cannot follow, a value that the key cannot have, or settings that contradict
-            each other; the message names the key.
+        ValueError: An unknown key (with the nearest known one), one that the run sets itself,
+            cannot follow or does not let pass (see `paretohqd.run`), a value that the key cannot
+            have, or settings that contradict each other; the message names the key.
 
     Example:
         >>> check_settings({"num_train_epochs": 2}, {"r": 16})
-        >>> check_settings({"push_to_hub": True}, {})
+        >>> check_settings({"packing_strategy": "wrapped"}, {})
         Traceback (most recent call last):
-        ValueError: train.push_to_hub is not followed (a run sends nothing anywhere): leave it out
+        ValueError: train.packing_strategy: has no effect without packing: true
     """
     KIND.check_all(train, lora, where)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from paretohqd.models.setting_rules import (
     OTHER_PARALLELISM,
+    PLAIN_WORDS,
     YES_OR_NO,
     Follow,
     Keys,
@@ -14,6 +16,7 @@ from paretohqd.models.setting_rules import (
     number,
     one_of,
     or_none,
+    plain,
     steps_or_share,
     texts,
     whole,
@@ -35,7 +38,10 @@ OPTIMISER = {
         why="others need rows to evaluate on",
     ),
     "lr_scheduler_kwargs": Follow(
-        "a section or null", lambda v: v is None or isinstance(v, Mapping)
+        "a section or null",
+        lambda v: v is None or isinstance(v, Mapping),
+        f"of numbers, true, false, null, {', '.join(PLAIN_WORDS)}",
+        lambda v: v is None or all(map(plain, v.values())),
     ),
     "warmup_steps": steps_or_share(0, above=False),
     "weight_decay": number(0),
@@ -55,6 +61,9 @@ MEMORY = {
     "gradient_checkpointing": YES_OR_NO,
     "torch_empty_cache_steps": or_none(whole(1)),
 }
+
+TRACKERS = ("none", "tensorboard")
+"""What keeps a log on this machine."""
 
 COMMON = {
     **OPTIMISER,
@@ -78,9 +87,19 @@ COMMON = {
     "average_tokens_across_devices": YES_OR_NO,
     "ddp_find_unused_parameters": or_none(YES_OR_NO),
     "report_to": Follow(
-        "the name of a tracker, or a list of them", lambda v: isinstance(v, str) or texts(v)
+        f"{' or '.join(TRACKERS)}, or a list of them",
+        lambda v: v in TRACKERS or (texts(v) and set(v) <= set(TRACKERS)),
+        why="others send what is trained and logged elsewhere",
+        is_unsafe=lambda v: isinstance(v, str) or texts(v),
     ),
-    "run_name": or_none(Follow("text", lambda v: isinstance(v, str))),
+    "run_name": or_none(
+        Follow(
+            "text",
+            lambda v: isinstance(v, str),
+            "of at most 100 letters, digits, spaces and _.,-",
+            lambda v: re.fullmatch(r"[\w .,-]{1,100}", v) is not None,
+        )
+    ),
 }
 
 LENGTH = {"max_steps": whole(1, -1), "num_train_epochs": number(0, above=True)}
@@ -127,14 +146,15 @@ GOES_ON = "a run that was stopped could not go on as if it had not been"
 COMPILES = "what is compiled, and to which bits, is up to the machine: a run compiles nothing"
 
 
+UNSAFE = for_reason(
+    UPLOADS,
+    """
+        push_to_hub hub_token hub_private_repo hub_model_id hub_strategy hub_always_push
+        hub_revision project trackio_space_id trackio_bucket_id trackio_static_space_id
+    """,
+)
+
 REFUSED = {
-    **for_reason(
-        UPLOADS,
-        """
-            push_to_hub hub_token hub_private_repo hub_model_id hub_strategy hub_always_push
-            hub_revision project trackio_space_id trackio_bucket_id trackio_static_space_id
-        """,
-    ),
     **for_reason(
         EVALUATES,
         """
@@ -200,11 +220,19 @@ TOKENIZED = {
 
 
 def judged(
-    followed: Mapping[str, Follow], own: Mapping[str, str], refused: Mapping[str, str]
+    followed: Mapping[str, Follow],
+    own: Mapping[str, str],
+    refused: Mapping[str, str],
+    unsafe: Mapping[str, str] | None = None,
 ) -> Keys:
     """What is followed or the run's own in one trainer is so, whatever holds for the others."""
     own = {**OWN, **own}
     followed = {k: rule for k, rule in followed.items() if k not in own and k not in refused}
     rest = {**REFUSED, **refused}
     taken = {**followed, **own}
-    return Keys(followed, own, {key: why for key, why in rest.items() if key not in taken})
+    return Keys(
+        followed,
+        own,
+        {key: why for key, why in rest.items() if key not in taken},
+        {**UNSAFE, **(unsafe or {})},
+    )

@@ -133,7 +133,8 @@ def save_adapter(trainer: Any, out: Path, log: Sequence[Any]) -> None:
         ValueError: A weight that is not finite.
     """
     check_trained(trainer.model, trainer.state.global_step)
-    trainer.model.save_pretrained(out / "adapter")
+    # Or the library would ask the hub how large the base's vocabulary is.
+    trainer.model.save_pretrained(out / "adapter", save_embedding_layers=False)
     # The model card names the base by its path on this machine and tells nothing else.
     (out / "adapter" / "README.md").unlink(missing_ok=True)
     (out / "log.json").write_text(json.dumps(log, indent=1))
