@@ -16,6 +16,7 @@ from paretohqd.frames.achievement import achievement
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.functions import front, layers
 from paretohqd.frames.near_rows import rays
+from paretohqd.frames.offline import obey as _obey_offline
 from paretohqd.kernels._core import DEBUG_BUILD as _DEBUG_BUILD
 from paretohqd.kernels._core import __version__
 from paretohqd.kernels.achievement import Achievements, least_achievement
@@ -80,6 +81,8 @@ __all__ = [
     "select",
     "selection_overlap",
 ]
+
+_obey_offline()
 
 if _DEBUG_BUILD:
     warnings.warn(

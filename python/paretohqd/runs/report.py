@@ -97,7 +97,7 @@ def write_report(run: Path, out: Path) -> Path:
         samples=_samples(final, answers, metrics.objectives, facts.seed),
         library=Markup(library()),  # not text from the run: the charts' own script
     )
-    return write(page, out)
+    return write(page, out, folder=run)
 
 
 def _metrics(run: Path) -> Metrics:
