@@ -1,8 +1,8 @@
 """Links in folders that somebody else made: no command changes, removes or shows what they lead to.
 
-Each attack is a place in a run folder, what lies there in place of the run's own (a link to a file,
-to a folder, to nothing, a pipe, ..), and a command. The victims stay as they are to the byte, and the
-command ends in a refusal. A row of a table is one more attack.
+Each attack is a place in a run folder, what lies there in place of the run's own (a link to a
+file, to a folder, to nothing, a pipe, ..), and a command. The victims stay as they are to the byte,
+and the command ends in a refusal. A row of a table is one more attack.
 """
 
 from __future__ import annotations

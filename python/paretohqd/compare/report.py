@@ -23,6 +23,7 @@ from paretohqd.plots.methods import MethodStyle, colours, method_styles
 from paretohqd.plots.page import file_of, number, template, write
 from paretohqd.plots.theme import Chart, library
 from paretohqd.runs import layout
+from paretohqd.runs.trusted import refuse_links
 
 
 def write_comparison(folder: Path, out: Path) -> Path:
@@ -37,11 +38,12 @@ def write_comparison(folder: Path, out: Path) -> Path:
         `out`.
 
     Raises:
-        ValueError: A file is missing (the message names it), or the answers cannot be compared: see
-            `measuring.measure_runs`.
+        ValueError: A file is missing (the message names it), the folder is a link or holds one, or
+            the answers cannot be compared: see `measuring.measure_runs`.
         ImportError: `vl-convert-python` is not installed.
     """
     folder, out = Path(folder), Path(out)
+    refuse_links(folder)
     record, answers = load(folder)
     text = None
     if (folder / layout.CONFIG).exists():

@@ -1,9 +1,9 @@
 """Files that are opened for writing: always new ones, never what a link leads to.
 
 A folder that somebody else has made may hold a link under any name that we write to. Opened in the
-usual way, the file that it leads to would be emptied. So what has the name is taken away first (of a
-link that is the link itself), and the file is made where nothing is: the system refuses to make it
-if something came between. All files of the package are opened here; a test looks for others.
+usual way, the file that it leads to would be emptied. So what has the name is taken away first (of
+a link that is the link itself), and the file is made where nothing is: the system refuses to make
+it if something came between. All files of the package are opened here; a test looks for others.
 """
 
 from __future__ import annotations

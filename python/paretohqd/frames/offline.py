@@ -57,7 +57,7 @@ def is_offline() -> bool:
 def refuse(what: str) -> None:
     """Raise a ValueError for what lies on another machine, if nothing may leave this one."""
     if is_offline():
-        raise ValueError(f"{what}: on another machine, and {VARIABLE} is set, so nothing is reached")
+        raise ValueError(f"{what}: on another machine, which is not reached: {VARIABLE} is set")
 
 
 def obey() -> None:

@@ -37,15 +37,10 @@ def check_folder(folder: Path) -> None:
             Windows, it or something in it belongs to another user or can be written by others.
         OSError: A folder in it cannot be listed.
     """
-    refuse_link(folder)
-    owned = hasattr(os, "geteuid") and folder.exists() and _keeps_owners(folder)
+    refuse_links(folder)
+    if not (hasattr(os, "geteuid") and folder.exists() and _keeps_owners(folder)):
+        return
     for path, status in _entries(folder):
-        if leads_elsewhere(status):
-            refuse_link(path)
-        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
-            raise ValueError(f"{path}: neither a file nor a folder: remove it")
-        if not owned:
-            continue
         if status.st_uid != os.geteuid():
             raise ValueError(
                 f"{path}: belongs to another user, who could lead elsewhere what is written: copy "
@@ -56,6 +51,20 @@ def check_folder(folder: Path) -> None:
                 f"{path}: can be written by other users, who could lead elsewhere what is written "
                 f"there: make sure that nobody did, then chmod -R go-w {folder}"
             )
+
+
+def refuse_links(folder: Path) -> None:
+    """Refuse a folder that is a link or holds one, or what is neither a file nor a folder.
+
+    Raises:
+        ValueError: The first such thing.
+        OSError: A folder in it cannot be listed.
+    """
+    for path, status in _entries(folder):
+        if leads_elsewhere(status):
+            refuse_link(path)
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            raise ValueError(f"{path}: neither a file nor a folder: remove it")
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
