@@ -25,12 +25,16 @@ SAYS = "PARETOHQD_OFFLINE is set"
 
 
 def in_python(code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    given = {name: text for name, text in os.environ.items() if "proxy" not in name.lower()}
+    given = {
+        name: text
+        for name, text in os.environ.items()
+        if "proxy" not in name.lower() and name not in offline.SILENT
+    }
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         env={**given, "PARETOHQD_OFFLINE": "1", **env},
     )
 
