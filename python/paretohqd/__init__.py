@@ -119,8 +119,8 @@ def run(
     is finished is skipped. Needs the extra `train`.
 
     Args:
-        settings: The run, or the YAML file that describes it, whose run folder lies below the working
-            folder (`load_settings(Config, file, {"run": folder})` names any other).
+        settings: The run, or the YAML file that describes it, whose run folder lies below the
+            working folder (`load_settings(Config, file, {"run": folder})` names any other).
         screen: What shows how it goes; lines and bars on standard error by default.
         verify: Read every file of the finished stages, and redo a stage whose content was changed;
             otherwise only where a file's size, times or inode are others than they were.
