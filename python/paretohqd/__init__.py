@@ -16,6 +16,7 @@ from paretohqd.frames.achievement import achievement
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.functions import front, layers
 from paretohqd.frames.near_rows import rays
+from paretohqd.frames.offline import obey as _obey_offline
 from paretohqd.kernels._core import DEBUG_BUILD as _DEBUG_BUILD
 from paretohqd.kernels._core import __version__
 from paretohqd.kernels.achievement import Achievements, least_achievement
@@ -82,6 +83,8 @@ __all__ = [
     "selection_overlap",
 ]
 
+_obey_offline()
+
 if _DEBUG_BUILD:
     warnings.warn(
         "paretohqd's Rust core was built without optimisation and is many times slower: build it "
@@ -122,7 +125,8 @@ def run(
     is finished is skipped. Needs the extra `train`.
 
     Args:
-        settings: The run, or the YAML file that describes it.
+        settings: The run, or the YAML file that describes it, whose run folder lies below the
+            working folder (`load_settings(Config, file, {"run": folder})` names any other).
         screen: What shows how it goes; lines and bars on standard error by default.
         verify: Read every file of the finished stages, and redo a stage whose content was changed;
             otherwise only where a file's size, times or inode are others than they were.

@@ -80,7 +80,7 @@ def test_wrong_calls_end_with_2(run, arguments, message):
         (["answers.txt", "-o", "out.csv"], "answers.txt: expected a name that ends in .parquet"),
         (["broken.csv", "-o", "out.csv"], "broken.csv: cannot be read: "),
         (["answers.parquet", "-o", "answers.parquet"], "the input would be overwritten"),
-        (["answers.parquet", "-o", "link.parquet"], "the input would be overwritten"),
+        (["answers.parquet", "-o", "link.parquet"], "link.parquet: is a link, to "),
         (["answers.parquet", "-o", "none/out.csv"], "none/out.csv: no such folder: none"),
         (["answers.parquet", "-o", "answers.parquet/out.csv"], "no such folder: answers.parquet"),
         (["answers.parquet", "-o", "folder.csv"], "folder.csv: is a folder, not a file"),

@@ -248,7 +248,8 @@ def test_the_command(
     settings = comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1])
     path = tmp_path / "compare.yaml"
     path.write_text(json.dumps(to_mapping(settings)))
-    assert main.main(["compare", str(path)]) == 0
+    command = ["compare", str(path), "--run", str(finished)]
+    assert main.main(command) == 0
     out = capsys.readouterr().out
     assert "budget: matched" in out
     assert f"report: {finished / 'report.html'}" in out
@@ -256,5 +257,5 @@ def test_the_command(
     assert main.main(["report", str(finished), "-o", str(page)]) == 0
     assert "Comparison of methods" in page.read_text()
     capsys.readouterr()
-    assert main.main(["compare", str(path), "--set", "methods=[sfft]"]) == 1
+    assert main.main([*command, "--set", "methods=[sfft]"]) == 1
     assert "did you mean sft?" in capsys.readouterr().err

@@ -239,13 +239,18 @@ def test_remote_patterns_are_left_to_polars():
         Source.of(["s3://bucket/a.parquet", "s3://bucket/b.parquet"])
 
 
-def test_hidden_files_are_left_out_and_links_are_followed(folder, tmp_path_factory):
+def test_hidden_files_are_left_out_and_links_within_are_followed(folder, tmp_path_factory):
     for scraps in ("_temporary", ".trash"):
         (folder / scraps).mkdir()
         FRAME.write_parquet(folder / scraps / "x.parquet")
     FRAME.write_parquet(folder / ".x.parquet")
     assert_frame_equal(chosen(folder), EXPECTED)
-    outside = tmp_path_factory.mktemp("outside")
-    (outside / "linked").symlink_to(folder)
-    (folder / "back").symlink_to(outside)
-    assert_frame_equal(chosen(outside), EXPECTED)
+    above = tmp_path_factory.mktemp("above")
+    (above / "_kept").mkdir()
+    folder.rename(above / "_kept" / "rows")
+    (above / "linked").symlink_to(above / "_kept" / "rows")
+    (above / "_kept" / "rows" / "back").symlink_to(above)
+    assert_frame_equal(chosen(above), EXPECTED)
+    named = tmp_path_factory.mktemp("named") / "by-hand"
+    named.symlink_to(above)
+    assert_frame_equal(chosen(named), EXPECTED)

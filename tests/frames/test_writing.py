@@ -85,17 +85,20 @@ def test_a_replaced_file_keeps_its_mode(tmp_path):
     assert (tmp_path / "new.txt").stat().st_mode & 0o777 == 0o666 & ~umask
 
 
-def test_a_link_stays_a_link(tmp_path):
+def test_a_link_is_refused_and_a_linked_folder_is_not(tmp_path):
     (tmp_path / "there").mkdir()
-    link = tmp_path / "x.csv"
-    link.symlink_to(tmp_path / "there" / "y.csv")
-    for text in ("new", "again"):
-        write_text(link, text)
-        assert (link.is_symlink(), (tmp_path / "there" / "y.csv").read_text()) == (True, text)
-    link.unlink()
-    link.symlink_to(tmp_path / "gone" / "y.csv")
-    with pytest.raises(FileNotFoundError, match=r"x.csv: no such folder: .*gone"):
-        write_text(link, "lost")
+    link, target = tmp_path / "x.csv", tmp_path / "there" / "y.csv"
+    link.symlink_to(target)
+    for content in (None, "old"):
+        if content is not None:
+            target.write_text(content)
+        with pytest.raises(ValueError, match=r"x\.csv: is a link, to .*y\.csv, and no link is"):
+            write_text(link, "new")
+        assert link.is_symlink()
+        assert (target.read_text() if target.exists() else None) == content
+    (tmp_path / "linked").symlink_to(tmp_path / "there")
+    write_text(tmp_path / "linked" / "y.csv", "new")
+    assert target.read_text() == "new"
 
 
 def test_what_is_no_file_is_not_replaced(tmp_path, monkeypatch):

@@ -43,8 +43,9 @@ def settings(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 def configured(kind: str, base: dict[str, Any], changes: dict[str, Any], *words: str) -> Call:
     def call(w: World) -> object:
         w.parquet(FRAME)
-        given = settings({"run": str(w.folder / "run"), **base}, changes)
-        return command(kind, w.text("it.yaml", json.dumps(given)), *words)
+        given = settings({"run": "run", **base}, changes)
+        place = [] if "run" in changes else ["--run", w.folder / "run"]
+        return command(kind, w.text("it.yaml", json.dumps(given)), *place, *words)
 
     return call
 

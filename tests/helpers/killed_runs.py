@@ -1,8 +1,8 @@
 """Runs that die at a chosen point, each in a process of its own.
 
 Importing torch and its company takes longer than a tiny run. So this script imports them once and
-forks a child for every attempt: it reads one JSON object per line, {"mapping": settings, "die":
-name of a point or null, "env": {}}, and answers with the child's exit status per line.
+forks a child for every attempt: it reads one JSON object per line, {"config": file, "run": folder,
+"die": name of a point or null, "log": file, "env": {}}, and answers with the child's exit status.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 
 def kill() -> None:
@@ -35,27 +36,19 @@ def at_call(module: Any, name: str, number: int = 1, do: Callable[[], None] = ki
 
 def at_half(ending: str) -> None:
     """Die when half of the file whose path ends like this is written."""
-    import polars as pl
+    from paretohqd.frames import new_files
 
-    frames, texts = pl.DataFrame.write_parquet, Path.write_text
+    open_new = new_files.open_new
 
-    def half(path: Path) -> None:
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        kill()
-
-    def write_parquet(frame: pl.DataFrame, file: Any, *rest: Any, **more: Any) -> None:
-        frames(frame, file, *rest, **more)
-        if str(file).endswith(ending):
-            half(Path(file))
-
-    def write_text(path: Path, *rest: Any, **more: Any) -> int:
-        written = texts(path, *rest, **more)
+    @contextmanager
+    def opened(path: Path, **more: Any) -> Iterator[BinaryIO]:
+        with open_new(path, **more) as file:
+            yield file
         if str(path).endswith(ending):
-            half(path)
-        return written
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            kill()
 
-    pl.DataFrame.write_parquet = write_parquet  # type: ignore[method-assign]
-    Path.write_text = write_text  # type: ignore[method-assign]
+    new_files.open_new = opened  # type: ignore[assignment]
 
 
 def at_rename(ending: str) -> None:
@@ -143,7 +136,7 @@ def attempt(order: dict[str, Any]) -> int:
         points()[order["die"]]()
     from paretohqd.cli.main import main
 
-    return main(["run", order["config"]])
+    return main(["run", order["config"], "--run", order["run"]])
 
 
 def serve() -> None:

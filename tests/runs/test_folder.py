@@ -10,7 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 import pytest
@@ -143,16 +143,16 @@ def test_a_full_disk_leaves_finished_stages_and_the_attempt(
 ) -> None:
     work = Work("first")
     do(run, work)
-    write = Path.write_text
+    open_new = folder.open_new
 
-    def full(path: Path, text: str, *rest: Any, **more: Any) -> int:
+    def full(path: Path, **more: Any) -> BinaryIO:
         if path.name == MANIFEST:
             raise OSError(28, "No space left on device", str(path))
-        return write(path, text, *rest, **more)
+        return open_new(path, **more)
 
     long_work = Work("long")
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", full)
+        patch.setattr(folder, "open_new", full)
         with pytest.raises(OSError, match="No space left"):
             do(run, long_work, "stage1/fit")
     seen: list[bool] = []

@@ -66,9 +66,12 @@ def times(run: str | Path) -> dict[str, int]:
     }
 
 
-def test_a_file_describes_a_run(parts: Path, run: str, tmp_path: Path) -> None:
+def test_a_file_describes_a_run(
+    parts: Path, run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(run).parent)
     file = tmp_path / "run.yaml"
-    file.write_text(json.dumps(mapping(parts, run)))  # JSON is YAML
+    file.write_text(json.dumps(mapping(parts, run) | {"run": Path(run).name}))  # JSON is YAML
     before, screen = times(run), io.StringIO()
     for given in (file, str(file)):
         assert pq.run(given, screen=Screen(file=screen)) == Path(run)

@@ -35,7 +35,7 @@ def test_two_processes_share_a_run(written: Path, tmp_path: Path) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = str(ROOT / "examples" / "train_two_stage.py")
     done = subprocess.run(
-        [sys.executable, *launch, script, str(written)],
+        [sys.executable, *launch, script, str(written), "--run", str(tmp_path / "run")],
         capture_output=True,
         text=True,
         timeout=300,
@@ -48,15 +48,17 @@ def test_two_processes_share_a_run(written: Path, tmp_path: Path) -> None:
     assert (notes["processes"], notes["steps"]) == (2, 3)
     assert (run / "evaluate" / "summary" / "metrics.json").is_file()
     # One process alone takes what two have made as it is.
-    lines = do(load_settings(Config, written))
+    lines = do(load_settings(Config, written, {"run": str(run)}))
     assert sum(line.endswith(": done before") for line in lines) == len(
         list(run.rglob("manifest.json"))
     )
 
 
 def test_ctrl_c_stops_a_run_that_can_go_on(written: Path, tmp_path: Path) -> None:
+    run = str(tmp_path / "run")
+    command = ["run", str(written), "--run", run, "--set", "train.max_steps=100000"]
     with subprocess.Popen(
-        [sys.executable, "-m", "paretohqd", "run", str(written), "--set", "train.max_steps=100000"],
+        [sys.executable, "-m", "paretohqd", *command],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -72,4 +74,4 @@ def test_ctrl_c_stops_a_run_that_can_go_on(written: Path, tmp_path: Path) -> Non
         assert process.wait(60) == 130, "".join(lines)
     assert "Traceback" not in "".join(lines)
     assert lines[-1] == "paretohqd: stopped: the same command goes on from here\n"
-    assert "stage1/select: done before" in do(load_settings(Config, written))
+    assert "stage1/select: done before" in do(load_settings(Config, written, {"run": run}))

@@ -84,7 +84,7 @@ class Attempts:
         self.count += 1
         log, file = self.folder / f"{self.count}.log", self.folder / f"{self.count}.yaml"
         file.write_text(yaml.safe_dump(json.loads(json.dumps(config_reader.to_mapping(chosen)))))
-        order = {"config": str(file), "die": die, "log": str(log), "env": env}
+        order = {"config": str(file), "run": chosen.run, "die": die, "log": str(log), "env": env}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(order) + "\n")

@@ -12,6 +12,7 @@ from paretohqd.cli import arguments, rows
 from paretohqd.frames.writing import write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
+from paretohqd.runs.place import run_path
 
 if TYPE_CHECKING:
     from paretohqd.cli.arguments import Commands
@@ -59,6 +60,11 @@ def add_commands(commands: Commands) -> None:
 def _add_settings(parser: argparse.ArgumentParser, *, example: str) -> None:
     """Add the configuration and what replaces parts of it."""
     parser.add_argument("config", type=Path, metavar="CONFIG.yaml")
+    parser.add_argument(
+        "--run",
+        metavar="FOLDER",
+        help="the run folder, anywhere; that of the configuration lies below the working folder",
+    )
     parser.add_argument(
         "--set",
         action="append",
@@ -136,7 +142,7 @@ def _run(parsed: argparse.Namespace) -> None:
     from paretohqd.runs.metrics import Facts, Metrics
     from paretohqd.runs.pipeline import run
 
-    with failures.recorded(Path(settings.run)):
+    with failures.recorded(run_path(settings.run)):
         folder = run(
             settings,
             verify=parsed.verify,
@@ -158,7 +164,7 @@ def _compare(parsed: argparse.Namespace) -> None:
     from paretohqd.compare.comparison import compare, measure_folder
     from paretohqd.compare.text import render
 
-    with failures.recorded(Path(settings.run)):
+    with failures.recorded(run_path(settings.run)):
         folder = compare(
             settings,
             verify=parsed.verify,
@@ -182,6 +188,8 @@ def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
             overrides[key] = read_yaml(value)
         except ValueError as error:
             raise ValueError(f"--set {key}: {error}") from None
+    if parsed.run is not None:
+        overrides["run"] = parsed.run
     settings = load_settings(kind, parsed.config, overrides)
     # Tokenizers warn about forking; a run sends no telemetry.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -35,6 +35,7 @@ from paretohqd.compare.report import write_comparison
 from paretohqd.compare.sampling import answered
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
+from paretohqd.frames.new_files import write_parquet
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.consent import consenting
 from paretohqd.models.likelihood import likelihood
@@ -182,7 +183,7 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
         entropy = certainty(s, policy, frame)
         frame = s.score(frame, allow_empty=True)
         frame = evaluation.measure(frame, spec).with_columns(entropy)
-        frame.write_parquet(out / layout.ANSWERS)
+        write_parquet(frame, out / layout.ANSWERS)
         return {"rewards": [reward.manifest() for reward in s.rewards]}
 
     # The entropy is the policy's own: equal answers of two policies are measured apart.

@@ -20,9 +20,10 @@ from paretohqd.plots.method_costs import cost_charts, trade_charts
 from paretohqd.plots.method_points import point_charts
 from paretohqd.plots.method_utilities import utility_chart
 from paretohqd.plots.methods import MethodStyle, colours, method_styles
-from paretohqd.plots.page import number, template, write
+from paretohqd.plots.page import file_of, number, template, write
 from paretohqd.plots.theme import Chart, library
 from paretohqd.runs import layout
+from paretohqd.runs.trusted import refuse_links
 
 
 def write_comparison(folder: Path, out: Path) -> Path:
@@ -37,15 +38,19 @@ def write_comparison(folder: Path, out: Path) -> Path:
         `out`.
 
     Raises:
-        ValueError: A file is missing (the message names it), or the answers cannot be compared: see
-            `measuring.measure_runs`.
+        ValueError: A file is missing (the message names it), the folder is a link or holds one, or
+            the answers cannot be compared: see `measuring.measure_runs`.
         ImportError: `vl-convert-python` is not installed.
     """
     folder, out = Path(folder), Path(out)
+    refuse_links(folder)
     record, answers = load(folder)
-    config = folder / layout.CONFIG
-    text = config.read_text("utf-8") if config.is_file() else None
-    return write(page(record, answers, name=folder.resolve().name, config=text), out)
+    text = None
+    if (folder / layout.CONFIG).exists():
+        config = file_of(folder, layout.CONFIG, kind="comparison", command="compare")
+        text = config.read_text("utf-8")
+    made = page(record, answers, name=folder.resolve().name, config=text)
+    return write(made, out, folder=folder)
 
 
 def page(

@@ -11,6 +11,7 @@ import polars as pl
 
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
+from paretohqd.frames.new_files import write_parquet
 from paretohqd.models import chat
 from paretohqd.models.sampling import generate
 from paretohqd.runs import layout
@@ -91,7 +92,7 @@ def answered(
                 sampling=to_sampling(spec),
                 progress=progress,
             )
-        frame.write_parquet(out / layout.ANSWERS)
+        write_parquet(frame, out / layout.ANSWERS)
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
     return bench.step(
@@ -116,7 +117,7 @@ def score(
     """Add one column per objective, as a step."""
 
     def work(out: Path) -> Mapping[str, Any]:
-        bench.context.score(frame).write_parquet(out / layout.SCORED)
+        write_parquet(bench.context.score(frame), out / layout.SCORED)
         return {"rows": len(frame), "dropped": dict(dropped)}
 
     made = bench.step(

@@ -19,6 +19,7 @@ import polars as pl
 
 from paretohqd.compare.budget import Course, Spending, Tokens
 from paretohqd.compare.config import Comparison
+from paretohqd.frames.new_files import write_parquet
 from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.machine import Machine
@@ -176,7 +177,7 @@ class Workbench(Spending):
         """A selection of rows as a step; `source` and `settings` are all that it depends on."""
 
         def write(out: Path) -> None:
-            work().write_parquet(out / "rows.parquet")
+            write_parquet(work(), out / "rows.parquet")
 
         made = self.step(
             kind,

@@ -16,7 +16,7 @@ from typing import Unpack
 import polars as pl
 
 from paretohqd.distributed.actors import generate, score
-from paretohqd.distributed.cluster import ray
+from paretohqd.distributed.cluster import ray, stay_here
 from paretohqd.distributed.merging import PartSpec
 from paretohqd.distributed.parts import Blocks, Files
 from paretohqd.frames.kept_layers import KeptLayers
@@ -134,6 +134,7 @@ def choose(
         duplicates=duplicates,
         nan=nan,
     )
+    stay_here()
     parts = Blocks.of(data) if isinstance(data, ray.data.Dataset) else Files.of(data)
     request = Request.of(parts.source, objectives, preferences, rule)
     pool = _pool(parts, request)

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.distributed.cluster import answers, pa, packed, ray, unpacked
+from paretohqd.distributed.cluster import answers, pa, packed, ray, stay_here, unpacked
 from paretohqd.frames.objectives import column
 from paretohqd.models.spec import Model, Sampling
 from paretohqd.rewards import scoring
@@ -168,6 +168,7 @@ def _actors(
     concurrency: int | None, num_gpus: float | None, blocks: int | None = None
 ) -> dict[str, Any]:
     """Options of `map_batches`: how many actors, no more than blocks, and what each needs."""
+    stay_here()
     if not ray.is_initialized():
         ray.init()
     resources = ray.cluster_resources()

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from paretohqd.exceptions import MissingPackageError
+from paretohqd.frames import offline
 
 try:
     import pyarrow as pa
@@ -23,7 +24,30 @@ except ImportError as error:
         "running on several machines needs Ray: pip install 'paretohqd[ray]'"
     ) from error
 
-__all__ = ["answers", "in_order", "pa", "packed", "ray", "unpacked"]
+__all__ = ["answers", "in_order", "pa", "packed", "ray", "stay_here", "unpacked"]
+
+
+def stay_here() -> None:
+    """Refuse a cluster of other machines where PARETOHQD_OFFLINE is set; else nothing.
+
+    Ray's connections are its own, which no guard of Python's sockets sees. A Ray that has not begun
+    begins here as one of this machine alone: by itself it would join what RAY_ADDRESS names, or
+    what was started here before.
+
+    Raises:
+        ValueError: Ray has begun, and other machines take part.
+    """
+    if not offline.is_offline():
+        return
+    if not ray.is_initialized():
+        ray.init(address="local", include_dashboard=False)
+    others = {
+        node["NodeManagerHostname"]
+        for node in ray.nodes()
+        if node["Alive"] and not offline.is_here(node["NodeManagerHostname"])
+    }
+    if others:
+        offline.refuse(f"the Ray cluster with {', '.join(sorted(others))}")
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from paretohqd.frames.new_files import touched
+
 TICK_NS = 50_000_000
 """Nanoseconds within which two changes of a file can get the same time."""
 
@@ -119,9 +121,8 @@ class Hashes:
         """The time of the file system, whose clock need not be this machine's."""
         clock = self.folder / HASHES_FOLDER / "clock"
         try:
-            clock.parent.mkdir(exist_ok=True)
-            clock.touch()
-            return clock.stat().st_mtime_ns
+            clock.parent.mkdir(mode=0o700, exist_ok=True)
+            return touched(clock)
         except OSError:
             return 0  # Nothing can be saved in that folder either.
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import polars as pl
 
 from paretohqd.exceptions import first_line
+from paretohqd.frames.new_files import open_new, refuse_link
 from paretohqd.frames.reading.formats import WRITTEN
 from paretohqd.frames.reading.paths import local_path
 
@@ -20,14 +21,19 @@ EXACT_DIGITS = 15
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[BinaryIO]:
+def whole(path: Path, *, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Open a new file that replaces `path` once the block has ended without an error.
 
     Until then, and after an error or Ctrl-C, the old file stays and no other is left beside it. The
     new file has a unique name until it replaces the old one: two processes never write into the
-    same file. It gets the old file's mode. If `path` is a link, its target is replaced.
+    same file. It gets the old file's mode.
+
+    Args:
+        path: The file.
+        mode: Who may read and write it where there was none, less what the umask forbids.
 
     Raises:
+        ValueError: The path is a link.
         OSError: The file cannot be written, as `check_target` says, or the disk is full.
 
     Example:
@@ -43,9 +49,10 @@ def whole(path: Path) -> Iterator[BinaryIO]:
     try:
         # We open it: a library that opens a file by its name may do so in a thread of its own,
         # after Ctrl-C, and leave it behind.
-        with beside.open("xb") as file:
+        with open_new(beside, mode=mode) as file:
             if target.exists():
-                os.chmod(beside, target.stat().st_mode & 0o7777)
+                new = file.fileno() if os.chmod in os.supports_fd else beside
+                os.chmod(new, target.stat().st_mode & 0o7777)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -54,9 +61,9 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         beside.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, mode: int = 0o666) -> None:
     """Write a text as UTF-8, whole or not at all; a lone surrogate becomes a question mark."""
-    with whole(path) as file:
+    with whole(path, mode=mode) as file:
         file.write(text.encode(errors="replace"))
 
 
@@ -64,12 +71,14 @@ def check_target(path: Path) -> Path:
     """Check before the work begins whether a file can be written at a path.
 
     Returns:
-        The path without links, and with the home folder for `~`.
+        The path in its real folder, and with the home folder for `~`.
 
     Raises:
+        ValueError: The path is a link: who made it may not be who writes now.
         OSError: The folder is missing or cannot be written, or the path is not an ordinary file's.
     """
     given = Path(local_path(path))
+    refuse_link(given)
     target = Path(os.path.realpath(given))
     if target.is_dir():
         raise IsADirectoryError(f"{path}: is a folder, not a file")

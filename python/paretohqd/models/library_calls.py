@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paretohqd.exceptions import first_line
+from paretohqd.frames.new_files import write_new
 from paretohqd.selection.same_rows import SameRowsWarning
 
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
@@ -128,7 +129,7 @@ def _write(file: Path, texts: Counter[str]) -> None:
     if texts:
         file.parent.mkdir(parents=True, exist_ok=True)
         lines = [f"{count} x {text}\n" for text, count in texts.items()]
-        file.write_text("".join(lines), encoding="utf-8", errors="replace")
+        write_new(file, "".join(lines))
     else:
         file.unlink(missing_ok=True)  # an earlier attempt's
 

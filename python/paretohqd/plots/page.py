@@ -13,6 +13,7 @@ from typing import Any, TypedDict
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from paretohqd.frames.new_files import refuse_link, refuse_way_out
 from paretohqd.frames.writing import write_text
 from paretohqd.plots.progress import duration
 from paretohqd.selection.preferences import format_weights
@@ -47,10 +48,13 @@ def template(name: str) -> Any:
     return environment.get_template(name)
 
 
-def write(page: str, out: Path) -> Path:
-    """Write a page whole or not at all; its folder is made if need be."""
+def write(page: str, out: Path, *, folder: Path) -> Path:
+    """Write a page whole or not at all; its folder is made if need be.
+
+    A new page in the folder that it tells of is the user's alone, as is what else lies there.
+    """
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(out, page)
+    write_text(out, page, mode=0o600 if out.parent == folder else 0o666)
     return out
 
 
@@ -64,9 +68,12 @@ def file_of(folder: Path, name: str, *, kind: str, command: str) -> Path:
         command: What finishes it.
 
     Raises:
-        ValueError: There is no such file.
+        ValueError: There is no such file; or the name leads out of the folder, or a part of the way
+            is a link: that may be to what is not meant to be on a page.
     """
     path = folder / name
+    refuse_link(folder)
+    refuse_way_out(folder, path)
     if not path.is_file():
         raise ValueError(
             f"{folder} is not a finished {kind}: {name} is missing; finish it with "

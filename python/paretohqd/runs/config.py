@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 from paretohqd.models.names import named_model
 from paretohqd.models.spec import Model
 from paretohqd.runs.config_reader import from_mapping, read_yaml
+from paretohqd.runs.place import refuse_outside
 from paretohqd.selection.rule import Rule
 
 TAKEN = (
@@ -166,7 +167,7 @@ class Config:
     """A whole run."""
 
     run: str
-    """Folder for the results, relative to where the command runs."""
+    """Folder for the results, below the one where the command runs; given by hand, any."""
     data: Data
     objectives: tuple[Objective, ...]
     preferences: int | tuple[tuple[float, ...] | Options, ...] | Options | None = None
@@ -244,14 +245,15 @@ def load_settings(
     Args:
         kind: Config, or a dataclass that extends it.
         path: The file. Files that it names are looked for beside it, then where the command runs.
-        overrides: Values by dotted key that replace the file's, such as {"selection.k": 50}.
+        overrides: Values by dotted key that replace the file's, such as {"selection.k": 50}. A
+            "run" given so may lie anywhere; that of the file lies below the working folder.
 
     Returns:
         The configuration, with input files as absolute paths.
 
     Raises:
-        ValueError: Not a mapping, an unknown or missing key, or a value of the wrong kind; the
-            message names the key.
+        ValueError: Not a mapping, an unknown or missing key, a value of the wrong kind, or a run
+            folder outside the working folder; the message names the key.
         FileNotFoundError: No such file.
     """
     path = Path(path)
@@ -272,6 +274,8 @@ def load_settings(
                 raise ValueError(f"{dotted}: {section} is not a section")
         inner[last] = value
     settings: Settings = from_mapping(kind, mapping)
+    if "run" not in (overrides or {}):
+        refuse_outside(settings.run)
     return _with_paths(settings, path.absolute().parent)
 
 

@@ -16,6 +16,7 @@ import polars as pl
 import torch
 from peft import PeftModel
 
+from paretohqd.frames import offline
 from paretohqd.models import base, consent
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.adapters import Weighted, load_mixture
@@ -30,6 +31,7 @@ from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
+from paretohqd.runs.place import run_path
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged
@@ -68,7 +70,7 @@ class RunContext:
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
         self.folder = RunFolder(
-            Path(settings.run),
+            run_path(settings.run),
             rank=rank,
             world=world,
             barrier=barrier,
@@ -257,6 +259,9 @@ def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
     """Rank and number of the processes that accelerate launched, and how they wait."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return 0, 1, lambda: None
+    given = os.environ
+    if given.get("LOCAL_WORLD_SIZE", given["WORLD_SIZE"]) != given["WORLD_SIZE"]:
+        offline.refuse("a part of the processes")  # torch's connections are its own
     from accelerate import PartialState
 
     # One process may sample for hours while the others wait for it.

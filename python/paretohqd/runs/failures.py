@@ -16,6 +16,7 @@ import polars as pl
 from paretohqd.frames.writing import write_text
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.manifest import versions
+from paretohqd.runs.trusted import PRIVATE, check_folder
 
 PLAIN = (ValueError, ImportError, pl.exceptions.PolarsError)
 """Errors whose text says what they are; others are named by their kind."""
@@ -61,7 +62,7 @@ def recorded(folder: Path) -> Iterator[None]:
     """Keep an error's description in a run folder as `error.txt`, until all goes well.
 
     The error goes on, with a note of where that is. There is no file where the folder is not yet a
-    run's, or cannot be written, nor for Ctrl-C, which is no error.
+    run's, was refused for what is in it, or cannot be written, nor for Ctrl-C, which is no error.
     """
     rank = os.environ.get("RANK", "0")
     file = folder.absolute() / ("error.txt" if rank == "0" else f"error-{rank}.txt")
@@ -71,8 +72,9 @@ def recorded(folder: Path) -> Iterator[None]:
         raise
     except BaseException as error:  # a panic of Rust's is no Exception
         if (file.parent / RUN).is_file():
-            with contextlib.suppress(OSError):
-                write_text(file, described(error))
+            with contextlib.suppress(OSError, ValueError):
+                check_folder(file.parent)
+                write_text(file, described(error), mode=PRIVATE)
                 error.add_note(f"more in {file}")
         raise
     else:

@@ -22,7 +22,9 @@ import polars as pl
 
 from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import HASHES_FOLDER, Hashes, hash_frame, hash_frame_as_json, hash_json
+from paretohqd.frames.new_files import open_new, refuse_way_out, write_new
 from paretohqd.frames.writing import write_text
+from paretohqd.runs import trusted
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.locking import lock_folder
 from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
@@ -75,8 +77,8 @@ class RunFolder:
             verify: Read every file of the finished stages, also where nothing seems changed.
 
         Raises:
-            ValueError: It holds something that is not a run, a run of another layout, or a run
-                that another command is working on.
+            ValueError: It holds something that is not a run, a run of another layout, a run that
+                another command is working on, or what `trusted.check_folder` refuses.
         """
         self.folder = folder.absolute()
         self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
@@ -93,6 +95,7 @@ class RunFolder:
         self._hashed: tuple[weakref.ref[pl.DataFrame], str] | None = None
 
     def _open(self) -> None:
+        trusted.check_folder(self.folder)
         # A folder of hidden files alone is one whose first command was killed at once.
         if self.folder.is_dir() and any(p.name[0] != "." for p in self.folder.iterdir()):
             try:
@@ -106,7 +109,7 @@ class RunFolder:
                     f"{self.folder} holds a run of another version (layout {layout}, this is "
                     f"{FORMAT}): choose another folder, or finish it with the version that made it"
                 )
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(trusted.PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._lock = lock_folder(self.folder)
         if not (self.folder / RUN).exists():
             begun = {"format": FORMAT, "frames": FRAMES, "versions": versions()}
@@ -125,7 +128,7 @@ class RunFolder:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file of the run folder, whole or not at all."""
-        write_text(self.folder / name, text)
+        write_text(self.folder / name, text, mode=trusted.PRIVATE)
 
     def stage(
         self,
@@ -149,12 +152,16 @@ class RunFolder:
                 with rank 0 finishing. The others get None, and wait at the next barrier.
 
         Raises:
+            ValueError: A folder of the stage's name, or one on the way to it, is a link.
             OSError: The folder cannot be written, or the disk is full; finished stages stay.
         """
         self._stages.append(name)
         if owner is not None and owner % self.world != self.rank:
             return None
         final = self.folder / name
+        attempt = final.with_name(f"{final.name}.work")
+        for path in (final, attempt):
+            refuse_way_out(self.folder, path)
         key = hash_json({"stage": name, "settings": settings, "inputs": inputs or {}})
         keeps_books = self.rank == 0 or owner is not None
         done = self._finished(final, key)
@@ -165,9 +172,8 @@ class RunFolder:
         if done:
             self.report(f"{name}: done before")
             return done
-        attempt = final.with_name(f"{final.name}.work")
         if keeps_books:
-            _prepare(attempt, key)
+            self._prepare(attempt, key)
         if owner is None:
             self.barrier()
         start, cpu_start = time.perf_counter(), time.process_time()
@@ -177,6 +183,7 @@ class RunFolder:
         if owner is None:
             self.barrier()
         if keeps_books:
+            trusted.make_private(attempt)
             files = self.hashes.folder_files(attempt, without=[KEY, MANIFEST, WARNINGS])
             manifest = Manifest(
                 stage=name,
@@ -198,9 +205,22 @@ class RunFolder:
         self.report(f"{name}: {seconds:.1f} s{warned}")
         return self.result(name)
 
+    def _prepare(self, attempt: Path, key: str) -> None:
+        """Keep what an earlier attempt with the same key left; start empty otherwise."""
+        mark = attempt / KEY
+        if mark.is_file() and mark.read_text() == key:
+            if not trusted.has_other_names(attempt):
+                return
+            self.report(f"{attempt.name}: has files with a second name elsewhere: begun anew")
+        if attempt.exists():
+            shutil.rmtree(attempt)
+        trusted.make_folders(self.folder, attempt)
+        write_new(mark, key)
+
     def _finish(self, attempt: Path, final: Path, manifest: Manifest) -> None:
         """Give a whole result its name; whoever kills the process leaves it whole or an attempt."""
-        (attempt / MANIFEST).write_text(manifest.to_json())
+        with open_new(attempt / MANIFEST, mode=trusted.PRIVATE) as file:
+            file.write(manifest.to_json().encode())
         _sync(attempt / MANIFEST)
         (attempt / KEY).unlink()  # last: on a full disk the next attempt finds its work again
         self._set_aside(final, manifest.stage)
@@ -247,7 +267,7 @@ class RunFolder:
     def _keep_hashes(self) -> None:
         """Remember what was read; without, it is read again."""
         if self.hashes.changed:
-            (self.folder / HASHES_FOLDER).mkdir(exist_ok=True)
+            trusted.make_folders(self.folder, self.folder / HASHES_FOLDER)
             self.write_text(f"{HASHES_FOLDER}/{self.rank}.json", self.hashes.text())
             self.hashes.changed = False
 
@@ -258,7 +278,7 @@ class RunFolder:
         number = 0
         while (kept := self.folder / "superseded" / f"{name}.{number}").exists():
             number += 1
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        trusted.make_folders(self.folder, kept.parent)
         final.replace(kept)
 
     def close(self) -> None:
@@ -266,16 +286,6 @@ class RunFolder:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-def _prepare(attempt: Path, key: str) -> None:
-    """Keep what an earlier attempt with the same key left; start empty otherwise."""
-    mark = attempt / KEY
-    if not (mark.is_file() and mark.read_text() == key):
-        if attempt.exists():
-            shutil.rmtree(attempt)
-        attempt.mkdir(parents=True)
-        mark.write_text(key)
 
 
 def _sync(path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import IO
+
+from paretohqd.frames.new_files import open_kept, refuse_link
 
 
 def lock_folder(folder: Path) -> IO[str] | None:
@@ -13,13 +16,14 @@ def lock_folder(folder: Path) -> IO[str] | None:
         What holds it until it is closed; None where the system or its file system has no locks.
 
     Raises:
-        ValueError: Another process holds it.
+        ValueError: Another process holds it, or the lock is a link.
     """
     try:
         import fcntl
     except ImportError:  # no such lock on Windows: there users take care to run one command
         return None
-    file = (folder / ".lock").open("w")
+    refuse_link(folder / ".lock")
+    file = os.fdopen(open_kept(folder / ".lock"), "r+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from paretohqd.frames.new_files import write_new, write_parquet
 from paretohqd.runs import evaluation, layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Stage
@@ -33,7 +34,7 @@ def evaluate(s: RunContext, offline: Stage) -> None:
         def work(out: Path, made: Stage = made) -> Notes:
             frame = pl.read_parquet(made.path / layout.ANSWERS)
             frame = s.score(frame, allow_empty=True)
-            evaluation.measure(frame, spec).write_parquet(out / layout.ANSWERS)
+            write_parquet(evaluation.measure(frame, spec), out / layout.ANSWERS)
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 
         s.alone(
@@ -58,8 +59,8 @@ def summarise(s: RunContext) -> Stage:
             preferences=s.weights.tolist(),
             bounds=data_bounds(offline),
         )
-        (out / layout.METRICS).write_text(metrics.to_json())
-        evaluation.table(metrics).write_csv(out / layout.TABLE)
+        write_new(out / layout.METRICS, metrics.to_json())
+        write_new(out / layout.TABLE, evaluation.table(metrics).write_csv())
 
     return s.alone(
         layout.SUMMARY,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from paretohqd.frames.new_files import write_new, write_parquet
 from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.consent import consenting
@@ -88,9 +89,9 @@ def split(s: RunContext) -> Stage:
             prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame.select("prompt")),
             limit=limit,
         )
-        parts.pool.write_parquet(out / layout.POOL)
-        parts.prompts.write_parquet(out / layout.PROMPTS)
-        parts.held_out.write_parquet(out / layout.HELD_OUT)
+        write_parquet(parts.pool, out / layout.POOL)
+        write_parquet(parts.prompts, out / layout.PROMPTS)
+        write_parquet(parts.held_out, out / layout.HELD_OUT)
         chat.check_answers(chat.find_form(tokenizer), parts.pool["response"].to_list())
         texts = (parts.pool[column].to_list() for column in ("prompt", "response"))
         held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
@@ -123,7 +124,7 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         if missing:
             with s.screen.bar(f"score {len(frame)} answers") as progress:
                 frame = s.score(frame, missing, progress=progress)
-        frame.write_parquet(out / layout.SCORED)
+        write_parquet(frame, out / layout.SCORED)
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 
     return s.alone(
@@ -143,12 +144,12 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
         # Read in batches: offline answers may be more than memory holds.
         answers = scored.path / layout.SCORED
         chosen = choose_by_rule(spec.rule(k=k), answers, s.names, s.preferences)
-        chosen.rows.write_parquet(out / layout.SELECTION)
+        write_parquet(chosen.rows, out / layout.SELECTION)
         scores = pl.read_parquet(answers, columns=s.names)
         layered = scores.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
-        layered.write_parquet(out / layout.POOL)
+        write_parquet(layered, out / layout.POOL)
         summary = selection_summary(s, chosen, k)
-        (out / layout.SELECTION_SUMMARY).write_text(summary.to_json())
+        write_new(out / layout.SELECTION_SUMMARY, summary.to_json())
         s.screen.line(
             f"  pool: {summary.pool} of {chosen.n_rows} rows in {len(summary.layers)} layers; "
             f"neighbouring preferences share {_neighbours(summary.overlap):.0%} of theirs"

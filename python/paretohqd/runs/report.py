@@ -19,6 +19,7 @@ from paretohqd.plots.theme import Chart, library, palette
 from paretohqd.runs import layout
 from paretohqd.runs.evaluation import phases
 from paretohqd.runs.metrics import Facts, Metrics, ModelMeasures, SelectionSummary
+from paretohqd.runs.trusted import refuse_links
 from paretohqd.selection.preferences import format_weights
 from paretohqd.selection.result import Selection
 
@@ -69,11 +70,12 @@ def write_report(run: Path, out: Path) -> Path:
         `out`.
 
     Raises:
-        ValueError: The folder is not a finished run (the message names the missing file), or two
-            models did not answer the same prompts.
+        ValueError: The folder is not a finished run (the message names the missing file), is a link
+            or holds one, or two models did not answer the same prompts.
         ImportError: `vl-convert-python` is not installed.
     """
     run, out = Path(run), Path(out)
+    refuse_links(run)
     metrics = _metrics(run)
     facts = _read(Facts.from_json, run, layout.FACTS)
     labels = [format_weights(weights) for weights in metrics.preferences]
@@ -97,7 +99,7 @@ def write_report(run: Path, out: Path) -> Path:
         samples=_samples(final, answers, metrics.objectives, facts.seed),
         library=Markup(library()),  # not text from the run: the charts' own script
     )
-    return write(page, out)
+    return write(page, out, folder=run)
 
 
 def _metrics(run: Path) -> Metrics:

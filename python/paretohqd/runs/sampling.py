@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from paretohqd.frames.new_files import write_parquet
 from paretohqd.models import base, chat
 from paretohqd.models.sampling import generate, trim_unfinished
 from paretohqd.models.spec import Sampling
@@ -51,7 +52,7 @@ def sample(s: RunContext, offline: Stage) -> Stage:
         )
         form = chat.find_form(base.load_tokenizer(s.settings.model))
         frame, dropped = usable(s.settings, frame, form)
-        frame.write_parquet(out / layout.ANSWERS)
+        write_parquet(frame, out / layout.ANSWERS)
         return {"rows": len(frame), "dropped": dropped}
 
     return s.alone(
@@ -110,7 +111,7 @@ def answer(
                 sampling=to_sampling(spec),
                 progress=progress,
             )
-        frame.drop("sample").write_parquet(out / layout.ANSWERS)
+        write_parquet(frame.drop("sample"), out / layout.ANSWERS)
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
     s.folder.stage(

@@ -28,6 +28,7 @@ from transformers import get_scheduler
 from trl import SFTConfig
 
 from paretohqd.exceptions import WARNINGS
+from paretohqd.frames.new_files import write_new
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
 from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers
 from paretohqd.models.finite import check_step, check_trained
@@ -152,7 +153,7 @@ def fit_jointly(
         check_trained(policies.model, steps)
     out.mkdir(parents=True, exist_ok=True)
     policies.save(out)
-    (out / "log.json").write_text(json.dumps(log, indent=1))
+    write_new(out / "log.json", json.dumps(log, indent=1))
     return {
         "steps": steps,
         "trained_tokens": count * sum(answers.tokens for answers in prompts),

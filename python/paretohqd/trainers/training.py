@@ -13,6 +13,7 @@ from transformers import PrinterCallback, TrainerCallback, TrainerState, set_see
 from transformers.trainer import TRAINER_STATE_NAME
 
 from paretohqd.exceptions import WARNINGS
+from paretohqd.frames.new_files import write_new
 from paretohqd.models.finite import check_trained
 from paretohqd.models.library_calls import kept, without_bars
 
@@ -137,7 +138,7 @@ def save_adapter(trainer: Any, out: Path, log: Sequence[Any]) -> None:
     trainer.model.save_pretrained(out / "adapter", save_embedding_layers=False)
     # The model card names the base by its path on this machine and tells nothing else.
     (out / "adapter" / "README.md").unlink(missing_ok=True)
-    (out / "log.json").write_text(json.dumps(log, indent=1))
+    write_new(out / "log.json", json.dumps(log, indent=1))
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
 
 

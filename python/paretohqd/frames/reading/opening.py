@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.exceptions import first_line
+from paretohqd.frames import offline
 from paretohqd.frames.reading.formats import PARQUET, kind_of
 from paretohqd.frames.reading.hive_folders import (
     all_folder_types,
@@ -78,6 +79,7 @@ def open_files(given: Sequence[str]) -> OpenedFiles:
     if any(map(is_remote, given)):
         if len(given) > 1:
             raise ValueError(f"{pattern}: pass one remote pattern, or a LazyFrame of your own")
+        offline.refuse(pattern)
         return _open_remote(pattern)
     patterns = [local_path(each) for each in given]
     paths = [path for each in patterns for path in _files_of_one_kind(each)]

@@ -6,9 +6,10 @@ import glob
 import os
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from paretohqd.frames.new_files import is_link
 from paretohqd.frames.reading.formats import READ, TO_CONVERT, kind_of, known_kind
 
 
@@ -39,8 +40,12 @@ def local_path(given: str | os.PathLike[str]) -> str:
 def find_files(pattern: str) -> list[str]:
     """The files that a path, a folder or a pattern means, sorted.
 
+    A file or folder that is named may be a link. What a folder holds, or a pattern finds, may not
+    lead out of it: whoever made the folder would choose which files of the reader's are read.
+
     Raises:
-        ValueError: There is none, one is of a kind that is not read, or a folder cannot be listed.
+        ValueError: There is none, one is of a kind that is not read, a folder cannot be listed, or
+            a link leads out of a folder.
     """
     if "\0" in pattern:
         raise ValueError(f"{pattern!r}: a path holds no null character")
@@ -54,6 +59,7 @@ def find_files(pattern: str) -> list[str]:
         files = [file for file in sorted(glob.glob(pattern, recursive=True)) if _is_file(file)]
         if not files:
             raise ValueError(f"{pattern}: no file matches")
+        _refuse_ways_out(_fixed_part(pattern), files)
         return files
     if path.is_symlink():
         raise ValueError(f"{pattern}: a link to {os.readlink(path)}, which is not there")
@@ -82,6 +88,7 @@ def _files_below(folder: str) -> list[str]:
     files = [path for path in paths if known_kind(path) is not None and _is_file(path)]
     if not files:
         raise ValueError(f"{folder}: a folder without a file in {', '.join(READ)}")
+    _refuse_ways_out(folder, files)
     # A .json beside files of another kind describes them, as dataset_info.json does.
     without_json = [file for file in files if not file.endswith(".json")]
     return without_json or files
@@ -95,7 +102,45 @@ def _walk(folder: str) -> Iterator[str]:
         target = os.path.realpath(parent)
         folders[:] = [] if target in seen else [name for name in folders if not _is_hidden(name)]
         seen.add(target)
+        # Before they are walked through: a link may lead to the whole disk.
+        _refuse_ways_out(folder, (os.path.join(parent, name) for name in folders))
         yield from (os.path.join(parent, name) for name in names if not _is_hidden(name))
+
+
+def _refuse_ways_out(folder: str, found: Iterable[str]) -> None:
+    """Raise a ValueError if a file or folder found in a folder lies, by a link, outside of it."""
+    home = _home(Path(os.path.realpath(folder)))
+    inside: dict[str, bool] = {}
+    for path in found:
+        parent = os.path.dirname(path)
+        if parent not in inside:
+            inside[parent] = Path(os.path.realpath(parent)).is_relative_to(home)
+        if inside[parent] and not is_link(Path(path)):
+            continue
+        target = os.path.realpath(path)
+        if not Path(target).is_relative_to(home):
+            raise ValueError(
+                f"{path}: leads by a link to {target}, out of {folder}: name that by itself, or "
+                "put a copy there"
+            )
+
+
+def _home(folder: Path) -> Path:
+    """The folder within which links may lead: that of the whole repository in the hub's cache.
+
+    There a snapshot, repository/snapshots/commit, is made of links to repository/blobs.
+    """
+    for commit in (folder, *folder.parents):
+        repository = commit.parent.parent
+        if commit.parent.name == "snapshots" and (repository / "blobs").is_dir():
+            return repository
+    return folder
+
+
+def _fixed_part(pattern: str) -> str:
+    """The folder of a pattern that is named as it is."""
+    parents = (str(parent) for parent in Path(pattern).parents)
+    return next(parent for parent in parents if not glob.has_magic(parent))
 
 
 def _is_hidden(name: str) -> bool:
