@@ -149,11 +149,18 @@ def test_packed_text_is_refused_in_selections_too(
         pq.select(str(file), ["a", "b"], k=1)
 
 
-@pytest.mark.parametrize("bomb", [csv_gzip, jsonl_gzip, jsonl_zstd], ids=lambda b: b.__name__)
-def test_what_fits_is_read(bomb: Callable[[Path], None], tmp_path: Path) -> None:
-    file = tmp_path / BOMBS[bomb]
-    bomb(file)
-    assert len(read_frame(file)) in (10_000_000, 2_000_000, 40_000)
+@pytest.mark.usefixtures("small_machine")
+@pytest.mark.parametrize("ending", ["csv.gz", "jsonl.gz", "jsonl.zlib", "jsonl.zst", "json.gz"])
+def test_packed_files_that_fit_are_read(ending: str, tmp_path: Path) -> None:
+    frame = pl.DataFrame({"a": range(1000), "b": [f"text {i}" for i in range(1000)]})
+    kind, _, packing = ending.partition(".")
+    file = tmp_path / f"rows.{ending}"
+    if packing == "zst":
+        frame.lazy().sink_ndjson(file, compression="zstd")
+    else:
+        text = {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "json": frame.write_json}[kind]()
+        file.write_bytes((gzip if packing == "gz" else zlib).compress(text.encode()))
+    assert read_frame(file).equals(frame)
 
 
 def test_a_limit_can_be_set(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from paretohqd.frames.writing import csv_for_people
 from paretohqd.runs import evaluation, layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Stage
@@ -59,7 +60,8 @@ def summarise(s: RunContext) -> Stage:
             bounds=data_bounds(offline),
         )
         (out / layout.METRICS).write_text(metrics.to_json())
-        evaluation.table(metrics).write_csv(out / layout.TABLE)
+        table = csv_for_people(evaluation.table(metrics))
+        (out / layout.TABLE).write_text(table, encoding="utf-8", newline="")
 
     return s.alone(
         layout.SUMMARY,
