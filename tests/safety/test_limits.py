@@ -158,7 +158,9 @@ def test_packed_files_that_fit_are_read(ending: str, tmp_path: Path) -> None:
     if packing == "zst":
         frame.lazy().sink_ndjson(file, compression="zstd")
     else:
-        text = {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "json": frame.write_json}[kind]()
+        text = {"csv": frame.write_csv, "jsonl": frame.write_ndjson, "json": frame.write_json}[
+            kind
+        ]()
         file.write_bytes((gzip if packing == "gz" else zlib).compress(text.encode()))
     assert read_frame(file).equals(frame)
 
@@ -180,7 +182,9 @@ def test_unpacked_sizes_are_bounds(name: str, tmp_path: Path) -> None:
         file = tmp_path / f"rows.{name}"
         if name.endswith("zst"):
             lines = pl.DataFrame({"t": [text.decode().strip()]})
-            lines.lazy().sink_csv(file, include_header=False, quote_style="never", compression="zstd")
+            lines.lazy().sink_csv(
+                file, include_header=False, quote_style="never", compression="zstd"
+            )
         else:
             file.write_bytes((gzip if name.endswith("gz") else zlib).compress(text))
         whole = sizes.unpacked_bytes(str(file), 100 * MB)
@@ -240,8 +244,15 @@ def split(spec: config.Data, seen: list[int]) -> object:
 
 @pytest.mark.parametrize("column", ["prompt", "response"])
 def test_a_long_text_is_refused_before_anything_reads_it(column: str, tmp_path: Path) -> None:
-    frame = prompts(6).with_row_index().with_columns(
-        pl.when(pl.col("index") == 3).then(pl.lit("word " * 30_000)).otherwise(column).alias(column)
+    frame = (
+        prompts(6)
+        .with_row_index()
+        .with_columns(
+            pl.when(pl.col("index") == 3)
+            .then(pl.lit("word " * 30_000))
+            .otherwise(column)
+            .alias(column)
+        )
     )
     seen: list[int] = []
     with pytest.raises(ValueError, match=r"1 of 6 rows have texts of more than 100000 characters"):

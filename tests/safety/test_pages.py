@@ -51,12 +51,17 @@ def selection_page(out: Path, names: list[str]) -> Path:
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A page of each kind, made of hostile names and texts."""
     root = tmp_path_factory.mktemp("pages")
-    run = make_run(root / INJECTED[1].replace("/", " "), INJECTED[:2], GRIDS["two-3"][1])
+    folder = root / INJECTED[1].replace("/", " ")
+    run = make_run(folder, INJECTED[:2], GRIDS["two-3"][1], text=HOSTILE)
     pytest.importorskip("scipy")
-    from helpers.compared import make, page_of
+    from helpers.compared import make
+    from paretohqd.compare.records import ComparisonRecord
+    from paretohqd.compare.report import page
 
     comparison = root / "compare.html"
-    comparison.write_text(page_of(*make(), name=HOSTILE, config=HOSTILE))
+    results, answers = make()
+    record = ComparisonRecord.of(results | {"machine": INJECTED[1], "limits": INJECTED})
+    comparison.write_text(page(record, answers, name=HOSTILE, config=HOSTILE))
     return {
         "selection": selection_page(root / "selection.html", ["title", INJECTED[1]]),
         "run": write_report(run, root / "run.html"),
@@ -128,6 +133,7 @@ def browser() -> Any:
 def show(browser: Any, file: Path) -> tuple[Any, list[str]]:
     """The page in a browser, its charts drawn, and what was said on the console."""
     page, said = browser.new_page(), []
+    page.set_default_timeout(120_000)
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
     page.on("dialog", lambda dialog: (said.append("a dialog"), dialog.dismiss()))

@@ -160,7 +160,8 @@ def csv_for_people(frame: pl.DataFrame) -> str:
     front, which spreadsheets read as "text". Files of data are written as they are: `write_frame`.
 
     Example:
-        >>> print(csv_for_people(pl.DataFrame({"method": ["=1+1", "SFT"], "gain": [-1, 2]})), end="")
+        >>> table = pl.DataFrame({"method": ["=1+1", "SFT"], "gain": [-1, 2]})
+        >>> print(csv_for_people(table), end="")
         method,gain
         '=1+1,-1
         SFT,2

@@ -75,7 +75,7 @@ class Data:
     """Longer prompts and answers are invalid, before anything reads them: some scorers take a time
     that grows with the square of a text."""
     memory_limit: int | None = None
-    """Bytes that the rows of a file may take; half of the machine's memory where it is not given."""
+    """Bytes that the rows of a file may take; half of the machine's memory by default."""
     max_word_overlap: float | None = None
     """Leave out answers that share more of their words than this with the prompt."""
     invalid: Literal["raise", "drop"] = "raise"

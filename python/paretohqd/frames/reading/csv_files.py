@@ -64,8 +64,7 @@ def column_names(file: str, separator: str) -> list[str]:
     for name, count in Counter(names).items():
         if name and count > 1:
             raise ValueError(
-                f"{file}: cannot be read: {count} columns are called {name!r}: rename "
-                "all but one"
+                f"{file}: cannot be read: {count} columns are called {name!r}: rename all but one"
             )
     return names
 

@@ -1,6 +1,6 @@
 """How large rows may become in memory: a few kB of a file can hold terabytes, packed or repeated.
 
-Files that are read in parts need no limit. Those that are read whole have one: rows that a run keeps,
+Files that are read in parts need no limit. What is held whole has one: the rows that a run keeps,
 packed text, which Polars unpacks as a whole, and a JSON array, which Python parses as a whole.
 """
 
@@ -118,8 +118,8 @@ def refuse_large_array(file: str) -> None:
     size = unpacked_bytes(file, limit) if packing(file) else os.path.getsize(file)
     if size > limit:
         raise ValueError(
-            f"{file}: is one JSON array of more than {readable_size(limit)}, which is held in memory "
-            "whole: write one object per line, which is read in parts"
+            f"{file}: is one JSON array of more than {readable_size(limit)}, which is held in "
+            "memory whole: write one object per line, which is read in parts"
         )
 
 
