@@ -161,6 +161,30 @@ class Source:
             else:
                 yield from in_batches(query, limit)
 
+    def whole(self, limit: int | None = None) -> pl.DataFrame:
+        """All rows in memory.
+
+        Args:
+            limit: Bytes that they may take; half of the machine's memory by default.
+
+        Raises:
+            ValueError: They take more: found out before they are all read.
+        """
+        if isinstance(self.frame, pl.DataFrame):
+            return self.frame
+        limit = limit or row_limit()
+        typed = bool(self.files) and all(kind_of(file).typed for file in self.files)
+        # Such files say how many rows they have.
+        if typed and self.rows() * least_row_bytes(self.schema) > limit:
+            raise too_large(self.pattern, limit)
+        batches, size = [pl.DataFrame(schema=self.schema)], 0
+        for batch in self.batches([pl.all()]):
+            size += int(batch.estimated_size())
+            if size > limit:
+                raise too_large(self.pattern, limit)
+            batches.append(batch)
+        return pl.concat(batches)
+
     def _must_be_sliced(self, schema: pl.Schema) -> bool:
         """Whether row groups of Parquet files may take too much memory as a whole."""
         width = row_bytes(schema)
@@ -237,16 +261,7 @@ def read_frame(path: Path, *, memory_limit: int | None = None) -> pl.DataFrame:
             take more memory than allowed: found out before they are all read.
     """
     file = local_path(path)
-    kind = kind_of(file)
+    kind_of(file)
     if not os.path.isfile(file):
         raise ValueError(f"{path}: {'not a file' if os.path.exists(file) else 'no such file'}")
-    source, limit = Source.of(file), memory_limit or row_limit()
-    if kind.typed and source.rows() * least_row_bytes(source.schema) > limit:
-        raise too_large(path, limit)
-    batches, size = [pl.DataFrame(schema=source.schema)], 0
-    for batch in source.batches([pl.all()]):
-        size += int(batch.estimated_size())
-        if size > limit:
-            raise too_large(path, limit)
-        batches.append(batch)
-    return pl.concat(batches)
+    return Source.of(file).whole(memory_limit)
