@@ -59,7 +59,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from paretohqd.compare.report import page
 
     comparison = root / "compare.html"
-    results, answers = make()
+    results, answers = make(prompts=12, seeds=[0], budgets=["own"], ablations=[], text=HOSTILE)
     record = ComparisonRecord.of(results | {"machine": INJECTED[1], "limits": INJECTED})
     comparison.write_text(page(record, answers, name=HOSTILE, config=HOSTILE))
     return {
