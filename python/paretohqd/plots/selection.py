@@ -7,7 +7,6 @@ names, as in `plots.theme`, so a column may be called anything.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from io import BytesIO, StringIO
 from itertools import combinations
@@ -24,7 +23,10 @@ except ImportError as error:
         "a picture needs altair and vl-convert-python: pip install 'paretohqd[plot]'"
     ) from error
 
+from markupsafe import Markup
+
 from paretohqd.frames.writing import check_target, whole, write_text
+from paretohqd.plots.page import template
 from paretohqd.plots.selection_panels import LEGENDS, grid, panel_layers, styled
 from paretohqd.plots.selection_picture import Picture, picture_of
 from paretohqd.plots.theme import PAGE, PRINTED, Chart, finish, library, readable
@@ -241,10 +243,6 @@ def _notes(picture: Picture) -> list[str]:
 
 def _page(chart: Any) -> str:
     """A page with the chart and all it needs; altair's own would end where a name says so."""
-    # Without "<" no text of the chart can close the script or open a comment.
-    spec = json.dumps(chart.to_dict(), allow_nan=False).replace("<", "\\u003c")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Selection</title>\n'
-        f'<script>{library()}</script></head>\n<body><div id="chart"></div>\n'
-        f'<script>vegaEmbed("#chart", {spec}, {{renderer: "svg"}});</script></body></html>\n'
-    )
+    # The script is the charts' own, not text from the selection.
+    page: str = template("selection.html").render(library=Markup(library()), spec=chart.to_dict())
+    return page

@@ -38,6 +38,9 @@ _CORNERS = {
 SOFT, GRID = "#59636e", "#d5d9de"
 """Colours of small texts and of lines in a picture on white."""
 
+UNSEEN = "\N{ZERO WIDTH SPACE}"
+"""Makes a name of data differ from every word that means something to a program."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scheme:
@@ -168,8 +171,13 @@ def readable(text: str) -> str:
 
 
 def tip(field: str, name: str, **options: Any) -> Any:
-    """A line of a tooltip under this name; Vega-Lite puts it into a program as it stands."""
-    return alt.Tooltip(field, title=readable(name).replace("\\", "\\\\"), **options)
+    """A line of a tooltip under this name; Vega-Lite puts it into a program as it stands.
+
+    The tooltip's own words (title, image) mean something to the script that shows it, as
+    "__proto__" does to any: an unseen character at the end makes each name an ordinary one.
+    """
+    title = readable(name).replace("\\", "\\\\") + UNSEEN
+    return alt.Tooltip(field, title=title, **options)
 
 
 def domain(values: Iterable[float], *, pad: float = 0.06) -> tuple[float, float]:

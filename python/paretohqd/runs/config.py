@@ -72,10 +72,17 @@ class Data:
     """Another source of prompts for stage 2, which needs no answers; the pool's own prompts where
     there is none. `subset` and `revision` are those of `source` alone."""
     max_rows: int | None = None
+    """Take this many rows, drawn with the seed; of a file with plain texts no others are kept."""
+    max_characters: int | None = 100_000
+    """Longer prompts and answers are invalid, before anything reads them: some scorers take a time
+    that grows with the square of a text."""
+    memory_limit: int | None = None
+    """Bytes that the rows of a file may take; half of the machine's memory by default."""
     max_word_overlap: float | None = None
     """Leave out answers that share more of their words than this with the prompt."""
     invalid: Literal["raise", "drop"] = "raise"
-    """What happens to empty answers and to prompts longer than `train.max_length`."""
+    """What happens to empty answers, to texts longer than `max_characters` and to prompts longer
+    than `train.max_length`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +205,8 @@ class Config:
             within(self, "", 1, None, "preferences")
         within(self, "", 0, 2**31 - 1, "seed")
         within(self, "", 1, None, "threads")
-        within(self.data, "data", 1, None, "held_out", "max_rows")
+        counts = ("held_out", "max_rows", "max_characters", "memory_limit")
+        within(self.data, "data", 1, None, *counts)
         within(self.data, "data", 0, 1, "max_word_overlap")
         within(self.selection, "selection", 1, None, "k", "k_stage2", "upto", "at_least")
         sizes = ("prompts", "max_new_tokens", "batch_size")

@@ -19,6 +19,7 @@ from paretohqd.frames.conversations.layouts import (
 from paretohqd.frames.conversations.messages import ASSISTANT
 from paretohqd.frames.conversations.rows import PAIR
 from paretohqd.frames.conversations.texts import default_layout, single_turns
+from paretohqd.frames.reading.sizes import row_limit, too_large
 from paretohqd.frames.sources import Source, read_frame
 from paretohqd.models import embedded
 from paretohqd.models.names import check_hub_name, refuse_shadow
@@ -45,7 +46,10 @@ def load_source(spec: config.Data, source: str, *, answers: bool = True) -> pl.D
         return embedded.conversations().with_columns(pl.col("conversation").cast(pl.String))
     if source.startswith("embedded:"):
         raise ValueError(f"{source}: did you mean embedded:conversations?")
-    frame = _from_hub(spec, source) if source.startswith("hub:") else read_frame(Path(source))
+    if source.startswith("hub:"):
+        frame = _from_hub(spec, source)
+    else:
+        frame = read_frame(Path(source), memory_limit=spec.memory_limit)
     try:
         return _read(frame, spec, answers=answers)
     except ValueError as error:
@@ -80,6 +84,8 @@ def _draw_in_batches(spec: config.Data, count: int, seed: int) -> pl.DataFrame:
     pairs = set(PAIR) <= set(source.names) and spec.response not in source.names
     texts, each = (PAIR, 2) if pairs else ((spec.prompt, spec.response), 1)
     rows, parts, start = each * source.rows(), [], 0
+    if np.dtype(np.int64).itemsize * rows > (spec.memory_limit or row_limit()):
+        raise ValueError("too many rows to draw from")
     drawn = np.arange(rows) if rows <= count else _draw_numbers(rows, count, seed)
     for batch in source.batches([pl.all()]):
         plain = all(name in source.names and is_plain(batch, name) for name in texts)
@@ -106,12 +112,16 @@ def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
     check_hub_name(name, source)
     if "/" not in name:
         raise ValueError(f"{source}: a name on the hub is OWNER/NAME: write hub:OWNER/{name}")
-    frame: pl.DataFrame = load_dataset(
+    data = load_dataset(
         name,
         spec.subset if own else None,
         split=spec.split,
         revision=spec.revision if own else None,
-    ).to_polars()
+    )
+    limit = spec.memory_limit or row_limit()
+    if data.data.nbytes > limit:  # it lies in files that are mapped into memory
+        raise too_large(source, limit)
+    frame: pl.DataFrame = data.to_polars()
     return frame
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.frames.new_files import write_new, write_parquet
+from paretohqd.frames.writing import csv_for_people
 from paretohqd.runs import evaluation, layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Stage
@@ -60,7 +61,7 @@ def summarise(s: RunContext) -> Stage:
             bounds=data_bounds(offline),
         )
         write_new(out / layout.METRICS, metrics.to_json())
-        write_new(out / layout.TABLE, evaluation.table(metrics).write_csv())
+        write_new(out / layout.TABLE, csv_for_people(evaluation.table(metrics)))
 
     return s.alone(
         layout.SUMMARY,

@@ -79,6 +79,8 @@ def split(s: RunContext) -> Stage:
         raise ValueError(f"generation.max_new_tokens fills the model's context of {context} tokens")
     limit = min(*limits, room + 1)
     sources = [name for name in (spec.source, spec.prompts) if name is not None]
+    settings = dataclasses.asdict(spec)
+    del settings["memory_limit"]  # It decides whether rows are read, not which.
 
     def work(out: Path) -> Notes:
         tokenizer = models.load_tokenizer(s.settings.model)
@@ -105,7 +107,7 @@ def split(s: RunContext) -> Stage:
     return s.alone(
         layout.DATA,
         work,
-        settings={**dataclasses.asdict(spec), "seed": s.settings.seed, "limit": limit},
+        settings={**settings, "seed": s.settings.seed, "limit": limit},
         inputs={"model": s.model_id}
         | {name: s.folder.hash_path(Path(name)) for name in sources if Path(name).is_file()},
     )

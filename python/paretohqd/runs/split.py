@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +43,8 @@ def split_data(
         limit: The smaller of `train.max_length` and what the model's context leaves.
 
     Raises:
-        ValueError: As `load_source`; empty answers or over-long prompts (unless invalid is "drop"),
-            too few conversations, no rows left, or a column that a selection adds.
+        ValueError: As `load_source`; empty answers, over-long texts or prompts (unless invalid is
+            "drop"), too few conversations, no rows left, or a column that a selection adds.
     """
     frame = draw_rows(spec, seed)
     if frame.is_empty():
@@ -53,6 +53,12 @@ def split_data(
         if name in frame.columns:
             raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
     dropped = {}
+    if spec.max_characters is not None:
+        reason = f"rows have texts of more than {spec.max_characters} characters"
+        long = _longer(frame, ("prompt", "response"), spec.max_characters)
+        frame, count = _without(frame, long, f"{reason} (data.max_characters)", spec.invalid)
+        if count:
+            dropped["text too long"] = count
     empty = frame["response"].str.strip_chars() == ""
     frame, dropped["empty answer"] = _without(frame, empty, "answers are empty", spec.invalid)
     long = _lengths(frame, prompt_lengths) >= limit
@@ -80,6 +86,8 @@ def split_data(
     prompts = pool
     if spec.prompts is not None:
         prompts = load_source(spec, spec.prompts, answers=False)
+        if spec.max_characters is not None:
+            prompts = prompts.filter(~_longer(prompts, ("prompt",), spec.max_characters))
         prompts = prompts.filter(
             ~_comparable(prompts["conversation"]).is_in(held.implode()),
             ~_comparable(prompts["prompt"]).is_in(held_prompts),
@@ -92,6 +100,11 @@ def split_data(
     prompts = prompts.filter(_comparable(prompts["prompt"]).is_first_distinct())
     names = ["prompt", "conversation"]
     return Split(pool, prompts.select(names), held_out.select(names), dropped)
+
+
+def _longer(frame: pl.DataFrame, columns: Sequence[str], limit: int) -> pl.Series:
+    """Which rows have a text of more characters than this in one of the columns."""
+    return frame.select(pl.any_horizontal(pl.col(columns).str.len_chars() > limit)).to_series()
 
 
 def _comparable(texts: pl.Series) -> pl.Series:

@@ -6,6 +6,7 @@ From the name of a file to its rows, in this order:
 - `paths`: which files a path, a folder or a pattern means.
 - `text_lines`, `csv_files`, `json_files`, `json_records`: what Polars would read wrongly or refuse.
 - `schemas`: the type that two columns have in common.
+- `sizes`: what would not fit in memory.
 - `table_files`: one file, its columns and its scan.
 - `shared_columns`: the columns that several files share.
 - `hive_folders`: columns in the names of folders.

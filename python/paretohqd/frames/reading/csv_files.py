@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import mmap
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -60,11 +61,10 @@ def column_names(file: str, separator: str) -> list[str]:
             f"it away, and separate the values by {_SEPARATOR_NAMES[separator]}"
         )
     _refuse_other_separators(file, names, separator)
-    for name in names:
-        if name and names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if name and count > 1:
             raise ValueError(
-                f"{file}: cannot be read: {names.count(name)} columns are called {name!r}: rename "
-                "all but one"
+                f"{file}: cannot be read: {count} columns are called {name!r}: rename all but one"
             )
     return names
 

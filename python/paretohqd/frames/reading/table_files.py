@@ -15,6 +15,7 @@ from paretohqd.exceptions import first_line
 from paretohqd.frames.reading import csv_files, json_files
 from paretohqd.frames.reading.formats import ARROW, JSON, PARQUET, Kind, kind_of
 from paretohqd.frames.reading.schemas import aligned, column
+from paretohqd.frames.reading.sizes import refuse_large_array, refuse_large_packed
 
 Schema = Mapping[str, pl.DataType]
 
@@ -49,8 +50,10 @@ class TableFile:
         """
         kind = kind_of(file)
         try:
-            if not Path(file).stat().st_size and not kind.typed:
-                return None
+            if not kind.typed:
+                if not Path(file).stat().st_size:
+                    return None
+                refuse_large_packed(file)
             if kind is JSON:
                 return cls._of_json(file)
             if kind.separator:
@@ -67,6 +70,7 @@ class TableFile:
         if not first:
             return None
         if first == b"[":
+            refuse_large_array(file)
             rows = json_files.read_array(file)
             return cls(file, JSON, rows.schema, rows=rows)
         if not by_python:
