@@ -23,6 +23,7 @@ from paretohqd.plots.methods import MethodStyle, colours, method_styles
 from paretohqd.plots.page import number, template, write
 from paretohqd.plots.theme import Chart, library
 from paretohqd.runs import layout
+from paretohqd.runs.written import shown_config
 
 
 def write_comparison(folder: Path, out: Path) -> Path:
@@ -44,7 +45,7 @@ def write_comparison(folder: Path, out: Path) -> Path:
     folder, out = Path(folder), Path(out)
     record, answers = load(folder)
     config = folder / layout.CONFIG
-    text = config.read_text("utf-8") if config.is_file() else None
+    text = shown_config(config.read_text("utf-8")) if config.is_file() else None
     return write(page(record, answers, name=folder.resolve().name, config=text), out)
 
 

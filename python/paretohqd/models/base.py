@@ -31,6 +31,7 @@ from paretohqd.models import chat, checkpoints, embedded
 from paretohqd.models.decoding import check_reading
 from paretohqd.models.library_calls import one_line_errors, without_bars
 from paretohqd.models.spec import Model
+from paretohqd.models.template_files import template_text
 
 
 def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
@@ -208,7 +209,11 @@ def unpack_gguf(file: Path) -> Path:
 
 def identity(spec: Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
-    facts = {"name": spec.name, "revision": spec.revision, "chat_template": _template(spec)}
+    template = _template(spec)
+    if template is not None:
+        # Its text may be anything, and what stages write down is for others to read.
+        template = f"sha256:{hashlib.sha256(template.encode()).hexdigest()}"
+    facts = {"name": spec.name, "revision": spec.revision, "chat_template": template}
     if spec.date is not None:
         facts["date"] = spec.date
     folder = Path(base_folder(spec))
@@ -221,13 +226,10 @@ def identity(spec: Model) -> dict[str, Any]:
 
 
 def _template(spec: Model) -> str | None:
-    """The chat template that the configuration gives, as text or as the name of a file."""
+    """The text of the chat template that the configuration gives, itself or in a file."""
     if spec.chat_template is None:
         return None
-    file = Path(spec.chat_template)
-    if file.is_absolute() and file.is_file():
-        return file.read_text(encoding="utf-8")
-    return spec.chat_template
+    return template_text(spec.chat_template)
 
 
 def fingerprint(folder: Path) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from paretohqd.exceptions import first_line
+from paretohqd.safety.secrets import redacted
 from paretohqd.selection.same_rows import SameRowsWarning
 
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
@@ -127,7 +128,7 @@ class _Keeper(python_logging.Handler):
 def _write(file: Path, texts: Counter[str]) -> None:
     if texts:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f"{count} x {text}\n" for text, count in texts.items()]
+        lines = [f"{count} x {redacted(text)}\n" for text, count in texts.items()]
         file.write_text("".join(lines), encoding="utf-8", errors="replace")
     else:
         file.unlink(missing_ok=True)  # an earlier attempt's

@@ -1,13 +1,12 @@
-"""Plain YAML values into dataclasses, strictly: what is misspelt or of the wrong kind is refused.
+"""Plain values into dataclasses, strictly: what is misspelt or of the wrong kind is refused.
 
-Nothing heavy is imported here, and PyYAML only when a text is read.
+Nothing heavy is imported here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-import re
 import types
 import typing
 from collections.abc import Mapping
@@ -18,39 +17,6 @@ from paretohqd.exceptions import check_keys, dotted_key
 Section = TypeVar("Section")
 
 PLAIN = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-
-
-def read_yaml(text: str) -> Any:
-    """Read YAML; unlike in PyYAML, 1e-5 is a number and a key that is given twice an error.
-
-    PyYAML takes 1e-5 for text (YAML 1.1 wants 1.0e-5) and the last of two equal keys.
-
-    Raises:
-        ValueError: Not YAML, or a key given twice.
-
-    Example:
-        >>> read_yaml("{a: 1e-5, b: [no, 2]}")
-        {'a': 1e-05, 'b': [False, 2]}
-    """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen = set()
-            for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                    if key.value in seen:
-                        line = key.start_mark.line + 1
-                        raise ValueError(f"{key.value} is given a second time in line {line}")
-                    seen.add(key.value)
-            return super().construct_mapping(node, deep=deep)
-
-    exponent = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+.0123456789"))
-    try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def from_mapping(kind: type[Section], value: Any, where: str = "") -> Section:

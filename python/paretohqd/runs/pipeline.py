@@ -66,7 +66,8 @@ def split(s: RunContext) -> Stage:
     if room < 1:
         raise ValueError(f"generation.max_new_tokens fills the model's context of {context} tokens")
     limit = min(*limits, room + 1)
-    sources = [name for name in (spec.source, spec.prompts) if name is not None]
+    given = {"source": spec.source, "prompts": spec.prompts}
+    files = {key: Path(name) for key, name in given.items() if name and Path(name).is_file()}
 
     def work(out: Path) -> Notes:
         tokenizer = models.load_tokenizer(s.settings.model)
@@ -88,14 +89,17 @@ def split(s: RunContext) -> Stage:
         for reason, count in parts.dropped.items():
             if count:
                 s.screen.line(f"  left out: {count} rows ({reason})")
-        return {"rows": len(parts.pool), "dropped": parts.dropped, "control_tokens": control}
+        notes = {"rows": len(parts.pool), "dropped": parts.dropped, "control_tokens": control}
+        return notes | {"files": {key: given[key] for key in files}}
 
     return s.alone(
         layout.DATA,
         work,
-        settings={**dataclasses.asdict(spec), "seed": s.settings.seed, "limit": limit},
+        # Files count by their content: where they lie may be another place tomorrow.
+        settings={**dataclasses.asdict(spec), "seed": s.settings.seed, "limit": limit}
+        | dict.fromkeys(files, "file"),
         inputs={"model": s.model_id}
-        | {name: s.folder.hash_path(Path(name)) for name in sources if Path(name).is_file()},
+        | {key: s.folder.hash_path(file) for key, file in files.items()},
     )
 
 
