@@ -42,7 +42,7 @@ def check_fields(template: str) -> None:
         fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
     except ValueError as error:  # a brace that is not closed
         raise ValueError(f"template: {error}: write a brace of the text twice") from None
-    names = {name for name, _, _ in fields}
+    names = {str(name) for name, _, _ in fields}
     if names != {"prompt", "response"}:
         raise ValueError(
             "template needs the fields {prompt} and {response}; found "

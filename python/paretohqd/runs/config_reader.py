@@ -39,7 +39,7 @@ def from_mapping(kind: type[Section], value: Any, where: str = "") -> Section:
         ValueError: unknown key model.nam: did you mean name?
     """
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where or 'configuration'}: expected a section, got {value!r}")
+        raise ValueError(f"{where or 'configuration'}: expected a section, got {_said(value)}")
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     check_keys(value, fields, where)
     hints = typing.get_type_hints(kind)
@@ -67,7 +67,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         # True == 1, but it is not what `stages: 1` means.
         if not any(value == arg and type(value) is type(arg) for arg in args):
-            raise ValueError(f"{where}: expected one of {', '.join(map(str, args))}, got {value!r}")
+            raise ValueError(
+                f"{where}: expected one of {', '.join(map(str, args))}, got {_said(value)}"
+            )
         return value
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:
@@ -81,23 +83,29 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return _convert(lists[0], value, where)
         if lists and not (kinds[0] in PLAIN and _is_plain(kinds[0], value)):
             wanted = f"{PLAIN[kinds[0]]} or a list" if kinds[0] in PLAIN else "a list"
-            raise ValueError(f"{where}: expected {wanted}, got {value!r}")
+            raise ValueError(f"{where}: expected {wanted}, got {_said(value)}")
         return _convert(kinds[0], value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{where}: expected a list, got {value!r}")
+            raise ValueError(f"{where}: expected a list, got {_said(value)}")
         return tuple(_convert(args[0], each, f"{where}[{i}]") for i, each in enumerate(value))
     if hint in PLAIN:
         if not _is_plain(hint, value):
             quoted = hint is str and isinstance(value, int | float | datetime.date)
             advice = ": put it in quotes" if quoted else ""
-            raise ValueError(f"{where}: expected {PLAIN[hint]}, got {value!r}{advice}")
+            raise ValueError(f"{where}: expected {PLAIN[hint]}, got {_said(value)}{advice}")
         return hint(value)
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected a section, got {value!r}")
+        raise ValueError(f"{where}: expected a section, got {_said(value)}")
     if args[1:] in ((), (Any,)):
         return dict(value)
     return {key: _convert(args[1], each, dotted_key(where, key)) for key, each in value.items()}
+
+
+def _said(value: Any) -> str:
+    """A value in a message, or its beginning."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_plain(kind: type, value: Any) -> bool:

@@ -66,9 +66,9 @@ def read_yaml(text: str) -> Any:
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):
-                raise _error(self.peek_event(), "an alias: write the values out again")
+                raise _error(self.current_event, "an alias: write the values out again")
             if self.level >= MOST_LEVELS:
-                raise _error(self.peek_event(), f"more than {MOST_LEVELS} levels of sections")
+                raise _error(self.current_event, f"more than {MOST_LEVELS} levels of sections")
             self.level += 1
             node = super().compose_node(parent, index)
             self.level -= 1

@@ -29,7 +29,7 @@ class FoundPath(str):
         self.shown = shown
         return self
 
-    def __getnewargs__(self) -> tuple[str, str]:
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
         """What a copy or a pickle is made of."""
         return str(self), self.shown
 

@@ -111,8 +111,8 @@ def refuse_secrets(value: Any, where: str = "") -> None:
         for key, each in value.items():
             place = _place(where, key)
             given = each is not None and each != "" and not isinstance(each, bool)
-            names = where.split(".")[0] == "preferences"  # the user's own, of numbers
-            weights = names and isinstance(each, int | float | Mapping)
+            # Names there are the user's own, of numbers.
+            weights = where.split(".")[0] == "preferences" and not isinstance(each, str)
             if given and not weights and is_secret_name(key):
                 raise _refusal(place, "a secret, by its name")
             if isinstance(key, str) and (kind := secret_in(key)):
