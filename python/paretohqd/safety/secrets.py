@@ -179,7 +179,7 @@ def _text(text: str) -> str:
 
 def _plainly(text: str) -> str:
     text = _PRIVATE_KEY.sub(REDACTED, text)
-    text = _URL.sub(lambda url: url[1] + _bare(url[2]), text)
+    text = _URL.sub(_bare, text)
     text = _TOKENS.sub(REDACTED, text)
     return _ASSIGNED.sub(
         lambda found: (
@@ -189,10 +189,11 @@ def _plainly(text: str) -> str:
     )
 
 
-def _bare(rest: str) -> str:
-    """What follows `://`, without user, query and fragment."""
+def _bare(url: re.Match[str]) -> str:
+    """A URL without user, query and fragment; what ends the sentence stays."""
+    rest = url[2].rstrip(":,.;)")
     user, host, path, query = _parts(rest)
-    return host + path if user or query else rest
+    return url[1] + host + path + url[2][len(rest) :] if user or query else url[0]
 
 
 def _parts(rest: str) -> tuple[str, str, str, str]:
