@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from paretohqd.frames.writing import write_text
+
 CONFIG = "adapter_config.json"
 
 
@@ -56,4 +58,4 @@ def without_places(folder: Path, model: Any) -> None:
     file = folder / CONFIG
     if file.is_file():
         saved = json.loads(file.read_text(encoding="utf-8")) | base_identity(model)
-        file.write_text(json.dumps(saved, indent=2, sort_keys=True), encoding="utf-8")
+        write_text(file, json.dumps(saved, indent=2, sort_keys=True))
