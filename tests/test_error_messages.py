@@ -8,6 +8,8 @@ CHANGED: dict[str, str] = {
     "command: bench: no task": "tasks were added",
     "choose: keys: objects": "it was Polars' own error, which names no column",
     "layers: keys: objects": "it was Polars' own error, which names no column",
+    "command: run: no YAML": "it quoted the line, in which there may be a secret",
+    "command: run: --set: no YAML": "it quoted the line, in which there may be a secret",
 }
 """Calls whose message was changed on purpose, and why; CHANGES has what they say now."""
 
