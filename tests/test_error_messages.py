@@ -9,6 +9,7 @@ CHANGED: dict[str, str] = {
     "choose: keys: objects": "it was Polars' own error, which names no column",
     "layers: keys: objects": "it was Polars' own error, which names no column",
     "command: run: no YAML": "it quoted the line, in which there may be a secret",
+    "command: run: train.hub_token": "no secret stands in a configuration, whatever its key does",
     "command: run: --set: no YAML": "it quoted the line, in which there may be a secret",
 }
 """Calls whose message was changed on purpose, and why; CHANGES has what they say now."""

@@ -1,5 +1,6 @@
 """A stranger's configuration ends in a refusal that shows nothing of what it must not."""
 
+import re
 import time
 
 import pytest
@@ -58,6 +59,7 @@ def test_the_command_says_it_in_one_printable_line(folder, hostile, capsys):
     assert said.startswith("paretohqd: error: ")
     assert said.count("\n") == 1
     assert printable(said) == said
+    assert re.search(hostile.refusal, said)
     assert MARK not in said
     assert not [secret for secret in SECRETS if secret.lower() in said.lower()]
 

@@ -247,6 +247,6 @@ def _place(where: str, key: object) -> str:
 
 def _refusal(where: str, kind: str) -> ValueError:
     return ValueError(
-        f"{where}: holds {kind}, and settings are kept and shown: put it into the environment, "
+        f"{where} holds {kind}, and settings are kept and shown: put it into the environment, "
         "where libraries look for it (HF_TOKEN, AWS_SECRET_ACCESS_KEY)"
     )
