@@ -63,10 +63,12 @@ def written(settings: Config) -> dict[str, Any]:
 def shown_config(text: str) -> str:
     """The text of a `config.yaml`, which an older version or a stranger may have written."""
     try:
-        plain = redacted(read_yaml(text))
+        plain = read_yaml(text)
     except ValueError:
         return str(redacted(text))
-    return yaml_text(_without_folders(plain))
+    shown = _without_folders(redacted(plain))
+    # As it was written where there is nothing to take out, in comments neither.
+    return text if shown == plain and redacted(text) == text else yaml_text(shown)
 
 
 def read_before(path: Path) -> Any:
