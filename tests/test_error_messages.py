@@ -10,13 +10,15 @@ CHANGED: dict[str, str] = {
     "layers: keys: objects": "it was Polars' own error, which names no column",
     "command: run: train.report_to": "other trackers take a word of the starter",
     "command: run: train.push_to_hub": "it says what lets the key pass",
-    "command: run: train.hub_token": "it says what lets the key pass",
     "command: run: train: a tracker that is none": "other trackers take a word of the starter",
     "command: run: train_stage2.push_to_hub": "it says what lets the key pass",
     "command: run: lora.layers_pattern": "patterns that take too long are refused too",
     "command: run: lora.alpha_pattern": "patterns that take too long are refused too",
     "command: compare: reinforcement.log_completions": "it says what lets the key pass",
     "command: compare: train.push_to_hub": "it says what lets the key pass",
+    "command: run: no YAML": "it quoted the line, in which there may be a secret",
+    "command: run: train.hub_token": "no secret stands in a configuration, whatever its key does",
+    "command: run: --set: no YAML": "it quoted the line, in which there may be a secret",
 }
 """Calls whose message was changed on purpose, and why; CHANGES has what they say now."""
 

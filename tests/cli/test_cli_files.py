@@ -71,7 +71,7 @@ def test_the_file_says_how_it_was_made(run, folder, tmp_path):
     assert manifest["layers"] == chosen.layer_sizes()
     assert manifest["options"]["distinct"] == "prompt"
     assert manifest["r_max"] == chosen.r_max.tolist()
-    assert manifest["input"] == str(folder)
+    assert manifest["input"] == folder.name
     run("layers", folder, "-o", out, "--objectives", "help,harm", "--at-least", 9)
     assert json.loads(pl.read_parquet_metadata(out)["paretohqd"])["at_least"] == 9
 

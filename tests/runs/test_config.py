@@ -29,6 +29,7 @@ SECTIONS = {
 VALID = {
     "duplicates": "drop",
     "subset": "default",
+    "chat_template": "{{ messages }}",
     "split": "test",
     "revision": "main",
     "conversation": "dialogue",

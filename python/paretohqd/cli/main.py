@@ -18,7 +18,10 @@ from typing import Any
 
 import paretohqd as pq
 from paretohqd.cli import bench, select, train
+from paretohqd.cli.terminal import Parser, say
 from paretohqd.runs import failures
+from paretohqd.safety.printing import printable
+from paretohqd.safety.secrets import without_secrets
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -30,7 +33,7 @@ def main(given: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         going = parsed.command in ("run", "compare")
         hint = ": the same command goes on from here" if going else ""
-        print(f"paretohqd: stopped{hint}", file=sys.stderr)
+        say(f"paretohqd: stopped{hint}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # Whoever reads the output has enough; Python would complain again when it ends.
@@ -40,7 +43,8 @@ def main(given: Sequence[str] | None = None) -> int:
         raise
     except BaseException as error:  # a panic of Rust's is no Exception
         if parsed.debug:
-            traceback.print_exception(error)
+            lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")
+            say("\n".join(map(without_secrets, lines)), file=sys.stderr)
         notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
         return _fail(f"{failures.sentence(error)}{notes}")
     return 0
@@ -54,9 +58,9 @@ def _plain_warnings() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, pq.SameRowsWarning):
-                print(f"paretohqd: warning: {message}", file=sys.stderr)
+                say(f"paretohqd: warning: {message}", file=sys.stderr)
             else:
-                other(message, category, *place, **more)
+                other(printable(message), category, *place, **more)
 
         warnings.showwarning = show
         warnings.simplefilter("always", pq.SameRowsWarning)
@@ -64,12 +68,12 @@ def _plain_warnings() -> Iterator[None]:
 
 
 def _fail(message: str) -> int:
-    print(f"paretohqd: error: {' '.join(message.split())}", file=sys.stderr)
+    say(f"paretohqd: error: {' '.join(without_secrets(message).split())}", file=sys.stderr)
     return 1
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="paretohqd", description="Select the scored answers to fine-tune on, for a trade-off."
     )
     parser.add_argument("--version", action="version", version=f"paretohqd {pq.__version__}")

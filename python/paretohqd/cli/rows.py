@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 import paretohqd as pq
+from paretohqd.cli import terminal
 from paretohqd.frames.reading.formats import kind_of
 from paretohqd.frames.sources import Source, read_frame
 from paretohqd.frames.writing import (
@@ -24,6 +25,7 @@ from paretohqd.frames.writing import (
     write_frame,
 )
 from paretohqd.plots.progress import RowCounter
+from paretohqd.safety.places import shown_path
 
 STREAM = Path("-")
 """Standard input or output, as JSON lines."""
@@ -76,6 +78,13 @@ def _from_stdin() -> pl.DataFrame:
             raise ValueError(f"standard input: no JSON lines: {reason}") from error
 
 
+def named(source: Source, output: Path) -> str:
+    """What a written file says of its input: paths as they lie from it, when they are absolute."""
+    folder = output.absolute().parent
+    names = source.pattern.split(", ")
+    return ", ".join(shown_path(n, folder) if Path(n).is_absolute() else n for n in names)
+
+
 @contextmanager
 def counted(source: Source) -> Iterator[RowCounter | None]:
     """Show how many rows have been read, and of how many where counting them is quick."""
@@ -110,4 +119,4 @@ def write(
 def say(parsed: argparse.Namespace, text: str) -> None:
     """Print a text, if there is one, where it does not mix with rows."""
     if text:
-        print(text, file=sys.stderr if parsed.output == STREAM else sys.stdout)
+        terminal.say(text, file=sys.stderr if parsed.output == STREAM else sys.stdout)

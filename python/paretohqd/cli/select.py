@@ -140,7 +140,8 @@ def _select(parsed: argparse.Namespace) -> None:
     if parsed.output is not None:
         # Files keep the name that the rows of the input have always had in them.
         number = {"rows": summary.pop("n_rows")}
-        manifest = {"input": source.pattern, "options": asdict(rule), **number, **summary}
+        facts = {"input": rows.named(source, parsed.output), "options": asdict(rule)}
+        manifest = {**facts, **number, **summary}
         rows.write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
         from paretohqd.plots.selection import save
@@ -176,7 +177,7 @@ def _layers(parsed: argparse.Namespace) -> None:
             return batch
 
         manifest = {
-            "input": source.pattern,
+            "input": rows.named(source, parsed.output),
             "objectives": parsed.objectives,
             "by": parsed.by,
             "upto": parsed.upto,

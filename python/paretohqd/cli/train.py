@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paretohqd.cli import arguments, rows
+from paretohqd.cli.terminal import say
 from paretohqd.frames.writing import write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
 from paretohqd.runs.place import run_path
+from paretohqd.safety.secrets import redacted
 
 if TYPE_CHECKING:
     from paretohqd.cli.arguments import Commands
@@ -130,7 +132,7 @@ def _scored(parsed: argparse.Namespace) -> None:
     if parsed.output != rows.STREAM:
         manifest = {"rewards": [reward.manifest() for reward in judges], "rows": len(scored)}
         beside = parsed.output.with_name(f"{parsed.output.name}.manifest.json")
-        write_text(beside, json.dumps(manifest, indent=1, default=str))
+        write_text(beside, json.dumps(redacted(manifest), indent=1, default=str))
     rows.say(parsed, f"{len(scored)} answers scored by {', '.join(each.name for each in judges)}")
 
 
@@ -152,9 +154,9 @@ def _run(parsed: argparse.Namespace) -> None:
     if os.environ.get("RANK", "0") == "0":
         metrics = Metrics.from_json((folder / layout.SUMMARY / layout.METRICS).read_text())
         facts = Facts.from_json((folder / layout.FACTS).read_text())
-        print(evaluation.render(metrics))
-        print(evaluation.render_seconds(facts.seconds))
-        print(f"report: {folder / layout.REPORT}")
+        say(evaluation.render(metrics))
+        say(evaluation.render_seconds(facts.seconds))
+        say(f"report: {folder / layout.REPORT}")
 
 
 def _compare(parsed: argparse.Namespace) -> None:
@@ -172,15 +174,15 @@ def _compare(parsed: argparse.Namespace) -> None:
             trust_remote_code=parsed.trust_remote_code,
         )
     limits = json.loads((folder / "results.json").read_text())["limits"]
-    print(render(measure_folder(folder), limits))
-    print(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
-    print(f"report: {folder / layout.REPORT}")
+    say(render(measure_folder(folder), limits))
+    say(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
+    say(f"report: {folder / layout.REPORT}")
 
 
 def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
     """Read a configuration with what --set replaces, and keep tokenizers quiet."""
     from paretohqd.runs.config import load_settings
-    from paretohqd.runs.config_reader import read_yaml
+    from paretohqd.runs.yaml_reader import read_yaml
 
     overrides = {}
     for key, value in parsed.overrides:
@@ -203,4 +205,4 @@ def _report(parsed: argparse.Namespace) -> None:
 
     compared = (parsed.run / "results.json").is_file()
     write = write_comparison if compared else write_report
-    print(write(parsed.run, parsed.output or parsed.run / layout.REPORT))
+    say(write(parsed.run, parsed.output or parsed.run / layout.REPORT))

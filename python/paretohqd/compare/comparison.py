@@ -45,6 +45,8 @@ from paretohqd.runs import evaluation, failures, layout, pipeline
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
+from paretohqd.safety.places import shown_name
+from paretohqd.safety.secrets import redacted
 
 CLOUDS = 200
 """How many clouds of no special shape the data's front is compared with."""
@@ -131,7 +133,7 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
         raise  # a full disk or host is not the method's fault, and would be the next one's too
     except Exception as failure:
         s.free()
-        error = failures.sentence(failure)
+        error = redacted(failures.sentence(failure))
         s.folder.write_text(job.failure, failures.described(failure))
         s.screen.line(f"{job.label} failed: {error} (more in {job.failure})")
         policies, keys = [], []
@@ -235,7 +237,7 @@ def finish(
         front=front,
         reference=settings.reference,
         budgets=BUDGETS,
-        limits=tuple(limits(settings.model.name, front)),
+        limits=tuple(limits(shown_name(settings.model.name), front)),
         seed=settings.seed,
         machine=s.machine.describe(),
         versions=versions(),

@@ -24,6 +24,7 @@ from paretohqd.plots.page import file_of, number, template, write
 from paretohqd.plots.theme import Chart, library
 from paretohqd.runs import layout
 from paretohqd.runs.trusted import refuse_links
+from paretohqd.runs.written import shown_config
 
 
 def write_comparison(folder: Path, out: Path) -> Path:
@@ -48,7 +49,7 @@ def write_comparison(folder: Path, out: Path) -> Path:
     text = None
     if (folder / layout.CONFIG).exists():
         config = file_of(folder, layout.CONFIG, kind="comparison", command="compare")
-        text = config.read_text("utf-8")
+        text = shown_config(config.read_text("utf-8"))
     made = page(record, answers, name=folder.resolve().name, config=text)
     return write(made, out, folder=folder)
 

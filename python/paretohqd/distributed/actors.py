@@ -170,7 +170,7 @@ def _actors(
     """Options of `map_batches`: how many actors, no more than blocks, and what each needs."""
     stay_here()
     if not ray.is_initialized():
-        ray.init()
+        ray.init(include_dashboard=False)  # an open door to the cluster, which nothing here needs
     resources = ray.cluster_resources()
     gpus = resources.get("GPU", 0)
     if num_gpus is None:

@@ -62,7 +62,8 @@ class Hashes:
             try:
                 for name, (size, changed, status, inode, content) in json.loads(text).items():
                     facts = int(size), int(changed), int(status), int(inode)
-                    self._remembered[name] = (*facts, content)
+                    if not Path(name).is_absolute():  # as older versions wrote other files
+                        self._remembered[name] = (*facts, content)
             except (ValueError, TypeError, AttributeError):
                 continue  # A damaged text: its files are read again.
 
@@ -104,8 +105,10 @@ class Hashes:
 
     def _name(self, path: Path) -> str:
         path = path.absolute()
-        inside = path.is_relative_to(self.folder)
-        return (path.relative_to(self.folder) if inside else path).as_posix()
+        if path.is_relative_to(self.folder):
+            return path.relative_to(self.folder).as_posix()
+        # Not the path itself: the folder may be given away, with what is remembered in it.
+        return f"elsewhere/{hashlib.sha256(path.as_posix().encode()).hexdigest()}"
 
     def _is_old_enough(self, facts: Facts) -> bool:
         """Whether a change from now on would get a later time; waits for up to a tick for that."""

@@ -54,11 +54,13 @@ def put_adapter(
     check_saved(folder)
     held = {"autocast_adapter_dtype": exact}
     bare = not isinstance(base, PeftModel)
+    place = (base if bare else base.get_base_model()).__dict__.get("name_or_path")
     with _refused(folder):
         _check_updates(folder)
         if bare:
             config = PeftConfig.from_pretrained(str(folder.absolute()))
             config.inference_mode = not trainable
+            config.base_model_name_or_path = place
             base = get_peft_model(base, config, adapter_name=name, **held)
     try:
         with _refused(folder):
@@ -77,6 +79,8 @@ def put_adapter(
                 f"missing and {len(report.unexpected_keys)} have no place (first: {wrong[0]}): it "
                 "was trained on another base, or its file is damaged"
             )
+        # What the file says is for people; the library looks for the base where this says.
+        base.peft_config[name].base_model_name_or_path = place
         check_loaded(base, name, folder)
     except BaseException:
         if bare:

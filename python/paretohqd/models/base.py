@@ -27,6 +27,7 @@ from paretohqd.models import cache, chat, checkpoints, consent, embedded, hub
 from paretohqd.models.decoding import check_reading
 from paretohqd.models.names import EMBEDDED, absolute, is_local
 from paretohqd.models.spec import Model
+from paretohqd.models.template_files import template_text
 
 
 def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any]:
@@ -212,10 +213,14 @@ def _convert(file: Path, folder: Path) -> None:
 
 def identity(spec: Model) -> dict[str, Any]:
     """What tells one base model from another: content where it is local, else its name."""
+    template = _template(spec)
+    if template is not None:
+        # Its text may be anything, and what stages write down is for others to read.
+        template = f"sha256:{hashlib.sha256(template.encode()).hexdigest()}"
     facts: dict[str, Any] = {
         "name": spec.name,
         "revision": spec.revision,
-        "chat_template": _template(spec),
+        "chat_template": template,
     }
     if spec.date is not None:
         facts["date"] = spec.date
@@ -231,13 +236,10 @@ def identity(spec: Model) -> dict[str, Any]:
 
 
 def _template(spec: Model) -> str | None:
-    """The chat template that the configuration gives, as text or as the name of a file."""
+    """The text of the chat template that the configuration gives, itself or in a file."""
     if spec.chat_template is None:
         return None
-    file = Path(spec.chat_template)
-    if file.is_absolute() and file.is_file():
-        return file.read_text(encoding="utf-8")
-    return spec.chat_template
+    return template_text(spec.chat_template)
 
 
 def fingerprint(folder: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from paretohqd.exceptions import first_line
 from paretohqd.frames.new_files import write_new
+from paretohqd.safety.secrets import redacted
 from paretohqd.selection.same_rows import SameRowsWarning
 
 LIBRARIES = ("transformers", "trl", "peft", "accelerate", "datasets", "huggingface_hub", "torch")
@@ -128,7 +129,7 @@ class _Keeper(python_logging.Handler):
 def _write(file: Path, texts: Counter[str]) -> None:
     if texts:
         file.parent.mkdir(parents=True, exist_ok=True)
-        lines = [f"{count} x {text}\n" for text, count in texts.items()]
+        lines = [f"{count} x {redacted(text)}\n" for text, count in texts.items()]
         write_new(file, "".join(lines))
     else:
         file.unlink(missing_ok=True)  # an earlier attempt's

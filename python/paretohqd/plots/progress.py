@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
+from paretohqd.safety.printing import printable
+
 Advance = Callable[[int, int], None]
 
 EVERY = 30.0
@@ -31,8 +33,8 @@ class Screen:
         self.console = Console(file=file or sys.stderr, quiet=silent, highlight=False)
 
     def line(self, text: str) -> None:
-        """One line of plain text."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        """One line of plain text; what would act on the terminal is written as an escape."""
+        self.console.print(printable(text), markup=False, soft_wrap=True)
 
     @contextmanager
     def bar(self, what: str) -> Iterator[Advance]:
@@ -55,7 +57,7 @@ class Screen:
         )
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -63,7 +65,7 @@ class Screen:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console, transient=True) as progress:
-            task = progress.add_task(what, total=None)
+            task = progress.add_task(printable(what), total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
 
     def _printed(self, what: str) -> Advance:
@@ -160,6 +162,7 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), rule: boo
         layers     9
         rays
     """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     dashes = ["-" * width for width in widths]
     lines = [rows[0], dashes, *rows[1:]] if rule else rows

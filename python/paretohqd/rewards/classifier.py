@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import groupby
-from string import Formatter
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ from paretohqd.rewards.inputs import (
     Parts,
     RewardInputs,
     Tokens,
+    check_fields,
     choose_form,
     refuse_blank,
     type_options,
@@ -108,13 +108,7 @@ class ClassifierReward:
     def __post_init__(self) -> None:
         """Refuse settings that could only fail after the model was loaded."""
         if self.template not in (None, "chat"):
-            parts = Formatter().parse(str(self.template))
-            names = {name for _, name, _, _ in parts if name is not None}
-            if names != {"prompt", "response"}:
-                raise ValueError(
-                    "template needs the fields {prompt} and {response}; found "
-                    f"{', '.join(sorted(names)) or 'none'}"
-                )
+            check_fields(str(self.template))
         if self.pair and self.template is not None:
             raise ValueError(
                 "pair=True gives the model two texts, template makes one: leave one out"

@@ -10,15 +10,48 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
-from paretohqd.models.chat import as_text, encode_cut, messages
+from paretohqd.models.chat import as_text, encode_cut, messages, render
 
 Parts = tuple[str, ...]
 """One text, or a prompt and its answer."""
 
 Tokens = dict[str, list[list[int]]]
 """A model's inputs by name, each with a list for each row."""
+
+
+MOST_FIELDS, MOST_CHARACTERS = 8, 65_536
+"""Places for a text in a template, and the template's own length."""
+
+
+def check_fields(template: str) -> None:
+    """Refuse a format string that does more than to put two texts in their places.
+
+    `{prompt:>1000000000}` would be a text of a gigabyte, and what else a format can ask for has no
+    meaning for texts.
+
+    Raises:
+        ValueError: Not {prompt} and {response} alone, one of them written in a way of its own, more
+            than 8 fields or 64 kB.
+    """
+    if len(template) > MOST_CHARACTERS:
+        raise ValueError(f"template: more than {MOST_CHARACTERS:,} characters")
+    try:
+        fields = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError as error:  # a brace that is not closed
+        raise ValueError(f"template: {error}: write a brace of the text twice") from None
+    names = {str(name) for name, _, _ in fields}
+    if names != {"prompt", "response"}:
+        raise ValueError(
+            "template needs the fields {prompt} and {response}; found "
+            f"{', '.join(sorted(names)) or 'none'}"
+        )
+    if any(spec or conversion for _, spec, conversion in fields):
+        raise ValueError("template: write {prompt} and {response} without `:` and `!`")
+    if len(fields) > MOST_FIELDS:
+        raise ValueError(f"template: {len(fields)} fields, and {MOST_FIELDS} are enough")
 
 
 def refuse_blank(column: str, values: Sequence[str | None], *, empty: bool) -> None:
@@ -54,7 +87,7 @@ class RewardInputs:
         if self.form != "chat":
             return (self.form.format(prompt=prompt, response=response),)
         chat = messages(prompt, response)
-        return (str(self.tokenizer.apply_chat_template(chat, tokenize=False)),)
+        return (render(self.tokenizer, chat),)
 
     def encode(self, rows: Sequence[Parts], **more: Any) -> Tokens:
         """Tokens of each row, whole unless `more` says otherwise."""

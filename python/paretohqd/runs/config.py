@@ -16,8 +16,13 @@ from typing import Any, Literal, TypeVar
 
 from paretohqd.models.names import named_model
 from paretohqd.models.spec import Model
-from paretohqd.runs.config_reader import from_mapping, read_yaml
+from paretohqd.models.template_files import find_template
+from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.place import refuse_outside
+from paretohqd.runs.written import with_shown_paths
+from paretohqd.runs.yaml_reader import read_yaml_file
+from paretohqd.safety.printing import first_acting
+from paretohqd.safety.secrets import refuse_secrets
 from paretohqd.selection.rule import Rule
 
 TAKEN = (
@@ -226,6 +231,11 @@ class Config:
         if len(set(names)) < len(names):
             raise ValueError(f"objectives: names must differ, got {', '.join(names)}")
         for i, objective in enumerate(self.objectives):
+            if acting := first_acting(objective.name):
+                raise ValueError(
+                    f"objectives[{i}].name: holds the character {acting}, which is not seen or "
+                    "acts on a terminal: choose another name"
+                )
             if not objective.name or objective.name in TAKEN:
                 raise ValueError(
                     f"objectives[{i}].name: {objective.name!r} is empty or a column of the run's "
@@ -257,16 +267,18 @@ def load_settings(
             "run" given so may lie anywhere; that of the file lies below the working folder.
 
     Returns:
-        The configuration, with input files as absolute paths.
+        The configuration, with input files as absolute paths, which are written relative to the
+        file's folder.
 
     Raises:
-        ValueError: Not a mapping, an unknown or missing key, a value of the wrong kind, or a run
-            folder outside the working folder; the message names the key.
+        ValueError: Not a mapping, an unknown or missing key, a value of the wrong kind, a secret, a
+            chat template that is not below the file's folder, or a run folder outside the working
+            folder; the message names the key.
         FileNotFoundError: No such file.
     """
     path = Path(path)
     try:
-        mapping = read_yaml(path.read_text(encoding="utf-8"))
+        mapping = read_yaml_file(path)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     if not isinstance(mapping, dict):
@@ -281,10 +293,12 @@ def load_settings(
             if not isinstance(inner, dict):
                 raise ValueError(f"{dotted}: {section} is not a section")
         inner[last] = value
+    refuse_secrets(mapping)  # before any message could show one
     settings: Settings = from_mapping(kind, mapping)
     if "run" not in (overrides or {}):
         refuse_outside(settings.run)
-    return _with_paths(settings, path.absolute().parent)
+    folder = path.absolute().parent
+    return with_shown_paths(_with_paths(settings, folder), settings, folder)
 
 
 def within(section: object, where: str, low: float, high: float | None, *names: str) -> None:
@@ -317,7 +331,7 @@ def _with_paths(config: Settings, folder: Path) -> Settings:
     model = replace(
         config.model,
         name=named_model(config.model.name, "model.name", folders),
-        chat_template=resolve(config.model.chat_template),
+        chat_template=find_template(config.model.chat_template, folder),
     )
     data = replace(
         config.data, source=resolve(config.data.source), prompts=resolve(config.data.prompts)

@@ -1,13 +1,12 @@
-"""Plain YAML values into dataclasses, strictly: what is misspelt or of the wrong kind is refused.
+"""Plain values into dataclasses, strictly: what is misspelt or of the wrong kind is refused.
 
-Nothing heavy is imported here, and PyYAML only when a text is read.
+Nothing heavy is imported here.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
-import re
 import types
 import typing
 from collections.abc import Mapping
@@ -18,39 +17,6 @@ from paretohqd.exceptions import check_keys, dotted_key
 Section = TypeVar("Section")
 
 PLAIN = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-
-
-def read_yaml(text: str) -> Any:
-    """Read YAML; unlike in PyYAML, 1e-5 is a number and a key that is given twice an error.
-
-    PyYAML takes 1e-5 for text (YAML 1.1 wants 1.0e-5) and the last of two equal keys.
-
-    Raises:
-        ValueError: Not YAML, or a key given twice.
-
-    Example:
-        >>> read_yaml("{a: 1e-5, b: [no, 2]}")
-        {'a': 1e-05, 'b': [False, 2]}
-    """
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen = set()
-            for key, _ in node.value:
-                if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
-                    if key.value in seen:
-                        line = key.start_mark.line + 1
-                        raise ValueError(f"{key.value} is given a second time in line {line}")
-                    seen.add(key.value)
-            return super().construct_mapping(node, deep=deep)
-
-    exponent = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+\Z")
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", exponent, list("-+.0123456789"))
-    try:
-        return yaml.load(text, Loader)
-    except yaml.YAMLError as error:
-        raise ValueError(f"not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def from_mapping(kind: type[Section], value: Any, where: str = "") -> Section:
@@ -73,7 +39,7 @@ def from_mapping(kind: type[Section], value: Any, where: str = "") -> Section:
         ValueError: unknown key model.nam: did you mean name?
     """
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where or 'configuration'}: expected a section, got {value!r}")
+        raise ValueError(f"{where or 'configuration'}: expected a section, got {_said(value)}")
     fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     check_keys(value, fields, where)
     hints = typing.get_type_hints(kind)
@@ -101,7 +67,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is Literal:
         # True == 1, but it is not what `stages: 1` means.
         if not any(value == arg and type(value) is type(arg) for arg in args):
-            raise ValueError(f"{where}: expected one of {', '.join(map(str, args))}, got {value!r}")
+            raise ValueError(
+                f"{where}: expected one of {', '.join(map(str, args))}, got {_said(value)}"
+            )
         return value
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in args:
@@ -115,23 +83,29 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return _convert(lists[0], value, where)
         if lists and not (kinds[0] in PLAIN and _is_plain(kinds[0], value)):
             wanted = f"{PLAIN[kinds[0]]} or a list" if kinds[0] in PLAIN else "a list"
-            raise ValueError(f"{where}: expected {wanted}, got {value!r}")
+            raise ValueError(f"{where}: expected {wanted}, got {_said(value)}")
         return _convert(kinds[0], value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
-            raise ValueError(f"{where}: expected a list, got {value!r}")
+            raise ValueError(f"{where}: expected a list, got {_said(value)}")
         return tuple(_convert(args[0], each, f"{where}[{i}]") for i, each in enumerate(value))
     if hint in PLAIN:
         if not _is_plain(hint, value):
             quoted = hint is str and isinstance(value, int | float | datetime.date)
             advice = ": put it in quotes" if quoted else ""
-            raise ValueError(f"{where}: expected {PLAIN[hint]}, got {value!r}{advice}")
+            raise ValueError(f"{where}: expected {PLAIN[hint]}, got {_said(value)}{advice}")
         return hint(value)
     if not isinstance(value, Mapping):
-        raise ValueError(f"{where}: expected a section, got {value!r}")
+        raise ValueError(f"{where}: expected a section, got {_said(value)}")
     if args[1:] in ((), (Any,)):
         return dict(value)
     return {key: _convert(args[1], each, dotted_key(where, key)) for key, each in value.items()}
+
+
+def _said(value: Any) -> str:
+    """A value in a message, or its beginning."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _is_plain(kind: type, value: Any) -> bool:

@@ -26,12 +26,13 @@ from paretohqd.models.names import absolute, is_local
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout
-from paretohqd.runs.config_reader import to_mapping
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
+from paretohqd.runs.written import read_before, written, yaml_text
+from paretohqd.safety.secrets import redacted
 from paretohqd.selection.preferences import preference_weights
 from paretohqd.trainers import sft
 from paretohqd.trainers.settings import merged
@@ -180,7 +181,7 @@ class RunContext:
         Otherwise a model that cannot be used would fail when it is first needed: after hours, if
         the first scores are columns of the data. Reward models that are needed at once stay loaded.
         """
-        now = {"model": self.model_id, "objectives": self.objective_settings}
+        now = redacted({"model": self.model_id, "objectives": self.objective_settings})
         if self.folder.read_json(layout.CHECKED) == json.loads(json.dumps(now)):
             return
         self.sampler()
@@ -242,14 +243,12 @@ class RunContext:
             )
 
     def _write_config(self) -> None:
-        import yaml
-
-        plain = json.loads(json.dumps(to_mapping(self.settings)))
-        text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+        plain = json.loads(json.dumps(written(self.settings)))
+        text = yaml_text(plain)
         path = self.folder.folder / layout.CONFIG
         if path.exists() and path.read_text() != text:
             self.screen.line("settings changed since this folder was last used:")
-            for line in _changes(yaml.safe_load(path.read_text()), plain):
+            for line in _changes(read_before(path), plain):
                 self.screen.line(f"  {line}")
             self.screen.line("what they touch is redone; what it replaces is kept in superseded/")
         self.folder.write_text(layout.CONFIG, text)

@@ -17,6 +17,7 @@ from paretohqd.frames.writing import write_text
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.manifest import versions
 from paretohqd.runs.trusted import PRIVATE, check_folder
+from paretohqd.safety.secrets import redacted
 
 PLAIN = (ValueError, ImportError, pl.exceptions.PolarsError)
 """Errors whose text says what they are; others are named by their kind."""
@@ -50,11 +51,16 @@ def sentence(error: BaseException) -> str:
 
 
 def described(error: BaseException) -> str:
-    """All there is to know of an error: when, of which command and versions, and the traceback."""
+    """All there is to know of an error: when, of which command and versions, and the traceback.
+
+    Secrets are replaced, and home is `~`: people send such files to others.
+    """
     facts = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
     facts |= {"command": shlex.join(sys.orig_argv)} | versions()
     head = "\n".join(f"{name}: {text}" for name, text in facts.items())
-    return f"{head}\n\n{''.join(traceback.format_exception(error))}"
+    # Line by line: what looks like a secret takes no more of the traceback with it than its line.
+    lines = f"{head}\n\n{''.join(traceback.format_exception(error))}".split("\n")
+    return "\n".join(map(redacted, lines))
 
 
 @contextlib.contextmanager

@@ -28,6 +28,7 @@ from paretohqd.runs import trusted
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.locking import lock_folder
 from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
+from paretohqd.safety.secrets import redacted
 
 FORMAT = 1
 """Layout of run folders; a folder of another layout is refused, never guessed at."""
@@ -123,8 +124,8 @@ class RunFolder:
             return None
 
     def write_json(self, name: str, content: object) -> None:
-        """Write a small file of the run folder, whole or not at all."""
-        self.write_text(name, json.dumps(content, indent=1, default=str))
+        """Write a small file of the run folder, whole or not at all, without secrets."""
+        self.write_text(name, json.dumps(redacted(content), indent=1, default=str))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file of the run folder, whole or not at all."""

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
+from paretohqd.safety.secrets import redacted
+
 MANIFEST = "manifest.json"
 
 Notes = Mapping[str, Any]
@@ -59,8 +61,8 @@ class Manifest:
             raise ValueError(f"{folder / MANIFEST} is no manifest: {error!r}") from None
 
     def to_json(self) -> str:
-        """The text of the file."""
-        return json.dumps(vars(self), indent=1, default=str)
+        """The text of the file, without secrets and this machine's folders."""
+        return json.dumps(redacted(vars(self)), indent=1, default=str)
 
 
 @dataclass(frozen=True)

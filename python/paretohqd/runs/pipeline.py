@@ -78,7 +78,8 @@ def split(s: RunContext) -> Stage:
     if room < 1:
         raise ValueError(f"generation.max_new_tokens fills the model's context of {context} tokens")
     limit = min(*limits, room + 1)
-    sources = [name for name in (spec.source, spec.prompts) if name is not None]
+    given = {"source": spec.source, "prompts": spec.prompts}
+    files = {key: Path(name) for key, name in given.items() if name and Path(name).is_file()}
     settings = dataclasses.asdict(spec)
     del settings["memory_limit"]  # It decides whether rows are read, not which.
 
@@ -102,14 +103,17 @@ def split(s: RunContext) -> Stage:
         for reason, count in parts.dropped.items():
             if count:
                 s.screen.line(f"  left out: {count} rows ({reason})")
-        return {"rows": len(parts.pool), "dropped": parts.dropped, "control_tokens": control}
+        notes = {"rows": len(parts.pool), "dropped": parts.dropped, "control_tokens": control}
+        return notes | {"files": {key: given[key] for key in files}}
 
     return s.alone(
         layout.DATA,
         work,
-        settings={**settings, "seed": s.settings.seed, "limit": limit},
+        # Files count by their content: where they lie may be another place tomorrow.
+        settings={**settings, "seed": s.settings.seed, "limit": limit}
+        | dict.fromkeys(files, "file"),
         inputs={"model": s.model_id}
-        | {name: s.folder.hash_path(Path(name)) for name in sources if Path(name).is_file()},
+        | {key: s.folder.hash_path(file) for key, file in files.items()},
     )
 
 

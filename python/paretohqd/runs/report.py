@@ -20,6 +20,7 @@ from paretohqd.runs import layout
 from paretohqd.runs.evaluation import phases
 from paretohqd.runs.metrics import Facts, Metrics, ModelMeasures, SelectionSummary
 from paretohqd.runs.trusted import refuse_links
+from paretohqd.runs.written import shown_config
 from paretohqd.selection.preferences import format_weights
 from paretohqd.selection.result import Selection
 
@@ -86,7 +87,7 @@ def write_report(run: Path, out: Path) -> Path:
     _check_same_prompts(answers)
     page = template("report.html").render(
         run=run.resolve().name,
-        config=_text(run, layout.CONFIG),
+        config=shown_config(_text(run, layout.CONFIG)),
         metrics=metrics,
         facts=facts,
         objectives=metrics.objectives,

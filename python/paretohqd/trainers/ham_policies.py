@@ -11,6 +11,7 @@ from peft import get_peft_model
 from transformers import set_seed
 
 from paretohqd.models.adapter_settings import adapter_config
+from paretohqd.models.base_names import without_places
 from paretohqd.models.chat import pad_answers
 from paretohqd.models.library_calls import without_bars
 from paretohqd.models.likelihood import answer_logps
@@ -94,5 +95,5 @@ class Policies:
         """Write each adapter to a folder of its name."""
         with without_bars():
             self.model.save_pretrained(out, save_embedding_layers=False)  # as in `save_adapter`
-        # The model card names the base by its path on this machine and tells nothing else.
-        (out / "README.md").unlink(missing_ok=True)
+        for folder in (out, *(out / name for name in self.names)):
+            without_places(folder, self.model)

@@ -14,6 +14,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.new_files import write_new
+from paretohqd.models.base_names import base_identity, without_places
 from paretohqd.models.finite import check_trained
 from paretohqd.models.library_calls import kept, without_bars
 
@@ -77,7 +78,7 @@ def trainable_parameters(trainer: Any) -> int:
 def lora_settings(trainer: Any) -> dict[str, Any]:
     """The settings of the trained adapter, all of them."""
     settings: dict[str, Any] = trainer.model.peft_config[trainer.model.active_adapter].to_dict()
-    return settings
+    return settings | base_identity(trainer.model)
 
 
 def train_on(trainer: Any, checkpoints: Path) -> None:
@@ -136,8 +137,7 @@ def save_adapter(trainer: Any, out: Path, log: Sequence[Any]) -> None:
     check_trained(trainer.model, trainer.state.global_step)
     # Or the library would ask the hub how large the base's vocabulary is.
     trainer.model.save_pretrained(out / "adapter", save_embedding_layers=False)
-    # The model card names the base by its path on this machine and tells nothing else.
-    (out / "adapter" / "README.md").unlink(missing_ok=True)
+    without_places(out / "adapter", trainer.model)
     write_new(out / "log.json", json.dumps(log, indent=1))
     shutil.rmtree(out / "checkpoints", ignore_errors=True)
 

@@ -34,6 +34,7 @@ from paretohqd.frames.reading.table_files import (
     scan_alike,
     unreadable,
 )
+from paretohqd.safety.secrets import without_secrets
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +79,8 @@ def open_files(given: Sequence[str]) -> OpenedFiles:
     pattern = ", ".join(given)
     if any(map(is_remote, given)):
         if len(given) > 1:
-            raise ValueError(f"{pattern}: pass one remote pattern, or a LazyFrame of your own")
+            shown = without_secrets(pattern)
+            raise ValueError(f"{shown}: pass one remote pattern, or a LazyFrame of your own")
         offline.refuse(pattern)
         return _open_remote(pattern)
     patterns = [local_path(each) for each in given]
@@ -188,7 +190,7 @@ def reading_error(paths: Sequence[str], pattern: str, error: Exception) -> Value
             return unreadable(path, cause)
         except ValueError as cause:
             return cause
-    return ValueError(f"{pattern}: cannot be read: {first_line(error)}")
+    return ValueError(f"{pattern}: cannot be read: {without_secrets(first_line(error))}")
 
 
 def _with_columns(paths: list[str]) -> list[TableFile]:
@@ -216,9 +218,12 @@ def _files_of_one_kind(pattern: str) -> list[str]:
 
 
 def _open_remote(pattern: str) -> OpenedFiles:
-    kind = kind_of(pattern) if Path(pattern).suffix else PARQUET
+    # A URL may carry a password or a permission: what is shown and written does not.
+    shown = without_secrets(pattern)
+    kind = kind_of(shown) if Path(shown).suffix else PARQUET
     frame = scan(pattern, kind, pattern=True)
     try:
-        return OpenedFiles(frame, schema=frame.collect_schema(), files=(), pattern=pattern)
+        return OpenedFiles(frame, schema=frame.collect_schema(), files=(), pattern=shown)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise ValueError(f"{pattern}: cannot be read: {first_line(error)}") from error
+        reason = without_secrets(first_line(error))
+        raise ValueError(f"{shown}: cannot be read: {reason}") from None

@@ -48,6 +48,7 @@ from paretohqd.models.chat._templates import (
     messages,
     named_template,
     needs_date,
+    render,
     with_date,
 )
 
@@ -84,6 +85,7 @@ __all__ = [
     "pad_prompts",
     "pair_lengths",
     "prompt_lengths",
+    "render",
     "row_lengths",
     "stop_ids",
     "stop_tokens",

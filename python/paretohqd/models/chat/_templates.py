@@ -18,6 +18,12 @@ from paretohqd.models.chat._control_tokens import special_tokens
 QUESTION, ANSWER, SYSTEM = "qwertz17question", "asdfgh29answer", "yxcvbn43system"
 """Contents to try a template with: words that no template writes itself."""
 
+MOST_ADDED = 65_536
+"""Characters that a template may write besides the messages; those of models write up to 5,000."""
+
+SHOWN = 500
+"""Characters of a template's text in a message."""
+
 NO_CLOCK = datetime.date(2024, 7, 26)
 """The day for reward models whose template asks for one, so that a text gets one score on every
 day: what Llama 3's template writes where it has no clock."""
@@ -109,7 +115,9 @@ def _tried(tokenizer: Any, system: str) -> Form:
     for text in (prompt, talk):
         if QUESTION not in text or system not in text:
             what = "the user's" if QUESTION not in text else "a system message's"
-            raise ValueError(f"the chat template leaves {what} text out: it writes {text!r}")
+            raise ValueError(
+                f"the chat template leaves {what} text out: it writes {short(repr(text))}"
+            )
     head, _, tail = talk.rpartition(ANSWER)
     if talk.count(ANSWER) != 1:
         return Form(fault=f"the chat template writes an answer {talk.count(ANSWER)} times")
@@ -125,7 +133,7 @@ def _tried(tokenizer: Any, system: str) -> Form:
         return Form(opening=prompt[len(head) :], tail=tail)
     return Form(
         fault="the chat template's generation prompt is no beginning of its conversation: a prompt "
-        f"is {prompt!r}, a conversation {talk!r}"
+        f"is {short(repr(prompt))}, a conversation {short(repr(talk))}"
     )
 
 
@@ -258,11 +266,27 @@ def with_date(template: str, day: datetime.date) -> str:
 
 
 def render(tokenizer: Any, chat: list[dict[str, str]], **more: Any) -> str:
-    """Messages in the tokenizer's template."""
+    """Messages in the tokenizer's template.
+
+    Raises:
+        ValueError: The template fails, or writes more than 64 kB besides the messages' texts.
+    """
     try:
-        return str(tokenizer.apply_chat_template(chat, tokenize=False, **more))
+        text = str(tokenizer.apply_chat_template(chat, tokenize=False, **more))
     except Exception as error:  # jinja's own, or whatever the template raises
-        raise ValueError(f"the chat template fails: {error}") from error
+        raise ValueError(f"the chat template fails: {short(str(error))}") from error
+    added = len(text) - sum(len(message["content"]) for message in chat)
+    if added > MOST_ADDED:
+        raise ValueError(
+            f"the chat template writes {added:,} characters around a conversation, and at most "
+            f"{MOST_ADDED:,} make sense: set model.chat_template"
+        )
+    return text
+
+
+def short(text: str) -> str:
+    """The beginning of a text for a message; a template may write anything, and much of it."""
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def token_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:

@@ -1,0 +1,1 @@
+"""What may be shown: secrets and this machine's folders taken out, texts fit for a terminal."""
