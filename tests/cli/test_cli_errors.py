@@ -211,7 +211,7 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
     [("run", "paretohqd.runs.pipeline.run"), ("compare", "paretohqd.compare.comparison.compare")],
 )
 def test_to_verify_is_passed_on(fails, monkeypatch, tmp_path, command, function):
-    def called(settings, *, verify):
+    def called(settings, *, verify, **_):
         raise ValueError(f"verify: {verify}")
 
     settings = SimpleNamespace(run=str(tmp_path / "run"))

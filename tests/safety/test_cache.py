@@ -188,5 +188,5 @@ def test_the_embedded_model_is_the_one_that_was_published(
     fake.write_bytes(b"something else")
     monkeypatch.setattr(base.embedded, "model_file", lambda: fake)
     with pytest.raises(ValueError, match="its content is not what was published"):
-        base.base_folder(base.Model())
+        base.find_base(base.Model())
     assert not (tmp_path / "cache").exists()

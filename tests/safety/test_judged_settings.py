@@ -218,9 +218,15 @@ IN_A_FILE: list[dict[str, Any]] = [
 @pytest.mark.parametrize("more", IN_A_FILE, ids=str)
 @pytest.mark.parametrize("by", ["file", "set"])
 def test_no_file_and_no_set_can_say_so(
-    parts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: dict[str, Any], by: str
+    parts: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: dict[str, Any],
+    by: str,
 ) -> None:
-    given = small_run.mapping(parts, str(tmp_path / "run"))
+    monkeypatch.chdir(tmp_path)
+    given = small_run.mapping(parts, "run") | {"run": "run"}
     words = []
     ((section, value),) = more.items()
     if by == "set":
@@ -271,7 +277,9 @@ def test_the_flag_reaches_the_run(
         raise ValueError("enough")
 
     monkeypatch.setattr(module, command, noted)
-    text = small_run.mapping(tmp_path, "run") | {"model": {"name": "embedded"}}
+    monkeypatch.chdir(tmp_path)
+    text = small_run.mapping(tmp_path, "run")
+    text |= {"run": "run", "model": {"name": "embedded"}}
     text["objectives"] = [{"name": n, "scorer": f"embedded:{n}"} for n in ("harmless", "relevance")]
     if command == "compare":
         text["methods"] = ["base", "paretohqd"]

@@ -22,6 +22,12 @@ KNOWN = {
     ("cli/main.py", "os.open(os.devnull, os.O_WRONLY)"): "the device that swallows all",
     ("cli/rows.py", "file.write_bytes(text)"): "in a new temporary folder",
     ("cli/rows.py", "open(sys.stdout.fileno(), 'wb', closefd=False)"): "open already",
+    (
+        "models/cache.py",
+        "os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 384)",
+    ): "a new lock, or none",
+    ("models/cache.py", "os.open(lock, os.O_RDWR | NO_LINK)"): "a lock that is there, no link",
+    ("models/template_files.py", "os.open(file, flags)"): "to read",
     ("runs/folder.py", "os.open(path, os.O_RDONLY)"): "to put on the disk what was written",
 }
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from paretohqd.frames.hashes import hash_path
+from paretohqd.frames.new_files import NO_LINK, write_new
 
 MANIFEST = "unpacked.json"
 """The file of an unpacked folder that lists the others."""
@@ -101,7 +102,7 @@ def _write_manifest(folder: Path) -> None:
             raise ValueError(f"{folder / name} is no plain file, so it cannot be kept unpacked")
         content = hash_path(folder / name)
         files[name] = {"sha256": content, "size": facts.st_size, "changed": facts.st_mtime_ns}
-    (folder / MANIFEST).write_text(json.dumps(files, indent=1), encoding="utf-8")
+    write_new(folder / MANIFEST, json.dumps(files, indent=1))
 
 
 def _names(folder: Path) -> list[str]:
@@ -165,7 +166,7 @@ def _remove_torn(root: Path, name: str) -> None:
             continue
         lock = root / entry
         try:
-            held = os.open(lock, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+            held = os.open(lock, os.O_RDWR | NO_LINK)
         except OSError:  # it was just removed, or is a link
             continue
         try:
