@@ -69,15 +69,17 @@ fuzz_target!(|data: &[u8]| {
         if some == 0 {
             return;
         }
-        let columns: Vec<Vec<f64>> =
-            (0..m).map(|j| all[rows - some..].iter().map(|row| row[j] / 2.0 + 1.0).collect()).collect();
+        let columns: Vec<Vec<f64>> = (0..m)
+            .map(|j| all[rows - some..].iter().map(|row| row[j] / 2.0 + 1.0).collect())
+            .collect();
         let reference = paretohqd::Points::new(
             columns.iter().map(|column| paretohqd::Column::F64(column)).collect(),
         )
         .expect("valid points");
         let least = |loss: &dyn Fn(usize, f64) -> f64, start: f64, join: fn(f64, f64) -> f64| {
-            let lost =
-                |row: &Vec<f64>| row.iter().enumerate().fold(start, |sum, (j, &x)| join(sum, loss(j, x)));
+            let lost = |row: &Vec<f64>| {
+                row.iter().enumerate().fold(start, |sum, (j, &x)| join(sum, loss(j, x)))
+            };
             all.iter().map(lost).fold(f64::INFINITY, f64::min)
         };
         let epsilon = (0..some)
@@ -107,7 +109,10 @@ fuzz_target!(|data: &[u8]| {
         for threads in [1, 3] {
             let run = || (igd_plus(points, &reference), r2_indicator(points, &weights, &ideal));
             let (a, b) = with_threads(Some(threads), run).unwrap();
-            assert_eq!((a.unwrap().to_bits(), b.unwrap().to_bits()), (distance.to_bits(), r2.to_bits()));
+            assert_eq!(
+                (a.unwrap().to_bits(), b.unwrap().to_bits()),
+                (distance.to_bits(), r2.to_bits())
+            );
         }
     });
 });
