@@ -128,6 +128,24 @@ fn rays_of_small_numbers_have_directions_beside_large_points() {
 }
 
 #[test]
+fn distances_of_small_points_are_those_of_large_ones_however_far_rays_run() {
+    let columns = [vec![3.0, 1.0, 2.0, 5.0], vec![1.0, 1.5, 5.0, 4.0]];
+    let expected = nearest_to_rays(&points(&columns), &[0.0; 2], &[1.0; 2], 4).unwrap();
+    assert_eq!(expected.rows, [1, 3, 0, 2]);
+    for small in [2f64.powi(-664), 2f64.powi(-1000)] {
+        let columns: [Vec<f64>; 2] =
+            columns.clone().map(|column| column.into_iter().map(|x| x * small).collect());
+        for far in [small, 1.0, 1e150, 1e300] {
+            let actual = nearest_to_rays(&points(&columns), &[0.0; 2], &[far; 2], 4).unwrap();
+            assert_eq!(actual.rows, expected.rows, "{small} {far}");
+            let distances: Vec<f64> = expected.distances.iter().map(|x| x * small).collect();
+            assert_eq!(actual.distances, distances, "{small} {far}");
+        }
+        check(&columns, &[0, 4], &[small; 2], &[1e300, 0.0, 0.5, 0.25], 3);
+    }
+}
+
+#[test]
 fn refusals_name_the_place() {
     let columns = [vec![1.0, 0.0, 2.0]];
     let points = points(&columns);

@@ -1,6 +1,7 @@
 //! Rays: where each starts, its unit direction, and the scale in which squares stay in range.
 
 use crate::error::{Error, Kind};
+use crate::points::Points;
 
 /// Numbers up to here need no scaling: their squares stay finite.
 const MAX_UNSCALED: f64 = 1e140;
@@ -42,7 +43,19 @@ impl<'a> RayEndpoints<'a> {
 
     /// The largest absolute value.
     pub fn largest(&self) -> f64 {
-        self.origins.iter().chain(self.through).fold(0.0f64, |a, x| a.max(x.abs()))
+        self.through.iter().fold(self.farthest_origin(), |a, x| a.max(x.abs()))
+    }
+
+    /// The largest absolute value of an origin.
+    pub fn farthest_origin(&self) -> f64 {
+        self.origins.iter().fold(0.0f64, |a, x| a.max(x.abs()))
+    }
+
+    /// Whether an origin or one of these rows is so large that numbers need no scaling up.
+    pub fn are_large(&self, points: &Points<'_>, rows: &[i64]) -> bool {
+        let large = |x: f64| x.abs() >= MIN_UNSCALED;
+        let is_large = |&row: &i64| points.columns().iter().any(|c| large(c.get(row as usize)));
+        large(self.farthest_origin()) || rows.iter().any(is_large)
     }
 
     /// Whether the origins and the points that rays go through need no scaling. Whether the points
