@@ -36,6 +36,9 @@ impl Wide {
 
     /// This less `other`; 0 if that is more.
     pub fn less(self, other: Self) -> Self {
+        if other == Self::ZERO {
+            return self;
+        }
         let exponent = self.exponent.max(other.exponent);
         let difference = self.at(exponent) - other.at(exponent);
         if difference > 0.0 { Self::new(difference, exponent) } else { Self::ZERO }

@@ -3,8 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use paretohqd::{
-    crowding_distance, crowding_distance_in_groups, epsilon_additive, igd_plus, r2_indicator,
-    with_threads,
+    Column, Points, crowding_distance, crowding_distance_in_groups, epsilon_additive, igd_plus,
+    r2_indicator, with_threads,
 };
 use paretohqd_fuzz::{Bytes, Cloud};
 
@@ -37,6 +37,10 @@ fn crowding(rows: &[Vec<f64>]) -> Vec<f64> {
     distances
 }
 
+fn points_of(columns: &[Vec<f64>]) -> Points<'_> {
+    Points::new(columns.iter().map(|column| Column::from(&column[..])).collect()).expect("no NaN")
+}
+
 fn near(a: f64, b: f64) -> bool {
     a == b || (a - b).abs() <= 1e-12 * b.abs()
 }
@@ -61,23 +65,29 @@ fuzz_target!(|data: &[u8]| {
         }
         let ids: Vec<u32> = (0..rows).map(|row| (row % size) as u32).collect();
         let grouped = crowding_distance_in_groups(points, &ids, size).unwrap();
-        if size == 1 {
-            assert_eq!(bits(&grouped), bits(&distances));
+        for group in 0..size.min(rows) {
+            let part: Vec<Vec<f64>> = cloud
+                .columns
+                .iter()
+                .map(|column| column[group..].iter().step_by(size).copied().collect())
+                .collect();
+            let alone = crowding_distance(&points_of(&part)).unwrap();
+            let here: Vec<f64> = grouped[group..].iter().step_by(size).copied().collect();
+            assert_eq!(bits(&here), bits(&alone));
         }
-        // The first rows are the reference.
-        let some = rows.min(30);
+        // Near the last rows is the reference: enough points for a tree, or few beside many rows.
+        let some = rows.min(if rows < 1500 { 150 } else { 3 });
         if some == 0 {
             return;
         }
-        let columns: Vec<Vec<f64>> =
-            (0..m).map(|j| all[rows - some..].iter().map(|row| row[j] / 2.0 + 1.0).collect()).collect();
-        let reference = paretohqd::Points::new(
-            columns.iter().map(|column| paretohqd::Column::F64(column)).collect(),
-        )
-        .expect("valid points");
+        let columns: Vec<Vec<f64>> = (0..m)
+            .map(|j| all[rows - some..].iter().map(|row| row[j] / 2.0 + 1.0).collect())
+            .collect();
+        let reference = points_of(&columns);
         let least = |loss: &dyn Fn(usize, f64) -> f64, start: f64, join: fn(f64, f64) -> f64| {
-            let lost =
-                |row: &Vec<f64>| row.iter().enumerate().fold(start, |sum, (j, &x)| join(sum, loss(j, x)));
+            let lost = |row: &Vec<f64>| {
+                row.iter().enumerate().fold(start, |sum, (j, &x)| join(sum, loss(j, x)))
+            };
             all.iter().map(lost).fold(f64::INFINITY, f64::min)
         };
         let epsilon = (0..some)
@@ -107,7 +117,10 @@ fuzz_target!(|data: &[u8]| {
         for threads in [1, 3] {
             let run = || (igd_plus(points, &reference), r2_indicator(points, &weights, &ideal));
             let (a, b) = with_threads(Some(threads), run).unwrap();
-            assert_eq!((a.unwrap().to_bits(), b.unwrap().to_bits()), (distance.to_bits(), r2.to_bits()));
+            assert_eq!(
+                (a.unwrap().to_bits(), b.unwrap().to_bits()),
+                (distance.to_bits(), r2.to_bits())
+            );
         }
     });
 });

@@ -216,6 +216,15 @@ fn a_dominated_row_is_not_first_though_all_that_is_computed_is_equal() {
 }
 
 #[test]
+fn terms_beyond_the_doubles_leave_no_row_out() {
+    // All are infinitely far beyond the ideal, for a preference that forgives next to nothing.
+    let columns = [(1..=100).map(f64::from).collect(), vec![1.0; 100]];
+    let least = least_achievement(&points(&columns), &[0.0; 2], &[5e-324; 2], 3).unwrap();
+    assert_eq!(least.rows, [99, 98, 97]);
+    assert_eq!(least.values, [f64::NEG_INFINITY; 3]);
+}
+
+#[test]
 fn refusals_name_the_place() {
     let refused = |result: Result<Achievements, Error>, expected: &str| {
         let actual = result.unwrap_err().to_string();

@@ -41,10 +41,10 @@ impl<'a> Rays<'a> {
         for (weights, direction) in rays {
             let mut traded = false;
             for ((through, w), s) in through.iter_mut().zip(weights).zip(spans) {
-                *through = w * s * scale;
+                *through = w * s;
                 traded |= *w != 0.0 && *s != 0.0;
             }
-            match unit(&self.origin, &through) {
+            match unit(spans, &through) {
                 Some(unit) if traded => direction.copy_from_slice(&unit),
                 _ => direction.fill(0.0),
             }

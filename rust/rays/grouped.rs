@@ -62,7 +62,7 @@ pub fn nearest_in_groups(
         return Err(Kind::Zero { name: "k" }.into());
     }
     let ends = check_starts(starts, points.rows())?;
-    let reach = check_rays(spans, weights, ends.len(), points.objectives())?;
+    check_rays(spans, weights, ends.len(), points.objectives())?;
     points.require_finite()?;
     let (rays, per_ray) = (weights.len() / points.objectives(), held(starts, k));
     require_room(per_ray, rays, 0)?;
@@ -75,7 +75,7 @@ pub fn nearest_in_groups(
         let held = held(starts, k);
         let out = rest.iter_mut().map(|part| split_off(part, held)).collect();
         let spans = &spans[first * points.objectives()..];
-        tasks.push(Run { points, starts, spans, weights, reach: &reach, k, out });
+        tasks.push(Run { points, starts, spans, weights, k, out });
         first += ends.len();
     }
     let search = |run: Run<'_>| Arch::new().dispatch(run);
@@ -84,8 +84,8 @@ pub fn nearest_in_groups(
     Ok(Neighbours { rows, distances })
 }
 
-/// By objective, how far the ends of the rays are from the origin of a unit span.
-fn check_rays(spans: &[f64], weights: &[f64], groups: usize, m: usize) -> Result<Vec<f64>, Error> {
+/// Checks lengths, and that all ends of rays are finite.
+fn check_rays(spans: &[f64], weights: &[f64], groups: usize, m: usize) -> Result<(), Error> {
     if !weights.len().is_multiple_of(m) {
         let actual = weights.len();
         return Err(Kind::WrongLength { name: "weights", expected: m, actual }.into());
@@ -104,7 +104,7 @@ fn check_rays(spans: &[f64], weights: &[f64], groups: usize, m: usize) -> Result
     let position = spans.chunks_exact(m).enumerate().find_map(|(g, s)| Some(g * m + too_far(s)?));
     match position {
         Some(position) => Err(Kind::NotFinite { name: "spans", position }.into()),
-        None => Ok(reach),
+        None => Ok(()),
     }
 }
 
@@ -116,7 +116,6 @@ struct Run<'a> {
     /// Spans of these groups and of those that follow.
     spans: &'a [f64],
     weights: &'a [f64],
-    reach: &'a [f64],
     k: usize,
     /// What to fill in, ray by ray.
     out: Vec<Part<'a>>,
@@ -153,8 +152,7 @@ impl Run<'_> {
             }
             let held = self.k.min(end - start);
             let largest = group.read(self.points, start, end);
-            let reach = spans.iter().zip(self.reach).map(|(s, reach)| s.abs() * reach);
-            rays.set_spans(spans, scale(reach.fold(largest, f64::max)));
+            rays.set_spans(spans, scale(spans.iter().fold(largest, |a, s| a.max(s.abs()))));
             let small = end - start <= EXHAUSTIVE_ROWS && rays.scale == 1.0;
             let exhaustive = |ray: &usize| small || rays.is_point(*ray);
             let (exhaustive, searched): (Vec<_>, Vec<_>) =

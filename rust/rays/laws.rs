@@ -109,6 +109,43 @@ fn large_groups_are_as_alone_on_any_threads() {
 }
 
 #[test]
+fn rays_of_small_numbers_have_directions_beside_large_points() {
+    for (small, large) in [(5e-324, 1.0), (5e-324, 1e300), (1e-200, 1e300), (1e-310, f64::MAX)] {
+        let columns = [vec![0.0, -large, large], vec![-large, -large, 0.0]];
+        let points = points(&columns);
+        let through = [0.0, -small, -small, -small, small, 0.0];
+        let nearest = nearest_to_rays(&points, &[0.0; 2], &through, 1).unwrap();
+        assert_eq!(nearest.rows, [0, 1, 2], "{small} {large}");
+        assert_eq!(nearest.distances[0], 0.0);
+        // Both spans are given up, or the first one: beside the points the ray starts at 0.
+        let weights = [0.0, 0.0, 0.0, 1.0];
+        let groups = nearest_in_groups(&points, &[0, 3], &[small; 2], &weights, 3).unwrap();
+        let alone = nearest_to_rays(&points, &[small; 2], &[0.0, small], 3).unwrap();
+        assert_eq!(groups.rows[3..], alone.rows);
+        assert_eq!(groups.distances[3..], alone.distances);
+        assert_eq!(alone.rows, [0, 1, 2], "{small} {large}");
+    }
+}
+
+#[test]
+fn distances_of_small_points_are_those_of_large_ones_however_far_rays_run() {
+    let columns = [vec![3.0, 1.0, 2.0, 5.0], vec![1.0, 1.5, 5.0, 4.0]];
+    let expected = nearest_to_rays(&points(&columns), &[0.0; 2], &[1.0; 2], 4).unwrap();
+    assert_eq!(expected.rows, [1, 3, 0, 2]);
+    for small in [2f64.powi(-664), 2f64.powi(-1000)] {
+        let columns: [Vec<f64>; 2] =
+            columns.clone().map(|column| column.into_iter().map(|x| x * small).collect());
+        for far in [small, 1.0, 1e150, 1e300] {
+            let actual = nearest_to_rays(&points(&columns), &[0.0; 2], &[far; 2], 4).unwrap();
+            assert_eq!(actual.rows, expected.rows, "{small} {far}");
+            let distances: Vec<f64> = expected.distances.iter().map(|x| x * small).collect();
+            assert_eq!(actual.distances, distances, "{small} {far}");
+        }
+        check(&columns, &[0, 4], &[small; 2], &[1e300, 0.0, 0.5, 0.25], 3);
+    }
+}
+
+#[test]
 fn refusals_name_the_place() {
     let columns = [vec![1.0, 0.0, 2.0]];
     let points = points(&columns);

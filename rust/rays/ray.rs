@@ -1,6 +1,7 @@
 //! Rays: where each starts, its unit direction, and the scale in which squares stay in range.
 
 use crate::error::{Error, Kind};
+use crate::points::Points;
 
 /// Numbers up to here need no scaling: their squares stay finite.
 const MAX_UNSCALED: f64 = 1e140;
@@ -42,7 +43,19 @@ impl<'a> RayEndpoints<'a> {
 
     /// The largest absolute value.
     pub fn largest(&self) -> f64 {
-        self.origins.iter().chain(self.through).fold(0.0f64, |a, x| a.max(x.abs()))
+        self.through.iter().fold(self.farthest_origin(), |a, x| a.max(x.abs()))
+    }
+
+    /// The largest absolute value of an origin.
+    pub fn farthest_origin(&self) -> f64 {
+        self.origins.iter().fold(0.0f64, |a, x| a.max(x.abs()))
+    }
+
+    /// Whether an origin or one of these rows is so large that numbers need no scaling up.
+    pub fn are_large(&self, points: &Points<'_>, rows: &[i64]) -> bool {
+        let large = |x: f64| x.abs() >= MIN_UNSCALED;
+        let is_large = |&row: &i64| points.columns().iter().any(|c| large(c.get(row as usize)));
+        large(self.farthest_origin()) || rows.iter().any(is_large)
     }
 
     /// Whether the origins and the points that rays go through need no scaling. Whether the points
@@ -51,15 +64,14 @@ impl<'a> RayEndpoints<'a> {
         !self.through.is_empty() && (MIN_UNSCALED..MAX_UNSCALED / 10.0).contains(&self.largest())
     }
 
-    /// The rays, their numbers multiplied by `scale`.
+    /// The rays, from their origins times `scale`. Directions are those of the numbers as they are:
+    /// beside large points the scale may leave nothing of small ones.
     pub fn rays(&self, scale: f64) -> Result<Vec<Ray>, Error> {
         let m = self.m;
         let ray = |(ray, through): (usize, &[f64])| {
             let origin = &self.origins[if self.origins.len() == m { 0 } else { ray * m }..][..m];
-            let origin: Vec<f64> = origin.iter().map(|x| x * scale).collect();
-            let through: Vec<f64> = through.iter().map(|x| x * scale).collect();
-            let direction = unit(&origin, &through).ok_or(Kind::NoDirection { ray })?;
-            Ok(Ray { origin, direction })
+            let direction = unit(origin, through).ok_or(Kind::NoDirection { ray })?;
+            Ok(Ray { origin: origin.iter().map(|x| x * scale).collect(), direction })
         };
         self.through.chunks_exact(m).enumerate().map(ray).collect()
     }
@@ -74,9 +86,13 @@ pub(super) fn scale(largest: f64) -> f64 {
     }
 }
 
-/// The unit vector from `origin` to `through`; scaled first, so that no square overflows.
+/// The unit vector from `origin` to `through`, if these are two points; scaled first, so that no
+/// square overflows.
 pub(super) fn unit(origin: &[f64], through: &[f64]) -> Option<Vec<f64>> {
-    let mut d: Vec<f64> = through.iter().zip(origin).map(|(t, o)| t / 2.0 - o / 2.0).collect();
+    let apart = |scale: f64| through.iter().zip(origin).map(move |(t, o)| t * scale - o * scale);
+    // Halves only of what lies further apart than the largest double: those of the smallest vanish.
+    let scale = if apart(1.0).all(f64::is_finite) { 1.0 } else { 0.5 };
+    let mut d: Vec<f64> = apart(scale).collect();
     let largest = d.iter().fold(0.0f64, |a, x| a.max(x.abs()));
     if largest == 0.0 {
         return None;

@@ -61,16 +61,18 @@ pub fn nearest_to_rays(
     let endpoints = RayEndpoints::new(origins, through, points.objectives())?;
     require_room(k, through.len() / points.objectives(), 2 * size_of::<Neighbour>())?;
     if endpoints.in_range() {
-        // The usual case, in one pass: the search notices numbers that need scaling.
+        // The usual case, in one pass: the search notices numbers that need scaling, but not that all
+        // are small.
         let rays = endpoints.rays(1.0)?;
         let (neighbours, in_range) = Search::new(points, &rays, 1.0, endpoints.largest(), k).run();
-        if in_range {
+        if in_range && endpoints.are_large(points, &neighbours.rows) {
             return Ok(neighbours);
         }
     }
     // Points may come unchecked, so this is also where NaN is refused.
     let points = &Points::new(points.columns().to_vec())?;
-    let largest = points.require_finite()?.max(endpoints.largest());
+    // Not through how far points the rays run: only directions are taken from these.
+    let largest = points.require_finite()?.max(endpoints.farthest_origin());
     let scale = scale(largest);
     let rays = endpoints.rays(scale)?;
     Ok(Search::new(points, &rays, scale, largest * scale, k).run().0)
