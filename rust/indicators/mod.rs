@@ -12,6 +12,7 @@
 
 mod bounds;
 mod crowding;
+mod flat;
 mod greedy;
 #[cfg(test)]
 mod laws;

@@ -2,14 +2,15 @@
 //!
 //! A few good points come first, the witnesses. A query that loses nothing with one of them is
 //! answered; of the others they give a bound. Points that are worse than a witness in every
-//! objective lose more than it and are screened out. The rest is looked through block by block for
-//! a few queries, and sorted into a tree for many. In the worst case, many objectives in which
-//! bounds tell nothing, all pairs are looked at: O(n r m).
+//! objective lose more than it and are screened out. The rest is looked through as it lies for some
+//! hundred queries, or for more that end early, and sorted into a tree for others. In the worst
+//! case, many objectives in which bounds tell nothing, all pairs are looked at: O(n r m).
 
 use std::cmp::Reverse;
 
 use pulp::{Arch, NullaryFnOnce};
 
+use super::flat::Flat;
 use super::loss::Loss;
 use super::tree::{BLOCK_POINTS, Tree};
 use crate::layers::{Stop, layers};
@@ -26,8 +27,8 @@ const MAX_SAMPLE_ROWS: usize = 1 << 11;
 /// How many witnesses screen.
 const SCREENING: usize = 16;
 
-/// Fewer queries are not worth a tree.
-const MIN_TREE_QUERIES: usize = 64;
+/// Looks at all points that cost as much as a tree of them.
+const MIN_TREE_QUERIES: usize = 512;
 
 /// Queries that a thread answers at a time, one after another.
 const TURN_QUERIES: usize = 64;
@@ -85,9 +86,12 @@ impl Set {
         let open = |place: &usize| least[*place] > L::LEAST;
         let open: Vec<usize> = (0..least.len()).filter(open).collect();
         if !self.complete && !open.is_empty() {
-            let tree = self.tree(open.len());
-            let found = turns(&tree, loss, queries, &open, &least, None).concat();
-            open.into_iter().zip(found).for_each(|(place, found)| least[place] = found);
+            let found = if open.len() < MIN_TREE_QUERIES {
+                self.scanned(loss, queries, &open, &least)
+            } else {
+                turns(&self.tree(open.len()), loss, queries, &open, &least, None)
+            };
+            open.into_iter().zip(found.concat()).for_each(|(place, found)| least[place] = found);
         }
         least
     }
@@ -102,15 +106,26 @@ impl Set {
         // The query that may lose most first: when it is answered, most others need no answer.
         let mut order: Vec<usize> = (0..known.len()).collect();
         order.sort_unstable_by(|&a, &b| known[b].total_cmp(&known[a]).then(a.cmp(&b)));
-        let (first, rest) = order.split_at(order.len().min(MIN_TREE_QUERIES));
-        let most = turns(&self.tree(1), loss, queries, first, &known, Some(f64::NEG_INFINITY));
-        let most = largest(&most.concat());
+        let (first, rest) = order.split_at(order.len().min(TURN_QUERIES));
+        let end_early = |places, most| {
+            Arch::new().dispatch(EndEarly { set: self, loss, queries, places, known: &known, most })
+        };
+        let (most, looks) = end_early(first, f64::NEG_INFINITY);
         let rest = &rest[..rest.partition_point(|&place| known[place] > most)];
         if rest.is_empty() {
             return most;
         }
-        let tree = self.tree(rest.len());
-        most.max(largest(&turns(&tree, loss, queries, rest, &known, Some(most)).concat()))
+        // The first queries tell how early the others end.
+        let rows = self.columns[0].len();
+        if looks / first.len() * rest.len() > MIN_TREE_QUERIES * rows {
+            let tree = self.tree(rest.len());
+            return most
+                .max(largest(&turns(&tree, loss, queries, rest, &known, Some(most)).concat()));
+        }
+        let found = threads::map(rest.len() * rows, rest.len().div_ceil(TURN_QUERIES), |i| {
+            end_early(&rest[i * TURN_QUERIES..rest.len().min((i + 1) * TURN_QUERIES)], most).0
+        });
+        largest(&found)
     }
 
     /// The least losses with the witnesses.
@@ -120,11 +135,28 @@ impl Set {
         turns(&self.witnesses, loss, queries, &all, &vec![f64::INFINITY; count], None).concat()
     }
 
+    /// The least losses of the queries at some places by a look at all points, turn after turn.
+    fn scanned(
+        &self,
+        loss: impl Loss,
+        queries: &[f64],
+        places: &[usize],
+        known: &[f64],
+    ) -> Vec<Vec<f64>> {
+        let arch = Arch::new();
+        let rows = self.columns[0].len();
+        // As many turns as there may be threads, so that each reads the points once.
+        let size = places.len().div_ceil(threads::count()).min(TURN_QUERIES);
+        threads::map(places.len() * rows, places.len().div_ceil(size), |i| {
+            let places = &places[i * size..places.len().min((i + 1) * size)];
+            arch.dispatch(Scan { set: self, loss, queries, places, known })
+        })
+    }
+
     /// All points, sorted as far as it pays for so many queries: a level costs a pass over the
     /// points and about halves what a query looks at.
     fn tree(&self, queries: usize) -> Tree {
-        let levels = if queries < MIN_TREE_QUERIES { 0 } else { queries.ilog2() + 1 };
-        Tree::new(&self.columns, levels)
+        Tree::new(&self.columns, queries.ilog2() + 1)
     }
 }
 
@@ -159,6 +191,61 @@ fn turns(
         let places = &places[i * TURN_QUERIES..places.len().min((i + 1) * TURN_QUERIES)];
         arch.dispatch(Turn { tree, loss, queries, places, known, most })
     })
+}
+
+struct Scan<'a, L> {
+    set: &'a Set,
+    loss: L,
+    queries: &'a [f64],
+    places: &'a [usize],
+    known: &'a [f64],
+}
+
+impl<L: Loss> NullaryFnOnce for Scan<'_, L> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn call(self) -> Vec<f64> {
+        let Self { set, loss, queries, places, known } = self;
+        let points = Flat::new(&set.columns);
+        let m = points.objectives();
+        let queries: Vec<&[f64]> = places.iter().map(|&place| &queries[place * m..][..m]).collect();
+        let mut least: Vec<f64> = places.iter().map(|&place| known[place]).collect();
+        points.lower(loss, &queries, &mut least);
+        least
+    }
+}
+
+/// The largest of the least losses, if it is larger than `most`, and the number of points that were
+/// looked at: a query that loses no more than the largest so far need not be known.
+struct EndEarly<'a, L> {
+    set: &'a Set,
+    loss: L,
+    queries: &'a [f64],
+    places: &'a [usize],
+    known: &'a [f64],
+    most: f64,
+}
+
+impl<L: Loss> NullaryFnOnce for EndEarly<'_, L> {
+    type Output = (f64, usize);
+
+    #[inline(always)]
+    fn call(self) -> (f64, usize) {
+        let Self { set, loss, queries, places, known, mut most } = self;
+        let points = Flat::new(&set.columns);
+        let m = points.objectives();
+        let mut looks = 0;
+        for &place in places {
+            if known[place] > most {
+                threads::check();
+                let query = &queries[place * m..][..m];
+                let (least, looked) = points.least(loss, query, known[place], most);
+                (most, looks) = (most.max(least), looks + looked);
+            }
+        }
+        (most, looks)
+    }
 }
 
 struct Turn<'a, L> {

@@ -118,21 +118,45 @@ impl Tree {
     /// The least loss of a query with the points of a block.
     #[inline(always)]
     fn block<L: Loss>(&self, loss: L, query: &[f64], block: usize) -> f64 {
-        let lanes = &self.blocks[block * self.objectives..][..self.objectives];
         let mut losses = [L::START; BLOCK_POINTS];
-        for (j, (&q, lanes)) in query.iter().zip(lanes).enumerate() {
-            for (sum, &x) in losses.iter_mut().zip(lanes) {
-                *sum = loss.join(*sum, loss.term(j, q, x));
-            }
+        let lanes = &self.blocks[block * self.objectives..][..self.objectives];
+        for j in 0..query.len() {
+            join_terms(loss, j, query[j], &lanes[j], &mut losses);
         }
-        let mut least = [f64::INFINITY; 8];
-        for losses in losses.as_chunks::<8>().0 {
-            for (least, &loss) in least.iter_mut().zip(losses) {
-                *least = if loss < *least { loss } else { *least };
-            }
-        }
-        least.into_iter().fold(f64::INFINITY, f64::min)
+        least_of(&losses)
     }
+}
+
+/// Joins the terms of an objective to the losses with the points of a block. No closures here: one
+/// that is not inlined would lose the instruction set.
+#[inline(always)]
+pub(super) fn join_terms(
+    loss: impl Loss,
+    j: usize,
+    query: f64,
+    lanes: &[f64; BLOCK_POINTS],
+    losses: &mut [f64; BLOCK_POINTS],
+) {
+    for lane in 0..BLOCK_POINTS {
+        losses[lane] = loss.join(losses[lane], loss.term(j, query, lanes[lane]));
+    }
+}
+
+/// The least of a block's losses.
+#[inline(always)]
+pub(super) fn least_of(losses: &[f64; BLOCK_POINTS]) -> f64 {
+    let mut least = [f64::INFINITY; 8];
+    for start in (0..BLOCK_POINTS).step_by(8) {
+        for lane in 0..8 {
+            let loss = losses[start + lane];
+            least[lane] = if loss < least[lane] { loss } else { least[lane] };
+        }
+    }
+    let mut smallest = least[0];
+    for lane in 1..8 {
+        smallest = if least[lane] < smallest { least[lane] } else { smallest };
+    }
+    smallest
 }
 
 /// The row of an item, whose upper half is what a set is halved by.
