@@ -59,15 +59,15 @@ impl<'a> Flat<'a> {
     #[inline(always)]
     fn block<L: Loss>(self, loss: L, query: &[f64], start: usize) -> f64 {
         let mut losses = [L::START; BLOCK_POINTS];
-        for j in 0..query.len() {
+        for (j, &query) in query.iter().enumerate() {
             let column = &self.columns[j][start..];
             if let Some(lanes) = column.first_chunk() {
-                join_terms(loss, j, query[j], lanes, &mut losses);
+                join_terms(loss, j, query, lanes, &mut losses);
             } else {
                 // Lanes left over repeat the last point.
                 let mut lanes = [column[column.len() - 1]; BLOCK_POINTS];
                 lanes[..column.len()].copy_from_slice(column);
-                join_terms(loss, j, query[j], &lanes, &mut losses);
+                join_terms(loss, j, query, &lanes, &mut losses);
             }
         }
         least_of(&losses)

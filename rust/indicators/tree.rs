@@ -120,8 +120,8 @@ impl Tree {
     fn block<L: Loss>(&self, loss: L, query: &[f64], block: usize) -> f64 {
         let mut losses = [L::START; BLOCK_POINTS];
         let lanes = &self.blocks[block * self.objectives..][..self.objectives];
-        for j in 0..query.len() {
-            join_terms(loss, j, query[j], &lanes[j], &mut losses);
+        for (j, (&query, lanes)) in query.iter().zip(lanes).enumerate() {
+            join_terms(loss, j, query, lanes, &mut losses);
         }
         least_of(&losses)
     }
@@ -153,8 +153,8 @@ pub(super) fn least_of(losses: &[f64; BLOCK_POINTS]) -> f64 {
         }
     }
     let mut smallest = least[0];
-    for lane in 1..8 {
-        smallest = if least[lane] < smallest { least[lane] } else { smallest };
+    for least in least {
+        smallest = if least < smallest { least } else { smallest };
     }
     smallest
 }

@@ -11,6 +11,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -69,17 +70,26 @@ def least_row_bytes(schema: Mapping[str, pl.DataType]) -> int:
     return sum(_least_bytes(dtype) for dtype in schema.values())
 
 
-def _least_bytes(dtype: pl.DataType) -> int:
+def _least_bytes(dtype: Any) -> int:
     if isinstance(dtype, pl.Struct):
-        return sum(_least_bytes(field.dtype) for field in dtype.fields)  # type: ignore[arg-type]
+        return sum(map(_least_bytes, dict(dtype).values()))
     if isinstance(dtype, pl.Array):
-        return dtype.size * _least_bytes(dtype.inner)  # type: ignore[arg-type]
+        return dtype.size * _least_bytes(dtype.inner)
     if dtype in (pl.String, pl.Binary):
         return 16
     if isinstance(dtype, pl.List):
         return 8
-    sizes = {pl.Boolean: 0, pl.Null: 0, pl.Int8: 1, pl.UInt8: 1, pl.Int16: 2, pl.UInt16: 2}
-    sizes |= {pl.Int32: 4, pl.UInt32: 4, pl.Float32: 4, pl.Date: 4, pl.Categorical: 4, pl.Enum: 1}
+    sizes: dict[Any, int] = {pl.Boolean: 0, pl.Null: 0, pl.Int8: 1, pl.UInt8: 1}
+    sizes |= {
+        pl.Int16: 2,
+        pl.UInt16: 2,
+        pl.Int32: 4,
+        pl.UInt32: 4,
+        pl.Float32: 4,
+        pl.Date: 4,
+        pl.Categorical: 4,
+        pl.Enum: 1,
+    }
     return sizes.get(dtype.base_type(), 8)
 
 
