@@ -47,6 +47,9 @@ impl<'a> Flat<'a> {
     pub fn least(self, loss: impl Loss, query: &[f64], known: f64, enough: f64) -> (f64, usize) {
         let mut least = known;
         for block in (0..self.rows()).step_by(BLOCK_POINTS) {
+            if block % TILE_POINTS == 0 {
+                threads::check();
+            }
             least = least.min(self.block(loss, query, block));
             if least <= enough {
                 return (least, block + BLOCK_POINTS);

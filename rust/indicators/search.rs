@@ -238,7 +238,6 @@ impl<L: Loss> NullaryFnOnce for EndEarly<'_, L> {
         let mut looks = 0;
         for &place in places {
             if known[place] > most {
-                threads::check();
                 let query = &queries[place * m..][..m];
                 let (least, looked) = points.least(loss, query, known[place], most);
                 (most, looks) = (most.max(least), looks + looked);

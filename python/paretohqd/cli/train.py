@@ -6,7 +6,7 @@ import argparse
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paretohqd.cli import arguments, rows
 from paretohqd.cli.terminal import say
@@ -145,12 +145,7 @@ def _run(parsed: argparse.Namespace) -> None:
     from paretohqd.runs.pipeline import run
 
     with failures.recorded(run_path(settings.run)):
-        folder = run(
-            settings,
-            verify=parsed.verify,
-            unsafe_settings=parsed.unsafe_settings,
-            trust_remote_code=parsed.trust_remote_code,
-        )
+        folder = run(settings, **_by_hand(parsed))
     if os.environ.get("RANK", "0") == "0":
         metrics = Metrics.from_json((folder / layout.SUMMARY / layout.METRICS).read_text())
         facts = Facts.from_json((folder / layout.FACTS).read_text())
@@ -167,16 +162,18 @@ def _compare(parsed: argparse.Namespace) -> None:
     from paretohqd.compare.text import render
 
     with failures.recorded(run_path(settings.run)):
-        folder = compare(
-            settings,
-            verify=parsed.verify,
-            unsafe_settings=parsed.unsafe_settings,
-            trust_remote_code=parsed.trust_remote_code,
-        )
+        folder = compare(settings, **_by_hand(parsed))
     limits = json.loads((folder / "results.json").read_text())["limits"]
     say(render(measure_folder(folder), limits))
     say(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
     say(f"report: {folder / layout.REPORT}")
+
+
+def _by_hand(parsed: argparse.Namespace) -> dict[str, Any]:
+    """What a run is told beside its configuration."""
+    return {
+        name: getattr(parsed, name) for name in ("verify", "unsafe_settings", "trust_remote_code")
+    }
 
 
 def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:

@@ -38,7 +38,7 @@ def shown_path(path: str | Path, folder: str | Path) -> str:
     """A path as it lies from a folder, or from home where only home's name would lead to it.
 
     Example:
-        >>> shown_path("/work/data/rows.csv", "/work/conf"), shown_path("/work/a/b.csv", "/work/a")
+        >>> shown_path("/srv/data/rows.csv", "/srv/conf"), shown_path("/srv/a/b.csv", "/srv/a")
         ('../data/rows.csv', 'b.csv')
     """
     path, folder = Path(os.path.abspath(path)), Path(os.path.abspath(folder))
