@@ -248,7 +248,7 @@ def test_the_command(
     settings = comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1])
     path = tmp_path / "compare.yaml"
     path.write_text(json.dumps(to_mapping(settings)))
-    command = ["compare", str(path), "--run", str(finished)]
+    command = ["compare", str(path), "--run-folder", str(finished)]
     assert main.main(command) == 0
     out = capsys.readouterr().out
     assert "budget: matched" in out

@@ -44,7 +44,7 @@ def configured(kind: str, base: dict[str, Any], changes: dict[str, Any], *words:
     def call(w: World) -> object:
         w.parquet(FRAME)
         given = settings({"run": "run", **base}, changes)
-        place = [] if "run" in changes else ["--run", w.folder / "run"]
+        place = [] if "run" in changes else ["--run-folder", w.folder / "run"]
         return command(kind, w.text("it.yaml", json.dumps(given)), *place, *words)
 
     return call

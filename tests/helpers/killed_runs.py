@@ -48,7 +48,9 @@ def at_half(ending: str) -> None:
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
             kill()
 
-    new_files.open_new = opened  # type: ignore[assignment]
+    for module in list(sys.modules.values()):  # also where it was imported by its name
+        if getattr(module, "open_new", None) is open_new:
+            setattr(module, "open_new", opened)  # noqa: B010
 
 
 def at_rename(ending: str) -> None:
@@ -136,7 +138,7 @@ def attempt(order: dict[str, Any]) -> int:
         points()[order["die"]]()
     from paretohqd.cli.main import main
 
-    return main(["run", order["config"], "--run", order["run"]])
+    return main(["run", order["config"], "--run-folder", order["run"]])
 
 
 def serve() -> None:

@@ -48,7 +48,7 @@ class Panic(BaseException):
 def command(parts: Path, tmp_path: Path) -> list[str]:
     file = tmp_path / "run.yaml"
     file.write_text(yaml.safe_dump(mapping(parts, str(tmp_path / "run"))))
-    return ["run", str(file), "--run", str(tmp_path / "run")]
+    return ["run", str(file), "--run-folder", str(tmp_path / "run")]
 
 
 def breaks(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -133,6 +133,6 @@ def test_a_comparison_keeps_its_error_too(
     file = tmp_path / "compare.yaml"
     file.write_text(yaml.safe_dump(mapping(parts, str(tmp_path / "run"), methods=["base"])))
     breaks(monkeypatch, RuntimeError("no such kernel"))
-    assert main.main(["compare", str(file), "--run", str(tmp_path / "run")]) == 1
+    assert main.main(["compare", str(file), "--run-folder", str(tmp_path / "run")]) == 1
     assert "(more in " in capsys.readouterr().err
     assert "in broken" in (tmp_path / "run" / "error.txt").read_text()

@@ -89,8 +89,8 @@ def test_a_whole_run_makes_every_stage(finished: Path) -> None:
     }
     assert sorted(manifests) == sorted(STAGES)
     top = {p.name for p in finished.iterdir() if p.is_file()}
-    kept = {"run.json", "machine.json", "checked.json", "config.yaml", "facts.json", "report.html"}
-    assert top == {".lock", *kept}
+    kept = {"run.json", "machine.json", "checked.json", "commits.json", "config.yaml", "facts.json"}
+    assert top == {".lock", "report.html", *kept}
     assert not (finished / "superseded").exists()
     facts = json.loads((finished / "facts.json").read_text())
     assert sorted(facts["seconds"]) == sorted(STAGES)

@@ -35,7 +35,7 @@ def test_two_processes_share_a_run(written: Path, tmp_path: Path) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     script = str(ROOT / "examples" / "train_two_stage.py")
     done = subprocess.run(
-        [sys.executable, *launch, script, str(written), "--run", str(tmp_path / "run")],
+        [sys.executable, *launch, script, str(written), "--run-folder", str(tmp_path / "run")],
         capture_output=True,
         text=True,
         timeout=300,
@@ -56,7 +56,7 @@ def test_two_processes_share_a_run(written: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c_stops_a_run_that_can_go_on(written: Path, tmp_path: Path) -> None:
     run = str(tmp_path / "run")
-    command = ["run", str(written), "--run", run, "--set", "train.max_steps=100000"]
+    command = ["run", str(written), "--run-folder", run, "--set", "train.max_steps=100000"]
     with subprocess.Popen(
         [sys.executable, "-m", "paretohqd", *command],
         stderr=subprocess.PIPE,

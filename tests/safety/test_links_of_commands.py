@@ -114,7 +114,7 @@ def test_commands_refuse_and_leave_alone(
     more = {"methods": ["base"]} if command == "compare" else {}
     file.write_text(yaml.safe_dump(mapping(parts, "x", **more)))
     before = snapshot_of_links(run)
-    assert main.main([command, str(file), "--run", str(run)]) == 1
+    assert main.main([command, str(file), "--run-folder", str(run)]) == 1
     assert "is a link" in capsys.readouterr().err
     assert snapshot_of_links(run) == before
 

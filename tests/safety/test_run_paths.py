@@ -65,7 +65,7 @@ def test_a_file_cannot_lead_a_run_outside(
     assert main.main([command, str(file)]) == 1
     said = capsys.readouterr().err
     assert f"run: {run}: " in said
-    assert f"--run {run}" in said
+    assert f"--run-folder {run}" in said
     assert sorted(tmp_path.rglob("*")) == before, "nothing is made"
 
 
@@ -80,7 +80,7 @@ def test_whoever_types_may_name_any_folder(run: str, here: Path) -> None:
     assert load_settings(Config, file, {"run": run}).run == run
 
 
-@pytest.mark.parametrize("words", [["--run", "FOLDER"], ["--set", "run=FOLDER"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["--run-folder", "FOLDER"], ["--set", "run=FOLDER"]], ids=" ".join)
 def test_the_command_line_takes_one(
     words: list[str], here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,7 +63,7 @@ def _add_settings(parser: argparse.ArgumentParser, *, example: str) -> None:
     """Add the configuration and what replaces parts of it."""
     parser.add_argument("config", type=Path, metavar="CONFIG.yaml")
     parser.add_argument(
-        "--run",
+        "--run-folder",
         metavar="FOLDER",
         help="the run folder, anywhere; that of the configuration lies below the working folder",
     )
@@ -187,8 +187,8 @@ def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
             overrides[key] = read_yaml(value)
         except ValueError as error:
             raise ValueError(f"--set {key}: {error}") from None
-    if parsed.run is not None:
-        overrides["run"] = parsed.run
+    if parsed.run_folder is not None:
+        overrides["run"] = parsed.run_folder
     settings = load_settings(kind, parsed.config, overrides)
     # Tokenizers warn about forking; a run sends no telemetry.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

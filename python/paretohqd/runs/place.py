@@ -33,7 +33,7 @@ def refuse_outside(run: str) -> None:
         ValueError: It is an absolute path, one with `~` or `..`, or leads outside by a link.
     """
     by_hand = (
-        f"give it by hand: --run {run} on the command line, in Python load_settings(.., .., "
+        f"give it by hand: --run-folder {run} on the command line, in Python load_settings(.., .., "
         f"{{'run': {run!r}}})"
     )
     path = Path(run)

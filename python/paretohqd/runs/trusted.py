@@ -44,7 +44,7 @@ def check_folder(folder: Path) -> None:
         if status.st_uid != os.geteuid():
             raise ValueError(
                 f"{path}: belongs to another user, who could lead elsewhere what is written: copy "
-                f"{folder} and give the copy with --run"
+                f"{folder} and give the copy with --run-folder"
             )
         if status.st_mode & OTHERS_WRITE:
             raise ValueError(
