@@ -1,4 +1,7 @@
-"""Settings for every test, and tiny models that are made once."""
+"""Settings for every test, and tiny models that are made once.
+
+What needs torch is imported by the fixtures that need it: the tests of the core run without it.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,6 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
-from helpers.small_run import write_data
-from helpers.tiny import sentences, tiny_causal, tiny_classifier
-from paretohqd.models.spec import Model
-
 # No test is timed: machines are shared.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -31,6 +30,8 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny language model whose answers differ from prompt to prompt and often end."""
     import torch
 
+    from helpers.tiny import tiny_causal
+
     torch.set_num_threads(1)
     return tiny_causal(tmp_path_factory.mktemp("models") / "causal")
 
@@ -38,6 +39,8 @@ def causal(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny reward model."""
+    from helpers.tiny import tiny_classifier
+
     return tiny_classifier(tmp_path_factory.mktemp("models") / "classifier")
 
 
@@ -47,6 +50,7 @@ def load(causal: Path) -> Callable[..., tuple[Any, Any]]:
     import torch
 
     from paretohqd.models import base as models
+    from paretohqd.models.spec import Model
 
     def one(template: str | None = None) -> tuple[Any, Any]:
         spec = Model(name=str(causal), chat_template=template)
@@ -92,6 +96,8 @@ def untrained(monkeypatch: pytest.MonkeyPatch, module: Any, name: str) -> list[A
 @pytest.fixture(scope="session")
 def pairs() -> pl.DataFrame:
     """Ten pairs of answers of different lengths."""
+    from helpers.tiny import sentences
+
     texts = sentences()
     return pl.DataFrame(
         {
@@ -105,6 +111,8 @@ def pairs() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def rows() -> pl.DataFrame:
     """A small training set."""
+    from helpers.tiny import sentences
+
     texts = sentences()
     return pl.DataFrame(
         {
@@ -117,6 +125,9 @@ def rows() -> pl.DataFrame:
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with a model, two reward models and data: what `small_run.settings` names."""
+    from helpers.small_run import write_data
+    from helpers.tiny import tiny_causal, tiny_classifier
+
     folder = tmp_path_factory.mktemp("parts")
     tiny_causal(folder / "model")
     tiny_classifier(folder / "kind", seed=1)

@@ -37,13 +37,15 @@ def test_version_and_help(run):
     assert code == 0
     for command in ("select", "layers", "score", "run", "report"):
         assert f"\n    {command} " in said
-        assert run(command, "--help")[0] == 0
+        code, one, _ = run(command, "--help")
+        assert code == 0
+        assert f"\nexample:\n  paretohqd {command} " in one
+    assert run() == (0, said, "")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: COMMAND"),
         (["selct"], "invalid choice: 'selct'"),
         (["select"], "required: input, --objectives"),
         (["select", "IN", "-o", "OUT", "--objectives", "help,"], "an empty name in 'help,'"),

@@ -19,8 +19,8 @@ from paretohqd.compare.methods.ric import scores_text, targets
 from paretohqd.compare.methods.ucmoa import KINDS, ranked_highest
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models.chat import prompt_lengths
-from paretohqd.runs.config import Generation
 from paretohqd.runs.manifest import Manifest, Stage
+from paretohqd.runs.sections import Generation
 
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 """Methods that take no preference, and their numbers of points."""

@@ -3,7 +3,7 @@
 import polars as pl
 
 from paretohqd.frames.writing import write_frame
-from paretohqd.runs import config
+from paretohqd.runs import sections
 from paretohqd.runs.split import split_data
 
 HH = "\n\nHuman: {}\n\nAssistant: {}"
@@ -42,6 +42,6 @@ def source_in(folder):
     def make(frame, *, ending=".parquet", **more):
         path = folder / f"source{ending}"
         write_frame(frame, path)
-        return config.Data(source=str(path), **{"held_out": 3, **more})
+        return sections.Data(source=str(path), **{"held_out": 3, **more})
 
     return make

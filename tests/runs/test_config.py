@@ -14,17 +14,17 @@ from helpers.small_configs import ONE, load, minimal, write
 from paretohqd.frames import text_metrics
 from paretohqd.models.sampling import generate
 from paretohqd.models.spec import Model
-from paretohqd.runs import config, evaluation
+from paretohqd.runs import config, evaluation, sections
 from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping
 from paretohqd.selection import choosing
 
 SECTIONS = {
-    "data": config.Data,
+    "data": sections.Data,
     "model": Model,
-    "selection": config.Selection,
-    "generation": config.Generation,
-    "evaluation": config.Evaluation,
+    "selection": sections.Selection,
+    "generation": sections.Generation,
+    "evaluation": sections.Evaluation,
 }
 VALID = {
     "duplicates": "drop",
@@ -105,9 +105,9 @@ def test_every_setting_is_suggested_where_it_is_misspelt(tmp_path, key, hint, va
         load(write(tmp_path, minimal()), {f"{key}q": value})
 
 
-@pytest.mark.parametrize("key", hints(config.Objective))
+@pytest.mark.parametrize("key", hints(sections.Objective))
 def test_settings_of_objectives(key):
-    hint = str(hints(config.Objective)[key])
+    hint = str(hints(sections.Objective)[key])
     value = 3 if "int" in hint else True if "bool" in hint else "text"
     both = [{"name": "one", "scorer": "x"}, {"name": "two", "scorer": "x"}]
     if key == "model":
@@ -201,7 +201,7 @@ def test_objectives_that_make_no_sense(second, message):
 
 def test_objectives_take_no_column_that_the_run_makes():
     answers = pl.DataFrame({"prompt": ["x"], "response": ["y"]})
-    measured = evaluation.measure(answers, config.Evaluation()).columns
+    measured = evaluation.measure(answers, sections.Evaluation()).columns
     assert {*measured, *choosing.ADDED, "conversation", "model"} <= set(config.TAKEN)
     assert "tokens" in config.TAKEN
     assert "finished" in config.TAKEN
@@ -254,10 +254,10 @@ def test_importing_loads_nothing_heavy(module):
 def test_configured_defaults_are_those_of_the_functions():
     sampling = inspect.signature(generate).parameters["sampling"].default
     for name in ("max_new_tokens", "temperature", "top_p", "batch_size"):
-        assert getattr(config.Generation(), name) == getattr(sampling, name)
+        assert getattr(sections.Generation(), name) == getattr(sampling, name)
     measured = inspect.signature(text_metrics.collapse).parameters
     for name in ("min_words", "max_ngram", "repeats", "distinct"):
-        assert getattr(config.Evaluation(), name) == measured[name].default
+        assert getattr(sections.Evaluation(), name) == measured[name].default
     chosen = inspect.signature(choosing.choose).parameters
     for name in ("k", "upto", "at_least", "bounds", "scale", "directions"):
-        assert getattr(config.Selection(), name) == chosen[name].default
+        assert getattr(sections.Selection(), name) == chosen[name].default

@@ -5,7 +5,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from helpers.offline_answers import HH, PAIRS, answers, source_in, split
-from paretohqd.runs import config
+from paretohqd.runs import sections
 from paretohqd.runs.data import load_source
 
 
@@ -24,7 +24,7 @@ def test_files(source, ending):
 
 
 def test_embedded_conversations():
-    spec = config.Data(source="embedded:conversations")
+    spec = sections.Data(source="embedded:conversations")
     loaded = load_source(spec, spec.source)
     assert loaded.height > 100_000
     assert loaded.schema["conversation"] == pl.String
@@ -144,7 +144,7 @@ def test_the_hub_goes_through_datasets(monkeypatch):
         return datasets.Dataset.from_dict(answers().to_dict(as_series=False))
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    spec = config.Data(
+    spec = sections.Data(
         source="hub:org/name",
         subset="en",
         split="test",

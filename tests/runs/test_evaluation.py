@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from paretohqd.runs import evaluation
-from paretohqd.runs.config import Evaluation
 from paretohqd.runs.evaluation import measure, summarise
 from paretohqd.runs.metrics import Collapse, Metrics, SampleMean
+from paretohqd.runs.sections import Evaluation
 from paretohqd.runs.verdicts import mean_and_error
 
 BOX = {"a": (-1.0, 4.0), "b": (0.0, 5.0)}

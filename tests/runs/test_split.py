@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from helpers.offline_answers import PAIRS, answers, source_in, split
 from paretohqd.frames import batches
 from paretohqd.frames.writing import write_frame
-from paretohqd.runs import config, data
+from paretohqd.runs import data, sections
 from paretohqd.runs.data import load_source
 from paretohqd.selection import choosing
 
@@ -43,7 +43,7 @@ def test_no_conversation_and_no_prompt_on_both_sides(
     prompts = folder / "prompts.parquet"
     every = pl.DataFrame({"prompt": [f"p{p}" for p in range(14)], "conversation": range(14)})
     write_frame(every, prompts)
-    spec = config.Data(
+    spec = sections.Data(
         source=str(folder / "x.parquet"),
         held_out=held_out,
         prompts=str(prompts) if second else None,

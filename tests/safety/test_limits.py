@@ -19,7 +19,7 @@ import pytest
 import paretohqd as pq
 from paretohqd.frames.reading import sizes
 from paretohqd.frames.sources import Source, read_frame
-from paretohqd.runs import config
+from paretohqd.runs import sections
 from paretohqd.runs.data import draw_rows
 from paretohqd.runs.split import split_data
 
@@ -224,17 +224,17 @@ def test_names_of_columns_are_compared_in_time(tmp_path: Path) -> None:
     assert time.process_time() - start < 5, "every pair took 40 seconds"
 
 
-def spec_of(tmp_path: Path, frame: pl.DataFrame, **more: object) -> config.Data:
+def spec_of(tmp_path: Path, frame: pl.DataFrame, **more: object) -> sections.Data:
     file = tmp_path / "rows.parquet"
     frame.write_parquet(file)
-    return config.Data(source=str(file), held_out=1, **more)  # type: ignore[arg-type]
+    return sections.Data(source=str(file), held_out=1, **more)  # type: ignore[arg-type]
 
 
 def prompts(n: int) -> pl.DataFrame:
     return pl.DataFrame({"prompt": [f"Question {i}?" for i in range(n)], "response": ["Yes."] * n})
 
 
-def split(spec: config.Data, seen: list[int]) -> object:
+def split(spec: sections.Data, seen: list[int]) -> object:
     def lengths(frame: pl.DataFrame) -> pl.Series:
         seen.append(frame["prompt"].str.len_chars().max())  # type: ignore[arg-type]
         return frame["prompt"].str.len_chars().cast(pl.Int64)

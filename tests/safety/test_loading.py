@@ -35,9 +35,9 @@ from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
 from paretohqd.rewards.classifier import ClassifierReward
 from paretohqd.runs import layout
-from paretohqd.runs.config import Data
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.data import load_source
+from paretohqd.runs.sections import Data
 
 # ── code beside the weights ─────────────────────────────────────────────────────────────────────
 

@@ -154,7 +154,7 @@ print(huggingface_hub.constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE,
 HUB = {
     "a model": "base.load_tokenizer(Model(name='someone/model-that-is-in-no-cache'))",
     "a reward": "make_reward(name='x', model='someone/model-that-is-in-no-cache').load()",
-    "rows": "data.load_source(config.Data(source='hub:someone/rows'), 'hub:someone/rows')",
+    "rows": "data.load_source(sections.Data(source='hub:someone/rows'), 'hub:someone/rows')",
 }
 
 
@@ -164,7 +164,7 @@ import json, sys
 from paretohqd.models import base
 from paretohqd.models.spec import Model
 from paretohqd.rewards.scoring import make_reward
-from paretohqd.runs import config, data
+from paretohqd.runs import config, data, sections
 for code in json.loads(sys.argv[1]):
     try:
         print("went through", eval(code))

@@ -80,7 +80,9 @@ def test_whoever_types_may_name_any_folder(run: str, here: Path) -> None:
     assert load_settings(Config, file, {"run": run}).run == run
 
 
-@pytest.mark.parametrize("words", [["--run-folder", "FOLDER"], ["--set", "run=FOLDER"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["--run-folder", "FOLDER"], ["--set", "run=FOLDER"]], ids=" ".join
+)
 def test_the_command_line_takes_one(
     words: list[str], here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,7 +138,7 @@ def test_warnings_of_all_kinds(capsys, monkeypatch):
         def parse_args(self, given):
             return Parsed
 
-    monkeypatch.setattr(command, "_parser", Given)
+    monkeypatch.setattr(command, "command_line", Given)
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         monkeypatch.setattr(warnings, "showwarning", _written)

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 
 import paretohqd as pq
 from paretohqd.frames.streaming import Resources
-from paretohqd.runs import config
+from paretohqd.runs import sections
 from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.rule import Rule, SelectOptions
 
@@ -72,11 +72,11 @@ def test_the_options_in_a_type_are_those_of_the_function_and_of_the_rule():
 
 
 def test_a_section_of_yaml_makes_a_rule():
-    section = config.Selection(upto=3, bounds="all", one_per_prompt=True, duplicates="drop")
+    section = sections.Selection(upto=3, bounds="all", one_per_prompt=True, duplicates="drop")
     assert section.rule(k=7) == Rule(
         k=7, upto=3, bounds="all", distinct="prompt", duplicates="drop"
     )
-    assert config.Selection().rule(k=100) == Rule()
+    assert sections.Selection().rule(k=100) == Rule()
 
 
 @pytest.mark.parametrize("name", ["memory_limit", "n_threads"])

@@ -14,7 +14,7 @@ from paretohqd.frames.conversations.layouts import find_layout
 from paretohqd.frames.conversations.texts import single_turns
 from paretohqd.frames.writing import write_frame
 from paretohqd.rewards.scoring import score
-from paretohqd.runs import config, data
+from paretohqd.runs import data, sections
 from paretohqd.selection.dataset import sft_dataset
 
 
@@ -128,7 +128,7 @@ def test_a_runs_own_texts_are_scored_whatever_they_look_like() -> None:
 def load(frame: pl.DataFrame, folder: Path, *, answers: bool = True, **more: Any) -> pl.DataFrame:
     path = folder / "source.parquet"
     write_frame(frame, path)
-    return data.load_source(config.Data(source=str(path), **more), str(path), answers=answers)
+    return data.load_source(sections.Data(source=str(path), **more), str(path), answers=answers)
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -6,13 +6,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paretohqd.cli.terminal import add_command
+
 if TYPE_CHECKING:
-    from paretohqd.cli.arguments import Commands
+    from paretohqd.cli.terminal import Commands
 
 
 def add_commands(commands: Commands) -> None:
     """Add `bench` to the command line."""
-    bench = commands.add_parser("bench", help="compare with other packages on this machine")
+    bench = add_command(
+        commands,
+        "bench",
+        does="compare the kernels with other packages on this machine",
+        example="paretohqd bench --quick --only 'hypervolume*'",
+    )
     size = bench.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="about a minute instead of fifteen")
     size.add_argument("--huge", action="store_true", help="tasks of minutes each, too")

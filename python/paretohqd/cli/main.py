@@ -26,7 +26,11 @@ from paretohqd.safety.secrets import without_secrets
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
-    parsed = _parser().parse_args(given)
+    parser = command_line()
+    parsed = parser.parse_args(given)
+    if parsed.command is None:
+        parser.print_help()
+        return 0
     try:
         with _plain_warnings():
             parsed.work(parsed)
@@ -72,12 +76,17 @@ def _fail(message: str) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> Parser:
+    """The commands and their arguments."""
     parser = Parser(
-        prog="paretohqd", description="Select the scored answers to fine-tune on, for a trade-off."
+        prog="paretohqd",
+        description="Select the scored answers to fine-tune on, for a trade-off.",
+        example="paretohqd select --help",
     )
     parser.add_argument("--version", action="version", version=f"paretohqd {pq.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", parser_class=Parser
+    )
 
     for group in (select, train, bench):
         group.add_commands(commands)

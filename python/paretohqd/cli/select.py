@@ -12,87 +12,123 @@ import polars as pl
 
 import paretohqd as pq
 from paretohqd.cli import arguments, rows
+from paretohqd.cli.terminal import add_command
 from paretohqd.frames.streaming import Resources
 from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.rule import Rule
 
 if TYPE_CHECKING:
-    from paretohqd.cli.arguments import Commands
+    from argparse import _ArgumentGroup as Group
+
+    from paretohqd.cli.terminal import Commands, Parser
 
 
 def add_commands(commands: Commands) -> None:
     """Add `select` and `layers` to the command line."""
-    select = commands.add_parser("select", help="choose a training set for each preference")
-    _shared_arguments(select, required=False)
-    select.add_argument(
+    select = add_command(
+        commands,
+        "select",
+        does="choose a training set for each preference",
+        example="paretohqd select scored/ -o chosen.parquet --objectives helpful,harmless -k 100",
+    )
+    rows.add_arguments(select, required=False)
+    what = select.add_argument_group("what is chosen")
+    _add_objectives(what)
+    what.add_argument(
         "--preferences",
         type=arguments.preferences,
         metavar="N",
         help="how many, or weights such as '1,0;0.5,0.5;0,1', 'kind=0.2,0.8' or "
         "'kind=helpful:1,harmless:4' (default: 11; with more objectives about as many)",
     )
-    select.add_argument(
-        "-k", type=arguments.positive, default=100, help="rows per preference (100)"
-    )
-    select.add_argument(
-        "--bounds",
-        choices=("pool", "all"),
-        default="pool",
-        help="rows that r_min and r_max are taken from",
-    )
-    select.add_argument(
-        "--scale", choices=("box", "none"), default="box", help="units of the distance"
-    )
-    select.add_argument(
-        "--directions",
-        choices=("paper", "tchebycheff"),
-        default="paper",
-        help="shortfalls from the ideal as 1 - w, or as 1 / w",
-    )
-    select.add_argument(
+    what.add_argument("-k", type=arguments.positive, default=100, help="rows per preference (100)")
+    what.add_argument(
         "--distinct", metavar="COLUMN", help="no value of this column twice per preference"
     )
-    select.add_argument(
+    what.add_argument(
         "--duplicates",
         choices=("keep", "drop"),
         default="keep",
         help="keep copies of an answer to a prompt, or take only one",
     )
-    select.add_argument(
+    _add_groups(what)
+    _add_stop(select)
+    how = select.add_argument_group("how near a row is")
+    how.add_argument(
+        "--bounds",
+        choices=("pool", "all"),
+        default="pool",
+        help="rows that r_min and r_max are taken from",
+    )
+    how.add_argument(
+        "--scale", choices=("box", "none"), default="box", help="units of the distance"
+    )
+    how.add_argument(
+        "--directions",
+        choices=("paper", "tchebycheff"),
+        default="paper",
+        help="shortfalls from the ideal as 1 - w, or as 1 / w",
+    )
+    shown = select.add_argument_group("what is shown")
+    shown.add_argument(
+        "--explain", action="store_true", help="say what the pool is made of and how much is shared"
+    )
+    shown.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw the selection: .png, .svg or .html"
+    )
+    machine = select.add_argument_group("the machine")
+    machine.add_argument(
         "--memory-limit",
         type=arguments.size,
         metavar="SIZE",
         help="what rows may take in memory, such as 1.5GB",
     )
-    select.add_argument(
-        "--explain", action="store_true", help="say what the pool is made of and how much is shared"
-    )
-    select.add_argument(
-        "--plot", type=Path, metavar="FILE", help="draw the selection: .png, .svg or .html"
-    )
+    _add_threads(machine)
     select.set_defaults(work=_select)
 
-    layers = commands.add_parser("layers", help="add each row's Pareto layer")
-    _shared_arguments(layers, required=True)
+    layers = add_command(
+        commands,
+        "layers",
+        does="add each row's Pareto layer",
+        example="paretohqd layers scored.csv -o layers.csv --objectives helpful,length:min",
+    )
+    rows.add_arguments(layers, required=True)
+    what = layers.add_argument_group("what is compared")
+    _add_objectives(what)
+    _add_groups(what)
+    _add_stop(layers)
+    _add_threads(layers.add_argument_group("the machine"))
     layers.set_defaults(work=_layers)
 
 
-def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    rows.add_arguments(parser, required=required)
-    parser.add_argument(
+def _add_objectives(group: Group) -> None:
+    group.add_argument(
         "--objectives",
         type=arguments.objectives,
         required=True,
         metavar="NAMES",
         help="score columns, larger is better: helpful,harmless,length:min",
     )
-    parser.add_argument(
+
+
+def _add_groups(group: Group) -> None:
+    group.add_argument(
         "--by",
         type=arguments.names,
         metavar="COLUMN",
         help="each group of rows with the same value here by itself",
     )
-    stop = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--nan",
+        choices=("raise", "drop"),
+        default="raise",
+        help="refuse null and NaN scores, or leave such rows out",
+    )
+
+
+def _add_stop(parser: Parser) -> None:
+    group = parser.add_argument_group("how many layers")
+    stop = group.add_mutually_exclusive_group()
     stop.add_argument("--upto", type=arguments.positive, metavar="L", help="this many layers")
     stop.add_argument(
         "--at-least",
@@ -100,13 +136,10 @@ def _shared_arguments(parser: argparse.ArgumentParser, *, required: bool) -> Non
         metavar="ROWS",
         help="the fewest layers with this many rows",
     )
-    parser.add_argument(
-        "--nan",
-        choices=("raise", "drop"),
-        default="raise",
-        help="refuse null and NaN scores, or leave such rows out",
-    )
-    parser.add_argument("--threads", type=arguments.positive, help="threads (all)")
+
+
+def _add_threads(group: Group) -> None:
+    group.add_argument("--threads", type=arguments.positive, help="threads (all)")
 
 
 def _select(parsed: argparse.Namespace) -> None:

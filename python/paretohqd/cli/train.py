@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paretohqd.cli import arguments, rows
-from paretohqd.cli.terminal import say
+from paretohqd.cli.terminal import add_command, say
 from paretohqd.frames.writing import write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
@@ -17,14 +17,22 @@ from paretohqd.runs.place import run_path
 from paretohqd.safety.secrets import redacted
 
 if TYPE_CHECKING:
-    from paretohqd.cli.arguments import Commands
+    from argparse import _ArgumentGroup as Group
+
+    from paretohqd.cli.terminal import Commands, Parser
 
 
 def add_commands(commands: Commands) -> None:
     """Add `score`, `run`, `compare` and `report` to the command line."""
-    score = commands.add_parser("score", help="add a column of scores per reward")
+    score = add_command(
+        commands,
+        "score",
+        does="add a column of scores per reward",
+        example="paretohqd score a.jsonl -o scored.parquet --reward harmless=embedded:harmless",
+    )
     rows.add_arguments(score, required=True)
-    score.add_argument(
+    rewards = score.add_argument_group("rewards")
+    rewards.add_argument(
         "--reward",
         action="append",
         required=True,
@@ -34,32 +42,50 @@ def add_commands(commands: Commands) -> None:
         help="embedded:harmless, or a sequence-classification model (hub name, or a path that "
         "begins with ./, ../, ~/ or /); give it again for more",
     )
-    score.add_argument("--prompt", default="prompt", metavar="COLUMN")
-    score.add_argument("--response", default="response", metavar="COLUMN")
-    score.add_argument("--template", help="text with {prompt} and {response}, for reward models")
-    score.add_argument(
+    rewards.add_argument("--template", help="text with {prompt} and {response}, for reward models")
+    rewards.add_argument(
         "--pair",
         action=argparse.BooleanOptionalAction,
         help="give reward models prompt and answer as a pair of texts, or as one (found out)",
     )
-    _add_trust(score)
+    texts = score.add_argument_group("texts")
+    texts.add_argument("--prompt", default="prompt", metavar="COLUMN", help="(prompt)")
+    texts.add_argument(
+        "--response", default="response", metavar="COLUMN", help="answers (response)"
+    )
+    _add_trust(score.add_argument_group("trust"))
     score.set_defaults(work=_score)
 
-    run = commands.add_parser("run", help="do a whole run, or go on with it")
+    run = add_command(
+        commands,
+        "run",
+        does="do a whole run, or go on with it",
+        example="paretohqd run examples/quickstart.yaml --set selection.k=50",
+    )
     _add_settings(run, example="selection.k=50")
     run.set_defaults(work=_run)
 
-    compare = commands.add_parser("compare", help="run several methods on the same data, or go on")
+    compare = add_command(
+        commands,
+        "compare",
+        does="run several methods on the same data, or go on",
+        example="paretohqd compare examples/compare.yaml --set seeds=[0,1,2]",
+    )
     _add_settings(compare, example="seeds=[0,1,2]")
     compare.set_defaults(work=_compare)
 
-    report = commands.add_parser("report", help="write the page of a finished run or comparison")
+    report = add_command(
+        commands,
+        "report",
+        does="write the page of a finished run or comparison",
+        example="paretohqd report runs/quickstart -o page.html",
+    )
     report.add_argument("run", type=Path, metavar="RUN", help="the run folder")
     report.add_argument("-o", "--output", type=Path, help="the page (RUN/report.html)")
     report.set_defaults(work=_report)
 
 
-def _add_settings(parser: argparse.ArgumentParser, *, example: str) -> None:
+def _add_settings(parser: Parser, *, example: str) -> None:
     """Add the configuration and what replaces parts of it."""
     parser.add_argument("config", type=Path, metavar="CONFIG.yaml")
     parser.add_argument(
@@ -81,17 +107,18 @@ def _add_settings(parser: argparse.ArgumentParser, *, example: str) -> None:
         action="store_true",
         help="read every file of the finished stages, also where size and times are unchanged",
     )
-    parser.add_argument(
+    trust = parser.add_argument_group("trust")
+    trust.add_argument(
         "--unsafe-settings",
         action="store_true",
         help="let settings of trainers pass that send data out or that nobody has judged",
     )
-    _add_trust(parser)
+    _add_trust(trust)
 
 
-def _add_trust(parser: argparse.ArgumentParser) -> None:
+def _add_trust(group: Group) -> None:
     """Add what no configuration may say: whose code may run."""
-    parser.add_argument(
+    group.add_argument(
         "--trust-remote-code",
         action="append",
         default=[],

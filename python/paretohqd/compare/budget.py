@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from paretohqd.runs import config
+from paretohqd.runs import sections
 from paretohqd.runs.manifest import Stage
 from paretohqd.trainers.schedule import schedule
 
@@ -63,7 +63,7 @@ class Spending:
     """The account of one method, for one seed and one budget."""
 
     def __init__(
-        self, allowed: Tokens | None, generation: config.Generation, *, seed: int, clock: str
+        self, allowed: Tokens | None, generation: sections.Generation, *, seed: int, clock: str
     ) -> None:
         """Open an account.
 

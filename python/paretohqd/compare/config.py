@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-from paretohqd.runs.config import Config, within
+from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping
+from paretohqd.runs.sections import within
 
 Budget = Literal["own", "matched"]
 
@@ -20,12 +21,13 @@ class Entry:
     """One line of the comparison: a method with its options."""
 
     method: str
-    """A key of `methods.METHODS`."""
+    """The name of a method; what it has no key for here are its own options."""
     name: str | None = None
     """What the table calls it; the method's own name where there is none."""
     seeds: tuple[int, ...] | None = None
     """Seeds of this entry, where they are not the comparison's."""
     budgets: tuple[Budget, ...] | None = None
+    """Budgets of this entry, where they are not the comparison's."""
     block: Literal["methods", "ablations"] = "methods"
     """The part of the table that holds it."""
     against: str | None = None
@@ -52,6 +54,7 @@ class Comparison(Config):
     """Names of methods, or sections: `method`, `name`, `seeds`, `budgets`, `block`,
     `against` and the method's own options."""
     seeds: tuple[int, ...] = (0,)
+    """Every method is trained once with each."""
     budgets: tuple[Budget, ...] = ("matched",)
     """`matched`: each method trains on and generates as many tokens as `paretohqd` does in all, to
     the nearest step; `own`: each takes its usual steps."""

@@ -25,7 +25,7 @@ from paretohqd.models.machine import Machine, find_machine
 from paretohqd.models.names import absolute, is_local
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
-from paretohqd.runs import config, layout
+from paretohqd.runs import config, layout, sections
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
@@ -268,7 +268,7 @@ def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
     return state.process_index, state.num_processes, state.wait_for_everyone
 
 
-def _reward(objective: config.Objective, device: str) -> scoring.Reward:
+def _reward(objective: sections.Objective, device: str) -> scoring.Reward:
     given = {k: v for k, v in dataclasses.asdict(objective).items() if v is not None}
     given.pop("column", None)
     if objective.model is not None:
@@ -276,7 +276,7 @@ def _reward(objective: config.Objective, device: str) -> scoring.Reward:
     return scoring.make_reward(**given)
 
 
-def _identity(objective: config.Objective, reward: scoring.Reward) -> dict[str, object]:
+def _identity(objective: sections.Objective, reward: scoring.Reward) -> dict[str, object]:
     """What an objective's scores depend on: content where it is local, else names and versions."""
     given = dataclasses.asdict(objective)
     del given["batch_size"], given["column"]

@@ -23,10 +23,10 @@ from paretohqd.frames.reading.sizes import row_limit, too_large
 from paretohqd.frames.sources import Source, read_frame
 from paretohqd.models import embedded
 from paretohqd.models.names import check_hub_name, refuse_shadow
-from paretohqd.runs import config
+from paretohqd.runs import sections
 
 
-def load_source(spec: config.Data, source: str, *, answers: bool = True) -> pl.DataFrame:
+def load_source(spec: sections.Data, source: str, *, answers: bool = True) -> pl.DataFrame:
     """Rows of a source with at least the columns prompt, response and conversation.
 
     Prompts and answers may be texts or messages: see `Selection.to_dataset` for where they are
@@ -56,7 +56,7 @@ def load_source(spec: config.Data, source: str, *, answers: bool = True) -> pl.D
         raise ValueError(f"{source}: {error}") from error
 
 
-def draw_rows(spec: config.Data, seed: int) -> pl.DataFrame:
+def draw_rows(spec: sections.Data, seed: int) -> pl.DataFrame:
     """The rows of the source, or `spec.max_rows` of them at random, in the source's order.
 
     Raises:
@@ -74,7 +74,7 @@ def draw_rows(spec: config.Data, seed: int) -> pl.DataFrame:
     return frame[_draw_numbers(len(frame), count, seed)]
 
 
-def _draw_in_batches(spec: config.Data, count: int, seed: int) -> pl.DataFrame:
+def _draw_in_batches(spec: sections.Data, count: int, seed: int) -> pl.DataFrame:
     """The same for plain texts, without holding those of other rows.
 
     Raises:
@@ -103,7 +103,7 @@ def _draw_numbers(n: int, count: int, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, 1]).permutation(n)[:count])
 
 
-def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
+def _from_hub(spec: sections.Data, source: str) -> pl.DataFrame:
     from datasets import load_dataset
 
     own, name = source == spec.source, source.removeprefix("hub:")
@@ -125,7 +125,7 @@ def _from_hub(spec: config.Data, source: str) -> pl.DataFrame:
     return frame
 
 
-def _read(frame: pl.DataFrame, spec: config.Data, *, answers: bool) -> pl.DataFrame:
+def _read(frame: pl.DataFrame, spec: sections.Data, *, answers: bool) -> pl.DataFrame:
     """The frame with its texts in columns called prompt, response and conversation."""
     named = {"prompt": spec.prompt, **({"response": spec.response} if answers else {})}
     for option, name in named.items():

@@ -12,8 +12,8 @@ from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.plots import progress
 from paretohqd.runs import layout
-from paretohqd.runs.config import Evaluation
 from paretohqd.runs.metrics import Collapse, Metrics, ModelMeasures, SampleMean, SetValues
+from paretohqd.runs.sections import Evaluation
 from paretohqd.runs.utility import scaled, served
 from paretohqd.runs.verdicts import compare_corners, mean_and_error, sentence
 from paretohqd.selection.preferences import format_weights

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import polars as pl
 
 from paretohqd.plots.progress import Advance, Screen, duration
-from paretohqd.runs import config, layout
+from paretohqd.runs import config, layout, sections
 from paretohqd.trainers.settings import merged
 from paretohqd.trainers.sft import DEFAULTS
 
@@ -77,11 +77,11 @@ class Forecast:
         )
 
 
-def _batch(train: config.Options) -> int:
+def _batch(train: sections.Options) -> int:
     return int(train["per_device_train_batch_size"] * train.get("gradient_accumulation_steps", 1))
 
 
-def _steps(train: config.Options, rows: int) -> int:
+def _steps(train: sections.Options, rows: int) -> int:
     """Steps of a training: given as such, or passes over its rows (3 of them is the trainer's)."""
     if train.get("max_steps", -1) > 0:
         return int(train["max_steps"])

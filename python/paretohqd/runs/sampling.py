@@ -11,7 +11,7 @@ from paretohqd.frames.new_files import write_parquet
 from paretohqd.models import base, chat
 from paretohqd.models.sampling import generate, trim_unfinished
 from paretohqd.models.spec import Sampling
-from paretohqd.runs import config, layout
+from paretohqd.runs import config, layout, sections
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Settings, Stage
 from paretohqd.runs.split import without_echoes
@@ -143,7 +143,7 @@ def representatives(weights: np.ndarray) -> list[int]:
     return sorted({int(i) for i in [*corners, balanced]})
 
 
-def to_sampling(spec: config.Generation) -> Sampling:
+def to_sampling(spec: sections.Generation) -> Sampling:
     """How the section `generation` says that answers are sampled."""
     return Sampling(
         max_new_tokens=spec.max_new_tokens,
@@ -153,7 +153,7 @@ def to_sampling(spec: config.Generation) -> Sampling:
     )
 
 
-def sampling(spec: config.Generation) -> Settings:
+def sampling(spec: sections.Generation) -> Settings:
     """What an answer depends on: not how many prompts there are, nor what happens to it later."""
     settings = {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
     return settings | {"sampler": SAMPLER}

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.frames.text_metrics import word_overlap
-from paretohqd.runs import config
+from paretohqd.runs import sections
 from paretohqd.runs.data import draw_rows, load_source
 from paretohqd.selection.choosing import ADDED
 
@@ -32,7 +32,11 @@ class Split:
 
 
 def split_data(
-    spec: config.Data, *, seed: int, prompt_lengths: Callable[[pl.DataFrame], pl.Series], limit: int
+    spec: sections.Data,
+    *,
+    seed: int,
+    prompt_lengths: Callable[[pl.DataFrame], pl.Series],
+    limit: int,
 ) -> Split:
     """Load the data and set whole conversations aside for evaluation.
 

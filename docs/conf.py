@@ -1,0 +1,58 @@
+"""How the documentation is built: `make docs`.
+
+The pages of settings and commands are written from the code first.
+"""
+
+import sys
+from importlib import metadata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+import written_pages  # noqa: E402 - lies beside this file
+
+project = "paretohqd"
+author = "the paretohqd developers"
+copyright = author
+release = metadata.version("paretohqd")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["_build"]
+nitpicky = False
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+# Links to files of the repository that are no pages: the build fails where there is no such file.
+myst_links_external_new_tab = False
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autosummary_generate = False
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+# What stands between single backquotes in the docstrings is code.
+default_role = "code"
+
+html_theme = "furo"
+html_title = f"paretohqd {release}"
+html_static_path = ["static"]
+html_css_files = ["tables.css"]
+html_show_copyright = False
+html_show_sphinx = False
+html_copy_source = False
+pygments_style = "friendly"
+pygments_dark_style = "monokai"
+
+
+def setup(app):
+    """Write the pages that come from the code before anything is read."""
+    app.connect("builder-inited", lambda _: written_pages.write(HERE / "written"))
