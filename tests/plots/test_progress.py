@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import io
+import os
+import re
+import sys
 
 import pytest
 
@@ -71,3 +75,37 @@ def test_a_silent_screen_says_nothing(capsys: pytest.CaptureFixture[str]) -> Non
     with made.bar("what") as advance:
         advance(1, 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_notebook_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ZMQInteractiveShell:
+        """What rich takes for a notebook."""
+
+    monkeypatch.setattr(builtins, "get_ipython", ZMQInteractiveShell, raising=False)
+    file = io.StringIO()
+    screen = progress.Screen(file=file)
+    screen.line("scoring")
+    with screen.bar("scores") as advance:
+        advance(1, 2)
+    assert file.getvalue() == "scoring\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
+@pytest.mark.parametrize("colours", [True, False])
+def test_no_color_is_obeyed(colours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pty
+
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    if not colours:
+        monkeypatch.setenv("NO_COLOR", "1")
+    there, here = pty.openpty()
+    with os.fdopen(here, "w") as file:
+        with progress.Screen(file=file).bar("scores") as advance:
+            advance(1, 2)
+        file.flush()
+        said = os.read(there, 1 << 16).decode()
+    os.close(there)
+    assert "scores" in said
+    assert bool(re.search(r"\x1b\[[0-9;]*m", said.replace("\x1b[0m", ""))) == colours

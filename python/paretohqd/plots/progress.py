@@ -30,7 +30,10 @@ class Screen:
         """
         from rich.console import Console
 
-        self.console = Console(file=file or sys.stderr, quiet=silent, highlight=False)
+        # In a notebook, too, plain lines: rich would show each as a piece of HTML, wherever they go.
+        self.console = Console(
+            file=file or sys.stderr, quiet=silent, highlight=False, force_jupyter=False
+        )
 
     def line(self, text: str) -> None:
         """One line of plain text; what would act on the terminal is written as an escape."""
