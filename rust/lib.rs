@@ -52,3 +52,8 @@ pub use points::{Column, NonFinite, Points, Strided};
 pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};
 pub use screen::{Screened, unbeaten};
 pub use threads::{Cancel, with_cancel, with_threads};
+
+/// The README's program is run as an example.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+struct Readme;

@@ -18,7 +18,7 @@ const PART_ROWS: usize = 1 << 14;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Screened {
     /// The rows that no other one beats in every objective, ascending; all that hold NaN are here.
-    pub rows: Vec<i64>,
+    pub rows: Vec<u32>,
     /// The worst value of each objective over all rows, negated where smaller is better; infinity
     /// if there are no rows. NaN is passed over.
     pub worst: Vec<f64>,
@@ -139,7 +139,7 @@ impl Part<'_, '_> {
                 open &= !beaten::<M>(&values, other);
             }
             let open = |lane: &usize| open >> lane & 1 == 1;
-            rows.extend((0..block.len()).filter(open).map(|lane| block[lane] as i64));
+            rows.extend((0..block.len()).filter(open).map(|lane| block[lane] as u32));
         }
         let least = |lanes: &[f64; BLOCK_ROWS]| lanes.iter().copied().fold(f64::INFINITY, f64::min);
         let most =

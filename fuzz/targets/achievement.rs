@@ -61,8 +61,8 @@ fuzz_target!(|data: &[u8]| {
             for ends in starts.windows(2) {
                 let (start, end) = (ends[0] as usize, ends[1] as usize);
                 let held = k.min(end - start);
-                let own: Vec<i64> =
-                    all[at..at + held].iter().map(|row| row - start as i64).collect();
+                let own: Vec<u32> =
+                    all[at..at + held].iter().map(|row| row - start as u32).collect();
                 check(&rows[start..end], &ideal, d, &own, &values[at..at + held]);
                 at += held;
             }
@@ -72,7 +72,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// Compares the best rows of one preference with all rows.
-fn check(all: &[Vec<f64>], ideal: &[f64], direction: &[f64], rows: &[i64], values: &[f64]) {
+fn check(all: &[Vec<f64>], ideal: &[f64], direction: &[f64], rows: &[u32], values: &[f64]) {
     let mut sorted: Vec<[f64; 4]> = all.iter().map(|row| rank(row, ideal, direction)).collect();
     let ranks: Vec<[f64; 4]> = rows.iter().map(|&row| sorted[row as usize]).collect();
     let first = usize::from(!direction.contains(&0.0));

@@ -39,7 +39,7 @@ fuzz_target!(|data: &[u8]| {
                 let part = columns.iter().map(|column| Column::from(&column[..])).collect();
                 let alone =
                     nearest_to_rays(&Points::new(part).unwrap(), origin, &through, held).unwrap();
-                let rows: Vec<i64> = alone.rows.iter().map(|row| row + first as i64).collect();
+                let rows: Vec<u32> = alone.rows.iter().map(|row| row + first as u32).collect();
                 assert_eq!(actual.rows[here.clone()], rows);
                 assert_eq!(actual.distances[here], alone.distances);
             }

@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(again.unwrap().unwrap(), actual);
         let beaten = |row: &[f64]| others.iter().any(|o| o.iter().zip(row).all(|(o, x)| o > x));
         let rows = (0..cloud.rows()).filter(|&row| !beaten(&better(row)));
-        assert_eq!(actual.rows, rows.map(|row| row as i64).collect::<Vec<_>>());
+        assert_eq!(actual.rows, rows.map(|row| row as u32).collect::<Vec<_>>());
         for j in 0..m {
             let values = (0..cloud.rows()).map(|row| better(row)[j]);
             assert_eq!(actual.worst[j], values.clone().fold(f64::INFINITY, f64::min));

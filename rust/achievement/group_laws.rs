@@ -32,7 +32,7 @@ proptest! {
                 let d: Vec<_> = d.iter().zip(&units[g * m..]).map(|(d, unit)| d * unit).collect();
                 let expected = sorted(&part, &ideals[g * m..][..m], &d, k);
                 for (row, value) in expected.rows.iter().zip(&expected.values) {
-                    prop_assert_eq!(found.next(), Some((&(row + start as i64), value)));
+                    prop_assert_eq!(found.next(), Some((&(row + start as u32), value)));
                 }
             }
         }
@@ -75,7 +75,7 @@ fn large_groups_are_as_alone_on_any_threads() {
             let part: Vec<_> = columns.iter().map(|c| c[start..end].to_vec()).collect();
             let k = 70.min(end - start);
             let alone = least_achievement(&points(&part), &[1.0; 3], &d, k).unwrap();
-            let rows: Vec<i64> = alone.rows.iter().map(|row| row + start as i64).collect();
+            let rows: Vec<u32> = alone.rows.iter().map(|row| row + start as u32).collect();
             assert_eq!(actual.rows[at..at + k], rows);
             assert_eq!(actual.values[at..at + k], alone.values);
             at += k;

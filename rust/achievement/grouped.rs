@@ -165,14 +165,14 @@ impl NullaryFnOnce for Run<'_> {
                     let found = group
                         .best
                         .iter()
-                        .map(|best| (best.row as i64, preference.value(best.rank)));
+                        .map(|best| (best.row as u32, preference.value(best.rank)));
                     write(out, start, at, found);
                 }
             } else {
                 let all = Search::new(&part, ideal, &preferences, held).run()?;
                 for ((preference, best), out) in preferences.iter().zip(all).zip(&mut self.out) {
                     let found =
-                        best.iter().map(|best| (best.row as i64, preference.value(best.rank)));
+                        best.iter().map(|best| (best.row as u32, preference.value(best.rank)));
                     write(out, start, at, found);
                 }
             }

@@ -43,7 +43,7 @@ pub(super) fn sorted(
     keys.truncate(k);
     let first = usize::from(!direction.contains(&0.0));
     Achievements {
-        rows: keys.iter().map(|key| key.3 as i64).collect(),
+        rows: keys.iter().map(|key| key.3 as u32).collect(),
         values: keys.iter().map(|key| key.0[first] + 0.0).collect(),
     }
 }
@@ -168,7 +168,7 @@ fn large_clouds_are_those_of_the_definition_on_any_threads() {
             }
         }
         for (rows, d) in all.rows.chunks_exact(n).zip(directions.chunks_exact(m)) {
-            let terms = |row: i64| {
+            let terms = |row: u32| {
                 let term = |j: usize| (ideal[j] - columns[j][row as usize], d[j]);
                 let most = |firm: bool| {
                     let terms = (0..m).map(term).filter(|(_, d)| (*d == 0.0) == firm);

@@ -20,7 +20,7 @@ use crate::threads;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Achievements {
     /// Row numbers.
-    pub rows: Vec<i64>,
+    pub rows: Vec<u32>,
     /// The achievement of each; where a preference is firm in an objective, the largest shortfall
     /// in such a one, which counts before it.
     pub values: Vec<f64>,
@@ -81,7 +81,7 @@ pub fn least_achievement(
     let best = Search::new(points, ideal, &preferences, k).run()?;
     let (mut rows, mut values) = (Vec::new(), Vec::new());
     for (best, preference) in best.iter().zip(&preferences) {
-        rows.extend(best.iter().map(|candidate| candidate.row as i64));
+        rows.extend(best.iter().map(|candidate| candidate.row as u32));
         values.extend(best.iter().map(|candidate| preference.value(candidate.rank)));
     }
     Ok(Achievements { rows, values })

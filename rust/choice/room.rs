@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind};
 
-/// Bytes of a row number and of the number that goes with it.
+/// Bytes of a row number, as wide as Python has it, and of the number that goes with it.
 const ANSWER_BYTES: usize = size_of::<i64>() + size_of::<f64>();
 
 /// Checks that there is memory for an answer of `per_query` rows for each of some queries, each

@@ -24,7 +24,7 @@ pub(crate) fn held(starts: &[u32], k: usize) -> usize {
 }
 
 /// Rows and numbers yet to be filled in.
-pub(crate) type Part<'a> = (&'a mut [i64], &'a mut [f64]);
+pub(crate) type Part<'a> = (&'a mut [u32], &'a mut [f64]);
 
 /// The first places of a part, of which that many are left.
 pub(crate) fn split_off<'a>((rows, numbers): &mut Part<'a>, places: usize) -> Part<'a> {
@@ -38,10 +38,10 @@ pub(crate) fn write(
     (rows, numbers): &mut Part<'_>,
     start: usize,
     at: usize,
-    found: impl Iterator<Item = (i64, f64)>,
+    found: impl Iterator<Item = (u32, f64)>,
 ) {
     let places = rows[at..].iter_mut().zip(&mut numbers[at..]);
     for ((row, number), (row_of_group, its_number)) in places.zip(found) {
-        (*row, *number) = (start as i64 + row_of_group, its_number);
+        (*row, *number) = (start as u32 + row_of_group, its_number);
     }
 }

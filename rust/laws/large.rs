@@ -182,9 +182,9 @@ proptest! {
         });
         let beats = |other: &[f64], row: &[f64]| other.iter().zip(row).all(|(o, x)| o > x);
         let kept = |row: &usize| !pivots.iter().any(|other| beats(other, &all[*row]));
-        let expected: Vec<i64> = (0..all.len()).filter(kept).map(|row| row as i64).collect();
+        let expected: Vec<u32> = (0..all.len()).filter(kept).map(|row| row as u32).collect();
         prop_assert_eq!(&actual.rows, &expected);
-        let dropped = (0..all.len()).filter(|row| expected.binary_search(&(*row as i64)).is_err());
+        let dropped = (0..all.len()).filter(|row| expected.binary_search(&(*row as u32)).is_err());
         for row in dropped {
             prop_assert!(layers[row] > layer);
             prop_assert!(pivots.iter().any(|other| dominates(other, &all[row])));

@@ -38,7 +38,7 @@ fn no_kernel_minds_the_threads() {
 }
 
 /// Every kernel on `points`, as bytes can be compared.
-fn every_kernel(points: &Points<'_>) -> (Vec<Vec<i32>>, Vec<u64>, Vec<Vec<i64>>) {
+fn every_kernel(points: &Points<'_>) -> (Vec<Vec<i32>>, Vec<u64>, Vec<Vec<u32>>) {
     let (m, rows) = (points.objectives(), points.rows());
     let ids: Vec<u32> = (0..rows as u32).map(|row| row * 7 % 50).collect();
     let layers = vec![

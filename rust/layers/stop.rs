@@ -7,6 +7,7 @@ pub(crate) const PAST_STOP: i32 = -1;
 
 /// Where to stop counting layers; rows past the stop get -1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stop {
     /// Number every row.
     Never,

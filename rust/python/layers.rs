@@ -5,7 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::input::Input;
-use super::run::{run, run_on};
+use super::run::{row_numbers, run, run_on};
 use crate::points::look;
 use crate::{Points, Stop};
 
@@ -94,5 +94,5 @@ pub(super) fn unbeaten<'py>(
     let kernel = || crate::unbeaten(&Points::unchecked(columns)?, &larger, others);
     let screened = run(py, n_threads, kernel)?;
     let (worst, best) = (screened.worst.into_pyarray(py), screened.best.into_pyarray(py));
-    Ok((screened.rows.into_pyarray(py), worst, best))
+    Ok((row_numbers(py, screened.rows)?, worst, best))
 }

@@ -4,7 +4,7 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::input::Input;
-use super::run::{run, run_on};
+use super::run::{row_numbers, run, run_on};
 use crate::Points;
 
 /// The k rows of each group nearest to each of its rays: rows and distances, ray after ray.
@@ -24,7 +24,7 @@ pub(super) fn nearest_in_groups<'py>(
     let (spans, weights) = (spans.as_slice()?, weights.as_slice()?);
     let kernel = || crate::nearest_in_groups(&Points::new(columns)?, starts, spans, weights, k);
     let nearest = run(py, n_threads, kernel)?;
-    Ok((nearest.rows.into_pyarray(py), nearest.distances.into_pyarray(py)))
+    Ok((row_numbers(py, nearest.rows)?, nearest.distances.into_pyarray(py)))
 }
 
 /// The k rows nearest to each ray: rows and distances, ray after ray.
@@ -44,7 +44,7 @@ pub(super) fn nearest_to_rays<'py>(
     // The search notices NaN on its way, so the points are not read for that before.
     let kernel = || crate::nearest_to_rays(&Points::unchecked(columns)?, origins, through, k);
     let nearest = run(py, n_threads, kernel)?;
-    Ok((nearest.rows.into_pyarray(py), nearest.distances.into_pyarray(py)))
+    Ok((row_numbers(py, nearest.rows)?, nearest.distances.into_pyarray(py)))
 }
 
 /// The k rows of least achievement for each preference: rows and values, one after the other.
@@ -64,7 +64,7 @@ pub(super) fn least_achievement<'py>(
     let kernel = |points: &Points<'_>| crate::least_achievement(points, ideal, directions, k);
     // The search notices NaN on its way, so the points are not read for that before.
     let least = run_on(py, (&input, &larger, true), n_threads, kernel)?;
-    Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+    Ok((row_numbers(py, least.rows)?, least.values.into_pyarray(py)))
 }
 
 /// The k rows of each group of least achievement for each preference.
@@ -90,5 +90,5 @@ pub(super) fn least_achievement_in_groups<'py>(
         crate::least_achievement_in_groups(points, starts, ideals, units, directions, k)
     };
     let least = run_on(py, (&input, &larger, checked), n_threads, kernel)?;
-    Ok((least.rows.into_pyarray(py), least.values.into_pyarray(py)))
+    Ok((row_numbers(py, least.rows)?, least.values.into_pyarray(py)))
 }

@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use numpy::{IntoPyArray, PyArray1};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use super::input::{Input, Negated};
 use crate::threads::with_watch;
+use crate::error::Kind;
 use crate::{Column, Error, ErrorKind, Points};
 
 impl From<Error> for PyErr {
@@ -68,4 +70,14 @@ pub(super) fn run_on<T: Send>(
 /// The points of some columns; NaN is looked for unless they were `checked` before.
 pub(super) fn points_of(columns: Vec<Column<'_>>, checked: bool) -> Result<Points<'_>, Error> {
     if checked { Points::unchecked(columns) } else { Points::new(columns) }
+}
+
+/// Row numbers as NumPy indexes with them.
+pub(super) fn row_numbers(py: Python<'_>, rows: Vec<u32>) -> PyResult<Bound<'_, PyArray1<i64>>> {
+    let mut wide = Vec::new();
+    let bytes = rows.len().saturating_mul(size_of::<i64>());
+    wide.try_reserve_exact(rows.len())
+        .map_err(|_| Error::from(Kind::TooMuchMemory { what: "the answer", bytes }))?;
+    wide.extend(rows.into_iter().map(i64::from));
+    Ok(wide.into_pyarray(py))
 }

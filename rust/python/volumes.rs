@@ -4,7 +4,7 @@ use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 
 use super::input::Input;
-use super::run::run_on;
+use super::run::{row_numbers, run_on};
 use crate::Points;
 
 /// The volume dominated above a reference.
@@ -91,6 +91,5 @@ pub(super) fn hypervolume_subset<'py>(
 ) -> PyResult<(Bound<'py, PyArray1<i64>>, f64)> {
     let kernel = |points: &Points<'_>| crate::hypervolume_subset(points, k, &reference);
     let subset = run_on(py, (&input, &larger, checked), n_threads, kernel)?;
-    let rows: Vec<i64> = subset.rows.into_iter().map(i64::from).collect();
-    Ok((rows.into_pyarray(py), subset.volume))
+    Ok((row_numbers(py, subset.rows)?, subset.volume))
 }

@@ -165,7 +165,7 @@ impl Run<'_> {
                     threads::check();
                 }
                 let nearest = group.nearest::<M>(rays.direction(ray), held).iter();
-                let nearest = nearest.map(|&(distance, row)| (row as i64, distance / rays.scale));
+                let nearest = nearest.map(|&(distance, row)| (row as u32, distance / rays.scale));
                 write(&mut self.out[ray], start, at, nearest);
             }
             if !searched.is_empty() {

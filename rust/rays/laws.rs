@@ -20,7 +20,7 @@ fn apart(part: &Points<'_>, spans: &[f64], weights: &[f64], k: usize) -> Neighbo
         let q = part.columns().iter().zip(spans).map(|(c, s)| c.get(row) - s);
         q.map(|q| q * q).sum::<f64>().sqrt()
     };
-    let mut all: Vec<_> = (0..part.rows()).map(|row| (far(row), row as i64)).collect();
+    let mut all: Vec<_> = (0..part.rows()).map(|row| (far(row), row as u32)).collect();
     all.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     all.truncate(k);
     Neighbours {
@@ -44,7 +44,7 @@ fn check(columns: &[Vec<f64>], starts: &[u32], spans: &[f64], weights: &[f64], k
             let part = points(&part);
             let expected = apart(&part, spans, weights, k.min(end - start));
             for (row, distance) in expected.rows.into_iter().zip(expected.distances) {
-                assert_eq!(rows.next(), Some(&(start as i64 + row)));
+                assert_eq!(rows.next(), Some(&(start as u32 + row)));
                 assert_eq!(distances.next(), Some(&distance));
             }
         }

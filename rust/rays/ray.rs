@@ -52,9 +52,9 @@ impl<'a> RayEndpoints<'a> {
     }
 
     /// Whether an origin or one of these rows is so large that numbers need no scaling up.
-    pub fn are_large(&self, points: &Points<'_>, rows: &[i64]) -> bool {
+    pub fn are_large(&self, points: &Points<'_>, rows: &[u32]) -> bool {
         let large = |x: f64| x.abs() >= MIN_UNSCALED;
-        let is_large = |&row: &i64| points.columns().iter().any(|c| large(c.get(row as usize)));
+        let is_large = |&row: &u32| points.columns().iter().any(|c| large(c.get(row as usize)));
         large(self.farthest_origin()) || rows.iter().any(is_large)
     }
 

@@ -20,7 +20,7 @@ use crate::threads;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Neighbours {
     /// Row numbers, k per ray.
-    pub rows: Vec<i64>,
+    pub rows: Vec<u32>,
     /// The distances that go with them.
     pub distances: Vec<f64>,
 }
@@ -117,7 +117,7 @@ impl<'a> Search<'a> {
                 self.per_ray()
             };
         let all = || nearest.iter().flatten();
-        let rows = all().map(|&(_, row)| row as i64).collect();
+        let rows = all().map(|&(_, row)| row as u32).collect();
         let distances = all().map(|&(distance, _)| distance / self.scale).collect();
         (Neighbours { rows, distances }, in_range)
     }

@@ -133,7 +133,7 @@ def test_the_lock_keeps_its_content(tmp_path: Path, victims: Path) -> None:
     (tmp_path / ".lock").write_text(SECRET)
     held = lock_folder(tmp_path)
     assert held is not None
-    held.close()
+    held.release()
     assert (tmp_path / ".lock").read_text() == SECRET
     plant(tmp_path, ".lock", to_file, victims)
     with pytest.raises(ValueError, match="is a link"):

@@ -16,9 +16,10 @@ import weakref
 from collections.abc import Callable, Mapping, Sized
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
+from filelock import BaseFileLock
 
 from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import HASHES_FOLDER, Hashes, hash_frame, hash_frame_as_json, hash_json
@@ -84,7 +85,7 @@ class RunFolder:
         self.folder = folder.absolute()
         self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
         self._watch = watch
-        self._lock: IO[str] | None = None
+        self._lock: BaseFileLock | None = None
         self._stages: list[str] = []
         if rank == 0:
             self._open()
@@ -285,7 +286,7 @@ class RunFolder:
     def close(self) -> None:
         """Let another command use the folder."""
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
 
 

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import IO
 
-from paretohqd.frames.new_files import open_kept, refuse_link
+from filelock import BaseFileLock, FileLock, Timeout
+
+from paretohqd.frames.new_files import refuse_link
+
+LOCK = ".lock"
 
 
-def lock_folder(folder: Path) -> IO[str] | None:
+def lock_folder(folder: Path) -> BaseFileLock | None:
     """Hold the folder until this process ends; the system lets go even when it is killed.
 
     Returns:
-        What holds it until it is closed; None where the system or its file system has no locks.
+        What holds it until it is released; None where the folder's file system has no locks, as
+        some clusters have it: there users take care to run one command.
 
     Raises:
         ValueError: Another process holds it, or the lock is a link.
     """
+    refuse_link(folder / LOCK)
+    # A lock that is a mere file, which filelock would make there, outlives a process that is killed.
+    lock = FileLock(folder / LOCK, mode=0o600, thread_local=False, preserve_lock_file=True)
     try:
-        import fcntl
-    except ImportError:  # no such lock on Windows: there users take care to run one command
-        return None
-    refuse_link(folder / ".lock")
-    file = os.fdopen(open_kept(folder / ".lock"), "r+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
+        lock.acquire(blocking=False)
+    except Timeout:
         raise ValueError(f"{folder} is in use by another paretohqd run: wait for it") from None
-    except OSError:  # a file system without locks, as some clusters have
-        file.close()
+    except (OSError, NotImplementedError):
         return None
-    return file
+    return lock
