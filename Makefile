@@ -14,7 +14,7 @@ LOCKED := $(BIN)/pip install $(HASHED)
 BUILD := --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 PROJECT := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install $(BUILD)
 
-.PHONY: help demo compare test test-rust test-core test-lowest test-wheel lint bench bounds frames wheel locks docs clean
+.PHONY: help demo compare test coverage test-rust test-core test-lowest test-wheel lint bench bounds frames wheel locks docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,9 @@ compare: $(VENV)/demo  ## six methods side by side with the same tokens: 22 to 3
 	$(BIN)/paretohqd compare examples/compare.yaml
 
 test: $(VENV)/dev test-rust  ## set up and run all tests
+	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile --doctest-modules python tests
+
+coverage: $(VENV)/dev  ## which lines the tests run: nine tenths at least
 	$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile --doctest-modules --cov=paretohqd --cov-report=term --cov-fail-under=90 python tests
 
 test-rust:  ## the crate's tests

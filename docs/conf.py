@@ -39,6 +39,7 @@ autosummary_generate = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
+napoleon_use_ivar = True  # named tuples describe their fields once
 # What stands between single backquotes in the docstrings is code.
 default_role = "code"
 
@@ -54,5 +55,12 @@ pygments_dark_style = "monokai"
 
 
 def setup(app):
-    """Write the pages that come from the code before anything is read."""
+    """Write the pages that come from elsewhere before anything is read."""
     app.connect("builder-inited", lambda _: written_pages.write(HERE / "written"))
+    app.connect("source-read", _link_to_pages)
+
+
+def _link_to_pages(app, page, source):
+    """A text of the repository's top that is a page here is linked as one."""
+    if "/" not in page:
+        source[0] = written_pages.relinked(source[0], "../", "written/")

@@ -1,4 +1,4 @@
-"""The pages that are written from the code: every setting of a configuration, every command.
+"""Pages that are written when the site is built: every setting, every command, texts of the top.
 
 A setting is a field of a dataclass with a text below it, so what the page says is what the reader
 of configurations enforces. A field without a text is an error.
@@ -21,11 +21,15 @@ from paretohqd.cli.main import command_line
 from paretohqd.compare.config import Comparison, Entry
 from paretohqd.compare.method import Range
 from paretohqd.compare.methods import METHODS
+from paretohqd.compare.methods._selection import UNSET, Unset
 from paretohqd.models.spec import Model
 from paretohqd.runs import sections
 from paretohqd.runs.config import Config
 
 PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or false"}
+
+TOP = ("DESIGN.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "RELEASE.md")
+"""Texts of the repository's top that are pages too."""
 
 SECTIONS = {
     "Top level": Config,
@@ -43,10 +47,21 @@ SECTIONS = {
 def write(folder: Path) -> None:
     """Write the pages into a folder, each only where its text is another one."""
     folder.mkdir(exist_ok=True)
-    for name, text in {"configuration.md": configuration(), "commands.md": commands()}.items():
+    pages = {"configuration.md": configuration(), "commands.md": commands()}
+    for name in TOP:
+        text = (folder.parents[1] / name).read_text("utf-8")
+        pages[name.lower()] = relinked(text.replace("](docs/", "](../"), "", "")
+    for name, text in pages.items():
         path = folder / name
-        if not path.exists() or path.read_text() != text:
-            path.write_text(text)
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+
+def relinked(text: str, before: str, after: str) -> str:
+    """A text whose links to texts of the repository's top lead to their pages."""
+    for name in TOP:
+        text = text.replace(f"]({before}{name}", f"]({after}{name.lower()}")
+    return text
 
 
 def configuration() -> str:
@@ -112,6 +127,8 @@ def _texts(kind: type) -> dict[str, str]:
 def _kind(kind: type, field: dataclasses.Field) -> str:
     """What a setting may be, and what it is where it is not given."""
     words = _words(typing.get_type_hints(kind, include_extras=True)[field.name])
+    if field.default is UNSET:
+        return f"{words}, the run's by default"
     if field.default is not dataclasses.MISSING:
         return f"{words}, `{_yaml(field.default)}` by default"
     if field.default_factory is not dataclasses.MISSING:
@@ -128,7 +145,8 @@ def _words(hint: object) -> str:
     if origin is typing.Literal:
         return " or ".join(f"`{_yaml(arg)}`" for arg in args)
     if origin in (typing.Union, types.UnionType):
-        return ", or ".join(dict.fromkeys(_words(arg) for arg in args if arg is not type(None)))
+        kinds = dict.fromkeys(_words(arg) for arg in args if arg not in (type(None), Unset))
+        return ", or ".join(kinds)
     if origin is tuple:
         return f"list of {_words(args[0])}"
     if isinstance(hint, type) and hint in PLAIN:

@@ -68,7 +68,9 @@ def select(
         ImportError: Ray is not installed.
 
     Example:
-        chosen = distributed.select("/data/scored/*.parquet", ["helpful", "harmless"], k=100)
+        ::
+
+            chosen = distributed.select("/data/scored/*.parquet", ["helpful", "harmless"], k=100)
     """
     refuse_unknown("select", options, RuleOptions)
     return choose(data, objectives, preferences, **options).rows

@@ -103,7 +103,7 @@ def r2_indicator(
 ) -> float:
     """Compute the R2 indicator with weighted Tchebycheff utilities; smaller is better.
 
-    The mean, over the weight vectors w, of the least max_j w_j |ideal_j - a_j| of all points a
+    The mean, over the weight vectors w, of the least `max_j w_j |ideal_j - a_j|` of all points a
     (Hansen, Jaszkiewicz 1998; Brockhoff, Wagner, Trautmann 2012, "On the properties of the R2
     indicator"). It is found as `igd_plus` is.
 

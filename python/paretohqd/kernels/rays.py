@@ -39,7 +39,7 @@ def nearest_to_rays(
 
     A ray starts at its origin and runs through a further point without end. The distance of a row
     v is Euclidean: with u the unit vector along the ray and t = max(0, <v - origin, u>), it is
-    |v - origin - t u|. Rows behind the origin are thus as far as the origin itself. The distance
+    `|v - origin - t u|`. Rows behind the origin are thus as far as the origin itself. The distance
     is computed in this residual form, which does not cancel. Equal distances go to the earlier
     row (one beyond the largest float is returned as infinite, but compared before that); the
     result does not depend on the threads. O(n m P) for P rays.

@@ -30,7 +30,7 @@ class Screen:
         """
         from rich.console import Console
 
-        # In a notebook, too, plain lines: rich would show each as a piece of HTML, wherever they go.
+        # Plain lines in a notebook, too: rich would show each as a piece of HTML.
         self.console = Console(
             file=file or sys.stderr, quiet=silent, highlight=False, force_jupyter=False
         )

@@ -22,7 +22,7 @@ def lock_folder(folder: Path) -> BaseFileLock | None:
         ValueError: Another process holds it, or the lock is a link.
     """
     refuse_link(folder / LOCK)
-    # A lock that is a mere file, which filelock would make there, outlives a process that is killed.
+    # A lock that is a mere file, which filelock may make, outlives a process that is killed.
     lock = FileLock(folder / LOCK, mode=0o600, thread_local=False, preserve_lock_file=True)
     try:
         lock.acquire(blocking=False)

@@ -38,12 +38,20 @@ class SelectionOptions(MethodOptions):
     """Options of `paretohqd.select` that replace the settings' own."""
 
     upto: Count | Unset | None = UNSET
+    """In place of `selection.upto`."""
     at_least: Count | Unset | None = UNSET
+    """In place of `selection.at_least`."""
     bounds: Literal["pool", "all"] | Unset = UNSET
+    """In place of `selection.bounds`."""
     scale: Literal["box", "none"] | Unset = UNSET
+    """In place of `selection.scale`."""
     directions: Directions | Unset = UNSET
+    """In place of `selection.directions`."""
     distinct: str | Unset | None = UNSET
+    """A column of which each preference gets no value twice; null for none. Without it that is the
+    prompt, if `selection.one_per_prompt` says so."""
     duplicates: Literal["keep", "drop"] | Unset = UNSET
+    """In place of `selection.duplicates`."""
 
     def __post_init__(self) -> None:
         """Refuse two ways to end the pool.
