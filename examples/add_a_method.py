@@ -1,10 +1,9 @@
 """A method of your own in a comparison: a function from a workbench to policies, and its options.
 
-    python examples/add_a_method.py examples/compare.yaml
+    python examples/add_a_method.py examples/compare.yaml --set methods=[paretohqd,ranksum]
 
 The method here trains one model per preference on the answers with the largest weighted sum of
-ranks. It gets what every method gets: the same data, scores, seeds, tokens and evaluation. Takes as
-long as the comparison it is added to; with `--set methods=[base]` that is the base and this one.
+ranks. It gets what every method gets: the same data, scores, seeds, tokens and evaluation.
 """
 
 import sys

@@ -31,6 +31,7 @@ fuzz_target!(|data: &[u8]| {
                 Stop::Never => None,
                 Stop::UpTo(layers) => Some(layers as i32 - 1),
                 Stop::AtLeast(rows) => last_layer(&all, rows),
+                other => unreachable!("a stop that has no definition here: {other:?}"),
             };
             let here: Vec<i32> = members.iter().map(|&row| actual[row]).collect();
             assert_eq!(here, stopped(&all, last));

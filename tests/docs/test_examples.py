@@ -48,5 +48,7 @@ def test_add_a_method(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(METHODS, "ranksum", METHODS["base"])  # so that it is taken out again
     functions("add_a_method.py")
     assert METHODS["ranksum"] is not METHODS["base"]
-    lines = do(comparison(parts, str(tmp_path / "run"), methods=["base", "ranksum"]))
+    lines = do(
+        comparison(parts, str(tmp_path / "run"), methods=["base", "ranksum"], budgets=["own"])
+    )
     assert any("ranksum" in line for line in lines)
