@@ -148,7 +148,10 @@ def _words(hint: object) -> str:
         kinds = dict.fromkeys(_words(arg) for arg in args if arg not in (type(None), Unset))
         return ", or ".join(kinds)
     if origin is tuple:
-        return f"list of {_words(args[0])}"
+        inner = _words(args[0])
+        if inner in ("section", *PLAIN.values()):
+            return f"list of {inner}s"
+        return f"list of ({inner})"
     if isinstance(hint, type) and hint in PLAIN:
         return PLAIN[hint]
     return "section"

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 import paretohqd as pq
+from paretohqd.plots import save
 from paretohqd.rewards.scoring import make_reward
 
 ANSWERS = Path(__file__).parent / "smollm2_answers.parquet"
@@ -35,7 +36,7 @@ def main(folder: Path = Path("runs/select_rows"), rows: int = 8000) -> None:
     for name, part in chosen:
         means = part.select(pl.mean("relevance", "harmless").round(2)).row(0)
         print(f"{name}: mean relevance {means[0]}, harmless {means[1]}")
-    pq.plots.save(chosen.plot(), folder / "chosen.svg")
+    save(chosen.plot(), folder / "chosen.svg")
     chosen["both"].write_parquet(folder / "both.parquet")
 
 
