@@ -20,7 +20,7 @@ TRAINING = (
     "selection/test_trained_layouts.py",
     "selection/test_texts.py",
 )
-"""Tests in these folders that train or load models."""
+"""Files in these folders that train or load models; single tests are marked `train`."""
 
 ROOMS = ("kernels", "frames", "selection")
 """Rooms whose docstrings are run."""
@@ -36,7 +36,7 @@ def main(more: list[str]) -> int:
     return subprocess.call(
         [
             *(sys.executable, "-m", "pytest", "--numprocesses", "auto", "--dist", "loadfile"),
-            *("--doctest-modules", "--pyargs", *more),
+            *("--doctest-modules", "--pyargs", "-m", "not train", *more),
             *(f"--ignore={TESTS / name}" for name in TRAINING),
             *(str(TESTS / folder) for folder in FOLDERS),
             *(f"paretohqd.{room}" for room in ROOMS),

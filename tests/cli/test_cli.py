@@ -179,6 +179,7 @@ def test_layers_of_no_rows(run, tmp_path):
 # ── score and report ─────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.train
 def test_score_adds_columns_and_says_how(run, answers, tmp_path):
     out = tmp_path / "out.parquet"
     code, said, err = run(
@@ -201,6 +202,7 @@ def test_score_adds_columns_and_says_how(run, answers, tmp_path):
     assert [reward["name"] for reward in manifest["rewards"]] == ["tone", "info"]
 
 
+@pytest.mark.train
 def test_score_reads_other_columns(run, answers, tmp_path):
     out = tmp_path / "out.parquet"
     columns = ["--prompt", "response", "--response", "prompt"]
@@ -212,6 +214,7 @@ def test_score_reads_other_columns(run, answers, tmp_path):
 TONE = ["--reward", "tone=embedded:positivity"]
 
 
+@pytest.mark.train
 @pytest.mark.parametrize("given", ["folder", "pattern", "files", "stdin"])
 def test_score_reads_what_select_reads(run, folder, tmp_path, monkeypatch, given):
     out, expected = tmp_path / "out.parquet", tmp_path / "expected.parquet"
@@ -232,6 +235,7 @@ def test_score_reads_what_select_reads(run, folder, tmp_path, monkeypatch, given
     assert out.with_name("out.parquet.manifest.json").is_file()
 
 
+@pytest.mark.train
 def test_score_writes_to_standard_output(answers, tmp_path):
     done = python("-m", "paretohqd", "score", answers, "-o", "-", *TONE)
     assert (done.returncode, done.stderr) == (0, "200 answers scored by tone\n")
@@ -273,6 +277,7 @@ def test_wrong_scores(fails, answers, tmp_path, arguments, message):
     assert os.listdir(tmp_path) == ["answers.parquet"]
 
 
+@pytest.mark.train
 def test_report(run, fails, tmp_path):
     folder = tmp_path / "finished"
     make_run(folder, ["help", "harm"], [(1.0, 0.0), (0.0, 1.0)], stages=1)

@@ -208,6 +208,7 @@ def test_libraries_that_do_not_fit_are_one_line(fails, answers, tmp_path, monkey
     assert fails(*command) == "cannot import name 'x' from 'y'"
 
 
+@pytest.mark.train
 @pytest.mark.parametrize(
     ("command", "function"),
     [("run", "paretohqd.runs.pipeline.run"), ("compare", "paretohqd.compare.comparison.compare")],

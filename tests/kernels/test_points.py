@@ -2,6 +2,7 @@ import re
 import subprocess
 import sys
 from decimal import Decimal
+from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -19,9 +20,7 @@ LAYERS = [0, 0, 1, 2]
 
 
 def carriers():
-    """The same four points in every type that may hold them."""
-    import torch
-
+    """The same four points in every type that may hold them, tensors where there is torch."""
     array = np.array(ROWS)
     wide = np.zeros((8, 6))
     wide[::2, 1:6:3] = array
@@ -61,6 +60,10 @@ def carriers():
     yield "pandas", pd.DataFrame({"a": array[:, 0], "b": array[:, 1]})
     yield "pandas nullable", pd.DataFrame(array * 2).astype("Int64")
     yield "pandas columns", [pd.Series(array[:, 0]), pd.Series(array[:, 1])]
+    if not find_spec("torch"):
+        return
+    import torch
+
     yield "torch", torch.tensor(ROWS)
     yield "torch transposed", torch.tensor(ROWS).T.contiguous().T
     yield "torch bfloat16", torch.tensor(ROWS, dtype=torch.bfloat16)
