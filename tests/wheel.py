@@ -1,7 +1,7 @@
 """Install a built wheel alone into an empty environment, and test it: `python tests/wheel.py dist`.
 
 First it must work with what it brings, NumPy and Polars; then what the tests need is added, and the
-core tests and the docstrings run against what is installed.
+core tests and the docstrings run against what is installed. Further arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ print("with", *sorted(f"{d.name} {d.version}" for d in distributions()))
 """
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, *more: str) -> int:
     """Test the newest wheel of a folder; pytest's exit code."""
     wheels = sorted(folder.glob("*.whl"), key=lambda path: path.stat().st_mtime)
     if not wheels:
@@ -44,8 +44,8 @@ def main(folder: Path) -> int:
         subprocess.check_call(
             [*pip, "--require-hashes", "--no-deps", "--requirement", str(ROOT / "locks/core.txt")]
         )
-        return subprocess.call([python, str(ROOT / "tests/core.py")])
+        return subprocess.call([python, str(ROOT / "tests/core.py"), *more])
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
