@@ -144,7 +144,6 @@ CALLS: dict[str, Call] = {
     "layers: a missing input": _plain("layers", "@no.csv", "--objectives", "a", "-o", "@x.csv"),
     "layers: nan": _layers(frame=with_value("a", 2, NAN)),
     "layers: a taken column": _layers(frame=changed("layer", [1] * 12)),
-    "no command": _plain(),
     "an unknown command": _plain("choose"),
     "an unknown option": _plain("--quick"),
     "run: no configuration": _plain("run"),
