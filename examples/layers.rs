@@ -8,7 +8,8 @@ fn main() -> Result<(), paretohqd::Error> {
     // Two rewards for each answer, one answer after the other.
     let mut state = 1u64;
     let mut unit = || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 11) as f64 / (1u64 << 53) as f64
     };
     let rewards: Vec<f64> = (0..200_000).map(|_| unit()).collect();

@@ -19,13 +19,8 @@ pub(crate) fn read<const M: usize>(
     values: &mut [Lanes<f64>],
 ) -> usize {
     let rows = CHUNK_ROWS.min(points.rows() - first);
-    if let Some(rows) = points.table::<M>().get(first..first + CHUNK_ROWS) {
-        for (lane, row) in rows.iter().enumerate() {
-            for (j, value) in row.iter().enumerate() {
-                values[j].0[lane] = *value;
-            }
-        }
-    } else {
+    let whole = first..first + CHUNK_ROWS;
+    if !points.table::<M>().read(whole, |j, lane, value| values[j].0[lane] = value) {
         for (column, values) in points.columns().iter().zip(values) {
             column.copy_to(first, &mut values.0[..rows]);
         }

@@ -158,13 +158,8 @@ impl Pass<'_, '_> {
         let mut left = Vec::new();
         for start in rows.clone().step_by(BLOCK_ROWS) {
             let count = BLOCK_ROWS.min(rows.end - start);
-            if let Some(rows) = table.get(start..start + BLOCK_ROWS) {
-                for (lane, row) in rows.iter().enumerate() {
-                    for j in 0..M {
-                        values[j][lane] = row[j];
-                    }
-                }
-            } else {
+            let whole = start..start + BLOCK_ROWS;
+            if !table.read(whole, |j, lane, value| values[j][lane] = value) {
                 for (values, column) in values.iter_mut().zip(points.columns()) {
                     column.copy_to(start, &mut values[..count]);
                 }

@@ -7,6 +7,8 @@ pub(crate) mod strided;
 pub use column::{Column, NonFinite};
 pub use strided::Strided;
 
+use std::ops::Range;
+
 use crate::error::{Error, Kind};
 
 /// `n` points in `m` objectives, larger is better in each; no NaN.
@@ -107,14 +109,24 @@ impl<'a> Points<'a> {
         Ok(largest)
     }
 
-    /// The rows, but for the last, where they lie one after another in double precision; else none.
-    pub(crate) fn table<const M: usize>(&self) -> &'a [[f64; M]] {
-        let Some(&Column::F64Strided(first)) = self.columns.first() else { return &[] };
-        let together = self.columns.len() == M
-            && self.columns.iter().enumerate().all(|(j, column)| {
-                matches!(column, Column::F64Strided(values) if values.follows(&first, j))
-            });
-        if together { first.rows() } else { &[] }
+    /// The rows, where they lie one after another.
+    pub(crate) fn table<const M: usize>(&self) -> Table<'a, M> {
+        let follow = |is_next: &dyn Fn(usize, &Column<'a>) -> bool| {
+            self.columns.len() == M && self.columns.iter().enumerate().all(|(j, c)| is_next(j, c))
+        };
+        match self.columns.first() {
+            Some(&Column::F64Strided(first))
+                if follow(&|j, c| matches!(c, Column::F64Strided(c) if c.follows(&first, j))) =>
+            {
+                Table::Double(first.rows())
+            }
+            Some(&Column::F32Strided(first))
+                if follow(&|j, c| matches!(c, Column::F32Strided(c) if c.follows(&first, j))) =>
+            {
+                Table::Single(first.rows())
+            }
+            _ => Table::Double(&[]),
+        }
     }
 
     /// Number of points.
@@ -130,6 +142,37 @@ impl<'a> Points<'a> {
     /// The objectives.
     pub fn columns(&self) -> &[Column<'a>] {
         &self.columns
+    }
+}
+
+/// Rows of `M` values that lie one after another, but for the last one; or none.
+#[derive(Clone, Copy)]
+pub(crate) enum Table<'a, const M: usize> {
+    Single(&'a [[f32; M]]),
+    Double(&'a [[f64; M]]),
+}
+
+impl<const M: usize> Table<'_, M> {
+    /// Hands over each value of some rows with its objective and its place among these rows;
+    /// whether they are all here.
+    #[inline(always)]
+    pub fn read(self, rows: Range<usize>, put: impl FnMut(usize, usize, f64)) -> bool {
+        match self {
+            Self::Single(table) => table.get(rows).map(|rows| hand_over(rows, put)).is_some(),
+            Self::Double(table) => table.get(rows).map(|rows| hand_over(rows, put)).is_some(),
+        }
+    }
+}
+
+#[inline(always)]
+fn hand_over<const M: usize, T: Copy + Into<f64>>(
+    rows: &[[T; M]],
+    mut put: impl FnMut(usize, usize, f64),
+) {
+    for (place, row) in rows.iter().enumerate() {
+        for (j, &value) in row.iter().enumerate() {
+            put(j, place, value.into());
+        }
     }
 }
 

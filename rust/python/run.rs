@@ -8,8 +8,8 @@ use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyRuntimeError, PyVal
 use pyo3::prelude::*;
 
 use super::input::{Input, Negated};
-use crate::threads::with_watch;
 use crate::error::Kind;
+use crate::threads::with_watch;
 use crate::{Column, Error, ErrorKind, Points};
 
 impl From<Error> for PyErr {
