@@ -24,6 +24,8 @@ from paretohqd.models import sampling
 from paretohqd.runs.config_reader import to_mapping
 from paretohqd.trainers import sft as training
 
+pytestmark = pytest.mark.slow
+
 
 def tables(run: Path) -> dict[str, pl.DataFrame]:
     """The comparison's tables without what a clock says."""

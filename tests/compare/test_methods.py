@@ -22,6 +22,8 @@ from paretohqd.models.chat import prompt_lengths
 from paretohqd.runs.manifest import Manifest, Stage
 from paretohqd.runs.sections import Generation
 
+pytestmark = pytest.mark.slow
+
 WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
 """Methods that take no preference, and their numbers of points."""
 

@@ -22,6 +22,8 @@ from paretohqd.runs.config_reader import to_mapping
 from paretohqd.runs.context import RunContext
 from paretohqd.trainers.rollouts import standard_constants
 
+pytestmark = pytest.mark.slow
+
 GRPO = {
     "per_device_train_batch_size": 4,
     "gradient_accumulation_steps": 1,

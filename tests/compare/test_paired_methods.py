@@ -16,6 +16,8 @@ from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.adapters import load_adapter
 from paretohqd.selection.pairs import consistent_pairs, objective_pairs
 
+pytestmark = pytest.mark.slow
+
 Open = Callable[..., Workbench]
 
 

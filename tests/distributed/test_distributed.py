@@ -30,7 +30,10 @@ from paretohqd.frames import kept_layers  # noqa: E402
 from paretohqd.models.spec import Model, Sampling  # noqa: E402
 from paretohqd.rewards import scoring  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:all .* preferences get the same")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:all .* preferences get the same"),
+]
 
 
 @pytest.fixture(scope="module", autouse=True)

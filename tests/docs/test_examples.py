@@ -11,6 +11,8 @@ import pytest
 from helpers.small_comparison import comparison, do
 from paretohqd.compare.methods import METHODS
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -15,6 +15,8 @@ from helpers.small_run import do, mapping, settings
 from helpers.small_sampling import sample
 from paretohqd.plots.progress import Screen
 
+pytestmark = pytest.mark.slow
+
 STAGES = [
     "data",
     "stage1/score",

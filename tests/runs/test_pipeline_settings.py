@@ -23,6 +23,8 @@ from paretohqd.runs.config import Config, load_settings
 from paretohqd.runs.context import RunContext
 from paretohqd.selection.preferences import ray_weights
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

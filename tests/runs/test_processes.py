@@ -16,6 +16,8 @@ from helpers.small_run import do, settings
 from paretohqd.runs import config_reader
 from paretohqd.runs.config import Config, load_settings
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -18,7 +18,10 @@ import helpers
 from helpers.small_run import settings
 from paretohqd.runs import config, config_reader
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the attempts are forked")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the attempts are forked"),
+]
 
 TUNED = [f"stage{stage}-{number:02d}" for stage in (1, 2) for number in range(3)]
 

@@ -24,6 +24,8 @@ from paretohqd.models.spec import Model
 from paretohqd.trainers import grpo
 from paretohqd.trainers.budget import Budget
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "max_completion_length": 6,
     "learning_rate": 1e-2,
