@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from paretohqd.runs.config import Config, load_settings
+from paretohqd.trainers.sft import check_settings
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -18,10 +21,9 @@ PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
 
 
-def blocks(page: Path) -> list[str]:
-    return [
-        code for language, code in FENCE.findall(page.read_text("utf-8")) if language == "python"
-    ]
+def blocks(page: Path, language: str = "python") -> list[str]:
+    found = FENCE.findall(page.read_text("utf-8"))
+    return [code for of, code in found if of == language]
 
 
 def names(pages: list[Path]) -> list[str]:
@@ -49,6 +51,15 @@ def test_the_python_of_a_page_runs_as_it_stands(page: Path, tmp_path: Path) -> N
         env={**os.environ, "OMP_NUM_THREADS": "2"},
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_configurations_on_pages_can_be_read(tmp_path: Path) -> None:
+    written = [code for page in PAGES for code in blocks(page, "yaml")]
+    assert len(written) >= 1
+    for code in written:
+        (tmp_path / "it.yaml").write_text(code)
+        chosen = load_settings(Config, tmp_path / "it.yaml")
+        check_settings(chosen.train, chosen.lora)
 
 
 def links(text: str) -> list[str]:
