@@ -13,11 +13,17 @@ use super::sorted::sorted;
 use crate::threads;
 
 /// The places of the `k` points that together have the largest area above the origin; all points
-/// if there are fewer. The points are positive and a front, copies allowed.
+/// if there are fewer. The points are positive and a front but for rounding, copies allowed.
 pub(super) fn best(x: &[f64], y: &[f64], k: usize) -> Vec<u32> {
     let mut order = sorted(x, <[u32]>::sort_unstable, &mut Vec::new());
-    // Of copies the first is left.
-    order.dedup_by(|b, a| x[*a as usize] == x[*b as usize]);
+    // Of copies the first is left. Points that only rounding has put at one x have a best one.
+    order.dedup_by(|b, a| {
+        let same = x[*a as usize] == x[*b as usize];
+        if same && y[*b as usize] > y[*a as usize] {
+            *a = *b;
+        }
+        same
+    });
     order.reverse();
     if order.len() <= k {
         return order;
@@ -141,6 +147,13 @@ mod tests {
         assert_eq!(splice(&[1, 3, 5, 7], &[4], 3), [1, 3, 5]);
         assert_eq!(splice(&[1, 3, 5, 7], &[1, 2], 3), [1, 3, 5]);
         assert_eq!(splice(&[1, 3, 5, 7], &[], 2), [1, 3]);
+    }
+
+    #[test]
+    fn of_points_that_were_rounded_to_one_x_the_highest_is_taken() {
+        assert_eq!(best(&[3.0, 3.0, 3.0], &[1.0, 3.0, 2.0], 1), [1]);
+        assert_eq!(best(&[3.0, 3.0, 2.0, 3.0], &[1.0, 2.5, 3.0, 2.0], 2), [2, 1]);
+        assert_eq!(best(&[2.0, 2.0], &[1.0, 1.0], 1), [0]);
     }
 
     #[test]
