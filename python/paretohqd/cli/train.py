@@ -49,7 +49,7 @@ def add_commands(commands: Commands) -> None:
         help="give reward models prompt and answer as a pair of texts, or as one (found out)",
     )
     texts = score.add_argument_group("texts")
-    texts.add_argument("--prompt", default="prompt", metavar="COLUMN", help="(prompt)")
+    texts.add_argument("--prompt", default="prompt", metavar="COLUMN", help="prompts (prompt)")
     texts.add_argument(
         "--response", default="response", metavar="COLUMN", help="answers (response)"
     )
