@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +73,26 @@ def draw_rows(spec: sections.Data, seed: int) -> pl.DataFrame:
     if count is None or len(frame) <= count:
         return frame
     return frame[_draw_numbers(len(frame), count, seed)]
+
+
+def given_columns(
+    frame: pl.DataFrame, objectives: Sequence[str], columns: Mapping[str, str]
+) -> pl.DataFrame:
+    """Scores that the data already have, under their objectives' names; no others of these names.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
+        >>> given_columns(frame, ["a", "b"], {"a": "b", "b": "a"}).row(0)
+        (2.0, 1.0)
+    """
+    for name, column in columns.items():
+        if column not in frame.columns:
+            raise ValueError(
+                f"objectives: {name}: no column {column!r} in the data: it has "
+                f"{', '.join(frame.columns)}"
+            )
+    scores = frame.select(pl.col(column).alias(name) for name, column in columns.items())
+    return pl.concat([frame.drop(objectives, strict=False), scores], how="horizontal")
 
 
 def _draw_in_batches(spec: sections.Data, count: int, seed: int) -> pl.DataFrame:
