@@ -1,10 +1,7 @@
-//! Four objectives and more: quick hypervolume, or slices where these are faster.
+//! Four objectives and more: quick hypervolume, but in four and from 17 on point by point.
 
 use super::quick::{self, Quick, quick};
 use super::sliced;
-
-/// In four objectives more points than this are sliced; in five and more, none.
-const MAX_QUICK_POINTS: usize = 1000;
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
@@ -18,7 +15,7 @@ fn measured(
     shared: bool,
 ) -> f64 {
     match quick {
-        Some(quick) if m > 4 || points.len() <= MAX_QUICK_POINTS * m => {
+        Some(quick) if m > 4 => {
             quick.clear();
             points.chunks_exact(m).for_each(|point| quick.push(point));
             quick.covered(&[0.0; quick::MAX_OBJECTIVES][..m], shared)

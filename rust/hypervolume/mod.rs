@@ -39,6 +39,7 @@ mod estimate;
 mod exact;
 mod exclusive;
 mod far;
+mod four;
 mod front;
 mod gain;
 mod grouped;

@@ -56,7 +56,8 @@ def split_data(
     frame = draw_rows(spec, seed)
     if frame.is_empty():
         raise ValueError(f"{spec.source}: no rows")
-    given = given_columns(frame, [], scores or {}).select(scores or [])
+    scores = scores or {}
+    given = given_columns(frame, list(scores), scores).select(*scores)
     for name in ADDED:
         if name in frame.columns:
             raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
