@@ -118,9 +118,8 @@ class CallableReward:
             )
 
     def takes_tokens(self) -> bool:
-        """Whether the function is given token ids."""
-        taken = parameters(self.function)
-        return "completion_ids" in taken.names or taken.all
+        """Whether the function names token ids among what it takes."""
+        return "completion_ids" in parameters(self.function).names
 
     def check_columns(self, given: Sequence[str]) -> None:
         """Refuse columns that do not suffice, or that the function could not be given.
@@ -179,13 +178,12 @@ class CallableReward:
         """
         self.check_columns(list(columns))
         self.check_tokens()
-        turns = [read_prompt(text) for text in prompts]
         messages = self.messages
         if messages is None:
-            messages = any(map(_is_conversation, turns, prompts))
+            messages = any(map(is_conversation, prompts))
         texts: dict[str, Sequence[Any]] = {"prompts": prompts, "completions": responses}
         if messages:
-            texts["prompts"] = turns
+            texts["prompts"] = [read_prompt(text) for text in prompts]
             texts["completions"] = [[{"role": "assistant", "content": one}] for one in responses]
         scores = np.zeros(len(responses))
         for start in range(0, len(responses), self.batch_size):
@@ -235,8 +233,17 @@ class CallableReward:
         return given | {"messages": self.messages} | dict(self.source)
 
 
-def _is_conversation(turns: list[dict[str, Any]], text: str) -> bool:
-    return turns != [{"role": "user", "content": text}]
+def is_conversation(prompt: str) -> bool:
+    """Whether a prompt is more than one plain message of a user.
+
+    Raises:
+        ValueError: As `read_prompt`.
+
+    Example:
+        >>> is_conversation("Tea?"), is_conversation('[{"role": "user", "content": "Tea?"}]')
+        (False, True)
+    """
+    return read_prompt(prompt) != [{"role": "user", "content": prompt}]
 
 
 def _plain(returned: Any) -> list[Any] | None:

@@ -81,6 +81,8 @@ class ClassifierReward:
     dtype: str = "float32"
     truncated: int = field(default=0, init=False)
     cut_answers: int = field(default=0, init=False)
+    size: int | None = field(default=None, init=False, repr=False, compare=False)
+    """Bytes of the weights, once they were loaded."""
     _loaded: Network | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -227,7 +229,7 @@ def load_together(rewards: Sequence[ClassifierReward]) -> Network:
     for reward in rewards:
         reward.choose_output(network.network.config)
     for reward in rewards:
-        reward._loaded = network
+        reward._loaded, reward.size = network, network.size
     return network
 
 

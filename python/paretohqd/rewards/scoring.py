@@ -7,7 +7,7 @@ load torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -154,8 +154,8 @@ def score(
     named = named_rewards(rewards)
     names = [name for name, _ in named]
     _check(frame, names)
-    models = [reward for _, reward in named if isinstance(reward, ClassifierReward)]
-    groups = {id(group[0]): group for group in classifier.grouped(models)}
+    groups = {id(group[0]): group for group in grouped([reward for _, reward in named])}
+    models = [model for group in groups.values() for model in group]
     columns = {
         name: _columns(frame, name, reward, (prompt, response))
         for name, reward in named
@@ -189,6 +189,15 @@ def score(
     for name, reward in named:
         _refuse_infinite(name, scores[id(reward)])
     return frame.with_columns(pl.Series(name, scores[id(reward)]) for name, reward in named)
+
+
+def grouped(rewards: Iterable[Reward]) -> list[list[ClassifierReward]]:
+    """The reward models among some rewards, those that share a network together.
+
+    Raises:
+        ValueError: Two that read the same output.
+    """
+    return classifier.grouped([each for each in rewards if isinstance(each, ClassifierReward)])
 
 
 def _columns(

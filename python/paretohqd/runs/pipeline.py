@@ -37,6 +37,7 @@ def run(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    allow_code: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it; see `paretohqd.run`.
 
@@ -45,7 +46,11 @@ def run(
     """
     if isinstance(settings, str | Path):
         settings = config.load_settings(config.Config, settings)
-    with consenting(unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code):
+    with consenting(
+        unsafe_settings=unsafe_settings,
+        trust_remote_code=trust_remote_code,
+        allow_code=allow_code,
+    ):
         return _run(settings, screen, verify)
 
 
@@ -91,6 +96,7 @@ def split(s: RunContext) -> Stage:
             # A column system_prompt of the data is none of the run's: it trains with none.
             prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame.select("prompt")),
             limit=limit,
+            columns=s.columns,
         )
         write_parquet(parts.pool, out / layout.POOL)
         write_parquet(parts.prompts, out / layout.PROMPTS)
@@ -111,6 +117,7 @@ def split(s: RunContext) -> Stage:
         work,
         # Files count by their content: where they lie may be another place tomorrow.
         settings={**settings, "seed": s.settings.seed, "limit": limit}
+        | ({"columns": s.columns} if s.columns else {})
         | dict.fromkeys(files, "file"),
         inputs={"model": s.model_id}
         | {key: s.folder.hash_path(file) for key, file in files.items()},
