@@ -59,22 +59,23 @@ def make_reward(
     """
     if (scorer is None) == (model is None):
         raise ValueError(f"reward {name!r} needs either scorer: or model:, and not both")
-    if model is not None:
+    if scorer is None:
         known = [f.name for f in fields(ClassifierReward) if f.init]
         for option in options:
             if option not in known:
                 raise unknown_word(f"reward {name!r} has no setting", option, known)
+        assert model is not None
         return ClassifierReward(name=name, model=model, **options)
-    origin, _, kind = str(scorer).partition(":")
+    origin, _, kind = scorer.partition(":")
     takes: tuple[str, ...] = ()
-    if is_code(str(scorer)):
+    if is_code(scorer):
         takes = ("columns", "messages", "options", "batch_size")
     elif origin == "rule":
         takes = ("options",)
     if others := [option for option in options if option not in takes]:
         raise ValueError(f"reward {name!r}: {_misplaced(others)}")
-    if is_code(str(scorer)):
-        return named_callable(name=name, scorer=str(scorer), **options)
+    if is_code(scorer):
+        return named_callable(name=name, scorer=scorer, **options)
     if origin == "rule":
         return rules.rule(kind, name=name, options=options.get("options") or {})
     if origin != "embedded":
@@ -153,7 +154,7 @@ def score(
     """
     named = named_rewards(rewards)
     names = [name for name, _ in named]
-    _check(frame, names)
+    check_names(frame, names)
     groups = {id(group[0]): group for group in grouped([reward for _, reward in named])}
     models = [model for group in groups.values() for model in group]
     columns = {
@@ -290,7 +291,12 @@ def read_texts(
     return pl.DataFrame({"prompt": prompts, "response": responses})
 
 
-def _check(frame: pl.DataFrame, names: list[str]) -> None:
+def check_names(frame: pl.DataFrame, names: list[str]) -> None:
+    """Refuse names of scores that are none, given twice, or taken by a column.
+
+    Raises:
+        ValueError: Such names.
+    """
     if not names:
         raise ValueError("no rewards to score by")
     twice = sorted({name for name in names if names.count(name) > 1})

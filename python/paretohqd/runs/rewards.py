@@ -34,7 +34,7 @@ def code_scorers(objectives: Iterable[Objective]) -> list[str]:
         ValueError: One that whoever starts the run has not named, or leave for one that is none.
     """
     found = [o.scorer for o in objectives if o.scorer is not None and code.is_code(o.scorer)]
-    written = list(dict.fromkeys(map(shown_name, found)))
+    written = list(dict.fromkeys(shown_name(scorer) for scorer in found))
     for scorer in found:
         code.check_allowed(scorer)
     consent.current().check_scorers(written)
@@ -124,7 +124,7 @@ def identity(objective: Objective, reward: scoring.Reward, model_id: str) -> dic
     manifest = reward.manifest()
     given["packages"] = manifest["packages"]
     if isinstance(reward, CallableReward):
-        given |= {"scorer": shown_name(str(objective.scorer)), "sha256": manifest["sha256"]}
+        given |= {"scorer": manifest["function"], "sha256": manifest["sha256"]}
         if reward.takes_tokens():
             given["tokenizer"] = model_id
     elif "version" in manifest:
