@@ -39,8 +39,9 @@ def add_commands(commands: Commands) -> None:
         type=arguments.pair,
         dest="rewards",
         metavar="NAME=WHAT",
-        help="embedded:harmless, or a sequence-classification model (hub name, or a path that "
-        "begins with ./, ../, ~/ or /); give it again for more",
+        help="embedded:harmless, rule:finished, package.module:function, file.py:function, or a "
+        "sequence-classification model (hub name, or a path that begins with ./, ../, ~/ or /); "
+        "give it again for more",
     )
     rewards.add_argument("--template", help="text with {prompt} and {response}, for reward models")
     rewards.add_argument(
@@ -126,24 +127,40 @@ def _add_trust(group: Group) -> None:
         help="run the code that comes with this model: a hub name with its whole commit, or a "
         "folder's path; give it again for more",
     )
+    group.add_argument(
+        "--allow-code",
+        action="append",
+        default=[],
+        metavar="SCORER",
+        help="run the code of this scorer, as it is written: package.module:function, or "
+        "file.py:function; give it again for more",
+    )
 
 
 def _score(parsed: argparse.Namespace) -> None:
     from paretohqd.models.consent import consenting
+    from paretohqd.rewards.code import is_code
 
-    with consenting(trust_remote_code=parsed.trust_remote_code) as allowed:
-        allowed.check_models(what for _, what in parsed.rewards)
+    with consenting(
+        trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code
+    ) as allowed:
+        given = [what for _, what in parsed.rewards]
+        allowed.check_models(given)
+        allowed.check_scorers(filter(is_code, given))
         _scored(parsed)
 
 
 def _scored(parsed: argparse.Namespace) -> None:
     from paretohqd.rewards import scoring
+    from paretohqd.rewards.code import is_code
 
     source = rows.opened(parsed)
-    embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
+    scorers = [
+        what.startswith(("embedded:", "rule:")) or is_code(what) for _, what in parsed.rewards
+    ]
     given = {"template": parsed.template, "pair": parsed.pair}
     options = {name: value for name, value in given.items() if value is not None}
-    if options and all(embedded):
+    if options and all(scorers):
         raise ValueError(
             f"--{next(iter(options))} is for reward models: the embedded scorers take none"
         )
@@ -151,7 +168,7 @@ def _scored(parsed: argparse.Namespace) -> None:
         scoring.make_reward(name=name, scorer=what)
         if inside
         else scoring.make_reward(name=name, model=what, **options)
-        for (name, what), inside in zip(parsed.rewards, embedded, strict=True)
+        for (name, what), inside in zip(parsed.rewards, scorers, strict=True)
     ]
     frame = source.whole()
     scored = scoring.score(frame, judges, prompt=parsed.prompt, response=parsed.response)
@@ -199,7 +216,8 @@ def _compare(parsed: argparse.Namespace) -> None:
 def _by_hand(parsed: argparse.Namespace) -> dict[str, Any]:
     """What a run is told beside its configuration."""
     return {
-        name: getattr(parsed, name) for name in ("verify", "unsafe_settings", "trust_remote_code")
+        name: getattr(parsed, name)
+        for name in ("verify", "unsafe_settings", "trust_remote_code", "allow_code")
     }
 
 

@@ -68,13 +68,14 @@ def compare(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    allow_code: Iterable[str] = (),
 ) -> Path:
     """Do the comparison that `settings` describes, or what is left of it.
 
     Args:
         settings: The comparison.
         screen: What shows how it goes.
-        verify, unsafe_settings, trust_remote_code: As for `paretohqd.run`.
+        verify, unsafe_settings, trust_remote_code, allow_code: As for `paretohqd.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
@@ -85,7 +86,11 @@ def compare(
             tables say which and why.
         OSError: The folder cannot be written, or the disk is full.
     """
-    with consenting(unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code):
+    with consenting(
+        unsafe_settings=unsafe_settings,
+        trust_remote_code=trust_remote_code,
+        allow_code=allow_code,
+    ):
         return _compare(settings, screen, verify)
 
 
@@ -184,6 +189,7 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
     def work(out: Path) -> Mapping[str, Any]:
         frame = pl.read_parquet(made.path / layout.ANSWERS)
         entropy = certainty(s, policy, frame)
+        frame = pl.concat([frame, prompts.select(s.columns)], how="horizontal")
         frame = s.score(frame, allow_empty=True)
         frame = evaluation.measure(frame, spec).with_columns(entropy)
         write_parquet(frame, out / layout.ANSWERS)

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -22,10 +21,9 @@ from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.adapters import Weighted, load_mixture
 from paretohqd.models.library_calls import kept
 from paretohqd.models.machine import Machine, find_machine
-from paretohqd.models.names import absolute, is_local
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
-from paretohqd.runs import config, layout, sections
+from paretohqd.runs import config, layout, rewards
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
@@ -66,10 +64,15 @@ class RunContext:
         sft.check_settings(settings.train, settings.lora)
         sft.check_settings(stage2, settings.lora, "train_stage2")
         self.train = {1: dict(settings.train), 2: stage2}
-        self.rewards = [_reward(o, settings.device) for o in settings.objectives]
         consent.current().check_models(model_names(settings))
+        scorers = rewards.code_scorers(settings.objectives)
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
+        if scorers:
+            self.screen.line(f"this configuration runs code: {', '.join(scorers)}")
+        self.rewards = rewards.make_rewards(settings.objectives, settings.device)
+        self.columns = rewards.columns_read(self.rewards)
+        """Columns of the data that stay with the prompts."""
         self.folder = RunFolder(
             run_path(settings.run),
             rank=rank,
@@ -82,7 +85,7 @@ class RunContext:
         self._sampler: tuple[Any, Any] | None = None
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:
-            for line in keep_consent(self.folder):
+            for line in keep_consent(self.folder, rewards.hashes_of_code(self.rewards)):
                 self.screen.line(line)
             self.settings, keyed = pin(settings, self.folder)
             for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
@@ -94,9 +97,11 @@ class RunContext:
             self._settle_template()
             spec = dataclasses.replace(self.settings.model, revision=keyed.model.revision)
             self.model_id = json.dumps(base.identity(spec), sort_keys=True)
-            self.objective_settings = dict(
-                zip(self.names, map(_identity, keyed.objectives, self.rewards), strict=True)
-            )
+            rewards.give_tokens(self.rewards, self.settings.model)
+            self.objective_settings = {
+                objective.name: rewards.identity(objective, reward, self.model_id)
+                for objective, reward in zip(keyed.objectives, self.rewards, strict=True)
+            }
             """What scores depend on."""
             if rank == 0:
                 self._check_models()
@@ -144,20 +149,28 @@ class RunContext:
     def score(
         self,
         frame: pl.DataFrame,
-        rewards: Sequence[scoring.Reward] | None = None,
+        only: Sequence[scoring.Reward] | None = None,
         *,
         progress: Advance | None = None,
         allow_empty: bool = False,
     ) -> pl.DataFrame:
         """`scoring.score` of a run's texts by these rewards, or all.
 
-        Reward models find no sampler in memory.
+        Reward models find no sampler in memory, and no other reward model unless there is room.
         """
-        rewards = self.rewards if rewards is None else rewards
-        if any(isinstance(reward, scoring.ClassifierReward) for reward in rewards):
+        chosen = self.rewards if only is None else only
+        if any(isinstance(reward, scoring.ClassifierReward) for reward in chosen):
             self._sampler = None
             self._collect()
-        return scoring.score(frame, rewards, plain=True, progress=progress, allow_empty=allow_empty)
+        rewards.settle_messages(chosen, self.folder.result(layout.DATA).path)
+        return scoring.score(
+            frame,
+            chosen,
+            plain=True,
+            progress=progress,
+            allow_empty=allow_empty,
+            keep_loaded=rewards.fit_together(self.rewards, self.machine.device),
+        )
 
     def free(self) -> None:
         """Give back the memory of the sampler and of the reward models."""
@@ -186,20 +199,8 @@ class RunContext:
             return
         self.sampler()
         self.free()
-        for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
-            if not isinstance(reward, scoring.ClassifierReward):
-                continue
-            try:
-                form = reward.load().inputs.form
-            except ValueError as error:
-                raise ValueError(f"objectives: {reward.name}: {error}") from error
-            if objective.pair is None and form == "pair":
-                self.screen.line(
-                    f"objectives: {reward.name}: tells two texts apart, so it is given prompt and "
-                    "answer as a pair (set pair: false if it was trained on single texts)"
-                )
-            if objective.column is not None:
-                reward.unload()
+        for line in rewards.check_models(self.settings.objectives, self.rewards):
+            self.screen.line(line)
         self.folder.write_json(layout.CHECKED, now)
 
     def _find_machine(self) -> Machine:
@@ -266,30 +267,6 @@ def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
     # One process may sample for hours while the others wait for it.
     state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     return state.process_index, state.num_processes, state.wait_for_everyone
-
-
-def _reward(objective: sections.Objective, device: str) -> scoring.Reward:
-    given = {k: v for k, v in dataclasses.asdict(objective).items() if v is not None}
-    given.pop("column", None)
-    if objective.model is not None:
-        given["device"] = device
-    return scoring.make_reward(**given)
-
-
-def _identity(objective: sections.Objective, reward: scoring.Reward) -> dict[str, object]:
-    """What an objective's scores depend on: content where it is local, else names and versions."""
-    given = dataclasses.asdict(objective)
-    del given["batch_size"], given["column"]
-    if given["pair"] is None:  # found out from the model
-        del given["pair"]
-    if objective.model is None:
-        given["packages"] = reward.manifest()["packages"]
-    else:
-        if is_local(objective.model):
-            given["model"] = base.fingerprint(Path(absolute(objective.model)))
-        if consent.current().names(objective.model):
-            given["own_code"] = True
-    return given
 
 
 def _changes(before: object, now: object, where: str = "") -> list[str]:

@@ -56,7 +56,7 @@ class Parts:
             self._write()
 
     def frame(self, schema: pl.Schema | dict[str, pl.DataType]) -> pl.DataFrame:
-        """All rows in the order of their numbers; an empty frame of this schema if there is none."""
+        """All rows in the order of their numbers; with this schema if there is none."""
         return pl.concat([pl.DataFrame(schema=schema), *self._kept, *self._new]).sort("row")
 
     def remove(self) -> None:

@@ -38,6 +38,7 @@ def run(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    allow_code: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it; see `paretohqd.run`.
 
@@ -46,7 +47,11 @@ def run(
     """
     if isinstance(settings, str | Path):
         settings = config.load_settings(config.Config, settings)
-    with consenting(unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code):
+    with consenting(
+        unsafe_settings=unsafe_settings,
+        trust_remote_code=trust_remote_code,
+        allow_code=allow_code,
+    ):
         return _run(settings, screen, verify)
 
 
@@ -93,6 +98,7 @@ def split(s: RunContext) -> Stage:
             # System messages of the data stand in the prompts.
             prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame.select("prompt")),
             limit=limit,
+            columns=s.columns,
             scores=columns,
         )
         write_parquet(parts.pool, out / layout.POOL)
@@ -115,6 +121,7 @@ def split(s: RunContext) -> Stage:
         # Files count by their content: where they lie may be another place tomorrow.
         settings={**settings, "seed": s.settings.seed, "limit": limit}
         | dict.fromkeys(files, "file")
+        | ({"columns": s.columns} if s.columns else {})
         | ({"scores": columns} if columns else {}),
         inputs={"model": s.model_id}
         | {key: s.folder.hash_path(file) for key, file in files.items()},

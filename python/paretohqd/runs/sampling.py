@@ -111,7 +111,9 @@ def answer(
                 sampling=to_sampling(spec),
                 progress=progress,
             )
-        write_parquet(frame.drop("sample"), out / layout.ANSWERS)
+        # What belongs to a prompt, which its answers are scored with.
+        frame = pl.concat([frame.drop("sample"), prompts.select(s.columns)], how="horizontal")
+        write_parquet(frame, out / layout.ANSWERS)
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
 
     s.folder.stage(

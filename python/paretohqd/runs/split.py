@@ -24,9 +24,9 @@ class Split:
     pool: pl.DataFrame
     """Rows to select from: columns prompt, response, conversation and the source's others."""
     prompts: pl.DataFrame
-    """Columns prompt, conversation: distinct prompts that stage 2 draws from."""
+    """Columns prompt, conversation and those of a prompt: distinct prompts for stage 2."""
     held_out: pl.DataFrame
-    """Columns prompt, conversation: one prompt of each conversation set aside."""
+    """The same columns: one prompt of each conversation set aside."""
     dropped: dict[str, int]
     """Rows left out, by reason."""
 
@@ -37,6 +37,7 @@ def split_data(
     seed: int,
     prompt_lengths: Callable[[pl.DataFrame], pl.Series],
     limit: int,
+    columns: Sequence[str] = (),
     scores: Mapping[str, str] | None = None,
 ) -> Split:
     """Load the data and set whole conversations aside for evaluation.
@@ -46,12 +47,14 @@ def split_data(
         seed: Decides which conversations are set aside.
         prompt_lengths: Tokens of each row's prompt; `limit` tokens leave no room for an answer.
         limit: The smaller of `train.max_length` and what the model's context leaves.
+        columns: Columns that belong to a prompt, which stay with the prompts.
         scores: Objectives whose scores the data have, with their columns.
 
     Raises:
-        ValueError: As `load_source`; empty answers, over-long texts or prompts and rows without
-            scores (unless invalid is "drop"), no such column of scores, too few conversations, no
-            rows left, or a column that a selection adds.
+        ValueError: As `load_source`; columns that are missing or differ for one prompt, empty
+            answers, over-long texts or prompts and rows without scores (unless invalid is "drop"),
+            no such column of scores, too few conversations, no rows left, or a column that a
+            selection adds.
     """
     frame = draw_rows(spec, seed)
     if frame.is_empty():
@@ -61,6 +64,7 @@ def split_data(
     for name in ADDED:
         if name in frame.columns:
             raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
+    _check_columns(frame, columns, spec.source)
     dropped = {}
     if scores:
         number = pl.selectors.float()
@@ -104,6 +108,7 @@ def split_data(
     prompts = pool
     if spec.prompts is not None:
         prompts = load_source(spec, spec.prompts, answers=False)
+        _check_columns(prompts, columns, spec.prompts)
         if spec.max_characters is not None:
             prompts = prompts.filter(~_longer(prompts, ("prompt",), spec.max_characters))
         prompts = prompts.filter(
@@ -116,8 +121,27 @@ def split_data(
         if prompts.is_empty():
             raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
     prompts = prompts.filter(_comparable(prompts["prompt"]).is_first_distinct())
-    names = ["prompt", "conversation"]
+    names = ["prompt", "conversation", *columns]
     return Split(pool, prompts.select(names), held_out.select(names), dropped)
+
+
+def _check_columns(frame: pl.DataFrame, columns: Sequence[str], source: str) -> None:
+    """Refuse columns of prompts that are not there, or that a prompt has several values of."""
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise ValueError(
+            f"{source}: no column(s) {', '.join(missing)}, which objectives read: it has "
+            f"{', '.join(frame.columns)}"
+        )
+    prompts = _comparable(frame["prompt"])
+    for name in columns:
+        values = pl.DataFrame({"prompt": prompts, "value": frame[name]}).unique(maintain_order=True)
+        several = values["prompt"].filter(~values["prompt"].is_unique()).unique(maintain_order=True)
+        if len(several):
+            raise ValueError(
+                f"{source}: column {name!r}, which an objective reads, has several values for each "
+                f"of {len(several)} prompts (the first: {several[0][:60]!r}), and an answer that "
+                "the run makes to one could be scored by any: leave one value for each prompt"
+            )
 
 
 def _longer(frame: pl.DataFrame, columns: Sequence[str], limit: int) -> pl.Series:
