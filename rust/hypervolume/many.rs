@@ -5,7 +5,12 @@ use super::sliced;
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
-    measured(quick(m).as_deref_mut(), points, m, true)
+    measured(kernel(m).as_deref_mut(), points, m, true)
+}
+
+/// What measures sets of `m` objectives; nothing where a point's share is found instead.
+fn kernel(m: usize) -> Option<Box<dyn Quick>> {
+    if m == 4 { None } else { quick(m) }
 }
 
 fn measured(
@@ -15,12 +20,12 @@ fn measured(
     shared: bool,
 ) -> f64 {
     match quick {
-        Some(quick) if m > 4 => {
+        Some(quick) => {
             quick.clear();
             points.chunks_exact(m).for_each(|point| quick.push(point));
             quick.covered(&[0.0; quick::MAX_OBJECTIVES][..m], shared)
         }
-        _ => sliced::volume(points, m, shared),
+        None => sliced::volume(points, m, shared),
     }
 }
 
@@ -33,7 +38,7 @@ pub(super) struct SmallSets {
 impl SmallSets {
     /// Buffers for `m` objectives.
     pub fn new(m: usize) -> Self {
-        Self { quick: quick(m), points: Vec::new() }
+        Self { quick: kernel(m), points: Vec::new() }
     }
 
     /// [`volume`] of positive points, by objective.

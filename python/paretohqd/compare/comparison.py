@@ -190,7 +190,7 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
         frame = pl.read_parquet(made.path / layout.ANSWERS)
         entropy = certainty(s, policy, frame)
         frame = pl.concat([frame, prompts.select(s.columns)], how="horizontal")
-        frame = s.score(frame, allow_empty=True)
+        frame = s.score(frame, work=out, allow_empty=True)
         frame = evaluation.measure(frame, spec).with_columns(entropy)
         write_parquet(frame, out / layout.ANSWERS)
         return {"rewards": [reward.manifest() for reward in s.rewards]}

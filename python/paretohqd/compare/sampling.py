@@ -16,6 +16,7 @@ from paretohqd.models import chat
 from paretohqd.models.sampling import generate
 from paretohqd.runs import layout
 from paretohqd.runs.manifest import Stage
+from paretohqd.runs.parts import Parts
 from paretohqd.runs.sampling import sampling, to_sampling, usable
 
 
@@ -91,6 +92,7 @@ def answered(
                 samples=samples,
                 sampling=to_sampling(spec),
                 progress=progress,
+                kept=Parts(out, "answers"),
             )
         write_parquet(frame, out / layout.ANSWERS)
         return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
@@ -117,7 +119,7 @@ def score(
     """Add one column per objective, as a step."""
 
     def work(out: Path) -> Mapping[str, Any]:
-        write_parquet(bench.context.score(frame), out / layout.SCORED)
+        write_parquet(bench.context.score(frame, work=out), out / layout.SCORED)
         return {"rows": len(frame), "dropped": dict(dropped)}
 
     made = bench.step(

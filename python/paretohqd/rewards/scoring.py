@@ -188,7 +188,7 @@ def score(
         else:
             scores[id(reward)] = _in_parts(name, reward, prompts, responses, advance)
     for name, reward in named:
-        _refuse_infinite(name, scores[id(reward)])
+        refuse_infinite(name, scores[id(reward)])
     return frame.with_columns(pl.Series(name, scores[id(reward)]) for name, reward in named)
 
 
@@ -249,12 +249,14 @@ def _checked(name: str, scores: Any, count: int) -> Scores:
     return made
 
 
-def _refuse_infinite(name: str, scores: Scores) -> None:
+def refuse_infinite(name: str, scores: Scores, rows: NDArray[np.int64] | None = None) -> None:
+    """Raise a ValueError if a score is not finite; `rows` are the rows' numbers, if not from 0."""
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
+        row = bad[0] if rows is None else rows[bad[0]]
         raise ValueError(
             f"reward {name!r} gave {bad.size} score(s) that are not finite, the first, "
-            f"{scores[bad[0]]}, in row {bad[0]}: look at that answer, or load the model in float32"
+            f"{scores[bad[0]]}, in row {row}: look at that answer, or load the model in float32"
         )
 
 

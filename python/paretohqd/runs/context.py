@@ -7,8 +7,9 @@ import gc
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -29,6 +30,7 @@ from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
+from paretohqd.runs.scoring import Block, blocks_of, score_in_parts
 from paretohqd.runs.written import read_before, written, yaml_text
 from paretohqd.safety.secrets import redacted
 from paretohqd.selection.preferences import preference_weights
@@ -151,26 +153,60 @@ class RunContext:
         frame: pl.DataFrame,
         only: Sequence[scoring.Reward] | None = None,
         *,
+        work: Path,
         progress: Advance | None = None,
         allow_empty: bool = False,
     ) -> pl.DataFrame:
-        """`scoring.score` of a run's texts by these rewards, or all.
+        """Some answers with columns of scores by these rewards, or all.
+
+        What was scored in the work folder before is not scored again.
+        """
+        chosen = self.rewards if only is None else only
+        scores = self.scores(
+            blocks_of(frame),
+            len(frame),
+            chosen,
+            work=work,
+            progress=progress,
+            allow_empty=allow_empty,
+        )
+        return frame.with_columns(scores)
+
+    def scores(
+        self,
+        blocks: Callable[[], Iterator[Block]],
+        n: int,
+        chosen: Sequence[scoring.Reward],
+        *,
+        work: Path,
+        progress: Advance | None = None,
+        allow_empty: bool = False,
+    ) -> pl.DataFrame:
+        """Scores of n answers, as `score_in_parts` makes them.
 
         Reward models find no sampler in memory, and no other reward model unless there is room.
         """
-        chosen = self.rewards if only is None else only
-        if any(isinstance(reward, scoring.ClassifierReward) for reward in chosen):
-            self._sampler = None
-            self._collect()
         rewards.settle_messages(chosen, self.folder.result(layout.DATA).path)
-        return scoring.score(
-            frame,
+        return score_in_parts(
+            blocks,
+            n,
             chosen,
-            plain=True,
+            work,
+            begin=self._make_room,
             progress=progress,
             allow_empty=allow_empty,
-            keep_loaded=rewards.fit_together(self.rewards, self.machine.device),
         )
+
+    def _make_room(self, together: Sequence[scoring.Reward]) -> None:
+        """Before a reward model takes its first row."""
+        if not isinstance(together[0], scoring.ClassifierReward):
+            return
+        self._sampler = None
+        if not rewards.fit_together(self.rewards, self.machine.device):
+            for reward in self.rewards:
+                if isinstance(reward, scoring.ClassifierReward) and reward not in together:
+                    reward.unload()
+        self._collect()
 
     def free(self) -> None:
         """Give back the memory of the sampler and of the reward models."""

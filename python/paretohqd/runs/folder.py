@@ -29,6 +29,7 @@ from paretohqd.runs import trusted
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.locking import lock_folder
 from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
+from paretohqd.runs.parts import remove_parts
 from paretohqd.safety.secrets import redacted
 
 FORMAT = 1
@@ -181,6 +182,8 @@ class RunFolder:
         start, cpu_start = time.perf_counter(), time.process_time()
         with self._watch(attempt / WARNINGS if keeps_books else None) as remarks:
             notes = dict(work(attempt) or {})
+        if keeps_books:
+            remove_parts(attempt)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         if owner is None:
             self.barrier()

@@ -10,13 +10,14 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from paretohqd.frames.writing import whole
 from paretohqd.runs import trusted
 
-FOLDER = "parts"
+PREFIX = "parts-"
 MOST_ROWS = 2_000
 MOST_SECONDS = 60.0
 
@@ -24,14 +25,14 @@ MOST_SECONDS = 60.0
 class Parts:
     """Rows that are done, each with its number in a column `row`."""
 
-    def __init__(self, work: Path, name: str = FOLDER) -> None:
+    def __init__(self, work: Path, name: str) -> None:
         """Find what an earlier attempt has left.
 
         Args:
-            work: The folder of the stage's work.
-            name: The folder below it that holds the parts.
+            work: The folder of the stage's work; `remove_parts` takes them out of it.
+            name: What rows these are, where a stage has several kinds.
         """
-        self._folder = work / name
+        self._folder = work / f"{PREFIX}{name}"
         trusted.make_folders(work, self._folder)
         kept = []
         for file in sorted(self._folder.iterdir()):
@@ -55,13 +56,9 @@ class Parts:
         if late or sum(map(len, self._new)) >= MOST_ROWS:
             self._write()
 
-    def frame(self, schema: pl.Schema | dict[str, pl.DataType]) -> pl.DataFrame:
+    def frame(self, schema: dict[str, Any]) -> pl.DataFrame:
         """All rows in the order of their numbers; with this schema if there is none."""
         return pl.concat([pl.DataFrame(schema=schema), *self._kept, *self._new]).sort("row")
-
-    def remove(self) -> None:
-        """Take the files away, once what they held is written as a whole."""
-        shutil.rmtree(self._folder)
 
     def _write(self) -> None:
         frame = pl.concat(self._new)
@@ -71,3 +68,9 @@ class Parts:
         self._new = []
         self._count += 1
         self._since = time.monotonic()
+
+
+def remove_parts(work: Path) -> None:
+    """Take all parts away, once what they held is written as a whole."""
+    for folder in work.glob(f"{PREFIX}*"):
+        shutil.rmtree(folder)

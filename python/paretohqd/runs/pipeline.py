@@ -145,7 +145,7 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         missing = [reward for reward in s.rewards if reward.name not in frame.columns]
         if missing:
             with s.screen.bar(f"score {len(frame)} answers") as progress:
-                frame = s.score(frame, missing, progress=progress)
+                frame = s.score(frame, missing, work=out, progress=progress)
         write_parquet(frame, out / layout.SCORED)
         return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
 

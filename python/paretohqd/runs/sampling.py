@@ -14,6 +14,7 @@ from paretohqd.models.spec import Sampling
 from paretohqd.runs import config, layout, sections
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Settings, Stage
+from paretohqd.runs.parts import Parts
 from paretohqd.runs.split import without_echoes
 
 SAMPLER = 2
@@ -110,6 +111,7 @@ def answer(
                 seed=seed,
                 sampling=to_sampling(spec),
                 progress=progress,
+                kept=Parts(out, "answers"),
             )
         # What belongs to a prompt, which its answers are scored with.
         frame = pl.concat([frame.drop("sample"), prompts.select(s.columns)], how="horizontal")
