@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -268,6 +268,11 @@ class RunFolder:
         digest = self.hashes.path(path)
         self._keep_hashes()
         return digest
+
+    def hash_files(self, files: Sequence[Path]) -> str:
+        """Hash of the contents of files, in this order; of a single one as `hash_path`."""
+        hashes = [self.hash_path(file) for file in files]
+        return hashes[0] if len(hashes) == 1 else hash_json(hashes)
 
     def _keep_hashes(self) -> None:
         """Remember what was read; without, it is read again."""

@@ -52,6 +52,11 @@ def blocks_in(file: Path) -> Callable[[], Iterator[Block]]:
     return blocks
 
 
+def count_rows(file: Path) -> int:
+    """Rows of a Parquet file."""
+    return int(pl.scan_parquet(file).select(pl.len()).collect().item())
+
+
 def score_in_parts(
     blocks: Callable[[], Iterator[Block]],
     n: int,
