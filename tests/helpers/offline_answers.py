@@ -21,8 +21,8 @@ def characters(frame):
     return frame["prompt"].str.len_chars()
 
 
-def split(spec, *, seed=0, limit=1000):
-    return split_data(spec, seed=seed, prompt_lengths=characters, limit=limit)
+def split(spec, *, seed=0, limit=1000, columns=()):
+    return split_data(spec, seed=seed, prompt_lengths=characters, limit=limit, columns=columns)
 
 
 def answers(n=40, per_conversation=4):
