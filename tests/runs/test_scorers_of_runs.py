@@ -32,7 +32,11 @@ def shared(completions, solution, completion_ids, **more):
 FLAG = "scorers/mine.py:shared"
 OBJECTIVES = [
     {"name": "shared", "scorer": FLAG, "columns": ["solution"]},
-    {"name": "brief", "scorer": "rule:length", "options": {"most": 3, "unit": "characters"}},
+    {
+        "name": "brief",
+        "scorer": "rule:length",
+        "options": {"most": 9, "fall": 90, "unit": "characters"},
+    },
 ]
 
 

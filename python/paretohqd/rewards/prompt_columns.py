@@ -23,7 +23,7 @@ class OfPrompts:
             prompts: A row for each prompt: column prompt and those that are read.
         """
         self.reward, self.name = reward, reward.name
-        self._names = reward.reads(prompts.columns)
+        self._names = reward.reads([name for name in prompts.columns if name != "prompt"])
         rows = prompts.select(self._names).iter_rows()
         self._values = dict(zip(prompts["prompt"], rows, strict=True))
 
