@@ -24,8 +24,8 @@ def characters(frame):
     return frame["prompt"].str.len_chars()
 
 
-def split(spec, *, seed=0, limit=1000):
-    return Parts.of(spec, seed=seed, prompt_lengths=characters, limit=limit)
+def split(spec, *, seed=0, limit=1000, columns=()):
+    return Parts.of(spec, seed=seed, prompt_lengths=characters, limit=limit, columns=columns)
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,8 @@ class Parts:
         rows = {"pool": [], "prompts": [], "held_out": []}
         for part, block in made.rows():
             rows[part].append(block)
-        return cls(
-            **{part: pl.concat(blocks) for part, blocks in rows.items()}, dropped=made.dropped
-        )
+        whole = {part: pl.concat(blocks) for part, blocks in rows.items()}
+        return cls(**whole, dropped=made.dropped)
 
 
 def answers(n=40, per_conversation=4):

@@ -198,7 +198,11 @@ def test_options_are_given_to_the_function_or_make_it(folder: Path) -> None:
         ("mine.py:brief", {"options": {"completions": []}}, "completions is given to it anyway"),
         ("mine.py:at_most", {}, "at_most makes a function and needs options: limit"),
         ("mine.py:at_most", {"options": {"limit": 1, "x": 2}}, "at_most does not take x"),
-        ("mine.py:with_column", {}, r"with_column needs solution: .*columns: \[solution\]"),
+        (
+            "mine.py:with_column",
+            {"columns": []},
+            r"with_column needs solution: .*columns: \[solution\]",
+        ),
         ("mine.py:brief", {"columns": ["most"], "options": {"most": 1}}, "most is given to it"),
         ("mine.py:brief", {"template": "chat"}, "template go with model:"),
         ("mine.py:brief", {"output": 1}, "output go with model:"),

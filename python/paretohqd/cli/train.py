@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paretohqd.cli import arguments, rows
 from paretohqd.cli.terminal import add_command, say
+from paretohqd.exceptions import unknown_word
 from paretohqd.frames.writing import write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
@@ -48,6 +49,15 @@ def add_commands(commands: Commands) -> None:
         "--pair",
         action=argparse.BooleanOptionalAction,
         help="give reward models prompt and answer as a pair of texts, or as one (found out)",
+    )
+    rewards.add_argument(
+        "--options",
+        action="append",
+        default=[],
+        type=arguments.pair,
+        metavar="NAME={KEY: VALUE}",
+        help="settings of the rule or function of that name, such as 'brief={most: 40}'; give it "
+        "again for more",
     )
     texts = score.add_argument_group("texts")
     texts.add_argument("--prompt", default="prompt", metavar="COLUMN", help="prompts (prompt)")
@@ -164,8 +174,9 @@ def _scored(parsed: argparse.Namespace) -> None:
         raise ValueError(
             f"--{next(iter(options))} is for reward models: the embedded scorers take none"
         )
+    own = _options(parsed)
     judges = [
-        scoring.make_reward(name=name, scorer=what)
+        scoring.make_reward(name=name, scorer=what, **own.get(name, {}))
         if inside
         else scoring.make_reward(name=name, model=what, **options)
         for (name, what), inside in zip(parsed.rewards, scorers, strict=True)
@@ -178,6 +189,26 @@ def _scored(parsed: argparse.Namespace) -> None:
         beside = parsed.output.with_name(f"{parsed.output.name}.manifest.json")
         write_text(beside, json.dumps(redacted(manifest), indent=1, default=str))
     rows.say(parsed, f"{len(scored)} answers scored by {', '.join(each.name for each in judges)}")
+
+
+def _options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """What --options says of each reward."""
+    from paretohqd.runs.yaml_reader import read_yaml
+
+    names = [name for name, _ in parsed.rewards]
+    options: dict[str, Any] = {}
+    for name, text in parsed.options:
+        where = f"--options {name}"
+        if name not in names:
+            raise unknown_word(f"{where}: no reward", name, names)
+        try:
+            value = read_yaml(text)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: expected {{KEY: VALUE}}, got {text!r}")
+        options[name] = {"options": value}
+    return options
 
 
 def _run(parsed: argparse.Namespace) -> None:

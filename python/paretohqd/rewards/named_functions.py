@@ -71,7 +71,7 @@ def named_callable(
     return CallableReward(
         name=name,
         function=function,
-        columns=tuple(columns or ()),
+        columns=None if columns is None else tuple(columns),
         messages=messages,
         batch_size=batch_size,
         source=source | ({"options": given} if given else {}),

@@ -54,6 +54,8 @@ def make_rewards(objectives: Iterable[Objective], device: str) -> list[scoring.R
         given.pop("column", None)
         if objective.model is not None:
             given["device"] = device
+        elif objective.scorer is not None and code.is_code(objective.scorer):
+            given.setdefault("columns", ())  # answers that the run makes have no others
         made.append(scoring.make_reward(**given))
     scoring.grouped(made)
     return made
