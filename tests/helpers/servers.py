@@ -161,3 +161,31 @@ def in_turn(*sayings: Said) -> Answer:
             return left.pop(0) if len(left) > 1 else left[0]
 
     return answer
+
+
+def judged(got: Got) -> tuple[dict[str, Any], list[str]]:
+    """What a judge is shown, read as one reads it, and the names of the ratings."""
+    system, user = (message["content"] for message in got.body["messages"])
+    lines = user.split("\n")
+    mark = lines[0]
+    assert mark.startswith("=" * 8)
+    assert lines[2] == mark
+    assert mark not in lines[1]
+    names = [
+        json.loads(line[2:].partition('":')[0] + '"' if '":' in line else line[2:])
+        for line in system.split("\n")
+        if line.startswith("- ")
+    ]
+    return json.loads(lines[1]), names
+
+
+def judging(rate: Callable[[dict[str, Any], str], float]) -> Answer:
+    """A judge that rates by a rule: of what it is shown and the rating's name."""
+
+    def answer(got: Got) -> Said:
+        if got.path.endswith("/models"):
+            return as_json({"data": [{"id": "m"}]})
+        shown, names = judged(got)
+        return completion(json.dumps({name: rate(shown, name) for name in names}))
+
+    return answer

@@ -21,6 +21,8 @@ from paretohqd.frames.conversations.texts import default_layout, single_turns
 from paretohqd.rewards import embedded
 from paretohqd.rewards.classifier import ClassifierReward
 from paretohqd.rewards.inputs import refuse_blank
+from paretohqd.rewards.judge import JudgeReward, judge_rewards
+from paretohqd.rewards.rubric import Judge
 
 __all__ = ["ClassifierReward", "Reward", "make_reward", "score"]
 
@@ -45,15 +47,22 @@ class Reward(Protocol):
 
 
 def make_reward(
-    *, name: str, scorer: str | None = None, model: str | None = None, **options: Any
+    *,
+    name: str,
+    scorer: str | None = None,
+    model: str | None = None,
+    judge: Judge | None = None,
+    **options: Any,
 ) -> Reward:
     """Build a reward from a section of a configuration.
 
     Args:
         name: Column of the scores.
         scorer: "embedded:" and a key of `rewards.embedded.SCORERS`; or
-        model: A sequence classifier, by hub name or folder.
-        options: The other settings of `ClassifierReward`, with `model` only.
+        model: A sequence classifier, by hub name or folder; or
+        judge: A language model behind a server, see `rewards.judge`.
+        options: The other settings of `ClassifierReward`, with `model` only; `aspect`, what a
+            rating is about, with `judge` only.
 
     Raises:
         ValueError: Neither or both of scorer and model, an unknown scorer or setting.
@@ -62,7 +71,12 @@ def make_reward(
         >>> make_reward(name="helpful", scorer="embedded:relevance")
         Relevance(name='helpful')
     """
-    if (scorer is None) == (model is None):
+    if judge is not None and scorer is None and model is None:
+        aspect = options.pop("aspect", None)
+        if options:
+            raise ValueError(f"reward {name!r}: {', '.join(options)} go with model:, not judge:")
+        return judge_rewards(judge, {name: aspect})[0]
+    if (scorer is None) == (model is None) or judge is not None:
         raise ValueError(f"reward {name!r} needs either scorer: or model:, and not both")
     if model is not None:
         known = [f.name for f in fields(ClassifierReward) if f.init]
@@ -130,8 +144,10 @@ def score(
     columns = {reward.name: np.zeros(len(frame)) for reward in rewards}
     done, total = 0, len(frame) * len(rewards)
     for reward in rewards:
-        for start in range(0, len(frame), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        # A judge's replies show progress themselves, and are counted over the whole frame.
+        size = max(1, len(frame)) if isinstance(reward, JudgeReward) else _CHUNK
+        for start in range(0, len(frame), size):
+            part = slice(start, start + size)
             scores = np.asarray(reward.score(prompts[part], responses[part]), dtype=np.float64)
             if scores.shape != (len(responses[part]),):
                 raise ValueError(
