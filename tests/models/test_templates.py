@@ -118,12 +118,11 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def hh_rlhf(talk: list[dict[str, str]], *, bos: str, eos: str, go_on: bool) -> str:
-    """hh-rlhf's form, written out."""
+    """hh-rlhf's form, written out: the answer that ends a conversation has an end token."""
     who = {"user": "\n\nHuman: ", "assistant": "\n\nAssistant: "}
-    turns = [
-        who[m["role"]] + m["content"] + (eos if m["role"] == "assistant" else "") for m in talk
-    ]
-    return bos + "".join(turns) + ("\n\nAssistant:" if go_on else "")
+    turns = "".join(who[m["role"]] + m["content"] for m in talk)
+    end = eos if talk[-1]["role"] == "assistant" else ""
+    return bos + turns + end + ("\n\nAssistant:" if go_on else "")
 
 
 CLAIMED = {"hub_llama.yaml": hh_rlhf}

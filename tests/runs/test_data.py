@@ -104,7 +104,10 @@ def test_pairs_become_two_rows_of_one_conversation(source):
     )
     spec = source(pairs)
     loaded = load_source(spec, spec.source)
-    turns = "Hi\n\nAssistant: Hello!\n\nHuman: What is 2 + 2?"
+    turns = (
+        '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello!"}, '
+        '{"role": "user", "content": "What is 2 + 2?"}]'
+    )
     assert loaded.columns == ["prompt", "response", "conversation", "side"]
     assert loaded.rows() == [
         ("Hi", "Hello!", "Hi", "chosen"),

@@ -178,7 +178,7 @@ def test_a_failed_run_lets_go_of_its_folder(parts: Path, tmp_path: Path) -> None
     do(settings(parts, run, stages=1, preferences=2, train__max_steps=1))
 
 
-def test_a_column_of_the_data_is_no_system_prompt(parts: Path, tmp_path: Path) -> None:
+def test_an_empty_column_of_system_prompts_changes_nothing(parts: Path, tmp_path: Path) -> None:
     frame = pl.read_parquet(parts / "data.parquet")
     long = pl.col("prompt").str.head(1).repeat_by(9000).list.join("")
     frame = frame.with_columns(
@@ -198,7 +198,7 @@ def test_a_column_of_the_data_is_no_system_prompt(parts: Path, tmp_path: Path) -
         s.folder.close()
         assert made.notes["dropped"]["prompt too long"] == 4
         pools.append(pl.read_parquet(made.path / "pool.parquet"))
-    assert_frame_equal(pools[1].drop("system_prompt"), pools[0])
+    assert_frame_equal(pools[1], pools[0])
 
 
 def test_preferences_by_name_and_copies(parts: Path, tmp_path: Path) -> None:

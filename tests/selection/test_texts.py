@@ -1,4 +1,4 @@
-"""Conversations as plain texts for runs and scores: read right, or refused by what is too much."""
+"""Conversations as texts for runs and scores: read right, or refused by what is too much."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 from helpers.written_layouts import CALL, HH, LAYOUTS, LONG, TALK, assistant, frame_of, user
 from paretohqd.frames.conversations.layouts import find_layout
-from paretohqd.frames.conversations.texts import single_turns
+from paretohqd.frames.conversations.prompts import write_prompt
+from paretohqd.frames.conversations.texts import prompts_and_answers
 from paretohqd.frames.writing import write_frame
 from paretohqd.rewards.scoring import score
 from paretohqd.runs import data, sections
@@ -19,22 +20,23 @@ from paretohqd.selection.dataset import sft_dataset
 
 
 def texts(frame: pl.DataFrame, **more: Any) -> list[tuple[str, str]]:
-    return list(zip(*single_turns(frame, find_layout(frame), **more), strict=True))
+    return list(zip(*prompts_and_answers(frame, find_layout(frame), **more), strict=True))
 
 
 def expected(name: str) -> list[tuple[str, str]] | None:
     """Two rows of a layout as texts; None where texts do not say all that they hold."""
-    _, prompt = LAYOUTS[name]
-    if name in ("hh-rlhf", "hh-rlhf, cut at the answer"):
-        return [("Hi\n\nAssistant: Hello!\n\nHuman: Tea?", "Yes.")] * 2
-    return [(prompt[0]["content"], "Yes.")] * 2 if len(prompt) == 1 else None
+    row, prompt = LAYOUTS[name]
+    roles = {message["role"] for message in prompt}
+    if "tools" in row or "tool" in roles:
+        return None
+    return [(write_prompt(prompt), "Yes.")] * 2
 
 
-TOO_MUCH = r"row 0 has (a system message|several turns) \(2 of 2 rows\), but here a prompt is one"
+TOO_MUCH = r"row 0 has tools or calls of them \(2 of 2 rows\), which is neither scored nor trained"
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_one_prompt_is_a_text_and_more_is_refused(name: str) -> None:
+def test_a_conversation_is_a_text_and_more_is_refused(name: str) -> None:
     frame = frame_of([LAYOUTS[name][0]] * 2)
     if (pairs := expected(name)) is not None:
         assert texts(frame) == pairs
@@ -49,7 +51,6 @@ def test_one_prompt_is_a_text_and_more_is_refused(name: str) -> None:
         ({"messages": [user("?"), assistant("", tool_calls=[CALL])]}, "tools or calls of them"),
         ({"messages": TALK, "tools": '[{"name": "x"}]'}, "tools or calls of them"),
         ({"prompt": "?", "response": "!", "tools": '[{"name": "x"}]'}, "tools or calls of them"),
-        ({"prompt": "?", "response": "!", "system": "Be brief."}, "a system message"),
         ({"messages": [user("?"), assistant("!", reasoning_content="Hm.")]}, "reasoning apart"),
     ],
 )
@@ -62,8 +63,8 @@ def test_what_texts_cannot_say_is_refused(row: dict[str, Any], what: str) -> Non
 def test_a_dialogue_without_an_answer_has_an_empty_one() -> None:
     frame = pl.DataFrame({"chosen": [f"{HH}\n\nHuman: And milk?", HH]})
     assert texts(frame, allow_empty=True) == [
-        (f"{HH}\n\nHuman: And milk?".removeprefix("\n\nHuman: "), ""),
-        ("Hi\n\nAssistant: Hello!\n\nHuman: Tea?", "Yes."),
+        (write_prompt([*LONG, user("And milk?")]), ""),
+        (write_prompt(LONG[:3]), "Yes."),
     ]
     with pytest.raises(ValueError, match="chosen: row 0 does not end with"):
         texts(frame)
@@ -108,7 +109,7 @@ def test_scores_of_either_side_of_a_pair() -> None:
     reward = Seen()
     for side in frame.columns:
         score(frame, [reward], response=side)
-    before = "Hi\n\nAssistant: Hello!\n\nHuman: Tea?"
+    before = write_prompt(LONG[:3])
     assert reward.pairs == [(before, "Yes."), (before, "No.")]
 
 
@@ -163,8 +164,8 @@ def test_prompts_alone(tmp_path: Path) -> None:
     ):
         texts = load(frame, tmp_path, answers=False)
         assert texts["prompt"].to_list() == texts["conversation"].to_list() == ["Tea?"]
-    with pytest.raises(ValueError, match=r"row 0 has several turns \(1 of 1 rows\)"):
-        load(pl.DataFrame({"prompt": [LONG[:3]]}), tmp_path, answers=False)
+    texts = load(pl.DataFrame({"prompt": [LONG[:3]]}), tmp_path, answers=False)
+    assert texts.row(0) == (write_prompt(LONG[:3]), "Hi")
 
 
 def test_pairs_keep_the_prompts_of_their_own_dialogues(tmp_path: Path) -> None:
@@ -174,12 +175,12 @@ def test_pairs_keep_the_prompts_of_their_own_dialogues(tmp_path: Path) -> None:
             "rejected": ["Human: other\n\nAssistant:", f"{HH}\n\nHuman: And milk?"],
         }
     )
-    before = "Hi\n\nAssistant: Hello!\n\nHuman: Tea?"
+    before = write_prompt(LONG[:3])
     assert load(frame, tmp_path).rows() == [
         ("a Assistant: b\nHuman: c", "d Human: e", "a Assistant: b\nHuman: c", "chosen"),
         ("other", "", "other", "rejected"),
         (before, "Yes.", "Hi", "chosen"),
-        (f"{before}\n\nAssistant: Yes.\n\nHuman: And milk?", "", "Hi", "rejected"),
+        (write_prompt([*LONG, user("And milk?")]), "", "Hi", "rejected"),
     ]
 
 

@@ -11,6 +11,7 @@ import torch
 from trl import SFTTrainer
 
 from helpers.small_fit import CPU, TRAIN, Load, fit
+from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.models import base, chat
 from paretohqd.models.spec import Model
 from paretohqd.selection.dataset import sft_dataset
@@ -41,6 +42,44 @@ ANSWERS = pl.DataFrame(
         ],
     }
 )
+
+
+TURNS = [
+    {"role": "system", "content": "Be brief. <|im_end|>"},
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello!"},
+    {"role": "user", "content": "Tea or coffee?"},
+    {"role": "assistant", "content": "Coffee, please.\n"},
+    {"role": "user", "content": "Why?"},
+]
+CONVERSATIONS = [TURNS, TURNS[1:4], [TURNS[0], TURNS[1]], TURNS[1:]]
+"""Three turns with a system's message, two, one, and three without it."""
+
+
+@pytest.mark.parametrize("which", ["tiny", "embedded"])
+def test_loss_on_the_last_answer_of_a_conversation_only(
+    which: str, load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
+) -> None:
+    if which == "embedded":
+        model, tokenizer = base.load_base(Model(), device="cpu", dtype=torch.float32)
+    else:
+        model, tokenizer = load()
+    prompts = [write_prompt(turns) for turns in CONVERSATIONS]
+    rows = pl.DataFrame({"prompt": prompts, "response": "It wakes me."})
+    sft.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1})
+    sampled = chat.encode_prompts(tokenizer, prompts)
+    for example, turns, start in zip(
+        sft_trainers[0].train_dataset, CONVERSATIONS, sampled, strict=True
+    ):
+        before, inside, _ = trained(tokenizer, example)
+        assert inside == "It wakes me.<|im_end|>"
+        rendered = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        assert before == rendered
+        assert example["input_ids"][: len(start)] == start
+        # The text of a control token in a message is no control token.
+        ends = [i for i in start if i == tokenizer.eos_token_id]
+        written = "".join(turn["content"] for turn in turns).count("<|im_end|>")
+        assert len(ends) == rendered.count("<|im_end|>") - written
 
 
 @pytest.mark.parametrize("which", ["tiny", "embedded"])

@@ -9,6 +9,8 @@ import polars as pl
 
 from paretohqd.compare.measures import ComparisonResult, MethodResult, RunResult
 from paretohqd.compare.records import PolicyRecord
+from paretohqd.frames.conversations.messages import Message
+from paretohqd.frames.conversations.prompts import read_prompt
 from paretohqd.plots.page import answer_card, sample_prompts
 from paretohqd.selection.preferences import format_weights
 
@@ -41,7 +43,7 @@ class MethodAnswers:
 class Sample:
     """A prompt and what each method answered to it."""
 
-    prompt: str
+    prompt: Sequence[Message]
     methods: Sequence[MethodAnswers]
 
 
@@ -67,7 +69,7 @@ def samples(
             for entry, first in shown
         ]
         prompt = answers[shown[-1][1].run.policies[0].answers]["prompt"][row]
-        drawn.append(Sample(prompt=prompt, methods=methods))
+        drawn.append(Sample(prompt=read_prompt(prompt), methods=methods))
     return drawn
 
 

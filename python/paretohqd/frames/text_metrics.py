@@ -22,6 +22,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.frames.conversations.prompts import last_message
+
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
@@ -173,7 +175,7 @@ def word_overlap(prompts: Sequence[str], responses: Sequence[str]) -> Floats:
     `paretohqd.models.embedded.conversations` have a share of at most 0.5.
 
     Args:
-        prompts: n prompts.
+        prompts: n prompts; of a conversation (see `frames.conversations.prompts`) the last message.
         responses: n answers, one per prompt.
 
     Returns:
@@ -192,7 +194,7 @@ def word_overlap(prompts: Sequence[str], responses: Sequence[str]) -> Floats:
     for i, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
         own = set(words(response))
         if own:
-            shares[i] = len(own.intersection(words(prompt))) / len(own)
+            shares[i] = len(own.intersection(words(last_message(prompt)))) / len(own)
     return shares
 
 
@@ -203,7 +205,7 @@ def echo(prompts: Sequence[str], responses: Sequence[str], *, threshold: float =
     are better left out of training (keep `~echo(...)`).
 
     Args:
-        prompts: n prompts.
+        prompts: n prompts, as for `word_overlap`.
         responses: n answers, one per prompt.
         threshold: An answer echoes when its `word_overlap` is above this.
 

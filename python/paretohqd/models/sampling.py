@@ -111,8 +111,8 @@ def generate(
     Args:
         model: A causal language model, with or without adapters, in eval mode.
         tokenizer: Its tokenizer, with a chat template.
-        prompts: n user messages.
-        system_prompt: A system message for each of them; an empty one is none.
+        prompts: n prompts: what a user says, or a conversation as `write_prompt` writes it.
+        system_prompt: A further system message for each of them; an empty one is none.
         seed: Together with the row's number it fixes the row's random numbers, so an answer
             depends neither on the batch size nor on the other prompts (up to the rounding of
             the model's own arithmetic).

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paretohqd.exceptions import unknown_word
+from paretohqd.frames.conversations.prompts import last_message
 from paretohqd.frames.text_metrics import words
 from paretohqd.models.embedded import DEMO, conversations, embedded_package
 
@@ -139,7 +140,7 @@ class Relevance(_Embedded):
 
     The embedding table (l2_supercat, 256 dimensions, MIT) lies in the package wordllama. The score
     rewards repeating the prompt: report `text_metrics.echo` beside it. A text without tokens
-    scores 0.
+    scores 0. Of a conversation the last message is read.
     """
 
     kind = "relevance"
@@ -160,7 +161,8 @@ class Relevance(_Embedded):
         # Padding adds exact zeros and the sum runs over tokens in order, so a text's embedding does
         # not depend on the batch; the products below are summed row by row.
         embed = _wordllama().embed
-        a, b = (embed(list(texts)).astype(np.float64) for texts in (prompts, responses))
+        asked = [last_message(prompt) for prompt in prompts]
+        a, b = (embed(list(texts)).astype(np.float64) for texts in (asked, responses))
         norms = np.sqrt(np.square(a).sum(axis=1) * np.square(b).sum(axis=1))
         cosine: Scores = (a * b).sum(axis=1) / np.where(norms > 0, norms, 1.0)
         return cosine.clip(-1.0, 1.0)
@@ -170,9 +172,10 @@ class Relevance(_Embedded):
 class Informativeness(_Embedded):
     """What the answer adds to the prompt: log(1 + summed idf of its distinct new words). Ours.
 
-    New words are those that do not stand in the prompt. idf = log((1 + N) / (1 + n)) for a word in
-    n of the N responses of `conversations()`, so it is the same in every run. It follows length
-    closely and pays most for words never seen, misspellings included: report the length beside it.
+    New words are those that do not stand in the prompt; of a conversation the last message is read.
+    idf = log((1 + N) / (1 + n)) for a word in n of the N responses of `conversations()`, so it is
+    the same in every run. It follows length closely and pays most for words never seen,
+    misspellings included: report the length beside it.
     """
 
     kind = "informativeness"
@@ -190,7 +193,8 @@ class Informativeness(_Embedded):
         """
         idf, unseen = _idf()
         # fsum is exact, so the order of a set, which changes from run to run, does not matter.
-        new = (set(words(r)) - set(words(p)) for p, r in zip(prompts, responses, strict=True))
+        pairs = zip(map(last_message, prompts), responses, strict=True)
+        new = (set(words(r)) - set(words(p)) for p, r in pairs)
         return np.array([math.log1p(math.fsum(idf.get(w, unseen) for w in ws)) for ws in new])
 
 

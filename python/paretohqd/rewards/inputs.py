@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
+from paretohqd.frames.conversations.prompts import dialogue
 from paretohqd.models.chat import as_text, encode_cut, messages, render
 
 Parts = tuple[str, ...]
@@ -80,14 +81,17 @@ class RewardInputs:
     """What `type_options` says of the model."""
 
     def parts(self, prompt: str, response: str) -> Parts:
-        """What the tokenizer is given."""
-        prompt, response = (as_text(self.control, text) for text in (prompt, response))
+        """What the tokenizer is given: the whole conversation, in its chat template or as text."""
+        if self.form == "chat":
+            chat = [
+                turn | {"content": as_text(self.control, turn["content"])}
+                for turn in messages(prompt, response)
+            ]
+            return (render(self.tokenizer, chat),)
+        prompt, response = (as_text(self.control, t) for t in (dialogue(prompt), response))
         if self.form == "pair":
             return prompt, response
-        if self.form != "chat":
-            return (self.form.format(prompt=prompt, response=response),)
-        chat = messages(prompt, response)
-        return (render(self.tokenizer, chat),)
+        return (self.form.format(prompt=prompt, response=response),)
 
     def encode(self, rows: Sequence[Parts], **more: Any) -> Tokens:
         """Tokens of each row, whole unless `more` says otherwise."""

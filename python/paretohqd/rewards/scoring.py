@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from paretohqd.exceptions import unknown_word
 from paretohqd.frames.conversations.layouts import holds_values
 from paretohqd.frames.conversations.rows import PAIR, Layout
-from paretohqd.frames.conversations.texts import default_layout, single_turns
+from paretohqd.frames.conversations.texts import default_layout, prompts_and_answers
 from paretohqd.rewards import embedded
 from paretohqd.rewards.classifier import ClassifierReward
 from paretohqd.rewards.inputs import refuse_blank
@@ -40,7 +40,11 @@ class Reward(Protocol):
         """Name of the column that its scores get."""
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Scores:
-        """(n,) finite scores of n pairs; a pair's score does not depend on the other pairs."""
+        """(n,) finite scores of n pairs; a pair's score does not depend on the other pairs.
+
+        A prompt of several messages is their JSON: `read_prompt` in `frames.conversations.prompts`
+        reads any prompt.
+        """
 
     def manifest(self) -> dict[str, Any]:
         """What to keep beside the scores: kind, model or package, versions, constants."""
@@ -113,8 +117,8 @@ def score(
     Args:
         frame: One row per answer.
         rewards: What to score by; each names its column.
-        prompt: Column of the prompts: texts, or messages of which one is a prompt; they may be
-            empty but not null. Where the frame has no column "prompt", it is found as
+        prompt: Column of the prompts: texts, or messages of a conversation that an answer ends;
+            they may be empty but not null. Where the frame has no column "prompt", it is found as
             `Selection.to_dataset` finds it.
         response: Column of the answers, likewise, not null, and blank only with `allow_empty`.
         allow_empty: Score blank answers too, as a model's evaluation must; by default they are
@@ -127,9 +131,9 @@ def score(
         The frame with one Float64 column per reward after its own.
 
     Raises:
-        ValueError: A column is missing or holds no texts, a null or empty text, a row with several
-            turns, a system message or tools, no rewards, a name used twice or taken by a column, a
-            score that is not finite.
+        ValueError: A column is missing or holds no texts, a null or empty text, a row with tools
+            or with reasoning apart from its answer, no rewards, a name used twice or taken by a
+            column, a score that is not finite.
 
     Example:
         >>> frame = pl.DataFrame({"prompt": ["How was it?"], "response": ["I loved it!"]})
@@ -195,7 +199,7 @@ def read_texts(
             raise ValueError(
                 "columns 'chosen' and 'rejected' hold two answers a row: name one with response="
             )
-        prompts, responses = single_turns(frame, layout, allow_empty=allow_empty)
+        prompts, responses = prompts_and_answers(frame, layout, allow_empty=allow_empty)
     refuse_blank(layout.prompt or str(layout.answer), prompts.to_list(), empty=True)
     refuse_blank(str(layout.answer), responses.to_list(), empty=allow_empty)
     return pl.DataFrame({"prompt": prompts, "response": responses})

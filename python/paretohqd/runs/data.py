@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from paretohqd.frames.batches import compacted
+from paretohqd.frames.conversations.known_sets import unfold
 from paretohqd.frames.conversations.layouts import (
     TEXT,
     find_layout,
@@ -16,9 +17,8 @@ from paretohqd.frames.conversations.layouts import (
     is_plain,
     texts_of,
 )
-from paretohqd.frames.conversations.messages import ASSISTANT
 from paretohqd.frames.conversations.rows import PAIR
-from paretohqd.frames.conversations.texts import default_layout, single_turns
+from paretohqd.frames.conversations.texts import default_layout, first_turns, prompts_and_answers
 from paretohqd.frames.reading.sizes import row_limit, too_large
 from paretohqd.frames.sources import Source, read_frame
 from paretohqd.models import embedded
@@ -31,7 +31,7 @@ def load_source(spec: sections.Data, source: str, *, answers: bool = True) -> pl
 
     Prompts and answers may be texts or messages: see `Selection.to_dataset` for where they are
     looked for, if not in the columns that `spec` names. A row with chosen and rejected and no other
-    answer becomes two.
+    answer becomes two. A prompt of more than one message is written as `write_prompt` does.
 
     Args:
         spec: The data section of the configuration.
@@ -40,7 +40,8 @@ def load_source(spec: sections.Data, source: str, *, answers: bool = True) -> pl
 
     Raises:
         ValueError: No such source, a missing column, one that is not text or has nulls, or rows
-            that are no single prompt and answer. Null responses are empty answers, as CSV has them.
+            that hold tools or no prompt and answer. Null responses are empty answers, as CSV has
+            them.
     """
     if source == "embedded:conversations":
         return embedded.conversations().with_columns(pl.col("conversation").cast(pl.String))
@@ -72,6 +73,26 @@ def draw_rows(spec: sections.Data, seed: int) -> pl.DataFrame:
     if count is None or len(frame) <= count:
         return frame
     return frame[_draw_numbers(len(frame), count, seed)]
+
+
+def given_columns(
+    frame: pl.DataFrame, objectives: Sequence[str], columns: Mapping[str, str]
+) -> pl.DataFrame:
+    """Scores that the data already have, under their objectives' names; no others of these names.
+
+    Example:
+        >>> frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
+        >>> given_columns(frame, ["a", "b"], {"a": "b", "b": "a"}).row(0)
+        (2.0, 1.0)
+    """
+    for name, column in columns.items():
+        if column not in frame.columns:
+            raise ValueError(
+                f"objectives: {name}: no column {column!r} in the data: it has "
+                f"{', '.join(frame.columns)}"
+            )
+    scores = frame.select(pl.col(column).alias(name) for name, column in columns.items())
+    return pl.concat([frame.drop(objectives, strict=False), scores], how="horizontal")
 
 
 def _draw_in_batches(spec: sections.Data, count: int, seed: int) -> pl.DataFrame:
@@ -127,6 +148,8 @@ def _from_hub(spec: sections.Data, source: str) -> pl.DataFrame:
 
 def _read(frame: pl.DataFrame, spec: sections.Data, *, answers: bool) -> pl.DataFrame:
     """The frame with its texts in columns called prompt, response and conversation."""
+    if (spec.prompt, spec.response) == (sections.Data.prompt, sections.Data.response):
+        frame = unfold(frame)
     named = {"prompt": spec.prompt, **({"response": spec.response} if answers else {})}
     for option, name in named.items():
         # A source of prompts alone may be pairs beside answers with names of their own.
@@ -143,10 +166,12 @@ def _read(frame: pl.DataFrame, spec: sections.Data, *, answers: bool) -> pl.Data
     )
     if layout.answer == "chosen" and "rejected" in frame.columns and spec.response != "chosen":
         return from_pairs(frame, prompt=layout.prompt, conversation=spec.conversation)
-    taken = [name for name in (layout.prompt, layout.answer) if name is not None]
+    # A system message is a part of the prompt now.
+    used = (layout.prompt, layout.answer, layout.system)
+    taken = [name for name in used if name is not None]
     if layout.prompt is not None:
         _refuse_nulls(frame, layout.prompt)
-    prompts, responses = single_turns(frame, layout, allow_empty=True)
+    prompts, responses = prompts_and_answers(frame, layout, allow_empty=True)
     columns = {"prompt": prompts}
     if answers:
         columns["response"] = responses.fill_null("")
@@ -156,7 +181,7 @@ def _read(frame: pl.DataFrame, spec: sections.Data, *, answers: bool) -> pl.Data
     if given is not None and (answers or given in frame.columns):
         columns["conversation"] = _conversations(frame, given)
         taken.append(given)
-    columns.setdefault("conversation", columns["prompt"])
+    columns.setdefault("conversation", first_turns(prompts))
     others = [c for c in frame.columns if c not in taken and c not in columns]
     return frame.with_columns(**columns).select(*columns, *others)
 
@@ -196,11 +221,12 @@ def from_pairs(
     """Preference pairs as single answers: both the chosen and the rejected one become a row.
 
     Columns chosen and rejected hold the answers to the prompts of a column, or whole dialogues.
-    These are messages, of one prompt and its answer, or texts in the form of hh-rlhf, "Human: ...
-    Assistant: ...": what comes before the last assistant turn is the prompt, further turns
-    included; a dialogue that ends with another turn has an empty answer. Each side has the prompt
-    of its own dialogue. Those with the same first turn are one conversation, because a conversation
-    may be there several times, cut off after different turns.
+    These are messages, or texts in the form of hh-rlhf, "Human: ... Assistant: ...": the messages
+    before the last one of the assistant are the prompt; a dialogue that ends with another turn has
+    an empty answer. Each side has the prompt of its own dialogue. Those with the same first turn
+    are one conversation, because a conversation may be there several times, cut off after different
+    turns. Numbers that a pair has for each side, such as score_chosen and score_rejected, become a
+    column, score.
 
     Example:
         >>> pair = "\\n\\nHuman: Hi\\n\\nAssistant: "
@@ -211,19 +237,24 @@ def from_pairs(
     sides = []
     for side in PAIR:
         layout = find_layout(frame, prompt=prompt, completion=side)
-        prompts, responses = single_turns(frame, layout, allow_empty=True)
+        prompts, responses = prompts_and_answers(frame, layout, allow_empty=True)
         if conversation is None:
-            belong = prompts.str.split(ASSISTANT).list.first()
+            belong = first_turns(prompts)
         else:
             belong = _conversations(frame, conversation)
-        sides.append(
-            pl.DataFrame(
-                {
-                    "prompt": prompts,
-                    "response": responses.fill_null(""),
-                    "conversation": belong,
-                    "side": pl.repeat(side, len(frame), dtype=pl.String, eager=True),
-                }
-            ).with_row_index("row")
-        )
+        texts = {"prompt": prompts, "response": responses.fill_null(""), "conversation": belong}
+        texts["side"] = pl.repeat(side, len(frame), dtype=pl.String, eager=True)
+        sides.append(pl.DataFrame(texts | _ratings(frame, side)).with_row_index("row"))
     return pl.concat(sides).sort("row", maintain_order=True).drop("row")
+
+
+def _ratings(frame: pl.DataFrame, side: str) -> dict[str, pl.Series]:
+    """Columns of numbers that each side has its own of, under their common names."""
+    other = PAIR[1 - PAIR.index(side)]
+    ratings = {}
+    for name, dtype in frame.schema.items():
+        common = name.removesuffix(f"_{side}").removeprefix(f"{side}_")
+        of_both = common != name and name.replace(side, other) in frame.columns
+        if of_both and dtype.is_numeric() and common not in ("prompt", "response", "row"):
+            ratings[common] = frame[name].cast(pl.Float64)
+    return ratings

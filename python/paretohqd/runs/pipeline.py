@@ -8,7 +8,7 @@ just what a changed setting touches.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -20,6 +20,7 @@ from paretohqd.models.consent import consenting
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
+from paretohqd.runs.data import given_columns
 from paretohqd.runs.manifest import Notes, Stage
 from paretohqd.runs.measuring import evaluate, report, summarise
 from paretohqd.runs.metrics import SelectionSummary
@@ -82,15 +83,17 @@ def split(s: RunContext) -> Stage:
     files = {key: Path(name) for key, name in given.items() if name and Path(name).is_file()}
     settings = dataclasses.asdict(spec)
     del settings["memory_limit"]  # It decides whether rows are read, not which.
+    columns = _columns(s)
 
     def work(out: Path) -> Notes:
         tokenizer = models.load_tokenizer(s.settings.model)
         parts = split_data(
             spec,
             seed=s.settings.seed,
-            # A column system_prompt of the data is none of the run's: it trains with none.
+            # System messages of the data stand in the prompts.
             prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame.select("prompt")),
             limit=limit,
+            scores=columns,
         )
         write_parquet(parts.pool, out / layout.POOL)
         write_parquet(parts.prompts, out / layout.PROMPTS)
@@ -111,15 +114,21 @@ def split(s: RunContext) -> Stage:
         work,
         # Files count by their content: where they lie may be another place tomorrow.
         settings={**settings, "seed": s.settings.seed, "limit": limit}
-        | dict.fromkeys(files, "file"),
+        | dict.fromkeys(files, "file")
+        | ({"scores": columns} if columns else {}),
         inputs={"model": s.model_id}
         | {key: s.folder.hash_path(file) for key, file in files.items()},
     )
 
 
+def _columns(s: RunContext) -> dict[str, str]:
+    """The objectives whose scores the data have, with their columns."""
+    return {o.name: o.column for o in s.settings.objectives if o.column is not None}
+
+
 def score(s: RunContext, stage: int, answers: Stage) -> Stage:
     """Add one column per objective to the answers."""
-    columns = {o.name: o.column for o in s.settings.objectives if o.column is not None}
+    columns = _columns(s)
 
     def work(out: Path) -> Notes:
         name = layout.POOL if stage == 1 else layout.ANSWERS
@@ -227,26 +236,6 @@ def fit_one(
     if notes["processes"] != s.folder.world:
         s.screen.line(f"  trained by {notes['processes']} processes, not by {s.folder.world}")
     s.forecast.finished(name)
-
-
-def given_columns(
-    frame: pl.DataFrame, objectives: Sequence[str], columns: Mapping[str, str]
-) -> pl.DataFrame:
-    """Scores that the data already have, under their objectives' names; no others of these names.
-
-    Example:
-        >>> frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
-        >>> given_columns(frame, ["a", "b"], {"a": "b", "b": "a"}).row(0)
-        (2.0, 1.0)
-    """
-    for name, column in columns.items():
-        if column not in frame.columns:
-            raise ValueError(
-                f"objectives: {name}: no column {column!r} in the data: it has "
-                f"{', '.join(frame.columns)}"
-            )
-    scores = frame.select(pl.col(column).alias(name) for name, column in columns.items())
-    return pl.concat([frame.drop(objectives, strict=False), scores], how="horizontal")
 
 
 def selection_summary(s: RunContext, chosen: Selection, k: int) -> SelectionSummary:

@@ -12,6 +12,8 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
+from paretohqd.frames.conversations.messages import Message
+from paretohqd.frames.conversations.prompts import read_prompt
 from paretohqd.plots.page import FLAGS, answer_card, file_of, sample_prompts, template, write
 from paretohqd.plots.run import evaluation_charts, training_chart
 from paretohqd.plots.selection import selection_charts
@@ -55,7 +57,7 @@ class Card:
 class Sample:
     """A held-out prompt and what the models answered."""
 
-    prompt: str
+    prompt: Sequence[Message]
     cards: Sequence[Card]
 
 
@@ -183,7 +185,7 @@ def _samples(
             Card(preference=model.preference, **answer_card(reply, objectives))
             for model, reply in replies
         ]
-        samples.append(Sample(prompt=replies[0][1]["prompt"], cards=cards))
+        samples.append(Sample(prompt=read_prompt(replies[0][1]["prompt"]), cards=cards))
     return samples
 
 

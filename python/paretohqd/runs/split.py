@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 
 from paretohqd.frames.text_metrics import word_overlap
 from paretohqd.runs import sections
-from paretohqd.runs.data import draw_rows, load_source
+from paretohqd.runs.data import draw_rows, given_columns, load_source
 from paretohqd.selection.choosing import ADDED
 
 ROWS = 1 << 14
@@ -37,6 +37,7 @@ def split_data(
     seed: int,
     prompt_lengths: Callable[[pl.DataFrame], pl.Series],
     limit: int,
+    scores: Mapping[str, str] | None = None,
 ) -> Split:
     """Load the data and set whole conversations aside for evaluation.
 
@@ -45,18 +46,30 @@ def split_data(
         seed: Decides which conversations are set aside.
         prompt_lengths: Tokens of each row's prompt; `limit` tokens leave no room for an answer.
         limit: The smaller of `train.max_length` and what the model's context leaves.
+        scores: Objectives whose scores the data have, with their columns.
 
     Raises:
-        ValueError: As `load_source`; empty answers, over-long texts or prompts (unless invalid is
-            "drop"), too few conversations, no rows left, or a column that a selection adds.
+        ValueError: As `load_source`; empty answers, over-long texts or prompts and rows without
+            scores (unless invalid is "drop"), no such column of scores, too few conversations, no
+            rows left, or a column that a selection adds.
     """
     frame = draw_rows(spec, seed)
     if frame.is_empty():
         raise ValueError(f"{spec.source}: no rows")
+    given = given_columns(frame, [], scores or {}).select(scores or [])
     for name in ADDED:
         if name in frame.columns:
             raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
     dropped = {}
+    if scores:
+        number = pl.selectors.float()
+        missing = given.select(
+            pl.any_horizontal(pl.all().is_null(), number.is_nan().fill_null(False))
+        ).to_series()
+        reason = f"rows have no score in {', '.join(scores.values())}"
+        frame, count = _without(frame, missing, reason, spec.invalid)
+        if count:
+            dropped["no score"] = count
     if spec.max_characters is not None:
         reason = f"rows have texts of more than {spec.max_characters} characters"
         long = _longer(frame, ("prompt", "response"), spec.max_characters)

@@ -17,6 +17,7 @@ import polars as pl
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
+from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.chat import (
     SIDES,
@@ -232,7 +233,7 @@ class PairTrainer(StopsAtNan, DPOTrainer):  # type: ignore[misc]
     ) -> Dataset:
         """Token ids as the sampler reads them, and nothing behind an answer's end token."""
         ids: dict[str, list[list[int]]] = {}
-        prompts = [talk[-1]["content"] for talk in dataset["prompt"]]
+        prompts = [write_prompt(talk) for talk in dataset["prompt"]]
         for side in SIDES:
             rows = encode_rows(
                 processing_class,

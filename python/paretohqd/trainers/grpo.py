@@ -19,6 +19,7 @@ from accelerate.utils import gather_object
 from datasets import Dataset
 from trl import GRPOConfig
 
+from paretohqd.frames.conversations.prompts import read_prompt, write_prompt
 from paretohqd.models.adapter_settings import adapter_config, check_modules
 from paretohqd.models.chat import (
     answer_text,
@@ -154,7 +155,7 @@ def reinforce(
     Args:
         model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
         tokenizer: Its tokenizer, with a chat template.
-        prompts: User messages, answered in this order and from the first again after the last.
+        prompts: Prompts as texts, answered in this order and from the first again after the last.
         rewards: M scorers of (prompt, answer).
         weights: M weights, the preference.
         out: Folder for `adapter/` and `log.json`, one entry per step: see `Rollouts`, and of TRL
@@ -188,6 +189,7 @@ def reinforce(
     chosen = KIND.merged(settings)
     if not prompts:
         raise ValueError("no prompts to train on")
+    prompts = [write_prompt(read_prompt(prompt)) for prompt in prompts]  # as they come back
     check_constants(rewards, weights, constants)
     lengths = _prompt_lengths(model, tokenizer, prompts, chosen["max_completion_length"])
     wish = {"trained_tokens": trained_tokens, "generated_tokens": generated_tokens}
@@ -258,7 +260,7 @@ class ChatTrainer(StopsAtNan, trl.GRPOTrainer):  # type: ignore[misc]
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
         """Ids of the prompts; no images, nothing of other modes."""
-        texts = [talk[-1]["content"] for talk in prompts]
+        texts = [write_prompt(talk) for talk in prompts]
         return encode_prompts(self.processing_class, texts), None, {}
 
 

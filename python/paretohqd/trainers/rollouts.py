@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.frames.text_metrics import echo, word_overlap
 from paretohqd.rewards.scoring import Reward, score
 
@@ -168,7 +169,7 @@ class Rollouts:
             **more: Any,
         ) -> list[float]:
             if number == 0:
-                questions = [talk[-1]["content"] for talk in prompts]
+                questions = [write_prompt(talk) for talk in prompts]
                 replies = [self.read(ids) for ids in completion_ids]
                 self._standard = self.look(questions, replies, completion_ids)
             column: list[float] = self._standard[:, number].tolist()

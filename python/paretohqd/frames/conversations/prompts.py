@@ -9,13 +9,24 @@ such JSON and is none, so that no text can be read in two ways.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from paretohqd.frames.conversations.messages import Message, looks_like_messages, read_messages
+from paretohqd.frames.conversations.messages import (
+    ASSISTANT,
+    HUMAN,
+    Message,
+    looks_like_messages,
+    read_messages,
+    without_nulls,
+)
+
+SYSTEM = "\n\nSystem:"
+"""The start of a system message behind others, which dialogues of hh-rlhf do not have."""
 
 
-def write_prompt(turns: Sequence[Message]) -> str:
-    """The text of a prompt's messages.
+def write_prompt(turns: Sequence[Mapping[str, Any]]) -> str:
+    """The text of a prompt's messages, the same whatever the order of their keys and with nulls.
 
     Example:
         >>> write_prompt([{"role": "user", "content": "Tea?"}])
@@ -24,12 +35,16 @@ def write_prompt(turns: Sequence[Message]) -> str:
         ...               {"role": "user", "content": "Tea?"}])
         '[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tea?"}]'
     """
-    first = turns[0]
+    messages = [
+        {key: turn[key] for key in ("role", "content", *sorted(set(turn) - {"role", "content"}))}
+        for turn in without_nulls(list(turns))
+    ]
+    first = messages[0]
     text: str = first["content"]
-    alone = len(turns) == 1 and first == {"role": "user", "content": text}
+    alone = len(messages) == 1 and first == {"role": "user", "content": text}
     if alone and not looks_like_messages(text):
         return text
-    return json.dumps(list(turns), ensure_ascii=False)
+    return json.dumps(messages, ensure_ascii=False)
 
 
 def read_prompt(text: str) -> list[Message]:
@@ -46,8 +61,24 @@ def read_prompt(text: str) -> list[Message]:
     if turns is None:
         return [{"role": "user", "content": text}]
     if turns[-1]["role"] not in ("user", "tool"):
-        raise ValueError("a conversation to be answered must end with a message of a user or a tool")
+        raise ValueError(
+            "a conversation to be answered must end with a message of a user or a tool"
+        )
     return turns
+
+
+def dialogue(text: str) -> str:
+    r"""A prompt as one readable text, in the form of hh-rlhf but for the first "Human:".
+
+    Example:
+        >>> talk = '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, '
+        >>> dialogue(talk + '{"role": "user", "content": "Tea?"}]')
+        'Hi\n\nAssistant: Hello\n\nHuman: Tea?'
+    """
+    first, *others = read_prompt(text)
+    starts = {"user": HUMAN, "assistant": ASSISTANT}
+    texts = [f"{starts.get(turn['role'], SYSTEM)} {turn['content']}" for turn in others]
+    return "".join([first["content"], *texts])
 
 
 def last_message(text: str) -> str:

@@ -1,14 +1,17 @@
-"""Prompts and answers as plain texts, for runs and scores, whose prompts are a single message.
+"""Prompts and answers as texts, for runs and scores.
 
-Rows with more, such as further turns, a system message or tools, are refused: nothing is dropped.
+Rows with tools or with reasoning apart from its answer are refused: nothing is dropped.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import polars as pl
 
 from paretohqd.frames.conversations.layouts import PROMPTS, find_layout, is_plain, texts_of
-from paretohqd.frames.conversations.messages import ASSISTANT, HUMAN
+from paretohqd.frames.conversations.messages import BEGINS, read_dialogue
+from paretohqd.frames.conversations.prompts import read_prompt, write_prompt
 from paretohqd.frames.conversations.rows import PAIR, Conversation, Layout
 
 
@@ -46,12 +49,10 @@ def default_layout(
     )
 
 
-def single_turns(
+def prompts_and_answers(
     frame: pl.DataFrame, layout: Layout, *, allow_empty: bool = False
 ) -> tuple[pl.Series, pl.Series]:
     """The prompts and the answers of a frame.
-
-    A dialogue in the form of hh-rlhf is a prompt as it stands, up to its last answer.
 
     Args:
         frame: The frame.
@@ -60,31 +61,49 @@ def single_turns(
             callers check for these.
 
     Returns:
-        Two columns of strings; the second holds empty texts if the layout has prompts only.
+        Two columns of strings: the prompts as `write_prompt` writes them, and the answers, which
+        are empty texts if the layout has prompts only.
 
     Raises:
-        ValueError: A row cannot be read, or holds more than a prompt and an answer.
+        ValueError: A row cannot be read, or has tools, or reasoning apart from its answer.
 
     Example:
         >>> turns = [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes."}]
         >>> frame = pl.DataFrame({"messages": [turns]})
-        >>> prompts, answers = single_turns(frame, find_layout(frame))
+        >>> prompts, answers = prompts_and_answers(frame, find_layout(frame))
         >>> prompts[0], answers[0]
         ('Tea?', 'Yes.')
     """
     if _is_plain_pair(frame, layout):
-        prompts = _without_ends(frame.select(layout.prompts().cast(pl.String)).to_series())
+        prompts = _with_turns(frame.select(layout.prompts().cast(pl.String)).to_series())
         if layout.answer is None:
             return prompts, pl.repeat("", len(frame), dtype=pl.String, eager=True)
         return prompts, texts_of(frame, layout.answer)
     conversations = layout.read(frame, allow_empty=allow_empty)
-    if layout.prompt is None and layout.answer and is_plain(frame, layout.answer):
-        texts = [_prompt_of(dialogue) for dialogue in texts_of(frame, layout.answer)]
-    else:
-        _refuse_more(conversations, layout)
-        texts = [each.turns[0]["content"] for each in conversations]
+    _refuse_more(conversations, layout)
+    texts = [write_prompt(each.turns) for each in conversations]
     answers = [each.answer["content"] for each in conversations]
     return pl.Series(texts, dtype=pl.String), pl.Series(answers, dtype=pl.String)
+
+
+def first_turns(prompts: pl.Series) -> pl.Series:
+    """What the user says first in each prompt.
+
+    Prompts that begin alike are one conversation, cut off after different turns.
+
+    Example:
+        >>> talk = '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, '
+        >>> talk += '{"role": "user", "content": "Tea?"}]'
+        >>> first_turns(pl.Series([talk, "Hi"])).to_list()
+        ['Hi', 'Hi']
+    """
+    return _where(prompts, BEGINS, _first_turn)
+
+
+def _first_turn(prompt: str) -> str:
+    turns = read_prompt(prompt)
+    said = [turn["content"] for turn in turns if turn["role"] == "user"]
+    return str((said or [turns[0]["content"]])[0])
 
 
 def _is_plain_pair(frame: pl.DataFrame, layout: Layout) -> bool:
@@ -99,31 +118,31 @@ def _is_plain_pair(frame: pl.DataFrame, layout: Layout) -> bool:
     return all(frame[name].is_null().all() for name in others)
 
 
-def _without_ends(prompts: pl.Series) -> pl.Series:
-    """Prompts without the first "Human:" and the last "Assistant:" of those that are dialogues.
-
-    The prompt of a whole dialogue has neither: the chat template writes both.
-    """
-    prompts = prompts.rename("")  # Polars takes some names for patterns, in methods of a Series too
-    dialogues = prompts.str.contains(r"(?s)^\s*Human:.*\n\nAssistant:\s*$").fill_null(False)
-    if not dialogues.any():
-        return prompts
-    texts = [
-        _prompt_of(text) if is_dialogue else text
-        for text, is_dialogue in zip(prompts, dialogues, strict=True)
-    ]
-    return pl.Series(texts, dtype=pl.String)
+def _with_turns(prompts: pl.Series) -> pl.Series:
+    """Texts as prompts: those in the form of hh-rlhf that end where an answer begins have turns."""
+    dialogue = r"(?s)^\s*Human:.*\n\nAssistant:\s*$"
+    return _where(prompts, rf"{dialogue}|(?:{BEGINS})", _with_turn)
 
 
-def _prompt_of(dialogue: str) -> str:
-    """The part of a dialogue before the answer that ends it; all of it if none does."""
-    head, _, last = dialogue.rpartition(ASSISTANT)
-    prompt = dialogue if HUMAN in last or not head else head
-    return prompt.strip().removeprefix("Human:").strip()
+def _with_turn(text: str) -> str:
+    *turns, last = read_dialogue(text) or [{}, {}]
+    if last != {"role": "assistant", "content": ""}:
+        turns = [{"role": "user", "content": text}]
+    return write_prompt(turns)
+
+
+def _where(texts: pl.Series, pattern: str, change: Callable[[str], str]) -> pl.Series:
+    """The texts that a pattern is found in, changed."""
+    texts = texts.rename("")  # Polars takes some names for patterns, in methods of a Series too
+    found = texts.str.contains(pattern).fill_null(False)
+    if not found.any():
+        return texts
+    changed = pl.Series([change(text) for text in texts.filter(found)], dtype=pl.String)
+    return texts.scatter(found.arg_true(), changed)
 
 
 def _refuse_more(conversations: list[Conversation], layout: Layout) -> None:
-    """Raise a ValueError if a conversation holds more than a prompt and an answer."""
+    """Raise a ValueError if a conversation holds what no run could keep."""
     refused: dict[str, list[int]] = {}
     for row, conversation in enumerate(conversations):
         if what := _more(conversation):
@@ -131,18 +150,18 @@ def _refuse_more(conversations: list[Conversation], layout: Layout) -> None:
     for what, rows in refused.items():
         raise ValueError(
             f"{layout.answer or layout.prompt}: row {rows[0]} has {what} ({len(rows)} of "
-            f"{len(conversations)} rows), but here a prompt is one message: leave such rows out, "
-            "or write what the model is to read into the column of prompts"
+            f"{len(conversations)} rows), which is neither scored nor trained here: leave such "
+            "rows out"
         )
 
 
 def _more(conversation: Conversation) -> str | None:
-    """What a conversation holds beyond one prompt and one answer, or None."""
+    """What a conversation holds beside its texts, or None."""
     turns = [*conversation.turns, conversation.answer]
-    if conversation.tools is not None or any("tool_calls" in turn for turn in turns):
+    if conversation.tools is not None or any(
+        turn["role"] == "tool" or "tool_calls" in turn for turn in turns
+    ):
         return "tools or calls of them"
-    if any(turn["role"] == "system" for turn in turns):
-        return "a system message"
     if any(key in turn for turn in turns for key in ("reasoning_content", "thinking")):
         return "reasoning apart from its answer"
-    return "several turns" if len(turns) > 2 else None
+    return None

@@ -38,9 +38,13 @@ class EncodedRow(NamedTuple):
 def encode_prompts(
     tokenizer: Any, prompts: Sequence[str], system_prompt: Sequence[str] | None = None
 ) -> list[list[int]]:
-    """Token ids of each user message in the chat template, up to where the answer starts.
+    """Token ids of each prompt in the chat template, up to where the answer starts.
 
-    `system_prompt` holds a system message for each; an empty one is none.
+    `system_prompt` holds a further system message for each; an empty one is none.
+
+    Raises:
+        ValueError: Conversations that the template does not take: with a system message, say, or
+            turns that do not alternate.
     """
     return _encode_pieces(
         tokenizer, _prompts(tokenizer, find_form(tokenizer), prompts, system_prompt)
@@ -60,9 +64,9 @@ def encode_rows(
 
     Args:
         tokenizer: A tokenizer with a chat template.
-        prompts: n user messages.
+        prompts: n prompts, as texts (see `frames.conversations.prompts`).
         responses: n answers.
-        system_prompt: A system message for each; an empty one is none.
+        system_prompt: A further system message for each; an empty one is none.
         stop: Ids of which one ends each answer, and none stands in it: the tokenizer's end token
             where the template writes none of them.
         sampled: The answers are to be measured, and may be whatever a model says.
@@ -156,18 +160,48 @@ def _prompts(
     """Each prompt in its template, in pieces that are encoded apart: mostly one."""
     control = _pattern(tokenizer, form, answers=False)
     pieces = []
-    for prompt, system in zip(prompts, system_prompt or [""] * len(prompts), strict=True):
-        if system and not form.system:
-            prompt, system = f"{system}\n\n{prompt}", ""
-        cuts = [cut(control, text) for text in (prompt, system)]
-        # Stands for the cuts while the template is filled in, and in no text.
-        taken = (prompt, system, tokenizer.chat_template)
-        mark = next(c for c in map(chr, range(0xE000, 0xF900)) if not any(c in t for t in taken))
-        marked, marked_system = (mark.join(parts) for parts in cuts)
-        chat = messages(marked, system_prompt=marked_system)
-        text = render(tokenizer, chat, add_generation_prompt=True) + form.start
+    refused: dict[str, list[int]] = {}
+    for row, prompt in enumerate(prompts):
+        try:
+            chat = _chat(form, prompt, system_prompt[row] if system_prompt else "")
+            cuts = [cut(control, message["content"]) for message in chat]
+            # Stands for the cuts while the template is filled in, and in no text.
+            taken = [tokenizer.chat_template, *(message["content"] for message in chat)]
+            mark = next(
+                c for c in map(chr, range(0xE000, 0xF900)) if not any(c in t for t in taken)
+            )
+            marked = [
+                message | {"content": mark.join(parts)}
+                for message, parts in zip(chat, cuts, strict=True)
+            ]
+            text = render(tokenizer, marked, add_generation_prompt=True) + form.start
+        except ValueError as error:
+            refused.setdefault(str(error), []).append(row)
+            continue
         pieces.append(text.split(mark))
+    for reason, rows in refused.items():
+        raise ValueError(f"{reason} ({len(rows)} of {len(prompts)} prompts; first: row {rows[0]})")
     return pieces
+
+
+def _chat(form: Form, prompt: str, system: str) -> list[dict[str, str]]:
+    """The messages of a prompt that the template can write.
+
+    Raises:
+        ValueError: The conversation has a system message of its own, and no place is left for it.
+    """
+    if form.system:
+        return messages(prompt, system_prompt=system)
+    chat = messages(prompt)
+    if any(message["role"] == "system" for message in chat):
+        raise ValueError(
+            "the chat template takes no system message, and conversations have one: set "
+            "model.chat_template, or write it into the user's first message"
+        )
+    if system:  # it is not the conversation's: it stands before what the user says
+        first = chat[0]
+        chat[0] = first | {"content": f"{system}\n\n{first['content']}"}
+    return chat
 
 
 def _pattern(

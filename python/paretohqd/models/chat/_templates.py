@@ -13,6 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from paretohqd.frames.conversations.prompts import read_prompt
 from paretohqd.models.chat._control_tokens import special_tokens
 
 QUESTION, ANSWER, SYSTEM = "qwertz17question", "asdfgh29answer", "yxcvbn43system"
@@ -212,15 +213,21 @@ def check_added(tokenizer: Any, template: str) -> None:
 def messages(
     prompt: str, response: str | None = None, *, system_prompt: str = ""
 ) -> list[dict[str, str]]:
-    """A prompt as messages, with its answer and a system message if there are any.
+    """A prompt's text as messages, with its answer if there is one.
+
+    A further system message stands before the conversation's own, in one message with it.
 
     Example:
         >>> messages("Tea?", system_prompt="Be brief.")
         [{'role': 'system', 'content': 'Be brief.'}, {'role': 'user', 'content': 'Tea?'}]
     """
-    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
+    turns = read_prompt(prompt)
+    if system_prompt:
+        own = turns.pop(0)["content"] if turns[0]["role"] == "system" else ""
+        content = f"{system_prompt}\n\n{own}" if own else system_prompt
+        turns.insert(0, {"role": "system", "content": content})
     answer = [{"role": "assistant", "content": response}] if response is not None else []
-    return [*system, {"role": "user", "content": prompt}, *answer]
+    return [*turns, *answer]
 
 
 def named_template(template: str | dict[str, str]) -> str:
@@ -269,14 +276,14 @@ def render(tokenizer: Any, chat: list[dict[str, str]], **more: Any) -> str:
     """Messages in the tokenizer's template.
 
     Raises:
-        ValueError: The template fails, or writes more than 64 kB besides the messages' texts.
+        ValueError: The template fails, or writes more than 64 kB besides each turn's texts.
     """
     try:
         text = str(tokenizer.apply_chat_template(chat, tokenize=False, **more))
     except Exception as error:  # jinja's own, or whatever the template raises
         raise ValueError(f"the chat template fails: {short(str(error))}") from error
     added = len(text) - sum(len(message["content"]) for message in chat)
-    if added > MOST_ADDED:
+    if added > MOST_ADDED * max(1, len(chat) - 1):
         raise ValueError(
             f"the chat template writes {added:,} characters around a conversation, and at most "
             f"{MOST_ADDED:,} make sense: set model.chat_template"
