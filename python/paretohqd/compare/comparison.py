@@ -68,13 +68,14 @@ def compare(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    send_to: Iterable[str] = (),
 ) -> Path:
     """Do the comparison that `settings` describes, or what is left of it.
 
     Args:
         settings: The comparison.
         screen: What shows how it goes.
-        verify, unsafe_settings, trust_remote_code: As for `paretohqd.run`.
+        verify, unsafe_settings, trust_remote_code, send_to: As for `paretohqd.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
@@ -85,7 +86,9 @@ def compare(
             tables say which and why.
         OSError: The folder cannot be written, or the disk is full.
     """
-    with consenting(unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code):
+    with consenting(
+        unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code, send_to=send_to
+    ):
         return _compare(settings, screen, verify)
 
 

@@ -5,8 +5,10 @@ Nothing heavy is imported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import Literal
 from urllib.parse import urlsplit
 
 
@@ -84,6 +86,36 @@ class Endpoint:
     def place(self) -> str:
         """Host and port, for messages."""
         return urlsplit(self.url).netloc
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingServer(Endpoint):
+    """A server that samples answers of the base model and of adapters on it."""
+
+    model: str = ""
+    """What the server calls the base model; not needed with `lora: path`."""
+    lora: Literal["runtime", "path", "names"] = "runtime"
+    """How the server gets an adapter: `runtime`, it is told to load a folder (vLLM with
+    VLLM_ALLOW_RUNTIME_LORA_UPDATING); `path`, a folder with base and adapter is what a request
+    calls the model (`transformers serve`, on this machine); `names`, those of `adapters`."""
+    adapters: Mapping[str, str] = field(default_factory=dict)
+    """With `lora: names`, what the server calls each model of the run, such as stage1-00."""
+
+    def __post_init__(self) -> None:
+        """Refuse what does not go together."""
+        if self.lora == "path":
+            check_url(self.url)
+            if not stays_here(self.host):
+                raise ValueError(
+                    f"server {self.host}: lora: path is for a server on this machine, which reads "
+                    "the folders of a run"
+                )
+            if self.model:
+                raise ValueError(f"server {self.host}: with lora: path it is the run's own model")
+            object.__setattr__(self, "model", "path")
+        super().__post_init__()
+        if self.adapters and self.lora != "names":
+            raise ValueError(f"server {self.host}: adapters go with lora: names")
 
 
 def check_url(url: str) -> None:

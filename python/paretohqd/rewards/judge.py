@@ -39,6 +39,8 @@ class Panel:
     aspects: Aspects
     replies: Replies = field(default_factory=Replies)
     """What was said before, and where new replies are kept."""
+    sends: str = ""
+    """Who would send what, for the message where that is not allowed."""
     unreadable: int = field(default=0, init=False)
     """Answers without a rating that could be read, of those that were last rated."""
     reported: str | None = field(default=None, init=False)
@@ -50,21 +52,21 @@ class Panel:
     def __post_init__(self) -> None:
         """Read the rubric."""
         self._rubric = rubric_text(self.judge.rubric)
+        if not self.sends:
+            key = self.judge.api_key_env
+            self.sends = (
+                f"objectives: {', '.join(self.aspects)}: the judge at {self.judge.host} would get "
+                "prompt and response of every row that is scored"
+                + (f", with the key in the variable {key}" if key else "")
+            )
 
     @property
     def client(self) -> EndpointClient:
         """The client of the judge's server."""
         if self._client is None:
-            names = ", ".join(self.aspects)
             self._client = EndpointClient(
                 spec=self.judge,
-                sends=f"objectives: {names}: the judge at {self.judge.host} would get prompt and "
-                "response of every row that is scored"
-                + (
-                    f", and the key in the variable {self.judge.api_key_env}"
-                    if self.judge.api_key_env
-                    else ""
-                ),
+                sends=self.sends,
                 replies=self.replies,
                 purse=f"judge-{key_of(self.identity())}",
                 optional=("response_format",),

@@ -25,12 +25,14 @@ from paretohqd.models.machine import Machine, find_machine
 from paretohqd.models.names import absolute, is_local
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
+from paretohqd.rewards.judge import JudgeReward, shared
 from paretohqd.runs import config, layout, sections
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
+from paretohqd.runs.servers import Servers
 from paretohqd.runs.written import read_before, written, yaml_text
 from paretohqd.safety.secrets import redacted
 from paretohqd.selection.preferences import preference_weights
@@ -66,7 +68,8 @@ class RunContext:
         sft.check_settings(settings.train, settings.lora)
         sft.check_settings(stage2, settings.lora, "train_stage2")
         self.train = {1: dict(settings.train), 2: stage2}
-        self.rewards = [_reward(o, settings.device) for o in settings.objectives]
+        self.rewards = _rewards(settings)
+        self.servers = Servers(settings, self.rewards)
         consent.current().check_models(model_names(settings))
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
@@ -84,6 +87,7 @@ class RunContext:
         try:
             for line in keep_consent(self.folder):
                 self.screen.line(line)
+            self.servers.open(self.folder)
             self.settings, keyed = pin(settings, self.folder)
             for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
                 if isinstance(reward, scoring.ClassifierReward):
@@ -157,7 +161,13 @@ class RunContext:
         if any(isinstance(reward, scoring.ClassifierReward) for reward in rewards):
             self._sampler = None
             self._collect()
-        return scoring.score(frame, rewards, plain=True, progress=progress, allow_empty=allow_empty)
+        self.servers.begin()
+        scored = scoring.score(
+            frame, rewards, plain=True, progress=progress, allow_empty=allow_empty
+        )
+        for line in self.servers.judged():
+            self.screen.line(line)
+        return scored
 
     def free(self) -> None:
         """Give back the memory of the sampler and of the reward models."""
@@ -184,6 +194,7 @@ class RunContext:
         now = redacted({"model": self.model_id, "objectives": self.objective_settings})
         if self.folder.read_json(layout.CHECKED) == json.loads(json.dumps(now)):
             return
+        self.servers.probe()
         self.sampler()
         self.free()
         for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
@@ -268,6 +279,12 @@ def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
     return state.process_index, state.num_processes, state.wait_for_everyone
 
 
+def _rewards(settings: config.Config) -> list[scoring.Reward]:
+    """The rewards in the objectives' order; those of equal judges share their requests."""
+    judged = shared({o.name: (o.judge, o.aspect) for o in settings.objectives if o.judge})
+    return [judged.get(o.name) or _reward(o, settings.device) for o in settings.objectives]
+
+
 def _reward(objective: sections.Objective, device: str) -> scoring.Reward:
     given = {k: v for k, v in dataclasses.asdict(objective).items() if v is not None}
     given.pop("column", None)
@@ -280,6 +297,11 @@ def _identity(objective: sections.Objective, reward: scoring.Reward) -> dict[str
     """What an objective's scores depend on: content where it is local, else names and versions."""
     given = dataclasses.asdict(objective)
     del given["batch_size"], given["column"]
+    for key in ("judge", "aspect"):  # which older folders do not know
+        if given[key] is None:
+            del given[key]
+    if isinstance(reward, JudgeReward):
+        return given | {"judge": reward.panel.identity()}
     if given["pair"] is None:  # found out from the model
         del given["pair"]
     if objective.model is None:

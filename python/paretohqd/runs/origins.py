@@ -75,18 +75,21 @@ def keep_consent(folder: RunFolder) -> Iterable[str]:
         Lines for people.
     """
     allowed = consent.current()
-    if not (allowed.unsafe_settings or allowed.remote_code):
+    if not (allowed.unsafe_settings or allowed.remote_code or allowed.send_to):
         return []
     code = {
         name: commit or base.fingerprint(Path(name)) for name, commit in allowed.remote_code.items()
     }
     record: dict[str, Any] = {"unsafe_settings": allowed.settings, "own_code": code}
+    if allowed.send_to:
+        record["send_to"] = sorted(allowed.send_to)
     if folder.rank == 0:
         folder.write_json(layout.CONSENT, record)
     passed = ", ".join(allowed.settings) or "none is used"
     return [
         *([f"--unsafe-settings: {passed}"] if allowed.unsafe_settings else []),
         *(f"--trust-remote-code: {name} ({mark}) may run its code" for name, mark in code.items()),
+        *(f"--send-to: {host} may get prompts and answers" for host in sorted(allowed.send_to)),
     ]
 
 

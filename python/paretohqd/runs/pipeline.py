@@ -38,6 +38,7 @@ def run(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    send_to: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it; see `paretohqd.run`.
 
@@ -46,7 +47,9 @@ def run(
     """
     if isinstance(settings, str | Path):
         settings = config.load_settings(config.Config, settings)
-    with consenting(unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code):
+    with consenting(
+        unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code, send_to=send_to
+    ):
         return _run(settings, screen, verify)
 
 
