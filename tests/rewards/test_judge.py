@@ -363,3 +363,11 @@ def test_scores_of_rows_show_progress() -> None:
         assert np.isfinite(scores).all()
         assert sum(done) == 5
         assert reward.reads(["a"]) == []
+
+
+def test_a_judge_is_asked_by_one_process() -> None:
+    from paretohqd import distributed
+
+    reward = make_reward(name="kind", judge=judge("http://localhost:1/v1"))
+    with pytest.raises(ValueError, match=r"'kind': a judge is asked by one process"):
+        distributed.score(ROWS, [reward])

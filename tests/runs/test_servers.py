@@ -16,14 +16,21 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 import yaml
+from peft import LoraConfig, get_peft_model
 
 from helpers.servers import Got, Said, Server, as_json, failure, judging, serving
 from helpers.small_run import do, mapping, settings
+from helpers.tiny import sentences
 from helpers.tiny_server import TinyServer
+from paretohqd.models import base as bases
 from paretohqd.models import endpoint_wire
 from paretohqd.models.consent import consenting
+from paretohqd.models.sampling import generate
+from paretohqd.models.spec import Model
 from paretohqd.runs import config, layout
+from paretohqd.runs.answering import answers, to_sampling
 from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.context import RunContext, _identity, _rewards
 
@@ -324,3 +331,44 @@ def test_a_key_written_into_a_configuration_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="put it into the environment") as error:
             config.load_settings(config.Config, tmp_path / "it.yaml")
         assert "hush" not in str(error.value)
+
+
+def saved_adapter(model: Path, folder: Path, seed: int) -> Path:
+    loaded, _ = bases.load_base(Model(name=str(model)), device="cpu", dtype=torch.float32)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        names = ["q_proj", "down_proj"]
+        config = LoraConfig(r=2, target_modules=names, init_lora_weights=False)
+        changed = get_peft_model(loaded, config)
+    changed.save_pretrained(folder)
+    return folder
+
+
+def test_a_sum_of_adapters_is_sampled_by_a_server_too(parts: Path, tmp_path: Path) -> None:
+    """As soups are in a comparison: the sum is made here, and is one adapter for the server."""
+    first, second = (saved_adapter(parts / "model", tmp_path / str(i), i) for i in range(2))
+    prompts = sentences()[:3]
+    with serving(Both(parts / "model")) as server:
+        more = {"generation__temperature": 0, **served(server.url)}
+        s = RunContext(settings(parts, str(tmp_path / "run"), **more))
+        try:
+            for adapters in ([(first, 0.5), (second, 0.25)], [(first, 0.5)], [(first, 1.0)], []):
+                made, notes = answers(
+                    s, prompts, adapters=adapters, seed=0, progress=lambda done, total: None
+                )
+                model, tokenizer = s.sampler(*adapters)
+                expected = generate(
+                    model, tokenizer, prompts, sampling=to_sampling(s.settings.generation)
+                )
+                assert made.equals(expected)
+                assert notes["rows"] == 3
+                assert notes["asked"]["other_prompts"] == 0
+            asked = len(server.asked)
+            kept, _ = answers(
+                s, prompts, adapters=[(first, 1.0)], seed=0, progress=lambda done, total: None
+            )
+            assert len(server.asked) == asked
+            assert kept["response"].to_list() != made["response"].to_list()
+            assert len({body["model"] for body in server.asked}) == 4
+        finally:
+            s.folder.close()

@@ -19,6 +19,7 @@ from paretohqd.distributed.cluster import answers, pa, packed, ray, stay_here, u
 from paretohqd.frames.objectives import column
 from paretohqd.models.spec import Model, Sampling
 from paretohqd.rewards import scoring
+from paretohqd.rewards.judge import JudgeReward
 from paretohqd.rewards.scoring import Reward
 
 DEFAULT = Sampling()
@@ -198,6 +199,11 @@ def _table(frame: pl.DataFrame) -> pa.Table:
 
 def _bare(reward: Reward) -> Reward:
     """A copy without a loaded model, which would travel to every actor; all load one commit."""
+    if isinstance(reward, JudgeReward):
+        raise ValueError(
+            f"reward {reward.name!r}: a judge is asked by one process, which keeps its replies and "
+            "its budget: use paretohqd.score"
+        )
     bare = copy.copy(reward)
     if hasattr(bare, "unload"):
         bare.unload()

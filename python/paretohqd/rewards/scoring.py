@@ -147,11 +147,20 @@ def score(
     prompts, responses = texts["prompt"].to_list(), texts["response"].to_list()
     columns = {reward.name: np.zeros(len(frame)) for reward in rewards}
     done, total = 0, len(frame) * len(rewards)
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if progress is not None:
+            progress(done, total)
+
     for reward in rewards:
-        # A judge's replies show progress themselves, and are counted over the whole frame.
-        size = max(1, len(frame)) if isinstance(reward, JudgeReward) else _CHUNK
-        for start in range(0, len(frame), size):
-            part = slice(start, start + size)
+        if isinstance(reward, JudgeReward):
+            # What is unreadable is counted over the whole frame.
+            columns[reward.name] = reward.score_rows(prompts, responses, {}, advance)
+            continue
+        for start in range(0, len(frame), _CHUNK):
+            part = slice(start, start + _CHUNK)
             scores = np.asarray(reward.score(prompts[part], responses[part]), dtype=np.float64)
             if scores.shape != (len(responses[part]),):
                 raise ValueError(
@@ -159,9 +168,7 @@ def score(
                     f"{len(responses[part])} pairs: its score() must return one number per pair"
                 )
             columns[reward.name][part] = scores
-            done += len(scores)
-            if progress is not None:
-                progress(done, total)
+            advance(len(scores))
         bad = np.flatnonzero(~np.isfinite(columns[reward.name]))
         if bad.size:
             raise ValueError(
