@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from paretohqd.models.sampling import generate
 from paretohqd.models.served import Served, generate_served
 from paretohqd.models.served_adapters import served_model
 from paretohqd.models.spec import Model, Sampling, SamplingServer
+from paretohqd.runs.config_reader import from_mapping, to_mapping
 
 PROMPTS = [sentences()[41 * i] for i in range(4)]
 GREEDY = Sampling(max_new_tokens=10, temperature=0)
@@ -208,6 +210,12 @@ def test_prompts_without_room_are_refused_before_anything_is_sent(causal: Path) 
 def test_settings_that_do_not_go_together(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         SamplingServer(**{"url": "http://localhost/v1", **given})
+
+
+def test_settings_with_a_folder_for_the_model_can_be_read_again() -> None:
+    one = SamplingServer(url="http://localhost/v1", lora="path")
+    assert from_mapping(SamplingServer, to_mapping(one)) == one
+    assert replace(one, concurrency=1).model == one.model
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,10 @@ class Endpoint:
         return urlsplit(self.url).netloc
 
 
+BY_PATH = "path"
+"""Stands for the name of a model that a server is given as a folder."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class SamplingServer(Endpoint):
     """A server that samples answers of the base model and of adapters on it."""
@@ -110,9 +114,9 @@ class SamplingServer(Endpoint):
                     f"server {self.host}: lora: path is for a server on this machine, which reads "
                     "the folders of a run"
                 )
-            if self.model:
+            if self.model not in ("", BY_PATH):
                 raise ValueError(f"server {self.host}: with lora: path it is the run's own model")
-            object.__setattr__(self, "model", "path")
+            object.__setattr__(self, "model", BY_PATH)
         super().__post_init__()
         if self.adapters and self.lora != "names":
             raise ValueError(f"server {self.host}: adapters go with lora: names")
