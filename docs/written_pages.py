@@ -22,7 +22,8 @@ from paretohqd.compare.config import Comparison, Entry
 from paretohqd.compare.method import Range
 from paretohqd.compare.methods import METHODS
 from paretohqd.compare.methods._selection import UNSET, Unset
-from paretohqd.models.spec import Model
+from paretohqd.models.spec import Model, SamplingServer
+from paretohqd.rewards.rubric import Judge
 from paretohqd.runs import sections
 from paretohqd.runs.config import Config
 
@@ -35,9 +36,11 @@ SECTIONS = {
     "Top level": Config,
     "`data`": sections.Data,
     "`objectives`: a list of": sections.Objective,
+    "`judge` of an objective": Judge,
     "`model`": Model,
     "`selection`": sections.Selection,
     "`generation`": sections.Generation,
+    "`endpoint` of `generation`": SamplingServer,
     "`evaluation`": sections.Evaluation,
     "Of a comparison, besides all of the above": Comparison,
     "`methods`: a list of names, or of sections": Entry,

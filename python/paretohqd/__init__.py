@@ -119,6 +119,7 @@ def run(
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
     allow_code: Iterable[str] = (),
+    send_to: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it.
 
@@ -136,6 +137,7 @@ def run(
             name on the hub, or the path of a folder.
         allow_code: Scorers that are code and may run, "package.module:function" or
             "file.py:function" as the configuration writes them.
+        send_to: Hosts of servers on other machines that prompts and answers may be sent to.
 
     Returns:
         The run folder: `evaluate/summary/metrics.json`, `report.html` and every stage.
@@ -161,4 +163,5 @@ def run(
         unsafe_settings=unsafe_settings,
         trust_remote_code=trust_remote_code,
         allow_code=allow_code,
+        send_to=send_to,
     )

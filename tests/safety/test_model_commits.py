@@ -53,7 +53,7 @@ def forget() -> None:
     """As a new process knows nothing."""
     hub._asked.cache_clear()
     hub._check_repository.cache_clear()
-    hub._download.cache_clear()
+    hub.download.cache_clear()
 
 
 @pytest.fixture

@@ -125,6 +125,14 @@ def _add_settings(parser: Parser, *, example: str) -> None:
         help="let settings of trainers pass that send data out or that nobody has judged",
     )
     _add_trust(trust)
+    trust.add_argument(
+        "--send-to",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="let the configuration's servers on this host get prompts and answers; give it again "
+        "for more",
+    )
 
 
 def _add_trust(group: Group) -> None:
@@ -246,10 +254,8 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 def _by_hand(parsed: argparse.Namespace) -> dict[str, Any]:
     """What a run is told beside its configuration."""
-    return {
-        name: getattr(parsed, name)
-        for name in ("verify", "unsafe_settings", "trust_remote_code", "allow_code")
-    }
+    names = ("verify", "unsafe_settings", "trust_remote_code", "allow_code", "send_to")
+    return {name: getattr(parsed, name) for name in names}
 
 
 def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:

@@ -69,13 +69,14 @@ def compare(
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
     allow_code: Iterable[str] = (),
+    send_to: Iterable[str] = (),
 ) -> Path:
     """Do the comparison that `settings` describes, or what is left of it.
 
     Args:
         settings: The comparison.
         screen: What shows how it goes.
-        verify, unsafe_settings, trust_remote_code, allow_code: As for `paretohqd.run`.
+        verify, unsafe_settings, trust_remote_code, allow_code, send_to: As for `paretohqd.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
@@ -90,6 +91,7 @@ def compare(
         unsafe_settings=unsafe_settings,
         trust_remote_code=trust_remote_code,
         allow_code=allow_code,
+        send_to=send_to,
     ):
         return _compare(settings, screen, verify)
 

@@ -13,11 +13,11 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
 from paretohqd.frames.new_files import write_parquet
 from paretohqd.models import chat
-from paretohqd.models.sampling import generate
 from paretohqd.runs import layout
+from paretohqd.runs.answering import answers, sampling
 from paretohqd.runs.manifest import Stage
 from paretohqd.runs.parts import Parts
-from paretohqd.runs.sampling import sampling, to_sampling, usable
+from paretohqd.runs.sampling import usable
 
 
 def sample(
@@ -81,21 +81,19 @@ def answered(
         system_prompt = [policy.system_prompt] * len(prompts)
 
     def work(out: Path) -> Mapping[str, Any]:
-        model, tokenizer = s.sampler(*policy.adapters)
         with s.screen.bar(f"{bench.title}: sample {label}") as progress:
-            frame = generate(
-                model,
-                tokenizer,
+            frame, notes = answers(
+                s,
                 prompts["prompt"].to_list(),
+                adapters=policy.adapters,
                 system_prompt=system_prompt,
                 seed=seed,
                 samples=samples,
-                sampling=to_sampling(spec),
                 progress=progress,
                 kept=Parts(out, "answers"),
             )
         write_parquet(frame, out / layout.ANSWERS)
-        return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
+        return notes
 
     return bench.step(
         "answers",

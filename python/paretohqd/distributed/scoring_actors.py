@@ -18,6 +18,7 @@ from paretohqd.distributed.actors import actor_pool, done, table
 from paretohqd.distributed.cluster import pa, packed
 from paretohqd.frames.objectives import column
 from paretohqd.rewards import scoring
+from paretohqd.rewards.judge import JudgeReward
 from paretohqd.rewards.protocols import ColumnReward, Reward, Scorer, named_rewards
 
 LARGEST = 16_384
@@ -111,6 +112,11 @@ def score(
 
 def _bare(reward: Reward) -> Reward:
     """A copy without a loaded model, which would travel to every actor; all load one commit."""
+    if isinstance(reward, JudgeReward):
+        raise ValueError(
+            f"reward {reward.name!r}: a judge is asked by one process, which keeps its replies and "
+            "its budget: use paretohqd.score"
+        )
     bare = copy.copy(reward)
     if hasattr(bare, "unload"):
         bare.unload()

@@ -14,9 +14,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from paretohqd.models.names import absolute, check_hub_name, is_local
+from paretohqd.models.spec import stays_here
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 """A full commit hash: what no one can move."""
+
+_HOST = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]+:[0-9A-Fa-f:.]*", re.ASCII
+)
+"""A name or an address."""
 
 ALLOWS_SETTINGS = "--unsafe-settings on the command line lets it pass"
 ALLOWS_CODE = "--trust-remote-code MODEL@COMMIT on the command line (of a folder: its path) lets it"
@@ -32,6 +38,8 @@ class Consent:
     """Models whose own code may run: of a hub name the commit, of a folder None."""
     scorers: tuple[str, ...] = ()
     """Scorers that are code and may run, as a configuration writes them."""
+    send_to: frozenset[str] = frozenset()
+    """Hosts of servers that prompts and answers may be sent to."""
     settings: list[str] = field(default_factory=list, init=False, compare=False)
     """The keys that passed so far."""
 
@@ -94,6 +102,33 @@ class Consent:
             if name not in known:
                 raise ValueError(f"--trust-remote-code {name}: no model of this run has that name")
 
+    def check_sending(self, host: str, what: str) -> None:
+        """Refuse to send anything to a server on another machine that is not allowed.
+
+        Args:
+            host: The server's host, without the port.
+            what: Who would send what, for the message.
+
+        Raises:
+            ValueError: It is not among the hosts that may be sent to.
+        """
+        if not stays_here(host) and host.lower() not in self.send_to:
+            raise ValueError(
+                f"{what}, and data leave this machine only if whoever starts the run says so: "
+                f"--send-to {host} on the command line (send_to=[{host!r}] in Python) lets it"
+            )
+
+    def check_hosts(self, hosts: Iterable[str]) -> None:
+        """Refuse a host that no server of the run has: it is misspelt, or another is meant.
+
+        Raises:
+            ValueError: Such a host.
+        """
+        known = {host.lower() for host in hosts}
+        for host in sorted(self.send_to):
+            if host not in known:
+                raise ValueError(f"--send-to {host}: no server of this run has that host")
+
 
 _given: ContextVar[Consent] = ContextVar("consent")
 
@@ -109,6 +144,7 @@ def consenting(
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
     allow_code: Iterable[str] = (),
+    send_to: Iterable[str] = (),
 ) -> Iterator[Consent]:
     """Allow more while the block runs.
 
@@ -117,10 +153,11 @@ def consenting(
         trust_remote_code: Models whose own code may run: "NAME@COMMIT" of the hub, with the whole
             commit, or the path of a folder.
         allow_code: Scorers that are code and may run, as the configuration writes them.
+        send_to: Hosts of servers on other machines that prompts and answers may be sent to.
 
     Raises:
-        ValueError: No name of a model, or one of the hub without a whole commit; a text in place of
-            a list.
+        ValueError: No name of a model, or one of the hub without a whole commit; no host; a text in
+            place of a list of scorers.
 
     Example:
         >>> with consenting(unsafe_settings=True) as allowed:
@@ -131,8 +168,14 @@ def consenting(
     trusted = dict(map(_trusted, trust_remote_code))
     if isinstance(allow_code, str):
         raise ValueError(f"allow_code: expected a list of scorers, got {allow_code!r}")
+    hosts = [send_to] if isinstance(send_to, str) else send_to
     token = _given.set(
-        Consent(unsafe_settings=unsafe_settings, remote_code=trusted, scorers=tuple(allow_code))
+        Consent(
+            unsafe_settings=unsafe_settings,
+            remote_code=trusted,
+            scorers=tuple(allow_code),
+            send_to=frozenset(map(_host, hosts)),
+        )
     )
     try:
         yield current()
@@ -142,6 +185,14 @@ def consenting(
 
 def _written_out(name: str) -> str:
     return absolute(name) if is_local(name) else name
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError(
+            f"--send-to {text}: expected a host, as in https://HOST/v1, without port and path"
+        )
+    return text.lower()
 
 
 def _trusted(text: str) -> tuple[str, str | None]:

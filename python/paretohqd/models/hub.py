@@ -79,7 +79,7 @@ def find(name: str, revision: str | None = None) -> Origin:
         return Origin(name, place, commit)
     if commit is not None:
         # In places the library asks for code without a commit: a folder has one alone.
-        place = _download(name, commit)
+        place = download(name, commit)
         _check_folder(name, Path(place))
     origin = Origin(name, place, commit, trusted=True)
     _check_own_code(origin)
@@ -167,7 +167,7 @@ def _check_repository(name: str, commit: str) -> None:
 
 
 @cache
-def _download(name: str, commit: str) -> str:
+def download(name: str, commit: str) -> str:
     """All files of a model at a commit but pickles; returns their folder on this machine."""
     from huggingface_hub import snapshot_download
 

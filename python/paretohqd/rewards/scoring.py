@@ -24,8 +24,10 @@ from paretohqd.rewards.callables import CallableReward, Progress
 from paretohqd.rewards.classifier import ClassifierReward
 from paretohqd.rewards.code import is_code
 from paretohqd.rewards.inputs import refuse_blank
+from paretohqd.rewards.judge import judge_rewards
 from paretohqd.rewards.named_functions import named_callable
 from paretohqd.rewards.protocols import ColumnReward, Reward, Scorer, named_rewards
+from paretohqd.rewards.rubric import Judge
 
 __all__ = ["CallableReward", "ClassifierReward", "ColumnReward", "Reward", "make_reward", "score"]
 
@@ -36,7 +38,12 @@ _CHUNK = 1024
 
 
 def make_reward(
-    *, name: str, scorer: str | None = None, model: str | None = None, **options: Any
+    *,
+    name: str,
+    scorer: str | None = None,
+    model: str | None = None,
+    judge: Judge | None = None,
+    **options: Any,
 ) -> Reward:
     """Build a reward from a section of a configuration.
 
@@ -45,9 +52,11 @@ def make_reward(
         scorer: "embedded:" and a key of `rewards.embedded.SCORERS`; "rule:" and a key of
             `rewards.rules.RULES`; or "package.module:function" or "file.py:function", which is code
             and runs where `models.consent.consenting(allow_code=[...])` names it; or
-        model: A sequence classifier, by hub name or folder.
+        model: A sequence classifier, by hub name or folder; or
+        judge: A language model behind a server, see `rewards.judge`.
         options: The other settings of `ClassifierReward` with `model`; `options` with a rule;
-            `columns`, `messages`, `options` and `batch_size` with code.
+            `columns`, `messages`, `options` and `batch_size` with code; `aspect`, what a rating is
+            about, with `judge`.
 
     Raises:
         ValueError: Neither or both of scorer and model, an unknown scorer or setting, or code that
@@ -57,7 +66,12 @@ def make_reward(
         >>> make_reward(name="helpful", scorer="embedded:relevance")
         Relevance(name='helpful')
     """
-    if (scorer is None) == (model is None):
+    if judge is not None and scorer is None and model is None:
+        aspect = options.pop("aspect", None)
+        if options:
+            raise ValueError(f"reward {name!r}: {', '.join(options)} go with model:, not judge:")
+        return judge_rewards(judge, {name: aspect})[0]
+    if (scorer is None) == (model is None) or judge is not None:
         raise ValueError(f"reward {name!r} needs either scorer: or model:, and not both")
     if scorer is None:
         known = [f.name for f in fields(ClassifierReward) if f.init]

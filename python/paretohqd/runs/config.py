@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from paretohqd.models.names import named_model
 from paretohqd.models.spec import Model
-from paretohqd.models.template_files import find_template
+from paretohqd.models.template_files import find_rubric, find_template
 from paretohqd.rewards.code import located
 from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.place import refuse_outside
@@ -126,7 +126,13 @@ class Config:
                 )
             if objective.scorer is not None and objective.model is not None:
                 raise ValueError(f"objectives: {objective.name} has both a scorer and a model")
-            if objective.scorer is None and objective.model is None:
+            if objective.judge is not None and (objective.scorer or objective.model):
+                raise ValueError(
+                    f"objectives: {objective.name} has a judge and a scorer or a model: give one"
+                )
+            if objective.aspect is not None and objective.judge is None:
+                raise ValueError(f"objectives: {objective.name}: aspect goes with a judge")
+            if objective.scorer is None and objective.model is None and objective.judge is None:
                 raise ValueError(
                     f"objectives: {objective.name} has neither a scorer nor a model: a run scores "
                     "answers that do not exist yet; for scores in columns use `paretohqd select`"
@@ -162,8 +168,8 @@ def load_settings(
 
     Raises:
         ValueError: Not a mapping, an unknown or missing key, a value of the wrong kind, a secret, a
-            chat template that is not below the file's folder, or a run folder outside the working
-            folder; the message names the key.
+            chat template or a rubric that is not below the file's folder, or a run folder outside
+            the working folder; the message names the key.
         FileNotFoundError: No such file.
     """
     path = Path(path)
@@ -223,5 +229,9 @@ def _with_paths(config: Settings, folder: Path) -> Settings:
             scorer=located(o.scorer, folder, f"objectives[{i}].scorer"),
         )
         for i, o in enumerate(config.objectives)
+    )
+    objectives = tuple(
+        replace(o, judge=o.judge and replace(o.judge, rubric=find_rubric(o.judge.rubric, folder)))
+        for o in objectives
     )
     return replace(config, model=model, data=data, objectives=objectives)

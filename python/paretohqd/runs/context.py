@@ -31,6 +31,7 @@ from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
 from paretohqd.runs.scoring import Block, blocks_of, score_in_parts
+from paretohqd.runs.servers import Servers
 from paretohqd.runs.written import read_before, written, yaml_text
 from paretohqd.safety.secrets import redacted
 from paretohqd.selection.preferences import preference_weights
@@ -73,6 +74,7 @@ class RunContext:
         if scorers:
             self.screen.line(f"this configuration runs code: {', '.join(scorers)}")
         self.rewards = rewards.make_rewards(settings.objectives, settings.device)
+        self.servers = Servers(settings, self.rewards)
         self.columns = rewards.columns_read(self.rewards)
         """Columns of the data that stay with the prompts."""
         self.folder = RunFolder(
@@ -89,6 +91,7 @@ class RunContext:
         try:
             for line in keep_consent(self.folder, rewards.hashes_of_code(self.rewards)):
                 self.screen.line(line)
+            self.servers.open(self.folder)
             self.settings, keyed = pin(settings, self.folder)
             for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
                 if isinstance(reward, scoring.ClassifierReward):
@@ -187,7 +190,8 @@ class RunContext:
         Reward models find no sampler in memory, and no other reward model unless there is room.
         """
         rewards.settle_messages(self.rewards, self.folder.result(layout.DATA).path)
-        return score_in_parts(
+        self.servers.begin()
+        scores = score_in_parts(
             blocks,
             n,
             chosen,
@@ -196,6 +200,9 @@ class RunContext:
             progress=progress,
             allow_empty=allow_empty,
         )
+        for line in self.servers.judged():
+            self.screen.line(line)
+        return scores
 
     def _make_room(self, together: Sequence[scoring.Reward]) -> None:
         """Before a reward model takes its first row."""
@@ -233,6 +240,7 @@ class RunContext:
         now = redacted({"model": self.model_id, "objectives": self.objective_settings})
         if self.folder.read_json(layout.CHECKED) == json.loads(json.dumps(now)):
             return
+        self.servers.probe()
         self.sampler()
         self.free()
         for line in rewards.check_models(self.settings.objectives, self.rewards):

@@ -48,6 +48,8 @@ TEMPLATE = "template.json"
 CHECKED = "checked.json"
 COMMITS = "commits.json"
 CONSENT = "consent.json"
+REPLIES = "replies"
+"""Folder of what servers replied."""
 
 BASE = "base"
 """Name of the base model."""

@@ -79,7 +79,7 @@ def keep_consent(folder: RunFolder, scorers: Mapping[str, str]) -> Iterable[str]
         Lines for people.
     """
     allowed = consent.current()
-    if not (allowed.unsafe_settings or allowed.remote_code or scorers):
+    if not (allowed.unsafe_settings or allowed.remote_code or allowed.send_to or scorers):
         return []
     code = {
         name: commit or base.fingerprint(Path(name)) for name, commit in allowed.remote_code.items()
@@ -87,6 +87,8 @@ def keep_consent(folder: RunFolder, scorers: Mapping[str, str]) -> Iterable[str]
     record: dict[str, Any] = {"unsafe_settings": allowed.settings, "own_code": code}
     if scorers:
         record["scorers"] = dict(scorers)
+    if allowed.send_to:
+        record["send_to"] = sorted(allowed.send_to)
     if folder.rank == 0:
         folder.write_json(layout.CONSENT, record)
     passed = ", ".join(allowed.settings) or "none is used"
@@ -94,6 +96,7 @@ def keep_consent(folder: RunFolder, scorers: Mapping[str, str]) -> Iterable[str]
         *(f"--allow-code: {name} (sha256 {mark[:12]})" for name, mark in scorers.items()),
         *([f"--unsafe-settings: {passed}"] if allowed.unsafe_settings else []),
         *(f"--trust-remote-code: {name} ({mark}) may run its code" for name, mark in code.items()),
+        *(f"--send-to: {host} may get prompts and answers" for host in sorted(allowed.send_to)),
     ]
 
 

@@ -45,6 +45,7 @@ def run(
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
     allow_code: Iterable[str] = (),
+    send_to: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it; see `paretohqd.run`.
 
@@ -57,6 +58,7 @@ def run(
         unsafe_settings=unsafe_settings,
         trust_remote_code=trust_remote_code,
         allow_code=allow_code,
+        send_to=send_to,
     ):
         return _run(settings, screen, verify)
 

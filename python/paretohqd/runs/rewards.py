@@ -16,11 +16,12 @@ from paretohqd.models.spec import Model
 from paretohqd.rewards import code, scoring
 from paretohqd.rewards.callables import CallableReward, is_conversation
 from paretohqd.rewards.classifier import load_together
+from paretohqd.rewards.judge import JudgeReward, shared
 from paretohqd.runs import layout
 from paretohqd.runs.sections import Objective
 from paretohqd.safety.places import shown_name
 
-LATER = ("options", "columns", "messages")
+LATER = ("options", "columns", "messages", "judge", "aspect")
 """Settings that older folders have not: where they are not given, stages keep their keys."""
 
 SHARE = 4
@@ -47,8 +48,14 @@ def make_rewards(objectives: Iterable[Objective], device: str) -> list[scoring.R
     Raises:
         ValueError: As `scoring.make_reward`, or two objectives that read one output of a model.
     """
-    made = []
+    objectives = list(objectives)
+    # Those of equal judges share their requests.
+    judged = shared({o.name: (o.judge, o.aspect) for o in objectives if o.judge})
+    made: list[scoring.Reward] = []
     for objective in objectives:
+        if objective.judge is not None:
+            made.append(judged[objective.name])
+            continue
         given = {f.name: getattr(objective, f.name) for f in dataclasses.fields(objective)}
         given = {key: value for key, value in given.items() if value is not None}
         given.pop("column", None)
@@ -112,11 +119,13 @@ def identity(objective: Objective, reward: scoring.Reward, model_id: str) -> dic
     given = dataclasses.asdict(objective)
     for key in ("batch_size", "batch_tokens", "column"):
         del given[key]
-    if given["pair"] is None:  # found out from the model
-        del given["pair"]
     for key in LATER:
         if given[key] is None:
             del given[key]
+    if isinstance(reward, JudgeReward):
+        return given | {"judge": reward.panel.identity()}
+    if given["pair"] is None:  # found out from the model
+        del given["pair"]
     if objective.model is not None:
         if is_local(objective.model):
             given["model"] = base.fingerprint(Path(absolute(objective.model)))

@@ -10,18 +10,14 @@ import polars as pl
 from paretohqd.frames.new_files import write_parquet
 from paretohqd.frames.sources import Source
 from paretohqd.models import base, chat
-from paretohqd.models.sampling import generate, trim_unfinished
-from paretohqd.models.spec import Sampling
-from paretohqd.runs import config, layout, sections
+from paretohqd.models.sampling import trim_unfinished
+from paretohqd.runs import config, layout
+from paretohqd.runs.answering import answers, sampling
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.manifest import Notes, Settings, Stage
+from paretohqd.runs.manifest import Notes, Stage
 from paretohqd.runs.parts import Parts
 from paretohqd.runs.scoring import count_rows
 from paretohqd.runs.split import without_echoes
-
-SAMPLER = 2
-"""Version of the sampling, part of every key: in version 1 adapters rounded the base's rotary
-frequencies to bfloat16, and control tokens in prompts were tokens."""
 
 
 def sample(s: RunContext, offline: Stage) -> Stage:
@@ -105,22 +101,21 @@ def answer(
 
     def work(out: Path) -> Notes:
         adapters = [(adapter.path / layout.ADAPTER, 1.0)] if adapter else []
-        sampler, tokenizer = s.sampler(*adapters)
         label = f"sample {len(prompts)} answers of {Path(name).name}"
         with s.screen.bar(label) as progress:
-            frame = generate(
-                sampler,
-                tokenizer,
+            frame, notes = answers(
+                s,
                 prompts["prompt"].to_list(),
+                adapters=adapters,
+                name=model,
                 seed=seed,
-                sampling=to_sampling(spec),
                 progress=progress,
                 kept=Parts(out, "answers"),
             )
         # What belongs to a prompt, which its answers are scored with.
         frame = pl.concat([frame.drop("sample"), prompts.select(s.columns)], how="horizontal")
         write_parquet(frame, out / layout.ANSWERS)
-        return {"rows": len(frame), "tokens": int(frame["tokens"].sum())}
+        return notes
 
     s.folder.stage(
         name,
@@ -149,19 +144,3 @@ def representatives(weights: np.ndarray) -> list[int]:
     corners = weights.argmax(axis=0)
     balanced = np.square(weights - 1 / weights.shape[1]).sum(axis=1).argmin()
     return sorted({int(i) for i in [*corners, balanced]})
-
-
-def to_sampling(spec: sections.Generation) -> Sampling:
-    """How the section `generation` says that answers are sampled."""
-    return Sampling(
-        max_new_tokens=spec.max_new_tokens,
-        temperature=spec.temperature,
-        top_p=spec.top_p,
-        batch_size=spec.batch_size,
-    )
-
-
-def sampling(spec: sections.Generation) -> Settings:
-    """What an answer depends on: not how many prompts there are, nor what happens to it later."""
-    settings = {key: getattr(spec, key) for key in ("max_new_tokens", "temperature", "top_p")}
-    return settings | {"sampler": SAMPLER}

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.rewards import classifier, scoring
+from paretohqd.rewards.judge import JudgeReward
 from paretohqd.runs.parts import Parts
 
 BLOCK = 1 << 16
@@ -122,6 +123,8 @@ def _groups(rewards: Sequence[scoring.Reward]) -> list[Together]:
 def _pieces(frame: pl.DataFrame, together: Together) -> Iterator[NDArray[np.int64]]:
     """Row numbers of a block in the order in which they are scored."""
     order = np.arange(len(frame))
+    if isinstance(together[0], JudgeReward):  # it keeps its replies, and counts the unreadable ones
+        return iter([order] if len(order) else [])
     if isinstance(together[0], scoring.ClassifierReward):
         lengths = frame["prompt"].str.len_bytes() + frame["response"].str.len_bytes()
         order = np.argsort(lengths.to_numpy(), kind="stable")

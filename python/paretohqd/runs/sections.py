@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from sys import float_info
 from typing import Any, Literal
 
+from paretohqd.models.spec import SamplingServer
+from paretohqd.rewards.rubric import Judge
 from paretohqd.selection.rule import Rule
 
 Options = Mapping[str, Any]
@@ -64,7 +66,7 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """One reward: a scorer, a sequence-classification model or a column that is already there."""
+    """One reward: a scorer, a sequence-classification model or a judge."""
 
     name: str
     """What its column, and the run's tables and pictures, call it."""
@@ -93,6 +95,11 @@ class Objective:
     is not given."""
     output: int | None = None
     """Which output of a head with several."""
+    judge: Judge | None = None
+    """A language model behind a server that rates answers. Objectives with the same judge are
+    rated in one request."""
+    aspect: str | None = None
+    """What a judge's rating is about, where its rubric does not say it."""
     column: str | None = None
     """Scores that the data already have; answers made by the run are scored as above."""
     max_length: int | None = None
@@ -162,6 +169,8 @@ class Generation:
     """The share of probability that may be drawn from."""
     batch_size: int = 64
     """Answers decoded side by side."""
+    endpoint: SamplingServer | None = None
+    """A server that samples in place of this process; training stays here."""
     trim: bool = False
     """Cut stage-2 answers that hit max_new_tokens after their last whole sentence."""
 

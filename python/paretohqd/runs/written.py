@@ -125,4 +125,10 @@ def _with_names(found: Settings, given: Settings, shown: Callable[..., str | Non
         )
         for now, before in zip(found.objectives, given.objectives, strict=True)
     )
+    objectives = tuple(
+        replace(o, judge=replace(o.judge, rubric=shown(o.judge.rubric, before.judge.rubric)))
+        if o.judge is not None and before.judge is not None
+        else o
+        for o, before in zip(objectives, given.objectives, strict=True)
+    )
     return replace(found, model=model, data=data, objectives=objectives)

@@ -1,0 +1,114 @@
+"""The servers that a run asks: judges, and one that samples; who allowed it, and what they said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paretohqd.models import consent
+from paretohqd.models.endpoint import Counts, EndpointClient
+from paretohqd.models.replies import Replies
+from paretohqd.models.spec import Endpoint, SamplingServer
+from paretohqd.rewards.judge import Panel, panels
+from paretohqd.runs import layout
+from paretohqd.runs.config import Config
+from paretohqd.runs.folder import RunFolder
+from paretohqd.runs.trusted import make_folders
+
+
+class Servers:
+    """The servers of one run under way."""
+
+    def __init__(self, settings: Config, rewards: Sequence[object]) -> None:
+        """Refuse servers that nobody allowed, before any work.
+
+        Raises:
+            ValueError: A server on another machine that may not be sent to, or is allowed and not
+                there; a key whose variable is not set.
+        """
+        self.judges = panels(rewards)
+        self.sampling = settings.generation.endpoint
+        self._sampler: EndpointClient | None = None
+        rows = settings.data.max_rows
+        for panel in self.judges:
+            panel.sends = _sends(
+                f"objectives: {', '.join(panel.aspects)}: the judge",
+                panel.judge,
+                f"prompt and response of {f'up to {rows:,}' if rows else 'all'} rows of data.source"
+                " and of every sampled answer",
+            )
+        if self.sampling is not None:
+            sends = _sends(
+                "generation.endpoint: the server",
+                self.sampling,
+                f"up to {settings.generation.prompts:,} prompts of each model that samples for "
+                "stage 2, and the held-out prompts",
+            )
+            self._sampler = EndpointClient(
+                spec=self.sampling, sends=sends, purse=f"sampling-{self.sampling.model}"
+            )
+        hosts = [client.spec.host for client in self.clients()]
+        consent.current().check_hosts(hosts)
+        for client in self.clients():
+            client.check()
+
+    def clients(self) -> list[EndpointClient]:
+        """One for each server."""
+        sampler = [self._sampler] if self._sampler is not None else []
+        return [*(panel.client for panel in self.judges), *sampler]
+
+    @property
+    def sampler(self) -> EndpointClient:
+        """The client of the server that samples, where there is one."""
+        assert self._sampler is not None
+        return self._sampler
+
+    def open(self, folder: RunFolder) -> None:
+        """Go on with what servers said in this folder before, and keep what they say there."""
+        if not self.clients():
+            return
+        place = folder.folder / layout.REPLIES
+        make_folders(folder.folder, place)
+        replies = Replies(place, name=str(folder.rank))
+        for panel in self.judges:
+            panel.keep(replies)
+        if self._sampler is not None:
+            self._sampler.replies = replies
+
+    def probe(self) -> None:
+        """Find out whether all servers are there and have their models.
+
+        Raises:
+            ValueError: One cannot be reached, refuses the key, or lists other models.
+        """
+        for client in self.clients():
+            names = client.names()
+            by_path = isinstance(client.spec, SamplingServer) and client.spec.lora == "path"
+            if names and not by_path and client.spec.model not in names:
+                raise ValueError(
+                    f"server {client.spec.place}: no model {client.spec.model!r}: it lists "
+                    f"{', '.join(names[:20])}"
+                )
+
+    def begin(self) -> None:
+        """Count anew: a stage's manifest tells what it took itself."""
+        for client in self.clients():
+            client.counts = Counts()
+
+    def judged(self) -> list[str]:
+        """Lines for people on what judges were asked since `begin`."""
+        return [_line(panel) for panel in self.judges if panel.client.counts.requests]
+
+
+def _line(panel: Panel) -> str:
+    counts = panel.client.counts
+    again = f", {counts.repeated} sent again" if counts.repeated else ""
+    bad = f", {panel.unreadable} answers without a readable rating" if panel.unreadable else ""
+    return (
+        f"  judge {panel.judge.model} at {panel.judge.host}: {counts.requests} requests{again}, "
+        f"{counts.kept} replies were there, {counts.read + counts.written} tokens{bad}"
+    )
+
+
+def _sends(who: str, server: Endpoint, what: str) -> str:
+    key = f", with the key in the variable {server.api_key_env}" if server.api_key_env else ""
+    return f"{who} at {server.host} would get {what}{key}"
