@@ -51,8 +51,8 @@ ANSWERS = {
 class Kept(Protocol):
     """Keeps answers as they come."""
 
-    def done(self) -> set[int]:
-        """The rows whose answers are there."""
+    def done(self, n: int) -> np.ndarray:
+        """Which of n rows have their answers."""
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take the answers of a batch, all of them or none."""
@@ -65,8 +65,8 @@ class _InMemory:
     def __init__(self) -> None:
         self._frames: list[pl.DataFrame] = []
 
-    def done(self) -> set[int]:
-        return set()
+    def done(self, n: int) -> np.ndarray:
+        return np.zeros(n, dtype=bool)
 
     def add(self, rows: pl.DataFrame) -> None:
         self._frames.append(rows)
@@ -164,9 +164,9 @@ def generate(
     lengths = [len(row) for row in ids]
     check_room(lengths, sampling.max_new_tokens, context_tokens(model.config))
     kept = kept or _InMemory()
-    before, done = kept.done(), 0
+    before, done = kept.done(len(ids)), 0
     for batch in plan_batches(lengths, samples=samples, batch_size=sampling.batch_size):
-        if batch[0] not in before:
+        if not before[batch[0]]:
             made = decode_batch(
                 model,
                 tokenizer,

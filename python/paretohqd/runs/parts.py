@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from paretohqd.frames.writing import whole
 from paretohqd.runs import trusted
@@ -45,9 +47,12 @@ class Parts:
         self._count = len(kept)
         self._since = time.monotonic()
 
-    def done(self) -> set[int]:
-        """The numbers of the rows that are done."""
-        return {row for frame in (*self._kept, *self._new) for row in frame["row"]}
+    def done(self, n: int) -> NDArray[np.bool_]:
+        """Which of n rows are done."""
+        done = np.zeros(n, dtype=bool)
+        for frame in (*self._kept, *self._new):
+            done[frame["row"].to_numpy()] = True
+        return done
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take rows that are done; they are written with others, or at once if it is time."""

@@ -91,11 +91,11 @@ def score_in_parts(
     for together in _groups(rewards):
         names = [reward.name for reward in together]
         parts = Parts(work, f"{rewards.index(together[0]):02d}")
-        kept, begun = parts.done(), False
+        kept, begun = parts.done(n), False
         for block in blocks():
             for rows in _pieces(block.frame, together):
                 numbers = block.start + rows
-                if int(numbers[0]) not in kept:
+                if not kept[numbers[0]]:
                     if not begun:
                         begin(together)
                         begun = True
