@@ -55,7 +55,7 @@ def configuration(folder: Path) -> dict[str, object]:
                 "scorer": "rule:length",
                 "options": {"most": 500, "unit": "characters"},
             },
-            {"name": "many words", "scorer": "rule:length", "options": {"least": 90}},
+            {"name": "wordy", "scorer": "rule:length", "options": {"least": 90}},
         ],
         "preferences": 3,
         "selection": {"k": 100},
