@@ -54,6 +54,9 @@ class Kept(Protocol):
     def done(self, n: int) -> np.ndarray:
         """Which of n rows have their answers."""
 
+    def takes(self, piece: int) -> bool:
+        """Whether a numbered batch is to be sampled here."""
+
     def add(self, rows: pl.DataFrame) -> None:
         """Take the answers of a batch, all of them or none."""
 
@@ -67,6 +70,9 @@ class _InMemory:
 
     def done(self, n: int) -> np.ndarray:
         return np.zeros(n, dtype=bool)
+
+    def takes(self, piece: int) -> bool:
+        return True
 
     def add(self, rows: pl.DataFrame) -> None:
         self._frames.append(rows)
@@ -165,8 +171,9 @@ def generate(
     check_room(lengths, sampling.max_new_tokens, context_tokens(model.config))
     kept = kept or _InMemory()
     before, done = kept.done(len(ids)), 0
-    for batch in plan_batches(lengths, samples=samples, batch_size=sampling.batch_size):
-        if not before[batch[0]]:
+    plan = plan_batches(lengths, samples=samples, batch_size=sampling.batch_size)
+    for number, batch in enumerate(plan):
+        if kept.takes(number) and not before[batch[0]]:
             made = decode_batch(
                 model,
                 tokenizer,
