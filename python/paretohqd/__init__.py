@@ -118,6 +118,7 @@ def run(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    allow_code: Iterable[str] = (),
     send_to: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it.
@@ -134,6 +135,8 @@ def run(
         unsafe_settings: Let keys of trainers pass that send data out or that nobody has judged.
         trust_remote_code: Models whose own code may run: "NAME@COMMIT" with the whole commit of a
             name on the hub, or the path of a folder.
+        allow_code: Scorers that are code and may run, "package.module:function" or
+            "file.py:function" as the configuration writes them.
         send_to: Hosts of servers on other machines that prompts and answers may be sent to.
 
     Returns:
@@ -159,5 +162,6 @@ def run(
         verify=verify,
         unsafe_settings=unsafe_settings,
         trust_remote_code=trust_remote_code,
+        allow_code=allow_code,
         send_to=send_to,
     )

@@ -1,14 +1,16 @@
-//! Four objectives and more: quick hypervolume, or slices where these are faster.
+//! Four objectives and more: quick hypervolume, but in four and from 17 on point by point.
 
 use super::quick::{self, Quick, quick};
 use super::sliced;
 
-/// In four objectives more points than this are sliced; in five and more, none.
-const MAX_QUICK_POINTS: usize = 1000;
-
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
-    measured(quick(m).as_deref_mut(), points, m, true)
+    measured(kernel(m).as_deref_mut(), points, m, true)
+}
+
+/// What measures sets of `m` objectives; nothing where a point's share is found instead.
+fn kernel(m: usize) -> Option<Box<dyn Quick>> {
+    if m == 4 { None } else { quick(m) }
 }
 
 fn measured(
@@ -18,12 +20,12 @@ fn measured(
     shared: bool,
 ) -> f64 {
     match quick {
-        Some(quick) if m > 4 || points.len() <= MAX_QUICK_POINTS * m => {
+        Some(quick) => {
             quick.clear();
             points.chunks_exact(m).for_each(|point| quick.push(point));
             quick.covered(&[0.0; quick::MAX_OBJECTIVES][..m], shared)
         }
-        _ => sliced::volume(points, m, shared),
+        None => sliced::volume(points, m, shared),
     }
 }
 
@@ -36,7 +38,7 @@ pub(super) struct SmallSets {
 impl SmallSets {
     /// Buffers for `m` objectives.
     pub fn new(m: usize) -> Self {
-        Self { quick: quick(m), points: Vec::new() }
+        Self { quick: kernel(m), points: Vec::new() }
     }
 
     /// [`volume`] of positive points, by objective.

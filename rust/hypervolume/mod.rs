@@ -9,9 +9,9 @@
 //! | 1 | the largest value | O(n) |
 //! | 2 | sweep | O(n log n) |
 //! | 3 | sweep with a staircase (Beume et al. 2009) | O(n log n) |
-//! | 4, over 1,000 points | WFG with limit sets (While, Bradstreet, Barone 2012) | about O(n²) |
-//! | 4 to 16 otherwise | quick hypervolume (QHV-II, Jaszkiewicz 2018) | exponential in m at worst |
-//! | more | WFG | the same |
+//! | 4 | sweep of what each point adds (HV4D+: Guerreiro, Fonseca 2018) | O(n²) |
+//! | 5 to 16 | quick hypervolume (QHV-II, Jaszkiewicz 2018) | exponential in m at worst |
+//! | more | WFG with limit sets (While, Bradstreet, Barone 2012) | the same |
 //!
 //! and, for contributions, to a sweep (Emmerich, Fonseca 2011) or from four objectives on to what
 //! the others leave free of each point's box. Many points in many objectives are estimated
@@ -39,6 +39,7 @@ mod estimate;
 mod exact;
 mod exclusive;
 mod far;
+mod four;
 mod front;
 mod gain;
 mod grouped;

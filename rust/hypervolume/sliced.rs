@@ -1,4 +1,5 @@
-//! Volumes by slicing ([`wfg`]), shared among threads.
+//! Volumes point by point, best last objective first, shared among threads: what a point adds to the
+//! front before it is swept in four objectives ([`four`]) and sliced in more ([`wfg`]).
 //!
 //! How the work is shared decides no byte of the result: what a point adds depends on the front
 //! before it alone, and sums run over chunks of a fixed size, in order.
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use pulp::{Arch, Simd, WithSimd};
 
+use super::four;
 use super::front::{Columns, Dominance};
 use super::wfg::{Level, added, levels};
 use crate::layers::{Stop, layers};
@@ -24,18 +26,29 @@ const MIN_SHARED_TIME: Duration = Duration::from_millis(4);
 const MIN_FORESEEN: Duration = Duration::from_micros(300);
 
 /// After so many points it is asked whether the call is to stop.
-const CHECKED_POINTS: usize = 16;
+pub(super) const CHECKED_POINTS: usize = 16;
+
+/// A front that grows point by point, in all objectives but the last.
+pub(super) trait Growth: Sized {
+    /// The front of some rows; room for so many points.
+    fn after(before: &[f64], m: usize, capacity: usize) -> Self;
+
+    /// What further rows add: the volume of each in the front's objectives times its last one. The
+    /// rows are sorted, and so were those before them.
+    fn grow(&mut self, rows: &[f64]) -> f64;
+}
 
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate. With `shared`,
 /// threads share work that takes long.
 pub(super) fn volume(points: &[f64], m: usize, shared: bool) -> f64 {
     let rows = sorted(points, m);
+    if m == 4 { grown::<four::Front>(&rows, m, shared) } else { grown::<Slices>(&rows, m, shared) }
+}
+
+fn grown<G: Growth>(rows: &[f64], m: usize, shared: bool) -> f64 {
     let chunk = chunk_rows(rows.len() / m) * m;
     let mut volumes = vec![0.0; rows.len().div_ceil(chunk)];
-    let arch = Arch::new();
-    let mut front = Columns::default();
-    front.reset(m - 1, rows.len() / m);
-    let mut below = levels(m - 1);
+    let mut front = G::after(&[], m, rows.len() / m);
     let begin = Instant::now();
     let mut done = 0;
     let chunks = volumes.len();
@@ -43,7 +56,7 @@ pub(super) fn volume(points: &[f64], m: usize, shared: bool) -> f64 {
         if shared && is_long(begin.elapsed(), done, chunks) && threads::count() > 1 {
             break;
         }
-        *volume = arch.dispatch(Stretch { front: &mut front, rows, below: &mut below });
+        *volume = front.grow(rows);
         done += 1;
     }
     // To share work starts threads, even if none is left.
@@ -52,13 +65,8 @@ pub(super) fn volume(points: &[f64], m: usize, shared: bool) -> f64 {
         let turn = (chunks - done).div_ceil(3 * threads::count());
         let turns = threads::share_out((done..chunks).step_by(turn).collect(), |first| {
             let (before, rest) = rows.split_at(first * chunk);
-            let mut below = levels(m - 1);
-            let mut front = front_of(before, m, rows.len() / m);
-            let volume = |rows| {
-                let (front, below) = (&mut front, &mut below[..]);
-                arch.dispatch(Stretch { front, rows, below })
-            };
-            rest.chunks(chunk).take(turn).map(volume).collect::<Vec<f64>>()
+            let mut front = G::after(before, m, rows.len() / m);
+            rest.chunks(chunk).take(turn).map(|rows| front.grow(rows)).collect::<Vec<f64>>()
         });
         volumes.splice(done.., turns.into_iter().flatten());
     }
@@ -79,20 +87,18 @@ fn chunk_rows(rows: usize) -> usize {
     rows.div_ceil(MAX_CHUNKS).max(8)
 }
 
-/// The front of some rows in all objectives but the last.
-fn front_of(rows: &[f64], m: usize, capacity: usize) -> Columns {
+/// The front of some rows in all objectives but the last, row after row and sorted.
+pub(super) fn front_of(rows: &[f64], m: usize) -> Vec<f64> {
     let others: Vec<f64> = rows.chunks_exact(m).flat_map(|row| &row[..m - 1]).copied().collect();
     let layers = layers_of(&others, m - 1, 1);
     let best = others.chunks_exact(m - 1).zip(layers).filter(|(_, layer)| *layer == 0);
     let best = sorted(&best.flat_map(|(row, _)| row).copied().collect::<Vec<_>>(), m - 1);
-    let mut front = Columns::default();
-    front.reset(m - 1, capacity);
-    let mut last: &[f64] = &[];
+    let mut front: Vec<f64> = Vec::with_capacity(best.len());
     for row in best.chunks_exact(m - 1) {
-        if row != last {
-            front.push(row.iter().copied());
+        // One of each: copies cover no more.
+        if !front.ends_with(row) {
+            front.extend(row);
         }
-        last = row;
     }
     front
 }
@@ -111,20 +117,47 @@ pub(super) fn layers_of_columns(columns: &[Vec<f64>], upto: usize) -> Vec<i32> {
 
 /// The rows with the best last objective first, ties by the others.
 fn sorted(points: &[f64], m: usize) -> Vec<f64> {
-    let mut rows: Vec<&[f64]> = points.chunks_exact(m).collect();
-    rows.sort_unstable_by(|a, b| {
+    fn order<R: PartialOrd + AsRef<[f64]>>(a: &R, b: &R) -> Ordering {
+        let last = a.as_ref().len() - 1;
         let by_others = || b.partial_cmp(a).unwrap_or(Ordering::Equal);
-        b[m - 1].total_cmp(&a[m - 1]).then_with(by_others)
-    });
+        b.as_ref()[last].total_cmp(&a.as_ref()[last]).then_with(by_others)
+    }
+    if m == 4 {
+        let mut rows: Vec<[f64; 4]> = points.as_chunks().0.to_vec();
+        rows.sort_unstable_by(order);
+        return rows.into_flattened();
+    }
+    let mut rows: Vec<&[f64]> = points.chunks_exact(m).collect();
+    rows.sort_unstable_by(order);
     rows.concat()
+}
+
+/// A front whose points' volumes are slices ([`wfg`](super::wfg)).
+struct Slices {
+    front: Columns,
+    /// Buffers for the objectives but the last.
+    below: Vec<Level>,
+}
+
+impl Growth for Slices {
+    fn after(before: &[f64], m: usize, capacity: usize) -> Self {
+        let mut front = Columns::default();
+        front.reset(m - 1, capacity);
+        for row in front_of(before, m).chunks_exact(m - 1) {
+            front.push(row.iter().copied());
+        }
+        Self { front, below: levels(m - 1) }
+    }
+
+    fn grow(&mut self, rows: &[f64]) -> f64 {
+        Arch::new().dispatch(Stretch { slices: self, rows })
+    }
 }
 
 /// A stretch of the sorted points: what it adds to the front of those before it.
 struct Stretch<'a> {
-    front: &'a mut Columns,
+    slices: &'a mut Slices,
     rows: &'a [f64],
-    /// Buffers for the objectives but the last.
-    below: &'a mut [Level],
 }
 
 impl WithSimd for Stretch<'_> {
@@ -132,7 +165,7 @@ impl WithSimd for Stretch<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> f64 {
-        let Self { front, rows, below } = self;
+        let Self { slices: Slices { front, below }, rows } = self;
         let m = front.objectives + 1;
         let mut dominance = Dominance::default();
         let mut volume = 0.0;
@@ -152,26 +185,45 @@ mod tests {
     use super::*;
     use crate::testing::Random;
 
+    /// What a front says that rows after others add to it.
+    fn both_ways<G: Growth>(rows: &[f64], m: usize) {
+        let (before, rest) = rows.split_at(rows.len() / m / 2 * m);
+        let mut grown = G::after(&[], m, 320);
+        grown.grow(before);
+        let mut started = G::after(before, m, 320);
+        assert_eq!(grown.grow(rest).to_bits(), started.grow(rest).to_bits());
+    }
+
     #[test]
     fn a_start_in_the_middle_changes_no_byte() {
-        for m in 4..=7 {
-            // Copies and ties in the last objective must not matter either.
+        for (m, levels) in (4..=7).flat_map(|m| [(m, 8.0), (m, 3.0)]) {
+            // Copies and ties in the last objectives must not matter either.
             let mut rows = Random(1).simplex(300, m);
-            for last in rows.iter_mut().skip(m - 1).step_by(m) {
-                *last = (*last * 8.0).ceil() / 8.0;
+            for row in rows.chunks_exact_mut(m) {
+                for value in &mut row[m - 2..] {
+                    *value = (*value * levels).ceil() / levels;
+                }
             }
             rows.extend_from_within(..20 * m);
             let rows = sorted(&rows, m);
-            let (before, rest) = rows.split_at(rows.len() / m / 2 * m);
-            let arch = Arch::new();
-            let mut grown = Columns::default();
-            grown.reset(m - 1, 320);
-            arch.dispatch(Stretch { front: &mut grown, rows: before, below: &mut levels(m - 1) });
-            let mut started = front_of(before, m, 320);
-            let [one, other] = [&mut grown, &mut started].map(|front| {
-                arch.dispatch(Stretch { front, rows: rest, below: &mut levels(m - 1) }).to_bits()
-            });
-            assert_eq!(one, other);
+            both_ways::<Slices>(&rows, m);
+            if m == 4 {
+                both_ways::<four::Front>(&rows, m);
+            }
+        }
+    }
+
+    #[test]
+    fn in_four_objectives_a_sweep_measures_what_slices_do() {
+        let mut random = Random(7);
+        for n in (0..60).chain([200, 700]) {
+            let any: Vec<f64> = (0..4 * n).map(|_| 1.0 - random.unit()).collect();
+            let tied = |levels: f64| any.iter().map(|x| (x * levels).ceil() / levels).collect();
+            for points in [any.clone(), tied(2.0), tied(5.0), random.simplex(n, 4)] {
+                let expected = grown::<Slices>(&sorted(&points, 4), 4, false);
+                let actual = volume(&points, 4, false);
+                assert!((actual - expected).abs() <= 1e-14 * expected, "{n}: {actual} {expected}");
+            }
         }
     }
 
@@ -180,10 +232,8 @@ mod tests {
         for m in 4..=10 {
             let rows = sorted(&Random(1).simplex(if m < 7 { 200 } else { 40 }, m), m);
             let volume = |simd: &dyn Fn(Stretch<'_>) -> f64| {
-                let mut front = Columns::default();
-                front.reset(m - 1, 200);
-                simd(Stretch { front: &mut front, rows: &rows, below: &mut levels(m - 1) })
-                    .to_bits()
+                let slices = &mut Slices::after(&[], m, 200);
+                simd(Stretch { slices, rows: &rows }).to_bits()
             };
             let scalar = volume(&|stretch| Simd::vectorize(pulp::Scalar::new(), stretch));
             assert_eq!(volume(&|stretch| Arch::new().dispatch(stretch)), scalar);

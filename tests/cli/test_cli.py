@@ -202,6 +202,34 @@ def test_score_adds_columns_and_says_how(run, answers, tmp_path):
     assert [reward["name"] for reward in manifest["rewards"]] == ["tone", "info"]
 
 
+def test_score_takes_rules_and_functions_that_are_named(run, fails, answers, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "def louder(completions, help):\n    return [h + len(c) for h, c in zip(help, completions)]"
+    )
+    given = ["score", answers, "-o", "out.parquet"]
+    given += ["--reward", "short=rule:length", "--options", "short={most: 2, fall: 40}"]
+    mine = ["--reward", "loud=mine.py:louder"]
+    assert fails(*given, *mine).endswith(
+        "scorer mine.py:louder: is code, which no configuration may run by itself: --allow-code "
+        "mine.py:louder on the command line lets it run, in Python allow_code=['mine.py:louder']"
+    )
+    assert "no scorer of this run is written so" in fails(*given, "--allow-code", "mine.py:louder")
+    assert "no reward 'shrt'; did you mean 'short'" in fails(*given, "--options", "shrt={a: 1}")
+    assert "expected {KEY: VALUE}, got '3'" in fails(*given, "--options", "short=3")
+    code, said, err = run(*given, *mine, "--allow-code", "mine.py:louder")
+    assert (code, err) == (0, "")
+    assert said == "200 answers scored by short, loud\n"
+    written = read_frame(tmp_path / "out.parquet")
+    lengths = written["response"].str.len_chars()
+    assert written["loud"].to_list() == (written["help"] + lengths).to_list()
+    words = written["response"].str.split(" ").list.len().to_numpy()
+    assert written["short"].to_list() == pytest.approx((1 - (words - 2).clip(0) / 40).tolist())
+    manifest = json.loads((tmp_path / "out.parquet.manifest.json").read_text())
+    assert [one["kind"] for one in manifest["rewards"]] == ["rule:length", "callable"]
+    assert str(tmp_path) not in json.dumps(manifest)
+
+
 @pytest.mark.train
 def test_score_reads_other_columns(run, answers, tmp_path):
     out = tmp_path / "out.parquet"

@@ -549,7 +549,7 @@ def test_an_actor_that_dies_and_what_is_wrong_with_answers(tmp_path):
 )
 def test_as_many_actors_as_there_are_gpus_or_else_cores(monkeypatch, resources, limits, size, gpus):
     monkeypatch.setattr(ray, "cluster_resources", lambda: resources)
-    options = actors._actors(*limits)
+    options = actors.actor_pool(*limits)
     assert options["num_gpus"] == gpus
     assert (options["compute"].min_size, options["compute"].max_size) == (size, size)
 

@@ -1,5 +1,6 @@
 """The scripts in examples/ run, on less than they take by themselves."""
 
+import io
 import runpy
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import pytest
 
 from helpers.small_comparison import comparison, do
 from paretohqd.compare.methods import METHODS
+from paretohqd.plots.progress import Screen
+from paretohqd.runs import pipeline
+from paretohqd.runs.config import Config, load_settings
 
 pytestmark = pytest.mark.slow
 
@@ -60,3 +64,28 @@ def test_add_a_method(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert METHODS["ranksum"] is not METHODS["base"]
     chosen = comparison(parts, str(tmp_path / "run"), methods=["base", "ranksum"], budgets=["own"])
     assert any("ranksum" in line for line in do(chosen))
+
+
+KNOWN = sorted((EXAMPLES / "known_sets").glob("*.yaml"))
+
+
+def test_known_sets_are_what_their_script_makes(tmp_path: Path) -> None:
+    runpy.run_path(str(EXAMPLES / "make_known_sets.py"))["write"](tmp_path)
+    made = {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()}
+    folder = EXAMPLES / "known_sets"
+    assert made == {f.name: f.read_text(encoding="utf-8") for f in folder.glob("*.jsonl")}
+    assert sorted(made) == [f"{file.stem}.jsonl" for file in KNOWN]
+
+
+@pytest.mark.parametrize("file", KNOWN, ids=lambda file: file.stem)
+def test_known_sets_run(file: Path, parts: Path, tmp_path: Path) -> None:
+    """Each with its own configuration, but for the model and the number of steps."""
+    small = {"run": str(tmp_path / "run"), "model.name": str(parts / "model"), "device": "cpu"}
+    small |= {"train.max_steps": 1, "train.max_length": 1000, "generation.max_new_tokens": 4}
+    small |= {"precision": "float32", "threads": 1, "preferences": 2, "lora": {"r": 1}}
+    chosen = load_settings(Config, file, small)
+    pipeline.run(chosen, screen=Screen(file=io.StringIO()))
+    rows = pl.read_parquet(tmp_path / "run" / "stage1" / "select" / "selection.parquet")
+    assert len(rows) == 2 * chosen.selection.k
+    given = [o.name for o in chosen.objectives if o.column is not None]
+    assert rows.select(pl.col(given).is_finite().all()).row(0) == (True,) * len(given)

@@ -1,9 +1,12 @@
 """Sources of answers in files, and their split, for the tests of a run's data."""
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from paretohqd.frames.writing import write_frame
 from paretohqd.runs import sections
+from paretohqd.runs.data import source_blocks
 from paretohqd.runs.split import split_data
 
 HH = "\n\nHuman: {}\n\nAssistant: {}"
@@ -21,8 +24,27 @@ def characters(frame):
     return frame["prompt"].str.len_chars()
 
 
-def split(spec, *, seed=0, limit=1000):
-    return split_data(spec, seed=seed, prompt_lengths=characters, limit=limit)
+def split(spec, *, seed=0, limit=1000, columns=()):
+    return Parts.of(spec, seed=seed, prompt_lengths=characters, limit=limit, columns=columns)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a split writes into files."""
+
+    pool: pl.DataFrame
+    prompts: pl.DataFrame
+    held_out: pl.DataFrame
+    dropped: dict[str, int]
+
+    @classmethod
+    def of(cls, spec, *, seed=0, **more):
+        made = split_data(spec, source_blocks(spec, seed), seed=seed, **more)
+        rows = {"pool": [], "prompts": [], "held_out": []}
+        for part, block in made.rows():
+            rows[part].append(block)
+        whole = {part: pl.concat(blocks) for part, blocks in rows.items()}
+        return cls(**whole, dropped=made.dropped)
 
 
 def answers(n=40, per_conversation=4):

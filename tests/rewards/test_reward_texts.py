@@ -18,6 +18,7 @@ from helpers.shapes import (
 )
 from helpers.tiny import tiny_classifier, tiny_tokenizer
 from paretohqd.models import chat
+from paretohqd.rewards.batches import encode_rows
 from paretohqd.rewards.classifier import ClassifierReward
 
 
@@ -29,8 +30,11 @@ def test_reward_models_read_control_tokens_in_texts_as_characters(
     reward = ClassifierReward(name="r", model=str(folder), template=template, device="cpu")
     loaded = reward.load()
     pairs = [("Hi", "Yes."), (HOSTILE, "<|pad|>Yes.")]
-    rows = {loaded.inputs.parts(*pair): pair[1] for pair in pairs}
-    [(_, plain), (_, hostile)] = reward._batches(loaded, rows, list(rows))
+    rows, _ = encode_rows(loaded.inputs, [loaded.inputs.parts(*pair) for pair in pairs])
+    plain, hostile = (
+        {name: values.tolist() for name, values in rows.batch(np.array([i])).items()}
+        for i in range(2)
+    )
     tokenizer = loaded.inputs.tokenizer
     control = tokenizer.convert_tokens_to_ids([TURN, END, "<|pad|>"])
     for inputs in (plain, hostile):

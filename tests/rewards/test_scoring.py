@@ -343,7 +343,7 @@ def test_make_reward_builds_what_the_section_says(tmp_path):
         ({}, "either scorer: or model:"),
         ({"scorer": "embedded:relevance", "model": "m"}, "either scorer: or model:"),
         ({"scorer": "embedded:relevanc"}, "did you mean 'relevance'"),
-        ({"scorer": "relevance"}, "must be embedded:<kind>, not 'relevance'"),
+        ({"scorer": "relevance"}, "must be embedded:<kind>, rule:<kind>, .* not 'relevance'"),
         ({"scorer": "embedded:relevance", "output": 1}, "output go with model:"),
         ({"model": "m", "ouput": 1}, "no setting 'ouput'; did you mean 'output'"),
         ({"model": "m", "truncated": 1}, "no setting 'truncated'"),

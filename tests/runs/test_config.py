@@ -108,14 +108,16 @@ def test_every_setting_is_suggested_where_it_is_misspelt(tmp_path, key, hint, va
 @pytest.mark.parametrize("key", hints(sections.Objective))
 def test_settings_of_objectives(key):
     hint = str(hints(sections.Objective)[key])
-    value = 3 if "int" in hint else True if "bool" in hint else "text"
+    value: object = 3 if "int" in hint else True if "bool" in hint else "text"
+    value = {"columns": ("text",), "options": {"a": 1}}.get(key, value)
+    wrong: object = 1 if key in ("columns", "options") else [1]
     both = [{"name": "one", "scorer": "x"}, {"name": "two", "scorer": "x"}]
     if key == "model":
         del both[0]["scorer"]
     settings = from_mapping(Config, minimal(objectives=[{**both[0], key: value}, both[1]]))
     assert getattr(settings.objectives[0], key) == value
     with pytest.raises(ValueError, match=rf"^objectives\[1\].{key}: expected "):
-        from_mapping(Config, minimal(objectives=[both[0], {**both[1], key: [1]}]))
+        from_mapping(Config, minimal(objectives=[both[0], {**both[1], key: wrong}]))
     with pytest.raises(ValueError, match=rf"^unknown key objectives\[1\].{key}q: did you mean"):
         from_mapping(Config, minimal(objectives=[both[0], {**both[1], f"{key}q": 1}]))
 

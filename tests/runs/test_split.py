@@ -9,8 +9,9 @@ from polars.testing import assert_frame_equal
 
 from helpers.offline_answers import PAIRS, answers, source_in, split
 from paretohqd.frames import batches
+from paretohqd.frames.sources import Source
 from paretohqd.frames.writing import write_frame
-from paretohqd.runs import data, sections
+from paretohqd.runs import sections
 from paretohqd.runs.data import load_source
 from paretohqd.selection import choosing
 
@@ -114,7 +115,7 @@ def test_rows_are_drawn_without_holding_the_others(source, monkeypatch, ending, 
     if len(whole) > max_rows:
         whole = whole[np.sort(np.random.default_rng([3, 1]).permutation(len(whole))[:max_rows])]
     with monkeypatch.context() as patch:
-        patch.setattr(data, "read_frame", lambda path: pytest.fail("was read whole"))
+        patch.setattr(Source, "whole", lambda *more: pytest.fail("was read whole"))
         parts = split(spec, seed=3)
     held = parts.held_out["conversation"].implode()
     assert_frame_equal(parts.pool, whole.filter(~pl.col("conversation").is_in(held)))

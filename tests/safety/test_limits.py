@@ -17,11 +17,11 @@ import polars as pl
 import pytest
 
 import paretohqd as pq
+from helpers.offline_answers import Parts
 from paretohqd.frames.reading import sizes
 from paretohqd.frames.sources import Source, read_frame
 from paretohqd.runs import sections
 from paretohqd.runs.data import draw_rows
-from paretohqd.runs.split import split_data
 
 MB = 1_000_000
 
@@ -239,7 +239,7 @@ def split(spec: sections.Data, seen: list[int]) -> object:
         seen.append(frame["prompt"].str.len_chars().max())  # type: ignore[arg-type]
         return frame["prompt"].str.len_chars().cast(pl.Int64)
 
-    return split_data(spec, seed=0, prompt_lengths=lengths, limit=10**9)
+    return Parts.of(spec, prompt_lengths=lengths, limit=10**9)
 
 
 @pytest.mark.parametrize("column", ["prompt", "response"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from paretohqd.cli import arguments, rows
 from paretohqd.cli.terminal import add_command, say
+from paretohqd.exceptions import unknown_word
 from paretohqd.frames.writing import write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
@@ -39,14 +40,24 @@ def add_commands(commands: Commands) -> None:
         type=arguments.pair,
         dest="rewards",
         metavar="NAME=WHAT",
-        help="embedded:harmless, or a sequence-classification model (hub name, or a path that "
-        "begins with ./, ../, ~/ or /); give it again for more",
+        help="embedded:harmless, rule:finished, package.module:function, file.py:function, or a "
+        "sequence-classification model (hub name, or a path that begins with ./, ../, ~/ or /); "
+        "give it again for more",
     )
     rewards.add_argument("--template", help="text with {prompt} and {response}, for reward models")
     rewards.add_argument(
         "--pair",
         action=argparse.BooleanOptionalAction,
         help="give reward models prompt and answer as a pair of texts, or as one (found out)",
+    )
+    rewards.add_argument(
+        "--options",
+        action="append",
+        default=[],
+        type=arguments.pair,
+        metavar="NAME={KEY: VALUE}",
+        help="settings of the rule or function of that name, such as 'brief={most: 40}'; give it "
+        "again for more",
     )
     texts = score.add_argument_group("texts")
     texts.add_argument("--prompt", default="prompt", metavar="COLUMN", help="prompts (prompt)")
@@ -134,32 +145,49 @@ def _add_trust(group: Group) -> None:
         help="run the code that comes with this model: a hub name with its whole commit, or a "
         "folder's path; give it again for more",
     )
+    group.add_argument(
+        "--allow-code",
+        action="append",
+        default=[],
+        metavar="SCORER",
+        help="run the code of this scorer, as it is written: package.module:function, or "
+        "file.py:function; give it again for more",
+    )
 
 
 def _score(parsed: argparse.Namespace) -> None:
     from paretohqd.models.consent import consenting
+    from paretohqd.rewards.code import is_code
 
-    with consenting(trust_remote_code=parsed.trust_remote_code) as allowed:
-        allowed.check_models(what for _, what in parsed.rewards)
+    with consenting(
+        trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code
+    ) as allowed:
+        given = [what for _, what in parsed.rewards]
+        allowed.check_models(given)
+        allowed.check_scorers(filter(is_code, given))
         _scored(parsed)
 
 
 def _scored(parsed: argparse.Namespace) -> None:
     from paretohqd.rewards import scoring
+    from paretohqd.rewards.code import is_code
 
     source = rows.opened(parsed)
-    embedded = [what.startswith("embedded:") for _, what in parsed.rewards]
+    scorers = [
+        what.startswith(("embedded:", "rule:")) or is_code(what) for _, what in parsed.rewards
+    ]
     given = {"template": parsed.template, "pair": parsed.pair}
     options = {name: value for name, value in given.items() if value is not None}
-    if options and all(embedded):
+    if options and all(scorers):
         raise ValueError(
             f"--{next(iter(options))} is for reward models: the embedded scorers take none"
         )
+    own = _options(parsed)
     judges = [
-        scoring.make_reward(name=name, scorer=what)
+        scoring.make_reward(name=name, scorer=what, **own.get(name, {}))
         if inside
         else scoring.make_reward(name=name, model=what, **options)
-        for (name, what), inside in zip(parsed.rewards, embedded, strict=True)
+        for (name, what), inside in zip(parsed.rewards, scorers, strict=True)
     ]
     frame = source.whole()
     scored = scoring.score(frame, judges, prompt=parsed.prompt, response=parsed.response)
@@ -169,6 +197,26 @@ def _scored(parsed: argparse.Namespace) -> None:
         beside = parsed.output.with_name(f"{parsed.output.name}.manifest.json")
         write_text(beside, json.dumps(redacted(manifest), indent=1, default=str))
     rows.say(parsed, f"{len(scored)} answers scored by {', '.join(each.name for each in judges)}")
+
+
+def _options(parsed: argparse.Namespace) -> dict[str, Any]:
+    """What --options says of each reward."""
+    from paretohqd.runs.yaml_reader import read_yaml
+
+    names = [name for name, _ in parsed.rewards]
+    options: dict[str, Any] = {}
+    for name, text in parsed.options:
+        where = f"--options {name}"
+        if name not in names:
+            raise unknown_word(f"{where}: no reward", name, names)
+        try:
+            value = read_yaml(text)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        if not isinstance(value, dict):
+            raise ValueError(f"{where}: expected {{KEY: VALUE}}, got {text!r}")
+        options[name] = {"options": value}
+    return options
 
 
 def _run(parsed: argparse.Namespace) -> None:
@@ -206,7 +254,7 @@ def _compare(parsed: argparse.Namespace) -> None:
 
 def _by_hand(parsed: argparse.Namespace) -> dict[str, Any]:
     """What a run is told beside its configuration."""
-    names = ("verify", "unsafe_settings", "trust_remote_code", "send_to")
+    names = ("verify", "unsafe_settings", "trust_remote_code", "allow_code", "send_to")
     return {name: getattr(parsed, name) for name in names}
 
 

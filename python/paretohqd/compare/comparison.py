@@ -68,6 +68,7 @@ def compare(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    allow_code: Iterable[str] = (),
     send_to: Iterable[str] = (),
 ) -> Path:
     """Do the comparison that `settings` describes, or what is left of it.
@@ -75,7 +76,7 @@ def compare(
     Args:
         settings: The comparison.
         screen: What shows how it goes.
-        verify, unsafe_settings, trust_remote_code, send_to: As for `paretohqd.run`.
+        verify, unsafe_settings, trust_remote_code, allow_code, send_to: As for `paretohqd.run`.
 
     Returns:
         The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
@@ -87,7 +88,10 @@ def compare(
         OSError: The folder cannot be written, or the disk is full.
     """
     with consenting(
-        unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code, send_to=send_to
+        unsafe_settings=unsafe_settings,
+        trust_remote_code=trust_remote_code,
+        allow_code=allow_code,
+        send_to=send_to,
     ):
         return _compare(settings, screen, verify)
 
@@ -187,7 +191,8 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str
     def work(out: Path) -> Mapping[str, Any]:
         frame = pl.read_parquet(made.path / layout.ANSWERS)
         entropy = certainty(s, policy, frame)
-        frame = s.score(frame, allow_empty=True)
+        frame = pl.concat([frame, prompts.select(s.columns)], how="horizontal")
+        frame = s.score(frame, work=out, allow_empty=True)
         frame = evaluation.measure(frame, spec).with_columns(entropy)
         write_parquet(frame, out / layout.ANSWERS)
         return {"rewards": [reward.manifest() for reward in s.rewards]}

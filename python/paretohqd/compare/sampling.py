@@ -16,6 +16,7 @@ from paretohqd.models import chat
 from paretohqd.runs import layout
 from paretohqd.runs.answering import answers, sampling
 from paretohqd.runs.manifest import Stage
+from paretohqd.runs.parts import Parts
 from paretohqd.runs.sampling import usable
 
 
@@ -89,6 +90,7 @@ def answered(
                 seed=seed,
                 samples=samples,
                 progress=progress,
+                kept=Parts(out, "answers"),
             )
         write_parquet(frame, out / layout.ANSWERS)
         return notes
@@ -115,7 +117,7 @@ def score(
     """Add one column per objective, as a step."""
 
     def work(out: Path) -> Mapping[str, Any]:
-        write_parquet(bench.context.score(frame), out / layout.SCORED)
+        write_parquet(bench.context.score(frame, work=out), out / layout.SCORED)
         return {"rows": len(frame), "dropped": dict(dropped)}
 
     made = bench.step(

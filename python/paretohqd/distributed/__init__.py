@@ -15,10 +15,11 @@ from typing import Unpack
 
 import polars as pl
 
-from paretohqd.distributed.actors import generate, score
+from paretohqd.distributed.actors import generate
 from paretohqd.distributed.cluster import ray, stay_here
 from paretohqd.distributed.merging import PartSpec
 from paretohqd.distributed.parts import Blocks, Files
+from paretohqd.distributed.scoring_actors import score
 from paretohqd.frames.kept_layers import KeptLayers
 from paretohqd.frames.objectives import ObjectivesLike, column
 from paretohqd.frames.sources import Source

@@ -75,9 +75,10 @@ def hypervolume(
     """Compute the volume that the points dominate, bounded by a reference point; exact.
 
     Points that are not better than the reference in every objective count nothing. Two and three
-    objectives are swept (Beume et al. 2009), O(n log n); more use quick hypervolume (QHV-II,
-    Jaszkiewicz 2018), exponential in m at worst, or WFG (While, Bradstreet, Barone 2012) for over
-    1,000 points in four objectives, about O(n^2), and from 17 objectives on. The volume is right to
+    objectives are swept (Beume et al. 2009), O(n log n), and so is what each point adds in four
+    (the idea of HV4D+: Guerreiro, Fonseca 2018), O(n^2); more use quick hypervolume (QHV-II,
+    Jaszkiewicz 2018), exponential in m at worst, and from 17 on WFG (While, Bradstreet, Barone
+    2012). The volume is right to
     a relative 1e-13 for any doubles, however unlike the scales of the objectives are; it is
     infinite, 0 or subnormal only if the true volume is.
 

@@ -1,8 +1,8 @@
 """What whoever starts a run allows besides: on the command line or in Python, never in a file.
 
 A configuration may come from anyone. What would send data out, or run code that lies beside a
-model's weights, therefore takes a word of the person who starts the run. Nothing heavy is imported
-here.
+model's weights or that a scorer names, therefore takes a word of the person who starts the run.
+Nothing heavy is imported here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _HOST = re.compile(
 )
 """A name or an address."""
 
+LISTED = {"allow_code": "scorers", "send_to": "hosts"}
+
 ALLOWS_SETTINGS = "--unsafe-settings on the command line lets it pass"
 ALLOWS_CODE = "--trust-remote-code MODEL@COMMIT on the command line (of a folder: its path) lets it"
 
@@ -36,6 +38,8 @@ class Consent:
     """Keys of trainers that nobody has judged, or that send data out, pass."""
     remote_code: dict[str, str | None] = field(default_factory=dict)
     """Models whose own code may run: of a hub name the commit, of a folder None."""
+    scorers: tuple[str, ...] = ()
+    """Scorers that are code and may run, as a configuration writes them."""
     send_to: frozenset[str] = frozenset()
     """Hosts of servers that prompts and answers may be sent to."""
     settings: list[str] = field(default_factory=list, init=False, compare=False)
@@ -70,6 +74,24 @@ class Consent:
                 f"set its revision to {trusted}"
             )
         return True
+
+    def lets_run(self, scorer: str) -> bool:
+        """Whether a scorer that is code may run."""
+        return scorer in self.scorers
+
+    def check_scorers(self, scorers: Iterable[str]) -> None:
+        """Refuse leave for a scorer that none of these is: it is misspelt, or another is meant.
+
+        Raises:
+            ValueError: Such a scorer.
+        """
+        known = set(scorers)
+        for scorer in self.scorers:
+            if scorer not in known:
+                raise ValueError(
+                    f"--allow-code {scorer}: no scorer of this run is written so: it has "
+                    f"{', '.join(sorted(known)) or 'none that is code'}"
+                )
 
     def check_models(self, names: Iterable[str]) -> None:
         """Refuse trust in a model that none of these is: it is misspelt, or another is meant.
@@ -123,6 +145,7 @@ def consenting(
     *,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    allow_code: Iterable[str] = (),
     send_to: Iterable[str] = (),
 ) -> Iterator[Consent]:
     """Allow more while the block runs.
@@ -131,10 +154,12 @@ def consenting(
         unsafe_settings: Let keys pass that nobody has judged, or that send data out.
         trust_remote_code: Models whose own code may run: "NAME@COMMIT" of the hub, with the whole
             commit, or the path of a folder.
+        allow_code: Scorers that are code and may run, as the configuration writes them.
         send_to: Hosts of servers on other machines that prompts and answers may be sent to.
 
     Raises:
-        ValueError: No name of a model, or one of the hub without a whole commit; no host.
+        ValueError: No name of a model, or one of the hub without a whole commit; no host; a text in
+            place of a list.
 
     Example:
         >>> with consenting(unsafe_settings=True) as allowed:
@@ -143,12 +168,15 @@ def consenting(
         (True, ['train.push_to_hub'], False)
     """
     trusted = dict(map(_trusted, trust_remote_code))
-    hosts = [send_to] if isinstance(send_to, str) else send_to
+    for name, given in (("allow_code", allow_code), ("send_to", send_to)):
+        if isinstance(given, str):
+            raise ValueError(f"{name}: expected a list of {LISTED[name]}, got {given!r}")
     token = _given.set(
         Consent(
             unsafe_settings=unsafe_settings,
             remote_code=trusted,
-            send_to=frozenset(map(_host, hosts)),
+            scorers=tuple(allow_code),
+            send_to=frozenset(map(_host, send_to)),
         )
     )
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from inspect import signature
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
@@ -46,6 +46,34 @@ ANSWERS = {
     "finished": pl.Boolean,
 }
 """Columns of answers, `row` being the prompt's number among all prompts."""
+
+
+class Kept(Protocol):
+    """Keeps answers as they come."""
+
+    def done(self) -> set[int]:
+        """The rows whose answers are there."""
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take the answers of a batch, all of them or none."""
+
+    def frame(self, schema: dict[str, Any]) -> pl.DataFrame:
+        """All answers."""
+
+
+class _InMemory:
+    def __init__(self) -> None:
+        self._frames: list[pl.DataFrame] = []
+
+    def done(self) -> set[int]:
+        return set()
+
+    def add(self, rows: pl.DataFrame) -> None:
+        self._frames.append(rows)
+
+    def frame(self, schema: dict[str, Any]) -> pl.DataFrame:
+        return pl.concat([pl.DataFrame(schema=schema), *self._frames])
+
 
 NUCLEUS_GUESS = 1024
 """Tokens looked at before falling back to a full sort; the result does not depend on it."""
@@ -105,6 +133,7 @@ def generate(
     samples: int = 1,
     sampling: Sampling = DEFAULT,
     progress: Progress | None = None,
+    kept: Kept | None = None,
 ) -> pl.DataFrame:
     """Sample `samples` answers to every prompt.
 
@@ -120,6 +149,8 @@ def generate(
             can be repeated.
         sampling: Length, temperature, top_p and batch size.
         progress: Called with (answers done, answers in all).
+        kept: Keeps each batch; of those that it has kept before, none is sampled again. The batches
+            are the same ones then.
 
     Returns:
         Frame of n * samples rows, in the prompts' order: prompt, response, sample (0-based),
@@ -132,11 +163,11 @@ def generate(
     ids = encode_prompts(tokenizer, prompts, system_prompt)
     lengths = [len(row) for row in ids]
     check_room(lengths, sampling.max_new_tokens, context_tokens(model.config))
-    answers: list[pl.DataFrame] = [pl.DataFrame(schema=ANSWERS)]
-    done = 0
+    kept = kept or _InMemory()
+    before, done = kept.done(), 0
     for batch in plan_batches(lengths, samples=samples, batch_size=sampling.batch_size):
-        answers.append(
-            decode_batch(
+        if batch[0] not in before:
+            made = decode_batch(
                 model,
                 tokenizer,
                 [prompts[i] for i in batch],
@@ -146,12 +177,12 @@ def generate(
                 samples=samples,
                 sampling=sampling,
             )
-        )
+            kept.add(made)
         done += len(batch)
         if progress:
             progress(done * samples, len(ids) * samples)
     # Back to the prompts' order.
-    return pl.concat(answers).sort("row", "sample").drop("row")
+    return kept.frame(ANSWERS).sort("row", "sample").drop("row")
 
 
 def plan_batches(lengths: Sequence[int], *, samples: int, batch_size: int) -> list[list[int]]:

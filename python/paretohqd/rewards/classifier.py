@@ -6,48 +6,22 @@ torch and transformers are loaded when a `ClassifierReward` first scores.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from paretohqd.models import hub
-from paretohqd.models.chat import (
-    NO_CLOCK,
-    check_added,
-    context_tokens,
-    control_pattern,
-    named_template,
-    with_date,
-)
-from paretohqd.models.checkpoints import check_head, check_plain, check_vocabulary, check_weights
 from paretohqd.models.names import is_local
-from paretohqd.rewards.inputs import (
-    Parts,
-    RewardInputs,
-    Tokens,
-    check_fields,
-    choose_form,
-    refuse_blank,
-    type_options,
-)
+from paretohqd.rewards.batches import encode_rows, plan
+from paretohqd.rewards.inputs import Parts, check_fields, refuse_blank
+from paretohqd.rewards.networks import Network, fast_products, load_network
+from paretohqd.safety.places import shown_name
 
 Scores = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Loaded:
-    """A model ready to score, with what was found out while loading it."""
-
-    inputs: RewardInputs
-    network: Any
-    device: str
-    output: int
-    origin: hub.Origin
 
 
 @dataclass(kw_only=True)
@@ -56,7 +30,8 @@ class ClassifierReward:
 
     Rows of one token length are scored together and nothing is ever padded, so a score depends
     neither on padding nor on what else is in the batch, except for the order in which the hardware
-    adds floats: about 1e-6 of the score's size in float32, more in bfloat16. Equal texts within a
+    adds floats: about 1e-6 of the score's size in float32, more in bfloat16. On a GPU float32 is
+    multiplied as TF32, which rounds to about 1e-3. Equal texts within a
     call get equal scores, bit for bit; with `batch_size=1` so do equal texts of any two calls.
 
     Since nothing is padded, no token is taken for padding either: decoder models, which read the
@@ -73,8 +48,10 @@ class ClassifierReward:
             model that tells the two texts of a pair apart is given a pair, others a chat.
         pair: Give the model a pair of texts, as the tokenizer joins them, or (False) one text. None
             finds out, and refuses a template for a model that tells the two apart.
-        output: Which output of a head with several to read: the logit itself.
-        batch_size: Rows per forward pass.
+        output: Which output of a head with several to read: the logit itself. Rewards of one head
+            that differ in name and output alone share its network and its passes in `score`.
+        batch_size: Rows per forward pass at most.
+        batch_tokens: Tokens per forward pass at most; one row may have more.
         max_length: Tokens beyond which a text loses its beginning, so that the answer, which stands
             at the end, is kept; lowered to what the model can take. `truncated` counts such rows,
             and `cut_answers` those of them whose answer is too long even without its prompt.
@@ -97,13 +74,16 @@ class ClassifierReward:
     template: str | None = None
     pair: bool | None = None
     output: int | None = None
-    batch_size: int = 16
+    batch_size: int = 64
+    batch_tokens: int = 16_384
     max_length: int = 1024
     device: str = "auto"
     dtype: str = "float32"
     truncated: int = field(default=0, init=False)
     cut_answers: int = field(default=0, init=False)
-    _loaded: _Loaded | None = field(default=None, init=False, repr=False)
+    size: int | None = field(default=None, init=False, repr=False, compare=False)
+    """Bytes of the weights, once they were loaded."""
+    _loaded: Network | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse settings that could only fail after the model was loaded."""
@@ -113,12 +93,12 @@ class ClassifierReward:
             raise ValueError(
                 "pair=True gives the model two texts, template makes one: leave one out"
             )
-        if self.batch_size < 1 or self.max_length < 1:
-            raise ValueError("batch_size and max_length must be at least 1")
+        if min(self.batch_size, self.batch_tokens, self.max_length) < 1:
+            raise ValueError("batch_size, batch_tokens and max_length must be at least 1")
         if self.dtype not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"dtype must be float32, bfloat16 or float16, not {self.dtype!r}")
 
-    def load(self) -> _Loaded:
+    def load(self) -> Network:
         """Load the model once, which scoring does by itself; call it to fail early.
 
         Raises:
@@ -128,57 +108,7 @@ class ClassifierReward:
                 template, a template with tokens that the tokenizer adds itself, or one text for a
                 model of pairs.
         """
-        if self._loaded is not None:
-            return self._loaded
-        import torch
-        from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
-
-        model = str(self.model)
-        origin = hub.find(model, self.revision)
-        with hub.loading(model):
-            config = AutoConfig.from_pretrained(origin.place, **origin.code)
-        check_plain(model, config)
-        with hub.loading(model):
-            tokenizer = AutoTokenizer.from_pretrained(
-                origin.place, truncation_side="left", **origin.code
-            )
-            network, report = AutoModelForSequenceClassification.from_pretrained(
-                origin.place,
-                dtype=getattr(torch, self.dtype),
-                output_loading_info=True,
-                **origin.weights,
-            )
-        check_weights(model, network, report)
-        check_head(model, network.config, "SequenceClassification")
-        check_vocabulary(model, tokenizer, network, ())
-        network.eval()
-        form = choose_form(model, tokenizer, network, template=self.template, pair=self.pair)
-        if form == "chat":
-            template = named_template(tokenizer.chat_template)
-            tokenizer.chat_template = with_date(template, NO_CLOCK)
-        elif form != "pair":
-            check_added(tokenizer, form)
-        text = network.config.get_text_config()
-        if hasattr(network, "score"):
-            # Heads of this name read the last token that is not pad_token_id: let none be that.
-            text.pad_token_id = -1
-        device = self.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._loaded = _Loaded(
-            inputs=RewardInputs(
-                tokenizer=tokenizer,
-                control=control_pattern(tokenizer),
-                form=form,
-                types=type_options(network.config),
-                limit=min(self.max_length, tokenizer.model_max_length, _positions(network, text)),
-            ),
-            network=network.to(device),
-            device=device,
-            output=self._choose_output(network.config),
-            origin=origin,
-        )
-        return self._loaded
+        return load_together([self])
 
     def pin(self) -> None:
         """Write the commit into `revision`, so that copies load what this would load now."""
@@ -189,7 +119,29 @@ class ClassifierReward:
         """Give the model's memory back; scoring again loads it again."""
         self._loaded = None
 
-    def _choose_output(self, config: Any) -> int:
+    def is_loaded(self) -> bool:
+        """Whether the model is in memory."""
+        return self._loaded is not None
+
+    def network_key(self) -> tuple[object, ...]:
+        """What rewards that share one network have in common: all but the name and the output."""
+        keys = "model revision template pair max_length device dtype batch_size batch_tokens"
+        return tuple(getattr(self, key) for key in keys.split())
+
+    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Scores:
+        """Score n pairs.
+
+        Raises:
+            ValueError: Null texts, or a model that `load` refuses.
+        """
+        return score_together([self], prompts, responses)[0]
+
+    def choose_output(self, config: Any) -> int:
+        """The number of the output to read.
+
+        Raises:
+            ValueError: Several outputs and none chosen, or no such output.
+        """
         labels = ", ".join(f"{i} ({label})" for i, label in sorted(config.id2label.items()))
         if self.output is None and config.num_labels > 1:
             raise ValueError(f"{self.model} has several outputs; choose one with output=: {labels}")
@@ -198,63 +150,15 @@ class ClassifierReward:
             raise ValueError(f"{self.model} has no output {output}; it has: {labels}")
         return output
 
-    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Scores:
-        """Score n pairs.
-
-        Raises:
-            ValueError: Null texts, or a model that `load` refuses.
-        """
-        import torch
-
-        refuse_blank("prompt", prompts, empty=True)
-        refuse_blank("response", responses, empty=True)
-        if not len(responses):
-            return np.zeros(0)
-        loaded = self.load()
-        parts = [loaded.inputs.parts(p, r) for p, r in zip(prompts, responses, strict=True)]
-        answers = dict(zip(parts, responses, strict=True))
-        scores: dict[Parts, float] = {}
-        for batch, inputs in self._batches(loaded, answers, parts):
-            tensors = {k: torch.tensor(v, device=loaded.device) for k, v in inputs.items()}
-            with torch.inference_mode():
-                logits = loaded.network(**tensors).logits[:, loaded.output]
-            scores.update(zip(batch, logits.float().tolist(), strict=True))
-        return np.array([scores[row] for row in parts], dtype=np.float64)
-
-    def _batches(
-        self, loaded: _Loaded, answers: Mapping[Parts, str], rows: Sequence[Parts]
-    ) -> Iterator[tuple[list[Parts], Tokens]]:
-        """Distinct rows of one token length with their model inputs, shortest first."""
-        distinct = list(answers)
-        tokens = loaded.inputs.encode(distinct)
-        limit = loaded.inputs.limit
-        long = [i for i, ids in enumerate(tokens["input_ids"]) if len(ids) > limit]
-        if long:
-            cut = loaded.inputs.cut([distinct[i] for i in long])
-            for key, values in tokens.items():
-                for i, value in zip(long, cut[key], strict=True):
-                    values[i] = value
-            self._note_truncated({distinct[i]: answers[distinct[i]] for i in long}, rows, loaded)
-
-        def length(i: int) -> int:
-            return len(tokens["input_ids"][i])
-
-        for _, group in groupby(sorted(range(len(distinct)), key=length), key=length):
-            same = list(group)
-            for start in range(0, len(same), self.batch_size):
-                part = same[start : start + self.batch_size]
-                inputs = {key: [values[i] for i in part] for key, values in tokens.items()}
-                yield [distinct[i] for i in part], inputs
-
-    def _note_truncated(
-        self, long: Mapping[Parts, str], rows: Sequence[Parts], loaded: _Loaded
+    def note_truncated(
+        self, long: Mapping[Parts, str], rows: Sequence[Parts], network: Network
     ) -> None:
         """Count over-long rows, and those of them whose answer is cut; say so once."""
-        cut = {row for row, answer in long.items() if loaded.inputs.cuts_answer(answer)}
+        cut = {row for row, answer in long.items() if network.inputs.cuts_answer(answer)}
         if not self.truncated or (cut and not self.cut_answers):
             which = ", some of them within the answer" if cut else ""
             warnings.warn(
-                f"{self.name}: texts of more than {loaded.inputs.limit} tokens lose their "
+                f"{self.name}: texts of more than {network.inputs.limit} tokens lose their "
                 f"beginning{which}; their count is kept in the manifest",
                 stacklevel=4,
             )
@@ -284,14 +188,92 @@ class ClassifierReward:
         }
 
 
-def _positions(network: Any, config: Any) -> int:
-    """Tokens that a network has positions for; very many where nothing limits them."""
-    room = context_tokens(config)
-    for name, module in network.named_modules():
-        # Positions of RoBERTa and its kin begin after the padding token's number.
-        if (
-            name.endswith(".position_embeddings")
-            and getattr(module, "padding_idx", None) is not None
-        ):
-            room = min(room, module.num_embeddings - module.padding_idx - 1)
-    return room
+def grouped(rewards: Sequence[ClassifierReward]) -> list[list[ClassifierReward]]:
+    """Rewards that are outputs of one network, together, each group where its first one stood.
+
+    Raises:
+        ValueError: Two that read the same output.
+    """
+    groups: dict[tuple[object, ...], list[ClassifierReward]] = {}
+    for reward in rewards:
+        group = groups.setdefault(reward.network_key(), [])
+        for other in group:
+            if (other.output or 0) == (reward.output or 0):
+                raise ValueError(
+                    f"rewards {other.name!r} and {reward.name!r} are the same output of "
+                    f"{shown_name(str(reward.model))}: they would have the same scores; give each "
+                    "its own output"
+                )
+        group.append(reward)
+    return list(groups.values())
+
+
+def load_together(rewards: Sequence[ClassifierReward]) -> Network:
+    """Load the network of a group once for all of it.
+
+    Raises:
+        ValueError: As `ClassifierReward.load`.
+    """
+    network = next((each._loaded for each in rewards if each._loaded is not None), None)
+    if network is None:
+        one = rewards[0]
+        network = load_network(
+            str(one.model),
+            one.revision,
+            template=one.template,
+            pair=one.pair,
+            max_length=one.max_length,
+            device=one.device,
+            dtype=one.dtype,
+        )
+    for reward in rewards:
+        reward.choose_output(network.network.config)
+    for reward in rewards:
+        reward._loaded, reward.size = network, network.size
+    return network
+
+
+def score_together(
+    rewards: Sequence[ClassifierReward],
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+) -> list[Scores]:
+    """Scores of n pairs by each reward of a group, all from the same forward passes.
+
+    Args:
+        rewards: A group of `grouped`.
+        prompts: n prompts.
+        responses: n answers.
+        progress: Called with the number of scores that a pass has given.
+
+    Returns:
+        (n,) scores for each reward, the same that it gives alone.
+
+    Raises:
+        ValueError: Null texts, or a model that `load` refuses.
+    """
+    refuse_blank("prompt", prompts, empty=True)
+    refuse_blank("response", responses, empty=True)
+    if not len(responses):
+        return [np.zeros(0) for _ in rewards]
+    network, one = load_together(rewards), rewards[0]
+    outputs = [reward.choose_output(network.network.config) for reward in rewards]
+    rows = [network.inputs.parts(p, r) for p, r in zip(prompts, responses, strict=True)]
+    numbers: dict[Parts, int] = {}
+    number = np.array([numbers.setdefault(row, len(numbers)) for row in rows])
+    distinct, copies = list(numbers), np.bincount(number)
+    tokens, long = encode_rows(network.inputs, distinct)
+    if long:
+        answers = dict(zip(rows, responses, strict=True))
+        over = {distinct[i]: answers[distinct[i]] for i in long}
+        for reward in rewards:
+            reward.note_truncated(over, rows, network)
+    scores = np.zeros((len(distinct), len(outputs)))
+    batches = plan(tokens.lengths, batch_size=one.batch_size, batch_tokens=one.batch_tokens)
+    with fast_products(network.device):
+        for batch in batches:
+            scores[batch] = network.logits(tokens.batch(batch))[:, outputs]
+            if progress is not None:
+                progress(len(outputs) * int(copies[batch].sum()))
+    return [scores[number, place] for place in range(len(outputs))]

@@ -14,7 +14,7 @@ from paretohqd.frames.hashes import hash_json
 from paretohqd.models import base
 from paretohqd.models.adapters import Weighted
 from paretohqd.models.endpoint import Counts
-from paretohqd.models.sampling import generate
+from paretohqd.models.sampling import Kept, generate
 from paretohqd.models.served import generate_served
 from paretohqd.models.served_adapters import served_model
 from paretohqd.models.spec import Sampling, SamplingServer
@@ -43,6 +43,7 @@ def answers(
     seed: int,
     samples: int = 1,
     progress: Advance,
+    kept: Kept | None = None,
 ) -> tuple[pl.DataFrame, Notes]:
     """Sample answers of the base with a weighted sum of adapters on it, or of the base alone.
 
@@ -55,6 +56,7 @@ def answers(
         seed: Fixes the random numbers.
         samples: Answers per prompt.
         progress: Called with (answers done, answers in all).
+        kept: Keeps what is sampled here, see `generate`; replies of a server are kept anyway.
 
     Returns:
         The frame of `sampling.generate`, and notes for the stage.
@@ -85,6 +87,7 @@ def answers(
         samples=samples,
         sampling=to_sampling(spec),
         progress=progress,
+        kept=kept,
     )
     return frame, _notes(frame)
 

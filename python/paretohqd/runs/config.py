@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 from paretohqd.models.names import named_model
 from paretohqd.models.spec import Model
 from paretohqd.models.template_files import find_rubric, find_template
+from paretohqd.rewards.code import located
 from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.place import refuse_outside
 from paretohqd.runs.sections import (
@@ -136,7 +137,14 @@ class Config:
                     f"objectives: {objective.name} has neither a scorer nor a model: a run scores "
                     "answers that do not exist yet; for scores in columns use `paretohqd select`"
                 )
-            within(objective, f"objectives[{i}]", 1, None, "max_length", "batch_size")
+            for column in objective.columns or ():
+                if column in TAKEN or column in names:
+                    raise ValueError(
+                        f"objectives[{i}].columns: {column!r} is an objective or a column of the "
+                        "run's own: rename it in the data"
+                    )
+            counts = ("max_length", "batch_size", "batch_tokens")
+            within(objective, f"objectives[{i}]", 1, None, *counts)
             within(objective, f"objectives[{i}]", 0, None, "output")
 
 
@@ -215,7 +223,11 @@ def _with_paths(config: Settings, folder: Path) -> Settings:
         config.data, source=resolve(config.data.source), prompts=resolve(config.data.prompts)
     )
     objectives = tuple(
-        replace(o, model=o.model and named_model(o.model, f"objectives[{i}].model", folders))
+        replace(
+            o,
+            model=o.model and named_model(o.model, f"objectives[{i}].model", folders),
+            scorer=located(o.scorer, folder, f"objectives[{i}].scorer"),
+        )
         for i, o in enumerate(config.objectives)
     )
     objectives = tuple(

@@ -7,7 +7,7 @@ import gc
 import importlib.util
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,15 @@ from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.adapters import Weighted, load_mixture
 from paretohqd.models.library_calls import kept
 from paretohqd.models.machine import Machine, find_machine
-from paretohqd.models.names import absolute, is_local
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
-from paretohqd.rewards.judge import JudgeReward, shared
-from paretohqd.runs import config, layout, sections
+from paretohqd.runs import config, layout, rewards
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
+from paretohqd.runs.scoring import Block, blocks_of, score_in_parts
 from paretohqd.runs.servers import Servers
 from paretohqd.runs.written import read_before, written, yaml_text
 from paretohqd.safety.secrets import redacted
@@ -68,11 +67,16 @@ class RunContext:
         sft.check_settings(settings.train, settings.lora)
         sft.check_settings(stage2, settings.lora, "train_stage2")
         self.train = {1: dict(settings.train), 2: stage2}
-        self.rewards = _rewards(settings)
-        self.servers = Servers(settings, self.rewards)
         consent.current().check_models(model_names(settings))
+        scorers = rewards.code_scorers(settings.objectives)
         rank, world, barrier = _processes(settings.device)
         self.screen = screen or Screen(silent=rank > 0)
+        if scorers:
+            self.screen.line(f"this configuration runs code: {', '.join(scorers)}")
+        self.rewards = rewards.make_rewards(settings.objectives, settings.device)
+        self.servers = Servers(settings, self.rewards)
+        self.columns = rewards.columns_read(self.rewards)
+        """Columns of the data that stay with the prompts."""
         self.folder = RunFolder(
             run_path(settings.run),
             rank=rank,
@@ -85,7 +89,7 @@ class RunContext:
         self._sampler: tuple[Any, Any] | None = None
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:
-            for line in keep_consent(self.folder):
+            for line in keep_consent(self.folder, rewards.hashes_of_code(self.rewards)):
                 self.screen.line(line)
             self.servers.open(self.folder)
             self.settings, keyed = pin(settings, self.folder)
@@ -98,9 +102,11 @@ class RunContext:
             self._settle_template()
             spec = dataclasses.replace(self.settings.model, revision=keyed.model.revision)
             self.model_id = json.dumps(base.identity(spec), sort_keys=True)
-            self.objective_settings = dict(
-                zip(self.names, map(_identity, keyed.objectives, self.rewards), strict=True)
-            )
+            rewards.give_tokens(self.rewards, self.settings.model)
+            self.objective_settings = {
+                objective.name: rewards.identity(objective, reward, self.model_id)
+                for objective, reward in zip(keyed.objectives, self.rewards, strict=True)
+            }
             """What scores depend on."""
             if rank == 0:
                 self._check_models()
@@ -148,26 +154,66 @@ class RunContext:
     def score(
         self,
         frame: pl.DataFrame,
-        rewards: Sequence[scoring.Reward] | None = None,
+        only: Sequence[scoring.Reward] | None = None,
         *,
+        work: Path,
         progress: Advance | None = None,
         allow_empty: bool = False,
     ) -> pl.DataFrame:
-        """`scoring.score` of a run's texts by these rewards, or all.
+        """Some answers with columns of scores by these rewards, or all.
 
-        Reward models find no sampler in memory.
+        What was scored in the work folder before is not scored again.
         """
-        rewards = self.rewards if rewards is None else rewards
-        if any(isinstance(reward, scoring.ClassifierReward) for reward in rewards):
-            self._sampler = None
-            self._collect()
+        chosen = self.rewards if only is None else only
+        scores = self.scores(
+            blocks_of(frame),
+            len(frame),
+            chosen,
+            work=work,
+            progress=progress,
+            allow_empty=allow_empty,
+        )
+        return frame.with_columns(scores)
+
+    def scores(
+        self,
+        blocks: Callable[[], Iterator[Block]],
+        n: int,
+        chosen: Sequence[scoring.Reward],
+        *,
+        work: Path,
+        progress: Advance | None = None,
+        allow_empty: bool = False,
+    ) -> pl.DataFrame:
+        """Scores of n answers, as `score_in_parts` makes them.
+
+        Reward models find no sampler in memory, and no other reward model unless there is room.
+        """
+        rewards.settle_messages(self.rewards, self.folder.result(layout.DATA).path)
         self.servers.begin()
-        scored = scoring.score(
-            frame, rewards, plain=True, progress=progress, allow_empty=allow_empty
+        scores = score_in_parts(
+            blocks,
+            n,
+            chosen,
+            work,
+            begin=self._make_room,
+            progress=progress,
+            allow_empty=allow_empty,
         )
         for line in self.servers.judged():
             self.screen.line(line)
-        return scored
+        return scores
+
+    def _make_room(self, together: Sequence[scoring.Reward]) -> None:
+        """Before a reward model takes its first row."""
+        if not isinstance(together[0], scoring.ClassifierReward):
+            return
+        self._sampler = None
+        if not rewards.fit_together(self.rewards, self.machine.device):
+            for reward in self.rewards:
+                if isinstance(reward, scoring.ClassifierReward) and reward not in together:
+                    reward.unload()
+        self._collect()
 
     def free(self) -> None:
         """Give back the memory of the sampler and of the reward models."""
@@ -197,20 +243,8 @@ class RunContext:
         self.servers.probe()
         self.sampler()
         self.free()
-        for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
-            if not isinstance(reward, scoring.ClassifierReward):
-                continue
-            try:
-                form = reward.load().inputs.form
-            except ValueError as error:
-                raise ValueError(f"objectives: {reward.name}: {error}") from error
-            if objective.pair is None and form == "pair":
-                self.screen.line(
-                    f"objectives: {reward.name}: tells two texts apart, so it is given prompt and "
-                    "answer as a pair (set pair: false if it was trained on single texts)"
-                )
-            if objective.column is not None:
-                reward.unload()
+        for line in rewards.check_models(self.settings.objectives, self.rewards):
+            self.screen.line(line)
         self.folder.write_json(layout.CHECKED, now)
 
     def _find_machine(self) -> Machine:
@@ -277,41 +311,6 @@ def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
     # One process may sample for hours while the others wait for it.
     state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     return state.process_index, state.num_processes, state.wait_for_everyone
-
-
-def _rewards(settings: config.Config) -> list[scoring.Reward]:
-    """The rewards in the objectives' order; those of equal judges share their requests."""
-    judged = shared({o.name: (o.judge, o.aspect) for o in settings.objectives if o.judge})
-    return [judged.get(o.name) or _reward(o, settings.device) for o in settings.objectives]
-
-
-def _reward(objective: sections.Objective, device: str) -> scoring.Reward:
-    given = {k: v for k, v in dataclasses.asdict(objective).items() if v is not None}
-    given.pop("column", None)
-    if objective.model is not None:
-        given["device"] = device
-    return scoring.make_reward(**given)
-
-
-def _identity(objective: sections.Objective, reward: scoring.Reward) -> dict[str, object]:
-    """What an objective's scores depend on: content where it is local, else names and versions."""
-    given = dataclasses.asdict(objective)
-    del given["batch_size"], given["column"]
-    for key in ("judge", "aspect"):  # which older folders do not know
-        if given[key] is None:
-            del given[key]
-    if isinstance(reward, JudgeReward):
-        return given | {"judge": reward.panel.identity()}
-    if given["pair"] is None:  # found out from the model
-        del given["pair"]
-    if objective.model is None:
-        given["packages"] = reward.manifest()["packages"]
-    else:
-        if is_local(objective.model):
-            given["model"] = base.fingerprint(Path(absolute(objective.model)))
-        if consent.current().names(objective.model):
-            given["own_code"] = True
-    return given
 
 
 def _changes(before: object, now: object, where: str = "") -> list[str]:

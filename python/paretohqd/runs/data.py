@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,18 @@ from paretohqd.frames.conversations.layouts import (
 )
 from paretohqd.frames.conversations.rows import PAIR
 from paretohqd.frames.conversations.texts import default_layout, first_turns, prompts_and_answers
+from paretohqd.frames.reading.formats import kind_of
 from paretohqd.frames.reading.sizes import row_limit, too_large
-from paretohqd.frames.sources import Source, read_frame
+from paretohqd.frames.sources import Source
 from paretohqd.models import embedded
 from paretohqd.models.names import check_hub_name, refuse_shadow
 from paretohqd.runs import sections
+
+LARGE_BYTES = 1 << 29
+"""Rows that may take more memory than this are read some at a time."""
+
+SWELLING = {True: 4, False: 1}
+"""How many times larger than a file its rows are taken to be; True: Parquet and the like."""
 
 
 def load_source(spec: sections.Data, source: str, *, answers: bool = True) -> pl.DataFrame:
@@ -50,11 +57,51 @@ def load_source(spec: sections.Data, source: str, *, answers: bool = True) -> pl
     if source.startswith("hub:"):
         frame = _from_hub(spec, source)
     else:
-        frame = read_frame(Path(source), memory_limit=spec.memory_limit)
+        frame = Source.of(source).whole(spec.memory_limit)
     try:
         return _read(frame, spec, answers=answers)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
+
+
+def local_files(source: str) -> list[Path]:
+    """The files of this machine that a source names; a folder or a pattern names several."""
+    if source.startswith(("embedded:", "hub:")):
+        return []
+    return [Path(file) for file in Source.of(source).files]
+
+
+def source_blocks(spec: sections.Data, seed: int) -> Callable[[], Iterator[pl.DataFrame]]:
+    """The rows of the source, as often as it is called: of large files some at a time.
+
+    Raises:
+        ValueError: As `load_source`.
+    """
+    if spec.max_rows is None and not spec.source.startswith(("embedded:", "hub:")):
+        source = Source.of(spec.source)
+        if _is_large(source):
+            return lambda: _read_in_batches(source, spec)
+    frame = draw_rows(spec, seed)
+    return lambda: iter([frame])
+
+
+def _is_large(source: Source) -> bool:
+    """Whether the rows of files may take too much memory; nothing is known of remote ones."""
+    if not source.files:
+        return source.lazy
+    sizes = (SWELLING[kind_of(file).typed] * Path(file).stat().st_size for file in source.files)
+    return sum(sizes) > LARGE_BYTES
+
+
+def _read_in_batches(source: Source, spec: sections.Data) -> Iterator[pl.DataFrame]:
+    start = 0
+    for batch in source.batches([pl.all()]):
+        try:
+            yield _read(batch, spec, answers=True)
+        except ValueError as error:
+            where = f" (rows counted from row {start} on)" if start else ""
+            raise ValueError(f"{spec.source}: {error}{where}") from error
+        start += len(batch)
 
 
 def draw_rows(spec: sections.Data, seed: int) -> pl.DataFrame:

@@ -13,7 +13,7 @@ import os
 import shutil
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from paretohqd.runs import trusted
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.locking import lock_folder
 from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
+from paretohqd.runs.parts import remove_parts
 from paretohqd.safety.secrets import redacted
 
 FORMAT = 1
@@ -181,6 +182,8 @@ class RunFolder:
         start, cpu_start = time.perf_counter(), time.process_time()
         with self._watch(attempt / WARNINGS if keeps_books else None) as remarks:
             notes = dict(work(attempt) or {})
+        if keeps_books:
+            remove_parts(attempt)
         seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
         if owner is None:
             self.barrier()
@@ -265,6 +268,11 @@ class RunFolder:
         digest = self.hashes.path(path)
         self._keep_hashes()
         return digest
+
+    def hash_files(self, files: Sequence[Path]) -> str:
+        """Hash of the contents of files, in this order; of a single one as `hash_path`."""
+        hashes = [self.hash_path(file) for file in files]
+        return hashes[0] if len(hashes) == 1 else hash_json(hashes)
 
     def _keep_hashes(self) -> None:
         """Remember what was read; without, it is read again."""

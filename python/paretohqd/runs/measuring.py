@@ -34,7 +34,7 @@ def evaluate(s: RunContext, offline: Stage) -> None:
 
         def work(out: Path, made: Stage = made) -> Notes:
             frame = pl.read_parquet(made.path / layout.ANSWERS)
-            frame = s.score(frame, allow_empty=True)
+            frame = s.score(frame, work=out, allow_empty=True)
             write_parquet(evaluation.measure(frame, spec), out / layout.ANSWERS)
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 

@@ -7,7 +7,7 @@ model is found out once, when the run begins, and holds from then on.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,25 +68,32 @@ def pin(settings: Settings, folder: RunFolder) -> tuple[Settings, Settings]:
     return loaded, loaded if kept["in_keys"] else settings
 
 
-def keep_consent(folder: RunFolder) -> Iterable[str]:
+def keep_consent(folder: RunFolder, scorers: Mapping[str, str]) -> Iterable[str]:
     """Write down what was allowed besides, and say it.
+
+    Args:
+        folder: The run folder.
+        scorers: Those that are code, with the hash of each.
 
     Returns:
         Lines for people.
     """
     allowed = consent.current()
-    if not (allowed.unsafe_settings or allowed.remote_code or allowed.send_to):
+    if not (allowed.unsafe_settings or allowed.remote_code or scorers or allowed.send_to):
         return []
     code = {
         name: commit or base.fingerprint(Path(name)) for name, commit in allowed.remote_code.items()
     }
     record: dict[str, Any] = {"unsafe_settings": allowed.settings, "own_code": code}
+    if scorers:
+        record["scorers"] = dict(scorers)
     if allowed.send_to:
         record["send_to"] = sorted(allowed.send_to)
     if folder.rank == 0:
         folder.write_json(layout.CONSENT, record)
     passed = ", ".join(allowed.settings) or "none is used"
     return [
+        *(f"--allow-code: {name} (sha256 {mark[:12]})" for name, mark in scorers.items()),
         *([f"--unsafe-settings: {passed}"] if allowed.unsafe_settings else []),
         *(f"--trust-remote-code: {name} ({mark}) may run its code" for name, mark in code.items()),
         *(f"--send-to: {host} may get prompts and answers" for host in sorted(allowed.send_to)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import polars as pl
@@ -20,15 +21,20 @@ from paretohqd.models.consent import consenting
 from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
-from paretohqd.runs.data import given_columns
+from paretohqd.runs.data import given_columns, local_files, source_blocks
 from paretohqd.runs.manifest import Notes, Stage
 from paretohqd.runs.measuring import evaluate, report, summarise
 from paretohqd.runs.metrics import SelectionSummary
+from paretohqd.runs.parquet_rows import parquet_rows
 from paretohqd.runs.sampling import sample
+from paretohqd.runs.scoring import blocks_in, count_rows
 from paretohqd.runs.split import split_data
 from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.result import Selection
 from paretohqd.trainers import sft
+
+FILES = (("pool", layout.POOL), ("prompts", layout.PROMPTS), ("held_out", layout.HELD_OUT))
+"""The parts of a split, each in a file."""
 
 
 def run(
@@ -38,6 +44,7 @@ def run(
     verify: bool = False,
     unsafe_settings: bool = False,
     trust_remote_code: Iterable[str] = (),
+    allow_code: Iterable[str] = (),
     send_to: Iterable[str] = (),
 ) -> Path:
     """Do the run that `settings` describes, or what is left of it; see `paretohqd.run`.
@@ -48,7 +55,10 @@ def run(
     if isinstance(settings, str | Path):
         settings = config.load_settings(config.Config, settings)
     with consenting(
-        unsafe_settings=unsafe_settings, trust_remote_code=trust_remote_code, send_to=send_to
+        unsafe_settings=unsafe_settings,
+        trust_remote_code=trust_remote_code,
+        allow_code=allow_code,
+        send_to=send_to,
     ):
         return _run(settings, screen, verify)
 
@@ -83,7 +93,7 @@ def split(s: RunContext) -> Stage:
         raise ValueError(f"generation.max_new_tokens fills the model's context of {context} tokens")
     limit = min(*limits, room + 1)
     given = {"source": spec.source, "prompts": spec.prompts}
-    files = {key: Path(name) for key, name in given.items() if name and Path(name).is_file()}
+    files = {key: found for key, name in given.items() if name and (found := local_files(name))}
     settings = dataclasses.asdict(spec)
     del settings["memory_limit"]  # It decides whether rows are read, not which.
     columns = _columns(s)
@@ -92,24 +102,30 @@ def split(s: RunContext) -> Stage:
         tokenizer = models.load_tokenizer(s.settings.model)
         parts = split_data(
             spec,
+            source_blocks(spec, s.settings.seed),
             seed=s.settings.seed,
             # System messages of the data stand in the prompts.
             prompt_lengths=lambda frame: chat.prompt_lengths(tokenizer, frame.select("prompt")),
             limit=limit,
+            columns=s.columns,
             scores=columns,
         )
-        write_parquet(parts.pool, out / layout.POOL)
-        write_parquet(parts.prompts, out / layout.PROMPTS)
-        write_parquet(parts.held_out, out / layout.HELD_OUT)
-        chat.check_answers(chat.find_form(tokenizer), parts.pool["response"].to_list())
-        texts = (parts.pool[column].to_list() for column in ("prompt", "response"))
-        held = map(any, zip(*(chat.holds_control(tokenizer, text) for text in texts), strict=True))
-        if control := sum(held):
+        form, control = chat.find_form(tokenizer), 0
+        with ExitStack() as stack:
+            names = {part: stack.enter_context(parquet_rows(out / file)) for part, file in FILES}
+            for part, rows in parts.rows():
+                names[part].write(rows)
+                if part == "pool":
+                    chat.check_answers(form, rows["response"].to_list())
+                    texts = (rows[column].to_list() for column in ("prompt", "response"))
+                    held = zip(*(chat.holds_control(tokenizer, t) for t in texts), strict=True)
+                    control += sum(map(any, held))
+        if control:
             s.screen.line(f"  {control} rows hold control tokens, which are read as characters")
         for reason, count in parts.dropped.items():
             if count:
                 s.screen.line(f"  left out: {count} rows ({reason})")
-        notes = {"rows": len(parts.pool), "dropped": parts.dropped, "control_tokens": control}
+        notes = {"rows": names["pool"].rows, "dropped": parts.dropped, "control_tokens": control}
         return notes | {"files": {key: given[key] for key in files}}
 
     return s.alone(
@@ -118,9 +134,10 @@ def split(s: RunContext) -> Stage:
         # Files count by their content: where they lie may be another place tomorrow.
         settings={**settings, "seed": s.settings.seed, "limit": limit}
         | dict.fromkeys(files, "file")
+        | ({"columns": s.columns} if s.columns else {})
         | ({"scores": columns} if columns else {}),
         inputs={"model": s.model_id}
-        | {key: s.folder.hash_path(file) for key, file in files.items()},
+        | {key: s.folder.hash_files(found) for key, found in files.items()},
     )
 
 
@@ -134,16 +151,21 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
     columns = _columns(s)
 
     def work(out: Path) -> Notes:
-        name = layout.POOL if stage == 1 else layout.ANSWERS
-        frame = pl.read_parquet(answers.path / name)
-        if stage == 1:
-            frame = given_columns(frame, s.names, columns)
-        missing = [reward for reward in s.rewards if reward.name not in frame.columns]
+        file = answers.path / (layout.POOL if stage == 1 else layout.ANSWERS)
+        given = columns if stage == 1 else {}
+        missing = [reward for reward in s.rewards if reward.name not in given]
+        n = count_rows(file)
+        scores = pl.DataFrame()
         if missing:
-            with s.screen.bar(f"score {len(frame)} answers") as progress:
-                frame = s.score(frame, missing, progress=progress)
-        write_parquet(frame, out / layout.SCORED)
-        return {"rows": len(frame), "rewards": [reward.manifest() for reward in s.rewards]}
+            with s.screen.bar(f"score {n} answers") as progress:
+                scores = s.scores(blocks_in(file), n, missing, work=out, progress=progress)
+        with parquet_rows(out / layout.SCORED) as scored:
+            for start, block in blocks_in(file)():
+                if stage == 1:
+                    block = given_columns(block, s.names, columns)
+                own = scores[start : start + len(block)]
+                scored.write(pl.concat([block, own], how="horizontal"))
+        return {"rows": n, "rewards": [reward.manifest() for reward in s.rewards]}
 
     return s.alone(
         layout.score(stage),

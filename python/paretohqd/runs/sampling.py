@@ -8,22 +8,27 @@ import numpy as np
 import polars as pl
 
 from paretohqd.frames.new_files import write_parquet
+from paretohqd.frames.sources import Source
 from paretohqd.models import base, chat
 from paretohqd.models.sampling import trim_unfinished
 from paretohqd.runs import config, layout
 from paretohqd.runs.answering import answers, sampling
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Stage
+from paretohqd.runs.parts import Parts
+from paretohqd.runs.scoring import count_rows
 from paretohqd.runs.split import without_echoes
 
 
 def sample(s: RunContext, offline: Stage) -> Stage:
     """Answers of the representative stage-1 models, as one frame without scores."""
     spec = s.settings.generation
-    prompts = pl.read_parquet(offline.path / layout.PROMPTS)
-    count = min(spec.prompts, len(prompts))
+    prompts = offline.path / layout.PROMPTS
+    total = count_rows(prompts)
+    count = min(spec.prompts, total)
     rng = np.random.default_rng([s.settings.seed, 2])
-    chosen = prompts[np.sort(rng.permutation(len(prompts))[:count])]
+    # Only these are read: prompts may be more than memory holds.
+    chosen = Source.of(prompts).take(np.sort(rng.permutation(total)[:count]))
     if count < spec.prompts:
         s.screen.line(f"  generation.prompts: {spec.prompts} asked for, {count} there are")
     numbers = representatives(s.weights)
@@ -105,8 +110,11 @@ def answer(
                 name=model,
                 seed=seed,
                 progress=progress,
+                kept=Parts(out, "answers"),
             )
-        write_parquet(frame.drop("sample"), out / layout.ANSWERS)
+        # What belongs to a prompt, which its answers are scored with.
+        frame = pl.concat([frame.drop("sample"), prompts.select(s.columns)], how="horizontal")
+        write_parquet(frame, out / layout.ANSWERS)
         return notes
 
     s.folder.stage(

@@ -72,7 +72,17 @@ class Objective:
     """What its column, and the run's tables and pictures, call it."""
     scorer: str | None = None
     """`embedded:harmless`, `embedded:positivity`, `embedded:relevance` or
-    `embedded:informativeness`."""
+    `embedded:informativeness`; a rule, `rule:length`, `rule:finished`, `rule:regex`, `rule:json`,
+    `rule:exact` or `rule:number`; or a function, `package.module:function` or `file.py:function`
+    with the file beside the configuration, which takes `--allow-code` on the command line."""
+    options: Options | None = None
+    """A rule's or a function's own settings."""
+    columns: tuple[str, ...] | None = None
+    """Columns of the data that belong to a prompt and that a function is given besides, such as
+    `[solution]`; they are kept with the prompts for answers that the run makes."""
+    messages: bool | None = None
+    """Give a function messages (or, false, texts), as TRL does for conversations; by default where
+    the data hold conversations, and for functions of `trl.rewards`."""
     model: str | None = None
     """Hub name or folder of a transformers sequence-classification model; a folder's path begins
     with ./, ../, ~/ or /."""
@@ -95,7 +105,9 @@ class Objective:
     max_length: int | None = None
     """Tokens that the model reads; 1024 by default. Longer texts lose their beginning."""
     batch_size: int | None = None
-    """Rows scored side by side; 16 by default."""
+    """Rows scored side by side at most: 64 by default, and 1024 for a function."""
+    batch_tokens: int | None = None
+    """Tokens that a model reads side by side at most: 16,384 by default."""
     dtype: str | None = None
     """The model's numbers: `float32`, the default, `bfloat16` or `float16`."""
 

@@ -1,122 +1,293 @@
-"""A data source divided: rows to select from, prompts for stage 2 and held-out prompts."""
+"""A data source divided: rows to select from, prompts for stage 2 and held-out prompts.
+
+The source is gone through in blocks, of which one at a time is in memory. What is kept of all rows
+is a few numbers of each: which rows are left out, and hashes of its prompt and its conversation.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from paretohqd.frames.text_metrics import word_overlap
 from paretohqd.runs import sections
-from paretohqd.runs.data import draw_rows, given_columns, load_source
+from paretohqd.runs.data import given_columns, load_source
 from paretohqd.selection.choosing import ADDED
 
 ROWS = 1 << 14
 """Rows whose words or tokens are looked at together: lists of them take many times their text."""
 
+Bools = NDArray[np.bool_]
+Blocks = Callable[[], Iterator[pl.DataFrame]]
+"""Gives the rows of a source, in order, as often as it is called."""
+Lengths = Callable[[pl.DataFrame], pl.Series]
+"""Tokens of each row's prompt."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class Split:
     """A data source, divided by conversation."""
 
-    pool: pl.DataFrame
-    """Rows to select from: columns prompt, response, conversation and the source's others."""
-    prompts: pl.DataFrame
-    """Columns prompt, conversation: distinct prompts that stage 2 draws from."""
-    held_out: pl.DataFrame
-    """Columns prompt, conversation: one prompt of each conversation set aside."""
+    blocks: Blocks
+    in_pool: Bools
+    """Rows to select from."""
+    in_prompts: Bools
+    """Rows whose prompts stage 2 draws from: each distinct one once."""
+    is_held_out: Bools
+    """Rows whose prompts are held out: one of each conversation set aside."""
+    columns: list[str]
+    """What a file of prompts has: prompt, conversation and what rewards read."""
     dropped: dict[str, int]
     """Rows left out, by reason."""
+    others: pl.DataFrame | None
+    """Prompts of another source, where stage 2 draws from one."""
+
+    def rows(self) -> Iterator[tuple[str, pl.DataFrame]]:
+        """The parts pool, prompts and held_out, block by block, each with all of its columns.
+
+        The pool has prompt, response, conversation and the source's other columns.
+        """
+        start = 0
+        for block in self.blocks():
+            end = start + len(block)
+            yield "pool", block.filter(pl.Series(self.in_pool[start:end]))
+            for part, chosen in (("prompts", self.in_prompts), ("held_out", self.is_held_out)):
+                if part == "held_out" or self.others is None:
+                    rows = block.filter(pl.Series(chosen[start:end]))
+                    yield part, rows.select(self.columns)
+            start = end
+        if self.others is not None:
+            yield "prompts", self.others
 
 
 def split_data(
     spec: sections.Data,
+    blocks: Blocks,
     *,
     seed: int,
-    prompt_lengths: Callable[[pl.DataFrame], pl.Series],
+    prompt_lengths: Lengths,
     limit: int,
+    columns: Sequence[str] = (),
     scores: Mapping[str, str] | None = None,
 ) -> Split:
-    """Load the data and set whole conversations aside for evaluation.
+    """Set whole conversations aside for evaluation.
 
     Args:
         spec: The data section of the configuration.
+        blocks: The rows of its source, as `load_source` gives them.
         seed: Decides which conversations are set aside.
         prompt_lengths: Tokens of each row's prompt; `limit` tokens leave no room for an answer.
         limit: The smaller of `train.max_length` and what the model's context leaves.
+        columns: Columns that belong to a prompt, which stay with the prompts.
         scores: Objectives whose scores the data have, with their columns.
 
     Raises:
-        ValueError: As `load_source`; empty answers, over-long texts or prompts and rows without
-            scores (unless invalid is "drop"), no such column of scores, too few conversations, no
-            rows left, or a column that a selection adds.
+        ValueError: As `load_source`; columns that are missing or differ for one prompt, empty
+            answers, over-long texts or prompts and rows without scores (unless invalid is "drop"),
+            no such column of scores, too few conversations, no rows left, or a column that a
+            selection adds.
     """
-    frame = draw_rows(spec, seed)
-    if frame.is_empty():
+    rules = _Rules(spec, prompt_lengths, limit, scores or {})
+    marks = [_Marks.of(block, rules, columns, spec.source) for block in blocks()]
+    if not sum(len(each.kept) for each in marks):
         raise ValueError(f"{spec.source}: no rows")
-    given = given_columns(frame, [], scores or {}).select(scores or [])
-    for name in ADDED:
-        if name in frame.columns:
-            raise ValueError(f"{spec.source}: selection adds a column {name!r} too: rename it")
-    dropped = {}
-    if scores:
-        number = pl.selectors.float()
-        missing = given.select(
-            pl.any_horizontal(pl.all().is_null(), number.is_nan().fill_null(False))
-        ).to_series()
-        reason = f"rows have no score in {', '.join(scores.values())}"
-        frame, count = _without(frame, missing, reason, spec.invalid)
-        if count:
-            dropped["no score"] = count
-    if spec.max_characters is not None:
-        reason = f"rows have texts of more than {spec.max_characters} characters"
-        long = _longer(frame, ("prompt", "response"), spec.max_characters)
-        frame, count = _without(frame, long, f"{reason} (data.max_characters)", spec.invalid)
-        if count:
-            dropped["text too long"] = count
-    empty = frame["response"].str.strip_chars() == ""
-    frame, dropped["empty answer"] = _without(frame, empty, "answers are empty", spec.invalid)
-    long = _lengths(frame, prompt_lengths) >= limit
-    reason = (
-        f"prompts have {limit} tokens or more, so that no answer fits into train.max_length "
-        "and the model's context"
+    prompt, conversation = (
+        np.concatenate([getattr(each, name) for each in marks], dtype=np.uint64)
+        for name in ("prompt", "conversation")
     )
-    frame, dropped["prompt too long"] = _without(frame, long, reason, spec.invalid)
-    held = _choose(_comparable(frame["conversation"]), spec.held_out, seed)
-    aside = _comparable(frame["conversation"]).is_in(held.implode())
-    held_out = frame.filter(aside)
-    held_out = held_out.filter(_comparable(held_out["conversation"]).is_first_distinct())
-    pool = frame.filter(~aside)
+    kept = np.concatenate([each.kept for each in marks])
+    echoes = np.concatenate([each.echoes for each in marks])
+    _refuse_several(blocks, columns, spec.source)
+    dropped = rules.settle(len(kept))
+    held = _choose(conversation[kept], spec.held_out, seed)
+    aside = kept & np.isin(conversation, held)
+    held_out = aside & _first(conversation, aside)
     # Held-out prompts must not be trained on under another conversation's name either.
-    held_prompts = _comparable(held_out["prompt"]).implode()
-    same = _comparable(pool["prompt"]).is_in(held_prompts)
-    pool, dropped["prompt is held out"] = pool.filter(~same), int(same.sum())
+    same = kept & ~aside & np.isin(prompt, prompt[held_out])
+    pool = kept & ~aside & ~same
+    dropped["prompt is held out"] = int(same.sum())
     if spec.max_word_overlap is not None:
-        kept = without_echoes(pool, spec.max_word_overlap)
-        dropped["repeats the prompt"] = len(pool) - len(kept)
-        pool = kept
-    if pool.is_empty():
+        dropped["repeats the prompt"] = int((pool & echoes).sum())
+        pool &= ~echoes
+    if not pool.any():
         reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
         raise ValueError(f"{spec.source}: no rows are left to select from ({reasons})")
-    prompts = pool
+    names, others = ["prompt", "conversation", *columns], None
     if spec.prompts is not None:
-        prompts = load_source(spec, spec.prompts, answers=False)
-        if spec.max_characters is not None:
-            prompts = prompts.filter(~_longer(prompts, ("prompt",), spec.max_characters))
-        prompts = prompts.filter(
-            ~_comparable(prompts["conversation"]).is_in(held.implode()),
-            ~_comparable(prompts["prompt"]).is_in(held_prompts),
+        others, dropped["prompt for stage 2 too long"] = _others(
+            spec, rules, (conversation[aside], prompt[held_out]), columns
         )
-        short = _lengths(prompts, prompt_lengths) < limit
-        dropped["prompt for stage 2 too long"] = int((~short).sum())
-        prompts = prompts.filter(short)
-        if prompts.is_empty():
-            raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
-    prompts = prompts.filter(_comparable(prompts["prompt"]).is_first_distinct())
-    names = ["prompt", "conversation"]
-    return Split(pool, prompts.select(names), held_out.select(names), dropped)
+        others = others.select(names)
+    return Split(
+        blocks=blocks,
+        in_pool=pool,
+        in_prompts=pool & _first(prompt, pool),
+        is_held_out=held_out,
+        columns=names,
+        dropped=dropped,
+        others=others,
+    )
+
+
+def _others(
+    spec: sections.Data,
+    rules: _Rules,
+    held: tuple[NDArray[np.uint64], NDArray[np.uint64]],
+    columns: Sequence[str],
+) -> tuple[pl.DataFrame, int]:
+    """Prompts of another source that are not held out, and how many of them are too long."""
+    assert spec.prompts is not None
+    frame = load_source(spec, spec.prompts, answers=False)
+    _refuse_missing(frame, columns, spec.prompts)
+    _refuse_several(lambda: iter([frame]), columns, spec.prompts)
+    if spec.max_characters is not None:
+        frame = frame.filter(~_longer(frame, ("prompt",), spec.max_characters))
+    for name, values in zip(("conversation", "prompt"), held, strict=True):
+        frame = frame.filter(pl.Series(~np.isin(_hash(frame[name]), values), dtype=pl.Boolean))
+    short = _lengths(frame, rules.prompt_lengths) < rules.limit
+    frame = frame.filter(short)
+    if frame.is_empty():
+        raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
+    distinct = _comparable(frame["prompt"]).is_first_distinct()
+    return frame.filter(distinct), int((~short).sum())
+
+
+@dataclass
+class _Rules:
+    """What is left out, in this order, and how often each was the reason."""
+
+    spec: sections.Data
+    prompt_lengths: Lengths
+    limit: int
+    scores: Mapping[str, str]
+    counts: dict[str, int] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+    """For each reason the first prompt."""
+
+    def reasons(self) -> dict[str, tuple[str, Callable[[pl.DataFrame], pl.Series]]]:
+        """Name of each reason, what a message says of it, and which rows it meets."""
+        found: dict[str, tuple[str, Callable[[pl.DataFrame], pl.Series]]] = {}
+        most = self.spec.max_characters
+        if self.scores:
+            what = f"rows have no score in {', '.join(self.scores.values())}"
+            found["no score"] = what, self._unscored
+        if most is not None:
+            what = f"rows have texts of more than {most} characters (data.max_characters)"
+            found["text too long"] = (
+                what,
+                lambda frame: _longer(frame, ("prompt", "response"), most),
+            )
+        found["empty answer"] = (
+            "answers are empty",
+            lambda frame: frame["response"].str.strip_chars() == "",
+        )
+        found["prompt too long"] = (
+            f"prompts have {self.limit} tokens or more, so that no answer fits into "
+            "train.max_length and the model's context",
+            lambda frame: _lengths(frame, self.prompt_lengths) >= self.limit,
+        )
+        return found
+
+    def _unscored(self, frame: pl.DataFrame) -> pl.Series:
+        given = given_columns(frame, list(self.scores), self.scores).select(*self.scores)
+        nan = pl.selectors.float().is_nan().fill_null(False)
+        return given.select(pl.any_horizontal(pl.all().is_null(), nan)).to_series()
+
+    def kept(self, frame: pl.DataFrame) -> Bools:
+        """Which rows no reason meets."""
+        kept = np.ones(len(frame), dtype=bool)
+        for name, (_, meets) in self.reasons().items():
+            left = frame.filter(pl.Series(kept))
+            bad = meets(left).to_numpy()
+            if bad.any():
+                self.first.setdefault(name, left["prompt"][int(bad.argmax())])
+                kept[np.flatnonzero(kept)[bad]] = False
+            self.counts[name] = self.counts.get(name, 0) + int(bad.sum())
+            if bad.any() and self.spec.invalid == "raise":
+                break  # refused in the end: nothing reads these texts
+        return kept
+
+    def settle(self, rows: int) -> dict[str, int]:
+        """Count what was left out of so many rows.
+
+        Raises:
+            ValueError: Rows were left out, and are not to be; or all.
+        """
+        dropped = {}
+        for name, (what, _) in self.reasons().items():
+            count = self.counts.get(name, 0)
+            if count and (self.spec.invalid == "raise" or count == rows):
+                number, advice = str(count), "fix them, or set data.invalid: drop"
+                if count == rows:
+                    number, advice = "all", "look at the data"
+                # Not the row's number: the rows may be a sample of the source.
+                raise ValueError(
+                    f"{number} of {rows} {what} (the first prompt: {self.first[name][:60]!r}): "
+                    f"{advice}"
+                )
+            if count or name in ("empty answer", "prompt too long"):
+                dropped[name] = count
+            rows -= count
+        return dropped
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Marks:
+    """What is remembered of the rows of a block."""
+
+    prompt: NDArray[np.uint64]
+    conversation: NDArray[np.uint64]
+    kept: Bools
+    echoes: Bools
+
+    @classmethod
+    def of(cls, block: pl.DataFrame, rules: _Rules, columns: Sequence[str], source: str) -> _Marks:
+        for name in ADDED:
+            if name in block.columns:
+                raise ValueError(f"{source}: selection adds a column {name!r} too: rename it")
+        _refuse_missing(block, columns, source)
+        kept = rules.kept(block)
+        echoes = np.zeros(len(block), dtype=bool)
+        limit = rules.spec.max_word_overlap
+        if limit is not None:
+            echoes[kept] = ~_original(block.filter(pl.Series(kept)), limit)
+        return cls(
+            prompt=_hash(block["prompt"]),
+            conversation=_hash(block["conversation"]),
+            kept=kept,
+            echoes=echoes,
+        )
+
+
+def _refuse_missing(frame: pl.DataFrame, columns: Sequence[str], source: str) -> None:
+    """Refuse columns of prompts that are not there."""
+    if missing := [name for name in columns if name not in frame.columns]:
+        raise ValueError(
+            f"{source}: no column(s) {', '.join(missing)}, which objectives read: it has "
+            f"{', '.join(frame.columns)}"
+        )
+
+
+def _refuse_several(blocks: Blocks, columns: Sequence[str], source: str) -> None:
+    """Refuse columns of prompts that a prompt has several values of."""
+    for name in columns:
+        values = pl.concat(
+            pl.DataFrame({"prompt": _comparable(b["prompt"]), "value": b[name]}).unique(
+                maintain_order=True
+            )
+            for b in blocks()
+        ).unique(maintain_order=True)
+        several = values["prompt"].filter(~values["prompt"].is_unique()).unique(maintain_order=True)
+        if len(several):
+            raise ValueError(
+                f"{source}: column {name!r}, which an objective reads, has several values for each "
+                f"of {len(several)} prompts (the first: {several[0][:60]!r}), and an answer that "
+                "the run makes to one could be scored by any: leave one value for each prompt"
+            )
 
 
 def _longer(frame: pl.DataFrame, columns: Sequence[str], limit: int) -> pl.Series:
@@ -129,48 +300,49 @@ def _comparable(texts: pl.Series) -> pl.Series:
     return texts.str.normalize("NFC")
 
 
+def _hash(texts: pl.Series) -> NDArray[np.uint64]:
+    """A number for each text, as it is compared; of 10^7 texts two share one by 3 in 10^6."""
+    return _comparable(texts).hash(seed=0).to_numpy()
+
+
+def _first(values: NDArray[np.uint64], among: Bools) -> Bools:
+    """Which rows are the first of their value among some rows."""
+    rows = np.flatnonzero(among)
+    first = np.zeros(len(values), dtype=bool)
+    first[rows[np.unique(values[rows], return_index=True)[1]]] = True
+    return first
+
+
 def without_echoes(frame: pl.DataFrame, limit: float) -> pl.DataFrame:
     """Leave out answers that share more of their words than `limit` with their prompt.
 
     A relevance reward is highest for an answer that repeats the prompt; training on such answers
     teaches the model to.
     """
+    return frame.filter(pl.Series(_original(frame, limit), dtype=pl.Boolean))
+
+
+def _original(frame: pl.DataFrame, limit: float) -> Bools:
     kept = [
         word_overlap(part["prompt"].to_list(), part["response"].to_list()) <= limit
         for part in frame.iter_slices(ROWS)
     ]
-    return frame.filter(pl.Series(np.concatenate([np.empty(0, dtype=bool), *kept])))
+    return np.concatenate([np.empty(0, dtype=bool), *kept])
 
 
-def _lengths(frame: pl.DataFrame, prompt_lengths: Callable[[pl.DataFrame], pl.Series]) -> pl.Series:
+def _lengths(frame: pl.DataFrame, prompt_lengths: Lengths) -> pl.Series:
     """Tokens of each row's prompt; those of some rows at a time are in memory."""
     lengths = [prompt_lengths(part) for part in frame.iter_slices(ROWS)]
     return pl.concat(lengths) if lengths else prompt_lengths(frame)
 
 
-def _choose(conversations: pl.Series, count: int, seed: int) -> pl.Series:
+def _choose(conversations: NDArray[np.uint64], count: int, seed: int) -> NDArray[np.uint64]:
     """Some conversations, at random, the same for the same seed."""
-    unique = conversations.unique(maintain_order=True)
+    values, places = np.unique(conversations, return_index=True)
+    unique = values[np.argsort(places)]  # in the order of their first rows
     if len(unique) <= count:
         raise ValueError(
             f"data.held_out: {count} conversations are to be set aside, but there are only "
             f"{len(unique)}: lower it, or name the column with data.conversation"
         )
-    return unique.gather(np.random.default_rng(seed).permutation(len(unique))[:count])
-
-
-def _without(
-    frame: pl.DataFrame, bad: pl.Series, what: str, invalid: str
-) -> tuple[pl.DataFrame, int]:
-    """The frame without its bad rows, and how many they were."""
-    count = int(bad.sum())
-    if count and (invalid == "raise" or count == len(frame)):
-        number, advice = str(count), "fix them, or set data.invalid: drop"
-        if count == len(frame):
-            number, advice = "all", "look at the data"
-        # Not the row's number: the frame may be a sample of the source.
-        first = frame["prompt"].filter(bad)[0]
-        raise ValueError(
-            f"{number} of {len(frame)} {what} (the first prompt: {first[:60]!r}): {advice}"
-        )
-    return (frame.filter(~bad) if count else frame), count
+    return unique[np.random.default_rng(seed).permutation(len(unique))[:count]]

@@ -118,7 +118,11 @@ def _with_names(found: Settings, given: Settings, shown: Callable[..., str | Non
         prompts=shown(found.data.prompts, given.data.prompts),
     )
     objectives = tuple(
-        replace(now, model=shown(now.model, before.model, model=True))
+        replace(
+            now,
+            model=shown(now.model, before.model, model=True),
+            scorer=shown(now.scorer, before.scorer),
+        )
         for now, before in zip(found.objectives, given.objectives, strict=True)
     )
     objectives = tuple(

@@ -197,7 +197,9 @@ class Rollouts:
         table = pl.DataFrame({"prompt": list(prompts), "response": list(responses)})
         names = [reward.name for reward in self.rewards]
         # TRL would drop an objective whose score is NaN without a word; this refuses it.
-        raw = score(table, self.rewards, allow_empty=True, plain=True).select(names).to_numpy()
+        # Models stay in memory for the next batch.
+        scored = score(table, self.rewards, allow_empty=True, plain=True, keep_loaded=True)
+        raw = scored.select(names).to_numpy()
         standard: NDArray[np.float64] = (raw - self.center) / self.scale
         gated = np.zeros(len(raw), dtype=bool)
         if self.echo_gate is not None:

@@ -12,6 +12,7 @@ from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
 from paretohqd.compare.methods._constants import reward_constants
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
+from paretohqd.rewards.prompt_columns import by_prompts
 from paretohqd.trainers import grpo
 
 
@@ -94,7 +95,7 @@ def reinforced(
             base,
             tokenizer,
             prompts["prompt"].to_list(),
-            s.rewards,
+            by_prompts(s.rewards, prompts),
             weights,
             settings=settings,
             lora=lora,
@@ -116,7 +117,7 @@ def reinforced(
             "echo_gate": bench.echo_gate,
             "objectives": s.objective_settings,
         },
-        inputs={"prompts": s.folder.hash_frame(prompts.select("prompt"))},
+        inputs={"prompts": s.folder.hash_frame(prompts.select("prompt", *s.columns))},
     )
     return made.path / "adapter"
 
