@@ -32,7 +32,8 @@ from paretohqd.models.spec import Model
 from paretohqd.runs import config, layout
 from paretohqd.runs.answering import answers, to_sampling
 from paretohqd.runs.config_reader import from_mapping
-from paretohqd.runs.context import RunContext, _identity, _rewards
+from paretohqd.runs.context import RunContext
+from paretohqd.runs.rewards import identity, make_rewards
 
 
 @pytest.fixture(autouse=True)
@@ -267,7 +268,8 @@ def test_consent_is_written_down_and_said(
 def test_scores_depend_on_the_rubric_and_not_on_the_place(parts: Path) -> None:
     def keys(url: str, **judge: Any) -> Any:
         chosen = settings(parts, "run", **served(url, judge=judge))
-        return list(map(_identity, chosen.objectives, _rewards(chosen)))
+        made = make_rewards(chosen.objectives, "cpu")
+        return [identity(o, r, "") for o, r in zip(chosen.objectives, made, strict=True)]
 
     plain = keys("http://localhost:1/v1")
     assert plain == keys("http://127.0.0.1:2/v1", concurrency=1, retries=0)
@@ -337,8 +339,9 @@ def saved_adapter(model: Path, folder: Path, seed: int) -> Path:
     loaded, _ = bases.load_base(Model(name=str(model)), device="cpu", dtype=torch.float32)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        names = ["q_proj", "down_proj"]
-        config = LoraConfig(r=2, target_modules=names, init_lora_weights=False)
+        config = LoraConfig(
+            r=2, lora_alpha=16, target_modules="all-linear", init_lora_weights=False
+        )
         changed = get_peft_model(loaded, config)
     changed.save_pretrained(folder)
     return folder
@@ -352,6 +355,7 @@ def test_a_sum_of_adapters_is_sampled_by_a_server_too(parts: Path, tmp_path: Pat
         more = {"generation__temperature": 0, **served(server.url)}
         s = RunContext(settings(parts, str(tmp_path / "run"), **more))
         try:
+            said = set()
             for adapters in ([(first, 0.5), (second, 0.25)], [(first, 0.5)], [(first, 1.0)], []):
                 made, notes = answers(
                     s, prompts, adapters=adapters, seed=0, progress=lambda done, total: None
@@ -361,8 +365,11 @@ def test_a_sum_of_adapters_is_sampled_by_a_server_too(parts: Path, tmp_path: Pat
                     model, tokenizer, prompts, sampling=to_sampling(s.settings.generation)
                 )
                 assert made.equals(expected)
+                said.add(tuple(made["response"]))
                 assert notes["rows"] == 3
                 assert notes["asked"]["other_prompts"] == 0
+            assert len(said) == 4
+            assert sum(map(any, said)) >= 3
             asked = len(server.asked)
             kept, _ = answers(
                 s, prompts, adapters=[(first, 1.0)], seed=0, progress=lambda done, total: None

@@ -24,6 +24,8 @@ _HOST = re.compile(
 )
 """A name or an address."""
 
+LISTED = {"allow_code": "scorers", "send_to": "hosts"}
+
 ALLOWS_SETTINGS = "--unsafe-settings on the command line lets it pass"
 ALLOWS_CODE = "--trust-remote-code MODEL@COMMIT on the command line (of a folder: its path) lets it"
 
@@ -157,7 +159,7 @@ def consenting(
 
     Raises:
         ValueError: No name of a model, or one of the hub without a whole commit; no host; a text in
-            place of a list of scorers.
+            place of a list.
 
     Example:
         >>> with consenting(unsafe_settings=True) as allowed:
@@ -166,15 +168,15 @@ def consenting(
         (True, ['train.push_to_hub'], False)
     """
     trusted = dict(map(_trusted, trust_remote_code))
-    if isinstance(allow_code, str):
-        raise ValueError(f"allow_code: expected a list of scorers, got {allow_code!r}")
-    hosts = [send_to] if isinstance(send_to, str) else send_to
+    for name, given in (("allow_code", allow_code), ("send_to", send_to)):
+        if isinstance(given, str):
+            raise ValueError(f"{name}: expected a list of {LISTED[name]}, got {given!r}")
     token = _given.set(
         Consent(
             unsafe_settings=unsafe_settings,
             remote_code=trusted,
             scorers=tuple(allow_code),
-            send_to=frozenset(map(_host, hosts)),
+            send_to=frozenset(map(_host, send_to)),
         )
     )
     try:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.models.endpoint import EndpointClient, Request
+from paretohqd.models.endpoint import Counts, EndpointClient, Request
 from paretohqd.models.replies import Replies, Reply, key_of
 from paretohqd.models.template_files import rubric_text
 from paretohqd.rewards.rubric import (
@@ -42,12 +42,13 @@ class Panel:
     sends: str = ""
     """Who would send what, for the message where that is not allowed."""
     unreadable: int = field(default=0, init=False)
-    """Answers without a rating that could be read, of those that were last rated."""
+    """Answers since `begin` without a rating that could be read."""
     reported: str | None = field(default=None, init=False)
     """What the server called its model when it last replied."""
     _client: EndpointClient | None = field(default=None, init=False, repr=False)
     _rubric: str = field(default="", init=False, repr=False)
-    _last: tuple[str, dict[str, Scores]] | None = field(default=None, init=False, repr=False)
+    _rated: dict[str, dict[str, Scores]] = field(default_factory=dict, init=False, repr=False)
+    """What was rated since `begin`, for the other aspects of the same calls."""
 
     def __post_init__(self) -> None:
         """Read the rubric."""
@@ -77,6 +78,10 @@ class Panel:
         """Go on with what was said before, and keep what is said from now on."""
         self.replies, self._client = replies, None
 
+    def begin(self) -> None:
+        """Count anew."""
+        self.unreadable, self._rated, self.client.counts = 0, {}, Counts()
+
     def identity(self) -> dict[str, Any]:
         """What ratings depend on: not where the judge is, nor how it is paid."""
         return {
@@ -105,8 +110,8 @@ class Panel:
                 after all were tried.
         """
         mark = key_of({"prompts": list(prompts), "responses": list(responses)})
-        if self._last is not None and self._last[0] == mark:  # another aspect of the same call
-            return self._last[1]
+        if mark in self._rated:
+            return self._rated[mark]
         rows: list[dict[str, float] | None] = [None] * len(responses)
         pending, said = list(range(len(responses))), dict[int, Reply]()
         for attempt in range(self.judge.tries):
@@ -118,7 +123,7 @@ class Panel:
                 rows[i], said[i] = read_ratings(reply.text, self.judge, self.aspects), reply
                 self.reported = reply.model or self.reported
             pending = [i for i in pending if rows[i] is None]
-        self.unreadable = len(pending)
+        self.unreadable += len(pending)
         if len(pending) > self.judge.unreadable * len(responses):
             raise self._refusal(pending, len(responses), said[pending[0]])
         worst = float(self.judge.scale[0])
@@ -126,7 +131,7 @@ class Panel:
             name: np.array([worst if row is None else row[name] for row in rows], dtype=np.float64)
             for name in self.aspects
         }
-        self._last = (mark, ratings)
+        self._rated[mark] = ratings
         return ratings
 
     def counts(self) -> dict[str, int]:

@@ -43,7 +43,7 @@ def answers(
     seed: int,
     samples: int = 1,
     progress: Advance,
-    kept: Kept,
+    kept: Kept | None = None,
 ) -> tuple[pl.DataFrame, Notes]:
     """Sample answers of the base with a weighted sum of adapters on it, or of the base alone.
 
@@ -56,7 +56,7 @@ def answers(
         seed: Fixes the random numbers.
         samples: Answers per prompt.
         progress: Called with (answers done, answers in all).
-        kept: Keeps answers as they come; what a server said is kept by the run folder.
+        kept: Keeps what is sampled here, see `generate`; replies of a server are kept anyway.
 
     Returns:
         The frame of `sampling.generate`, and notes for the stage.

@@ -161,7 +161,7 @@ def join(device: str, *, together: bool = False) -> Processes:
         state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
         return Together(state.process_index, state.num_processes, state.wait_for_everyone)
     if _launch is None:
-        from torch.distributed import TCPStore
+        from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
         _store = TCPStore(
             launch.address,

@@ -43,17 +43,16 @@ def code_scorers(objectives: Iterable[Objective]) -> list[str]:
 
 
 def make_rewards(objectives: Iterable[Objective], device: str) -> list[scoring.Reward]:
-    """A reward for each objective.
+    """A reward for each objective; equal judges rate all of theirs in one request.
 
     Raises:
         ValueError: As `scoring.make_reward`, or two objectives that read one output of a model.
     """
     objectives = list(objectives)
-    # Those of equal judges share their requests.
-    judged = shared({o.name: (o.judge, o.aspect) for o in objectives if o.judge})
+    judged = shared({o.name: (o.judge, o.aspect) for o in objectives if o.judge is not None})
     made: list[scoring.Reward] = []
     for objective in objectives:
-        if objective.judge is not None:
+        if objective.name in judged:
             made.append(judged[objective.name])
             continue
         given = {f.name: getattr(objective, f.name) for f in dataclasses.fields(objective)}
@@ -121,13 +120,13 @@ def identity(objective: Objective, reward: scoring.Reward, model_id: str) -> dic
     given = dataclasses.asdict(objective)
     for key in ("batch_size", "batch_tokens", "column"):
         del given[key]
+    if isinstance(reward, JudgeReward):
+        return {"name": objective.name, "judge": reward.panel.identity()}
+    if given["pair"] is None:  # found out from the model
+        del given["pair"]
     for key in LATER:
         if given[key] is None:
             del given[key]
-    if isinstance(reward, JudgeReward):
-        return given | {"judge": reward.panel.identity()}
-    if given["pair"] is None:  # found out from the model
-        del given["pair"]
     if objective.model is not None:
         if is_local(objective.model):
             given["model"] = base.fingerprint(Path(absolute(objective.model)))

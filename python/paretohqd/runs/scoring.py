@@ -25,6 +25,8 @@ BLOCK = 1 << 16
 PIECE = 256
 """Rows that are scored before it is asked whether to keep them."""
 
+Progress = Callable[[int, int], None]
+
 Together = Sequence[scoring.Reward]
 """Rewards whose scores come from the same forward passes, or one reward."""
 
@@ -67,7 +69,7 @@ def score_in_parts(
     *,
     processes: Processes | None = None,
     begin: Callable[[Together], None] = lambda together: None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     allow_empty: bool = False,
 ) -> pl.DataFrame:
     """Scores of n answers, with what an earlier attempt left in the work folder.
@@ -104,7 +106,8 @@ def score_in_parts(
                     if not begun:
                         begin(together)
                         begun = True
-                    part = _scores(block.frame[rows], numbers, together, allow_empty)
+                    within = _shifted(progress, done, total)
+                    part = _scores(block.frame[rows], numbers, together, allow_empty, within)
                     parts.add(part.with_columns(row=pl.Series(numbers, dtype=pl.Int64)))
                 done += len(rows) * len(together)
                 if progress is not None:
@@ -127,17 +130,26 @@ def _groups(rewards: Sequence[scoring.Reward]) -> list[Together]:
 
 def _pieces(frame: pl.DataFrame, together: Together) -> Iterator[NDArray[np.int64]]:
     """Row numbers of a block in the order in which they are scored."""
-    order = np.arange(len(frame))
-    if isinstance(together[0], JudgeReward):  # it keeps its replies, and counts the unreadable ones
-        return iter([order] if len(order) else [])
-    if isinstance(together[0], scoring.ClassifierReward):
+    order, size = np.arange(len(frame)), PIECE
+    if isinstance(together[0], JudgeReward):
+        size = BLOCK  # it keeps each reply itself, and unreadable ones are a share of many
+    elif isinstance(together[0], scoring.ClassifierReward):
         lengths = frame["prompt"].str.len_bytes() + frame["response"].str.len_bytes()
         order = np.argsort(lengths.to_numpy(), kind="stable")
-    return (order[start : start + PIECE] for start in range(0, len(frame), PIECE))
+    return (order[start : start + size] for start in range(0, len(frame), size))
+
+
+def _shifted(progress: Progress | None, done: int, total: int) -> Progress | None:
+    """Progress within a part of what is done in all."""
+    return None if progress is None else lambda now, _: progress(done + now, total)
 
 
 def _scores(
-    frame: pl.DataFrame, numbers: NDArray[np.int64], together: Together, allow_empty: bool
+    frame: pl.DataFrame,
+    numbers: NDArray[np.int64],
+    together: Together,
+    allow_empty: bool,
+    progress: Progress | None,
 ) -> pl.DataFrame:
     names = [reward.name for reward in together]
     if isinstance(together[0], scoring.ClassifierReward):
@@ -151,7 +163,9 @@ def _scores(
             scoring.refuse_infinite(name, values, numbers)
         return pl.DataFrame(dict(zip(names, made, strict=True)))
     try:
-        scored = scoring.score(frame, together, plain=True, allow_empty=allow_empty)
+        scored = scoring.score(
+            frame, together, plain=True, allow_empty=allow_empty, progress=progress
+        )
     except ValueError as error:
         if not numbers[0]:
             raise

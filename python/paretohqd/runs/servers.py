@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paretohqd.models import consent
-from paretohqd.models.endpoint import Counts, EndpointClient
+from paretohqd.models.endpoint import EndpointClient
 from paretohqd.models.replies import Replies
 from paretohqd.models.spec import Endpoint, SamplingServer
 from paretohqd.rewards.judge import Panel, panels
@@ -90,9 +90,9 @@ class Servers:
                 )
 
     def begin(self) -> None:
-        """Count anew: a stage's manifest tells what it took itself."""
-        for client in self.clients():
-            client.counts = Counts()
+        """Count judges' requests anew: a stage's manifest tells what it took itself."""
+        for panel in self.judges:
+            panel.begin()
 
     def judged(self) -> list[str]:
         """Lines for people on what judges were asked since `begin`."""
