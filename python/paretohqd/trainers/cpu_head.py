@@ -59,7 +59,7 @@ def put_head(model: Any, *, longest: int | None, rows: bool = True) -> bool:
             return theirs()
         targets = labels[:, 1:][trained]
         begins = mask is None or bool((mask.cummin(dim=1).values == mask).all())
-        if unpadded and begins and not self.is_gradient_checkpointing:
+        if unpadded and begins and not _recomputes(body):
             # No later token is looked at: a row is read up to where its last label is predicted.
             kept = trained.flip(1).cummax(dim=1).values.flip(1)
             hidden = read_rows(body, inputs["input_ids"][:, :-1], kept)[trained[kept]]
@@ -80,6 +80,11 @@ def put_head(model: Any, *, longest: int | None, rows: bool = True) -> bool:
 
     model.forward = MethodType(forward, model)
     return True
+
+
+def _recomputes(body: Any) -> bool:
+    """Whether activations are recomputed: that would be without the rows' own attention."""
+    return any(getattr(module, "gradient_checkpointing", False) for module in body.modules())
 
 
 @torch.no_grad()
