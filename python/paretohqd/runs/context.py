@@ -24,10 +24,10 @@ from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout, rewards
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
+from paretohqd.runs.launched import join
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
-from paretohqd.runs.processes import join
 from paretohqd.runs.scoring import Block, blocks_of, score_in_parts
 from paretohqd.runs.servers import Servers
 from paretohqd.runs.written import read_before, written, yaml_text

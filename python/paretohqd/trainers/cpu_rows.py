@@ -106,7 +106,8 @@ def _attend(
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention within each row: transformers' own, causal and without a mask."""
-    rows = zip(*(x.split(row_lengths, dim=2) for x in (query, key, value)), strict=True)
+    parts = (torch.split(x, row_lengths, dim=2) for x in (query, key, value))
+    rows = zip(*parts, strict=True)
     seen = [sdpa_attention_forward(module, *row, None, is_causal=True, **more)[0] for row in rows]
     return torch.cat(seen, dim=1), None
 
