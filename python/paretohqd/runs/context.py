@@ -187,7 +187,7 @@ class RunContext:
             progress=progress,
             allow_empty=allow_empty,
         )
-        return frame.with_columns(scores)
+        return frame if self.folder.rank else frame.with_columns(scores)
 
     def scores(
         self,
