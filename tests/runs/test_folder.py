@@ -19,6 +19,7 @@ from helpers.stages import Work, do, flip_bit
 from paretohqd.runs import folder
 from paretohqd.runs.folder import RunFolder
 from paretohqd.runs.manifest import MANIFEST, Manifest
+from paretohqd.runs.processes import Together
 
 
 @pytest.fixture
@@ -265,8 +266,9 @@ def test_the_lines_that_are_reported(tmp_path: Path) -> None:
 
 
 def test_owners_divide_the_work(tmp_path: Path) -> None:
-    first = RunFolder(tmp_path / "run", rank=0, world=2)
-    second = RunFolder(tmp_path / "run", rank=1, world=2)
+    first, second = (
+        RunFolder(tmp_path / "run", processes=Together(rank, 2, lambda: None)) for rank in range(2)
+    )
     work = Work()
     for number in range(4):
         made = [do(run, work, f"fit/{number}", owner=number) for run in (first, second)]
@@ -283,9 +285,8 @@ def test_all_together_meet_at_each_barrier(tmp_path: Path) -> None:
     results: dict[int, Any] = {}
 
     def process(rank: int) -> None:
-        run = RunFolder(
-            tmp_path / "run", rank=rank, world=2, barrier=lambda: barrier.wait() and None
-        )
+        processes = Together(rank, 2, lambda: barrier.wait() and None)
+        run = RunFolder(tmp_path / "run", processes=processes)
 
         def work(out: Path) -> dict[str, Any]:
             (out / f"{rank}").write_text("x")

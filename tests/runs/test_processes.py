@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,30 +32,97 @@ def written(parts: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_two_processes_share_a_run(written: Path, tmp_path: Path) -> None:
-    """As torchrun starts them (on CPUs `accelerate launch` does so under MPI alone); training is
-    shared, sampling is divided.
-    """
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+def launched(written: Path, run: Path, processes: int, *more: str) -> subprocess.Popen[str]:
+    """A run as torchrun starts it: on CPUs `accelerate launch` does so under MPI alone."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     script = str(ROOT / "examples" / "train_two_stage.py")
-    done = subprocess.run(
-        [sys.executable, *launch, script, str(written), "--run-folder", str(tmp_path / "run")],
-        capture_output=True,
+    return subprocess.Popen(
+        [sys.executable, *launch, script, str(written), "--run-folder", str(run), *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
         env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    run = tmp_path / "run"
-    assert done.stdout.count("report: ") == 1, "one process speaks"
-    notes = json.loads((run / "stage2/fit/01/manifest.json").read_text())["notes"]
-    assert (notes["processes"], notes["steps"]) == (2, 3)
-    assert (run / "evaluate" / "summary" / "metrics.json").is_file()
-    # One process alone takes what two have made as it is.
-    lines = do(load_settings(Config, written, {"run": str(run)}))
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    """What the processes print, once all have ended well."""
+    out, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors[-3000:]
+    return out
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """The files that a run makes, but for books and pages, which hold times."""
+    kinds = (".safetensors", ".parquet")
+    names = {"metrics.json", "table.csv", "adapter_config.json", "log.json"}
+    return {
+        str(file.relative_to(run)): file.read_bytes()
+        for file in sorted(run.rglob("*"))
+        if file.suffix in kinds or file.name in names
+    }
+
+
+def test_three_processes_make_what_one_makes(written: Path, tmp_path: Path) -> None:
+    one, three = tmp_path / "one", tmp_path / "three"
+    do(load_settings(Config, written, {"run": str(one)}))
+    out = finished(launched(written, three, 3))
+    assert out.count("report: ") == 1, "one process speaks"
+    assert contents(three) == contents(one)
+    notes = json.loads((three / "stage2/fit/01/manifest.json").read_text())["notes"]
+    assert notes["processes"] == 1
+    # One process alone takes what three have made as it is.
+    lines = do(load_settings(Config, written, {"run": str(three)}))
     assert sum(line.endswith(": done before") for line in lines) == len(
-        list(run.rglob("manifest.json"))
+        list(three.rglob("manifest.json"))
     )
+
+
+def test_a_run_of_two_that_is_killed_goes_on_with_one(written: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    do(load_settings(Config, written, {"run": str(one)}))
+    process = launched(written, two, 2)
+    while not (two / "stage1/fit/00/manifest.json").exists():
+        assert process.poll() is None, process.communicate()[1][-3000:]
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    do(load_settings(Config, written, {"run": str(two)}))
+    assert contents(two) == contents(one)
+
+
+def test_processes_that_train_together_hold_the_batch(written: Path, tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    do(load_settings(Config, written, {"run": str(one)}))
+    finished(launched(written, two, 2, "--set", "train_together=true"))
+    notes = json.loads((two / "stage1/fit/01/manifest.json").read_text())["notes"]
+    assert (notes["processes"], notes["steps"]) == (2, 3)
+    assert notes["train"]["per_device_train_batch_size"] == 1
+    losses = [
+        [step["loss"] for step in json.loads((run / "stage1/fit/01/log.json").read_text())]
+        for run in (one, two)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=0.2), "the same rows a step, in other order"
+    batch = launched(written, two, 2, "--set", "train_together=true", "--set",
+                     "train.per_device_train_batch_size=3")  # fmt: skip
+    _, errors = batch.communicate(timeout=300)
+    assert "3 rows are not to be divided among 2 processes" in errors
+
+
+def test_one_process_that_fails_ends_all(written: Path, tmp_path: Path) -> None:
+    """Rank 1 meets a file where the second adapter is to be; the first says nothing of it."""
+    run = tmp_path / "run"
+    first = launched(written, run, 2, "--set", "stages=1", "--set", "train.max_steps=1")
+    finished(first)
+    shutil.rmtree(run / "stage1" / "fit" / "01")
+    (run / "stage1" / "fit" / "01.work").symlink_to(tmp_path)
+    second = launched(written, run, 2, "--set", "stages=1", "--set", "train.max_steps=1")
+    begin = time.monotonic()
+    _, errors = second.communicate(timeout=300)
+    assert second.returncode != 0
+    assert errors.count("paretohqd: error: ") >= 1
+    assert time.monotonic() - begin < 290, "nobody waits for ever"
 
 
 def test_ctrl_c_stops_a_run_that_can_go_on(written: Path, tmp_path: Path) -> None:

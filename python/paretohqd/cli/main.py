@@ -20,6 +20,7 @@ import paretohqd as pq
 from paretohqd.cli import bench, select, train
 from paretohqd.cli.terminal import Parser, say
 from paretohqd.runs import failures
+from paretohqd.runs.processes import OtherFailedError
 from paretohqd.safety.printing import printable
 from paretohqd.safety.secrets import without_secrets
 
@@ -45,6 +46,8 @@ def main(given: Sequence[str] | None = None) -> int:
         return 1
     except SystemExit:
         raise
+    except OtherFailedError:
+        return 1  # the process that failed says why
     except BaseException as error:  # a panic of Rust's is no Exception
         if parsed.debug:
             lines = "".join(traceback.format_exception(error)).rstrip("\n").split("\n")

@@ -155,7 +155,18 @@ def _add_trust(group: Group) -> None:
     )
 
 
+def wait_passively() -> None:
+    """Let torch's threads sleep while they wait for each other; before torch is imported.
+
+    OpenMP's spin, each on a core: where other programs want that core too, a training step took
+    ten times as long and more. Whoever has set how threads wait is left alone.
+    """
+    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+
+
 def _score(parsed: argparse.Namespace) -> None:
+    wait_passively()
     from paretohqd.models.consent import consenting
     from paretohqd.rewards.code import is_code
 
@@ -259,7 +270,8 @@ def _by_hand(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
-    """Read a configuration with what --set replaces, and keep tokenizers quiet."""
+    """Read a configuration with what --set replaces, and keep tokenizers and threads quiet."""
+    wait_passively()
     from paretohqd.runs.config import load_settings
     from paretohqd.runs.yaml_reader import read_yaml
 

@@ -85,8 +85,24 @@ def _first_bad(model: Any, *, trained: bool = False, adapter: str = "") -> str |
     return next(names, None)
 
 
+def check_logits(scores: torch.Tensor) -> None:
+    """Stop a sampling whose next token is not defined: any token would come out otherwise.
+
+    Raises:
+        ValueError: A row's largest score is not finite.
+    """
+    largest = scores.amax(dim=-1)  # NaN, where one of them is
+    bad = ~torch.isfinite(largest)
+    if bool(bad.any()):
+        raise ValueError(
+            f"the model's scores of the next token are {largest[bad][0].item()} in "
+            f"{int(bad.sum())} of {len(scores)} answers: its weights are too large or not "
+            "finite: train the adapter anew with a lower learning rate, or sample in float32"
+        )
+
+
 class FiniteLogits(LogitsProcessor):  # type: ignore[misc]
-    """Stops a sampling whose next token is not defined: any token would come out otherwise."""
+    """`check_logits` within a search of transformers."""
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return the scores as they are.
@@ -94,12 +110,5 @@ class FiniteLogits(LogitsProcessor):  # type: ignore[misc]
         Raises:
             ValueError: A row's largest score is not finite.
         """
-        largest = scores.amax(dim=-1)  # NaN, where one of them is
-        bad = ~torch.isfinite(largest)
-        if bool(bad.any()):
-            raise ValueError(
-                f"the model's scores of the next token are {largest[bad][0].item()} in "
-                f"{int(bad.sum())} of {len(scores)} answers: its weights are too large or not "
-                "finite: train the adapter anew with a lower learning rate, or sample in float32"
-            )
+        check_logits(scores)
         return scores

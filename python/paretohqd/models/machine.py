@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 
 import torch
+
+from paretohqd.models.cores import usable_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +42,14 @@ def find_machine(
     Args:
         device: "auto", "cpu" or "cuda".
         precision: "auto", "float32" or "bfloat16".
-        threads: Number of torch's threads on a CPU; its own default where it is None.
+        threads: Number of torch's threads on a CPU. None: what OMP_NUM_THREADS says, else torch's
+            own number, but no more than `usable_cores`.
 
     Raises:
         ValueError: A GPU is asked for and there is none.
     """
+    if threads is None and "OMP_NUM_THREADS" not in os.environ:
+        threads = min(torch.get_num_threads(), usable_cores())
     if threads is not None:
         torch.set_num_threads(threads)
     if device == "cuda" and not torch.cuda.is_available():

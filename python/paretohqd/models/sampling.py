@@ -1,15 +1,16 @@
 """Sampling answers: one base model, many adapters, batched, left padded, seeded per row.
 
-The search itself is transformers' `generate`. Only the draw of the next token is ours, because
-the library's top-p sorts the whole vocabulary and its multinomial draws one random number per
-vocabulary entry: together more than the model's own matrix products on a CPU (DESIGN.md has the
-figures).
+The search is `decode_loop` on a CPU, and elsewhere transformers' `generate`. The draw of the next
+token is ours, because the library's top-p sorts the whole vocabulary and its multinomial draws one
+random number per vocabulary entry: together more than the model's own matrix products on a CPU
+(DESIGN.md has the figures).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from inspect import signature
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ import numpy as np
 import polars as pl
 import torch
 from peft import PeftModel
-from transformers import DynamicCache, GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from paretohqd.models.chat import (
     answer_text,
@@ -29,7 +30,8 @@ from paretohqd.models.chat import (
     stop_tokens,
     until_end,
 )
-from paretohqd.models.finite import FiniteLogits
+from paretohqd.models.decode_loop import decode, known_cache
+from paretohqd.models.finite import FiniteLogits, check_logits
 from paretohqd.models.library_calls import without_bars
 from paretohqd.models.spec import Sampling
 
@@ -51,8 +53,11 @@ ANSWERS = {
 class Kept(Protocol):
     """Keeps answers as they come."""
 
-    def done(self) -> set[int]:
-        """The rows whose answers are there."""
+    def done(self, n: int) -> np.ndarray:
+        """Which of n rows have their answers."""
+
+    def takes(self, piece: int) -> bool:
+        """Whether a numbered batch is to be sampled here."""
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take the answers of a batch, all of them or none."""
@@ -65,8 +70,11 @@ class _InMemory:
     def __init__(self) -> None:
         self._frames: list[pl.DataFrame] = []
 
-    def done(self) -> set[int]:
-        return set()
+    def done(self, n: int) -> np.ndarray:
+        return np.zeros(n, dtype=bool)
+
+    def takes(self, piece: int) -> bool:
+        return True
 
     def add(self, rows: pl.DataFrame) -> None:
         self._frames.append(rows)
@@ -95,11 +103,16 @@ class NucleusSampler(LogitsProcessor):  # type: ignore[misc]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Return scores that are 0 at the drawn token and minus infinity elsewhere."""
+        drawn = self.draw(scores, torch.arange(len(scores)), self.step)
+        self.step += 1
+        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn[:, None], 0.0)
+
+    def draw(self, scores: torch.Tensor, rows: torch.Tensor, step: int) -> torch.Tensor:
+        """Return the tokens (n,) drawn from (n, vocabulary) scores, of rows of these numbers."""
         logits = scores.float() / self.temperature
         log_total = torch.logsumexp(logits, dim=-1, keepdim=True)
         count = min(NUCLEUS_GUESS, logits.shape[-1])
-        uniform = self.uniforms[:, self.step, None].to(logits.device)
-        self.step += 1
+        uniform = self.uniforms[rows.cpu(), step, None].to(logits.device)
         drawn, reached = self._draw(logits, log_total, uniform, count)
         if count < logits.shape[-1] and not bool(reached.all()):
             # Flat rows only: what the others draw must not depend on who is in the batch.
@@ -107,7 +120,7 @@ class NucleusSampler(LogitsProcessor):  # type: ignore[misc]
             drawn[flat], _ = self._draw(
                 logits[flat], log_total[flat], uniform[flat], logits.shape[-1]
             )
-        return torch.full_like(scores, -torch.inf).scatter_(-1, drawn, 0.0)
+        return drawn[:, 0]
 
     def _draw(
         self, logits: torch.Tensor, log_total: torch.Tensor, uniform: torch.Tensor, count: int
@@ -164,9 +177,10 @@ def generate(
     lengths = [len(row) for row in ids]
     check_room(lengths, sampling.max_new_tokens, context_tokens(model.config))
     kept = kept or _InMemory()
-    before, done = kept.done(), 0
-    for batch in plan_batches(lengths, samples=samples, batch_size=sampling.batch_size):
-        if batch[0] not in before:
+    before, done = kept.done(len(ids)), 0
+    plan = plan_batches(lengths, samples=samples, batch_size=sampling.batch_size)
+    for number, batch in enumerate(plan):
+        if kept.takes(number) and not before[batch[0]]:
             made = decode_batch(
                 model,
                 tokenizer,
@@ -241,7 +255,63 @@ def decode_batch(
     Returns:
         Frame of n * samples rows with the columns of ANSWERS.
     """
-    tokens, mask = pad_prompts(ids, tokenizer, model.device)
+    stop = stop_tokens(model, tokenizer)
+    sampler = None
+    if sampling.temperature > 0:
+        steps = sampling.max_new_tokens
+        drawn = [np.random.default_rng([seed, row]).random((samples, steps)) for row in rows]
+        uniforms = np.stack(drawn).reshape(len(ids) * samples, steps)
+        sampler = NucleusSampler(uniforms, temperature=sampling.temperature, top_p=sampling.top_p)
+    batch = pad_prompts(ids, tokenizer, model.device)
+    replies = None
+    if model.device.type == "cpu":
+        replies = decode(
+            model,
+            *batch,
+            samples=samples,
+            steps=sampling.max_new_tokens,
+            stop=stop,
+            choose=partial(_choose, sampler),
+        )
+    if replies is None:
+        replies = _search(
+            model,
+            tokenizer,
+            *batch,
+            samples=samples,
+            steps=sampling.max_new_tokens,
+            stop=stop,
+            sampler=sampler,
+        )
+    form, answers = find_form(tokenizer), []
+    for number, reply in enumerate(replies):
+        finished = bool(reply) and reply[-1] in stop
+        text = answer_text(tokenizer, reply[:-1] if finished else reply, form=form)
+        i, sample = divmod(number, samples)
+        answers.append((rows[i], prompts[i], text, sample, len(reply), finished))
+    return pl.DataFrame(answers, schema=ANSWERS, orient="row")
+
+
+def _choose(
+    sampler: NucleusSampler | None, scores: torch.Tensor, rows: torch.Tensor, step: int
+) -> torch.Tensor:
+    """The next token of some rows: drawn, or without a sampler the likeliest."""
+    check_logits(scores)
+    return scores.argmax(dim=-1) if sampler is None else sampler.draw(scores, rows, step)
+
+
+def _search(
+    model: Any,
+    tokenizer: Any,
+    tokens: torch.Tensor,
+    mask: torch.Tensor,
+    *,
+    samples: int,
+    steps: int,
+    stop: list[int],
+    sampler: NucleusSampler | None,
+) -> list[list[int]]:
+    """What `decode` gives, by transformers' `generate`: on a GPU, and for what that cannot do."""
     width = tokens.shape[1]
     inputs: dict[str, Any] = {}
     if samples > 1:
@@ -249,22 +319,14 @@ def decode_batch(
             inputs["past_key_values"] = cache
         tokens = tokens.repeat_interleave(samples, dim=0)
         mask = mask.repeat_interleave(samples, dim=0)
-    stop = stop_tokens(model, tokenizer)
-    processors = LogitsProcessorList([FiniteLogits()])
-    if sampling.temperature > 0:
-        steps = sampling.max_new_tokens
-        drawn = [np.random.default_rng([seed, row]).random((samples, steps)) for row in rows]
-        uniforms = np.stack(drawn).reshape(len(ids) * samples, steps)
-        processors.append(
-            NucleusSampler(uniforms, temperature=sampling.temperature, top_p=sampling.top_p)
-        )
+    processors = LogitsProcessorList([FiniteLogits(), *([sampler] if sampler else [])])
     with without_bars(), _no_settings(model):
         out = model.generate(
             input_ids=tokens,
             attention_mask=mask,
             generation_config=GenerationConfig(
                 do_sample=False,
-                max_new_tokens=sampling.max_new_tokens,
+                max_new_tokens=steps,
                 eos_token_id=stop,
                 pad_token_id=tokenizer.pad_token_id,
                 bos_token_id=tokenizer.bos_token_id,
@@ -272,14 +334,7 @@ def decode_batch(
             logits_processor=processors,
             **inputs,
         )
-    form, answers = find_form(tokenizer), []
-    for number, drawn_tokens in enumerate(out[:, width:].tolist()):
-        reply = until_end(drawn_tokens, stop)
-        finished = bool(reply) and reply[-1] in stop
-        text = answer_text(tokenizer, reply[:-1] if finished else reply, form=form)
-        i, sample = divmod(number, samples)
-        answers.append((rows[i], prompts[i], text, sample, len(reply), finished))
-    return pl.DataFrame(answers, schema=ANSWERS, orient="row")
+    return [until_end(drawn, stop) for drawn in out[:, width:].tolist()]
 
 
 def _read_once(model: Any, tokens: torch.Tensor, mask: torch.Tensor, samples: int) -> Any:
@@ -301,8 +356,7 @@ def _read_once(model: Any, tokens: torch.Tensor, mask: torch.Tensor, samples: in
         logits_to_keep=1,
     )
     cache: Any = getattr(read, "past_key_values", None)
-    known = DynamicCache.__module__
-    if type(cache) is not DynamicCache or any(type(x).__module__ != known for x in cache.layers):
+    if not known_cache(cache):
         return None
     # Not batch_repeat_interleave: layers of convolutions and recurrences lack it or forget theirs.
     rows = torch.arange(len(tokens), device=tokens.device)

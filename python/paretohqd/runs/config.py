@@ -94,6 +94,9 @@ class Config:
     """Where models run; `auto` takes a GPU where torch finds one."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Numbers of training and sampling; `auto` takes bfloat16 where the CPU or GPU has it."""
+    train_together: bool = False
+    """Let the processes of a launcher train each adapter together, for a base that needs several
+    GPUs; by default each trains whole adapters, as a single process would."""
     threads: int | None = None
     """Threads of torch on a CPU; all where it is not given."""
 

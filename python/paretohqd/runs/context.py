@@ -6,9 +6,7 @@ import dataclasses
 import gc
 import importlib.util
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import polars as pl
 import torch
 from peft import PeftModel
 
-from paretohqd.frames import offline
 from paretohqd.models import base, consent
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.adapters import Weighted, load_mixture
@@ -27,6 +24,7 @@ from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout, rewards
 from paretohqd.runs.folder import RunFolder, Work
 from paretohqd.runs.forecast import Forecast
+from paretohqd.runs.launched import join
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
@@ -58,6 +56,8 @@ class RunContext:
             if importlib.util.find_spec(package) is None:
                 raise ModuleNotFoundError(f"No module named {package!r}", name=package)
         self.settings = settings
+        self.processes = join(settings.device, together=settings.train_together)
+        rank = self.processes.rank
         self.names = [objective.name for objective in settings.objectives]
         preferences = preference_weights(settings.preferences, self.names)
         self.weights = preferences.values
@@ -69,8 +69,7 @@ class RunContext:
         self.train = {1: dict(settings.train), 2: stage2}
         consent.current().check_models(model_names(settings))
         scorers = rewards.code_scorers(settings.objectives)
-        rank, world, barrier = _processes(settings.device)
-        self.screen = screen or Screen(silent=rank > 0)
+        self.screen = screen or Screen(silent=self.processes.rank > 0)
         if scorers:
             self.screen.line(f"this configuration runs code: {', '.join(scorers)}")
         self.rewards = rewards.make_rewards(settings.objectives, settings.device)
@@ -79,9 +78,7 @@ class RunContext:
         """Columns of the data that stay with the prompts."""
         self.folder = RunFolder(
             run_path(settings.run),
-            rank=rank,
-            world=world,
-            barrier=barrier,
+            processes=self.processes,
             report=self.screen.line,
             watch=kept,
             verify=verify,
@@ -111,7 +108,8 @@ class RunContext:
             if rank == 0:
                 self._check_models()
                 self._write_config()
-        except BaseException:
+        except BaseException as error:
+            self.processes.fail(error)
             self.folder.close()  # or a caller that goes on would find the folder in use
             raise
 
@@ -119,7 +117,23 @@ class RunContext:
         self, name: str, work: Work, *, settings: Settings, inputs: Mapping[str, str]
     ) -> Stage:
         """A stage that the first process does while the others wait."""
-        self.folder.stage(name, work, settings=settings, inputs=inputs)
+        return self._stage(name, work, settings, inputs, owner=0)
+
+    def shared(
+        self, name: str, work: Work, *, settings: Settings, inputs: Mapping[str, str]
+    ) -> Stage:
+        """A stage that all processes work on, in parts; the first one writes the result."""
+        return self._stage(name, work, settings, inputs, owner=None)
+
+    def _stage(
+        self,
+        name: str,
+        work: Work,
+        settings: Settings,
+        inputs: Mapping[str, str],
+        owner: int | None,
+    ) -> Stage:
+        self.folder.stage(name, work, settings=settings, inputs=inputs, owner=owner)
         self.folder.barrier()
         self.forecast.finished(name)
         return self.folder.result(name)
@@ -196,6 +210,7 @@ class RunContext:
             n,
             chosen,
             work,
+            processes=self.processes,
             begin=self._make_room,
             progress=progress,
             allow_empty=allow_empty,
@@ -297,20 +312,6 @@ class RunContext:
                 self.screen.line(f"  {line}")
             self.screen.line("what they touch is redone; what it replaces is kept in superseded/")
         self.folder.write_text(layout.CONFIG, text)
-
-
-def _processes(device: str) -> tuple[int, int, Callable[[], None]]:
-    """Rank and number of the processes that accelerate launched, and how they wait."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        return 0, 1, lambda: None
-    given = os.environ
-    if given.get("LOCAL_WORLD_SIZE", given["WORLD_SIZE"]) != given["WORLD_SIZE"]:
-        offline.refuse("a part of the processes")  # torch's connections are its own
-    from accelerate import PartialState
-
-    # One process may sample for hours while the others wait for it.
-    state = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
-    return state.process_index, state.num_processes, state.wait_for_everyone
 
 
 def _changes(before: object, now: object, where: str = "") -> list[str]:

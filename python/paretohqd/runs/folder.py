@@ -30,6 +30,7 @@ from paretohqd.runs.layout import RUN
 from paretohqd.runs.locking import lock_folder
 from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
 from paretohqd.runs.parts import remove_parts
+from paretohqd.runs.processes import Processes
 from paretohqd.safety.secrets import redacted
 
 FORMAT = 1
@@ -60,9 +61,7 @@ class RunFolder:
         self,
         folder: Path,
         *,
-        rank: int = 0,
-        world: int = 1,
-        barrier: Callable[[], None] = lambda: None,
+        processes: Processes | None = None,
         report: Callable[[str], None] = lambda line: None,
         watch: Watch = lambda file: nullcontext(()),
         verify: bool = False,
@@ -71,9 +70,7 @@ class RunFolder:
 
         Args:
             folder: The run folder.
-            rank: Number of this process.
-            world: Number of processes.
-            barrier: Waits for the others.
+            processes: This process and the others of the run; by default it is alone.
             report: Takes a line for people.
             watch: Entered while a stage is done; writes what was remarkable to a file, if any, and
                 says how much it is.
@@ -84,13 +81,15 @@ class RunFolder:
                 another command is working on, or what `trusted.check_folder` refuses.
         """
         self.folder = folder.absolute()
-        self.rank, self.world, self.barrier, self.report = rank, world, barrier, report
+        self.processes = processes or Processes()
+        self.rank, self.world = self.processes.rank, self.processes.world
+        self.barrier, self.report = self.processes.barrier, report
         self._watch = watch
         self._lock: BaseFileLock | None = None
         self._stages: list[str] = []
-        if rank == 0:
+        if self.rank == 0:
             self._open()
-        barrier()
+        self.barrier()
         kept = sorted((self.folder / HASHES_FOLDER).glob("*.json"))  # One of each process.
         remembered = [path.read_text(errors="replace") for path in kept]
         self.hashes = Hashes(self.folder, remembered, read_all=verify)

@@ -25,8 +25,8 @@ def evaluate(s: RunContext, offline: Stage) -> None:
     spec = s.settings.evaluation
     models = layout.models(s.settings.stages, len(s.weights))
     seed = s.settings.seed + 1
-    for owner, model in enumerate(models):
-        answer(s, layout.answers(model), prompts, model=model, seed=seed, owner=owner)
+    for model in models:
+        answer(s, layout.answers(model), prompts, model=model, seed=seed)
     s.free()
     s.folder.barrier()
     for model in models:
@@ -35,10 +35,12 @@ def evaluate(s: RunContext, offline: Stage) -> None:
         def work(out: Path, made: Stage = made) -> Notes:
             frame = pl.read_parquet(made.path / layout.ANSWERS)
             frame = s.score(frame, work=out, allow_empty=True)
+            if s.folder.rank:
+                return {}
             write_parquet(evaluation.measure(frame, spec), out / layout.ANSWERS)
             return {"rewards": [reward.manifest() for reward in s.rewards]}
 
-        s.alone(
+        s.shared(
             layout.evaluate(model),
             work,
             settings={"objectives": s.objective_settings, **dataclasses.asdict(spec)},

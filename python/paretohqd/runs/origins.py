@@ -79,7 +79,7 @@ def keep_consent(folder: RunFolder, scorers: Mapping[str, str]) -> Iterable[str]
         Lines for people.
     """
     allowed = consent.current()
-    if not (allowed.unsafe_settings or allowed.remote_code or scorers or allowed.send_to):
+    if not (allowed.unsafe_settings or allowed.remote_code or allowed.send_to or scorers):
         return []
     code = {
         name: commit or base.fingerprint(Path(name)) for name, commit in allowed.remote_code.items()

@@ -12,10 +12,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from paretohqd.frames.writing import whole
 from paretohqd.runs import trusted
+from paretohqd.runs.processes import Processes
 
 PREFIX = "parts-"
 MOST_ROWS = 2_000
@@ -25,29 +28,31 @@ MOST_SECONDS = 60.0
 class Parts:
     """Rows that are done, each with its number in a column `row`."""
 
-    def __init__(self, work: Path, name: str) -> None:
+    def __init__(self, work: Path, name: str, processes: Processes | None = None) -> None:
         """Find what an earlier attempt has left.
 
         Args:
             work: The folder of the stage's work; `remove_parts` takes them out of it.
             name: What rows these are, where a stage has several kinds.
+            processes: Those that share the work: each does some of the pieces.
         """
+        self._processes = processes or Processes()
         self._folder = work / f"{PREFIX}{name}"
         trusted.make_folders(work, self._folder)
-        kept = []
-        for file in sorted(self._folder.iterdir()):
-            if file.suffix == ".parquet" and not file.name.startswith("."):
-                kept.append(pl.read_parquet(file))
-            else:
-                file.unlink()  # killed while it was written
-        self._kept: list[pl.DataFrame] = kept
+        self._own = f"{self._processes.rank:03d}-"
+        for file in self._folder.glob(f".{self._own}*"):
+            file.unlink()  # killed while it was written
+        self._kept = self._read()
         self._new: list[pl.DataFrame] = []
-        self._count = len(kept)
+        self._count = len(list(self._folder.glob(f"{self._own}*.parquet")))
         self._since = time.monotonic()
 
-    def done(self) -> set[int]:
-        """The numbers of the rows that are done."""
-        return {row for frame in (*self._kept, *self._new) for row in frame["row"]}
+    def done(self, n: int) -> NDArray[np.bool_]:
+        """Which of n rows are done."""
+        done = np.zeros(n, dtype=bool)
+        for frame in (*self._kept, *self._new):
+            done[frame["row"].to_numpy()] = True
+        return done
 
     def add(self, rows: pl.DataFrame) -> None:
         """Take rows that are done; they are written with others, or at once if it is time."""
@@ -56,13 +61,29 @@ class Parts:
         if late or sum(map(len, self._new)) >= MOST_ROWS:
             self._write()
 
+    def takes(self, piece: int) -> bool:
+        """Whether a numbered piece of the work is this process's."""
+        return self._processes.takes(piece)
+
     def frame(self, schema: dict[str, Any]) -> pl.DataFrame:
-        """All rows in the order of their numbers; with this schema if there is none."""
+        """All rows in the order of their numbers; with this schema if there is none.
+
+        Several processes wait for each other here.
+        """
+        if self._processes.world > 1:
+            if self._new:
+                self._write()
+            self._processes.barrier()
+            self._kept = self._read()
         return pl.concat([pl.DataFrame(schema=schema), *self._kept, *self._new]).sort("row")
+
+    def _read(self) -> list[pl.DataFrame]:
+        return [pl.read_parquet(file) for file in sorted(self._folder.glob("[0-9]*.parquet"))]
 
     def _write(self) -> None:
         frame = pl.concat(self._new)
-        with whole(self._folder / f"{self._count:05d}.parquet", mode=trusted.PRIVATE) as file:
+        path = self._folder / f"{self._own}{self._count:05d}.parquet"
+        with whole(path, mode=trusted.PRIVATE) as file:
             frame.write_parquet(file)
         self._kept.append(frame)
         self._new = []

@@ -8,9 +8,10 @@ just what a changed setting touches.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -76,6 +77,9 @@ def _run(settings: config.Config, screen: Screen | None, verify: bool) -> Path:
             fit(s, stage, selected)
         evaluate(s, offline)
         report(s, summarise(s))
+    except BaseException as error:
+        s.processes.fail(error)
+        raise
     finally:
         s.folder.close()
     return s.folder.folder
@@ -159,6 +163,8 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         if missing:
             with s.screen.bar(f"score {n} answers") as progress:
                 scores = s.scores(blocks_in(file), n, missing, work=out, progress=progress)
+        if s.folder.rank:
+            return {}
         with parquet_rows(out / layout.SCORED) as scored:
             for start, block in blocks_in(file)():
                 if stage == 1:
@@ -167,7 +173,7 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
                 scored.write(pl.concat([block, own], how="horizontal"))
         return {"rows": n, "rewards": [reward.manifest() for reward in s.rewards]}
 
-    return s.alone(
+    return s.shared(
         layout.score(stage),
         work,
         settings=s.objective_settings | ({"columns": columns} if stage == 1 else {}),
@@ -215,6 +221,23 @@ def fit(s: RunContext, stage: int, selected: Stage) -> None:
         own = rows.filter(pl.col("preference") == number).select("prompt", "response")
         earlier = s.folder.result(layout.fit(1, number)) if stage == 2 else None
         fit_one(s, stage, number, own, earlier)
+    s.folder.barrier()
+    for number in range(len(s.weights)):
+        name = layout.fit(stage, number)
+        _say_how(s, name)
+        s.forecast.finished(name)
+
+
+def _say_how(s: RunContext, name: str) -> None:
+    """Lines for people on how an adapter was trained, where that is remarkable."""
+    notes = s.folder.result(name).notes
+    if notes["cut_answers"]:
+        s.screen.line(
+            f"  {notes['cut_answers']} of {notes['rows']} answers cut by train.max_length"
+        )
+    expected = s.folder.world if s.processes.together else 1
+    if notes["processes"] != expected:
+        s.screen.line(f"  trained by {notes['processes']} processes together, not by {expected}")
 
 
 def fit_one(
@@ -223,6 +246,7 @@ def fit_one(
     """Train the adapter of one preference, from its `earlier` one if there is one."""
     train = s.train[stage]
     name = layout.fit(stage, number)
+    batch = _batch_of_each(train, s.folder.world) if s.processes.together else {}
 
     def work(out: Path) -> Notes:
         base, tokenizer = s.trainable()
@@ -234,7 +258,7 @@ def fit_one(
                 rows,
                 out,
                 machine=s.machine,
-                train=train,
+                train={**train, **batch},
                 lora=s.settings.lora,
                 seed=s.settings.seed,
                 start_from=earlier.path / layout.ADAPTER if earlier else None,
@@ -251,16 +275,21 @@ def fit_one(
         | ({"length": "num_train_epochs"} if epochs else {}),
         inputs={"rows": s.folder.hash_frame(rows), "model": s.model_id}
         | ({"adapter": earlier.digest} if earlier else {}),
-        owner=None,
+        # Each is trained by one process, as a single one would.
+        owner=None if s.processes.together else number,
     )
-    notes = s.folder.result(name).notes
-    if notes["cut_answers"]:
-        s.screen.line(
-            f"  {notes['cut_answers']} of {notes['rows']} answers cut by train.max_length"
+
+
+def _batch_of_each(train: Mapping[str, Any], world: int) -> dict[str, int]:
+    """The batch that each of some processes takes, so that a step's stays what is configured."""
+    key = "per_device_train_batch_size"
+    size = {**sft.DEFAULTS, **train}[key]
+    if size % world:
+        raise ValueError(
+            f"train.{key}: {size} rows are not to be divided among {world} processes that train "
+            "together (train_together): choose a multiple"
         )
-    if notes["processes"] != s.folder.world:
-        s.screen.line(f"  trained by {notes['processes']} processes, not by {s.folder.world}")
-    s.forecast.finished(name)
+    return {key: size // world}
 
 
 def selection_summary(s: RunContext, chosen: Selection, k: int) -> SelectionSummary:

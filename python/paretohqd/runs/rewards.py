@@ -97,8 +97,10 @@ def settle_messages(rewards: Iterable[scoring.Reward], data: Path) -> None:
 
 
 def _hold_conversations(file: Path) -> bool:
-    prompts = pl.read_parquet(file, columns=["prompt"])["prompt"]
-    return any(map(is_conversation, prompts.filter(prompts.str.contains(r"^\s*\["))))
+    # Those that may be one: there are few texts of a user that begin so.
+    begins = pl.scan_parquet(file).select("prompt").filter(pl.col("prompt").str.contains(r"^\s*\["))
+    batches = begins.collect_batches(maintain_order=True)
+    return any(any(map(is_conversation, batch["prompt"])) for batch in batches)
 
 
 def columns_read(rewards: Iterable[scoring.Reward]) -> list[str]:

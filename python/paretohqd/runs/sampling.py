@@ -32,14 +32,13 @@ def sample(s: RunContext, offline: Stage) -> Stage:
     if count < spec.prompts:
         s.screen.line(f"  generation.prompts: {spec.prompts} asked for, {count} there are")
     numbers = representatives(s.weights)
-    for owner, number in enumerate(numbers):
+    for number in numbers:
         answer(
             s,
             layout.generate(number),
             chosen,
             model=layout.model_name(1, number),
             seed=s.settings.seed + 101 + number,
-            owner=owner,
         )
     s.free()
     s.folder.barrier()
@@ -92,7 +91,6 @@ def answer(
     *,
     model: str,
     seed: int,
-    owner: int,
 ) -> None:
     """One model's answers to some prompts, as stage `name` of the run folder."""
     spec = s.settings.generation
@@ -110,8 +108,10 @@ def answer(
                 name=model,
                 seed=seed,
                 progress=progress,
-                kept=Parts(out, "answers"),
+                kept=Parts(out, "answers", s.processes),
             )
+        if s.folder.rank:
+            return {}
         # What belongs to a prompt, which its answers are scored with.
         frame = pl.concat([frame.drop("sample"), prompts.select(s.columns)], how="horizontal")
         write_parquet(frame, out / layout.ANSWERS)
@@ -126,7 +126,8 @@ def answer(
             "model": s.model_id,
             "adapter": adapter.digest if adapter else "",
         },
-        owner=owner,
+        # A server is asked by one process.
+        owner=None if s.settings.generation.endpoint is None else 0,
     )
     s.forecast.finished(name)
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from paretohqd.rewards import classifier, scoring
 from paretohqd.rewards.judge import JudgeReward
 from paretohqd.runs.parts import Parts
+from paretohqd.runs.processes import Processes
 
 BLOCK = 1 << 16
 """Rows that are sorted by length."""
@@ -66,6 +67,7 @@ def score_in_parts(
     rewards: Sequence[scoring.Reward],
     work: Path,
     *,
+    processes: Processes | None = None,
     begin: Callable[[Together], None] = lambda together: None,
     progress: Progress | None = None,
     allow_empty: bool = False,
@@ -78,6 +80,7 @@ def score_in_parts(
         n: Rows in all.
         rewards: What to score by.
         work: Folder of the stage's work.
+        processes: Those that share the work.
         begin: Called before a network or a reward takes its first row.
         progress: Called with the number of scores done and the number in all.
         allow_empty: As for `scoring.score`.
@@ -92,12 +95,14 @@ def score_in_parts(
     done, total = 0, n * len(rewards)
     for together in _groups(rewards):
         names = [reward.name for reward in together]
-        parts = Parts(work, f"{rewards.index(together[0]):02d}")
-        kept, begun = parts.done(), False
+        parts = Parts(work, f"{rewards.index(together[0]):02d}", processes)
+        kept, begun, piece = parts.done(n), False, -1
         for block in blocks():
             for rows in _pieces(block.frame, together):
-                numbers = block.start + rows
-                if int(numbers[0]) not in kept:
+                numbers, piece = block.start + rows, piece + 1
+                # A judge's block is one piece, and one process asks it.
+                mine = parts.takes(0 if isinstance(together[0], JudgeReward) else piece)
+                if mine and not kept[numbers[0]]:
                     if not begun:
                         begin(together)
                         begun = True

@@ -25,6 +25,7 @@ from paretohqd.models.chat import (
 )
 from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.machine import Machine
+from paretohqd.trainers.cpu_head import put_head
 from paretohqd.trainers.keys import SFT
 from paretohqd.trainers.settings import Kind
 from paretohqd.trainers.training import (
@@ -72,7 +73,16 @@ class SftFacts(TypedDict):
 
 
 class SFTTrainer(StopsAtNan, trl.SFTTrainer):  # type: ignore[misc]
-    """TRL's, which stops where a number is not finite."""
+    """TRL's, which stops where a number is not finite, and on a CPU reads no padding."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """Take what TRL's takes, with a model that becomes or is one of PEFT's."""
+        super().__init__(*args, **more)
+        put_head(
+            self.model.get_base_model(),
+            longest=self.args.max_length,
+            rows=not self.args.neftune_noise_alpha,  # it divides its noise by the padded width
+        )
 
 
 def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:

@@ -1,0 +1,81 @@
+"""Several processes that share a run, each with a GPU of its own: what they divide, how they wait.
+
+Adapters do not depend on each other, so each is trained by one process as it would be by a single
+one; answers and scores are divided by rows.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+WAIT = 0.05, 1.0
+"""Seconds between looks at the store: at first, and after a while."""
+
+
+class OtherFailedError(RuntimeError):
+    """Another process of the run has failed, and has said why."""
+
+
+class Processes:
+    """This process among those of a run; by default the only one."""
+
+    rank, world, together = 0, 1, False
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the others that this process ends."""
+
+    def takes(self, number: int) -> bool:
+        """Whether a numbered piece of the work is this process's."""
+        return number % self.world == self.rank
+
+
+class Divided(Processes):
+    """One of several, which meet at a store."""
+
+    def __init__(self, rank: int, world: int, store: Any, name: str) -> None:
+        """Take the process's number, a store that all reach, and the run's name in it."""
+        self.rank, self.world = rank, world
+        self._store, self._at = store, f"paretohqd-{name}"
+        self._waits = 0
+
+    def barrier(self) -> None:
+        """Wait until every process is here.
+
+        Raises:
+            OtherFailedError: One has failed.
+        """
+        self._waits += 1
+        key = f"{self._at}-{self._waits}"
+        if self._store.add(key, 1) == self.world:
+            self._store.set(f"{key}-all", "1")
+        pause, longest = WAIT
+        while not self._store.check([f"{key}-all"]):
+            if self._store.check([f"{self._at}-failed"]):
+                raise OtherFailedError(self._store.get(f"{self._at}-failed").decode())
+            time.sleep(pause)
+            pause = min(longest, 2 * pause)
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the others that this process ends, if none has told them yet."""
+        if not isinstance(error, OtherFailedError):
+            what = f"process {self.rank} ended: {type(error).__name__}: {error}"
+            self._store.set(f"{self._at}-failed", what)
+
+
+class Together(Processes):
+    """One of several that train an adapter together: the libraries know of each other."""
+
+    together = True
+
+    def __init__(self, rank: int, world: int, wait: Callable[[], None]) -> None:
+        """Take the process's number and how they wait."""
+        self.rank, self.world, self._wait = rank, world, wait
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        self._wait()
