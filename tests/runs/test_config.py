@@ -13,7 +13,8 @@ import pytest
 from helpers.small_configs import ONE, load, minimal, write
 from paretohqd.frames import text_metrics
 from paretohqd.models.sampling import generate
-from paretohqd.models.spec import Model
+from paretohqd.models.spec import Model, SamplingServer
+from paretohqd.rewards.rubric import Judge
 from paretohqd.runs import config, evaluation, sections
 from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping
@@ -39,6 +40,7 @@ VALID = {
     "trim": True,
     "directions": "tchebycheff",
     "one_per_prompt": True,
+    "endpoint": {"url": "http://localhost/v1", "model": "m"},
     "temperature": 1,
     "top_p": 0.5,
     "distinct": 0.2,
@@ -86,7 +88,8 @@ def test_every_setting_is_read_from_the_file_and_from_overrides(tmp_path, key, h
     inner = {**(minimal()[section[0]] if section == ["data"] else {}), last: value}
     written = load(write(tmp_path, minimal(**({section[0]: inner} if section else inner))))
     overridden = load(write(tmp_path, minimal()), {key: value})
-    assert reach(written, key) == value
+    read = SamplingServer(**value) if last == "endpoint" else value
+    assert reach(written, key) == read
     assert written == overridden != load(write(tmp_path, minimal()))
 
 
@@ -112,9 +115,14 @@ def test_settings_of_objectives(key):
     value = {"columns": ("text",), "options": {"a": 1}}.get(key, value)
     wrong: object = 1 if key in ("columns", "options") else [1]
     both = [{"name": "one", "scorer": "x"}, {"name": "two", "scorer": "x"}]
-    if key == "model":
+    judge = {"url": "http://localhost/v1", "model": "m", "rubric": "Kind?"}
+    if key in ("model", "judge", "aspect"):
         del both[0]["scorer"]
-    settings = from_mapping(Config, minimal(objectives=[{**both[0], key: value}, both[1]]))
+    if key in ("judge", "aspect"):
+        both[0]["judge"] = judge
+    value = Judge(**judge) if key == "judge" else value
+    given = judge if key == "judge" else value
+    settings = from_mapping(Config, minimal(objectives=[{**both[0], key: given}, both[1]]))
     assert getattr(settings.objectives[0], key) == value
     with pytest.raises(ValueError, match=rf"^objectives\[1\].{key}: expected "):
         from_mapping(Config, minimal(objectives=[both[0], {**both[1], key: wrong}]))

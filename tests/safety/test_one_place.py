@@ -27,6 +27,14 @@ KNOWN = {
         "os.open(lock, os.O_RDWR | os.O_CREAT | os.O_EXCL, 384)",
     ): "a new lock, or none",
     ("models/cache.py", "os.open(lock, os.O_RDWR | NO_LINK)"): "a lock that is there, no link",
+    (
+        "models/served_adapters.py",
+        "shutil.copyfile(file, folder / file.name)",
+    ): "in a new temporary folder",
+    (
+        "models/served_adapters.py",
+        "shutil.copyfile(adapter / name, folder / name)",
+    ): "in a new temporary folder",
     ("models/template_files.py", "os.open(file, flags)"): "to read",
     ("runs/folder.py", "os.open(path, os.O_RDONLY)"): "to put on the disk what was written",
 }
