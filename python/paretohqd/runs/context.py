@@ -162,7 +162,7 @@ class RunContext:
         if any(isinstance(reward, scoring.ClassifierReward) for reward in chosen):
             self._sampler = None
             self._collect()
-        rewards.settle_messages(self.rewards, self.folder.result(layout.DATA).path)
+        rewards.settle_messages(self.rewards, self.folder.folder / layout.DATA)
         return scoring.score(
             frame,
             chosen,
