@@ -203,7 +203,7 @@ class RunContext:
 
         Reward models find no sampler in memory, and no other reward model unless there is room.
         """
-        rewards.settle_messages(self.rewards, self.folder.result(layout.DATA).path)
+        rewards.settle_messages(self.rewards, self.folder.folder / layout.DATA)
         self.servers.begin()
         scores = score_in_parts(
             blocks,

@@ -66,6 +66,11 @@ _store: Any = None
 _runs = 0
 
 
+def rank() -> int:
+    """The number of this process."""
+    return _launch.rank if _launch else int(os.environ.get("RANK", "0"))
+
+
 def join(device: str, *, together: bool = False) -> Processes:
     """Find out whether there are several processes, and how they share the work.
 
