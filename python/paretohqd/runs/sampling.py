@@ -16,9 +16,11 @@ from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Settings, Stage
 from paretohqd.runs.split import without_echoes
 
-SAMPLER = 2
+SAMPLER = 3
 """Version of the sampling, part of every key: in version 1 adapters rounded the base's rotary
-frequencies to bfloat16, and control tokens in prompts were tokens."""
+frequencies to bfloat16, and control tokens in prompts were tokens. Since version 3 answers that
+ended leave the batch, what prompts begin with is read once, and adapters are merged in float32:
+products of other shapes round otherwise, and a draw at an edge may be another."""
 
 
 def sample(s: RunContext, offline: Stage) -> Stage:
