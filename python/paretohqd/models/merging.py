@@ -61,6 +61,7 @@ def _layers(model: Any) -> Iterator[tuple[Linear, str]]:
         weight = getattr(layer.base_layer, "weight", None)
         if (
             len(names) == 1
+            and weight is not None
             and names[0] not in layer.lora_variant
             and type(layer.base_layer) is torch.nn.Linear
             and weight.dtype == layer.lora_B[names[0]].weight.dtype == torch.float32

@@ -13,10 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from paretohqd.frames.writing import write_text
-from paretohqd.runs import launched
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.manifest import versions
-from paretohqd.runs.processes import OtherFailedError
+from paretohqd.runs.processes import OtherFailedError, own_rank
 from paretohqd.runs.trusted import PRIVATE, check_folder
 from paretohqd.safety.secrets import redacted
 
@@ -71,7 +70,7 @@ def recorded(folder: Path) -> Iterator[None]:
     The error goes on, with a note of where that is. There is no file where the folder is not yet a
     run's, was refused for what is in it, or cannot be written, nor for Ctrl-C, which is no error.
     """
-    rank = str(launched.rank())
+    rank = str(own_rank())
     file = folder.absolute() / ("error.txt" if rank == "0" else f"error-{rank}.txt")
     try:
         yield
