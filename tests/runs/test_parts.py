@@ -14,6 +14,7 @@ from polars.testing import assert_frame_equal
 from helpers.small_run import do, settings
 from helpers.tiny import sentences
 from paretohqd.models import sampling
+from paretohqd.rewards import networks
 from paretohqd.rewards.classifier import ClassifierReward
 from paretohqd.runs import parts
 from paretohqd.runs.parts import Parts, remove_parts
@@ -165,3 +166,42 @@ def test_a_run_killed_in_the_middle_of_a_stage(
         one, other = (pl.read_parquet(tmp_path / run / name) for run in ("whole", "killed"))
         assert_frame_equal(one, other, check_exact=True)
     assert not list((tmp_path / "killed").rglob("parts-*"))
+
+
+def test_a_model_scores_whole_batches_and_leaves_out_what_is_kept(
+    parts_of_a_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of one length meet in a whole block; a stopped work goes on with the same batches."""
+    monkeypatch.setattr(parts, "MOST_ROWS", 200)
+    sizes: list[int] = []
+    logits = networks.Network.logits
+    stop_at = [10**9]
+
+    def counted(network: networks.Network, batch: Any) -> Any:
+        if len(sizes) >= stop_at[0]:
+            raise KeyboardInterrupt
+        sizes.append(len(batch["input_ids"]))
+        return logits(network, batch)
+
+    monkeypatch.setattr(networks.Network, "logits", counted)
+    frame = answers(1500)
+
+    def made(work: str) -> pl.DataFrame:
+        (tmp_path / work).mkdir(exist_ok=True)
+        model = ClassifierReward(name="kind", model=str(parts_of_a_run / "kind"), device="cpu")
+        return score_in_parts(blocks_of(frame), len(frame), [model], tmp_path / work)
+
+    whole = made("whole")
+    distinct = len(frame.unique())
+    assert sum(sizes) == distinct
+    pieces = distinct / len(sizes)
+    passes, stop_at[0] = len(sizes), len(sizes) // 2
+    sizes.clear()
+    with pytest.raises(KeyboardInterrupt):
+        made("stopped")
+    stop_at[0], before = 10**9, len(sizes)
+    sizes.clear()
+    assert_frame_equal(made("stopped"), whole, check_exact=True)
+    assert passes - before <= len(sizes) < passes
+
+    assert pieces > 5

@@ -1,13 +1,15 @@
 """Scores of a run's answers, kept as they come: a kill costs a minute of them at most.
 
 Answers are scored in pieces of fixed rows, so that a score is the same whenever a run was killed
-and however many rows are in memory. Reward models take rows of like length together, and one
-network after another takes all rows.
+and however many rows are in memory. A reward model's pieces are its batches: rows of one length
+among all of a block, of which there are many. One network after another takes all rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +23,17 @@ from paretohqd.runs.parts import Parts
 from paretohqd.runs.processes import Processes
 
 BLOCK = 1 << 16
-"""Rows that are sorted by length."""
+"""Rows among which a reward model finds those of one length."""
 PIECE = 256
-"""Rows that are scored before it is asked whether to keep them."""
+"""Rows that any other reward scores before it is asked whether to keep them."""
 
 Progress = Callable[[int, int], None]
+
+Rows = NDArray[np.int64]
+"""Numbers of rows within a block."""
+
+LeftOut = Callable[[Rows], bool]
+"""Asked for the rows of each piece in turn."""
 
 Together = Sequence[scoring.Reward]
 """Rewards whose scores come from the same forward passes, or one reward."""
@@ -92,26 +100,23 @@ def score_in_parts(
         ValueError: As `scoring.score`.
     """
     scores: dict[str, pl.Series] = {}
-    done, total = 0, n * len(rewards)
+    told, whole = _Told(progress, n * len(rewards)), 0
     for together in _groups(rewards):
         names = [reward.name for reward in together]
         parts = Parts(work, f"{rewards.index(together[0]):02d}", processes)
-        kept, begun, piece = parts.done(n), False, -1
+        kept, begun = parts.done(n), False
         for block in blocks():
-            for rows in _pieces(block.frame, together):
-                numbers, piece = block.start + rows, piece + 1
-                # A judge's block is one piece, and one process asks it.
-                mine = parts.takes(0 if isinstance(together[0], JudgeReward) else piece)
-                if mine and not kept[numbers[0]]:
-                    if not begun:
-                        begin(together)
-                        begun = True
-                    within = _shifted(progress, done, total)
-                    part = _scores(block.frame[rows], numbers, together, allow_empty, within)
-                    parts.add(part.with_columns(row=pl.Series(numbers, dtype=pl.Int64)))
-                done += len(rows) * len(together)
-                if progress is not None:
-                    progress(done, total)
+            here = kept[block.start : block.start + len(block.frame)]
+            if not here.all():
+                if not begun:
+                    begin(together)
+                    begun = True
+                left_out = _left_out(together, parts, here)
+                for rows, made in _scored(block, together, left_out, allow_empty, told.within):
+                    parts.add(made.with_columns(row=pl.Series(block.start + rows, dtype=pl.Int64)))
+                    told.reach(told.done + len(rows) * len(together))
+            whole += len(block.frame) * len(together)
+            told.reach(whole)
         schema = dict.fromkeys(names, pl.Float64()) | {"row": pl.Int64()}
         scores |= parts.frame(schema).select(names).to_dict()
     return pl.DataFrame({reward.name: scores[reward.name] for reward in rewards})
@@ -128,46 +133,98 @@ def _groups(rewards: Sequence[scoring.Reward]) -> list[Together]:
     ]
 
 
-def _pieces(frame: pl.DataFrame, together: Together) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of a block in the order in which they are scored."""
-    order, size = np.arange(len(frame)), PIECE
-    if isinstance(together[0], JudgeReward):
-        size = BLOCK  # it keeps each reply itself, and unreadable ones are a share of many
-    elif isinstance(together[0], scoring.ClassifierReward):
-        lengths = frame["prompt"].str.len_bytes() + frame["response"].str.len_bytes()
-        order = np.argsort(lengths.to_numpy(), kind="stable")
-    return (order[start : start + size] for start in range(0, len(frame), size))
+def _left_out(together: Together, parts: Parts, kept: NDArray[np.bool_]) -> LeftOut:
+    """Which pieces of a block are another process's, or kept already.
+
+    Pieces are counted within the block, whichever blocks a process has found whole.
+    """
+    turns = count()
+
+    def left_out(rows: Rows) -> bool:
+        # A judge's block is one piece, and one process asks it.
+        turn = 0 if isinstance(together[0], JudgeReward) else next(turns)
+        return not parts.takes(turn) or bool(kept[rows[0]])
+
+    return left_out
 
 
-def _shifted(progress: Progress | None, done: int, total: int) -> Progress | None:
-    """Progress within a part of what is done in all."""
-    return None if progress is None else lambda now, _: progress(done + now, total)
+def _scored(
+    block: Block,
+    together: Together,
+    left_out: LeftOut,
+    allow_empty: bool,
+    progress: Progress,
+) -> Iterator[tuple[Rows, pl.DataFrame]]:
+    """The rows of each piece of a block and their scores, but of those that are left out."""
+    group = [each for each in together if isinstance(each, scoring.ClassifierReward)]
+    if group:
+        yield from _by_models(block, group, left_out, allow_empty)
+        return
+    # A judge keeps each reply itself, and unreadable ones are a share of many.
+    size = BLOCK if isinstance(together[0], JudgeReward) else PIECE
+    for start in range(0, len(block.frame), size):
+        rows = np.arange(start, min(start + size, len(block.frame)))
+        if not left_out(rows):
+            yield rows, _by_another(block, rows, together, allow_empty, progress)
 
 
-def _scores(
-    frame: pl.DataFrame,
-    numbers: NDArray[np.int64],
+def _by_models(
+    block: Block,
+    group: Sequence[scoring.ClassifierReward],
+    left_out: LeftOut,
+    allow_empty: bool,
+) -> Iterator[tuple[Rows, pl.DataFrame]]:
+    with _rows_from(block.start):
+        texts = scoring.read_texts(
+            block.frame, prompt="prompt", response="response", allow_empty=allow_empty, plain=True
+        )
+    prompts, responses = texts["prompt"].to_list(), texts["response"].to_list()
+    for rows, made in classifier.score_batches(group, prompts, responses, skip=left_out):
+        for reward, values in zip(group, made.T, strict=True):
+            scoring.refuse_infinite(reward.name, values, block.start + rows)
+        columns = {reward.name: made[:, i] for i, reward in enumerate(group)}
+        yield rows, pl.DataFrame(columns)
+
+
+def _by_another(
+    block: Block,
+    rows: Rows,
     together: Together,
     allow_empty: bool,
-    progress: Progress | None,
+    progress: Progress,
 ) -> pl.DataFrame:
-    names = [reward.name for reward in together]
-    if isinstance(together[0], scoring.ClassifierReward):
-        group = [reward for reward in together if isinstance(reward, scoring.ClassifierReward)]
-        texts = scoring.read_texts(
-            frame, prompt="prompt", response="response", allow_empty=allow_empty, plain=True
-        )
-        prompts, responses = texts["prompt"].to_list(), texts["response"].to_list()
-        made = classifier.score_together(group, prompts, responses)
-        for name, values in zip(names, made, strict=True):
-            scoring.refuse_infinite(name, values, numbers)
-        return pl.DataFrame(dict(zip(names, made, strict=True)))
-    try:
+    with _rows_from(block.start + int(rows[0])):
         scored = scoring.score(
-            frame, together, plain=True, allow_empty=allow_empty, progress=progress
+            block.frame[rows], together, plain=True, allow_empty=allow_empty, progress=progress
         )
+    return scored.select(reward.name for reward in together)
+
+
+@contextmanager
+def _rows_from(first: int) -> Iterator[None]:
+    """Say in errors which row of all is the first."""
+    try:
+        yield
     except ValueError as error:
-        if not numbers[0]:
+        if not first:
             raise
-        raise ValueError(f"{error} (rows counted from row {numbers[0]} on)") from error
-    return scored.select(names)
+        raise ValueError(f"{error} (rows counted from row {first} on)") from error
+
+
+class _Told:
+    """What is told of progress, each number once."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self.done, self._last = 0, 0
+        self._progress, self._total = progress, total
+
+    def within(self, now: int, _: int) -> None:
+        """So many scores of the piece at hand are done."""
+        if self._progress is not None and self.done + now != self._last:
+            self._last = self.done + now
+            self._progress(self._last, self._total)
+
+    def reach(self, done: int) -> None:
+        """So many scores are done in all."""
+        self.done = done
+        self.within(0, 0)
