@@ -58,4 +58,7 @@ def without_places(folder: Path, model: Any) -> None:
     file = folder / CONFIG
     if file.is_file():
         saved = json.loads(file.read_text(encoding="utf-8")) | base_identity(model)
+        if isinstance(saved.get("target_modules"), list):
+            # PEFT writes a set, in another order in every process.
+            saved["target_modules"].sort()
         write_text(file, json.dumps(saved, indent=2, sort_keys=True))
