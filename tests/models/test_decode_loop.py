@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from polars.testing import assert_frame_equal
-from transformers import DynamicCache, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    DynamicCache,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+)
 from transformers.cache_utils import DynamicLayer
 
+from helpers.architectures import SETTINGS as ARCHITECTURES
+from helpers.architectures import configuration, save_model
 from helpers.small_sampling import sample
 from helpers.tiny import sentences
-from paretohqd.models import sampling
+from paretohqd.models import decode_loop, sampling
 from paretohqd.models.cache_layer import RoomyLayer
+from paretohqd.models.chat import encode_prompts
+from paretohqd.models.merging import merged
 
 PROMPTS = ["Hi", "A long prompt about the old house and the dog, today.", *sentences()[:150:13]]
 SETTINGS: dict[str, Any] = {"max_new_tokens": 90, "temperature": 1.3, "top_p": 0.98, "seed": 5}
@@ -68,6 +80,97 @@ def test_rows_that_ended_are_not_read(base: Any, monkeypatch: pytest.MonkeyPatch
     # The prompts are read once, and then each token but the last of each answer.
     assert {width for _, width in read[1:]} == {1}
     assert sum(rows[1:]) == answers["tokens"].sum() - len(PROMPTS)
+
+
+def test_what_prompts_begin_with_is_read_once(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokenizer = base
+    read: list[tuple[int, int]] = []
+    handle = model.register_forward_pre_hook(
+        lambda module, given, more: read.append(tuple(more["input_ids"].shape)), with_kwargs=True
+    )
+    more = SETTINGS | {
+        "system_prompt": ["Be brief. Be kind."] * len(PROMPTS),
+        # Tokens of the tiny model are nearly equally likely: in long answers rounding swaps two.
+        "max_new_tokens": 20,
+    }
+    answers = sample(model, tokenizer, PROMPTS, **more)
+    handle.remove()
+    ids = encode_prompts(tokenizer, PROMPTS, more["system_prompt"])
+    shared = next(
+        place for place, tokens in enumerate(zip(*ids, strict=False)) if len(set(tokens)) > 1
+    )
+    assert shared > 5
+    assert read[:2] == [(1, shared), (len(ids), max(map(len, ids)) - shared)]
+    monkeypatch.setattr(decode_loop, "SHARED", 1000)
+    assert_frame_equal(sample(model, tokenizer, PROMPTS, **more), answers)
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("samples", [1, 3])
+def test_every_architecture_answers_as_by_transformers(
+    name: str, samples: int, base: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save_model(tmp_path, configuration(name))
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    system = ["Be brief."] * len(PROMPTS)
+    more = {"samples": samples, "max_new_tokens": 16, "system_prompt": system}
+    ours, theirs = both((model, base[1]), monkeypatch, **more)
+    assert_frame_equal(ours, theirs)
+
+
+def test_an_adapter_is_merged_while_answers_are_searched(
+    base: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = base
+    torch.manual_seed(0)
+    wrapped = get_peft_model(
+        model, LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    ).eval()
+    before = {name: weight.clone() for name, weight in wrapped.named_parameters()}
+    multiplied: list[int] = []
+    layer = wrapped.base_model.model.model.layers[0].mlp.up_proj
+    layer.lora_A["default"].register_forward_hook(lambda *given: multiplied.append(1))
+    ours, theirs = both((wrapped, tokenizer), monkeypatch)
+    assert multiplied, "transformers' search multiplies by the adapter"
+    assert_frame_equal(ours, theirs)
+    multiplied.clear()
+    plain = sample(wrapped, tokenizer, PROMPTS, **SETTINGS)
+    assert not multiplied
+    assert_frame_equal(plain, theirs)
+    with wrapped.disable_adapter():
+        assert not sample(wrapped, tokenizer, PROMPTS, **SETTINGS).equals(theirs)
+    assert all(torch.equal(before[name], weight) for name, weight in wrapped.named_parameters())
+    assert not layer.merged
+
+
+def test_weights_are_put_back_after_an_error(base: Any) -> None:
+    torch.manual_seed(0)
+    wrapped = get_peft_model(
+        base[0], LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    ).eval()
+    layer = wrapped.base_model.model.model.layers[0].mlp.up_proj
+    before = layer.base_layer.weight.data
+
+    def fail() -> None:
+        with merged(wrapped):
+            assert layer.merged
+            assert not torch.equal(layer.base_layer.weight, before)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert layer.base_layer.weight.data_ptr() == before.data_ptr()
+    assert not layer.merged
+
+
+def test_sums_that_would_lose_the_update_are_not_made(base: Any) -> None:
+    tied = get_peft_model(base[0], LoraConfig(r=4, target_modules=["lm_head"])).eval()
+    with merged(tied):
+        assert not tied.base_model.model.lm_head.merged, "the embedding would change too"
+    half = tied.to(torch.bfloat16)
+    more = get_peft_model(half.unload(), LoraConfig(r=4, target_modules=["up_proj"])).eval()
+    with merged(more):
+        assert not more.base_model.model.model.layers[0].mlp.up_proj.merged
 
 
 def test_prompts_are_read_once_for_all_samples(base: Any) -> None:

@@ -242,3 +242,24 @@ def test_float32_products_are_fast_on_a_gpu_alone_and_only_meanwhile() -> None:
     with pytest.raises(KeyError), fast_products("cuda"):
         raise KeyError
     assert torch.get_float32_matmul_precision() == before
+
+
+def test_batches_are_the_same_whichever_are_left_out(heads: Path) -> None:
+    """So that a work that goes on gives the bits of one that was not stopped."""
+    twice = pl.concat([FRAME, FRAME[:30]])
+    prompts, responses = twice["prompt"].to_list(), twice["response"].to_list()
+    group = [reward(heads, name, output=i, batch_size=8) for i, name in enumerate("ab")]
+    whole = np.stack(classifier.score_together(group, prompts, responses), axis=1)
+    assert whole[:30].tobytes() == whole[120:].tobytes()
+    asked: list[int] = []
+
+    def odd(rows: np.ndarray) -> bool:
+        asked.append(len(rows))
+        return len(asked) % 2 == 1
+
+    seen = np.zeros(len(twice), dtype=bool)
+    for rows, scores in classifier.score_batches(group, prompts, responses, skip=odd):
+        assert scores.tobytes() == whole[rows].tobytes()
+        seen[rows] = True
+    assert sum(asked) == len(twice)
+    assert 0 < seen.sum() < len(twice)

@@ -21,12 +21,14 @@ from paretohqd.models.machine import Machine
 from paretohqd.trainers import cpu_head, cpu_rows, sft
 
 OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
-LENGTHS = [(3, 9), (5, 2), (8, 0), (1, 14), (6, 6)]
+LENGTHS = [(5, 9), (6, 2), (8, 0), (4, 11), (6, 6)]
 """Tokens of prompt and of answer; the third row trains nothing."""
 
 
-def batch(vocabulary: int, pad: int = 0) -> dict[str, torch.Tensor]:
-    """A padded batch as TRL's collator makes it; a masked token ends the first row."""
+def batch(vocabulary: int, *, alike: int = 0, pad: int = 0) -> dict[str, torch.Tensor]:
+    """A padded batch as TRL's collator makes it; a token without a label ends the first row, and
+    all rows begin with some tokens, less than the shortest prompt has.
+    """
     torch.manual_seed(3)
     width = max(map(sum, LENGTHS)) + 1
     tokens = torch.full((len(LENGTHS), width), pad)
@@ -36,6 +38,7 @@ def batch(vocabulary: int, pad: int = 0) -> dict[str, torch.Tensor]:
         tokens[row, :end] = torch.randint(4, vocabulary, (end,))
         labels[row, prompt : prompt + answer] = tokens[row, prompt : prompt + answer]
         mask[row, :end] = 1
+    tokens[:, :alike] = tokens[0, :alike]
     return {"input_ids": tokens, "attention_mask": mask, "labels": labels}
 
 
@@ -68,11 +71,12 @@ def put(model: Any, **more: Any) -> bool:
     return cpu_head.put_head(model.get_base_model(), **{"longest": 64, **more})
 
 
+@pytest.mark.parametrize("alike", [0, 2, 4])
 @pytest.mark.parametrize("rows", [True, False])
 @pytest.mark.parametrize("bfloat16", [False, True])
-def test_the_numbers_are_those_of_trl(base: Any, rows: bool, bfloat16: bool) -> None:
+def test_the_numbers_are_those_of_trl(base: Any, alike: int, rows: bool, bfloat16: bool) -> None:
     model = adapted(base[0])
-    given = batch(model.config.vocab_size)
+    given = batch(model.config.vocab_size, alike=alike)
     model.train()
     theirs, their_grad = passed(model, given, bfloat16)
     assert put(model, rows=rows)
@@ -89,9 +93,10 @@ def test_the_numbers_are_those_of_trl(base: Any, rows: bool, bfloat16: bool) -> 
     assert float((their_grad - our_grad).norm()) < rounding * float(their_grad.norm())
 
 
-def test_no_more_tokens_are_read_than_trained_ones_need(base: Any) -> None:
+@pytest.mark.parametrize(("alike", "shared"), [(0, 0), (1, 1), (3, 3), (4, 3)])
+def test_no_more_tokens_are_read_than_trained_ones_need(base: Any, alike: int, shared: int) -> None:
     model = adapted(base[0])
-    given = batch(model.config.vocab_size)
+    given = batch(model.config.vocab_size, alike=alike)
     assert put(model)
     read: list[Any] = []
     body, head = model.get_base_model().model, model.get_base_model().lm_head
@@ -100,7 +105,7 @@ def test_no_more_tokens_are_read_than_trained_ones_need(base: Any) -> None:
     model.train()
     passed(model, given)
     # Each row up to the token before its last label.
-    assert read == [(1, sum(p + a - 1 for p, a in LENGTHS if a))]
+    assert read == [(1, sum(p + a - 1 for p, a in LENGTHS if a) - 3 * shared)]
     passed(model, {**given, "labels": torch.full_like(given["labels"], -100)})
     assert read[1] == given["input_ids"].shape, "without a label it is TRL's zero"
 
@@ -109,7 +114,7 @@ def test_no_more_tokens_are_read_than_trained_ones_need(base: Any) -> None:
 def test_every_architecture_has_the_numbers_of_trl(name: str) -> None:
     torch.manual_seed(0)
     model = adapted(AutoModelForCausalLM.from_config(configuration(name)).eval())
-    given = batch(model.config.vocab_size)
+    given = batch(model.config.vocab_size, alike=2)
     theirs, their_grad = passed(model, given)
     longest = given["input_ids"].shape[1]
     there = put(model, longest=longest)
@@ -132,6 +137,18 @@ def test_a_window_that_holds_the_rows_is_none() -> None:
     assert not cpu_rows.takes_rows(model.base_model, 33)
     assert not cpu_rows.takes_rows(model.base_model, None)
     assert model.config._attn_implementation == "sdpa"
+
+
+def test_beginnings_are_shared_only_without_noise(base: Any) -> None:
+    model = adapted(base[0])
+    given = batch(model.config.vocab_size, alike=3)
+    model.get_base_model().model.layers[0].mlp.add_module("noise", torch.nn.Dropout(0.1))
+    assert put(model)
+    read: list[Any] = []
+    body = model.get_base_model().model
+    body.layers[0].mlp.register_forward_hook(lambda _, given, out: read.append(out.shape[:2]))
+    passed(model, given)
+    assert read == [(1, sum(p + a - 1 for p, a in LENGTHS if a))]
 
 
 @pytest.mark.parametrize("what", ["bias", "scale", "trained"])
@@ -203,7 +220,7 @@ def test_settings_that_need_padded_rows(
 ) -> None:
     calls: list[int] = []
     real = cpu_head.read_rows
-    monkeypatch.setattr(cpu_head, "read_rows", lambda *a: calls.append(1) or real(*a))
+    monkeypatch.setattr(cpu_head, "read_rows", lambda *a, **k: calls.append(1) or real(*a, **k))
     fit(load, rows, tmp_path / "plain")
     assert calls
     calls.clear()

@@ -15,6 +15,7 @@ from paretohqd.frames.writing import write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
 from paretohqd.runs.place import run_path
+from paretohqd.runs.processes import own_rank
 from paretohqd.safety.secrets import redacted
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def _run(parsed: argparse.Namespace) -> None:
 
     with failures.recorded(run_path(settings.run)):
         folder = run(settings, **_by_hand(parsed))
-    if os.environ.get("RANK", "0") == "0":
+    if own_rank() == 0:
         metrics = Metrics.from_json((folder / layout.SUMMARY / layout.METRICS).read_text())
         facts = Facts.from_json((folder / layout.FACTS).read_text())
         say(evaluation.render(metrics))

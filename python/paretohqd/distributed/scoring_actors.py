@@ -21,7 +21,7 @@ from paretohqd.rewards import scoring
 from paretohqd.rewards.judge import JudgeReward
 from paretohqd.rewards.protocols import ColumnReward, Reward, Scorer, named_rewards
 
-LARGEST = 16_384
+SMALLEST, LARGEST = 1024, 16_384
 """Rows that an actor scores at a time, where it is not said."""
 
 
@@ -48,8 +48,8 @@ def score(
         response: Column of the answers.
         allow_empty: Score blank answers too.
         batch_size: Rows that an actor is given at a time. Reward models score rows of one length
-            together, which meet in large batches: 16,384 by default, fewer where a frame would not
-            give every actor four.
+            together, which meet in large batches: 16,384 by default, fewer down to 1,024 where a
+            frame would not give every actor four.
         concurrency: Actors; one per GPU, or per CPU where there is no GPU, by default.
         num_gpus: GPUs that each actor needs; 1 if the cluster has any, else 0.
 
@@ -84,6 +84,7 @@ def score(
         for reward in bare.values()
         if isinstance(reward, ColumnReward)
         for name in reward.reads(others)
+        if name not in columns.columns
     )
     if missing := [name for name in read if name not in data.columns]:
         raise ValueError(
@@ -93,7 +94,7 @@ def score(
     actors = actor_pool(concurrency, num_gpus)
     if batch_size is None:
         share = -(-len(data) // (4 * actors["compute"].max_size))
-        batch_size = max(1, min(LARGEST, share))
+        batch_size = max(SMALLEST, min(LARGEST, share))
     starts = range(0, len(data), batch_size)
     work = {"fn_constructor_args": (bare, {"allow_empty": allow_empty, "plain": True})}
     scores = [pl.DataFrame(schema=dict.fromkeys(bare, pl.Float64))]

@@ -27,6 +27,10 @@ STEPS = ("generate", "prepare_inputs_for_generation", "_update_model_kwargs_for_
 """What a model may do in its own way while it generates."""
 
 
+SHARED = 4
+"""The fewest tokens that all prompts begin with for which these are read apart."""
+
+
 def known_cache(cache: Any) -> bool:
     """Whether a cache and its layers are the library's own, so that `reorder_cache` is exact."""
     known = DynamicCache.__module__
@@ -65,13 +69,17 @@ def decode(
     )
     if own or not {"past_key_values", "attention_mask", "position_ids"} <= takes.keys():
         return None
+    last = {"logits_to_keep": 1} if "logits_to_keep" in takes else {}
+    tokens, mask, begun = _begin(model, tokens, mask, last)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    new = tokens.shape[1]
     read = model(
         input_ids=tokens,
         attention_mask=None if bool(mask.all()) else mask,
-        position_ids=positions,
+        position_ids=positions[:, -new:],
         use_cache=True,
-        **({"logits_to_keep": 1} if "logits_to_keep" in takes else {}),
+        **begun,
+        **last,
     )
     if not known_cache(getattr(read, "past_key_values", None)):
         return None
@@ -97,6 +105,36 @@ def decode(
             drawn = drawn[going.keep(goes_on)]
         scores = going.read(model, drawn)
     return answers
+
+
+def _begin(
+    model: Any, tokens: torch.Tensor, mask: torch.Tensor, last: dict[str, int]
+) -> tuple[torch.Tensor, torch.Tensor, dict[str, Any]]:
+    """Read what all prompts begin with, such as a template's system message, once for all.
+
+    Returns:
+        (n, fewer) tokens that are left to read, (n, width) the mask, in which padding now stands
+        behind the common beginning, and the cache as an argument; or what was given and none,
+        where little is shared or a layer counts padding as distance.
+    """
+    lengths = mask.sum(dim=1)
+    starts = mask.shape[1] - lengths
+    places = torch.arange(mask.shape[1], device=tokens.device)
+    rows = tokens.gather(1, (places + starts[:, None]).clamp(max=mask.shape[1] - 1))
+    differs = (rows != rows[0]).any(dim=0) | (places >= lengths.min() - 1)
+    shared = int(differs.cummax(dim=0).values.logical_not().sum())
+    if len(tokens) == 1 or shared < SHARED:
+        return tokens, mask, {}
+    read = model(
+        input_ids=rows[:1, :shared], position_ids=places[None, :shared], use_cache=True, **last
+    )
+    cache: Any = getattr(read, "past_key_values", None)
+    if not known_cache(cache) or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return tokens, mask, {}
+    cache.reorder_cache(torch.zeros(len(tokens), dtype=torch.long, device=tokens.device))
+    own = (places >= starts[:, None] + shared).to(mask.dtype)[:, shared:]
+    mask = torch.cat([mask.new_ones(len(tokens), shared), own], dim=1)
+    return tokens[:, shared:], mask, {"past_key_values": cache}
 
 
 @dataclass(kw_only=True)

@@ -33,6 +33,7 @@ from paretohqd.models.chat import (
 from paretohqd.models.decode_loop import decode, known_cache
 from paretohqd.models.finite import FiniteLogits, check_logits
 from paretohqd.models.library_calls import without_bars
+from paretohqd.models.merging import merged
 from paretohqd.models.spec import Sampling
 
 Progress = Callable[[int, int], None]
@@ -265,14 +266,15 @@ def decode_batch(
     batch = pad_prompts(ids, tokenizer, model.device)
     replies = None
     if model.device.type == "cpu":
-        replies = decode(
-            model,
-            *batch,
-            samples=samples,
-            steps=sampling.max_new_tokens,
-            stop=stop,
-            choose=partial(_choose, sampler),
-        )
+        with merged(model):
+            replies = decode(
+                model,
+                *batch,
+                samples=samples,
+                steps=sampling.max_new_tokens,
+                stop=stop,
+                choose=partial(_choose, sampler),
+            )
     if replies is None:
         replies = _search(
             model,

@@ -6,7 +6,7 @@ torch and transformers are loaded when a `ClassifierReward` first scores.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -253,10 +253,43 @@ def score_together(
     Raises:
         ValueError: Null texts, or a model that `load` refuses.
     """
+    scores = np.zeros((len(rewards), len(responses)))
+    for rows, made in score_batches(rewards, prompts, responses):
+        scores[:, rows] = made.T
+        if progress is not None:
+            progress(made.size)
+    return list(scores)
+
+
+def score_batches(
+    rewards: Sequence[ClassifierReward],
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    *,
+    skip: Callable[[NDArray[np.int64]], bool] = lambda rows: False,
+) -> Iterator[tuple[NDArray[np.int64], Scores]]:
+    """The same, a forward pass at a time: batches of one token length, the shortest first.
+
+    The batches are those of all n pairs, whichever are left out, so that a score has the same bits
+    in a work that was stopped and goes on.
+
+    Args:
+        rewards: A group of `grouped`.
+        prompts: n prompts.
+        responses: n answers.
+        skip: Asked for the rows of each batch in turn; True leaves it out.
+
+    Yields:
+        The numbers of the rows that a pass has scored, equal texts with each other, and their
+        scores, (rows, rewards).
+
+    Raises:
+        ValueError: As `score_together`.
+    """
     refuse_blank("prompt", prompts, empty=True)
     refuse_blank("response", responses, empty=True)
     if not len(responses):
-        return [np.zeros(0) for _ in rewards]
+        return
     network, one = load_together(rewards), rewards[0]
     outputs = [reward.choose_output(network.network.config) for reward in rewards]
     rows = [network.inputs.parts(p, r) for p, r in zip(prompts, responses, strict=True)]
@@ -269,11 +302,13 @@ def score_together(
         over = {distinct[i]: answers[distinct[i]] for i in long}
         for reward in rewards:
             reward.note_truncated(over, rows, network)
-    scores = np.zeros((len(distinct), len(outputs)))
+    # Rows of one text lie together in this order.
+    order, ends = np.argsort(number, kind="stable"), np.cumsum(copies)
     batches = plan(tokens.lengths, batch_size=one.batch_size, batch_tokens=one.batch_tokens)
-    with fast_products(network.device):
-        for batch in batches:
-            scores[batch] = network.logits(tokens.batch(batch))[:, outputs]
-            if progress is not None:
-                progress(len(outputs) * int(copies[batch].sum()))
-    return [scores[number, place] for place in range(len(outputs))]
+    for batch in batches:
+        same = np.concatenate([order[ends[i] - copies[i] : ends[i]] for i in batch])
+        if skip(same):
+            continue
+        with fast_products(network.device):
+            logits = network.logits(tokens.batch(batch))[:, outputs]
+        yield same, np.repeat(logits, copies[batch], axis=0)

@@ -25,9 +25,11 @@ from paretohqd.runs.sections import Generation
 if TYPE_CHECKING:
     from paretohqd.runs.context import RunContext
 
-SAMPLER = 2
+SAMPLER = 3
 """Version of the sampling, part of every key: in version 1 adapters rounded the base's rotary
-frequencies to bfloat16, and control tokens in prompts were tokens."""
+frequencies to bfloat16, and control tokens in prompts were tokens. Since version 3 answers that
+ended leave the batch, what prompts begin with is read once, and adapters are merged in float32:
+products of other shapes round otherwise, and a draw at an edge may be another."""
 
 SERVED = "endpoint"
 """What keys call sampling through a server, whose version nobody here knows."""

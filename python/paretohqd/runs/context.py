@@ -187,7 +187,7 @@ class RunContext:
             progress=progress,
             allow_empty=allow_empty,
         )
-        return frame.with_columns(scores)
+        return frame if self.folder.rank else frame.with_columns(scores)
 
     def scores(
         self,
@@ -203,7 +203,7 @@ class RunContext:
 
         Reward models find no sampler in memory, and no other reward model unless there is room.
         """
-        rewards.settle_messages(self.rewards, self.folder.result(layout.DATA).path)
+        rewards.settle_messages(self.rewards, self.folder.folder / layout.DATA)
         self.servers.begin()
         scores = score_in_parts(
             blocks,

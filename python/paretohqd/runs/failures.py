@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sys
 import time
@@ -16,6 +15,7 @@ import polars as pl
 from paretohqd.frames.writing import write_text
 from paretohqd.runs.layout import RUN
 from paretohqd.runs.manifest import versions
+from paretohqd.runs.processes import OtherFailedError, own_rank
 from paretohqd.runs.trusted import PRIVATE, check_folder
 from paretohqd.safety.secrets import redacted
 
@@ -70,11 +70,11 @@ def recorded(folder: Path) -> Iterator[None]:
     The error goes on, with a note of where that is. There is no file where the folder is not yet a
     run's, was refused for what is in it, or cannot be written, nor for Ctrl-C, which is no error.
     """
-    rank = os.environ.get("RANK", "0")
+    rank = str(own_rank())
     file = folder.absolute() / ("error.txt" if rank == "0" else f"error-{rank}.txt")
     try:
         yield
-    except (KeyboardInterrupt, SystemExit):
+    except (KeyboardInterrupt, SystemExit, OtherFailedError):
         raise
     except BaseException as error:  # a panic of Rust's is no Exception
         if (file.parent / RUN).is_file():

@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from paretohqd.frames import offline
+from paretohqd.runs import processes
 from paretohqd.runs.processes import Divided, Processes, Together
 
 LAUNCHED = (
@@ -99,6 +100,7 @@ def join(device: str, *, together: bool = False) -> Processes:
             timeout=LOST,
             wait_for_workers=False,
         )
+        processes.remembered_rank = launch.rank
         _alone(given, launch, device)
         _launch = launch
     _runs += 1

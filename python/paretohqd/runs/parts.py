@@ -68,12 +68,15 @@ class Parts:
     def frame(self, schema: dict[str, Any]) -> pl.DataFrame:
         """All rows in the order of their numbers; with this schema if there is none.
 
-        Several processes wait for each other here.
+        Several processes wait for each other here, and only the first gets the rows: it may have
+        taken the files away before another has read them.
         """
         if self._processes.world > 1:
             if self._new:
                 self._write()
             self._processes.barrier()
+            if self._processes.rank:
+                return pl.DataFrame(schema=schema)
             self._kept = self._read()
         return pl.concat([pl.DataFrame(schema=schema), *self._kept, *self._new]).sort("row")
 

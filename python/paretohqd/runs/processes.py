@@ -6,12 +6,22 @@ one; answers and scores are divided by rows.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
 
 WAIT = 0.05, 1.0
 """Seconds between looks at the store: at first, and after a while."""
+
+
+remembered_rank: int | None = None
+"""This process's number, once what the launcher said of it is taken out of the environment."""
+
+
+def own_rank() -> int:
+    """The number of this process among those that a launcher started."""
+    return int(os.environ.get("RANK", "0")) if remembered_rank is None else remembered_rank
 
 
 class OtherFailedError(RuntimeError):

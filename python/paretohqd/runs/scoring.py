@@ -86,7 +86,7 @@ def score_in_parts(
         allow_empty: As for `scoring.score`.
 
     Returns:
-        A column for each reward, n rows.
+        A column for each reward, n rows; without rows where another process has them.
 
     Raises:
         ValueError: As `scoring.score`.

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from trl.trainer.utils import FusedCausalLMOutput
 
-from paretohqd.trainers.cpu_rows import read_rows, takes_rows
+from paretohqd.trainers.cpu_rows import read_rows, takes_rows, without_shared
 
 CHUNK = 256
 """Positions that are scored at once: 50 MB with 49,152 tokens in float32."""
@@ -43,7 +43,7 @@ def put_head(model: Any, *, longest: int | None, rows: bool = True) -> bool:
     fused, head, body = model.forward, model.get_output_embeddings(), model.base_model
     if model.device.type != "cpu" or not _is_plain(model, head, body):
         return False
-    unpadded = rows and takes_rows(body, longest)
+    unpadded, alike = rows and takes_rows(body, longest), not _drops_out(body)
 
     @wraps(fused)
     def forward(self: Any, *given: Any, fused_lm_head: bool = False, **more: Any) -> Any:
@@ -61,8 +61,12 @@ def put_head(model: Any, *, longest: int | None, rows: bool = True) -> bool:
         begins = mask is None or bool((mask.cummin(dim=1).values == mask).all())
         if unpadded and begins and not _recomputes(body):
             # No later token is looked at: a row is read up to where its last label is predicted.
-            kept = trained.flip(1).cummax(dim=1).values.flip(1)
-            hidden = read_rows(body, inputs["input_ids"][:, :-1], kept)[trained[kept]]
+            some = trained.any(dim=1)
+            tokens, ours = inputs["input_ids"][some, :-1], trained[some]
+            kept = ours.flip(1).cummax(dim=1).values.flip(1)
+            shared = _shared(tokens, ours) if alike else 0
+            read = read_rows(body, tokens, kept, shared=shared)
+            hidden = read[ours[without_shared(kept, shared)]]
         else:
             hidden = body(**inputs | {"use_cache": False}).last_hidden_state[:, :-1][trained]
         scores = _Scores.apply(hidden, head.weight, targets)
@@ -80,6 +84,18 @@ def put_head(model: Any, *, longest: int | None, rows: bool = True) -> bool:
 
     model.forward = MethodType(forward, model)
     return True
+
+
+def _shared(tokens: torch.Tensor, trained: torch.Tensor) -> int:
+    """How many tokens all rows begin with, before any that predicts a trained one."""
+    differs = (tokens != tokens[0]).any(dim=0) | trained.any(dim=0)
+    return int(differs.cummax(dim=0).values.logical_not().sum())
+
+
+def _drops_out(body: Any) -> bool:
+    """Whether equal tokens of two rows are trained with unequal noise."""
+    places = (m for m in body.modules() if isinstance(m, torch.nn.Dropout))
+    return any(m.p > 0 for m in places) or getattr(body.config, "attention_dropout", 0) > 0
 
 
 def _recomputes(body: Any) -> bool:

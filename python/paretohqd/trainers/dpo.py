@@ -32,6 +32,7 @@ from paretohqd.models.chat import (
 from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.library_calls import without_tqdm
 from paretohqd.models.machine import Machine
+from paretohqd.trainers.cpu_head import put_head
 from paretohqd.trainers.keys import DPO
 from paretohqd.trainers.schedule import trained_tokens
 from paretohqd.trainers.settings import Kind
@@ -248,6 +249,8 @@ class PairTrainer(StopsAtNan, DPOTrainer):  # type: ignore[misc]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         """The one place that every data set passes before training or evaluation."""
+        # Before the reference is read: it and the policy are to round alike.
+        put_head(self.model.get_base_model(), longest=self.args.max_length)
         dataset = super()._precompute_ref_logps(dataset, name, batch_size)
         if MARGIN not in dataset.column_names:  # DPO; the trainer would ignore the column
             return dataset
