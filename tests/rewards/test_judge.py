@@ -269,6 +269,18 @@ def test_a_judge_killed_in_the_middle_goes_on_without_paying_twice(tmp_path: Pat
         assert len(server.asked) == 5
 
 
+def test_another_rubric_does_not_begin_a_new_budget(tmp_path: Path) -> None:
+    with serving(judging(length)) as server:
+        replies = Replies(tmp_path)
+        first = judge_rewards(judge(server), {"kind": None}, replies)[0]
+        first.score(["Hi"] * 3, list("abc"))
+        other = judge(server, rubric="Short?", max_requests=4, concurrency=1)
+        second = judge_rewards(other, {"kind": None}, replies)[0]
+        with pytest.raises(ValueError, match=r"max_requests of 4 is reached.*1 of 3 replies"):
+            second.score(["Hi"] * 3, list("abc"))
+        assert len(server.asked) == 4
+
+
 def test_equal_judges_share_their_calls_and_others_do_not() -> None:
     one, other = judge("http://localhost/v1"), judge("http://localhost/v1", rubric="Short?")
     rewards = shared({"kind": (one, None), "brief": (other, None), "warm": (one, "Warm?")})

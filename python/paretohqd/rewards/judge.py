@@ -69,7 +69,8 @@ class Panel:
                 spec=self.judge,
                 sends=self.sends,
                 replies=self.replies,
-                purse=f"judge-{key_of(self.identity())}",
+                # Another rubric does not begin a new budget.
+                purse=f"judge-{self.judge.model}",
                 optional=("response_format",),
             )
         return self._client
