@@ -141,7 +141,8 @@ def _attend(
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention within each row and to what all rows begin with: transformers' own."""
-    rows = list(zip(*(torch.split(x, row_lengths, dim=2) for x in (query, key, value)), strict=True))
+    parts = (torch.split(states, row_lengths, dim=2) for states in (query, key, value))
+    rows = list(zip(*parts, strict=True))
     _, first_keys, first_values = rows[0]
     seen = []
     for (row_query, row_key, row_value), mask in zip(rows, row_masks, strict=True):
