@@ -25,7 +25,7 @@ from helpers.small_sampling import sample
 from helpers.tiny import sentences
 from paretohqd.models import decode_loop, sampling
 from paretohqd.models.cache_layer import RoomyLayer
-from paretohqd.models.chat import encode_prompts
+from paretohqd.models.chat import encode_prompts, pad_prompts
 from paretohqd.models.merging import merged
 
 PROMPTS = ["Hi", "A long prompt about the old house and the dog, today.", *sentences()[:150:13]]
@@ -84,25 +84,33 @@ def test_rows_that_ended_are_not_read(base: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_what_prompts_begin_with_is_read_once(base: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, tokenizer = base
+    ids = encode_prompts(tokenizer, PROMPTS, ["Be brief. Be kind."] * len(PROMPTS))
+    shared = next(i for i, tokens in enumerate(zip(*ids, strict=False)) if len({*tokens}) > 1)
+    assert shared > 5
     read: list[tuple[int, int]] = []
-    handle = model.register_forward_pre_hook(
+    model.register_forward_pre_hook(
         lambda module, given, more: read.append(tuple(more["input_ids"].shape)), with_kwargs=True
     )
-    more = SETTINGS | {
-        "system_prompt": ["Be brief. Be kind."] * len(PROMPTS),
-        # Tokens of the tiny model are nearly equally likely: in long answers rounding swaps two.
-        "max_new_tokens": 20,
-    }
-    answers = sample(model, tokenizer, PROMPTS, **more)
-    handle.remove()
-    ids = encode_prompts(tokenizer, PROMPTS, more["system_prompt"])
-    shared = next(
-        place for place, tokens in enumerate(zip(*ids, strict=False)) if len(set(tokens)) > 1
-    )
-    assert shared > 5
-    assert read[:2] == [(1, shared), (len(ids), max(map(len, ids)) - shared)]
-    monkeypatch.setattr(decode_loop, "SHARED", 1000)
-    assert_frame_equal(sample(model, tokenizer, PROMPTS, **more), answers)
+
+    def scores() -> torch.Tensor:
+        seen: list[torch.Tensor] = []
+
+        def choose(scores: torch.Tensor, rows: torch.Tensor, step: int) -> torch.Tensor:
+            seen.append(scores)
+            return rows % 9 + step
+
+        batch = pad_prompts(ids, tokenizer, "cpu")
+        decode_loop.decode(model, *batch, samples=2, steps=5, stop=[], choose=choose)
+        return torch.stack(seen)
+
+    with torch.inference_mode():
+        found = scores()
+        assert read[:2] == [(1, shared), (len(ids), max(map(len, ids)) - shared)]
+        read.clear()
+        monkeypatch.setattr(decode_loop, "SHARED", 1000)
+        expected = scores()
+    assert read[0] == (len(ids), max(map(len, ids)))
+    assert torch.allclose(found, expected, atol=1e-5 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))

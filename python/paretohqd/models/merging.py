@@ -58,12 +58,11 @@ def _layers(model: Any) -> Iterator[tuple[Linear, str]]:
         if type(layer) is not Linear or layer.disable_adapters or layer.merged:
             continue
         names = [name for name in layer.active_adapters if name in layer.lora_A]
-        weight = getattr(layer.base_layer, "weight", None)
+        if type(layer.base_layer) is not torch.nn.Linear or len(names) != 1:
+            continue
+        weight = layer.base_layer.weight
         if (
-            len(names) == 1
-            and weight is not None
-            and names[0] not in layer.lora_variant
-            and type(layer.base_layer) is torch.nn.Linear
+            names[0] not in layer.lora_variant
             and weight.dtype == layer.lora_B[names[0]].weight.dtype == torch.float32
             and owners[id(weight)] == 1
         ):

@@ -141,7 +141,7 @@ def _attend(
     **more: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention within each row and to what all rows begin with: transformers' own."""
-    parts = (torch.split(x, row_lengths, dim=2) for x in (query, key, value))
+    parts = (torch.split(states, row_lengths, dim=2) for states in (query, key, value))
     rows = list(zip(*parts, strict=True))
     _, first_keys, first_values = rows[0]
     seen = []
