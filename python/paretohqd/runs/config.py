@@ -94,7 +94,8 @@ class Config:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Numbers of training and sampling; `auto` takes bfloat16 where the CPU or GPU has it."""
     threads: int | None = None
-    """Threads of torch on a CPU; all where it is not given."""
+    """Threads of torch on a CPU; where it is not given, what OMP_NUM_THREADS says, else as many as
+    the affinity and the quotas of the process allow."""
 
     def __post_init__(self) -> None:
         """Refuse what no later stage could make sense of."""
