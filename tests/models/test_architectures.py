@@ -34,11 +34,35 @@ def load(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     return models.load_base(Model(name=str(folder)), device="cpu", dtype=dtype)
 
 
+OWN_STEPS = {"mamba", "recurrent_gemma", "falcon_h1", "bloom"}
+"""What generates in its own way, or takes no positions: left to transformers' search."""
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_which_search_reads_a_model(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = load(save_model(tmp_path / name, configuration(name)))
+    found: list[bool] = []
+    decode = sampling.decode
+
+    def watched(*given: Any, **more: Any) -> Any:
+        out = decode(*given, **more)
+        found.append(out is not None)
+        return out
+
+    monkeypatch.setattr(sampling, "decode", watched)
+    sample(model, tokenizer, PROMPTS, max_new_tokens=2)
+    assert found == [name not in OWN_STEPS]
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_answers_are_those_of_each_prompt_alone(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """By transformers' search; ours is held against it."""
     model, tokenizer = load(save_model(tmp_path / name, configuration(name)))
+    monkeypatch.setattr(sampling, "decode", lambda *given, **more: None)
     caches = []
     read = sampling._read_once
     monkeypatch.setattr(

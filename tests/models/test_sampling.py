@@ -19,7 +19,8 @@ from helpers.tiny import sentences
 from paretohqd.models import base as models
 from paretohqd.models import chat, sampling
 from paretohqd.models.adapters import load_adapter
-from paretohqd.models.sampling import NucleusSampler, trim_unfinished
+from paretohqd.models.nucleus import NUCLEUS_GUESS, NucleusSampler
+from paretohqd.models.sampling import trim_unfinished
 from paretohqd.models.spec import Model
 
 PROMPTS = [
@@ -94,7 +95,7 @@ def test_flat_rows_of_a_large_vocabulary() -> None:
     """More than NUCLEUS_GUESS tokens in the nucleus: the same draw from a full sort."""
     rng = np.random.default_rng(1)
     vocabulary, rows = 6000, 48
-    assert vocabulary > 2 * sampling.NUCLEUS_GUESS
+    assert vocabulary > 2 * NUCLEUS_GUESS
     spread = np.where(np.arange(rows) % 2 == 0, 0.5, 8.0)[:, None]
     logits = (rng.normal(size=(rows, vocabulary)) * spread).astype(np.float32)
     uniforms = rng.random(rows)
@@ -105,7 +106,7 @@ def test_flat_rows_of_a_large_vocabulary() -> None:
         order = np.argsort(-row, kind="stable")
         sums = np.cumsum(probability[order])
         place = int(np.flatnonzero(order == token)[0])
-        beyond += place >= sampling.NUCLEUS_GUESS
+        beyond += place >= NUCLEUS_GUESS
         assert (sums[place - 1] if place else 0.0) - 1e-5 <= uniform <= sums[place] + 1e-5
     assert beyond > 5, "some draws come from beyond the first guess"
 

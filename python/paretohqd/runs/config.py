@@ -98,7 +98,8 @@ class Config:
     """Let the processes of a launcher train each adapter together, for a base that needs several
     GPUs; by default each trains whole adapters, as a single process would."""
     threads: int | None = None
-    """Threads of torch on a CPU; all where it is not given."""
+    """Threads of torch on a CPU; where it is not given, what OMP_NUM_THREADS says, else as many as
+    the affinity and the quotas of the process allow."""
 
     def __post_init__(self) -> None:
         """Refuse what no later stage could make sense of."""
