@@ -35,7 +35,7 @@ OBJECTIVES = [
     {
         "name": "brief",
         "scorer": "rule:length",
-        "options": {"most": 9, "fall": 90, "unit": "characters"},
+        "options": {"most": 1, "fall": 300, "unit": "characters"},
     },
 ]
 
