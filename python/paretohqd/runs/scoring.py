@@ -101,12 +101,13 @@ def score_in_parts(
             for rows in _pieces(block.frame, together):
                 numbers, piece = block.start + rows, piece + 1
                 # A judge's block is one piece, and one process asks it.
-                mine = parts.takes(0 if isinstance(together[0], JudgeReward) else piece)
+                judge = isinstance(together[0], JudgeReward)
+                mine = parts.takes(0 if judge else piece)
                 if mine and not kept[numbers[0]]:
                     if not begun:
                         begin(together)
                         begun = True
-                    within = _shifted(progress, done, total)
+                    within = _shifted(progress, done, total) if judge else None
                     part = _scores(block.frame[rows], numbers, together, allow_empty, within)
                     parts.add(part.with_columns(row=pl.Series(numbers, dtype=pl.Int64)))
                 done += len(rows) * len(together)
