@@ -61,7 +61,9 @@ def read_prompt(text: str) -> list[Message]:
     if turns is None:
         return [{"role": "user", "content": text}]
     if turns[-1]["role"] not in ("user", "tool"):
-        raise ValueError("a conversation to be answered must end with a message of a user or a tool")
+        raise ValueError(
+            "a conversation to be answered must end with a message of a user or a tool"
+        )
     return turns
 
 
