@@ -88,4 +88,4 @@ def test_known_sets_run(file: Path, parts: Path, tmp_path: Path) -> None:
     rows = pl.read_parquet(tmp_path / "run" / "stage1" / "select" / "selection.parquet")
     assert len(rows) == 2 * chosen.selection.k
     given = [o.name for o in chosen.objectives if o.column is not None]
-    assert rows.select(pl.col(given).is_finite().all()).row(0) == (True,) * len(given)
+    assert all(rows[name].is_finite().all() for name in given)
