@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 import yaml
+from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from helpers.small_run import do, settings
 from paretohqd.runs import config_reader
 from paretohqd.runs.config import Config, load_settings
+from paretohqd.runs.processes import Divided, OtherFailedError
 
 pytestmark = pytest.mark.slow
 
@@ -110,19 +112,35 @@ def test_processes_that_train_together_hold_the_batch(written: Path, tmp_path: P
     assert "3 rows are not to be divided among 2 processes" in errors
 
 
-def test_one_process_that_fails_ends_all(written: Path, tmp_path: Path) -> None:
-    """Rank 1 meets a file where the second adapter is to be; the first says nothing of it."""
-    run = tmp_path / "run"
-    first = launched(written, run, 2, "--set", "stages=1", "--set", "train.max_steps=1")
-    finished(first)
-    shutil.rmtree(run / "stage1" / "fit" / "01")
-    (run / "stage1" / "fit" / "01.work").symlink_to(tmp_path)
-    second = launched(written, run, 2, "--set", "stages=1", "--set", "train.max_steps=1")
-    begin = time.monotonic()
-    _, errors = second.communicate(timeout=300)
-    assert second.returncode != 0
-    assert errors.count("paretohqd: error: ") >= 1
-    assert time.monotonic() - begin < 290, "nobody waits for ever"
+def test_a_process_that_fails_ends_the_waiting_of_the_others() -> None:
+    store = HashStore()
+    first, second = (Divided(rank, 2, store, "run") for rank in range(2))
+    second.fail(ValueError("no such column"))
+    with pytest.raises(OtherFailedError, match="process 1 ended: ValueError: no such column"):
+        first.barrier()
+    first.fail(OtherFailedError("of another"))
+    assert b"process 1" in store.get("paretohqd-run-failed"), "the first reason stays"
+
+
+def test_processes_wait_for_each_other_and_deal_the_pieces() -> None:
+    store = HashStore()
+    several = [Divided(rank, 3, store, "run") for rank in range(3)]
+    passed: list[int] = []
+
+    def wait(one: Divided) -> None:
+        one.barrier()
+        passed.append(one.rank)
+
+    threads = [threading.Thread(target=wait, args=(one,)) for one in several]
+    for thread in threads[:2]:
+        thread.start()
+    threads[0].join(0.3)
+    assert passed == [], "one is missing"
+    threads[2].start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(passed) == [0, 1, 2]
+    assert [[one.takes(piece) for one in several].index(True) for piece in range(4)] == [0, 1, 2, 0]
 
 
 def test_ctrl_c_stops_a_run_that_can_go_on(written: Path, tmp_path: Path) -> None:

@@ -76,13 +76,17 @@ class RunContext:
         self.servers = Servers(settings, self.rewards)
         self.columns = rewards.columns_read(self.rewards)
         """Columns of the data that stay with the prompts."""
-        self.folder = RunFolder(
-            run_path(settings.run),
-            processes=self.processes,
-            report=self.screen.line,
-            watch=kept,
-            verify=verify,
-        )
+        try:
+            self.folder = RunFolder(
+                run_path(settings.run),
+                processes=self.processes,
+                report=self.screen.line,
+                watch=kept,
+                verify=verify,
+            )
+        except BaseException as error:
+            self.processes.fail(error)
+            raise
         self._sampler: tuple[Any, Any] | None = None
         self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:

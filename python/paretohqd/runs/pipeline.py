@@ -225,7 +225,6 @@ def fit(s: RunContext, stage: int, selected: Stage) -> None:
     for number in range(len(s.weights)):
         name = layout.fit(stage, number)
         _say_how(s, name)
-        s.forecast.finished(name)
 
 
 def _say_how(s: RunContext, name: str) -> None:
@@ -278,6 +277,7 @@ def fit_one(
         # Each is trained by one process, as a single one would.
         owner=None if s.processes.together else number,
     )
+    s.forecast.finished(name)
 
 
 def _batch_of_each(train: Mapping[str, Any], world: int) -> dict[str, int]:
