@@ -52,6 +52,15 @@ TURNS = [
     {"role": "assistant", "content": "Coffee, please.\n"},
     {"role": "user", "content": "Why?"},
 ]
+
+
+def loaded(which: str, load: Load) -> tuple[Any, Any]:
+    """The embedded model and its tokenizer, or tiny ones."""
+    if which == "embedded":
+        return base.load_base(Model(), device="cpu", dtype=torch.float32)
+    return load()
+
+
 CONVERSATIONS = [TURNS, TURNS[1:4], [TURNS[0], TURNS[1]], TURNS[1:]]
 """Three turns with a system's message, two, one, and three without it."""
 
@@ -60,10 +69,7 @@ CONVERSATIONS = [TURNS, TURNS[1:4], [TURNS[0], TURNS[1]], TURNS[1:]]
 def test_loss_on_the_last_answer_of_a_conversation_only(
     which: str, load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
-    if which == "embedded":
-        model, tokenizer = base.load_base(Model(), device="cpu", dtype=torch.float32)
-    else:
-        model, tokenizer = load()
+    model, tokenizer = loaded(which, load)
     prompts = [write_prompt(turns) for turns in CONVERSATIONS]
     rows = pl.DataFrame({"prompt": prompts, "response": "It wakes me."})
     sft.fit(model, tokenizer, rows, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1})
@@ -86,10 +92,7 @@ def test_loss_on_the_last_answer_of_a_conversation_only(
 def test_loss_on_the_answer_and_its_end_token_only(
     which: str, load: Load, sft_trainers: list[SFTTrainer], tmp_path: Path
 ) -> None:
-    if which == "embedded":
-        model, tokenizer = base.load_base(Model(), device="cpu", dtype=torch.float32)
-    else:
-        model, tokenizer = load()
+    model, tokenizer = loaded(which, load)
     facts = sft.fit(model, tokenizer, ANSWERS, tmp_path, machine=CPU, train=TRAIN, lora={"r": 1})
     dataset = sft_trainers[0].train_dataset
     assert len(dataset) == len(ANSWERS)
