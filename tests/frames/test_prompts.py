@@ -29,5 +29,5 @@ def test_what_is_written_is_read(
 
 def test_a_conversation_must_end_with_its_user() -> None:
     text = '[{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes."}]'
-    with pytest.raises(ValueError, match="must end with a user or a tool"):
+    with pytest.raises(ValueError, match="must end with a message of a user"):
         read_prompt(text)
