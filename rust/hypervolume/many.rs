@@ -1,16 +1,23 @@
-//! Four objectives and more: quick hypervolume, but in four and from 17 on point by point.
+//! Four objectives and more: quick hypervolume, but many points in four and from 17 objectives on
+//! point by point.
 
 use super::quick::{self, Quick, quick};
 use super::sliced;
 
+/// Points in four objectives up to which they are cut at pivots: sets of 8 to 64 that are measured
+/// one after another take 1.2 to 2 times as long by the sweep. It gains with their number, and on a
+/// set that is measured alone sooner: 100 points 1.3 times, 1,000 points 1.6.
+const FEW: usize = 80;
+
 /// The volume that positive points (row after row, `m` >= 4 objectives) dominate.
 pub(super) fn volume(points: &[f64], m: usize) -> f64 {
-    measured(kernel(m).as_deref_mut(), points, m, true)
+    let mut quick = if is_swept(points, m) { None } else { quick(m) };
+    measured(quick.as_deref_mut(), points, m, true)
 }
 
-/// What measures sets of `m` objectives; nothing where a point's share is found instead.
-fn kernel(m: usize) -> Option<Box<dyn Quick>> {
-    if m == 4 { None } else { quick(m) }
+/// Whether points are measured by a sweep rather than cut at pivots.
+fn is_swept(points: &[f64], m: usize) -> bool {
+    m == 4 && points.len() > FEW * m
 }
 
 fn measured(
@@ -20,12 +27,12 @@ fn measured(
     shared: bool,
 ) -> f64 {
     match quick {
-        Some(quick) => {
+        Some(quick) if !is_swept(points, m) => {
             quick.clear();
             points.chunks_exact(m).for_each(|point| quick.push(point));
             quick.covered(&[0.0; quick::MAX_OBJECTIVES][..m], shared)
         }
-        None => sliced::volume(points, m, shared),
+        _ => sliced::volume(points, m, shared),
     }
 }
 
@@ -38,7 +45,7 @@ pub(super) struct SmallSets {
 impl SmallSets {
     /// Buffers for `m` objectives.
     pub fn new(m: usize) -> Self {
-        Self { quick: kernel(m), points: Vec::new() }
+        Self { quick: quick(m), points: Vec::new() }
     }
 
     /// [`volume`] of positive points, by objective.

@@ -89,7 +89,7 @@ def points() -> dict[str, Callable[[], None]]:
     """Where a run can die, in the order in which it comes by."""
     from transformers import Trainer
 
-    from paretohqd.models import sampling
+    from paretohqd.models import answer_batch, sampling
     from paretohqd.rewards.scoring import ClassifierReward as Reward
     from paretohqd.runs import evaluation, pipeline, report
     from paretohqd.trainers import training
@@ -106,12 +106,12 @@ def points() -> dict[str, Callable[[], None]]:
         "stage 1, fit, within a checkpoint": lambda: at_call(Trainer, "_save_rng_state", 1),
         "stage 1, fit, adapter saved": lambda: at_half("log.json"),
         "stage 1, third fit, before its name": lambda: at_rename("stage1/fit/02"),
-        "sampling for stage 2": lambda: at_call(sampling.NucleusSampler, "draw", 12),
+        "sampling for stage 2": lambda: at_call(answer_batch.NucleusSampler, "draw", 12),
         "half of answers.parquet": lambda: at_half("answers.parquet"),
         "stage 2, choosing": lambda: at_call(pipeline, "choose_by_rule"),
         "stage 2, second fit": lambda: at_step(2, 3),
         "stage 2, manifest of a fit": lambda: at_half("fit/01.work/manifest.json"),
-        "sampling for evaluation": lambda: at_call(sampling.NucleusSampler, "draw", 20),
+        "sampling for evaluation": lambda: at_call(answer_batch.NucleusSampler, "draw", 20),
         "measuring": lambda: at_call(evaluation, "measure", 3),
         "half of metrics.json": lambda: at_half("metrics.json"),
         "writing the report": lambda: at_call(report, "write_report"),

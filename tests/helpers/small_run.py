@@ -63,3 +63,21 @@ def do(chosen: config.Config) -> list[str]:
     file = io.StringIO()
     run(chosen, screen=Screen(file=file))
     return file.getvalue().splitlines()
+
+
+def finished(run: Path) -> set[str]:
+    return {
+        path.parent.relative_to(run).as_posix()
+        for path in run.rglob("manifest.json")
+        if not any(part.endswith(".work") for part in path.relative_to(run).parts)
+    }
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    """Every file of every stage, but for the manifests, which tell the time."""
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for stage in finished(run)
+        for path in (run / stage).rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }

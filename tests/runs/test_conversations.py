@@ -9,25 +9,8 @@ import pytest
 
 from helpers.shapes import NO_SYSTEM
 from helpers.small_run import do, settings
-from helpers.tiny import sentences
+from helpers.talks import SYSTEM, talks
 from paretohqd.frames.conversations.prompts import read_prompt
-
-SYSTEM = {"role": "system", "content": "Be brief."}
-
-
-def talks(system: bool = True) -> pl.DataFrame:
-    """Four answers to each of thirty conversations; every third has a single turn."""
-    texts = sentences()
-    rows = []
-    for i in range(120):
-        talk = i // 4
-        turns = [{"role": "user", "content": texts[talk * 7]}]
-        if talk % 3:
-            turns.append({"role": "assistant", "content": texts[talk * 11]})
-            turns.append({"role": "user", "content": texts[talk * 13 + 1]})
-        answer = {"role": "assistant", "content": texts[(i * 31 + 3) % 588]}
-        rows.append(([SYSTEM] if system else []) + turns + [answer])
-    return pl.DataFrame({"messages": rows})
 
 
 def test_a_run_on_conversations(parts: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +61,41 @@ def test_phases() -> None:
         "answers",
         "evaluate",
     ]
+
+
+names = st.lists(st.text(max_size=50), min_size=1, max_size=12)
+
+
+@given(names, st.sampled_from([layout.fit, layout.generate, layout.answers, layout.evaluate]))
+def test_a_folder_with_a_name_is_the_same_stage(names: list[str], kind: object) -> None:
+    for number in range(len(names)):
+        stage = {
+            layout.fit: layout.fit(2, number),
+            layout.generate: layout.generate(number),
+            layout.answers: layout.answers(layout.model_name(1, number)),
+            layout.evaluate: layout.evaluate(layout.model_name(2, number)),
+        }[kind]
+        folder = layout.placed(stage, names)
+        assert folder == stage or folder.startswith(f"{stage}-")
+        assert folder.isascii()
+        assert len(folder) <= len(stage) + 41
+        assert folder.count("/") == stage.count("/")
+        assert layout.NUMBERED.fullmatch(folder)[1] == stage  # type: ignore[index]
+
+
+def test_folders_are_renamed_with_the_preferences(tmp_path: Path) -> None:
+    had = ["stage1/fit/00", "stage1/fit/01-old", "stage2/fit/00.work", "answers/stage1-01"]
+    untouched = ["answers/base", "evaluate/summary", "stage1/fit/notes", "stage1/fit/00.old"]
+    for name in (*had, *untouched):
+        (tmp_path / name).mkdir(parents=True)
+    moved = list(layout.renamed(tmp_path, ["New", "!"]))
+    assert [to.relative_to(tmp_path).as_posix() for _, to in moved] == [
+        "stage1/fit/00-new",
+        "stage1/fit/01",
+        "stage2/fit/00-new.work",
+    ]
+    for path, to in moved:
+        path.rename(to)
+    assert list(layout.renamed(tmp_path, ["New", "!"])) == []
+    assert layout.find(tmp_path, "stage1/fit/00") == tmp_path / "stage1/fit/00-new"
+    assert layout.find(tmp_path, "stage2/fit/00") == tmp_path / "stage2/fit/00", "unfinished"

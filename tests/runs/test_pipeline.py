@@ -170,8 +170,41 @@ def test_how_a_run_is_told(parts: Path, tmp_path: Path, capfd: pytest.CaptureFix
     assert capfd.readouterr() == ("", ""), "libraries' own bars and warnings are kept off"
     assert lines[0] == f"paretohqd run in {tmp_path / 'run'}"
     assert lines[1] == "machine: 1 CPU thread, float32"
-    assert sum(line.startswith("estimate: about ") for line in lines) == 1
+    assert sum(line.startswith("estimate: about ") for line in lines) == 2, (
+        "by training, by sampling"
+    )
     assert any(line.startswith("  pool: ") for line in lines)
+
+
+def test_folders_carry_the_preferences_names(parts: Path, run: str) -> None:
+    """A run that gets names keeps what it has trained, and gives it away under them."""
+    weights = [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+    named = dict(zip(["Kind!", "both", "brief"], weights, strict=True))
+    before = (Path(run) / "stage2/fit/00/adapter/adapter_model.safetensors").read_bytes()
+    lines = do(settings(parts, run, preferences=named))
+    assert set(done_now(lines)) <= {"stage1/select", "stage2/select", "evaluate/summary"}
+    fits = sorted(path.name for path in Path(run).glob("stage2/fit/*"))
+    assert fits == ["00-kind", "01-both", "02-brief"]
+    assert (Path(run) / "answers/stage1-02-brief/answers.parquet").exists()
+    adapter = Path(run) / "stage2/fit/00-kind/adapter"
+    assert (adapter / "adapter_model.safetensors").read_bytes() == before
+    first = next(line for line in lines if line.startswith("  Kind! (1, 0): "))
+    assert Path(first.split(": ")[1]).resolve() == adapter
+    page = (Path(run) / "report.html").read_text(encoding="utf-8")
+    assert "stage2/fit/00-kind/adapter" in page
+    assert "brief (0, 1)" in page
+
+
+def test_the_lines_that_load_an_adapter_do(parts: Path, run: str) -> None:
+    lines = do(settings(parts, run))
+    code = [line.strip() for line in lines[lines.index("the first is loaded so:") + 1 :]]
+    assert len(code) == 4
+    space: dict[str, Any] = {}
+    exec("\n".join(code), space)
+    weights = [p for name, p in space["model"].named_parameters() if "lora_B" in name]
+    assert weights
+    assert all(weight.abs().sum() > 0 for weight in weights)
+    assert json.loads((Path(run) / "facts.json").read_text())["loading"] == code
 
 
 SECOND_SELECTION = [

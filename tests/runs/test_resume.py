@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import helpers
-from helpers.small_run import settings
+from helpers.small_run import contents, finished, settings
 from paretohqd.runs import config, config_reader
 
 pytestmark = [
@@ -110,24 +110,6 @@ SAVING = {"train__max_steps": 4, "train__save_strategy": "steps", "train__save_s
 
 def chosen(parts: Path, folder: Path, **more: Any) -> config.Config:
     return settings(parts, str(folder / "run"), **{**SAVING, **more})
-
-
-def finished(run: Path) -> set[str]:
-    return {
-        path.parent.relative_to(run).as_posix()
-        for path in run.rglob("manifest.json")
-        if not any(part.endswith(".work") for part in path.relative_to(run).parts)
-    }
-
-
-def contents(run: Path) -> dict[str, bytes]:
-    """Every file of every stage, but for the manifests, which tell the time."""
-    return {
-        path.relative_to(run).as_posix(): path.read_bytes()
-        for stage in finished(run)
-        for path in (run / stage).rglob("*")
-        if path.is_file() and path.name != "manifest.json"
-    }
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,8 @@ def generate(
         ImportError: Ray is not installed.
     """
     from paretohqd.models import base, chat
-    from paretohqd.models.sampling import ANSWERS, plan_batches
+    from paretohqd.models.answer_batch import ANSWERS
+    from paretohqd.models.sampling import plan_batches
 
     if precision not in ("float32", "bfloat16"):
         raise ValueError(f"precision: expected 'float32' or 'bfloat16', got {precision!r}")
@@ -168,17 +169,17 @@ class _Generator:
     ) -> pl.DataFrame:
         """The answers to prompts of these numbers among all prompts."""
         from paretohqd.models.chat import encode_prompts
-        from paretohqd.models.sampling import decode_batch
+        from paretohqd.models.sampling import decode_fitting, room_for
 
         model, tokenizer = self.load()
-        ids = encode_prompts(tokenizer, prompts, system_prompt)
         # generate() would number its prompts from 0, and seed them by that.
-        return decode_batch(
+        return decode_fitting(
             model,
             tokenizer,
             prompts,
-            ids,
+            encode_prompts(tokenizer, prompts, system_prompt),
             rows,
+            room=room_for(model, self.samples),
             seed=self.seed,
             samples=self.samples,
             sampling=self.sampling,

@@ -71,12 +71,36 @@ def check_saved(folder: Path) -> None:
         )
 
 
-def check_modules(model: Any, given: Mapping[str, Any]) -> None:
+def adapter_weights(model: Any, given: Mapping[str, Any]) -> int:
+    """How many numbers an adapter trains.
+
+    Args:
+        model: A causal language model without adapters; its weights are not looked at.
+        given: Settings for LoraConfig.
+
+    Raises:
+        ValueError: As `check_modules`.
+    """
+    wanted = {**LORA_DEFAULTS, **given}
+    ranks = wanted.get("rank_pattern") or {}
+    total = 0
+    for name in check_modules(model, given):
+        weight = model.get_submodule(name).weight
+        rank = ranks.get(get_pattern_key(ranks.keys(), name), wanted["r"])
+        total += rank * sum(weight.shape)
+        total += weight.shape[0] if wanted.get("use_dora") else 0  # its magnitudes
+    return total
+
+
+def check_modules(model: Any, given: Mapping[str, Any]) -> set[str]:
     """Refuse an adapter that would not be where it was asked for.
 
     Args:
         model: A causal language model without adapters; its weights are not looked at.
         given: Settings for LoraConfig.
+
+    Returns:
+        Names of the modules that it is put on.
 
     Raises:
         ValueError: A name of `target_modules`, `exclude_modules`, `layers_to_transform`,
@@ -132,3 +156,4 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> None:
         for one in wanted.get(key, {}):
             if not any(get_pattern_key([one], name) == one for name in hit):
                 raise ValueError(f"lora.{key}: {one!r} matches no module that is trained")
+    return hit

@@ -9,6 +9,7 @@ import contextlib
 import datetime
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from transformers import (
 )
 
 from paretohqd.frames.hashes import hash_path
-from paretohqd.models import cache, chat, checkpoints, consent, embedded, hub
+from paretohqd.models import cache, chat, checkpoints, consent, embedded, hub, loading
 from paretohqd.models.decoding import check_reading
 from paretohqd.models.names import EMBEDDED, absolute, is_local
 from paretohqd.models.spec import Model
@@ -43,15 +44,18 @@ def load_base(spec: Model, *, device: str, dtype: torch.dtype) -> tuple[Any, Any
     """
     tokenizer, origin = load_tokenizer(spec), find_base(spec)
     load_config(spec)
+    how = loading.options(spec.kwargs, device=device, dtype=dtype)
     with hub.loading(spec.name):
         model, report = AutoModelForCausalLM.from_pretrained(
-            origin.place, dtype=dtype, output_loading_info=True, **origin.weights
+            origin.place, output_loading_info=True, **how, **origin.weights
         )
     checkpoints.check_weights(spec.name, model, report)
     example = chat.encode_example(tokenizer)
     checkpoints.check_vocabulary(spec.name, tokenizer, model, example)
     ends = model.generation_config.eos_token_id
-    model = model.to(device).eval()
+    if "device_map" not in how:
+        model = model.to(device)
+    model.eval()
     check_reading(spec.name, model, example, tokenizer.pad_token_id)
     # Penalties and the like that a checkpoint ships would act on what is sampled here, unsaid.
     model.generation_config = GenerationConfig(
@@ -211,8 +215,13 @@ def _convert(file: Path, folder: Path) -> None:
         AutoTokenizer.from_pretrained(str(file.parent), **source).save_pretrained(folder)
 
 
-def identity(spec: Model) -> dict[str, Any]:
-    """What tells one base model from another: content where it is local, else its name."""
+def identity(spec: Model, content: Callable[[Path], str] = hash_path) -> dict[str, Any]:
+    """What tells one base model from another: content where it is local, else its name.
+
+    Args:
+        spec: The base.
+        content: As for `fingerprint`.
+    """
     template = _template(spec)
     if template is not None:
         # Its text may be anything, and what stages write down is for others to read.
@@ -229,9 +238,12 @@ def identity(spec: Model) -> dict[str, Any]:
         facts["name"] = Path(find_base(spec).place).name
     elif is_local(spec.name):
         facts["name"] = "local"
-        facts["content"] = fingerprint(Path(absolute(spec.name)))
+        facts["content"] = fingerprint(Path(absolute(spec.name)), content)
     if consent.current().names(spec.name):
         facts["own_code"] = True
+    if spec.kwargs is not None:  # where layers lie changes no number
+        changed = {k: v for k, v in spec.kwargs.given().items() if k != "device_map"}
+        facts |= {"kwargs": changed} if changed else {}
     return facts
 
 
@@ -242,12 +254,13 @@ def _template(spec: Model) -> str | None:
     return template_text(spec.chat_template)
 
 
-def fingerprint(folder: Path) -> str:
-    """Hash of a folder: the content of small files, size and time of large ones."""
-    marks = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        facts = path.stat()
-        large = facts.st_size > 50_000_000
-        mark = f"{facts.st_size}:{facts.st_mtime_ns}" if large else hash_path(path)
-        marks.append(f"{path.relative_to(folder)}:{mark}")
+def fingerprint(folder: Path, content: Callable[[Path], str] = hash_path) -> str:
+    """Hash of all that is in a folder: a copy of it elsewhere has the same.
+
+    Args:
+        folder: A model's.
+        content: Hash of a file, perhaps remembered from an earlier call.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    marks = (f"{path.relative_to(folder)}:{content(path)}" for path in files)
     return hashlib.sha256("\n".join(marks).encode()).hexdigest()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from paretohqd.models.cores import usable_cores
+
+DRIVER = Path("/proc/driver/nvidia/version")
+"""There where a driver for GPUs of NVIDIA is loaded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ def find_machine(
             own number, but no more than `usable_cores`.
 
     Raises:
-        ValueError: A GPU is asked for and there is none.
+        ValueError: A GPU is asked for and there is none; or there is one, and torch cannot use it.
     """
     if threads is None and "OMP_NUM_THREADS" not in os.environ:
         threads = min(torch.get_num_threads(), usable_cores())
@@ -56,6 +60,8 @@ def find_machine(
         raise ValueError("device: cuda is asked for, but torch finds no GPU: use auto or cpu")
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu":
+            _refuse_lost_gpu()
     if precision == "auto":
         bfloat16 = (
             torch.cuda.is_bf16_supported(including_emulation=False)
@@ -65,6 +71,22 @@ def find_machine(
     else:
         bfloat16 = precision == "bfloat16"
     return Machine(device=device, bfloat16=bfloat16, threads=torch.get_num_threads())
+
+
+def _refuse_lost_gpu() -> None:
+    """Say that a GPU is not used before hours of work are done without it."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1") or not DRIVER.exists():
+        return
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        reason = "no reason given"
+    except (RuntimeError, AssertionError) as error:
+        reason = " ".join(str(error).split())
+    raise ValueError(
+        "device: auto: this machine has an NVIDIA driver, but torch "
+        f"{torch.__version__} finds no GPU ({reason}): install a torch that fits the driver, or "
+        "set device: cpu"
+    )
 
 
 def _cpu_likes_bfloat16() -> bool:

@@ -15,9 +15,9 @@ import numpy as np
 import polars as pl
 
 from paretohqd.models import chat
+from paretohqd.models.answer_batch import ANSWERS
 from paretohqd.models.endpoint import EndpointClient, Progress, Request
 from paretohqd.models.replies import Reply
-from paretohqd.models.sampling import ANSWERS
 from paretohqd.models.spec import Sampling
 
 ENDED = ("stop", "eos", "eos_token")

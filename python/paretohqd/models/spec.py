@@ -11,6 +11,32 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
+Quantization = Literal["nf4", "fp4", "int8"]
+
+BYTES = {"nf4": 0.55, "fp4": 0.55, "int8": 1.1}
+"""What a weight takes where it is quantized, its scales and the layers that are left alone included
+(reckoned)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kwargs:
+    """How the base is loaded, in the words of `from_pretrained`: `model.kwargs`."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None
+    """Number format of the weights that are not trained; by default that of the run's precision."""
+    attn_implementation: (
+        Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"] | None
+    ) = None
+    """How attention is computed; flash attention needs its package and a GPU."""
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None = None
+    """Spread the layers over the GPUs of one process."""
+    quantization: Quantization | None = None
+    """Hold the base in 4 or 8 bits by bitsandbytes: with LoRA on it, that is QLoRA."""
+
+    def given(self) -> dict[str, str]:
+        """What is not left to the library."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
@@ -26,6 +52,8 @@ class Model:
     date: str | None = None
     """The day that a template writes which asks for today's, as "YYYY-MM-DD": the first day of
     the run where it is not given, so that a run reads the same text on every day."""
+    kwargs: Kwargs | None = None
+    """How it is loaded, where that is not as usual."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from paretohqd.rewards.batches import encode_rows, plan
 from paretohqd.rewards.inputs import Parts, check_fields, refuse_blank
 from paretohqd.rewards.networks import Network, fast_products, load_network
 from paretohqd.safety.places import shown_name
+
+if TYPE_CHECKING:
+    from paretohqd.models.memory import Room
 
 Scores = NDArray[np.float64]
 
@@ -51,7 +54,8 @@ class ClassifierReward:
         output: Which output of a head with several to read: the logit itself. Rewards of one head
             that differ in name and output alone share its network and its passes in `score`.
         batch_size: Rows per forward pass at most.
-        batch_tokens: Tokens per forward pass at most; one row may have more.
+        batch_tokens: Tokens per forward pass at most; one row may have more. A pass that memory
+            does not hold is done in halves.
         max_length: Tokens beyond which a text loses its beginning, so that the answer, which stands
             at the end, is kept; lowered to what the model can take. `truncated` counts such rows,
             and `cut_answers` those of them whose answer is too long even without its prompt.
@@ -304,11 +308,23 @@ def score_batches(
             reward.note_truncated(over, rows, network)
     # Rows of one text lie together in this order.
     order, ends = np.argsort(number, kind="stable"), np.cumsum(copies)
+    room = _room(network.device)
     batches = plan(tokens.lengths, batch_size=one.batch_size, batch_tokens=one.batch_tokens)
     for batch in batches:
         same = np.concatenate([order[ends[i] - copies[i] : ends[i]] for i in batch])
         if skip(same):
             continue
+        length = int(tokens.lengths[batch[0]])
         with fast_products(network.device):
-            logits = network.logits(tokens.batch(batch))[:, outputs]
+            made = room.pieces(batch, length, lambda rows: network.logits(tokens.batch(rows)))
+            logits = np.concatenate(list(made))[:, outputs]
         yield same, np.repeat(logits, copies[batch], axis=0)
+
+
+def _room(device: str) -> Room:
+    """What halves a batch that memory does not hold; it needs torch, which this module does not."""
+    import torch
+
+    from paretohqd.models.memory import Room
+
+    return Room(torch.device(device))

@@ -14,11 +14,10 @@ import polars as pl
 import torch
 from peft import PeftModel
 
-from paretohqd.models import base, consent
+from paretohqd.models import base, consent, loading
 from paretohqd.models.adapter_settings import check_modules
 from paretohqd.models.adapters import Weighted, load_mixture
 from paretohqd.models.library_calls import kept
-from paretohqd.models.machine import Machine, find_machine
 from paretohqd.plots.progress import Advance, Screen
 from paretohqd.rewards import scoring
 from paretohqd.runs import config, layout, rewards
@@ -28,6 +27,7 @@ from paretohqd.runs.launched import join
 from paretohqd.runs.manifest import Settings, Stage
 from paretohqd.runs.origins import keep_consent, model_names, pin
 from paretohqd.runs.place import run_path
+from paretohqd.runs.preflight import check_room, settled_machine
 from paretohqd.runs.scoring import Block, blocks_of, score_in_parts
 from paretohqd.runs.servers import Servers
 from paretohqd.runs.written import read_before, written, yaml_text
@@ -63,11 +63,14 @@ class RunContext:
         self.weights = preferences.values
         self.preferences = preferences.named() if preferences.names else preferences.values
         """The weights with the preferences' names, if they have any."""
+        self.preference_names = preferences.names or ()
         stage2 = merged(settings.train, settings.train_stage2)
         sft.check_settings(settings.train, settings.lora)
         sft.check_settings(stage2, settings.lora, "train_stage2")
         self.train = {1: dict(settings.train), 2: stage2}
         consent.current().check_models(model_names(settings))
+        whole_bases = 1 if self.processes.together else self.processes.world
+        loading.check(settings.model.kwargs, processes=whole_bases)
         scorers = rewards.code_scorers(settings.objectives)
         self.screen = screen or Screen(silent=self.processes.rank > 0)
         if scorers:
@@ -80,6 +83,7 @@ class RunContext:
             self.folder = RunFolder(
                 run_path(settings.run),
                 processes=self.processes,
+                names=self.preference_names,
                 report=self.screen.line,
                 watch=kept,
                 verify=verify,
@@ -88,7 +92,6 @@ class RunContext:
             self.processes.fail(error)
             raise
         self._sampler: tuple[Any, Any] | None = None
-        self.forecast = Forecast(settings, len(self.weights), self.screen)
         try:
             for line in keep_consent(self.folder, rewards.hashes_of_code(self.rewards)):
                 self.screen.line(line)
@@ -97,19 +100,30 @@ class RunContext:
             for objective, reward in zip(self.settings.objectives, self.rewards, strict=True):
                 if isinstance(reward, scoring.ClassifierReward):
                     reward.revision = objective.revision
-            self.machine = self._find_machine()
+            self.machine = settled_machine(self.folder, settings)
+            self.forecast = Forecast(
+                settings,
+                len(self.weights),
+                self.screen,
+                device=self.machine.device,
+                workers=whole_bases,
+            )
             base.load_config(self.settings.model)
-            check_modules(base.skeleton(self.settings.model), settings.lora)
+            skeleton = base.skeleton(self.settings.model)
+            check_modules(skeleton, settings.lora)
             self._settle_template()
             spec = dataclasses.replace(self.settings.model, revision=keyed.model.revision)
-            self.model_id = json.dumps(base.identity(spec), sort_keys=True)
+            self.model_id = json.dumps(base.identity(spec, self.folder.hash_path), sort_keys=True)
             rewards.give_tokens(self.rewards, self.settings.model)
             self.objective_settings = {
-                objective.name: rewards.identity(objective, reward, self.model_id)
+                objective.name: rewards.identity(
+                    objective, reward, self.model_id, self.folder.hash_path
+                )
                 for objective, reward in zip(keyed.objectives, self.rewards, strict=True)
             }
             """What scores depend on."""
             if rank == 0:
+                check_room(self.folder, self.machine, skeleton, self.settings, len(self.weights))
                 self._check_models()
                 self._write_config()
         except BaseException as error:
@@ -265,25 +279,6 @@ class RunContext:
         for line in rewards.check_models(self.settings.objectives, self.rewards):
             self.screen.line(line)
         self.folder.write_json(layout.CHECKED, now)
-
-    def _find_machine(self) -> Machine:
-        """Find the machine; a resumed run keeps the number format that it began with."""
-        settings = self.settings
-        remembered = self.folder.read_json(layout.MACHINE) or {}
-        precision = settings.precision
-        if precision == "auto" and remembered.get("wish") == settings.device:
-            precision = remembered["precision"]
-        self.folder.barrier()
-        if self.folder.rank == 0:
-            machine = find_machine(settings.device, precision, settings.threads)
-            precision = "bfloat16" if machine.bfloat16 else "float32"
-            self.folder.write_json(
-                layout.MACHINE, {"wish": settings.device, "precision": precision}
-            )
-        self.folder.barrier()
-        # What the first process measured holds for all: timings may differ.
-        precision = self.folder.read_json(layout.MACHINE)["precision"]
-        return find_machine(settings.device, precision, settings.threads)
 
     def _settle_template(self) -> None:
         """Refuse a template that cannot be trained with; the day that it writes stays the run's."""

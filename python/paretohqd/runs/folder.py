@@ -25,8 +25,7 @@ from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.hashes import HASHES_FOLDER, Hashes, hash_frame, hash_frame_as_json, hash_json
 from paretohqd.frames.new_files import open_new, refuse_way_out, write_new
 from paretohqd.frames.writing import write_text
-from paretohqd.runs import trusted
-from paretohqd.runs.layout import RUN
+from paretohqd.runs import layout, trusted
 from paretohqd.runs.locking import lock_folder
 from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Settings, Stage, versions
 from paretohqd.runs.parts import remove_parts
@@ -62,6 +61,7 @@ class RunFolder:
         folder: Path,
         *,
         processes: Processes | None = None,
+        names: Sequence[str] = (),
         report: Callable[[str], None] = lambda line: None,
         watch: Watch = lambda file: nullcontext(()),
         verify: bool = False,
@@ -71,6 +71,8 @@ class RunFolder:
         Args:
             folder: The run folder.
             processes: This process and the others of the run; by default it is alone.
+            names: The preferences' names, which their folders carry. Folders that carry others are
+                renamed.
             report: Takes a line for people.
             watch: Entered while a stage is done; writes what was remarkable to a file, if any, and
                 says how much it is.
@@ -84,7 +86,7 @@ class RunFolder:
         self.processes = processes or Processes()
         self.rank, self.world = self.processes.rank, self.processes.world
         self.barrier, self.report = self.processes.barrier, report
-        self._watch = watch
+        self._watch, self._names = watch, names
         self._lock: BaseFileLock | None = None
         self._stages: list[str] = []
         if self.rank == 0:
@@ -93,7 +95,7 @@ class RunFolder:
         kept = sorted((self.folder / HASHES_FOLDER).glob("*.json"))  # One of each process.
         remembered = [path.read_text(errors="replace") for path in kept]
         self.hashes = Hashes(self.folder, remembered, read_all=verify)
-        self._by_value = (self.read_json(RUN) or {}).get("frames") == FRAMES
+        self._by_value = (self.read_json(layout.RUN) or {}).get("frames") == FRAMES
         self._hashed: tuple[weakref.ref[pl.DataFrame], str] | None = None
 
     def _open(self) -> None:
@@ -101,21 +103,23 @@ class RunFolder:
         # A folder of hidden files alone is one whose first command was killed at once.
         if self.folder.is_dir() and any(p.name[0] != "." for p in self.folder.iterdir()):
             try:
-                layout = json.loads((self.folder / RUN).read_text())["format"]
+                form = json.loads((self.folder / layout.RUN).read_text())["format"]
             except (OSError, ValueError, KeyError, TypeError):
                 raise ValueError(
                     f"{self.folder} is not empty and not a paretohqd run: choose another folder"
                 ) from None
-            if layout != FORMAT:
+            if form != FORMAT:
                 raise ValueError(
-                    f"{self.folder} holds a run of another version (layout {layout}, this is "
+                    f"{self.folder} holds a run of another version (layout {form}, this is "
                     f"{FORMAT}): choose another folder, or finish it with the version that made it"
                 )
         self.folder.mkdir(trusted.PRIVATE_FOLDER, parents=True, exist_ok=True)
         self._lock = lock_folder(self.folder)
-        if not (self.folder / RUN).exists():
+        if not (self.folder / layout.RUN).exists():
             begun = {"format": FORMAT, "frames": FRAMES, "versions": versions()}
-            self.write_json(RUN, begun)
+            self.write_json(layout.RUN, begun)
+        for path, to in layout.renamed(self.folder, self._names):
+            path.rename(to)
 
     def read_json(self, name: str) -> Any:
         """A small file of the run folder, or None where there is none."""
@@ -160,8 +164,8 @@ class RunFolder:
         self._stages.append(name)
         if owner is not None and owner % self.world != self.rank:
             return None
-        final = self.folder / name
-        attempt = final.with_name(f"{final.name}.work")
+        final = self.path(name)
+        attempt = final.with_name(f"{final.name}{layout.WORK}")
         for path in (final, attempt):
             refuse_way_out(self.folder, path)
         key = hash_json({"stage": name, "settings": settings, "inputs": inputs or {}})
@@ -233,14 +237,18 @@ class RunFolder:
         self.hashes.moved(attempt, final)
         self._keep_hashes()
 
+    def path(self, name: str) -> Path:
+        """The folder of a stage."""
+        return self.folder / layout.placed(name, self._names)
+
     def result(self, name: str) -> Stage:
         """A stage that is finished, whatever its key."""
-        path = self.folder / name
+        path = self.path(name)
         return Stage(path, Manifest.read(path))
 
     def seconds(self) -> dict[str, float]:
         """Seconds that each of this run's finished stages took, when done, in their order."""
-        finished = (name for name in self._stages if (self.folder / name / MANIFEST).is_file())
+        finished = (name for name in self._stages if (self.path(name) / MANIFEST).is_file())
         return {name: self.result(name).manifest.seconds for name in finished}
 
     def _finished(self, final: Path, key: str) -> Stage | None:

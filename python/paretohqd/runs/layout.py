@@ -1,7 +1,8 @@
 """The names of what lies in a run folder: stages, their files, and models.
 
 A stage is a folder, named by its path below the run folder. Folders of finished runs have these
-names, so none of them may change.
+names, so none of them may change. Behind the number of a preference that has a name stands that
+name, as `placed` says: stage1/fit/00-brief.
 
     data                          pool.parquet, prompts.parquet, held_out.parquet
     stage1/score                  scored.parquet
@@ -18,11 +19,17 @@ names, so none of them may change.
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 DATA = "data"
 CANDIDATES = "stage2/answers"
 SUMMARY = "evaluate/summary"
+
+WORK = ".work"
+"""Ends the name of a stage's folder while it is filled."""
 
 ADAPTER = "adapter"
 """Folder of a fit."""
@@ -128,6 +135,62 @@ def parse_model(name: str) -> ModelName:
     if parts is None:
         raise ValueError(f"{name!r} is no model's name: expected base or stage1-00, for example")
     return ModelName(int(parts[1]), int(parts[2]))
+
+
+NUMBERED = re.compile(
+    r"((?:stage\d+/(?:fit|generate)/|(?:answers|evaluate)/stage\d+-)" r"(\d{2,}))(.*)"
+)
+"""A stage of one preference: its name, the preference's number, and what its folder adds."""
+
+PARENTS = ("stage*/fit", "stage*/generate", "answers", "evaluate")
+"""Where stages of one preference lie."""
+
+
+def slug(name: str) -> str:
+    """A preference's name as a part of a folder's: plain letters, digits and hyphens.
+
+    Example:
+        >>> slug("Très brief!"), slug("簡潔")
+        ('tres-brief', '')
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].rstrip("-")
+
+
+def placed(name: str, names: Sequence[str]) -> str:
+    """The folder of a stage, given the preferences' names, if they have any.
+
+    Example:
+        >>> placed(fit(1, 1), ["Brief", "Kind"]), placed(fit(1, 1), []), placed(SUMMARY, ["Brief"])
+        ('stage1/fit/01-kind', 'stage1/fit/01', 'evaluate/summary')
+    """
+    found = NUMBERED.fullmatch(name)
+    if found is None or int(found[2]) >= len(names) or not (kind := slug(names[int(found[2])])):
+        return name
+    return f"{found[1]}-{kind}"
+
+
+def find(run: Path, name: str) -> Path:
+    """Where a run has a stage, whatever its preferences' names are."""
+    path = run / name
+    if NUMBERED.fullmatch(name) is None or path.exists():
+        return path
+    labelled = (p for p in path.parent.glob(f"{path.name}-*") if not p.name.endswith(WORK))
+    return min(labelled, default=path)
+
+
+def renamed(run: Path, names: Sequence[str]) -> Iterator[tuple[Path, Path]]:
+    """Folders that the preferences were called otherwise in, and what they are to be called."""
+    for parent in PARENTS:
+        for path in sorted(run.glob(f"{parent}/*")):
+            name = path.relative_to(run).as_posix()
+            ending = WORK if name.endswith(WORK) else ""
+            found = NUMBERED.fullmatch(name.removesuffix(ending))
+            if found is None or (found[3] and not found[3].startswith("-")):
+                continue
+            to = run / (placed(found[1], names) + ending)
+            if to != path and not to.exists():
+                yield path, to
 
 
 def models(stages: int, preferences: int) -> list[str]:

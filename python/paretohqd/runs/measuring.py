@@ -11,10 +11,12 @@ from paretohqd.frames.new_files import write_new, write_parquet
 from paretohqd.frames.writing import csv_for_people
 from paretohqd.runs import evaluation, layout
 from paretohqd.runs.context import RunContext
+from paretohqd.runs.handover import adapter_folders, loading_lines, preference_labels
 from paretohqd.runs.manifest import Notes, Stage
 from paretohqd.runs.metrics import Facts
 from paretohqd.runs.sampling import answer
 from paretohqd.runs.utility import QUANTILES, data_bounds
+from paretohqd.safety.places import shown_path
 
 
 def evaluate(s: RunContext, offline: Stage) -> None:
@@ -79,12 +81,24 @@ def report(s: RunContext, summary: Stage) -> None:
         # The page needs altair, which nothing before it does.
         from paretohqd.runs.report import write_report
 
+        run = s.folder.folder
+        shown = shown_path(run, Path.cwd())
+        folders = adapter_folders(run, s.settings.stages, len(s.weights))
         facts = Facts(
             seconds=s.folder.seconds(),
             versions=summary.manifest.versions,
             machine=s.machine.describe(),
             seed=s.settings.seed,
+            names=tuple(s.preference_names),
+            loading=tuple(loading_lines(s.settings.model, f"{shown}/{folders[0]}")),
         )
         s.folder.write_json(layout.FACTS, dataclasses.asdict(facts))
-        write_report(s.folder.folder, s.folder.folder / layout.REPORT)
+        write_report(run, run / layout.REPORT)
+        s.screen.line(f"adapters for {', '.join(s.names)}:")
+        labels = preference_labels(s.weights.tolist(), s.preference_names)
+        for label, adapter in zip(labels, folders, strict=True):
+            s.screen.line(f"  {label}: {shown}/{adapter}")
+        s.screen.line("the first is loaded so:")
+        for line in facts.loading:
+            s.screen.line(f"  {line}")
     s.folder.barrier()

@@ -130,6 +130,10 @@ class Facts:
     versions: Mapping[str, str]
     machine: str
     seed: int
+    names: tuple[str, ...] = ()
+    """The preferences' names, if they have any."""
+    loading: tuple[str, ...] = ()
+    """Lines that load an adapter; none in folders of older versions."""
 
     @classmethod
     def from_json(cls, text: str) -> Self:

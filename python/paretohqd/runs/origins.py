@@ -82,7 +82,8 @@ def keep_consent(folder: RunFolder, scorers: Mapping[str, str]) -> Iterable[str]
     if not (allowed.unsafe_settings or allowed.remote_code or allowed.send_to or scorers):
         return []
     code = {
-        name: commit or base.fingerprint(Path(name)) for name, commit in allowed.remote_code.items()
+        name: commit or base.fingerprint(Path(name), folder.hash_path)
+        for name, commit in allowed.remote_code.items()
     }
     record: dict[str, Any] = {"unsafe_settings": allowed.settings, "own_code": code}
     if scorers:

@@ -162,7 +162,8 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         scores = pl.DataFrame()
         if missing:
             with s.screen.bar(f"score {n} answers") as progress:
-                scores = s.scores(blocks_in(file), n, missing, work=out, progress=progress)
+                watched = s.forecast.watch_scores(progress)
+                scores = s.scores(blocks_in(file), n, missing, work=out, progress=watched)
         if s.folder.rank:
             return {}
         with parquet_rows(out / layout.SCORED) as scored:
@@ -249,8 +250,8 @@ def fit_one(
 
     def work(out: Path) -> Notes:
         base, tokenizer = s.trainable()
-        label = f"fit {layout.model_name(stage, number)}"
-        with s.screen.bar(label) as progress:
+        model = layout.model_name(stage, number)
+        with s.screen.bar(f"fit {model}") as progress:
             return sft.fit(
                 base,
                 tokenizer,
@@ -261,7 +262,8 @@ def fit_one(
                 lora=s.settings.lora,
                 seed=s.settings.seed,
                 start_from=earlier.path / layout.ADAPTER if earlier else None,
-                on_step=s.forecast.watch(rows, progress),
+                run_name=f"{s.folder.folder.name} {s.folder.path(layout.answers(model)).name}",
+                on_step=s.forecast.watch_training(rows, progress),
             )
 
     # Older folders have adapters of 200 steps under such settings.

@@ -20,10 +20,10 @@ from paretohqd.plots.selection import selection_charts
 from paretohqd.plots.theme import Chart, library, palette
 from paretohqd.runs import layout
 from paretohqd.runs.evaluation import phases
+from paretohqd.runs.handover import adapter_folders, preference_labels
 from paretohqd.runs.metrics import Facts, Metrics, ModelMeasures, SelectionSummary
 from paretohqd.runs.trusted import refuse_links
 from paretohqd.runs.written import shown_config
-from paretohqd.selection.preferences import format_weights
 from paretohqd.selection.result import Selection
 
 SAMPLE_PROMPTS = 6
@@ -81,7 +81,7 @@ def write_report(run: Path, out: Path) -> Path:
     refuse_links(run)
     metrics = _metrics(run)
     facts = _read(Facts.from_json, run, layout.FACTS)
-    labels = [format_weights(weights) for weights in metrics.preferences]
+    labels = preference_labels(metrics.preferences, facts.names)
     last = max(model.stage for model in metrics.models)
     stages = [_stage(run, stage, labels, metrics.preferences) for stage in range(1, last + 1)]
     final = [model for model in metrics.models if model.stage in (0, last)]
@@ -94,6 +94,7 @@ def write_report(run: Path, out: Path) -> Path:
         facts=facts,
         objectives=metrics.objectives,
         labels=labels,
+        adapters=adapter_folders(run, last, len(labels)),
         colours=palette(metrics.preferences),
         last=last,
         stages=stages,
@@ -124,7 +125,7 @@ def _stage(
     summary = _read(SelectionSummary.from_json, run, f"{select}/{layout.SELECTION_SUMMARY}")
     charts, drawn = selection_charts(_selection(run, select, summary, preferences))
     fits = [layout.fit(stage, preference) for preference in range(len(labels))]
-    logs = [_read(json.loads, run, f"{fit}/{layout.LOG}") for fit in fits]
+    logs = [_read(json.loads, run, f"{_folder(run, fit)}/{layout.LOG}") for fit in fits]
     title = f"Stage {stage}"
     training = training_chart(logs, labels, title)
     return StageView(name=title, summary=summary, charts=charts, drawn=drawn, training=training)
@@ -155,7 +156,7 @@ def _answers(run: Path, model: str, objectives: Sequence[str]) -> pl.DataFrame:
     """The held-out answers of one model."""
     columns = ["prompt", "response", *objectives, "finished", *FLAGS]
     return pl.read_parquet(
-        _file(run, f"{layout.evaluate(model)}/{layout.ANSWERS}"), columns=columns
+        _file(run, f"{_folder(run, layout.evaluate(model))}/{layout.ANSWERS}"), columns=columns
     )
 
 
@@ -205,6 +206,11 @@ def _read(parse: Callable[[str], Content], run: Path, name: str) -> Content:
 def _text(run: Path, name: str) -> str:
     """The text of a file of the run."""
     return _file(run, name).read_text(encoding="utf-8")
+
+
+def _folder(run: Path, stage: str) -> str:
+    """The folder of a stage, seen from the run's."""
+    return layout.find(run, stage).relative_to(run).as_posix()
 
 
 def _file(run: Path, name: str) -> Path:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from paretohqd.frames.hashes import hash_path
 from paretohqd.models import base, chat, consent
 from paretohqd.models.names import absolute, is_local
 from paretohqd.models.spec import Model
@@ -115,8 +116,20 @@ def hashes_of_code(rewards: Iterable[scoring.Reward]) -> dict[str, str]:
     return {source["function"]: source["sha256"] for source in sources}
 
 
-def identity(objective: Objective, reward: scoring.Reward, model_id: str) -> dict[str, Any]:
-    """What an objective's scores depend on: content where it is local, else names and versions."""
+def identity(
+    objective: Objective,
+    reward: scoring.Reward,
+    model_id: str,
+    content: Callable[[Path], str] = hash_path,
+) -> dict[str, Any]:
+    """What an objective's scores depend on: content where it is local, else names and versions.
+
+    Args:
+        objective: It.
+        reward: What scores.
+        model_id: What tells the base of the run from others.
+        content: Hash of a file.
+    """
     given = dataclasses.asdict(objective)
     for key in ("batch_size", "batch_tokens", "column"):
         del given[key]
@@ -129,7 +142,7 @@ def identity(objective: Objective, reward: scoring.Reward, model_id: str) -> dic
             del given[key]
     if objective.model is not None:
         if is_local(objective.model):
-            given["model"] = base.fingerprint(Path(absolute(objective.model)))
+            given["model"] = base.fingerprint(Path(absolute(objective.model)), content)
         if consent.current().names(objective.model):
             given["own_code"] = True
         return given

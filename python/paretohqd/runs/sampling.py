@@ -107,7 +107,7 @@ def answer(
                 adapters=adapters,
                 name=model,
                 seed=seed,
-                progress=progress,
+                progress=s.forecast.watch_answers(progress),
                 kept=Parts(out, "answers", s.processes),
             )
         if s.folder.rank:

@@ -78,6 +78,10 @@ class SFTTrainer(StopsAtNan, trl.SFTTrainer):  # type: ignore[misc]
     def __init__(self, *args: Any, **more: Any) -> None:
         """Take what TRL's takes, with a model that becomes or is one of PEFT's."""
         super().__init__(*args, **more)
+        for weight in self.model.parameters():
+            # TRL rounds the adapter of a quantized base to bfloat16, which loses small steps.
+            if weight.requires_grad:
+                weight.data = weight.data.float()
         put_head(
             self.model.get_base_model(),
             longest=self.args.max_length,
@@ -113,6 +117,7 @@ def fit(
     lora: Mapping[str, Any],
     seed: int = 0,
     start_from: Path | None = None,
+    run_name: str | None = None,
     on_step: OnStep | None = None,
 ) -> SftFacts:
     """Train one adapter and save it.
@@ -130,6 +135,8 @@ def fit(
             `start_from`.
         seed: Fixes the adapter's start, dropout and the order of rows.
         start_from: An adapter to train further (stage 2) in place of a new one.
+        run_name: What trackers (`report_to`) call this training, behind `train.run_name` if that
+            is given.
         on_step: Called with (steps done, steps in all).
 
     Returns:
@@ -151,6 +158,8 @@ def fit(
     stop = stop_tokens(model, tokenizer)
     check_trainable(tokenizer, stop)
     tokenizer.padding_side = "right"
+    title = " ".join(part for part in (chosen.get("run_name"), run_name) if part)
+    titled = {**chosen, "run_name": title} if title else chosen
 
     def make() -> SFTTrainer:
         base = model
@@ -160,7 +169,7 @@ def fit(
         trainer = SFTTrainer(
             model=base,
             args=KIND.build(
-                chosen, machine, "train", output_dir=str(out / "checkpoints"), seed=seed
+                titled, machine, "train", output_dir=str(out / "checkpoints"), seed=seed
             ),
             train_dataset=_dataset(tokenizer, rows, stop),
             processing_class=tokenizer,
