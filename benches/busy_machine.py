@@ -21,9 +21,9 @@ from paretohqd.bench.record import place, write
 POLICIES = {
     "default": {},
     "OMP_WAIT_POLICY=passive": {"OMP_WAIT_POLICY": "passive"},
-    "GOMP_SPINCOUNT=1000": {"GOMP_SPINCOUNT": "1000"},
+    "GOMP_SPINCOUNT=5000": {"GOMP_SPINCOUNT": "5000"},
 }
-"""Ways to wait by name, as variables; the command sets the second."""
+"""Ways to wait by name, as variables; the command sets the last."""
 
 
 def child(steps: int) -> None:

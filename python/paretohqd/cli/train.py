@@ -156,18 +156,24 @@ def _add_trust(group: Group) -> None:
     )
 
 
-def wait_passively() -> None:
-    """Let torch's threads sleep while they wait for each other; before torch is imported.
+WAITING = {"GOMP_SPINCOUNT": "5000", "KMP_BLOCKTIME": "1"}
+"""How long threads of GNU's OpenMP (in turns of a loop, some 50 microseconds) and of LLVM's (in
+milliseconds) look for work before they sleep: theirs are some milliseconds and 200."""
+
+
+def wait_briefly() -> None:
+    """Let torch's threads sleep soon while they wait for each other; before torch is imported.
 
     OpenMP's spin, each on a core: where other programs want that core too, a training step took
-    ten times as long and more. Whoever has set how threads wait is left alone.
+    ten times as long and more. Sleeping at once would cost half a step's time on an idle machine.
+    Whoever has set how threads wait is left alone.
     """
-    if not {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"} & os.environ.keys():
-        os.environ["OMP_WAIT_POLICY"] = "passive"
+    if not {"OMP_WAIT_POLICY", *WAITING} & os.environ.keys():
+        os.environ.update(WAITING)
 
 
 def _score(parsed: argparse.Namespace) -> None:
-    wait_passively()
+    wait_briefly()
     from paretohqd.models.consent import consenting
     from paretohqd.rewards.code import is_code
 
@@ -272,7 +278,7 @@ def _by_hand(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
     """Read a configuration with what --set replaces, and keep tokenizers and threads quiet."""
-    wait_passively()
+    wait_briefly()
     from paretohqd.runs.config import load_settings
     from paretohqd.runs.yaml_reader import read_yaml
 
