@@ -21,7 +21,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from paretohqd.bench.record import place, write
-from paretohqd.models import base, sampling
+from paretohqd.models import answer_batch, base, sampling
 from paretohqd.models.adapters import load_adapter
 from paretohqd.models.machine import find_machine
 from paretohqd.models.spec import Model, Sampling
@@ -56,12 +56,12 @@ def main() -> None:
     model = load_adapter(plain, given.adapter) if given.adapter else random_adapter(plain)
     prompts = pl.read_parquet(ANSWERS)["prompt"].unique(maintain_order=True)[: given.prompts]
     settings = Sampling(max_new_tokens=given.tokens, batch_size=64)
-    searches = {"transformers": lambda *given, **more: None, "ours": sampling.decode}
+    searches = {"transformers": lambda *given, **more: None, "ours": answer_batch.decode}
     seconds: dict[str, list[float]] = {name: [] for name in searches}
     answers: dict[str, pl.DataFrame] = {}
     for _ in range(given.repeats):
         for name, search in searches.items():
-            sampling.decode = search
+            answer_batch.decode = search
             start = time.perf_counter()
             answers[name] = sampling.generate(
                 model, tokenizer, prompts.to_list(), sampling=settings, seed=1
