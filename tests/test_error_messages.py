@@ -20,6 +20,8 @@ CHANGED: dict[str, str] = {
     "command: run: train.hub_token": "no secret stands in a configuration, whatever its key does",
     "command: run: --set: no YAML": "it quoted the line, in which there may be a secret",
     "command: run: a scorer without embedded": "there are rules and functions too",
+    "command: run: an unknown key like none": "train_together was added",
+    "command: run: a number for a key": "train_together was added",
     "command: an unknown option": "no command is no error any more: it prints the help",
 }
 """Calls whose message was changed on purpose, and why; CHANGES has what they say now."""
