@@ -13,7 +13,7 @@ import pytest
 from helpers.small_configs import ONE, load, minimal, write
 from paretohqd.frames import text_metrics
 from paretohqd.models.sampling import generate
-from paretohqd.models.spec import Model, SamplingServer
+from paretohqd.models.spec import Kwargs, Model, SamplingServer
 from paretohqd.rewards.rubric import Judge
 from paretohqd.runs import config, evaluation, sections
 from paretohqd.runs.config import Config
@@ -40,6 +40,8 @@ VALID = {
     "trim": True,
     "directions": "tchebycheff",
     "one_per_prompt": True,
+    "kwargs": {"quantization": "nf4"},
+    "train_together": True,
     "endpoint": {"url": "http://localhost/v1", "model": "m"},
     "temperature": 1,
     "top_p": 0.5,
@@ -88,7 +90,8 @@ def test_every_setting_is_read_from_the_file_and_from_overrides(tmp_path, key, h
     inner = {**(minimal()[section[0]] if section == ["data"] else {}), last: value}
     written = load(write(tmp_path, minimal(**({section[0]: inner} if section else inner))))
     overridden = load(write(tmp_path, minimal()), {key: value})
-    read = SamplingServer(**value) if last == "endpoint" else value
+    sections = {"endpoint": SamplingServer, "kwargs": Kwargs}
+    read = sections[last](**value) if last in sections else value
     assert reach(written, key) == read
     assert written == overridden != load(write(tmp_path, minimal()))
 
