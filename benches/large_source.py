@@ -51,7 +51,7 @@ def configuration(folder: Path) -> dict[str, object]:
         "data": {"source": str(folder / "rows"), "invalid": "drop", "held_out": 100},
         "objectives": [
             {
-                "name": "short",
+                "name": "terse",
                 "scorer": "rule:length",
                 "options": {"most": 500, "unit": "characters"},
             },

@@ -8,9 +8,9 @@
 //! are sums of positive terms, each off by 1e-16 of a box no larger than the points' own range.
 //! Objectives in which all points are equal become factors.
 
+use super::chunks::layers_of_columns;
 use super::measure::{Measure, Wide};
 use super::range::{Scaled, moderate};
-use super::sliced::layers_of_columns;
 use super::sweep::MAX_SWEPT_OBJECTIVES;
 use super::{careful, exclusive, lost};
 use crate::points::{Column, Points};

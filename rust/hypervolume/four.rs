@@ -8,7 +8,7 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-use super::sliced::{CHECKED_POINTS, Growth, front_of};
+use super::chunks::{CHECKED_POINTS, Growth, front_of};
 use crate::threads;
 
 /// Points that are looked at together.

@@ -86,8 +86,8 @@ impl WithSimd for Exclusive<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hypervolume::chunks::layers_of;
     use crate::hypervolume::many::volume;
-    use crate::hypervolume::sliced::layers_of;
     use crate::testing::Random;
 
     #[test]

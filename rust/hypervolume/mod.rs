@@ -34,6 +34,7 @@ mod above;
 mod blocks;
 mod boxes;
 mod careful;
+mod chunks;
 mod corner;
 mod estimate;
 mod exact;

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use pulp::Simd;
 
+use super::chunks::layers_of;
 use super::corner::{Corner, misses, volume};
-use super::sliced::layers_of;
 
 /// Whether points cover each other is found pair by pair if they are fewer, else as layers are.
 pub(super) const MIN_LAYERED: usize = 1024;
