@@ -68,6 +68,11 @@ def select_again(folder: str, rows: int) -> Any:
     return pq.select(lazy, NAMES, 10, k=100)
 
 
+def ranked(rank: str, **more: Any) -> Callable[[str, int], Any]:
+    """The choice by a rank that looks at all rows."""
+    return lambda folder, rows: pq.select(files(folder, rows), NAMES, 10, k=100, rank=rank, **more)
+
+
 def first_layers(folder: str, rows: int) -> Any:
     return (
         pq.FirstLayers(NAMES, upto=5)
@@ -85,6 +90,9 @@ CALLS: dict[str, Callable[[str, int], Any]] = {
     "bare scan": scan,
     "select": select,
     "select of score columns": select_again,
+    "achievement, points given": ranked("achievement", bounds=[(0, 0, 0), (1, 1, 1)]),
+    "achievement of the front": ranked("achievement"),
+    "sum, points given": ranked("sum", bounds=[(0, 0, 0), (1, 1, 1)]),
     "first 5 layers": first_layers,
     "layers upto 5, filtered": layers,
 }

@@ -42,6 +42,7 @@ VALID = {
     "one_per_prompt": True,
     "kwargs": {"quantization": "nf4"},
     "train_together": True,
+    "rank": "sum",
     "endpoint": {"url": "http://localhost/v1", "model": "m"},
     "temperature": 1,
     "top_p": 0.5,
@@ -180,6 +181,10 @@ def test_a_missing_key(key):
         ({"selection": {"k_stage2": 0}}, r"selection\.k_stage2: must be at least 1"),
         ({"selection": {"one_per_prompt": 1}}, "one_per_prompt: expected true or false, got 1"),
         ({"selection": {"upto": 1, "at_least": 9}}, "selection: give upto or at_least, not both"),
+        ({"selection": {"rank": "sum", "upto": 1}}, "rank: sum chooses from all rows"),
+        ({"selection": {"rank": "best"}}, r"selection\.rank: expected one of ray, achievement"),
+        ({"selection": {"bounds": [[0, "x"], [1, 1]]}}, r"bounds\[0\]\[1\]: expected a number"),
+        ({"selection": {"bounds": 3}}, r"selection\.bounds: expected a list"),
         ({"generation": {"temperature": -0.1}}, r"generation\.temperature: must be at least 0"),
         ({"generation": {"temperature": float("inf")}}, "temperature: must be at least 0, got inf"),
         ({"generation": {"top_p": float("nan")}}, "top_p: must be from 0 to 1, got nan"),
@@ -272,5 +277,5 @@ def test_configured_defaults_are_those_of_the_functions():
     for name in ("min_words", "max_ngram", "repeats", "distinct"):
         assert getattr(sections.Evaluation(), name) == measured[name].default
     chosen = inspect.signature(choosing.choose).parameters
-    for name in ("k", "upto", "at_least", "bounds", "scale", "directions"):
+    for name in ("k", "upto", "at_least", "rank", "bounds", "scale", "directions"):
         assert getattr(sections.Selection(), name) == chosen[name].default

@@ -198,7 +198,7 @@ def test_numbers_whose_squares_no_double_holds(size, scale):
     [
         ({"k": 0}, "k must be an integer of at least 1"),
         ({"upto": 1, "at_least": 1}, "choose one of upto"),
-        ({"bounds": "front"}, "bounds: expected 'pool' or 'all', got 'front'"),
+        ({"bounds": "front"}, "bounds: expected 'pool', 'all' or two points .*, got 'front'"),
         ({"scale": [1.0]}, "scale: expected 'box', 'none' or 2 numbers above 0"),
         ({"n_threads": 0}, "n_threads must be an integer of at least 1"),
         ({"through": np.ones((1, 3))}, r"through: expected shape \(P, 2\), got \(1, 3\)"),

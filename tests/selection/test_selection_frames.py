@@ -120,7 +120,11 @@ SMALL = pl.DataFrame({"a": [1.0, 0.0, 0.5, 0.2], "b": [0.0, 1.0, 0.5, 0.2], "c":
         (["a", "b"], {"k": 1.5}, "k must be an integer of at least 1, got 1.5"),
         (["a", "b"], {"upto": 1, "at_least": 1}, r"choose one of upto \(1\) and at_least \(1\)"),
         (["a", "b"], {"upto": 0}, "upto must be an integer of at least 1"),
-        (["a", "b"], {"bounds": "front"}, "bounds: expected 'pool' or 'all', got 'front'"),
+        (
+            ["a", "b"],
+            {"bounds": "front"},
+            "bounds: expected 'pool', 'all' or two points .*, got 'front'",
+        ),
         (["a", "b"], {"scale": "z"}, "scale: expected 'box', 'none' or 2 numbers above 0, got 'z'"),
         (["a", "b"], {"scale": [1.0]}, "scale: .* 2 numbers"),
         (["a", "b"], {"scale": [1.0, 0.0]}, "scale: .* above 0"),

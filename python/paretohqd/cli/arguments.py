@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paretohqd.selection.rule import Bounds
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
@@ -38,6 +42,26 @@ def names(text: str) -> list[str]:
     if not all(columns):
         raise ArgumentTypeError(f"an empty name in {text!r}")
     return columns
+
+
+def bounds(text: str) -> Bounds:
+    """Which rows reference points come from, or r_min and r_max themselves.
+
+    Example:
+        >>> bounds("all"), bounds("0,0:1,10")
+        ('all', [[0.0, 0.0], [1.0, 10.0]])
+    """
+    if text in ("pool", "all"):
+        return text  # type: ignore[return-value]
+    try:
+        ends = [[float(number) for number in end.split(",")] for end in text.split(":")]
+    except ValueError:
+        ends = []
+    if len(ends) != 2:
+        raise ArgumentTypeError(
+            f"expected pool, all, or r_min and r_max such as 0,0:1,10, got {text!r}"
+        )
+    return ends
 
 
 def objectives(text: str) -> dict[str, str]:

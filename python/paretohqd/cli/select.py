@@ -6,7 +6,7 @@ import argparse
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from paretohqd.cli import arguments, rows
 from paretohqd.cli.terminal import add_command
 from paretohqd.frames.streaming import Resources
 from paretohqd.selection.choosing import choose_by_rule
+from paretohqd.selection.ranks import Rank
 from paretohqd.selection.rule import Rule
 
 if TYPE_CHECKING:
@@ -55,10 +56,18 @@ def add_commands(commands: Commands) -> None:
     _add_stop(select)
     how = select.add_argument_group("how near a row is")
     how.add_argument(
+        "--rank",
+        choices=get_args(Rank),
+        default="ray",
+        help="by the distance to the ray among rows of the pool, or among all rows by achievement, "
+        "weighted sum, or distance from the ideal point",
+    )
+    how.add_argument(
         "--bounds",
-        choices=("pool", "all"),
+        type=arguments.bounds,
         default="pool",
-        help="rows that r_min and r_max are taken from",
+        metavar="WHICH",
+        help="rows that r_min and r_max are taken from, pool or all; or the points: 0,0:1,10",
     )
     how.add_argument(
         "--scale", choices=("box", "none"), default="box", help="units of the distance"
@@ -154,6 +163,7 @@ def _select(parsed: argparse.Namespace) -> None:
         k=parsed.k,
         upto=parsed.upto,
         at_least=parsed.at_least,
+        rank=parsed.rank,
         bounds=parsed.bounds,
         scale=parsed.scale,
         directions=parsed.directions,

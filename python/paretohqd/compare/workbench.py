@@ -147,8 +147,8 @@ class Workbench(Spending):
     def rule(self, *, k: int, **options: Unpack[VariantOptions]) -> Rule:
         """The settings' rule of selection, for k rows, with some options in place of its own."""
         rule = self.settings.selection.rule(k=k)
-        if "upto" in options or "at_least" in options:
-            # One way to end the pool stands in place of the other.
+        if {"upto", "at_least", "rank"} & options.keys():
+            # One way to end the pool stands in place of the other; some ranks know no pool.
             rule = replace(rule, upto=None, at_least=None)
         return replace(rule, **options)
 
@@ -163,6 +163,8 @@ class Workbench(Spending):
     def rule_settings(self, rule: Rule) -> dict[str, Any]:
         """What the choice of rows by a rule depends on, besides the rows."""
         varied = {name: getattr(rule, name) for name in VariantOptions.__annotations__}
+        if rule.rank == "ray":  # as in folders of older versions
+            del varied["rank"]
         return {"k": rule.k, "weights": self.weights.tolist(), **varied}
 
     def table(

@@ -31,10 +31,10 @@ from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
 from paretohqd.selection.rule import (
     Bounds,
+    ClusterOptions,
     Duplicates,
     Nan,
     Rule,
-    RuleOptions,
     Scale,
     refuse_unknown,
 )
@@ -49,7 +49,7 @@ def select(
     data: object,
     objectives: ObjectivesLike | str,
     preferences: Preferences = None,
-    **options: Unpack[RuleOptions],
+    **options: Unpack[ClusterOptions],
 ) -> pl.DataFrame:
     """Choose a training set for each preference as `paretohqd.select` does, on a Ray cluster.
 
@@ -73,7 +73,7 @@ def select(
 
             chosen = distributed.select("/data/scored/*.parquet", ["helpful", "harmless"], k=100)
     """
-    refuse_unknown("select", options, RuleOptions)
+    refuse_unknown("select", options, ClusterOptions)
     return choose(data, objectives, preferences, **options).rows
 
 

@@ -94,14 +94,7 @@ def read_layers(
     scores.refuse_types(source.schema)
     limit = resources.memory_limit
     for batch in source.batches(map(column, columns), limit):
-        for name in filled:
-            missing = missing_keys(batch[name])
-            if missing.any():
-                row = state.rows + int(missing.arg_max() or 0)
-                raise ValueError(
-                    f"column {name!r} is null or NaN (first at {source.locate(row)}): fill or "
-                    "drop such rows"
-                )
+        refuse_unfilled(source, batch, filled, state.rows)
         with bad_rows_named(source, scores, state.nan):
             state.extend(batch, scores)
         if limit is not None and state.estimated_size() > limit:
@@ -115,6 +108,25 @@ def read_layers(
         types = {name: source.schema[name] for name in columns}
         state.extend(pl.DataFrame(schema=types), scores)
     return state
+
+
+def refuse_unfilled(source: Source, batch: pl.DataFrame, filled: Sequence[str], start: int) -> None:
+    """Raise a ValueError if a column that must hold a value in each row does not.
+
+    Args:
+        source: Where the batch comes from.
+        batch: Some rows.
+        filled: The columns.
+        start: The number of the batch's first row.
+    """
+    for name in filled:
+        missing = missing_keys(batch[name])
+        if missing.any():
+            row = start + int(missing.arg_max() or 0)
+            raise ValueError(
+                f"column {name!r} is null or NaN (first at {source.locate(row)}): fill or drop "
+                "such rows"
+            )
 
 
 def gather(

@@ -78,6 +78,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         sections = [arg for arg in kinds if typing.get_origin(arg) is Mapping]
         if sections and isinstance(value, Mapping):
             return _convert(sections[0], value, where)
+        words = [arg for arg in kinds if typing.get_origin(arg) is Literal]
+        if words and isinstance(value, str):
+            return _convert(words[0], value, where)
         lists = [arg for arg in kinds if typing.get_origin(arg) is tuple]
         if lists and isinstance(value, list | tuple):
             return _convert(lists[0], value, where)

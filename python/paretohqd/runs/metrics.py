@@ -156,7 +156,9 @@ class SelectionSummary:
     overlap: tuple[tuple[float, ...], ...]
     k: int
     bounds: str
+    """"pool", "all" or "given"."""
     scale: str
+    rank: str = "ray"
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -20,7 +20,7 @@ from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.consent import consenting
 from paretohqd.plots.progress import Screen
-from paretohqd.runs import config, layout
+from paretohqd.runs import config, layout, sections
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.data import given_columns, local_files, source_blocks
 from paretohqd.runs.manifest import Notes, Stage
@@ -208,11 +208,19 @@ def select(s: RunContext, stage: int, scored: Stage) -> Stage:
     return s.alone(
         layout.select(stage),
         work,
-        settings=dataclasses.asdict(dataclasses.replace(spec, k=k, k_stage2=None))
+        settings=_rule_settings(dataclasses.replace(spec, k=k, k_stage2=None))
         | {"weights": s.weights.tolist(), "names": s.names}
         | ({"preferences": list(s.preferences)} if isinstance(s.preferences, dict) else {}),
         inputs={"scored": scored.digest},
     )
+
+
+def _rule_settings(spec: sections.Selection) -> dict[str, Any]:
+    """What a choice depends on; folders of older versions know no other rank than the ray."""
+    settings = dataclasses.asdict(spec)
+    if spec.rank == "ray":
+        del settings["rank"]
+    return settings
 
 
 def fit(s: RunContext, stage: int, selected: Stage) -> None:
@@ -296,7 +304,7 @@ def _batch_of_each(train: Mapping[str, Any], world: int) -> dict[str, int]:
 
 def selection_summary(s: RunContext, chosen: Selection, k: int) -> SelectionSummary:
     """What the report needs to know of a selection."""
-    sizes = chosen.layer_sizes()
+    sizes, bounds = chosen.layer_sizes(), s.settings.selection.bounds
     return SelectionSummary(
         objectives=tuple(s.names),
         through=chosen.through.tolist(),
@@ -307,7 +315,8 @@ def selection_summary(s: RunContext, chosen: Selection, k: int) -> SelectionSumm
         layers=tuple(sizes),
         overlap=chosen.overlap().tolist(),
         k=k,
-        bounds=s.settings.selection.bounds,
+        bounds=bounds if isinstance(bounds, str) else "given",
+        rank=s.settings.selection.rank,
         scale=s.settings.selection.scale,
     )
 

@@ -124,8 +124,13 @@ class Selection:
     """The pool is this many layers; without it and `at_least` it grows until it serves all."""
     at_least: int | None = None
     """The pool is the fewest layers that hold this many rows."""
-    bounds: Literal["pool", "all"] = "pool"
-    """The rows whose least and greatest scores the rays run between."""
+    rank: Literal["ray", "achievement", "sum", "ideal"] = "ray"
+    """By what rows are ranked for a preference: the distance to its ray, among rows of the pool; or
+    among all rows by achievement, weighted sum or distance from the ideal point, as
+    `paretohqd.select` says."""
+    bounds: Literal["pool", "all"] | tuple[tuple[float, ...], ...] = "pool"
+    """The rows whose least and greatest scores the rays run between, or these two points, r_min
+    and r_max, in the order of the objectives."""
     scale: Literal["box", "none"] = "box"
     """The units of the distance to a ray: those of the box between the bounds, or the scores'."""
     directions: Literal["paper", "tchebycheff"] = "paper"
@@ -139,6 +144,10 @@ class Selection:
         """Refuse numbers out of their range, and two stops."""
         if self.upto is not None and self.at_least is not None:
             raise ValueError("selection: give upto or at_least, not both")
+        if self.rank != "ray" and (self.upto or self.at_least) is not None:
+            raise ValueError(
+                f"selection: rank: {self.rank} chooses from all rows: leave out upto and at_least"
+            )
         within(self, "selection", 1, None, "k", "k_stage2", "upto", "at_least")
 
     def rule(self, *, k: int) -> Rule:
@@ -147,6 +156,7 @@ class Selection:
             k=k,
             upto=self.upto,
             at_least=self.at_least,
+            rank=self.rank,
             bounds=self.bounds,
             scale=self.scale,
             directions=self.directions,

@@ -16,11 +16,14 @@ from paretohqd.frames.objectives import ObjectivesLike, column
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import UNLIMITED, Progress, Resources
 from paretohqd.kernels.points import optional_count
+from paretohqd.selection.all_rows import choose_among_all, choose_among_kept
 from paretohqd.selection.gathering import rows_of, selection_of
 from paretohqd.selection.groups import choose_in_groups
+from paretohqd.selection.groups_ranked import choose_first_in_groups
 from paretohqd.selection.nearest import NearestRows, nearest_rows
 from paretohqd.selection.pool import Pool, first_layers_of, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
+from paretohqd.selection.ranks import Rank
 from paretohqd.selection.request import ADDED, Request
 from paretohqd.selection.result import Selection
 from paretohqd.selection.rule import (
@@ -52,7 +55,8 @@ def select(
             k: Rows per preference.
             upto: The pool is this many layers.
             at_least: The pool is the fewest layers that hold this many rows.
-            bounds: The rows that r_min and r_max refer to.
+            rank: By what rows are ranked.
+            bounds: The rows that r_min and r_max refer to, or these points.
             scale: Units of the distance.
             directions: Which way the rays run.
             distinct: A column of which each preference gets no value twice.
@@ -93,6 +97,7 @@ def choose(
     k: int = 100,
     upto: int | None = None,
     at_least: int | None = None,
+    rank: Rank = "ray",
     bounds: Bounds = "pool",
     scale: Scale = "box",
     directions: Directions = "paper",
@@ -129,7 +134,17 @@ def choose(
         at_least: The pool is the fewest layers that hold this many rows. By default P * k, since
             neighbouring preferences get nearly the same rows of a small pool; and if an objective
             has one value in these, as whole-number scores may have, the fewest in which none has.
-        bounds: r_min and r_max over the "pool" or over "all" rows.
+        rank: By what the rows of a preference are ranked. "ray", the paper's: the distance to its
+            ray, among the rows of the pool. The others look at all rows, know no pool (`upto` and
+            `at_least` are refused), and choose no row that is dominated by one they leave out.
+            "achievement": how far one must go down the ray until a row is at least as good in
+            every objective (Wierzbicki 1980); "sum": the weighted sum of the shortfalls from
+            r_max, which finds nothing in the hollow of a front; "ideal": the weighted distance from
+            r_max. `distance` is that number then.
+        bounds: r_min and r_max over the "pool" or over "all" rows, or the two points themselves,
+            in the order of the objectives: the same rays tomorrow. Where `rank` is not "ray" the
+            pool is the front (more layers if an objective has one value on it): the field's ideal
+            and nadir point.
         scale: Units of the distance: "box" divides each objective by r_max - r_min, "none" leaves
             the rewards as they are, numbers are what the objectives are divided by (for z-scores:
             the standard deviations). With two objectives the ranking is the same for all.
@@ -195,6 +210,7 @@ def choose(
             k=k,
             upto=upto,
             at_least=at_least,
+            rank=rank,
             bounds=bounds,
             scale=scale,
             directions=directions,
@@ -233,8 +249,11 @@ def choose_by_rule(
     request = Request.of(source, objectives, preferences, rule)
     if request.keys is not None:
         return _choose_in_groups(source, request, request.keys, resources)
-    pool = pool_of(source, request, resources)
-    nearest = nearest_rows(pool, request, n_threads=resources.n_threads)
+    if rule.rank == "ray":
+        pool = pool_of(source, request, resources)
+        nearest = nearest_rows(pool, request, n_threads=resources.n_threads)
+    else:
+        pool, nearest = choose_among_all(source, request, resources)
     rows = rows_of(source, pool, nearest, memory_limit=resources.memory_limit)
     return selection_of(request, pool, nearest, rows, frame=source.frame)
 
@@ -244,6 +263,7 @@ def choose_from(
     preferences: Preferences = None,
     *,
     k: int = 100,
+    rank: Rank = "ray",
     bounds: Bounds = "pool",
     scale: Scale = "box",
     directions: Directions = "paper",
@@ -257,7 +277,10 @@ def choose_from(
         state: The first layers of all rows so far; its layers are the pool, which does not grow.
         preferences: As for `select`, as are the further options.
         k: Rows per preference.
-        bounds: r_min and r_max over the "pool" or over "all" rows that were ever added.
+        rank: By what rows are ranked. All but "ray" need a state that keeps k layers, or all rows,
+            and have the front alone for a pool.
+        bounds: r_min and r_max over the "pool" or over "all" rows that were ever added, or these
+            points.
         scale: Units of the distance.
         directions: Which way the rays run.
         distinct: A column of which each preference gets no value twice.
@@ -284,7 +307,8 @@ def choose_from(
     layers = state.layers.answer()
     rule = Rule(
         k=k,
-        upto=max(1, state.needed()),
+        upto=max(1, state.needed()) if rank == "ray" else None,
+        rank=rank,
         bounds=bounds,
         scale=scale,
         directions=directions,
@@ -295,10 +319,14 @@ def choose_from(
     request = Request.of(Source(layers.frame), state.objectives, preferences, rule)
     if not state.finite():
         raise ValueError("a score is infinite, but a preference's ray needs a finite range")
-    pool = first_layers_of(state.layers, request).ended(request)
-    assert pool is not None, "a pool of so many layers ends with them"
-    nearest = nearest_rows(pool, request, n_threads=optional_count("n_threads", n_threads))
-    return selection_of(request, pool, nearest, pool.rows_read(nearest.places))
+    threads = optional_count("n_threads", n_threads)
+    if rank != "ray":
+        pool, nearest = choose_among_kept(state.layers, request, threads)
+        return selection_of(request, pool, nearest, pool.rows_read(nearest.places))
+    whole = first_layers_of(state.layers, request).ended(request)
+    assert whole is not None, "a pool of so many layers ends with them"
+    nearest = nearest_rows(whole, request, n_threads=threads)
+    return selection_of(request, whole, nearest, whole.rows_read(nearest.places))
 
 
 def _choose_in_groups(
@@ -314,14 +342,22 @@ def _choose_in_groups(
     if not points.n:
         raise ValueError("there are no rows to choose from")
     kept = np.arange(len(frame)) if points.kept is None else points.kept
-    chosen = choose_in_groups(
-        points,
-        key_ids(frame, keys, "by")[kept],
-        request.through,
-        request.rule,
-        copies=equal_ids(frame, request.left_out)[kept] if request.left_out else None,
-        n_threads=resources.n_threads,
-    )
+    ids = key_ids(frame, keys, "by")[kept]
+    copies = equal_ids(frame, request.left_out)[kept] if request.left_out else None
+    if request.rule.rank == "ray":
+        chosen = choose_in_groups(
+            points,
+            ids,
+            request.through,
+            request.rule,
+            box=request.box,
+            copies=copies,
+            n_threads=resources.n_threads,
+        )
+    else:
+        chosen = choose_first_in_groups(
+            points, ids, request, copies=copies, n_threads=resources.n_threads
+        )
     row = kept[chosen.pool]
     pool = Pool(
         names=tuple(scores.names),

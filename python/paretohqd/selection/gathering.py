@@ -55,7 +55,10 @@ def selection_of(
         SameRowsWarning: All preferences get the same rows.
     """
     weights, names = request.preferences.values, request.preferences.names
-    warn_of_the_same_rows(nearest, weights, pool, grouped=request.keys is not None)
+    if request.rule.rank == "ray":
+        warn_of_the_same_rows(nearest, weights, pool, grouped=request.keys is not None)
+    else:
+        warn_of_the_same_rows(nearest, weights, pool, pooled=False)
     number = nearest.preference
     named = [] if names is None else [pl.Series("preference_name", names).gather(number)]
     return Selection(
@@ -79,6 +82,7 @@ def selection_of(
         scores=None if frame is None else request.scores.numbers(frame),
         preference_names=names,
         by=request.keys,
+        rank=request.rule.rank,
         directions=request.rule.directions,
         duplicates=request.rule.duplicates,
         copy_columns=request.copies,

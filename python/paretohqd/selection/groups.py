@@ -12,7 +12,7 @@ from paretohqd.kernels.arrays import Column
 from paretohqd.kernels.groups import group_by_group, group_ids
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives, optional_count
-from paretohqd.selection.rule import Rule
+from paretohqd.selection.rule import Box, Rule
 from paretohqd.selection.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
@@ -50,6 +50,7 @@ def choose_in_groups(
     through: Floats,
     rule: Rule,
     *,
+    box: Box | None = None,
     copies: NDArray[np.uint32] | None = None,
     n_threads: int | None = None,
 ) -> ChosenInGroups:
@@ -70,6 +71,7 @@ def choose_in_groups(
             box; the ray starts at the box's best corner. See `ray_weights`.
         rule: How many rows of each group, of which pool, in which units; a pool is the fewest
             layers that hold k rows if the rule gives no stop.
+        box: r_min and r_max of all groups, where they are given.
         copies: A number for each row, equal for rows that are copies; of those in a group only the
             first by layer and row counts, the others are in no pool.
         n_threads: Threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
@@ -115,10 +117,13 @@ def choose_in_groups(
     shifted = []
     for j, (name, column) in enumerate(zip(points.names, points.columns, strict=True)):
         values = column[pool]
-        if rule.bounds == "pool":
-            low, span = _box(name, values, pool_starts[:-1])
+        if box is not None:
+            low = np.full(len(sizes), box[0][j])
+            span = np.full(len(sizes), box[1][j] - box[0][j])
+        elif rule.bounds == "pool":
+            low, span = box_of_groups(name, values, pool_starts[:-1])
         else:
-            low, span = _box(name, column[order], starts[:-1])
+            low, span = box_of_groups(name, column[order], starts[:-1])
         # What has no span trades nothing: all its rows are at 0, in any unit.
         unit = np.where(span == 0, 1, span) if units is None else np.full_like(span, units[j])
         spans[:, j] = span / unit
@@ -129,7 +134,7 @@ def choose_in_groups(
         shifted.append(values)
     places, distances = _nearest(shifted, pool_starts, spans, through, k, threads)
     taken = np.minimum(sizes, k)
-    position = _positions(taken)
+    position = positions(taken)
     members = np.flatnonzero(layer >= 0)
     return ChosenInGroups(
         pool=members,
@@ -199,7 +204,7 @@ def _nearest(
     left, size = np.arange(len(sizes)), k + 1
     while len(left):
         some = len(left) < len(sizes)
-        members = np.repeat(starts[left], sizes[left]) + _positions(sizes[left])
+        members = np.repeat(starts[left], sizes[left]) + positions(sizes[left])
         rows, far = _core.nearest_in_groups(
             [column[members] for column in columns] if some else columns,
             np.concatenate(([0], np.cumsum(sizes[left]))).astype(np.uint32),
@@ -209,7 +214,7 @@ def _nearest(
             threads,
         )
         got = np.minimum(sizes[left], size)
-        position, which = _positions(got), np.repeat(np.arange(len(left)), got)
+        position, which = positions(got), np.repeat(np.arange(len(left)), got)
         every = len(through)
         rows, far, fresh = settle_ties(
             rows, far, np.tile(position == 0, every), np.tile(allowance[left][which], every)
@@ -227,13 +232,13 @@ def _nearest(
     return places.ravel(), distances.ravel()
 
 
-def _positions(sizes: Rows) -> Rows:
+def positions(sizes: Rows) -> Rows:
     """0, 1, .. within each of some runs, whose lengths are given."""
     ends = np.cumsum(sizes)
     return np.arange(int(ends[-1:].sum())) - np.repeat(ends - sizes, sizes)
 
 
-def _box(name: str | int, column: Column, heads: Rows) -> tuple[Floats, Floats]:
+def box_of_groups(name: str | int, column: Column, heads: Rows) -> tuple[Floats, Floats]:
     """The worst value of each group and how far it is from the best."""
     low = np.minimum.reduceat(column, heads).astype(np.float64)
     with np.errstate(over="ignore"):

@@ -44,7 +44,7 @@ def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> Near
     """
     k, through = request.rule.k, request.through
     pool.require(k)
-    r_min, r_max = pool.box(request.rule.bounds)
+    r_min, r_max = pool.box(request)
     units = r_max - r_min if request.units is None else request.units
     ideal = (r_max - r_min) / units
     # Where distances are equal, the first row is taken: the better layer's, then the earlier.

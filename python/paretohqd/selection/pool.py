@@ -19,7 +19,7 @@ from paretohqd.kernels.arrays import Column
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.selection.copies import firsts
 from paretohqd.selection.request import Request
-from paretohqd.selection.rule import Bounds
+from paretohqd.selection.rule import Box
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -100,10 +100,12 @@ class Pool:
             {"row": row_numbers(self.row, self.rows), "layer": self.layer, **scores}
         )
 
-    def box(self, bounds: Bounds) -> tuple[Floats, Floats]:
-        """(M,) worst and best of every objective, in the pool or over all rows."""
+    def box(self, request: Request) -> Box:
+        """(M,) worst and best of every objective: as given, in the pool, or over all rows."""
+        if request.box is not None:
+            return request.box
         r_min, r_max = self.low, self.high
-        if bounds == "pool":
+        if request.rule.bounds == "pool":
             r_min = np.array([column.min() for column in self.columns])
             r_max = np.array([column.max() for column in self.columns])
         with np.errstate(over="ignore"):
@@ -161,7 +163,7 @@ class Pool:
             return None
         needed = [request.at_least - 1]
         if request.rule.grows:
-            if self.keys is not None:
+            if self.keys is not None and request.rule.rank == "ray":
                 first = firsts(self.keys[rows])
                 if len(first) < request.rule.k:
                     return None

@@ -19,7 +19,7 @@ from paretohqd.frames.objectives import (
 from paretohqd.frames.sources import Source
 from paretohqd.selection.copies import copy_columns
 from paretohqd.selection.preferences import Preferences, Weights, preference_weights, ray_weights
-from paretohqd.selection.rule import Rule
+from paretohqd.selection.rule import Box, Rule
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +52,7 @@ class Request:
         preferences: The preferences, and their names if they have any.
         through: (P, M) further points of the rays, in units of the box.
         units: (M,) what one unit of the distance is in each objective; None: its box.
+        box: r_min and r_max, if they are given; larger is better.
         keys: Columns within whose values rows are chosen; None: all together.
         copies: The columns in which copies are equal; none if these cannot be compared.
     """
@@ -61,6 +62,7 @@ class Request:
     preferences: Weights
     through: Floats
     units: Floats | None
+    box: Box | None
     keys: tuple[str, ...] | None
     copies: tuple[str, ...]
 
@@ -97,13 +99,19 @@ class Request:
             preferences=weights,
             through=ray_weights(weights.values, rule.directions),
             units=rule.units(len(scores.names)),
+            box=rule.box(scores.larger, scores.names),
             keys=None if rule.by is None else tuple(key_columns(schema, rule.by)),
             copies=copies,
         )
 
     @property
     def at_least(self) -> int | None:
-        """Rows that the layers of the pool hold at least; by default P * k."""
+        """Rows that the layers of the pool hold at least; by default P * k.
+
+        Where rows are ranked among all, the pool is what reference points come from: the front.
+        """
+        if self.rule.rank != "ray":
+            return 1
         return len(self.through) * self.rule.k if self.rule.grows else self.rule.at_least
 
     @property

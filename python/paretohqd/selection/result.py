@@ -16,6 +16,7 @@ from paretohqd.selection.copies import repeated
 from paretohqd.selection.explanation import explanation, headline, remarks
 from paretohqd.selection.overlap import selection_overlap
 from paretohqd.selection.preferences import Directions, ray_weights
+from paretohqd.selection.ranks import Rank
 
 if TYPE_CHECKING:
     import altair as alt
@@ -51,6 +52,8 @@ class Selection:
         scores: One column per objective over all rows of the input; None if it is not at hand.
         preference_names: Names of the preferences, if they have any.
         by: Columns within whose values rows were chosen; None: all together.
+        rank: By what rows were ranked, see `select`; if not by the distance to a ray, the pool is
+            the rows that reference points come from and the chosen ones.
         directions: Which way the rays run, see `select`.
         duplicates: Whether copies could be chosen, see `select`.
         copy_columns: The columns in which copies are equal; none if these cannot be compared.
@@ -83,6 +86,7 @@ class Selection:
     scores: pl.LazyFrame | None = None
     preference_names: tuple[str, ...] | None = None
     by: tuple[str, ...] | None = None
+    rank: Rank = "ray"
     directions: Directions = "paper"
     duplicates: str = "keep"
     copy_columns: tuple[str, ...] = ()
@@ -204,6 +208,7 @@ class Selection:
             "preferences": self.preferences.tolist(),
             "preference_names": self.preference_names,
             "by": self.by,
+            "rank": self.rank,
             "directions": self.directions,
             "layers": self.layer_sizes(),
             "r_min": self.r_min.tolist(),

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from paretohqd.frames.streaming import Progress
 from paretohqd.kernels.points import count, optional_count
 from paretohqd.selection.preferences import Directions
+from paretohqd.selection.ranks import Rank
 
-Bounds = Literal["pool", "all"]
-"""What r_min and r_max refer to: the rows of the pool, or all rows."""
+Bounds = Literal["pool", "all"] | Sequence[Sequence[float]]
+"""What r_min and r_max refer to: the rows of the pool, all rows, or these two points themselves."""
 
 Scale = Literal["box", "none"] | Sequence[float]
 """The units of the distance: those of the box, those of the scores, or one number each."""
@@ -37,6 +38,7 @@ class Rule:
         k: Rows per preference; with `by`, at most, in each group.
         upto: The pool is this many layers.
         at_least: The pool is the fewest layers that hold this many rows.
+        rank: By what rows are ranked; all but "ray" look at all rows, and know no pool.
         bounds: What r_min and r_max refer to.
         scale: The units of the distance.
         directions: Which way the rays run.
@@ -58,6 +60,7 @@ class Rule:
     k: int = 100
     upto: int | None = None
     at_least: int | None = None
+    rank: Rank = "ray"
     bounds: Bounds = "pool"
     scale: Scale = "box"
     directions: Directions = "paper"
@@ -79,7 +82,14 @@ class Rule:
             raise ValueError(
                 f"choose one of upto ({self.upto}) and at_least ({self.at_least}); both are stops"
             )
-        _one_of("bounds: expected", self.bounds, Bounds)
+        _one_of("rank: expected", self.rank, Rank)
+        if self.rank != "ray" and not self.grows:
+            stop = "upto" if self.upto is not None else "at_least"
+            raise ValueError(
+                f"{stop}: rank={self.rank!r} chooses from all rows, not from a pool: leave it out"
+            )
+        if self.bounds not in ("pool", "all"):
+            object.__setattr__(self, "bounds", _two_points(self.bounds))
         _one_of("directions: expected", self.directions, Directions)
         _one_of("duplicates: expected", self.duplicates, Duplicates)
         _one_of("nan must be", self.nan, Nan)
@@ -115,17 +125,70 @@ class Rule:
             )
         return sizes
 
+    def box(self, larger: Sequence[bool], names: Sequence[str]) -> Box | None:
+        """The reference points that are given, larger being better in each objective.
+
+        Args:
+            larger: Whether larger is better in each objective, as `bounds` is written.
+            names: The objectives.
+
+        Returns:
+            r_min and r_max, (M,) each; None where they are those of rows.
+
+        Raises:
+            ValueError: They are not M finite numbers each, or r_max is not better in an objective.
+
+        Example:
+            >>> Rule(bounds=[(0, 9), (1, 3)]).box([True, False], ["help", "length"])
+            (array([ 0., -9.]), array([ 1., -3.]))
+        """
+        if isinstance(self.bounds, str):
+            return None
+        ends = [np.array(end) for end in self.bounds]
+        if any(end.shape != (len(names),) or not np.isfinite(end).all() for end in ends):
+            raise ValueError(
+                f"bounds: expected r_min and r_max of {len(names)} finite numbers each, got "
+                f"{self.bounds!r}"
+            )
+        for name, worst, best, up in zip(names, *ends, larger, strict=True):
+            if not (worst < best if up else worst > best):
+                raise ValueError(
+                    f"bounds: {name}: r_max must be {'above' if up else 'below'} r_min, got r_min "
+                    f"{worst:g} and r_max {best:g}"
+                )
+        low, high = (np.where(larger, end, -end) for end in ends)
+        if not np.isfinite(high - low).all():
+            raise ValueError("bounds: r_min and r_max are further apart than doubles can hold")
+        return low, high
+
+
+Box = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""r_min and r_max."""
+
 
 def _one_of(what: str, value: object, words: object) -> None:
-    """Raise a ValueError if a value is none of a Literal's two words."""
-    one, other = get_args(words)
-    if not isinstance(value, str) or value not in (one, other):
-        raise ValueError(f"{what} {one!r} or {other!r}, got {value!r}")
+    """Raise a ValueError if a value is none of a Literal's words."""
+    known = get_args(words)
+    if not isinstance(value, str) or value not in known:
+        others = ", ".join(map(repr, known[:-1]))
+        raise ValueError(f"{what} {others} or {known[-1]!r}, got {value!r}")
 
 
-class VariantOptions(TypedDict, total=False):
-    """The options of a rule that methods of a comparison may vary, in a type."""
+def _two_points(value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """r_min and r_max as plain numbers, so that rules can be compared and kept."""
+    try:
+        low, high = (tuple(float(x) for x in end) for end in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"bounds: expected 'pool', 'all' or two points (r_min and r_max), got {value!r}"
+        ) from None
+    return low, high
 
+
+class ClusterOptions(TypedDict, total=False):
+    """The options of `paretohqd.distributed.select`, in a type."""
+
+    k: int
     upto: int | None
     at_least: int | None
     bounds: Bounds
@@ -133,18 +196,26 @@ class VariantOptions(TypedDict, total=False):
     directions: Directions
     distinct: str | None
     duplicates: Duplicates
-
-
-class RuleOptions(VariantOptions, total=False):
-    """The options of `paretohqd.distributed.select`, in a type."""
-
-    k: int
     nan: Nan
 
 
-class SelectOptions(RuleOptions, total=False):
+class VariantOptions(TypedDict, total=False):
+    """The options of a rule that methods of a comparison may vary, in a type."""
+
+    upto: int | None
+    at_least: int | None
+    rank: Rank
+    bounds: Bounds
+    scale: Scale
+    directions: Directions
+    distinct: str | None
+    duplicates: Duplicates
+
+
+class SelectOptions(ClusterOptions, total=False):
     """The options of `paretohqd.select`, in a type: `**options: Unpack[SelectOptions]`."""
 
+    rank: Rank
     by: str | Sequence[str] | None
     memory_limit: int | None
     progress: Progress | None

@@ -17,9 +17,22 @@ class SameRowsWarning(UserWarning):
 
 
 def warn_of_the_same_rows(
-    nearest: NearestRows, weights: Floats, pool: Pool, *, grouped: bool = False
+    nearest: NearestRows,
+    weights: Floats,
+    pool: Pool,
+    *,
+    grouped: bool = False,
+    pooled: bool = True,
 ) -> None:
-    """Warn if preferences that differ get the same rows, and say why and what to do."""
+    """Warn if preferences that differ get the same rows, and say why and what to do.
+
+    Args:
+        nearest: What was chosen.
+        weights: The preferences.
+        pool: What is shown of the rows.
+        grouped: Rows were chosen within groups.
+        pooled: They were chosen from the pool, and not from all rows.
+    """
     if (weights == weights[0]).all():
         return
     first, *others = nearest.places.reshape(len(weights), -1)
@@ -32,7 +45,7 @@ def warn_of_the_same_rows(
             "no group has more than k rows in its pool, or rows that trade one objective for "
             "another: lower k, or take more layers (upto, at_least)"
         )
-    elif len(first) == len(pool.row):
+    elif pooled and len(first) == len(pool.row):
         why = "they are the whole pool: lower k, or take more layers (upto, at_least)"
     elif best[first].all():
         held = int(best.sum())
@@ -41,6 +54,8 @@ def warn_of_the_same_rows(
             "objectives: use finer scores, a k above that number, or leave rows out "
             "(duplicates='drop', distinct)"
         )
+    elif not pooled:
+        why = "the preferences or the rows differ too little: use finer scores, or lower k"
     else:
         why = (
             "the preferences or the points of the pool differ too little: use finer scores, lower "

@@ -21,7 +21,7 @@ from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.copies import copy_columns
 from paretohqd.selection.preferences import Directions
 
-Rank = Literal["ray", "linear", "ideal"]
+Rank = Literal["ray", "linear", "ideal", "achievement", "sum"]
 
 
 class Unset(Enum):
@@ -81,6 +81,8 @@ def select_rows(
 
     Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
     """
+    if rank in ("achievement", "sum"):
+        return bench.choose(frame, bench.rule(k=k, **{**options.for_select(), "rank": rank}))
     rule = bench.rule(k=k, **options.for_select())
     if rule.upto is not None:
         layer = pareto_layers(frame.select(bench.names), upto=rule.upto)

@@ -25,7 +25,8 @@ class Options(SelectionOptions):
     rank: Rank = "ray"
     """How rows of the best layers are ranked: by the distance to the preference's "ray"; by the
     weighted sum of the rewards in the unit box ("linear"); or by the weighted Euclidean distance to
-    the ideal corner of the box ("ideal", compromise programming)."""
+    the ideal corner of the box ("ideal", compromise programming). "achievement" and "sum" rank all
+    rows, as `paretohqd.select` does."""
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:

@@ -1,0 +1,165 @@
+"""Orders of rows by what a preference loses with them: achievement, weighted sum, ideal point.
+
+All three are weighted distances from the ideal point (compromise programming: Yu 1973, Zeleny
+1973): the largest of the weighted shortfalls, their sum, and the root of their squares' sum. No row
+comes before one that dominates it, so whoever takes the first k of all rows takes none that is
+dominated by a row that was left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paretohqd.kernels.achievement import least_achievement
+from paretohqd.kernels.arrays import Column
+
+Rank = Literal["ray", "achievement", "sum", "ideal"]
+"""By what the rows of a preference are ranked: the distance to its ray, among rows of a pool; or
+among all rows by the largest weighted shortfall, their sum, or the distance from the ideal."""
+
+CHUNK = 1 << 16
+"""Rows that are looked at together: what is computed of them stays in the cache."""
+
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+class Ranked(NamedTuple):
+    """The first k rows of each preference."""
+
+    rows: Rows
+    """(P, k), the best first."""
+    values: Floats
+    """(P, k), ascending."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Order:
+    """How rows are ordered, larger being better in each objective.
+
+    Attributes:
+        rank: Which order, but "ray".
+        ideal: (M,) where nothing is lost.
+        units: (M,) what one unit of a loss is in each objective.
+        weights: (P, M) what such a unit weighs for each preference.
+        falls: (P, M) how far each objective may fall along with the others, for the achievement.
+        n_threads: Threads of the kernel.
+    """
+
+    rank: Rank
+    ideal: Floats
+    units: Floats
+    weights: Floats
+    falls: Floats
+    n_threads: int | None = None
+
+    def first(self, columns: Sequence[Column], k: int) -> Ranked:
+        """The first k rows of each preference, at most as many as there are.
+
+        Args:
+            columns: M columns of n finite numbers.
+            k: From 1 to n.
+        """
+        if self.rank == "achievement":
+            least = least_achievement(
+                columns, self.ideal, self.falls, k=k, n_threads=self.n_threads
+            )
+            return Ranked(least.rows, least.values)
+        best = [_Best(k) for _ in self.weights]
+        for start in range(0, len(columns[0]), CHUNK):
+            losses = [
+                (ideal - column[start : start + CHUNK].astype(np.float64)) / unit
+                for column, ideal, unit in zip(columns, self.ideal, self.units, strict=True)
+            ]
+            for own, weights in zip(best, self.weights, strict=True):
+                own.add(start, lost(self.rank, losses, weights), losses)
+        found = [own.settled() for own in best]
+        return Ranked(
+            np.stack([one.rows for one in found]), np.stack([one.values for one in found])
+        )
+
+
+class _Best:
+    """The first k rows so far of one preference, and some that may be among them."""
+
+    def __init__(self, k: int) -> None:
+        self.k, self.last = k, np.inf
+        """No row that loses more than `last` is among the first k."""
+        self._rows: list[Rows] = []
+        self._table: list[Floats] = []  # their values, and below these their losses
+        self._held = 0
+
+    def add(self, start: int, values: Floats, losses: Sequence[Floats]) -> None:
+        """Take further rows, numbered from `start`."""
+        near = np.flatnonzero(values <= self.last)
+        if not len(near):
+            return
+        self._rows.append(start + near)
+        self._table.append(np.stack([values[near], *(loss[near] for loss in losses)]))
+        self._held += len(near)
+        if self._held > 4 * self.k + CHUNK // 16:
+            self.settled()
+
+    def settled(self) -> Ranked:
+        """The first k rows, in order."""
+        rows = np.concatenate(self._rows)
+        table = np.concatenate(self._table, axis=1)
+        if len(rows) > self.k:
+            near = np.flatnonzero(table[0] <= np.partition(table[0], self.k - 1)[self.k - 1])
+            rows, table = rows[near], table[:, near]
+        best = in_order(table[0], list(table[1:]))[: self.k]
+        rows, table = rows[best], table[:, best]
+        if len(rows) == self.k:
+            self.last = float(table[0, -1])
+        self._rows, self._table, self._held = [rows], [table], len(rows)
+        return Ranked(rows, table[0])
+
+
+def lost(rank: Rank, losses: Sequence[Floats], weights: Floats) -> Floats:
+    """What a preference loses with each of n rows, by the weighted sum or the ideal point.
+
+    Args:
+        rank: "sum" or "ideal".
+        losses: How far each row is from the ideal in each objective; M arrays of n.
+        weights: (M,) what a loss in each objective weighs.
+
+    Example:
+        >>> losses = [np.array([0.0, 0.3]), np.array([1.0, 0.4])]
+        >>> lost("sum", losses, np.array([0.5, 0.5])).tolist()
+        [0.5, 0.35]
+        >>> lost("ideal", losses, np.array([0.5, 0.5])).tolist()
+        [0.5, 0.25]
+    """
+    if rank == "sum":
+        return _added([w * loss for w, loss in zip(weights, losses, strict=True)])
+    # What a row has beyond the ideal is no loss, and no gain either.
+    parts = [np.square(w * np.maximum(x, 0)) for w, x in zip(weights, losses, strict=True)]
+    return np.sqrt(_added(parts))
+
+
+def in_order(values: Floats, losses: Sequence[Floats], *, first: Rows | None = None) -> Rows:
+    """Places of rows by value, then by the sum of all losses, then objective by objective.
+
+    A row that another dominates loses no less in any objective and more in one: it comes after
+    that other, however sums are rounded, and equal rows come as they are numbered.
+
+    Args:
+        values: What is lost with each row.
+        losses: In each objective.
+        first: Numbers that count before all, such as those of groups.
+    """
+    keys = (*reversed(losses), _added(losses), values)
+    return np.lexsort(keys if first is None else (*keys, first))
+
+
+def _added(parts: Sequence[Floats]) -> Floats:
+    """The sum, in the same order for all rows: rounded sums keep the order of their terms."""
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return total
