@@ -73,7 +73,9 @@ def test_the_definitions(
     names = NAMES[:m]
     frame = pl.DataFrame({name: points[:, i] for i, name in enumerate(names)})
     given_ = dict(zip(names, ["max", "min", "max"], strict=False))
-    options = {"k": k, "rank": rank, "bounds": bounds, "directions": directions}
+    options = {"k": k, "rank": rank, "bounds": bounds}
+    if rank == "achievement":
+        options["directions"] = directions
     chosen = pq.choose(frame, given_, 2 * m, **options)
     signed = points * [1 if d == "max" else -1 for d in given_.values()]
     layer = oracle.layers(signed)
@@ -210,6 +212,18 @@ def test_rows_far_down_a_ray_are_not_taken() -> None:
     assert by_achievement.rows["row"].to_list() == [2, 4]
 
 
+@pytest.mark.parametrize("rank", RANKS)
+def test_rounding_lets_no_dominated_row_come_first(rank: Any) -> None:
+    """Beside an ideal that is far off all shortfalls are one number; the better row is later."""
+    frame = pl.DataFrame({"a": [1.0, 3.0, 2.0, 0.0], "b": [0.5, 0.5, 0.5, 1.0], "g": [0, 0, 0, 0]})
+    options: Any = {"k": 2, "rank": rank, "bounds": [(-1e18, 0), (1e18, 1)]}
+    for more in ({}, {"by": "g"}):
+        chosen = pq.choose(frame, ["a", "b"], {"a": [0.9, 0.1]}, **options, **more)
+        own = chosen.rows.filter(pl.col("b") == 0.5)["row"].to_list()
+        assert own == [1, 2][: len(own)]
+        assert own or rank == "achievement"
+
+
 def test_fixed_points_give_the_same_rays_tomorrow() -> None:
     rng = np.random.default_rng(8)
     monday = frame_of(rng.random((500, 2)))
@@ -235,6 +249,9 @@ def test_fixed_points_give_the_same_rays_tomorrow() -> None:
         ({"rank": "tchebycheff"}, "rank: expected 'ray', 'achievement', 'sum' or 'ideal'"),
         ({"rank": "sum", "upto": 2}, "upto: rank='sum' chooses from all rows"),
         ({"rank": "ideal", "at_least": 9}, "at_least: rank='ideal' chooses from all rows"),
+        ({"rank": "achievement", "scale": "none"}, "scale: rank='achievement' goes down a ray"),
+        ({"rank": "achievement", "scale": [1, 2]}, "scale: rank='achievement' goes down a ray"),
+        ({"rank": "sum", "directions": "tchebycheff"}, "directions: rank='sum' takes the weights"),
         ({"rank": "sum", "k": 11}, "k=11, but there are only 10 rows"),
         (
             {"bounds": "front"},

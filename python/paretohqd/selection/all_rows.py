@@ -70,6 +70,8 @@ class Taken(NamedTuple):
     values: Floats
     before: Rows
     """All that were looked at up to the last of them, in order."""
+    copies: Rows
+    """Those of them that are copies of earlier ones."""
 
 
 def choose_among_all(
@@ -90,17 +92,20 @@ def choose_among_all(
     size, k = request.rule.k, request.rule.k
     if request.left_out or request.filled:
         size = 2 * k + 1
+    given = request.box if reference is None else reference.box(request)
+    found: Candidates | None = None
     while True:
-        box = None if reference is None else reference.box(request)
-        found = _candidates(source, request, box, size, resources)
+        if found is None or source.lazy:  # a frame's are all rows, whatever the size
+            found = _candidates(source, request, given, size, resources)
         if found.usable < k:
             raise ValueError(
                 f"k={k}, but there are only {found.usable} rows to choose from: lower k"
             )
-        order = order_of(request, box or _box(found, request), resources.n_threads)
+        box = given or _box(found, request)
+        order = order_of(request, box, resources.n_threads)
         taken = [_taken(order, number, found, k, size) for number in range(len(order.weights))]
         if all(len(one.places) == k for one in taken):
-            return _shown(found, order, taken, reference, request)
+            return _shown(found, taken, box, reference, request)
         if size >= found.usable:
             least = min(len(one.places) for one in taken)
             what = "different values of the column `distinct`"
@@ -142,7 +147,8 @@ def choose_among_kept(
         keys=layers.keys,
         read=layers.read,
     )
-    box = reference.box(request) if reference is not None else _box(found, request)
+    given = request.box if reference is None else reference.box(request)
+    box = given or _box(found, request)
     order = order_of(request, box, n_threads)
     size = len(found.row)
     taken = [_taken(order, number, found, k, size) for number in range(len(order.weights))]
@@ -158,7 +164,7 @@ def choose_among_kept(
     if any(len(one.places) < k for one in taken):
         least = min(len(one.places) for one in taken)
         raise ValueError(f"k={k}, but there are only {least} rows that may be chosen: lower k")
-    return _shown(found, order, taken, reference, request)
+    return _shown(found, taken, box, reference, request)
 
 
 def order_of(request: Request, box: Box, n_threads: int | None) -> Order:
@@ -177,9 +183,7 @@ def order_of(request: Request, box: Box, n_threads: int | None) -> Order:
 
 
 def _box(found: Candidates, request: Request) -> Box:
-    """r_min and r_max over all rows, or as given."""
-    if request.box is not None:
-        return request.box
+    """r_min and r_max over all rows."""
     request.scores.refuse_constant(found.low, found.high, found.usable)
     return found.low, found.high
 
@@ -190,10 +194,9 @@ def _candidates(
     """All rows of a frame, or of what is read in batches the first ones of each preference."""
     if isinstance(source.frame, pl.DataFrame):
         return _in_memory(source.frame, request, resources.n_threads)
-    if box is None and request.box is None:  # over all rows, which must be known first
-        seen = _read(source, request, None, size, resources)
-        box = _box(seen, request)
-    return _read(source, request, box or request.box, size, resources)
+    if box is None:  # over all rows, which must be known first
+        box = _box(_read(source, request, None, size, resources), request)
+    return _read(source, request, box, size, resources)
 
 
 def _in_memory(frame: pl.DataFrame, request: Request, n_threads: int | None) -> Candidates:
@@ -277,21 +280,16 @@ def _taken(order: Order, number: int, found: Candidates, k: int, size: int) -> T
     one = replace(order, weights=order.weights[[number]], falls=order.falls[[number]])
     ranked = one.first(found.columns, min(size, len(found.row)))
     rows, values = ranked.rows[0], ranked.values[0]
-    allowed = np.arange(len(rows))
-    for keys in (found.same, found.keys):
-        if keys is not None:
-            allowed = allowed[firsts(keys[rows[allowed]])]
+    no_copies = np.arange(len(rows)) if found.same is None else firsts(found.same[rows])
+    allowed = no_copies if found.keys is None else no_copies[firsts(found.keys[rows[no_copies]])]
     allowed = allowed[:k]
     last = int(allowed[-1]) + 1 if len(allowed) else 0
-    return Taken(rows[allowed], values[allowed], rows[:last])
+    copies = np.setdiff1d(np.arange(last), no_copies)
+    return Taken(rows[allowed], values[allowed], rows[:last], rows[copies])
 
 
 def _shown(
-    found: Candidates,
-    order: Order,
-    taken: Sequence[Taken],
-    reference: Pool | None,
-    request: Request,
+    found: Candidates, taken: Sequence[Taken], box: Box, reference: Pool | None, request: Request
 ) -> tuple[Pool, NearestRows]:
     """The chosen rows, and those that the reference points come from, as a pool."""
     before = [one.before for one in taken]
@@ -300,7 +298,7 @@ def _shown(
     for one, own in zip(before, layers, strict=True):
         layer[one] = own
     chosen = np.unique(np.concatenate([one.places for one in taken]))
-    r_min, r_max = _ends(order, request, reference, found)
+    r_min, r_max = box
     pool = Pool(
         names=tuple(request.scores.names),
         maximize=tuple(request.scores.larger),
@@ -312,7 +310,7 @@ def _shown(
         rows=found.rows,
         usable=found.usable,
         dropped=dict(found.dropped),
-        copies=sum(len(one.before) - len(one.places) for one in taken) if request.left_out else 0,
+        copies=len(np.unique(np.concatenate([one.copies for one in taken]))),
         read=None if found.read is None else found.read[chosen],
     )
     if reference is not None:
@@ -327,12 +325,6 @@ def _shown(
         r_min=r_min,
         r_max=r_max,
     )
-
-
-def _ends(order: Order, request: Request, reference: Pool | None, found: Candidates) -> Box:
-    if reference is not None:
-        return reference.box(request)
-    return _box(found, request)
 
 
 def _layers(columns: Sequence[Column], before: Sequence[Rows]) -> list[Layer]:

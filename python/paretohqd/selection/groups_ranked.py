@@ -13,7 +13,7 @@ from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives
 from paretohqd.selection.copies import firsts
 from paretohqd.selection.groups import ChosenInGroups, Floats, Rows, box_of_groups, positions
-from paretohqd.selection.ranks import in_order, lost
+from paretohqd.selection.ranks import added, in_order, lost
 from paretohqd.selection.request import Request
 
 
@@ -161,5 +161,5 @@ def _ranked(
         for j, column in enumerate(groups.columns)
     ]
     values = lost(request.rule.rank, losses, weights)
-    rows = in_order(values, losses, first=groups.number)
+    rows = in_order(values, added(losses), groups.columns, first=groups.number)
     return rows, values[rows]

@@ -72,12 +72,14 @@ class Order:
             return Ranked(least.rows, least.values)
         best = [_Best(k) for _ in self.weights]
         for start in range(0, len(columns[0]), CHUNK):
+            values = [column[start : start + CHUNK].astype(np.float64) for column in columns]
             losses = [
-                (ideal - column[start : start + CHUNK].astype(np.float64)) / unit
-                for column, ideal, unit in zip(columns, self.ideal, self.units, strict=True)
+                (ideal - column) / unit
+                for column, ideal, unit in zip(values, self.ideal, self.units, strict=True)
             ]
+            ties = [added(losses), *values]
             for own, weights in zip(best, self.weights, strict=True):
-                own.add(start, lost(self.rank, losses, weights), losses)
+                own.add(start, lost(self.rank, losses, weights), ties)
         found = [own.settled() for own in best]
         return Ranked(
             np.stack([one.rows for one in found]), np.stack([one.values for one in found])
@@ -91,16 +93,16 @@ class _Best:
         self.k, self.last = k, np.inf
         """No row that loses more than `last` is among the first k."""
         self._rows: list[Rows] = []
-        self._table: list[Floats] = []  # their values, and below these their losses
+        self._table: list[Floats] = []  # what is lost with them, and below what settles ties
         self._held = 0
 
-    def add(self, start: int, values: Floats, losses: Sequence[Floats]) -> None:
-        """Take further rows, numbered from `start`."""
+    def add(self, start: int, values: Floats, ties: Sequence[Floats]) -> None:
+        """Take further rows, numbered from `start`: what is lost, its sum, and the scores."""
         near = np.flatnonzero(values <= self.last)
         if not len(near):
             return
         self._rows.append(start + near)
-        self._table.append(np.stack([values[near], *(loss[near] for loss in losses)]))
+        self._table.append(np.stack([values[near], *(tie[near] for tie in ties)]))
         self._held += len(near)
         if self._held > 4 * self.k + CHUNK // 16:
             self.settled()
@@ -112,7 +114,7 @@ class _Best:
         if len(rows) > self.k:
             near = np.flatnonzero(table[0] <= np.partition(table[0], self.k - 1)[self.k - 1])
             rows, table = rows[near], table[:, near]
-        best = in_order(table[0], list(table[1:]))[: self.k]
+        best = in_order(table[0], table[1], list(table[2:]))[: self.k]
         rows, table = rows[best], table[:, best]
         if len(rows) == self.k:
             self.last = float(table[0, -1])
@@ -136,28 +138,32 @@ def lost(rank: Rank, losses: Sequence[Floats], weights: Floats) -> Floats:
         [0.5, 0.25]
     """
     if rank == "sum":
-        return _added([w * loss for w, loss in zip(weights, losses, strict=True)])
+        return added([w * loss for w, loss in zip(weights, losses, strict=True)])
     # What a row has beyond the ideal is no loss, and no gain either.
     parts = [np.square(w * np.maximum(x, 0)) for w, x in zip(weights, losses, strict=True)]
-    return np.sqrt(_added(parts))
+    return np.sqrt(added(parts))
 
 
-def in_order(values: Floats, losses: Sequence[Floats], *, first: Rows | None = None) -> Rows:
-    """Places of rows by value, then by the sum of all losses, then objective by objective.
+def in_order(
+    values: Floats, whole: Floats, columns: Sequence[Floats], *, first: Rows | None = None
+) -> Rows:
+    """Places of rows by value, then by the sum of all losses, then by the scores themselves.
 
-    A row that another dominates loses no less in any objective and more in one: it comes after
-    that other, however sums are rounded, and equal rows come as they are numbered.
+    A row that dominates another loses no more, as computed, and in no sum; where all that is equal
+    because it was rounded, its scores are no lower and one is higher. So it comes before the other.
+    Equal rows come as they are numbered.
 
     Args:
         values: What is lost with each row.
-        losses: In each objective.
+        whole: The sum of what is lost in all objectives.
+        columns: The scores, larger is better.
         first: Numbers that count before all, such as those of groups.
     """
-    keys = (*reversed(losses), _added(losses), values)
+    keys = (*(-column for column in reversed(columns)), whole, values)
     return np.lexsort(keys if first is None else (*keys, first))
 
 
-def _added(parts: Sequence[Floats]) -> Floats:
+def added(parts: Sequence[Floats]) -> Floats:
     """The sum, in the same order for all rows: rounded sums keep the order of their terms."""
     total = parts[0].copy()
     for part in parts[1:]:

@@ -88,6 +88,14 @@ class Rule:
             raise ValueError(
                 f"{stop}: rank={self.rank!r} chooses from all rows, not from a pool: leave it out"
             )
+        if self.rank == "achievement" and not (isinstance(self.scale, str) and self.scale == "box"):
+            raise ValueError(
+                "scale: rank='achievement' goes down a ray, which has no units: leave it out"
+            )
+        if self.rank in ("sum", "ideal") and self.directions != "paper":
+            raise ValueError(
+                f"directions: rank={self.rank!r} takes the weights themselves: leave it out"
+            )
         if self.bounds not in ("pool", "all"):
             object.__setattr__(self, "bounds", _two_points(self.bounds))
         _one_of("directions: expected", self.directions, Directions)
