@@ -23,6 +23,9 @@ from paretohqd.selection.preferences import Directions
 
 Rank = Literal["ray", "linear", "ideal", "achievement", "sum"]
 
+OF_ALL_ROWS = ("achievement", "sum")
+"""Ranks that know no pool."""
+
 
 class Unset(Enum):
     """What an option has that is not given: unlike null, which has a meaning of its own."""
@@ -81,7 +84,7 @@ def select_rows(
 
     Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
     """
-    if rank in ("achievement", "sum"):
+    if rank in OF_ALL_ROWS:
         return bench.choose(frame, bench.rule(k=k, **{**options.for_select(), "rank": rank}))
     rule = bench.rule(k=k, **options.for_select())
     if rule.upto is not None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from paretohqd.compare.method import Count, Method
 from paretohqd.compare.methods._selection import (
+    OF_ALL_ROWS,
+    UNSET,
     Rank,
     SelectionOptions,
     fit_preferences,
@@ -27,6 +29,18 @@ class Options(SelectionOptions):
     weighted sum of the rewards in the unit box ("linear"); or by the weighted Euclidean distance to
     the ideal corner of the box ("ideal", compromise programming). "achievement" and "sum" rank all
     rows, as `paretohqd.select` does."""
+
+    def __post_init__(self) -> None:
+        """Refuse an end of a pool where there is none.
+
+        Raises:
+            ValueError: `upto` or `at_least` beside a rank of all rows, or as `SelectionOptions`.
+        """
+        super().__post_init__()
+        if self.rank in OF_ALL_ROWS and {self.upto, self.at_least} - {UNSET, None}:
+            raise ValueError(
+                f"rank: {self.rank} chooses from all rows: leave out upto and at_least"
+            )
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
