@@ -14,7 +14,7 @@ from paretohqd.compare.methods._selection import SelectionOptions, select_rows
 
 @pytest.mark.parametrize("rank", ["achievement", "sum"])
 def test_a_method_chooses_as_select_does(bench: Callable[..., Any], rank: Any) -> None:
-    b = bench()
+    b = bench(preferences=[[0.75, 0.25], [0.25, 0.75]])
     frame = b.scored()
     rows = select_rows(b, frame, stage1.Options(), k=4, rank=rank)
     expected = pq.select(frame, b.names, b.weights, k=4, rank=rank)
