@@ -104,6 +104,8 @@ OPTIONS = [
     {"distinct": "prompt"},
     {"duplicates": "drop"},
     {"distinct": "prompt", "duplicates": "drop"},
+    {"rank": "achievement"},
+    {"rank": "sum", "bounds": "all", "distinct": "prompt"},
 ]
 
 
@@ -136,6 +138,22 @@ def test_select(tmp_path_factory, frame, cuts, stop, k, options, minimised, of_f
         assert chosen == expected
     else:
         assert_frame_equal(chosen, expected, check_exact=True)
+
+
+@pytest.mark.parametrize("of_files", [False, True])
+@pytest.mark.parametrize("rank", ["achievement", "sum", "ideal"])
+def test_ranks_of_all_rows(tmp_path, rank, of_files):
+    """Rows that are sorted by score, so that the first parts know nothing of the best."""
+    frame = cloud(400).sort(pl.col("a") + pl.col("b"))
+    pieces = cut(frame, [40, 41, 200])
+    data = files_of(pieces, tmp_path) if of_files else dataset_of(pieces)
+    for bounds in ("pool", "all", [(-3, -3), (3, 3)]):
+        options = {"k": 25, "rank": rank, "bounds": bounds}
+        chosen = distributed.choose(data, ["a", "b"], 3, **options)
+        expected = pq.choose(frame, ["a", "b"], 3, **options)
+        assert_frame_equal(chosen.rows, expected.rows, check_exact=True)
+        assert_frame_equal(chosen.pool, expected.pool, check_exact=True)
+        assert chosen.summary() == expected.summary()
 
 
 def merged_state(states):

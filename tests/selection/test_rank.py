@@ -132,7 +132,7 @@ def test_the_same_rows_wherever_they_lie(
         again = pq.choose(frame, NAMES, 6, n_threads=threads, **options)
         assert_frame_equal(again.rows, expected.rows, check_exact=True)
     nan = options.pop("nan", "raise")
-    state = pq.FirstLayers(NAMES, upto=40, nan=nan)
+    state = pq.FirstLayers(NAMES, upto=16, nan=nan)
     for start in range(0, 3000, 1000):
         state.add(frame[start : start + 1000])
     kept = pq.choose_from(state, 6, **options)
@@ -283,7 +283,7 @@ def test_a_state_that_let_rows_go() -> None:
     frame = frame_of(np.random.default_rng(10).random((500, 2)))
     state = pq.FirstLayers(NAMES[:2], upto=3).add(frame)
     assert len(pq.choose_from(state, 3, k=3, rank="achievement").rows) == 9
-    with pytest.raises(ValueError, match=r"beyond the 3 layers that are kept .* \(upto\)"):
+    with pytest.raises(ValueError, match=r"beyond the 3 layers that are kept might .* \(upto\)"):
         pq.choose_from(state, 3, k=60, rank="achievement")
 
 

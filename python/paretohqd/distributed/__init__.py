@@ -23,10 +23,12 @@ from paretohqd.distributed.scoring_actors import score
 from paretohqd.frames.kept_layers import KeptLayers
 from paretohqd.frames.objectives import ObjectivesLike, column
 from paretohqd.frames.sources import Source
+from paretohqd.selection.all_rows import choose_among_kept
 from paretohqd.selection.gathering import selection_of
-from paretohqd.selection.nearest import nearest_rows
+from paretohqd.selection.nearest import NearestRows, nearest_rows
 from paretohqd.selection.pool import Pool, first_layers_of
 from paretohqd.selection.preferences import Directions, Preferences
+from paretohqd.selection.ranks import Rank
 from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
 from paretohqd.selection.rule import (
@@ -40,6 +42,9 @@ from paretohqd.selection.rule import (
 )
 
 __all__ = ["choose", "generate", "score", "select"]
+
+LEAST = 8
+"""Layers that are kept at first where rows are ranked among all: the first ones lie in a few."""
 
 SAMPLE = 1 << 18
 """Rows at the beginning that show how many layers `at_least` may need."""
@@ -85,6 +90,7 @@ def choose(
     k: int = 100,
     upto: int | None = None,
     at_least: int | None = None,
+    rank: Rank = "ray",
     bounds: Bounds = "pool",
     scale: Scale = "box",
     directions: Directions = "paper",
@@ -106,7 +112,8 @@ def choose(
         at_least: The pool is the fewest layers that hold this many rows; P * k by default. The
             parts keep as many layers as hold twice that of the first 262,144 rows; should these not
             suffice, as in rows sorted by score, all are read again and twice the layers are kept.
-        bounds: r_min and r_max over the "pool" or over "all" rows.
+        rank: By what rows are ranked; the parts keep as many layers as hold the first rows.
+        bounds: r_min and r_max over the "pool" or over "all" rows, or these points.
         scale: Units of the distance.
         directions: Which way the rays run.
         distinct: A column of which each preference gets no value twice.
@@ -130,6 +137,7 @@ def choose(
         k=k,
         upto=upto,
         at_least=at_least,
+        rank=rank,
         bounds=bounds,
         scale=scale,
         directions=directions,
@@ -140,8 +148,7 @@ def choose(
     stay_here()
     parts = Blocks.of(data) if isinstance(data, ray.data.Dataset) else Files.of(data)
     request = Request.of(parts.source, objectives, preferences, rule)
-    pool = _pool(parts, request)
-    nearest = nearest_rows(pool, request, n_threads=None)
+    pool, nearest = _nearest(parts, request)
     rows = parts.gather(pool.row[nearest.places], pool.rows_read(nearest.places))
     return selection_of(request, pool, nearest, rows, frame=parts.source.frame)
 
@@ -150,8 +157,8 @@ def choose(
 select.__signature__ = signature(choose).replace(return_annotation=pl.DataFrame)  # type: ignore[attr-defined]
 
 
-def _pool(parts: Files | Blocks, request: Request) -> Pool:
-    """The pool of all rows, and its rows' columns as far as they have travelled.
+def _nearest(parts: Files | Blocks, request: Request) -> tuple[Pool, NearestRows]:
+    """The pool of all rows, with their columns as far as they have travelled; what is chosen of it.
 
     Raises:
         ValueError: Scores that cannot be traded, or null keys.
@@ -167,9 +174,12 @@ def _pool(parts: Files | Blocks, request: Request) -> Pool:
             copies=request.left_out,
             nan=request.rule.nan,
         )
-        layers = first_layers_of(parts.first_layers(spec), request)
-        if (pool := layers.ended(request)) is not None:
-            return pool
+        state = parts.first_layers(spec)
+        if request.rule.rank != "ray":
+            if (chosen := choose_among_kept(state, request)) is not None:
+                return chosen
+        elif (pool := first_layers_of(state, request).ended(request)) is not None:
+            return pool, nearest_rows(pool, request, n_threads=None)
         limit *= 2
 
 
@@ -183,4 +193,4 @@ def _guess(source: Source, request: Request) -> int:
     head = source.collect(source.frame.lazy().select(columns).head(SAMPLE))
     state = KeptLayers(at_least=2 * (request.at_least or 1), nan="drop")
     state.extend(head, request.scores)
-    return max(1, state.needed())
+    return max(1 if request.rule.rank == "ray" else LEAST, state.needed())

@@ -107,32 +107,28 @@ def choose_among_all(
         if all(len(one.places) == k for one in taken):
             return _shown(found, taken, box, reference, request)
         if size >= found.usable:
-            least = min(len(one.places) for one in taken)
-            what = "different values of the column `distinct`"
-            if not request.filled:
-                what = "rows that are no copies"
-            raise ValueError(f"k={k}, but there are only {least} {what}: lower k")
+            _refuse_too_few(taken, request)
         size *= SPARE
 
 
 def choose_among_kept(
-    state: KeptLayers, request: Request, n_threads: int | None
-) -> tuple[Pool, NearestRows]:
+    state: KeptLayers, request: Request, *, n_threads: int | None = None
+) -> tuple[Pool, NearestRows] | None:
     """The same from the first layers of rows that came in parts.
 
+    Returns:
+        As `choose_among_all`; None if these layers do not suffice: rows that were let go might come
+        among the first, or an objective has one value in all that are kept.
+
     Raises:
-        ValueError: As `choose_among_all`, or rows that the state let go might come first.
+        ValueError: As `choose_among_all`.
     """
-    layers = first_layers_of(state, request)
-    reference = None
+    layers, k = first_layers_of(state, request), request.rule.k
+    reference: Pool | None = None
     if request.box is None and request.rule.bounds == "pool":
         reference = layers.ended(request)
         if reference is None:
-            raise ValueError(
-                "the kept layers do not hold more than one value of each objective: keep more "
-                "(upto, at_least), or give bounds"
-            )
-    k = request.rule.k
+            return None
     if layers.usable < k:
         raise ValueError(f"k={k}, but there are only {layers.usable} rows to choose from: lower k")
     found = Candidates(
@@ -149,22 +145,28 @@ def choose_among_kept(
     )
     given = request.box if reference is None else reference.box(request)
     box = given or _box(found, request)
-    order = order_of(request, box, n_threads)
-    size = len(found.row)
+    order, size = order_of(request, box, n_threads), len(found.row)
     taken = [_taken(order, number, found, k, size) for number in range(len(order.weights))]
-    # A row of layer l comes after l rows that dominate it, so the first l rows are in l layers.
-    deepest = max((len(one.before) for one in taken), default=0)
-    if not state.whole() and (
-        deepest > (state.limit or 0) or any(len(t.places) < k for t in taken)
-    ):
-        raise ValueError(
-            f"rank={request.rule.rank!r}: rows beyond the {state.limit} layers that are kept might "
-            f"come among the first {max(deepest, k)}: keep that many (upto)"
+    if not state.whole():
+        # A row that was let go comes after one of each kept layer, which dominate it.
+        kept = state.limit or 0
+        reached = (
+            len(one.before) > kept and (layers.layer[one.before] >= kept - 1).any() for one in taken
         )
-    if any(len(one.places) < k for one in taken):
-        least = min(len(one.places) for one in taken)
-        raise ValueError(f"k={k}, but there are only {least} rows that may be chosen: lower k")
+        if any(reached) or any(len(one.places) < k for one in taken):
+            return None
+    _refuse_too_few(taken, request)
     return _shown(found, taken, box, reference, request)
+
+
+def _refuse_too_few(taken: Sequence[Taken], request: Request) -> None:
+    """Raise a ValueError if a preference has fewer than k rows of all that there are."""
+    k, least = request.rule.k, min(len(one.places) for one in taken)
+    if least < k:
+        what = "different values of the column `distinct`"
+        if not request.filled:
+            what = "rows that are no copies"
+        raise ValueError(f"k={k}, but there are only {least} {what}: lower k")
 
 
 def order_of(request: Request, box: Box, n_threads: int | None) -> Order:

@@ -277,8 +277,8 @@ def choose_from(
         state: The first layers of all rows so far; its layers are the pool, which does not grow.
         preferences: As for `select`, as are the further options.
         k: Rows per preference.
-        rank: By what rows are ranked. All but "ray" need a state that keeps k layers, or all rows,
-            and have the front alone for a pool.
+        rank: By what rows are ranked. All but "ray" have the front alone for a pool, and need a
+            state that keeps a layer more than the chosen rows are in.
         bounds: r_min and r_max over the "pool" or over "all" rows that were ever added, or these
             points.
         scale: Units of the distance.
@@ -321,7 +321,13 @@ def choose_from(
         raise ValueError("a score is infinite, but a preference's ray needs a finite range")
     threads = optional_count("n_threads", n_threads)
     if rank != "ray":
-        pool, nearest = choose_among_kept(state.layers, request, threads)
+        chosen = choose_among_kept(state.layers, request, n_threads=threads)
+        if chosen is None:
+            raise ValueError(
+                f"rank={rank!r}: rows beyond the {state.limit} layers that are kept might come "
+                "among the first: keep more (upto)"
+            )
+        pool, nearest = chosen
         return selection_of(request, pool, nearest, pool.rows_read(nearest.places))
     whole = first_layers_of(state.layers, request).ended(request)
     assert whole is not None, "a pool of so many layers ends with them"

@@ -199,6 +199,7 @@ class ClusterOptions(TypedDict, total=False):
     k: int
     upto: int | None
     at_least: int | None
+    rank: Rank
     bounds: Bounds
     scale: Scale
     directions: Directions
@@ -223,7 +224,6 @@ class VariantOptions(TypedDict, total=False):
 class SelectOptions(ClusterOptions, total=False):
     """The options of `paretohqd.select`, in a type: `**options: Unpack[SelectOptions]`."""
 
-    rank: Rank
     by: str | Sequence[str] | None
     memory_limit: int | None
     progress: Progress | None
