@@ -33,10 +33,10 @@ from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
 from paretohqd.selection.rule import (
     Bounds,
-    ClusterOptions,
     Duplicates,
     Nan,
     Rule,
+    RuleOptions,
     Scale,
     refuse_unknown,
 )
@@ -54,7 +54,7 @@ def select(
     data: object,
     objectives: ObjectivesLike | str,
     preferences: Preferences = None,
-    **options: Unpack[ClusterOptions],
+    **options: Unpack[RuleOptions],
 ) -> pl.DataFrame:
     """Choose a training set for each preference as `paretohqd.select` does, on a Ray cluster.
 
@@ -78,7 +78,7 @@ def select(
 
             chosen = distributed.select("/data/scored/*.parquet", ["helpful", "harmless"], k=100)
     """
-    refuse_unknown("select", options, ClusterOptions)
+    refuse_unknown("select", options, RuleOptions)
     return choose(data, objectives, preferences, **options).rows
 
 

@@ -6,22 +6,17 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import Unpack
 
-import numpy as np
 import polars as pl
 
-from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.first_layers import FirstLayers
-from paretohqd.frames.keys import equal_ids, key_ids
-from paretohqd.frames.objectives import ObjectivesLike, column
+from paretohqd.frames.objectives import ObjectivesLike
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import UNLIMITED, Progress, Resources
 from paretohqd.kernels.points import optional_count
 from paretohqd.selection.all_rows import choose_among_all, choose_among_kept
 from paretohqd.selection.gathering import rows_of, selection_of
-from paretohqd.selection.groups import choose_in_groups
-from paretohqd.selection.groups_ranked import choose_first_in_groups
-from paretohqd.selection.nearest import NearestRows, nearest_rows
-from paretohqd.selection.pool import Pool, first_layers_of, pool_of
+from paretohqd.selection.nearest import nearest_rows
+from paretohqd.selection.pool import first_layers_of, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.ranks import Rank
 from paretohqd.selection.request import ADDED, Request
@@ -35,6 +30,7 @@ from paretohqd.selection.rule import (
     SelectOptions,
     refuse_unknown,
 )
+from paretohqd.selection.within_groups import choose_within_groups
 
 __all__ = ["ADDED", "choose", "choose_by_rule", "choose_from", "select"]
 
@@ -248,7 +244,7 @@ def choose_by_rule(
     source = Source.of(frame)
     request = Request.of(source, objectives, preferences, rule)
     if request.keys is not None:
-        return _choose_in_groups(source, request, request.keys, resources)
+        return choose_within_groups(source, request, request.keys, resources)
     if rule.rank == "ray":
         pool = pool_of(source, request, resources)
         nearest = nearest_rows(pool, request, n_threads=resources.n_threads)
@@ -333,61 +329,3 @@ def choose_from(
     assert whole is not None, "a pool of so many layers ends with them"
     nearest = nearest_rows(whole, request, n_threads=threads)
     return selection_of(request, whole, nearest, whole.rows_read(nearest.places))
-
-
-def _choose_in_groups(
-    source: Source, request: Request, keys: tuple[str, ...], resources: Resources
-) -> Selection:
-    """Choose within the groups of rows that agree in the key columns."""
-    frame, scores, nan = source.frame, request.scores, request.rule.nan
-    if isinstance(frame, pl.LazyFrame):
-        needed = dict.fromkeys([*scores.columns, *keys, *request.left_out])
-        frame = source.collect(frame.select(map(column, needed)))
-    with bad_rows_named(source, scores, nan, finite=True):
-        points = scores.tradeable(frame, nan=nan, n_threads=resources.n_threads)
-    if not points.n:
-        raise ValueError("there are no rows to choose from")
-    kept = np.arange(len(frame)) if points.kept is None else points.kept
-    ids = key_ids(frame, keys, "by")[kept]
-    copies = equal_ids(frame, request.left_out)[kept] if request.left_out else None
-    if request.rule.rank == "ray":
-        chosen = choose_in_groups(
-            points,
-            ids,
-            request.through,
-            request.rule,
-            box=request.box,
-            copies=copies,
-            n_threads=resources.n_threads,
-        )
-    else:
-        chosen = choose_first_in_groups(
-            points, ids, request, copies=copies, n_threads=resources.n_threads
-        )
-    row = kept[chosen.pool]
-    pool = Pool(
-        names=tuple(scores.names),
-        maximize=points.maximize,
-        columns=tuple(column[chosen.pool].astype(np.float64) for column in points.columns),
-        row=row,
-        layer=chosen.layer,
-        low=points.worst(),
-        high=points.best(),
-        rows=len(frame),
-        usable=points.n,
-        dropped=points.dropped,
-        copies=chosen.copies,
-        read=frame[row] if source.lazy else None,
-    )
-    place = np.empty(points.n, dtype=np.int64)
-    place[chosen.pool] = np.arange(len(chosen.pool))
-    nearest = NearestRows(
-        places=place[chosen.rows],
-        distances=chosen.distances,
-        preference=chosen.preference,
-        position=chosen.position,
-        r_min=pool.low,
-        r_max=pool.high,
-    )
-    rows = rows_of(source, pool, nearest)
-    return selection_of(request, pool, nearest, rows, frame=frame)

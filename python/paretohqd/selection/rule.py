@@ -193,21 +193,6 @@ def _two_points(value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return low, high
 
 
-class ClusterOptions(TypedDict, total=False):
-    """The options of `paretohqd.distributed.select`, in a type."""
-
-    k: int
-    upto: int | None
-    at_least: int | None
-    rank: Rank
-    bounds: Bounds
-    scale: Scale
-    directions: Directions
-    distinct: str | None
-    duplicates: Duplicates
-    nan: Nan
-
-
 class VariantOptions(TypedDict, total=False):
     """The options of a rule that methods of a comparison may vary, in a type."""
 
@@ -221,7 +206,14 @@ class VariantOptions(TypedDict, total=False):
     duplicates: Duplicates
 
 
-class SelectOptions(ClusterOptions, total=False):
+class RuleOptions(VariantOptions, total=False):
+    """The options of `paretohqd.distributed.select`, in a type."""
+
+    k: int
+    nan: Nan
+
+
+class SelectOptions(RuleOptions, total=False):
     """The options of `paretohqd.select`, in a type: `**options: Unpack[SelectOptions]`."""
 
     by: str | Sequence[str] | None
