@@ -90,14 +90,14 @@ def points() -> dict[str, Callable[[], None]]:
     from transformers import Trainer
 
     from paretohqd.models import answer_batch, sampling
-    from paretohqd.rewards.scoring import ClassifierReward as Reward
+    from paretohqd.rewards import classifier
     from paretohqd.runs import evaluation, pipeline, report
     from paretohqd.trainers import training
 
     return {
         "before run.json": lambda: at_rename("run/run.json"),
         "half of held_out.parquet": lambda: at_half("held_out.parquet"),
-        "stage 1, second reward": lambda: at_call(Reward, "score", 2),
+        "stage 1, second reward": lambda: at_call(classifier, "score_batches", 2),
         "half of scored.parquet": lambda: at_half("scored.parquet"),
         "stage 1, choosing": lambda: at_call(pipeline, "choose_by_rule"),
         "half of selection.parquet": lambda: at_half("selection.parquet"),
