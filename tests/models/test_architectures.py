@@ -18,8 +18,8 @@ from transformers import GenerationConfig
 from helpers.architectures import SETTINGS, configuration, save_model
 from helpers.small_sampling import sample
 from helpers.tiny import tiny_classifier, tiny_tokenizer
+from paretohqd.models import answer_batch, decoding
 from paretohqd.models import base as models
-from paretohqd.models import decoding, sampling
 from paretohqd.models.chat import encode_example, encode_prompts, stop_tokens
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.spec import Model
@@ -44,14 +44,14 @@ def test_which_search_reads_a_model(
 ) -> None:
     model, tokenizer = load(save_model(tmp_path / name, configuration(name)))
     found: list[bool] = []
-    decode = sampling.decode
+    decode = answer_batch.decode
 
     def watched(*given: Any, **more: Any) -> Any:
         out = decode(*given, **more)
         found.append(out is not None)
         return out
 
-    monkeypatch.setattr(sampling, "decode", watched)
+    monkeypatch.setattr(answer_batch, "decode", watched)
     sample(model, tokenizer, PROMPTS, max_new_tokens=2)
     assert found == [name not in OWN_STEPS]
 
@@ -62,11 +62,11 @@ def test_answers_are_those_of_each_prompt_alone(
 ) -> None:
     """By transformers' search; ours is held against it."""
     model, tokenizer = load(save_model(tmp_path / name, configuration(name)))
-    monkeypatch.setattr(sampling, "decode", lambda *given, **more: None)
+    monkeypatch.setattr(answer_batch, "decode", lambda *given, **more: None)
     caches = []
-    read = sampling._read_once
+    read = answer_batch._read_once
     monkeypatch.setattr(
-        sampling, "_read_once", lambda *given: caches.append(read(*given)) or caches[-1]
+        answer_batch, "_read_once", lambda *given: caches.append(read(*given)) or caches[-1]
     )
 
     def sampled(**more: Any) -> pl.DataFrame:
@@ -118,7 +118,7 @@ def test_a_cache_of_an_unknown_kind_is_not_repeated(
 
     monkeypatch.setattr(transformers.DynamicCache, "__init__", other)
     tokens = torch.tensor([[5, 6, 7]])
-    assert sampling._read_once(model, tokens, torch.ones_like(tokens), 2) is None
+    assert answer_batch._read_once(model, tokens, torch.ones_like(tokens), 2) is None
     two = sample(model, tokenizer, PROMPTS, max_new_tokens=8, samples=2)
     assert_frame_equal(two.filter(pl.col("sample") == 0), one)
 

@@ -23,7 +23,7 @@ from helpers.architectures import SETTINGS as ARCHITECTURES
 from helpers.architectures import configuration, save_model
 from helpers.small_sampling import sample
 from helpers.tiny import sentences
-from paretohqd.models import decode_loop, sampling
+from paretohqd.models import answer_batch, decode_loop
 from paretohqd.models.cache_layer import RoomyLayer
 from paretohqd.models.chat import encode_prompts, pad_prompts
 from paretohqd.models.merging import merged
@@ -39,7 +39,7 @@ def both(
     given = {**SETTINGS, **more}
     ours = sample(*base, PROMPTS, **given)
     with monkeypatch.context() as patch:
-        patch.setattr(sampling, "decode", lambda *given, **more: None)
+        patch.setattr(answer_batch, "decode", lambda *given, **more: None)
         theirs = sample(*base, PROMPTS, **given)
     return ours, theirs
 
