@@ -20,6 +20,7 @@ from paretohqd.plots.progress import Screen
 from paretohqd.runs import config, pipeline
 from paretohqd.runs.config_reader import to_mapping
 from paretohqd.runs.context import RunContext
+from paretohqd.trainers import rollouts
 from paretohqd.trainers.rollouts import standard_constants
 
 pytestmark = pytest.mark.slow
@@ -75,13 +76,13 @@ def test_prompts_are_none_of_the_held_out_ones(
     context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts_seen: list[str] = []
-    whole = type(context.rewards[0]).score
+    whole = rollouts.score
 
-    def score(self: Any, prompts: Any, responses: Any) -> Any:
-        prompts_seen.extend(prompts)
-        return whole(self, prompts, responses)
+    def score(table: pl.DataFrame, *given: Any, **more: Any) -> Any:
+        prompts_seen.extend(table["prompt"])
+        return whole(table, *given, **more)
 
-    monkeypatch.setattr(type(context.rewards[0]), "score", score)
+    monkeypatch.setattr(rollouts, "score", score)
     bench = Workbench(context, title="MORLHF", seed=3)
     reinforced(bench, (0.5, 0.5), per="preference", share=1.0, steps=3)
     folder = context.folder.result("data").path

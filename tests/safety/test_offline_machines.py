@@ -13,13 +13,14 @@ SAYS = "PARETOHQD_OFFLINE is set"
 
 
 def test_processes_of_several_machines_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from paretohqd.runs import context
+    from paretohqd.runs import launched
 
     monkeypatch.setenv("PARETOHQD_OFFLINE", "1")
-    monkeypatch.setenv("WORLD_SIZE", "4")
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    ranks = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
+    for name, value in {**ranks, "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=f"a part of the processes: on another .*{SAYS}"):
-        context._processes("cpu")
+        launched.join("cpu")
 
 
 def test_a_ray_cluster_of_several_machines_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,20 @@ import polars as pl
 import pytest
 
 from helpers.counted_rewards import brief, vowels
+from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.trainers.rollouts import GATED, Rollouts, standard_constants
 
 CONSTANTS = {"vowels": (0.2, 0.1), "brief": (-12.0, 4.0)}
+
+
+TALK = [{"role": "system", "content": "x"}, {"role": "user", "content": "Do you like tea?"}]
 
 
 def rollouts(gate: float | None = None) -> Rollouts:
     return Rollouts(
         [vowels(), brief()],
         CONSTANTS,
-        prompt_tokens={"Do you like tea?": 9},
+        prompt_tokens={"Do you like tea?": 9, write_prompt(TALK): 12},
         stop=[2],
         read=lambda ids: {5: "Tea", 6: "Ah"}[ids[0]],
         echo_gate=gate,
@@ -53,9 +57,7 @@ def test_functions_are_called_as_trl_calls_them() -> None:
     seen = rollouts()
     first, second = seen.functions()
     assert (first.__name__, second.__name__) == ("vowels", "brief")
-    prompts = [
-        [{"role": "system", "content": "x"}, {"role": "user", "content": "Do you like tea?"}]
-    ]
+    prompts = [TALK]
     given = {
         "prompts": prompts * 2,
         "completions": [
