@@ -142,6 +142,20 @@ def test_hostile_text_stays_text(tmp_path):
     assert page.specs[0]["layer"][0]["encoding"]["x"]["title"] == objectives[0]
 
 
+def test_hostile_names_of_preferences_stay_text(tmp_path):
+    run = make_run(tmp_path / "run", *GRIDS["two-3"])
+    facts = json.loads((run / "facts.json").read_text())
+    facts["names"] = [HOSTILE, "a\x1b[2J</script><b>", "a.b[0]'\""]
+    (run / "facts.json").write_text(json.dumps(facts))
+    raw = write_report(run, tmp_path / "page.html").read_text("utf-8")
+    page = Page(raw)
+    assert page.count("script") == len(page.specs) + 2
+    assert page.count("b") == 2
+    assert HOSTILE in page.text
+    assert "alert('x')" not in raw
+    assert "\x1b" not in raw
+
+
 def test_a_run_of_one_stage_leaves_the_other_out(tmp_path):
     run = make_run(tmp_path / "run", *GRIDS["two-3"], stages=1)
     text = Page(write_report(run, tmp_path / "page.html").read_text("utf-8")).text

@@ -24,6 +24,7 @@ from paretohqd.runs.handover import adapter_folders, preference_labels
 from paretohqd.runs.metrics import Facts, Metrics, ModelMeasures, SelectionSummary
 from paretohqd.runs.trusted import refuse_links
 from paretohqd.runs.written import shown_config
+from paretohqd.safety.printing import printable
 from paretohqd.selection.result import Selection
 
 SAMPLE_PROMPTS = 6
@@ -81,7 +82,9 @@ def write_report(run: Path, out: Path) -> Path:
     refuse_links(run)
     metrics = _metrics(run)
     facts = _read(Facts.from_json, run, layout.FACTS)
-    labels = preference_labels(metrics.preferences, facts.names)
+    # Names are anybody's text: pages escape it, and pictures, whose labels may act, do without.
+    labels = preference_labels(metrics.preferences, ())
+    named = preference_labels(metrics.preferences, [printable(name) for name in facts.names])
     last = max(model.stage for model in metrics.models)
     stages = [_stage(run, stage, labels, metrics.preferences) for stage in range(1, last + 1)]
     final = [model for model in metrics.models if model.stage in (0, last)]
@@ -93,7 +96,7 @@ def write_report(run: Path, out: Path) -> Path:
         metrics=metrics,
         facts=facts,
         objectives=metrics.objectives,
-        labels=labels,
+        labels=named,
         adapters=adapter_folders(run, last, len(labels)),
         colours=palette(metrics.preferences),
         last=last,
