@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import paretohqd as pq
-from paretohqd.cli import bench, select, train
+from paretohqd.cli import bench, score, select, train
 from paretohqd.cli.terminal import Parser, say
 from paretohqd.runs import failures
 from paretohqd.runs.processes import OtherFailedError
@@ -91,7 +91,7 @@ def command_line() -> Parser:
         dest="command", metavar="COMMAND", title="commands", parser_class=Parser
     )
 
-    for group in (select, train, bench):
+    for group in (select, score, train, bench):
         group.add_commands(commands)
     parser.set_defaults(debug=False)
     for each in (parser, *commands.choices.values()):

@@ -1,4 +1,4 @@
-"""The commands on models: score, run, compare and report."""
+"""The commands on whole runs: run, compare and report."""
 
 from __future__ import annotations
 
@@ -8,15 +8,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paretohqd.cli import arguments, rows
+from paretohqd.cli import arguments
 from paretohqd.cli.terminal import add_command, say
-from paretohqd.exceptions import unknown_word
-from paretohqd.frames.writing import write_text
 from paretohqd.runs import failures, layout
 from paretohqd.runs.config import Settings
 from paretohqd.runs.place import run_path
 from paretohqd.runs.processes import own_rank
-from paretohqd.safety.secrets import redacted
 
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup as Group
@@ -25,49 +22,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands) -> None:
-    """Add `score`, `run`, `compare` and `report` to the command line."""
-    score = add_command(
-        commands,
-        "score",
-        does="add a column of scores per reward",
-        example="paretohqd score a.jsonl -o scored.parquet --reward harmless=embedded:harmless",
-    )
-    rows.add_arguments(score, required=True)
-    rewards = score.add_argument_group("rewards")
-    rewards.add_argument(
-        "--reward",
-        action="append",
-        required=True,
-        type=arguments.pair,
-        dest="rewards",
-        metavar="NAME=WHAT",
-        help="embedded:harmless, rule:finished, package.module:function, file.py:function, or a "
-        "sequence-classification model (hub name, or a path that begins with ./, ../, ~/ or /); "
-        "give it again for more",
-    )
-    rewards.add_argument("--template", help="text with {prompt} and {response}, for reward models")
-    rewards.add_argument(
-        "--pair",
-        action=argparse.BooleanOptionalAction,
-        help="give reward models prompt and answer as a pair of texts, or as one (found out)",
-    )
-    rewards.add_argument(
-        "--options",
-        action="append",
-        default=[],
-        type=arguments.pair,
-        metavar="NAME={KEY: VALUE}",
-        help="settings of the rule or function of that name, such as 'brief={most: 40}'; give it "
-        "again for more",
-    )
-    texts = score.add_argument_group("texts")
-    texts.add_argument("--prompt", default="prompt", metavar="COLUMN", help="prompts (prompt)")
-    texts.add_argument(
-        "--response", default="response", metavar="COLUMN", help="answers (response)"
-    )
-    _add_trust(score.add_argument_group("trust"))
-    score.set_defaults(work=_score)
-
+    """Add `run`, `compare` and `report` to the command line."""
     run = add_command(
         commands,
         "run",
@@ -125,18 +80,22 @@ def _add_settings(parser: Parser, *, example: str) -> None:
         action="store_true",
         help="let settings of trainers pass that send data out or that nobody has judged",
     )
-    _add_trust(trust)
-    trust.add_argument(
+    add_trust(trust)
+    add_hosts(trust, whose="the configuration's servers")
+
+
+def add_hosts(group: Group, *, whose: str) -> None:
+    """Add what no file may say: where data may go."""
+    group.add_argument(
         "--send-to",
         action="append",
         default=[],
         metavar="HOST",
-        help="let the configuration's servers on this host get prompts and answers; give it again "
-        "for more",
+        help=f"let {whose} on this host get prompts and answers; give it again for more",
     )
 
 
-def _add_trust(group: Group) -> None:
+def add_trust(group: Group) -> None:
     """Add what no configuration may say: whose code may run."""
     group.add_argument(
         "--trust-remote-code",
@@ -170,71 +129,6 @@ def wait_briefly() -> None:
     """
     if not {"OMP_WAIT_POLICY", *WAITING} & os.environ.keys():
         os.environ.update(WAITING)
-
-
-def _score(parsed: argparse.Namespace) -> None:
-    wait_briefly()
-    from paretohqd.models.consent import consenting
-    from paretohqd.rewards.code import is_code
-
-    with consenting(
-        trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code
-    ) as allowed:
-        given = [what for _, what in parsed.rewards]
-        allowed.check_models(given)
-        allowed.check_scorers(filter(is_code, given))
-        _scored(parsed)
-
-
-def _scored(parsed: argparse.Namespace) -> None:
-    from paretohqd.rewards import scoring
-    from paretohqd.rewards.code import is_code
-
-    source = rows.opened(parsed)
-    scorers = [
-        what.startswith(("embedded:", "rule:")) or is_code(what) for _, what in parsed.rewards
-    ]
-    given = {"template": parsed.template, "pair": parsed.pair}
-    options = {name: value for name, value in given.items() if value is not None}
-    if options and all(scorers):
-        raise ValueError(
-            f"--{next(iter(options))} is for reward models: the embedded scorers take none"
-        )
-    own = _options(parsed)
-    judges = [
-        scoring.make_reward(name=name, scorer=what, **own.get(name, {}))
-        if inside
-        else scoring.make_reward(name=name, model=what, **options)
-        for (name, what), inside in zip(parsed.rewards, scorers, strict=True)
-    ]
-    frame = source.whole()
-    scored = scoring.score(frame, judges, prompt=parsed.prompt, response=parsed.response)
-    rows.write(scored, parsed.output)
-    if parsed.output != rows.STREAM:
-        manifest = {"rewards": [reward.manifest() for reward in judges], "rows": len(scored)}
-        beside = parsed.output.with_name(f"{parsed.output.name}.manifest.json")
-        write_text(beside, json.dumps(redacted(manifest), indent=1, default=str))
-    rows.say(parsed, f"{len(scored)} answers scored by {', '.join(each.name for each in judges)}")
-
-
-def _options(parsed: argparse.Namespace) -> dict[str, Any]:
-    """What --options says of each reward."""
-    from paretohqd.runs.yaml_reader import read_yaml
-
-    names = [name for name, _ in parsed.rewards]
-    options: dict[str, Any] = {}
-    for name, text in parsed.options:
-        where = f"--options {name}"
-        if name not in names:
-            raise unknown_word(f"{where}: no reward", name, names)
-        try:
-            value = read_yaml(text)
-        except ValueError as error:
-            raise ValueError(f"{where}: {error}") from None
-        if not isinstance(value, dict):
-            raise ValueError(f"{where}: expected {{KEY: VALUE}}, got {text!r}")
-        options[name] = {"options": value}
-    return options
 
 
 def _run(parsed: argparse.Namespace) -> None:

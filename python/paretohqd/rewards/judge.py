@@ -139,6 +139,16 @@ class Panel:
         """Requests and tokens of this process, for manifests."""
         return {**vars(self.client.counts), "unreadable": self.unreadable}
 
+    def asked(self) -> str:
+        """A line for people: what was asked and paid since `begin`."""
+        counts = self.client.counts
+        again = f", {counts.repeated} sent again" if counts.repeated else ""
+        bad = f", {self.unreadable} answers without a readable rating" if self.unreadable else ""
+        return (
+            f"judge {self.judge.model} at {self.judge.host}: {counts.requests} requests{again}, "
+            f"{counts.kept} replies were there, {counts.read + counts.written} tokens{bad}"
+        )
+
     def _request(self, prompt: str, answer: str, attempt: int) -> Request:
         return Request(
             body={

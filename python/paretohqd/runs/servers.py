@@ -8,7 +8,7 @@ from paretohqd.models import consent
 from paretohqd.models.endpoint import EndpointClient
 from paretohqd.models.replies import Replies
 from paretohqd.models.spec import Endpoint, SamplingServer
-from paretohqd.rewards.judge import Panel, panels
+from paretohqd.rewards.judge import panels
 from paretohqd.runs import layout
 from paretohqd.runs.config import Config
 from paretohqd.runs.folder import RunFolder
@@ -96,17 +96,7 @@ class Servers:
 
     def judged(self) -> list[str]:
         """Lines for people on what judges were asked since `begin`."""
-        return [_line(panel) for panel in self.judges if panel.client.counts.requests]
-
-
-def _line(panel: Panel) -> str:
-    counts = panel.client.counts
-    again = f", {counts.repeated} sent again" if counts.repeated else ""
-    bad = f", {panel.unreadable} answers without a readable rating" if panel.unreadable else ""
-    return (
-        f"  judge {panel.judge.model} at {panel.judge.host}: {counts.requests} requests{again}, "
-        f"{counts.kept} replies were there, {counts.read + counts.written} tokens{bad}"
-    )
+        return [f"  {panel.asked()}" for panel in self.judges if panel.client.counts.requests]
 
 
 def _sends(who: str, server: Endpoint, what: str) -> str:
