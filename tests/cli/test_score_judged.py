@@ -16,6 +16,9 @@ from paretohqd.frames.reading.paths import find_files
 from paretohqd.frames.sources import read_frame
 from paretohqd.models import endpoint_wire
 
+pytestmark = pytest.mark.train
+"""A judge takes the package openai."""
+
 BOTH = ["--reward", "kind=judge:JUDGE", "--reward", "brief=judge:JUDGE"]
 
 
