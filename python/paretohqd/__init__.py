@@ -33,10 +33,10 @@ from paretohqd.kernels.rays import Nearest, nearest_to_rays, preference_grid
 from paretohqd.kernels.subset import Subset, hypervolume_subset
 from paretohqd.selection import namespace as _namespace  # noqa: F401 - registers frame.pareto
 from paretohqd.selection.choosing import choose, choose_from, select
+from paretohqd.selection.options import SelectOptions
 from paretohqd.selection.overlap import selection_overlap
 from paretohqd.selection.pair_dataset import preference_pairs
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import SelectOptions
 from paretohqd.selection.same_rows import SameRowsWarning
 
 if TYPE_CHECKING:

@@ -78,7 +78,7 @@ WRONG: dict[str, list[Any]] = {
     "--duplicates": ["--duplicates", "remove"],
     "--nan": ["--nan", "fill"],
     "--distinct: no such column": ["--distinct", "topic", "-k", 1],
-    "--distinct with --by": ["--distinct", "prompt", "--by", "source", "-k", 1],
+    "--distinct with --by": ["--distinct", "topic", "--by", "source", "-k", 1],
     "--by: no such column": ["--by", "topic", "-k", 1],
     "--by: an empty name": ["--by", "source,"],
     "--upto of 0": ["--upto", 0],

@@ -140,7 +140,7 @@ def test_what_is_wrong_is_said_before_any_work(
     monkeypatch.setattr(pipeline, "score", lambda *given: pytest.fail("work was done"))
     frame = pl.read_parquet("data.parquet")
     frame.drop("solution").write_parquet("data.parquet")
-    with pytest.raises(ValueError, match=r"no column\(s\) solution, which objectives read"):
+    with pytest.raises(ValueError, match=r"no column\(s\) solution, which objectives or the"):
         do(folder, [FLAG])
     changed = [{**OBJECTIVES[0], "columns": None}, OBJECTIVES[1]]
     with pytest.raises(ValueError, match=r"shared needs solution: .*columns: \[solution\]"):

@@ -145,7 +145,7 @@ def test_groups_of_several_columns():
     [
         ({"by": "promt"}, "by: no column 'promt'"),
         ({"by": []}, "by: name at least one column"),
-        ({"by": "prompt", "distinct": "response"}, "distinct cannot be combined with by"),
+        ({"by": "prompt", "distinct": "responce"}, "distinct: no column 'responce'"),
         ({"by": "hole"}, r"by: column 'hole' is null in 1 of 300 rows \(first: row 7\)"),
     ],
 )

@@ -12,7 +12,8 @@ import paretohqd as pq
 from paretohqd.frames.streaming import Resources
 from paretohqd.runs import sections
 from paretohqd.selection.choosing import choose_by_rule
-from paretohqd.selection.rule import Rule, SelectOptions
+from paretohqd.selection.options import SelectOptions
+from paretohqd.selection.rule import Rule
 
 FRAME = pl.DataFrame(np.random.default_rng(3).random((60, 2)), schema=["a", "b"])
 
@@ -30,7 +31,7 @@ FRAME = pl.DataFrame(np.random.default_rng(3).random((60, 2)), schema=["a", "b"]
         ({"directions": "any"}, "directions: expected 'paper' or 'tchebycheff', got 'any'"),
         ({"duplicates": ["keep"]}, r"duplicates: expected 'keep' or 'drop', got \['keep'\]"),
         ({"nan": "keep"}, "nan must be 'raise' or 'drop', got 'keep'"),
-        ({"by": "a", "distinct": "b"}, "distinct cannot be combined with by"),
+        ({"distinct": "b", "at_most": {"b": 2}}, "at_most: 'b' is among distinct too"),
     ],
 )
 def test_what_no_frame_could_be_chosen_from_by_is_refused(options, message):

@@ -44,6 +44,56 @@ def names(text: str) -> list[str]:
     return columns
 
 
+def one_or_more(text: str) -> str | list[str]:
+    """A name, or names of columns: "prompt" or "prompt,source"."""
+    columns = names(text)
+    return columns if len(columns) > 1 else columns[0]
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 on."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
+def quotas(text: str) -> dict[str, int]:
+    """How many rows of one value: "prompt=1,source=20".
+
+    Example:
+        >>> quotas("prompt=1,source=20")
+        {'prompt': 1, 'source': 20}
+    """
+    parts = [_named(part, text) for part in names(text)]
+    return {name: positive(number) for name, number in parts}
+
+
+def epsilon(text: str) -> float | dict[str, float]:
+    """The noise of all objectives, or of some: "0.5" or "help=0.5,harm=1".
+
+    Example:
+        >>> epsilon("0.5"), epsilon("help=0.5,harm=1")
+        (0.5, {'help': 0.5, 'harm': 1.0})
+    """
+    if "=" not in text:
+        return _number(text)
+    return {name: _number(number) for name, number in (_named(p, text) for p in names(text))}
+
+
+def _named(part: str, text: str) -> tuple[str, str]:
+    name, equals, value = part.rpartition("=")
+    if not (name.strip() and equals and value.strip()):
+        raise ArgumentTypeError(f"expected NAME=NUMBER, several with commas, got {text!r}")
+    return name.strip(), value.strip()
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentTypeError(f"expected a number, got {text!r}") from None
+
+
 def bounds(text: str) -> Bounds:
     """Which rows reference points come from, or r_min and r_max themselves.
 

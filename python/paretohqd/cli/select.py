@@ -44,7 +44,38 @@ def add_commands(commands: Commands) -> None:
     )
     what.add_argument("-k", type=arguments.positive, default=100, help="rows per preference (100)")
     what.add_argument(
-        "--distinct", metavar="COLUMN", help="no value of this column twice per preference"
+        "--where",
+        metavar="CONDITION",
+        help="rows that take part, as in SQL: \"harmless >= 5 AND source <> 'web'\"",
+    )
+    what.add_argument(
+        "--epsilon",
+        type=arguments.epsilon,
+        metavar="NOISE",
+        help="differences that are noise: one number, or harmless=0.5,helpful=1",
+    )
+    what.add_argument(
+        "--distinct",
+        type=arguments.one_or_more,
+        metavar="COLUMN",
+        help="no value of this column twice per preference; several: prompt,source",
+    )
+    what.add_argument(
+        "--at-most",
+        type=arguments.quotas,
+        metavar="COLUMN=N",
+        help="at most N rows with the same value of this column per preference; several: "
+        "prompt=1,source=20",
+    )
+    what.add_argument(
+        "--exclusive", action="store_true", help="no row for two preferences: they take turns"
+    )
+    spread = what.add_mutually_exclusive_group()
+    spread.add_argument(
+        "--diverse", metavar="COLUMN", help="rows far apart by these embeddings, of the best 4 k"
+    )
+    spread.add_argument(
+        "--sample", type=arguments.seed, metavar="SEED", help="rows drawn among the best 4 k"
     )
     what.add_argument(
         "--duplicates",
@@ -79,6 +110,9 @@ def add_commands(commands: Commands) -> None:
         help="shortfalls from the ideal as 1 - w, or as 1 / w",
     )
     shown = select.add_argument_group("what is shown")
+    shown.add_argument(
+        "--prefix", default="", help="what the names of the added columns begin with (nothing)"
+    )
     shown.add_argument(
         "--explain", action="store_true", help="say what the pool is made of and how much is shared"
     )
@@ -167,10 +201,17 @@ def _select(parsed: argparse.Namespace) -> None:
         bounds=parsed.bounds,
         scale=parsed.scale,
         directions=parsed.directions,
+        where=parsed.where,
+        epsilon=parsed.epsilon,
         distinct=parsed.distinct,
+        at_most=parsed.at_most,
+        exclusive=parsed.exclusive,
+        diverse=parsed.diverse,
+        sample=parsed.sample,
         duplicates=parsed.duplicates,
         by=parsed.by,
         nan=parsed.nan,
+        prefix=parsed.prefix,
     )
     with rows.counted(source) as progress:
         resources = Resources(
@@ -183,7 +224,8 @@ def _select(parsed: argparse.Namespace) -> None:
     if parsed.output is not None:
         # Files keep the name that the rows of the input have always had in them.
         number = {"rows": summary.pop("n_rows")}
-        facts = {"input": rows.named(source, parsed.output), "options": asdict(rule)}
+        options = {**asdict(rule), "where": parsed.where}
+        facts = {"input": rows.named(source, parsed.output), "options": options}
         manifest = {**facts, **number, **summary}
         rows.write(chosen.rows, parsed.output, manifest)
     if parsed.plot is not None:
@@ -191,11 +233,12 @@ def _select(parsed: argparse.Namespace) -> None:
 
         save(chosen.plot(), parsed.plot)
     sizes = summary["layers"]
+    different = chosen.rows.select(chosen.column("row")).n_unique()
     where = " within groups" if parsed.by else ""
     rows.say(
         parsed,
         f"{len(chosen)} preferences x {parsed.k} rows of {chosen.n_rows}{where}, from a pool of "
-        f"{sum(sizes)} rows in {len(sizes)} layers; {chosen.rows['row'].n_unique()} different rows",
+        f"{sum(sizes)} rows in {len(sizes)} layers; {different} different rows",
     )
     rows.say(parsed, chosen.explain() if parsed.explain else "\n".join(chosen.remarks()))
 

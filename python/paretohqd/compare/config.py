@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping
-from paretohqd.runs.sections import within
+from paretohqd.runs.sections import LATER, within
 
 Budget = Literal["own", "matched"]
 
@@ -84,6 +84,11 @@ class Comparison(Config):
                     f"objectives[{place}].name: {objective.name!r} is a column of the comparison's "
                     "own: choose another name"
                 )
+        if not self.selection.plain:
+            raise ValueError(
+                f"selection: {', '.join(LATER)} are for runs: methods of a comparison choose by "
+                "rules of their own, which would not follow them"
+            )
         for section in ("train", "train_stage2", "pairs"):
             _check_steps(getattr(self, section), section)
         within(self, "", 0, None, "sample_pairs")

@@ -27,7 +27,8 @@ from paretohqd.runs import layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage
 from paretohqd.selection.choosing import choose_by_rule
-from paretohqd.selection.rule import Rule, VariantOptions
+from paretohqd.selection.options import VariantOptions
+from paretohqd.selection.rule import Rule
 from paretohqd.trainers import sft
 
 KEYED_SYSTEM_PROMPT = "before"

@@ -10,6 +10,7 @@ For scoring and generation on several machines see `score` and `generate`, which
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Unpack
 
@@ -26,20 +27,13 @@ from paretohqd.frames.sources import Source
 from paretohqd.selection.all_rows import choose_among_kept
 from paretohqd.selection.gathering import selection_of
 from paretohqd.selection.nearest import NearestRows, nearest_rows
-from paretohqd.selection.pool import Pool, first_layers_of
+from paretohqd.selection.options import RuleOptions, refuse_unknown
+from paretohqd.selection.pool import Pool, Rows, first_layers_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.ranks import Rank
 from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import (
-    Bounds,
-    Duplicates,
-    Nan,
-    Rule,
-    RuleOptions,
-    Scale,
-    refuse_unknown,
-)
+from paretohqd.selection.rule import Bounds, Duplicates, Epsilon, Nan, Rule, Scale
 
 __all__ = ["choose", "generate", "score", "select"]
 
@@ -62,8 +56,7 @@ def select(
         data: Files that all machines can read, or a `ray.data.Dataset`: see `choose`.
         objectives: As for `paretohqd.select`.
         preferences: As for `paretohqd.select`.
-        options: Those of `choose`: k, upto, at_least, bounds, scale, directions, distinct,
-            duplicates, nan.
+        options: Those of `choose`.
 
     Returns:
         What `paretohqd.select` gives for all rows in one frame: the same rows in the same order,
@@ -94,9 +87,16 @@ def choose(
     bounds: Bounds = "pool",
     scale: Scale = "box",
     directions: Directions = "paper",
-    distinct: str | None = None,
+    where: pl.Expr | str | None = None,
+    epsilon: Epsilon | None = None,
+    distinct: str | Sequence[str] | None = None,
+    at_most: Mapping[str, int] | None = None,
+    exclusive: bool = False,
+    diverse: str | None = None,
+    sample: int | None = None,
     duplicates: Duplicates = "keep",
     nan: Nan = "raise",
+    prefix: str = "",
 ) -> Selection:
     """Choose a training set for each preference as `paretohqd.choose` does, on a Ray cluster.
 
@@ -116,9 +116,17 @@ def choose(
         bounds: r_min and r_max over the "pool" or over "all" rows, or these points.
         scale: Units of the distance.
         directions: Which way the rays run.
-        distinct: A column of which each preference gets no value twice.
+        where: Which rows take part.
+        epsilon: Differences below this are noise, by which no row is better.
+        distinct: One or more columns of which each preference gets no value twice.
+        at_most: How many rows with the same value of a column each preference may get.
+        exclusive: Whether a row serves one preference at most.
+        diverse: A column of embeddings by which rows far apart are chosen; from a Dataset it
+            travels with the rows.
+        sample: The seed by which rows are drawn among the best.
         duplicates: "drop" leaves copies out; their texts are then read for all rows.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
+        prefix: What the names of the added columns begin with.
 
     Returns:
         What `paretohqd.choose` gives for all rows in one frame: the same rows in the same order,
@@ -141,16 +149,26 @@ def choose(
         bounds=bounds,
         scale=scale,
         directions=directions,
+        where=where,
+        epsilon=epsilon,
         distinct=distinct,
+        at_most=at_most,
+        exclusive=exclusive,
+        diverse=diverse,
+        sample=sample,
         duplicates=duplicates,
         nan=nan,
+        prefix=prefix,
     )
     stay_here()
     parts = Blocks.of(data) if isinstance(data, ray.data.Dataset) else Files.of(data)
     request = Request.of(parts.source, objectives, preferences, rule)
     pool, nearest = _nearest(parts, request)
-    rows = parts.gather(pool.row[nearest.places], pool.rows_read(nearest.places))
-    return selection_of(request, pool, nearest, rows, frame=parts.source.frame)
+
+    def rows_at(places: Rows) -> pl.DataFrame:
+        return parts.gather(pool.row[places], pool.rows_read(places))
+
+    return selection_of(request, pool, nearest, rows_at, frame=parts.source.frame)
 
 
 # What help() and notebooks show: the options one by one.
@@ -171,15 +189,19 @@ def _nearest(parts: Files | Blocks, request: Request) -> tuple[Pool, NearestRows
             scores=request.scores,
             upto=limit,
             filled=request.filled,
-            copies=request.left_out,
+            others=request.others,
             nan=request.rule.nan,
+            noise=request.noise,
         )
         state = parts.first_layers(spec)
         if request.rule.rank != "ray":
             if (chosen := choose_among_kept(state, request)) is not None:
                 return chosen
         elif (pool := first_layers_of(state, request).ended(request)) is not None:
-            return pool, nearest_rows(pool, request, n_threads=None)
+            nearest = nearest_rows(pool, request, n_threads=None)
+            if nearest is not None:
+                return pool, nearest
+            request = request.further()
         limit *= 2
 
 
@@ -189,8 +211,8 @@ def _guess(source: Source, request: Request) -> int:
     Of more rows fewer layers are needed, where the first ones are like the others; twice is for
     chance. (Twice the layers would be far more rows where each layer is larger than the last.)
     """
-    columns = [column(name) for name in request.scores.columns]
+    columns = map(column, dict.fromkeys([*request.scores.columns, *request.scores.asked]))
     head = source.collect(source.frame.lazy().select(columns).head(SAMPLE))
-    state = KeptLayers(at_least=2 * (request.at_least or 1), nan="drop")
+    state = KeptLayers(at_least=2 * (request.at_least or 1), noise=request.noise, nan="drop")
     state.extend(head, request.scores)
     return max(1 if request.rule.rank == "ray" else LEAST, state.needed())

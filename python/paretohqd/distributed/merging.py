@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from paretohqd.distributed.cluster import pa, packed, ray, unpacked
 from paretohqd.frames.bad_rows import refuse_infinite
@@ -29,15 +31,17 @@ class PartSpec:
         scores: The objectives among the columns.
         upto: How many layers.
         filled: Columns that are needed besides them, without null and NaN.
-        copies: Others that are needed, in which copies are equal.
+        others: Others that are needed, whatever they hold.
         nan: Whether to refuse null and NaN scores or to drop their rows.
+        noise: Differences below which count for nothing.
     """
 
     scores: ObjectiveColumns
     upto: int
     filled: Sequence[str]
-    copies: Sequence[str]
+    others: Sequence[str]
     nan: Nan
+    noise: NDArray[np.float64] | None = None
 
     def of_source(self, source: Source) -> KeptLayers:
         """The first layers of rows that are read in batches, without their other columns.
@@ -46,7 +50,7 @@ class PartSpec:
             ValueError: A score is null, NaN or infinite, or the rows cannot be read.
         """
         state = read_layers(
-            source, self.scores, self._no_rows(), filled=self.filled, others=self.copies
+            source, self.scores, self._no_rows(), filled=self.filled, others=self.others
         )
         return self._finite(state, source)
 
@@ -59,11 +63,11 @@ class PartSpec:
         state = self._no_rows()
         state.extend(frame, self.scores)
         for name in self.filled:
-            refuse_null_keys(frame[name], "distinct")
+            refuse_null_keys(frame[name], "distinct", self.scores.inside(frame))
         return self._finite(state, Source(frame))
 
     def _no_rows(self) -> KeptLayers:
-        return KeptLayers(upto=self.upto, nan=self.nan, n_threads=1)
+        return KeptLayers(upto=self.upto, noise=self.noise, nan=self.nan, n_threads=1)
 
     def _finite(self, state: KeptLayers, source: Source) -> KeptLayers:
         if not state.finite():

@@ -77,7 +77,7 @@ class Files:
             for file, size in zip(self.source.files, self.sizes, strict=True)
             for start in range(0, int(size), PART)
         ]
-        columns = list(dict.fromkeys([*want.scores.columns, *want.filled, *want.copies]))
+        columns = list(dict.fromkeys([*want.scores.columns, *want.filled, *want.others]))
         types = {name: self.source.schema[name] for name in columns}
         nothing = want.of_frame(pl.DataFrame(schema=types))
         if not parts:

@@ -9,7 +9,8 @@ from typing import Literal
 
 import polars as pl
 
-from paretohqd.frames.objectives import ObjectiveColumns
+from paretohqd.frames.condition import ConditionError
+from paretohqd.frames.objectives import ObjectiveColumns, unused
 from paretohqd.frames.sources import Source
 from paretohqd.kernels.numerals import as_number, is_text, is_word, said, words_refused
 
@@ -23,8 +24,11 @@ def bad_rows_named(
     """Where some rows are refused for their values: count these in all rows, and name the file."""
     try:
         yield
+    except ConditionError:
+        raise
     except ValueError:
-        if source.lazy:
+        # Of a frame in memory the kernels say where the first one is, unless a condition moved it.
+        if source.lazy or scores.where is not None:
             missing: list[Kind] = ["missing"] if nan == "raise" else []
             infinite: list[Kind] = ["infinite"] if finite else []
             _refuse(source, scores, ["words", *missing, *infinite])
@@ -65,12 +69,14 @@ class _Tally:
 def _refuse(source: Source, scores: ObjectiveColumns, kinds: list[Kind]) -> None:
     """Raise a ValueError for the first of these kinds of which a column has any, in one pass."""
     tallies = {kind: {name: _Tally() for name in scores.names} for kind in kinds}
-    start = 0
-    for batch in source.batches(scores.expressions):
+    start, meets = 0, unused(scores.names, "meets")
+    condition = [] if scores.where is None else [scores.where.expression.alias(meets)]
+    for batch in source.batches([*scores.expressions, *condition]):
+        counts = batch.drop_in_place(meets).fill_null(False) if condition else True
         for scored in batch:
             numbers, bad = _looked_at(scored)
             for kind in kinds:
-                tallies[kind][scored.name].add(bad[kind], scored, numbers, start)
+                tallies[kind][scored.name].add(bad[kind] & counts, scored, numbers, start)
         start += len(batch)
     for kind in kinds:
         for name, tally in tallies[kind].items():

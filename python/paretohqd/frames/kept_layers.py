@@ -46,6 +46,7 @@ class KeptLayers:
         upto: How many layers to keep.
         at_least: Or the fewest layers that hold this many rows.
         floor: Layers to keep whatever `at_least` needs, where all rows are read again.
+        noise: (M,) differences below which count for nothing (see `Objectives.rounded_down`).
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
         n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
 
@@ -59,6 +60,7 @@ class KeptLayers:
         upto: int | None = None,
         at_least: int | None = None,
         floor: int = 0,
+        noise: Floats | None = None,
         nan: Literal["raise", "drop"] = "raise",
         n_threads: int | None = None,
     ) -> None:
@@ -71,6 +73,7 @@ class KeptLayers:
             raise ValueError(f"nan must be 'raise' or 'drop', got {nan!r}")
         self.at_least = optional_count("at_least", at_least)
         self.floor = floor
+        self.noise = noise
         self.limit = floor or optional_count("upto", upto)
         """Layers that are kept, if that is known yet."""
         self.nan: Literal["raise", "drop"] = nan
@@ -78,7 +81,9 @@ class KeptLayers:
         self.rows = 0
         """Rows that came so far."""
         self.usable = 0
-        """Those of them that were not dropped."""
+        """Those of them that were not dropped, and met the condition if there is one."""
+        self.excluded = 0
+        """Those that did not meet it."""
         self.dropped: dict[str, int] = {}
         """How many null and NaN each objective had in the others."""
         self.low: Floats | None = None
@@ -138,6 +143,7 @@ class KeptLayers:
         return type(self)(
             at_least=self.at_least,
             floor=2 * (self.limit or 1),
+            noise=self.noise,
             nan=self.nan,
             n_threads=self.n_threads,
         )
@@ -158,7 +164,9 @@ class KeptLayers:
         self._widen(worst, best)
         kept = rows
         if self.limit is not None:
-            layer = pareto_layers(points, upto=self.limit, n_threads=self.n_threads)
+            layer = pareto_layers(
+                points.rounded_down(self.noise), upto=self.limit, n_threads=self.n_threads
+            )
             kept = rows[layer >= 0]
         self._waiting.append((compacted(frame[kept]), self.rows + kept))
         self.rows += len(frame)
@@ -182,6 +190,7 @@ class KeptLayers:
             self._waiting.append((self._aligned(kept.frame), kept.row + self.rows))
             self.rows += other.rows
             self.usable += other.usable
+            self.excluded += other.excluded
             self._count_dropped(other.dropped)
             self._widen(other.low, other.high)
             # What lies past the layers that either kept is not known.
@@ -208,10 +217,10 @@ class KeptLayers:
         if self._waiting and self._scores is not None:
             parts = self._parts()
             frame = pl.concat([frame for frame, _ in parts])
-            points = self._scores.points(frame, nan=self.nan, n_threads=self.n_threads)
+            points = self._scores.of_all.points(frame, nan=self.nan, n_threads=self.n_threads)
             wanted = 2 * self.at_least if self.at_least is not None else len(frame)
             layer = pareto_layers(
-                points,
+                points.rounded_down(self.noise),
                 upto=self.limit,
                 at_least=wanted if self.limit is None else None,
                 n_threads=self.n_threads,
@@ -291,6 +300,16 @@ class KeptLayers:
         self, frame: pl.DataFrame, scores: ObjectiveColumns
     ) -> tuple[Objectives, Rows, Floats, Floats]:
         """Points that may be in the first layers and their rows; worst and best of all points."""
+        inside = scores.inside(frame)
+        if inside is None:
+            return self._look_at_all(frame, scores)
+        self.excluded += len(frame) - len(inside)
+        points, rows, worst, best = self._look_at_all(frame[inside], scores.of_all)
+        return points, inside[rows], worst, best
+
+    def _look_at_all(
+        self, frame: pl.DataFrame, scores: ObjectiveColumns
+    ) -> tuple[Objectives, Rows, Floats, Floats]:
         screen = self._screen
         passed = None if screen is None else screen.passed(frame, scores, self.n_threads)
         if passed is not None:
@@ -323,6 +342,7 @@ class KeptLayers:
     def _choose_screen(self, scores: ObjectiveColumns, seen: Objectives) -> None:
         """Choose rows of the last kept layer that show most other rows to be past it."""
         kept = self.settled()
-        if self.limit is not None:
+        # By less than the noise a screen would pass over rows that share the last layer.
+        if self.limit is not None and self.noise is None:
             last = kept.frame[np.flatnonzero(kept.layer == self.limit - 1)]
-            self._screen = Screen.of(scores.points(last, nan=self.nan), seen)
+            self._screen = Screen.of(scores.of_all.points(last, nan=self.nan), seen)

@@ -62,13 +62,22 @@ def missing_keys(keys: pl.Series) -> pl.Series:
     return missing | keys.is_nan().fill_null(True) if keys.dtype.is_float() else missing
 
 
-def refuse_null_keys(keys: pl.Series, where: str) -> None:
-    """Raise a ValueError if a key is null, NaN or an object that cannot be compared."""
+def refuse_null_keys(keys: pl.Series, where: str, inside: NDArray[np.int64] | None = None) -> None:
+    """Raise a ValueError if a key is null, NaN or an object that cannot be compared.
+
+    Args:
+        keys: A column.
+        where: What asks for it, for the message.
+        inside: The rows that count, ascending; None: all.
+    """
     if keys.dtype == pl.Object:
         raise ValueError(
             f"{where}: column {keys.name!r} holds Python objects, which cannot be compared: cast it"
         )
     missing = missing_keys(keys)
+    if inside is not None:
+        counts = pl.repeat(False, len(keys), dtype=pl.Boolean, eager=True)
+        missing &= counts.scatter(inside, True)
     if missing.any():
         what = "null" if keys.null_count() == missing.sum() else "null or NaN"
         raise ValueError(

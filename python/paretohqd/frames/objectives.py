@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.condition import Condition
 from paretohqd.frames.reading.schemas import column as column
 from paretohqd.kernels.arrays import no_score
 from paretohqd.kernels.numerals import as_number, is_text
@@ -30,6 +31,7 @@ class ObjectiveColumns:
         parts: Which of these holds each objective, and as which component if it holds arrays.
         larger: Whether larger is better in each.
         texts: Those of the columns whose numbers stand as text.
+        where: A condition; rows that do not meet it have no points.
     """
 
     names: list[str]
@@ -37,6 +39,7 @@ class ObjectiveColumns:
     parts: list[tuple[str, int | None]]
     larger: list[bool]
     texts: list[str]
+    where: Condition | None = None
 
     @classmethod
     def of(
@@ -114,7 +117,30 @@ class ObjectiveColumns:
         Raises:
             ValueError: A column is not numeric, or holds null or NaN and these are not dropped.
         """
-        return Objectives.of(self.taken(frame), maximize=self.larger, nan=nan, n_threads=n_threads)
+        whole, inside = len(frame), self.inside(frame)
+        if inside is not None:
+            frame = frame[inside]
+        points = Objectives.of(
+            self.taken(frame), maximize=self.larger, nan=nan, n_threads=n_threads
+        )
+        if inside is None:
+            return points
+        kept = inside if points.kept is None else inside[points.kept]
+        return replace(points, kept=kept, excluded=whole - len(inside))
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The columns that the condition reads."""
+        return () if self.where is None else self.where.columns
+
+    @property
+    def of_all(self) -> ObjectiveColumns:
+        """The same without the condition, for rows that are known to meet it."""
+        return replace(self, where=None)
+
+    def inside(self, frame: pl.DataFrame) -> NDArray[np.int64] | None:
+        """The rows that meet the condition, ascending; None where there is no condition."""
+        return None if self.where is None else self.where.met(frame)
 
     def numbers(self, frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
         """The scores of a frame's rows, which were checked before."""
@@ -123,7 +149,8 @@ class ObjectiveColumns:
 
     def refuse_types(self, schema: Mapping[str, pl.DataType]) -> None:
         """Raise a ValueError if a column is not numeric, before any row is read."""
-        self.points(pl.DataFrame(schema={name: schema[name] for name in self.columns}))
+        names = dict.fromkeys([*self.columns, *self.asked])
+        self.points(pl.DataFrame(schema={name: schema[name] for name in names}))
 
     def tradeable(
         self,

@@ -94,7 +94,7 @@ def read_layers(
     scores.refuse_types(source.schema)
     limit = resources.memory_limit
     for batch in source.batches(map(column, columns), limit):
-        refuse_unfilled(source, batch, filled, state.rows)
+        refuse_unfilled(source, batch, filled, state.rows, scores.inside(batch))
         with bad_rows_named(source, scores, state.nan):
             state.extend(batch, scores)
         if limit is not None and state.estimated_size() > limit:
@@ -110,7 +110,13 @@ def read_layers(
     return state
 
 
-def refuse_unfilled(source: Source, batch: pl.DataFrame, filled: Sequence[str], start: int) -> None:
+def refuse_unfilled(
+    source: Source,
+    batch: pl.DataFrame,
+    filled: Sequence[str],
+    start: int,
+    inside: NDArray[np.int64] | None = None,
+) -> None:
     """Raise a ValueError if a column that must hold a value in each row does not.
 
     Args:
@@ -118,9 +124,13 @@ def refuse_unfilled(source: Source, batch: pl.DataFrame, filled: Sequence[str], 
         batch: Some rows.
         filled: The columns.
         start: The number of the batch's first row.
+        inside: The rows that count, ascending; None: all.
     """
     for name in filled:
         missing = missing_keys(batch[name])
+        if inside is not None:
+            counts = pl.repeat(False, len(batch), dtype=pl.Boolean, eager=True)
+            missing &= counts.scatter(inside, True)
         if missing.any():
             row = start + int(missing.arg_max() or 0)
             raise ValueError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self, TypeGuard
 
 import numpy as np
@@ -33,6 +33,7 @@ class Objectives:
         kept: The input rows that the columns hold, in order, when rows were dropped; else None.
         dropped: How many null and NaN the columns had that have any, when rows were dropped.
         finite: Whether no value is known to be infinite: False where that was not looked at.
+        excluded: How many of the input's rows a condition kept out.
     """
 
     names: tuple[str | int, ...]
@@ -41,6 +42,7 @@ class Objectives:
     kept: NDArray[np.int64] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
     finite: bool = False
+    excluded: int = 0
 
     @classmethod
     def of(
@@ -135,6 +137,35 @@ class Objectives:
     def best(self) -> NDArray[np.float64]:
         """The largest value of each objective, shape (m,); -inf where there is no point."""
         return np.array([column.max(initial=-np.inf) for column in self.columns], dtype=np.float64)
+
+    def rounded_down(self, units: NDArray[np.float64] | None) -> Self:
+        """The same in whole units: how many of them each value holds.
+
+        Args:
+            units: (m,) the unit of each objective; 0 leaves its values as they are. None: all.
+
+        Raises:
+            ValueError: A unit is so small that some value holds more than doubles can count.
+
+        Example:
+            >>> Objectives.of([[0.9, 5.0], [1.1, 4.0]]).rounded_down(np.array([0.5, 0])).columns
+            (array([1., 2.]), array([5., 4.]))
+        """
+        if units is None:
+            return self
+        columns = []
+        for name, column, unit in zip(self.names, self.columns, units, strict=True):
+            if unit == 0:
+                columns.append(column)
+                continue
+            with np.errstate(over="ignore"):
+                whole = np.floor(np.asarray(column, dtype=np.float64) / unit)
+            if np.isinf(whole).any() and not np.isinf(column).any():
+                raise ValueError(
+                    f"epsilon: column {name!r}: {unit:g} is too small for its values: raise it"
+                )
+            columns.append(whole)
+        return replace(self, columns=tuple(columns))
 
     def require_finite(self, purpose: str, *, n_threads: int | None = None) -> Self:
         """Return these objectives if no value is infinite.

@@ -202,7 +202,8 @@ def _shown(selection: Selection, preferences: Sequence[int | str] | None) -> lis
 
 def _title(selection: Selection, shown: Sequence[int]) -> str:
     """What was selected, in a line."""
-    sizes = selection.rows["preference"].value_counts()["count"]
+    numbers = selection.rows.select(selection.column("preference")).to_series()
+    sizes = numbers.value_counts(name="rows")["rows"]
     total, drawn = len(selection), len(shown)
     each, count = ("each of ", sizes[0]) if sizes.n_unique() == 1 else ("", sizes.sum())
     title = f"{count:,} of {selection.n_rows:,} rows chosen for {each}{total} preferences"

@@ -160,6 +160,7 @@ def chosen_dots(
         wider rings come first, to lie below. And how many there were before they were thinned.
     """
     key = pl.col("row").cast(pl.UInt64)
+    number, away, row = map(selection.column, ("preference", "distance", "row"))
     # The pool knows the scores of every chosen row; the rows' own columns may not.
     scores = selection.pool.select(
         key, pl.col("layer").alias("l"), *numbers(list(selection.objectives))
@@ -167,7 +168,7 @@ def chosen_dots(
     point = [f"v{i}" for i in range(len(axes))]
     chosen = (
         selection.rows.select(
-            key, pl.col("preference").alias("p"), pl.col("distance").round_sig_figs(4).alias("d")
+            row.cast(pl.UInt64).alias("row"), number.alias("p"), away.round_sig_figs(4).alias("d")
         )
         .filter(pl.col("p").is_in(list(shown)))
         .join(scores, on="row", how="left", maintain_order="left")

@@ -77,7 +77,9 @@ class RunContext:
             self.screen.line(f"this configuration runs code: {', '.join(scorers)}")
         self.rewards = rewards.make_rewards(settings.objectives, settings.device)
         self.servers = Servers(settings, self.rewards)
-        self.columns = rewards.columns_read(self.rewards)
+        own = (*config.TAKEN, *(objective.name for objective in settings.objectives))
+        asked = (name for name in settings.selection.columns if name not in own)
+        self.columns = list(dict.fromkeys([*rewards.columns_read(self.rewards), *asked]))
         """Columns of the data that stay with the prompts."""
         try:
             self.folder = RunFolder(

@@ -220,6 +220,9 @@ def _rule_settings(spec: sections.Selection) -> dict[str, Any]:
     settings = dataclasses.asdict(spec)
     if spec.rank == "ray":
         del settings["rank"]
+    for name in sections.LATER:
+        if settings[name] is None or settings[name] is False:  # 0 is a seed
+            del settings[name]
     return settings
 
 

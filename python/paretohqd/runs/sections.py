@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sys import float_info
 from typing import Any, Literal
 
+from paretohqd.frames.condition import Condition
 from paretohqd.models.spec import SamplingServer
 from paretohqd.rewards.rubric import Judge
 from paretohqd.selection.rule import Rule
@@ -112,6 +113,10 @@ class Objective:
     """The model's numbers: `float32`, the default, `bfloat16` or `float16`."""
 
 
+LATER = ("where", "epsilon", "at_most", "exclusive", "sample")
+"""Settings of a selection that older folders have not: stages keep their keys without them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """How training rows are chosen (method: Pareto layers, then nearest to each ray)."""
@@ -137,6 +142,20 @@ class Selection:
     """Which way the rays run, see `paretohqd.select`."""
     one_per_prompt: bool = False
     """Choose at most one answer to a prompt for each preference."""
+    where: str | None = None
+    """Which scored answers may be chosen, as in SQL's WHERE: "harmless >= 5 AND topic <> 'law'". It
+    may read prompt, response, objectives, and columns of the data of which each prompt has one
+    value: answers that the run samples for stage 2 have these too."""
+    epsilon: float | tuple[float, ...] | Mapping[str, float] | None = None
+    """The noise of the scores: layers do not tell smaller differences, see `paretohqd.select`."""
+    at_most: Mapping[str, int] | None = None
+    """At most so many rows with the same value of a column for each preference, such as
+    {topic: 20}; columns as for `where`."""
+    exclusive: bool = False
+    """No answer for two preferences: they take turns."""
+    sample: int | None = None
+    """A seed by which k rows are drawn among the best 4 k, better ones more often; by default the
+    first k are taken."""
     duplicates: Literal["keep", "drop"] = "keep"
     """Whether copies of an answer to a prompt may be chosen too."""
 
@@ -149,6 +168,23 @@ class Selection:
                 f"selection: rank: {self.rank} chooses from all rows: leave out upto and at_least"
             )
         within(self, "selection", 1, None, "k", "k_stage2", "upto", "at_least")
+        within(self, "selection", 0, None, "sample")
+        try:
+            self.rule(k=self.k)
+        except ValueError as error:
+            raise ValueError(f"selection: {error}") from None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that `where` and `at_most` read."""
+        asked = () if self.where is None else Condition.of(self.where).columns
+        return tuple(dict.fromkeys([*asked, *(self.at_most or {})]))
+
+    @property
+    def plain(self) -> bool:
+        """Whether rows are chosen without `where`, `epsilon`, `at_most`, `exclusive`, `sample`."""
+        given = (getattr(self, name) for name in LATER)
+        return all(value is None or value is False for value in given)
 
     def rule(self, *, k: int) -> Rule:
         """The rule by which a stage chooses k rows for each preference."""
@@ -162,6 +198,11 @@ class Selection:
             directions=self.directions,
             distinct="prompt" if self.one_per_prompt else None,
             duplicates=self.duplicates,
+            where=self.where,
+            epsilon=self.epsilon,
+            at_most=self.at_most,
+            exclusive=self.exclusive,
+            sample=self.sample,
         )
 
 

@@ -267,8 +267,8 @@ def _refuse_missing(frame: pl.DataFrame, columns: Sequence[str], source: str) ->
     """Refuse columns of prompts that are not there."""
     if missing := [name for name in columns if name not in frame.columns]:
         raise ValueError(
-            f"{source}: no column(s) {', '.join(missing)}, which objectives read: it has "
-            f"{', '.join(frame.columns)}"
+            f"{source}: no column(s) {', '.join(missing)}, which objectives or the selection read: "
+            f"it has {', '.join(frame.columns)}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Unpack
 
@@ -15,21 +15,14 @@ from paretohqd.frames.streaming import UNLIMITED, Progress, Resources
 from paretohqd.kernels.points import optional_count
 from paretohqd.selection.all_rows import choose_among_all, choose_among_kept
 from paretohqd.selection.gathering import rows_of, selection_of
-from paretohqd.selection.nearest import nearest_rows
-from paretohqd.selection.pool import first_layers_of, pool_of
+from paretohqd.selection.nearest import NearestRows, nearest_rows
+from paretohqd.selection.options import SelectOptions, refuse_unknown
+from paretohqd.selection.pool import Pool, Rows, first_layers_of, pool_of
 from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.ranks import Rank
 from paretohqd.selection.request import ADDED, Request
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import (
-    Bounds,
-    Duplicates,
-    Nan,
-    Rule,
-    Scale,
-    SelectOptions,
-    refuse_unknown,
-)
+from paretohqd.selection.rule import Bounds, Duplicates, Epsilon, Nan, Rule, Scale
 from paretohqd.selection.within_groups import choose_within_groups
 
 __all__ = ["ADDED", "choose", "choose_by_rule", "choose_from", "select"]
@@ -55,10 +48,17 @@ def select(
             bounds: The rows that r_min and r_max refer to, or these points.
             scale: Units of the distance.
             directions: Which way the rays run.
-            distinct: A column of which each preference gets no value twice.
+            where: Which rows take part.
+            epsilon: Differences below this are noise, by which no row is better.
+            distinct: One or more columns of which each preference gets no value twice.
+            at_most: How many rows with the same value of a column each preference may get.
+            exclusive: Whether a row serves one preference at most.
+            diverse: A column of embeddings by which rows far apart are chosen.
+            sample: The seed by which rows are drawn among the best.
             duplicates: Whether copies of an answer may be chosen too.
             by: Columns within whose values rows are chosen.
             nan: Whether null and NaN scores are refused, or their rows left out.
+            prefix: What the names of the added columns begin with.
             memory_limit: Bytes that the pool and a batch may take.
             progress: Called with how many rows have been read.
             n_threads: Threads of the kernels.
@@ -97,10 +97,17 @@ def choose(
     bounds: Bounds = "pool",
     scale: Scale = "box",
     directions: Directions = "paper",
-    distinct: str | None = None,
+    where: pl.Expr | str | None = None,
+    epsilon: Epsilon | None = None,
+    distinct: str | Sequence[str] | None = None,
+    at_most: Mapping[str, int] | None = None,
+    exclusive: bool = False,
+    diverse: str | None = None,
+    sample: int | None = None,
     duplicates: Duplicates = "keep",
     by: str | Sequence[str] | None = None,
     nan: Nan = "raise",
+    prefix: str = "",
     memory_limit: int | None = None,
     progress: Progress | None = None,
     n_threads: int | None = None,
@@ -149,9 +156,30 @@ def choose(
             Tchebycheff utility is equal in all objectives; where weights are 0 only these fall.
             With two objectives the two are the same; with three or more the paper's rays reach
             only a part of all directions.
-        distinct: A column, such as the prompt, of which each preference gets no value twice. Unless
-            `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows
-            and k different values.
+        where: Which rows take part, before anything else is looked at: an expression such as
+            `pl.col("safe") >= 5`, or text as in SQL, "safe >= 5 AND source <> 'web'". It looks at
+            its own row alone; where it is null, the row takes no part. `row` and messages keep the
+            numbers of the input.
+        epsilon: The noise of a score, in its units: one number for all objectives, or one each, or
+            {name: number}. Layers are those of the scores counted in whole units of it, rounded
+            towards worse, so that no row is beaten by less than the noise lets one tell (rows on
+            two sides of a unit's end are told apart). Distances are of the scores themselves.
+        distinct: One or more columns, such as the prompt, of which each preference gets no value
+            twice: the same as `at_most` of 1.
+        at_most: {column: how many} rows with the same value of a column each preference may get,
+            in its order: a row is passed over where one of its values has reached its quota. Unless
+            `upto` or `at_least` is given, the pool is then the fewest layers that hold P * k rows,
+            and k within the quotas if they are taken layer by layer; twice as many, and so on, if a
+            preference goes short, as it may within several quotas.
+        exclusive: A row serves one preference at most. They take turns: in each of k rounds every
+            preference, in their order, takes the first row that is left to it. Within groups, each
+            group's pool is then the fewest layers with P * k rows.
+        diverse: A column of embeddings, arrays of numbers. Of its first 4 k rows (all, if the pool
+            has fewer) a preference gets the first and then k - 1 times the one farthest from all
+            that it has: greedy k-center (Gonzalez 1985), Euclidean. They are given in their order.
+        sample: A seed. Of its first 4 k rows a preference gets k that are drawn without
+            replacement, the one at place i with a chance as 1 / (i + 1) (rank-based priority,
+            Schaul et al. 2016), in their order. The same seed draws the same.
         duplicates: "keep", or "drop": of rows with the same prompt and answer, whatever their
             scores, only the first of the best layer can be chosen. These are the columns named as
             `Selection.to_dataset` looks for them and those beside them, such as `input` and
@@ -164,6 +192,8 @@ def choose(
             and keys of all rows are held in memory.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out and counts them
             (`Selection.dropped`).
+        prefix: What the names of the added columns begin with, so that a selection can be selected
+            from again: with "first_" they are `first_preference`, `first_row`, ..
         memory_limit: Bytes that the pool and a batch may take together, when scores are read and
             again when the chosen rows are; batches follow it (and a default of 256 MB), a pool
             that needs more is refused. On top come the chosen rows themselves and what Polars
@@ -210,10 +240,17 @@ def choose(
             bounds=bounds,
             scale=scale,
             directions=directions,
+            where=where,
+            epsilon=epsilon,
             distinct=distinct,
+            at_most=at_most,
+            exclusive=exclusive,
+            diverse=diverse,
+            sample=sample,
             duplicates=duplicates,
             by=by,
             nan=nan,
+            prefix=prefix,
         ),
         frame,
         objectives,
@@ -246,12 +283,26 @@ def choose_by_rule(
     if request.keys is not None:
         return choose_within_groups(source, request, request.keys, resources)
     if rule.rank == "ray":
-        pool = pool_of(source, request, resources)
-        nearest = nearest_rows(pool, request, n_threads=resources.n_threads)
+        pool, nearest = _choose_of_pool(source, request, resources)
     else:
         pool, nearest = choose_among_all(source, request, resources)
-    rows = rows_of(source, pool, nearest, memory_limit=resources.memory_limit)
-    return selection_of(request, pool, nearest, rows, frame=source.frame)
+
+    def rows_at(places: Rows) -> pl.DataFrame:
+        return rows_of(source, pool, places, memory_limit=resources.memory_limit)
+
+    return selection_of(request, pool, nearest, rows_at, frame=source.frame)
+
+
+def _choose_of_pool(
+    source: Source, request: Request, resources: Resources
+) -> tuple[Pool, NearestRows]:
+    """The rows nearest to each ray, of a pool that has enough of them within the quotas."""
+    while True:
+        pool = pool_of(source, request, resources)
+        nearest = nearest_rows(pool, request, n_threads=resources.n_threads)
+        if nearest is not None:
+            return pool, nearest
+        request = request.further()
 
 
 def choose_from(
@@ -263,8 +314,13 @@ def choose_from(
     bounds: Bounds = "pool",
     scale: Scale = "box",
     directions: Directions = "paper",
-    distinct: str | None = None,
+    distinct: str | Sequence[str] | None = None,
+    at_most: Mapping[str, int] | None = None,
+    exclusive: bool = False,
+    diverse: str | None = None,
+    sample: int | None = None,
     duplicates: Duplicates = "keep",
+    prefix: str = "",
     n_threads: int | None = None,
 ) -> Selection:
     """Choose as `select` does, from rows that were added in parts.
@@ -279,8 +335,13 @@ def choose_from(
             points.
         scale: Units of the distance.
         directions: Which way the rays run.
-        distinct: A column of which each preference gets no value twice.
+        distinct: One or more columns of which each preference gets no value twice.
+        at_most: How many rows with the same value of a column each preference may get.
+        exclusive: Whether a row serves one preference at most.
+        diverse: A column of embeddings by which rows far apart are chosen.
+        sample: The seed by which rows are drawn.
         duplicates: Whether copies of a row may be chosen too.
+        prefix: What the names of the added columns begin with.
         n_threads: Threads.
 
     Returns:
@@ -309,7 +370,12 @@ def choose_from(
         scale=scale,
         directions=directions,
         distinct=distinct,
+        at_most=at_most,
+        exclusive=exclusive,
+        diverse=diverse,
+        sample=sample,
         duplicates=duplicates,
+        prefix=prefix,
         nan=state.nan,
     )
     request = Request.of(Source(layers.frame), state.objectives, preferences, rule)
@@ -324,8 +390,9 @@ def choose_from(
                 "among the first: keep more (upto)"
             )
         pool, nearest = chosen
-        return selection_of(request, pool, nearest, pool.rows_read(nearest.places))
+        return selection_of(request, pool, nearest, pool.rows_read)
     whole = first_layers_of(state.layers, request).ended(request)
     assert whole is not None, "a pool of so many layers ends with them"
-    nearest = nearest_rows(whole, request, n_threads=threads)
-    return selection_of(request, whole, nearest, whole.rows_read(nearest.places))
+    of_pool = nearest_rows(whole, request, n_threads=threads)
+    assert of_pool is not None, "such a pool does not grow"
+    return selection_of(request, whole, of_pool, whole.rows_read)

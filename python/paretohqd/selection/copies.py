@@ -56,7 +56,7 @@ def firsts(keys: NDArray[Any]) -> NDArray[np.int64]:
     return np.sort(np.unique(keys, return_index=True)[1])
 
 
-def repeated(rows: pl.DataFrame, names: Sequence[str]) -> int:
+def repeated(rows: pl.DataFrame, names: Sequence[str], preference: str = "preference") -> int:
     """How many of the chosen rows are copies of another that the same preference got.
 
     Example:
@@ -66,4 +66,4 @@ def repeated(rows: pl.DataFrame, names: Sequence[str]) -> int:
     """
     if not names:
         return 0
-    return len(rows) - len(rows.unique([*map(column, names), column("preference")]))
+    return len(rows) - len(rows.unique([*map(column, names), column(preference)]))

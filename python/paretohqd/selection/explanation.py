@@ -41,8 +41,8 @@ def explanation(selection: Selection) -> str:
     np.fill_diagonal(overlap, np.nan)
     names = selection.preference_names
     for number, rows, farthest in (
-        selection.rows.group_by("preference", maintain_order=True)
-        .agg(pl.len().alias("rows"), pl.col("distance").max().alias("farthest"))
+        selection.rows.group_by(selection.column("preference"), maintain_order=True)
+        .agg(pl.len().alias("#"), selection.column("distance").max())
         .iter_rows()
     ):
         weights = ", ".join(f"{weight:.3g}" for weight in selection.preferences[number].tolist())
@@ -60,6 +60,8 @@ def explanation(selection: Selection) -> str:
 def remarks(selection: Selection) -> list[str]:
     """What `Selection.remarks` says."""
     lines = []
+    if selection.excluded:
+        lines.append(f"excluded   {selection.excluded:,} rows do not meet the condition")
     if selection.dropped_rows:
         each = ", ".join(f"{count:,} in {name}" for name, count in selection.dropped.items())
         lines.append(f"dropped    {selection.dropped_rows:,} rows: null or NaN scores ({each})")

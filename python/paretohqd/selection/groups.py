@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from paretohqd.kernels.groups import group_by_group, group_ids
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives, optional_count
 from paretohqd.selection.rule import Box, Rule
+from paretohqd.selection.taking import Quota, positions, taken
 from paretohqd.selection.ties import rounding, settle_ties
 
 Floats = NDArray[np.float64]
@@ -51,6 +53,8 @@ def choose_in_groups(
     rule: Rule,
     *,
     box: Box | None = None,
+    noise: Floats | None = None,
+    quotas: Sequence[Quota] = (),
     copies: NDArray[np.uint32] | None = None,
     n_threads: int | None = None,
 ) -> ChosenInGroups:
@@ -72,6 +76,9 @@ def choose_in_groups(
         rule: How many rows of each group, of which pool, in which units; a pool is the fewest
             layers that hold k rows if the rule gives no stop.
         box: r_min and r_max of all groups, where they are given.
+        noise: (M,) differences below which count for nothing; None: every difference counts.
+        quotas: How many rows of a group with the same value each preference may get; where the rule
+            gives no stop, a pool holds k rows within them, taken layer by layer.
         copies: A number for each row, equal for rows that are copies; of those in a group only the
             first by layer and row counts, the others are in no pool.
         n_threads: Threads; RAYON_NUM_THREADS or all cores by default. The result is the same.
@@ -98,13 +105,18 @@ def choose_in_groups(
     points.require_finite("a preference's ray")
     ids, size = group_ids(ids, points.n)
     upto, at_least = rule.upto, k if rule.grows else rule.at_least
+    if rule.exclusive and rule.grows:
+        at_least = min(k * len(through), max(points.n, 1))
+    rounded = points.rounded_down(noise)
     order, starts = group_by_group(ids, size)
-    if copies is None:
+    if copies is None and not (quotas and rule.grows):
         left_out = 0
-        layer = pareto_layers(points, upto=upto, at_least=at_least, groups=ids, n_threads=threads)
+        layer = pareto_layers(rounded, upto=upto, at_least=at_least, groups=ids, n_threads=threads)
     else:
-        layer = pareto_layers(points, upto=upto, groups=ids, n_threads=threads)
-        left_out = _leave_out(layer, copies, order, starts, at_least)
+        layer = pareto_layers(rounded, upto=upto, groups=ids, n_threads=threads)
+        within = k * len(through) if rule.exclusive else k
+        needed = None if at_least is None else (at_least, quotas if rule.grows else (), within)
+        left_out = _leave_out(layer, copies, order, starts, needed)
     inside = layer[order] >= 0
     pool = order[inside]
     pool_starts = np.concatenate(([0], np.cumsum(inside)))[starts]
@@ -132,56 +144,95 @@ def choose_in_groups(
         values -= np.repeat(low, sizes)
         values /= np.repeat(unit, sizes)
         shifted.append(values)
-    places, distances = _nearest(shifted, pool_starts, spans, through, k, threads)
-    taken = np.minimum(sizes, k)
-    position = positions(taken)
+    wanted = min(rule.wanted, max(points.n, 1))
+    together = rule.exclusive or bool(quotas)
+    if together:
+        wanted = int(sizes.max(initial=1))
+    places, distances = _nearest(shifted, pool_starts, spans, through, wanted, threads)
+    counts = np.tile(np.minimum(sizes, wanted), len(through))
+    if together:
+        ends = np.concatenate(([0], np.cumsum(sizes)))
+        mine = taken(
+            np.split(places, len(through)),
+            rule.wanted,
+            [quota.of(pool) for quota in quotas],
+            exclusive=rule.exclusive,
+            starts=ends,
+        )
+        counts = np.concatenate([np.add.reduceat(one, ends[:-1]) for one in mine])
+        got = np.concatenate(mine)
+        places, distances = places[got], distances[got]
     members = np.flatnonzero(layer >= 0)
     return ChosenInGroups(
         pool=members,
         layer=layer[members],
         rows=pool[places],
         distances=distances,
-        preference=np.repeat(np.arange(len(through), dtype=np.int32), len(position)),
-        position=np.tile(position.astype(np.int32), len(through)),
+        preference=np.repeat(
+            np.arange(len(through), dtype=np.int32), counts.reshape(len(through), -1).sum(axis=1)
+        ),
+        position=positions(counts).astype(np.int32),
         copies=left_out,
     )
 
 
 def _leave_out(
     layer: NDArray[np.int32],
-    copies: NDArray[np.uint32],
+    copies: NDArray[np.uint32] | None,
     order: Rows,
     starts: Rows,
-    at_least: int | None,
+    needed: tuple[int, Sequence[Quota], int] | None,
 ) -> int:
     """Take copies, and what is past the fewest layers with enough others, out of the pools.
 
     Args:
         layer: The layer of each row in its group; what is taken out gets -1.
-        copies: A number for each row, equal for copies.
+        copies: A number for each row, equal for copies; None: there are none.
         order: The rows, group by group.
         starts: Where each group starts, and the end.
-        at_least: How many different rows a pool needs; None: `layer` has the pools.
+        needed: How many different rows a pool needs, and how many within which quotas; None:
+            `layer` has the pools.
 
     Returns:
         How many copies were in the layers of the pools.
     """
-    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    sizes = np.diff(starts)
+    group = np.repeat(np.arange(len(sizes)), sizes)
     ranked = order[np.lexsort((layer[order], group))]
     inside = layer[ranked] >= 0
-    seen = group * (int(copies.max(initial=0)) + 1) + copies[ranked]
-    first = np.zeros(len(ranked), dtype=np.bool_)
-    first[np.unique(np.where(inside, seen, -1), return_index=True)[1]] = True
-    first &= inside
-    if at_least is not None:
-        so_far = np.concatenate(([0], np.cumsum(first)))
-        number = so_far[1:] - so_far[starts[group]]
-        enough = first & (number == at_least)
-        last = np.full(len(starts) - 1, len(ranked))
-        last[group[enough]] = layer[ranked[enough]]
-        inside &= layer[ranked] <= last[group]
+    first = inside.copy()
+    if copies is not None:
+        seen = group * (int(copies.max(initial=0)) + 1) + copies[ranked]
+        first[:] = False
+        first[np.unique(np.where(inside, seen, -1), return_index=True)[1]] = True
+        first &= inside
+    if needed is not None:
+        at_least, quotas, k = needed
+        last = _last_layers(layer[ranked], first, at_least, group, starts)
+        if quotas:
+            ends = np.concatenate(([0], np.cumsum(np.add.reduceat(first, starts[:-1]))))
+            (mine,) = taken([ranked[first]], k, quotas, starts=ends)
+            within = np.zeros(len(ranked), dtype=np.bool_)
+            within[np.flatnonzero(first)[mine]] = True
+            last = np.maximum(last, _last_layers(layer[ranked], within, k, group, starts))
+        inside &= layer[ranked] <= last
     layer[ranked[~(first & inside)]] = -1
     return int((inside & ~first).sum())
+
+
+def _last_layers(
+    layer: NDArray[np.int32], counts: NDArray[np.bool_], least: int, group: Rows, starts: Rows
+) -> Rows:
+    """For each row the last layer of its group that is needed for so many of the rows that count.
+
+    All layers, where there are not so many.
+    """
+    so_far = np.concatenate(([0], np.cumsum(counts)))
+    number = so_far[1:] - so_far[starts[group]]
+    enough = counts & (number == least)
+    last = np.full(len(starts) - 1, len(layer))
+    last[group[enough]] = layer[enough]
+    return last[group]
 
 
 def _nearest(
@@ -230,12 +281,6 @@ def _nearest(
         distances[:, to] = far.reshape(every, -1)[:, near]
         left, size = left[~done], min(4 * size, int(sizes.max()))
     return places.ravel(), distances.ravel()
-
-
-def positions(sizes: Rows) -> Rows:
-    """0, 1, .. within each of some runs, whose lengths are given."""
-    ends = np.cumsum(sizes)
-    return np.arange(int(ends[-1:].sum())) - np.repeat(ends - sizes, sizes)
 
 
 def box_of_groups(name: str | int, column: Column, heads: Rows) -> tuple[Floats, Floats]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,9 +13,10 @@ from paretohqd.kernels.groups import group_by_group, group_ids
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives
 from paretohqd.selection.copies import firsts
-from paretohqd.selection.groups import ChosenInGroups, Floats, Rows, box_of_groups, positions
+from paretohqd.selection.groups import ChosenInGroups, Floats, Rows, box_of_groups
 from paretohqd.selection.ranks import added, in_order, lost
 from paretohqd.selection.request import Request
+from paretohqd.selection.taking import Quota, positions, taken
 
 
 class Groups(NamedTuple):
@@ -44,6 +46,7 @@ def choose_first_in_groups(
     ids: NDArray[np.uint32],
     request: Request,
     *,
+    quotas: Sequence[Quota] = (),
     copies: NDArray[np.uint32] | None = None,
     n_threads: int | None = None,
 ) -> ChosenInGroups:
@@ -56,6 +59,7 @@ def choose_first_in_groups(
         points: n finite points, larger is better in each objective.
         ids: The group of each row, (n,); any numbers, in any order.
         request: The rule, preferences and units.
+        quotas: How many rows of a group with the same value each preference may get.
         copies: A number for each row, equal for copies; a preference gets the first of them alone.
         n_threads: Threads of the kernels.
 
@@ -74,27 +78,33 @@ def choose_first_in_groups(
     groups = _measured(points, order, starts, front, request)
     shown = np.zeros(points.n, dtype=np.bool_)
     shown[front] = request.box is None and request.rule.bounds == "pool"
+    ranked = [_ranked(groups, request, number, n_threads) for number in range(len(request.through))]
+    firsts_of_copies = [_firsts(rows, groups, copies, order) for rows, _ in ranked]
+    # As many for each preference, whichever of its copies comes first.
+    ends = np.concatenate(([0], np.cumsum(np.add.reduceat(firsts_of_copies[0], starts[:-1]))))
+    mine = taken(
+        [rows[first] for (rows, _), first in zip(ranked, firsts_of_copies, strict=True)],
+        request.rule.wanted,
+        [quota.of(order) for quota in quotas],
+        exclusive=request.rule.exclusive,
+        same=None if copies is None else copies[order],
+        starts=ends,
+    )
     parts, left_out = [], set[int]()
-    for number in range(len(request.through)):
-        rows, values = _ranked(groups, request, number, n_threads)
-        allowed = np.ones(len(rows), dtype=np.bool_)
-        if copies is not None:
-            keys = groups.number * (int(copies.max(initial=0)) + 1) + copies[order][rows]
-            allowed[:] = False
-            allowed[firsts(keys)] = True
-        place: Rows = np.cumsum(allowed) - allowed  # how many came before, in all groups
-        place -= np.repeat(place[starts[:-1]], groups.sizes)
-        taken = allowed & (place < request.rule.k)
+    for (rows, values), first, own in zip(ranked, firsts_of_copies, mine, strict=True):
+        got = np.zeros(len(rows), dtype=np.bool_)
+        got[np.flatnonzero(first)[own]] = True
         at = positions(groups.sizes)
-        last = np.maximum.reduceat(np.where(taken, at, 0), starts[:-1])
+        last = np.maximum.reduceat(np.where(got, at, -1), starts[:-1])
         seen = at <= np.repeat(last, groups.sizes)
         looked_at = rows[seen]
         table = np.column_stack([column[looked_at] for column in groups.columns])
-        own = groups.number[seen].astype(np.uint32)
-        layer[looked_at] = pareto_layers(table, groups=own, n_threads=n_threads)
-        shown[rows[taken]] = True
-        left_out.update(rows[seen & ~allowed].tolist())
-        parts.append((rows[taken], values[taken], place[taken]))
+        number = groups.number[seen].astype(np.uint32)
+        layer[looked_at] = pareto_layers(table, groups=number, n_threads=n_threads)
+        shown[rows[got]] = True
+        left_out.update(rows[seen & ~first].tolist())
+        counts = np.add.reduceat(got, starts[:-1])
+        parts.append((rows[got], values[got], positions(counts)))
     chosen, distances, position = (np.concatenate(part) for part in zip(*parts, strict=True))
     members = np.flatnonzero(shown)
     members = members[np.argsort(order[members])]
@@ -107,6 +117,18 @@ def choose_first_in_groups(
         position=position.astype(np.int32),
         copies=len(left_out),
     )
+
+
+def _firsts(
+    rows: Rows, groups: Groups, copies: NDArray[np.uint32] | None, order: Rows
+) -> NDArray[np.bool_]:
+    """Which of the ranked rows are the first of their copies in their group."""
+    first = np.ones(len(rows), dtype=np.bool_)
+    if copies is not None:
+        keys = groups.number * (int(copies.max(initial=0)) + 1) + copies[order][rows]
+        first[:] = False
+        first[firsts(keys)] = True
+    return first
 
 
 def _measured(

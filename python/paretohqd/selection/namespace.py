@@ -13,11 +13,11 @@ from paretohqd.frames.achievement import achievement
 from paretohqd.frames.functions import Frame
 from paretohqd.frames.objectives import ObjectivesLike
 from paretohqd.selection.choosing import choose, select
+from paretohqd.selection.options import SelectOptions
 from paretohqd.selection.preference_rows import rows_and_names
 from paretohqd.selection.preferences import Preferences
 from paretohqd.selection.request import added_types
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import SelectOptions
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.frames.keys import Keys
 from paretohqd.kernels.rays import nearest_to_rays
-from paretohqd.selection.copies import firsts
 from paretohqd.selection.pool import Floats, Pool, Rows
 from paretohqd.selection.request import Request
+from paretohqd.selection.rule import Rule
+from paretohqd.selection.taking import Quota, positions, taken
 from paretohqd.selection.ties import rounding, settle_ties
 
 
 @dataclass(frozen=True, eq=False)
 class NearestRows:
-    """The chosen rows of a pool, preference by preference, nearest first.
+    """The chosen rows of a pool, or those to choose from: preference by preference, nearest first.
 
     Attributes:
         places: Where in the pool each is.
@@ -36,14 +37,18 @@ class NearestRows:
     r_max: Floats
 
 
-def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> NearestRows:
-    """The k rows nearest to each preference's ray, which starts at r_max.
+def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> NearestRows | None:
+    """The rows nearest to each preference's ray, which starts at r_max, that it may take.
+
+    Returns:
+        k rows for each, or those among which k are chosen; None where the pool has rows enough but
+        not within all quotas, and may grow.
 
     Raises:
         ValueError: There are not k rows to choose, or a ray would have no direction.
     """
-    k, through = request.rule.k, request.through
-    pool.require(k)
+    rule, through = request.rule, request.through
+    pool.require(request)
     r_min, r_max = pool.box(request)
     units = r_max - r_min if request.units is None else request.units
     ideal = (r_max - r_min) / units
@@ -53,13 +58,24 @@ def nearest_rows(pool: Pool, request: Request, *, n_threads: int | None) -> Near
         (column[order] - low) / unit
         for column, low, unit in zip(pool.columns, r_min, units, strict=True)
     ]
-    keys = None if pool.keys is None else pool.keys[order]
-    places, distances = _nearest(columns, ideal, through * ideal, keys, k=k, n_threads=n_threads)
+    quotas = [quota.of(order) for quota in pool.quotas]
+    found = _nearest(columns, ideal, through * ideal, quotas, rule, n_threads=n_threads)
+    sizes = np.array([len(rows) for rows, _ in found])
+    if (short := np.flatnonzero(sizes < rule.k)).size:
+        whole = len(pool.row) + pool.copies == pool.usable
+        if rule.grows and not whole:
+            return None
+        number = int(short[0])
+        raise ValueError(
+            f"k={rule.k}, but preference {number} gets only {sizes[number]} "
+            f"{pool.what(request)} of the pool's {len(pool.row)}: {pool.advice}"
+        )
+    places, distances = (np.concatenate(part) for part in zip(*found, strict=True))
     return NearestRows(
-        places=order[places.ravel()],
-        distances=distances.ravel(),
-        preference=np.repeat(np.arange(len(through), dtype=np.int32), k),
-        position=np.tile(np.arange(k, dtype=np.int32), len(through)),
+        places=order[places],
+        distances=distances,
+        preference=np.repeat(np.arange(len(through), dtype=np.int32), sizes),
+        position=positions(sizes).astype(np.int32),
         r_min=r_min,
         r_max=r_max,
     )
@@ -69,33 +85,35 @@ def _nearest(
     columns: list[Floats],
     origin: Floats,
     through: Floats,
-    keys: Keys | None,
+    quotas: Sequence[Quota],
+    rule: Rule,
     *,
-    k: int,
     n_threads: int | None,
-) -> tuple[Rows, Floats]:
-    """The k rows nearest to each ray, at most one of each key.
+) -> list[tuple[Rows, Floats]]:
+    """The nearest rows to each ray that it may take, as many as the rule wants or there are.
 
     More rows are looked at until it is known that the last distance ends there, since the first
-    rows of equal ones are wanted.
+    rows of equal ones are wanted. Rays that share no row are looked at together.
     """
-    places = np.empty((len(through), k), dtype=np.int64)
-    distances = np.empty(places.shape)
-    n, allowance = len(columns[0]), rounding(origin)
-    rays, size = np.arange(len(through)), min(k + 1 if keys is None else 2 * k + 1, n)
-    while len(rays):
-        rows, far = nearest_to_rays(columns, origin, through[rays], k=size, n_threads=n_threads)
-        heads = np.zeros(rows.shape, dtype=np.bool_)
+    n, allowance, wanted = len(columns[0]), rounding(origin), min(rule.wanted, len(columns[0]))
+    found: dict[int, tuple[Rows, Floats]] = {}
+    size = wanted + 1 if not quotas else 2 * wanted + 1
+    rays, size = np.arange(len(through)), min(size * len(through) if rule.exclusive else size, n)
+    while len(found) < len(through):
+        seen = nearest_to_rays(columns, origin, through[rays], k=size, n_threads=n_threads)
+        heads = np.zeros(seen.rows.shape, dtype=np.bool_)
         heads[:, 0] = True
-        settled = settle_ties(rows.ravel(), far.ravel(), heads.ravel(), allowance)
-        more = []
-        for ray, *own in zip(rays, *(part.reshape(rows.shape) for part in settled), strict=True):
-            own_rows, own_far, fresh = own
-            # Rows come nearest first, so the first place of a key is that of its nearest row.
-            first = np.arange(size) if keys is None else firsts(keys[own_rows])
-            if size == n or (len(first) >= k and fresh[first[k - 1] + 1 :].any()):
-                places[ray], distances[ray] = own_rows[first[:k]], own_far[first[:k]]
-            else:
-                more.append(ray)
-        rays, size = np.array(more, dtype=np.int64), min(4 * size, n)
-    return places, distances
+        settled = settle_ties(seen.rows.ravel(), seen.distances.ravel(), heads.ravel(), allowance)
+        rows, far, fresh = (list(part.reshape(heads.shape)) for part in settled)
+        mine = taken(rows, wanted, quotas, exclusive=rule.exclusive)
+        done = [
+            size == n or (own.sum() == wanted and starts[np.flatnonzero(own)[-1] + 1 :].any())
+            for own, starts in zip(mine, fresh, strict=True)
+        ]
+        if rule.exclusive and not all(done):
+            done = [False] * len(done)
+        for ray, own, *ranked, ended in zip(rays, mine, rows, far, done, strict=True):
+            if ended:
+                found[int(ray)] = (ranked[0][own], ranked[1][own])
+        rays, size = rays[~np.array(done)], min(4 * size, n)
+    return [found[ray] for ray in range(len(through))]

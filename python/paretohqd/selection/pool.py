@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.frames.bad_rows import refuse_infinite
+from paretohqd.frames.bad_rows import bad_rows_named, refuse_infinite
 from paretohqd.frames.batches import row_numbers
 from paretohqd.frames.kept_layers import KeptLayers
-from paretohqd.frames.keys import Keys, equal_ids, key_ids
+from paretohqd.frames.keys import Keys, equal_ids
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Resources, read_layers
 from paretohqd.kernels.arrays import Column
@@ -20,6 +20,7 @@ from paretohqd.kernels.layers import pareto_layers
 from paretohqd.selection.copies import firsts
 from paretohqd.selection.request import Request
 from paretohqd.selection.rule import Box
+from paretohqd.selection.taking import Quota, taken
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -40,10 +41,11 @@ class Pool:
         high: (M,) the best.
         rows: How many rows there are in all.
         usable: How many of them were not dropped for null or NaN.
-        keys: A number for each row, of which each preference gets none twice; None: no matter.
+        quotas: How many rows with the same value each preference may get.
         dropped: How many null and NaN each objective has, where their rows were dropped.
         same: A number for each row, equal for copies; None: copies do not matter, or are out.
         copies: How many rows of these layers were left out as copies of others.
+        excluded: How many rows do not meet the request's condition.
         read: The columns of its rows that have been read; None: the input is in memory.
     """
 
@@ -56,10 +58,11 @@ class Pool:
     high: Floats
     rows: int
     usable: int
-    keys: Keys | None = None
+    quotas: tuple[Quota, ...] = ()
     dropped: Mapping[str, int] = field(default_factory=dict)
     same: Keys | None = None
     copies: int = 0
+    excluded: int = 0
     read: pl.DataFrame | None = None
 
     def objectives(self) -> dict[str, str]:
@@ -68,22 +71,40 @@ class Pool:
         return dict(zip(self.names, directions, strict=True))
 
     def choices(self) -> int:
-        """How many rows a preference may get."""
-        return len(self.row) if self.keys is None else len(np.unique(self.keys))
+        """How many rows a preference may get, as far as each quota alone tells."""
+        return min([len(self.row), *(quota.room() for quota in self.quotas)])
 
-    def require(self, k: int) -> None:
-        """Raise a ValueError if there are not k rows to choose."""
+    def require(self, request: Request) -> None:
+        """Raise a ValueError if there are not k rows for a preference to choose."""
+        k = request.rule.k
         if self.usable < k:
             raise ValueError(
                 f"k={k}, but there are only {self.usable} rows to choose from: lower k"
             )
         if (choices := self.choices()) < k:
-            what = "rows" if not self.copies else "rows that are no copies"
-            if self.keys is not None:
-                what = "different values of the column `distinct`"
-            every = len(self.row) + self.copies == self.usable
-            advice = "lower k" if every else "raise upto or at_least, or lower k"
-            raise ValueError(f"k={k}, but the pool has only {choices} {what}: {advice}")
+            raise ValueError(
+                f"k={k}, but the pool has only {choices} {self.what(request)}: {self.advice}"
+            )
+        together = k * len(request.through)
+        if request.rule.exclusive and len(self.row) < together:
+            raise ValueError(
+                f"k={k} for {len(request.through)} preferences that share no row are {together} "
+                f"rows, but the pool has only {len(self.row)}: {self.advice}"
+            )
+
+    def what(self, request: Request) -> str:
+        """What a preference may get, in a message."""
+        if request.rule.at_most:
+            return "rows within the quotas (at_most)"
+        if request.rule.distinct is not None:
+            return "different values of the column `distinct`"
+        return "rows" if not self.copies else "rows that are no copies"
+
+    @property
+    def advice(self) -> str:
+        """What to do where the pool has too few rows."""
+        every = len(self.row) + self.copies == self.usable
+        return "lower k" if every else "raise upto or at_least, or lower k"
 
     def in_input_units(self, values: Floats) -> Floats:
         """(M,) values of the objectives as the input has them: minimised ones with their sign."""
@@ -129,8 +150,8 @@ class Pool:
     def ended(self, request: Request) -> Pool | None:
         """The pool cut to the layers that the request needs; without copies if these are dropped.
 
-        Where the rule gives no stop, it must hold P * k rows, k different keys, and more than one
-        value of each objective.
+        Where the rule gives no stop, it must hold P * k rows, k that are within the quotas for each
+        preference, and more than one value of each objective.
 
         Returns:
             The first layers that do, or all rows there are; None if these are more than we have.
@@ -149,7 +170,7 @@ class Pool:
             columns=tuple(column[inside].astype(np.float64) for column in self.columns),
             row=self.row[inside],
             layer=self.layer[inside],
-            keys=None if self.keys is None else self.keys[inside],
+            quotas=tuple(quota.of(inside) for quota in self.quotas),
             same=None,
             copies=len(by_layer) - len(rows),
             read=None if self.read is None else self.read[inside],
@@ -163,11 +184,11 @@ class Pool:
             return None
         needed = [request.at_least - 1]
         if request.rule.grows:
-            if self.keys is not None and request.rule.rank == "ray":
-                first = firsts(self.keys[rows])
-                if len(first) < request.rule.k:
+            if self.quotas and request.rule.rank == "ray":
+                within = np.flatnonzero(taken([rows], request.needed, self.quotas)[0])
+                if len(within) < request.needed:
                     return None
-                needed.append(first[request.rule.k - 1])
+                needed.append(within[-1])
             for column in self.columns:
                 # Not by the best of all rows, which a copy that is left out may have.
                 others = column[rows] != column[rows[0]]
@@ -189,10 +210,12 @@ def pool_of(source: Source, request: Request, resources: Resources) -> Pool:
         ValueError: Scores that cannot be traded, null keys, or too much memory.
     """
     if isinstance(source.frame, pl.DataFrame):
-        return _pool_in_memory(source.frame, request, resources.n_threads)
+        with bad_rows_named(source, request.scores, request.rule.nan, finite=True):
+            return _pool_in_memory(source.frame, request, resources.n_threads)
     state = KeptLayers(
         upto=request.rule.upto,
         at_least=request.at_least,
+        noise=request.noise,
         nan=request.rule.nan,
         n_threads=resources.n_threads,
     )
@@ -202,7 +225,7 @@ def pool_of(source: Source, request: Request, resources: Resources) -> Pool:
             request.scores,
             state,
             filled=request.filled,
-            others=request.left_out,
+            others=request.others,
             resources=resources,
         )
         if not state.finite():
@@ -216,10 +239,11 @@ def _pool_in_memory(frame: pl.DataFrame, request: Request, n_threads: int | None
     """The pool of a frame: its layers are numbered until they hold one."""
     points = request.scores.tradeable(frame, nan=request.rule.nan, n_threads=n_threads)
     kept = np.arange(len(frame)) if points.kept is None else points.kept
-    keys = key_ids(frame, request.filled, "distinct")[kept] if request.filled else None
+    quotas = request.quotas(frame)
+    rounded = points.rounded_down(request.noise)
     upto, at_least = request.rule.upto, request.at_least
     while True:
-        layer = pareto_layers(points, upto=upto, at_least=at_least, n_threads=n_threads)
+        layer = pareto_layers(rounded, upto=upto, at_least=at_least, n_threads=n_threads)
         inside = np.flatnonzero(layer >= 0)
         row = kept[inside]
         layers = Pool(
@@ -232,8 +256,9 @@ def _pool_in_memory(frame: pl.DataFrame, request: Request, n_threads: int | None
             high=points.best(),
             rows=len(frame),
             usable=points.n,
-            keys=None if keys is None else keys[inside],
+            quotas=tuple(quota.of(row) for quota in quotas),
             dropped=points.dropped,
+            excluded=points.excluded,
             same=equal_ids(frame[row], request.left_out) if request.left_out else None,
         )
         if (pool := layers.ended(request)) is not None:
@@ -254,15 +279,16 @@ def first_layers_of(state: KeptLayers, request: Request) -> Pool:
     return Pool(
         names=tuple(scores.names),
         maximize=tuple(scores.larger),
-        columns=scores.points(kept.frame).columns,
+        columns=scores.of_all.points(kept.frame).columns,
         row=kept.row,
         layer=kept.layer,
         low=nothing if state.low is None else state.low,
         high=nothing if state.high is None else state.high,
         rows=state.rows,
         usable=state.usable,
-        keys=key_ids(kept.frame, request.filled, "distinct") if request.filled else None,
+        quotas=request.quotas(kept.frame),
         dropped=state.dropped,
+        excluded=state.excluded,
         same=equal_ids(kept.frame, request.left_out) if request.left_out else None,
         read=kept.frame,
     )

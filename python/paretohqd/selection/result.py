@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.notebooks import html_table, numbered
+from paretohqd.frames.objectives import column
 from paretohqd.selection.copies import repeated
 from paretohqd.selection.explanation import explanation, headline, remarks
 from paretohqd.selection.overlap import selection_overlap
@@ -58,6 +59,8 @@ class Selection:
         duplicates: Whether copies could be chosen, see `select`.
         copy_columns: The columns in which copies are equal; none if these cannot be compared.
         left_out: Rows of the pool's layers that are left out of it as copies.
+        prefix: What the names of the added columns begin with.
+        excluded: Rows that do not meet the condition (`where`).
         dropped_rows: Rows that were dropped for null or NaN scores.
         dropped: How many null and NaN scores each objective has, where rows were dropped.
 
@@ -91,6 +94,8 @@ class Selection:
     duplicates: str = "keep"
     copy_columns: tuple[str, ...] = ()
     left_out: int = 0
+    prefix: str = ""
+    excluded: int = 0
     dropped_rows: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
@@ -142,7 +147,11 @@ class Selection:
             raise ValueError(
                 f"preference: expected 0 to {len(self) - 1}{named}, got {preference!r}"
             )
-        return self.rows.filter(pl.col("preference") == number)
+        return self.rows.filter(self.column("preference") == number)
+
+    def column(self, name: str) -> pl.Expr:
+        """A column of `rows` that the selection added, by its name without the prefix."""
+        return column(f"{self.prefix}{name}")
 
     def of(self, preference: int | str) -> pl.DataFrame:
         """The same as `self[preference]`."""
@@ -194,11 +203,13 @@ class Selection:
 
     def overlap(self) -> Floats:
         """(P, P) Jaccard index of the preferences' sets of rows; 1 on the diagonal."""
-        return selection_overlap(self.rows)
+        return selection_overlap(
+            self.rows.select(preference=self.column("preference"), row=self.column("row"))
+        )
 
     def copies(self) -> int:
         """How many chosen rows are copies of another that the same preference got."""
-        return repeated(self.rows, self.copy_columns)
+        return repeated(self.rows, self.copy_columns, f"{self.prefix}preference")
 
     def summary(self) -> dict[str, Any]:
         """What the selection was made from, as numbers, lists and text only."""
@@ -213,6 +224,7 @@ class Selection:
             "layers": self.layer_sizes(),
             "r_min": self.r_min.tolist(),
             "r_max": self.r_max.tolist(),
+            **({"excluded": self.excluded} if self.excluded else {}),
             "dropped": {"rows": self.dropped_rows, "scores": self.dropped},
             "duplicates": self.duplicates,
             "copies": {
@@ -277,7 +289,7 @@ class Selection:
             completion=completion,
             messages=messages,
             system=system,
-            keep=["preference"] if preference is None else [],
+            keep=[f"{self.prefix}preference"] if preference is None else [],
         )
 
     def to_datasets(self, **columns: Unpack[DatasetColumns]) -> DatasetDict:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict, get_args, get_type_hints
+from typing import Literal, get_args
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.frames.streaming import Progress
-from paretohqd.kernels.points import count, optional_count
+from paretohqd.exceptions import unknown_word
+from paretohqd.frames.condition import Condition
+from paretohqd.kernels.points import count, iterates, optional_count
 from paretohqd.selection.preferences import Directions
 from paretohqd.selection.ranks import Rank
 
@@ -25,6 +27,13 @@ Duplicates = Literal["keep", "drop"]
 
 Nan = Literal["raise", "drop"]
 """Whether null and NaN scores are refused, or their rows left out."""
+
+
+Epsilon = float | Sequence[float] | Mapping[str, float]
+"""The noise of each objective, in its units: one number for all, or one each."""
+
+AMONG = 4
+"""How many times k rows are looked at where not simply the first k are chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,10 +51,17 @@ class Rule:
         bounds: What r_min and r_max refer to.
         scale: The units of the distance.
         directions: Which way the rays run.
-        distinct: A column of which each preference gets no value twice.
+        where: A condition; rows that do not meet it are as if they were not there.
+        epsilon: In each objective, differences below this are noise, by which no row is better.
+        distinct: One or more columns of which each preference gets no value twice.
+        at_most: How many rows with the same value of a column each preference may get.
+        exclusive: Whether a row serves one preference at most.
+        diverse: A column of embeddings by which k rows far apart are chosen among the best 4 k.
+        sample: The seed by which k rows are drawn among the best 4 k, better ones more often.
         duplicates: Whether copies of a row may be chosen too.
         by: One or more columns within whose values rows are chosen.
         nan: Whether null and NaN scores are refused, or their rows left out.
+        prefix: What the names of the added columns begin with.
 
     Raises:
         ValueError: A number below 1, two stops, or a word that is none of those there are.
@@ -64,10 +80,17 @@ class Rule:
     bounds: Bounds = "pool"
     scale: Scale = "box"
     directions: Directions = "paper"
-    distinct: str | None = None
+    where: Condition | pl.Expr | str | None = None
+    epsilon: Epsilon | None = None
+    distinct: str | Sequence[str] | None = None
+    at_most: Mapping[str, int] | None = None
+    exclusive: bool = False
+    diverse: str | None = None
+    sample: int | None = None
     duplicates: Duplicates = "keep"
     by: str | Sequence[str] | None = None
     nan: Nan = "raise"
+    prefix: str = ""
 
     def __post_init__(self) -> None:
         """Refuse rules by which no frame could be chosen from."""
@@ -101,8 +124,60 @@ class Rule:
         _one_of("directions: expected", self.directions, Directions)
         _one_of("duplicates: expected", self.duplicates, Duplicates)
         _one_of("nan must be", self.nan, Nan)
-        if self.by is not None and self.distinct is not None:
-            raise ValueError("distinct cannot be combined with by: each group is chosen from alone")
+        if self.where is not None:
+            object.__setattr__(self, "where", Condition.of(self.where))
+        if self.distinct is not None and not isinstance(self.distinct, str):
+            object.__setattr__(self, "distinct", _names("distinct", self.distinct))
+        if self.at_most is not None:
+            object.__setattr__(self, "at_most", _quotas(self.at_most))
+        for name in self._distinct:
+            if name in (self.at_most or {}):
+                raise ValueError(f"at_most: {name!r} is among distinct too, which is at most 1")
+        if self.epsilon is not None and self.rank != "ray":
+            raise ValueError(
+                f"epsilon: rank={self.rank!r} knows no layers, in which it lets noise pass: leave "
+                "it out"
+            )
+        if not isinstance(self.exclusive, bool | np.bool_):
+            raise ValueError(f"exclusive must be True or False, got {self.exclusive!r}")
+        if not isinstance(self.prefix, str):
+            raise ValueError(f"prefix must be text, got {self.prefix!r}")
+        self._check_choice()
+
+    def _check_choice(self) -> None:
+        """Refuse ways to choose among the best rows that are none, or are two."""
+        if self.diverse is not None and self.sample is not None:
+            raise ValueError(
+                "choose one of diverse and sample: both say which of the best rows are taken"
+            )
+        if self.diverse is not None and not isinstance(self.diverse, str):
+            raise ValueError(f"diverse must be the name of a column, got {self.diverse!r}")
+        if self.sample is not None:
+            seed = self.sample
+            if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+                raise ValueError(f"sample must be a seed, a whole number from 0 on, got {seed!r}")
+            object.__setattr__(self, "sample", int(seed))
+
+    @property
+    def _distinct(self) -> tuple[str, ...]:
+        if self.distinct is None:
+            return ()
+        return (self.distinct,) if isinstance(self.distinct, str) else tuple(self.distinct)
+
+    @property
+    def quotas(self) -> dict[str, int]:
+        """How many rows with the same value each preference may get, by column.
+
+        Example:
+            >>> Rule(distinct="prompt", at_most={"source": 20}).quotas
+            {'prompt': 1, 'source': 20}
+        """
+        return {**dict.fromkeys(self._distinct, 1), **(self.at_most or {})}
+
+    @property
+    def wanted(self) -> int:
+        """How many rows a preference is offered, of which it gets k."""
+        return self.k if self.diverse is None and self.sample is None else AMONG * self.k
 
     @property
     def grows(self) -> bool:
@@ -132,6 +207,38 @@ class Rule:
                 f"scale: expected 'box', 'none' or {m} numbers above 0, got {self.scale!r}"
             )
         return sizes
+
+    def noise(self, names: Sequence[str]) -> NDArray[np.float64] | None:
+        """The noise of each objective, (M,); None where every difference counts.
+
+        Raises:
+            ValueError: `epsilon` is no number from 0 on, nor one for each objective.
+
+        Example:
+            >>> Rule(epsilon={"help": 0.5}).noise(["help", "length"])
+            array([0.5, 0. ])
+        """
+        if self.epsilon is None:
+            return None
+        if isinstance(self.epsilon, Mapping):
+            for name in self.epsilon:
+                if name not in names:
+                    raise unknown_word("epsilon: no objective", str(name), list(names))
+            given: object = [self.epsilon.get(name, 0) for name in names]
+        else:
+            given = self.epsilon
+        try:
+            sizes = np.array(given, dtype=np.float64)
+        except (TypeError, ValueError):
+            sizes = np.full(len(names), np.nan)
+        if sizes.ndim == 0:
+            sizes = np.full(len(names), sizes)
+        if sizes.shape != (len(names),) or not (np.isfinite(sizes) & (sizes >= 0)).all():
+            raise ValueError(
+                f"epsilon: expected a number from 0 on, or {len(names)} of them, got "
+                f"{self.epsilon!r}"
+            )
+        return sizes if sizes.any() else None
 
     def box(self, larger: Sequence[bool], names: Sequence[str]) -> Box | None:
         """The reference points that are given, larger being better in each objective.
@@ -182,6 +289,26 @@ def _one_of(what: str, value: object, words: object) -> None:
         raise ValueError(f"{what} {others} or {known[-1]!r}, got {value!r}")
 
 
+def _names(what: str, value: object) -> tuple[str, ...]:
+    """Names of columns, each once."""
+    names = tuple(value) if iterates(value) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{what}: expected the name of a column, or several, got {value!r}")
+    return tuple(dict.fromkeys(map(str, names)))
+
+
+def _quotas(value: object) -> dict[str, int]:
+    """Columns and how many rows of one value are allowed."""
+    if not isinstance(value, Mapping) or not value:
+        raise ValueError(
+            f"at_most: expected {{column: how many}}, such as {{'prompt': 1}}, got {value!r}"
+        )
+    for name in value:
+        if not isinstance(name, str):
+            raise ValueError(f"at_most: expected the name of a column, got {name!r}")
+    return {name: count(f"at_most: {name}", most) for name, most in value.items()}
+
+
 def _two_points(value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """r_min and r_max as plain numbers, so that rules can be compared and kept."""
     try:
@@ -191,46 +318,3 @@ def _two_points(value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
             f"bounds: expected 'pool', 'all' or two points (r_min and r_max), got {value!r}"
         ) from None
     return low, high
-
-
-class VariantOptions(TypedDict, total=False):
-    """The options of a rule that methods of a comparison may vary, in a type."""
-
-    upto: int | None
-    at_least: int | None
-    rank: Rank
-    bounds: Bounds
-    scale: Scale
-    directions: Directions
-    distinct: str | None
-    duplicates: Duplicates
-
-
-class RuleOptions(VariantOptions, total=False):
-    """The options of `paretohqd.distributed.select`, in a type."""
-
-    k: int
-    nan: Nan
-
-
-class SelectOptions(RuleOptions, total=False):
-    """The options of `paretohqd.select`, in a type: `**options: Unpack[SelectOptions]`."""
-
-    by: str | Sequence[str] | None
-    memory_limit: int | None
-    progress: Progress | None
-    n_threads: int | None
-
-
-def refuse_unknown(function: str, options: Mapping[str, object], known: type) -> None:
-    """Raise Python's own TypeError if a function is given an option that a TypedDict does not have.
-
-    Example:
-        >>> refuse_unknown("select", {"size": 3}, SelectOptions)
-        Traceback (most recent call last):
-        ...
-        TypeError: select() got an unexpected keyword argument 'size'
-    """
-    for name in options:
-        if name not in get_type_hints(known):
-            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")

@@ -35,7 +35,8 @@ def warn_of_the_same_rows(
     """
     if (weights == weights[0]).all():
         return
-    first, *others = nearest.places.reshape(len(weights), -1)
+    ends = np.searchsorted(nearest.preference, np.arange(1, len(weights)))
+    first, *others = np.split(nearest.places, ends)
     first = np.sort(first)
     if not all(np.array_equal(np.sort(other), first) for other in others):
         return
