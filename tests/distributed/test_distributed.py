@@ -156,6 +156,37 @@ def test_ranks_of_all_rows(tmp_path, rank, of_files):
         assert chosen.summary() == expected.summary()
 
 
+ASKED = [
+    {"where": "source <> 's1' AND a < 2"},
+    {"where": pl.col("b") > -1, "rank": "sum"},
+    {"at_most": {"prompt": 1, "source": 8}},
+    {"at_most": {"prompt": 2, "source": 8}, "rank": "achievement"},
+    {"exclusive": True, "distinct": "prompt"},
+    {"epsilon": {"a": 0.5}},
+    {"epsilon": 0.25, "upto": 2, "sample": 3},
+    {"diverse": "embedding", "where": "source <> 's0'"},
+    {"sample": 5, "rank": "ideal", "prefix": "x_"},
+]
+
+
+@pytest.mark.parametrize("of_files", [False, True])
+@pytest.mark.parametrize("options", ASKED, ids=lambda options: " ".join(options))
+def test_what_users_ask(tmp_path, options, of_files):
+    rng = np.random.default_rng(1)
+    frame = cloud(300).with_columns(
+        prompt=pl.format("p{}", pl.Series(rng.integers(0, 40, 300))),
+        source=pl.format("s{}", pl.Series(rng.integers(0, 3, 300))),
+        embedding=pl.Series(rng.normal(size=(300, 3)), dtype=pl.Array(pl.Float64, 3)),
+    )
+    pieces = cut(frame, [30, 31, 170])
+    data = files_of(pieces, tmp_path) if of_files else dataset_of(pieces)
+    chosen = distributed.choose(data, ["a", "b"], 3, k=6, **options)
+    expected = pq.choose(frame, ["a", "b"], 3, k=6, **options)
+    assert_frame_equal(chosen.rows, expected.rows, check_exact=True)
+    assert chosen.summary() == expected.summary()
+    assert chosen.excluded == expected.excluded
+
+
 def merged_state(states):
     first, *others = states
     for other in others:
