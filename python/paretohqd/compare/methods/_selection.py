@@ -20,6 +20,7 @@ from paretohqd.kernels.layers import pareto_layers
 from paretohqd.selection.choosing import choose_by_rule
 from paretohqd.selection.copies import copy_columns
 from paretohqd.selection.preferences import Directions
+from paretohqd.selection.rule import Bounds, Rule
 
 Rank = Literal["ray", "linear", "ideal", "achievement", "sum"]
 
@@ -72,6 +73,22 @@ class SelectionOptions(MethodOptions):
         return {name: value for name, value in values.items() if value is not UNSET}
 
 
+def rule_of(bench: Workbench, options: SelectionOptions, *, k: int, rank: Rank) -> Rule:
+    """The rule of selection; ranks that this module adds choose from the pool of the ray."""
+    own: dict[str, Any] = {"rank": rank} if rank in OF_ALL_ROWS else {}
+    return bench.rule(k=k, **{**options.for_select(), **own})
+
+
+def refuse_pool(options: SelectionOptions, rank: Rank) -> None:
+    """Refuse an end of a pool where there is none.
+
+    Raises:
+        ValueError: `upto` or `at_least` beside a rank of all rows.
+    """
+    if rank in OF_ALL_ROWS and {options.upto, options.at_least} - {UNSET, None}:
+        raise ValueError(f"rank: {rank} chooses from all rows: leave out upto and at_least")
+
+
 def select_rows(
     bench: Workbench,
     frame: pl.DataFrame,
@@ -79,14 +96,18 @@ def select_rows(
     *,
     k: int,
     rank: Rank = "ray",
+    reference: Bounds | None = None,
 ) -> pl.DataFrame:
     """The training rows of all preferences: prompt, response and preference.
 
-    Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted.
+    Where a fixed number of layers holds fewer rows than k, k is lowered, and that is noted. The
+    reference points may be given.
     """
+    rule = rule_of(bench, options, k=k, rank=rank)
+    if reference is not None:
+        rule = replace(rule, bounds=reference)
     if rank in OF_ALL_ROWS:
-        return bench.choose(frame, bench.rule(k=k, **{**options.for_select(), "rank": rank}))
-    rule = bench.rule(k=k, **options.for_select())
+        return bench.choose(frame, rule)
     if rule.upto is not None:
         layer = pareto_layers(frame.select(bench.names), upto=rule.upto)
         pool = frame.filter(pl.Series(layer >= 0))
@@ -121,8 +142,12 @@ def fit_preferences(
     stage: int,
     share: float,
     start_from: list[Path] | None = None,
+    rate: float | None = None,
 ) -> list[Path]:
-    """Train each preference's adapter on its rows; `share` is of one of them."""
+    """Train each preference's adapter on its rows; `share` is of one of them.
+
+    The learning rate is the stage's own if none is given.
+    """
     return [
         fine_tune(
             bench,
@@ -132,6 +157,7 @@ def fit_preferences(
             share=share,
             stage=stage,
             start_from=None if start_from is None else start_from[number],
+            rate=rate,
         ).adapter
         for number in range(len(bench.weights))
     ]

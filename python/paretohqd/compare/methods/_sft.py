@@ -32,6 +32,7 @@ def fine_tune(
     stage: int = 1,
     steps: int | None = None,
     start_from: Path | None = None,
+    rate: float | None = None,
 ) -> Tuned:
     """Supervised fine-tuning of one adapter.
 
@@ -44,8 +45,11 @@ def fine_tune(
         stage: 2 for the settings of `train_stage2`.
         steps: The usual number of steps, where it is not the settings' own.
         start_from: Adapter to train further.
+        rate: The learning rate, where it is not the settings' own.
     """
     train, lora = bench.train_settings(stage), bench.settings.lora
+    if rate is not None:
+        train["learning_rate"] = rate
     rows = rows.select(c for c in ("prompt", "response", chat.SYSTEM_PROMPT) if c in rows.columns)
     if chat.SYSTEM_PROMPT in rows.columns and not chat.find_form(bench.tokenizer()).system:
         bench.notes["system messages"] = (

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from paretohqd.compare.method import Count, Method
 from paretohqd.compare.methods._selection import (
-    OF_ALL_ROWS,
-    UNSET,
     Rank,
     SelectionOptions,
     fit_preferences,
     policies_of,
+    refuse_pool,
     select_rows,
 )
 from paretohqd.compare.policy import Policy
@@ -37,10 +36,7 @@ class Options(SelectionOptions):
             ValueError: `upto` or `at_least` beside a rank of all rows, or as `SelectionOptions`.
         """
         super().__post_init__()
-        if self.rank in OF_ALL_ROWS and {self.upto, self.at_least} - {UNSET, None}:
-            raise ValueError(
-                f"rank: {self.rank} chooses from all rows: leave out upto and at_least"
-            )
+        refuse_pool(self, self.rank)
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
