@@ -279,8 +279,7 @@ def _still_first(order: Order, held: pl.DataFrame, request: Request, size: int) 
 
 def _taken(order: Order, number: int, found: Candidates, k: int, size: int) -> Taken:
     """The first k rows of one preference that may be chosen, or as many as there are so far."""
-    one = replace(order, weights=order.weights[[number]], falls=order.falls[[number]])
-    ranked = one.first(found.columns, min(size, len(found.row)))
+    ranked = order.alone(number).first(found.columns, min(size, len(found.row)))
     rows, values = ranked.rows[0], ranked.values[0]
     no_copies = np.arange(len(rows)) if found.same is None else firsts(found.same[rows])
     allowed = no_copies if found.keys is None else no_copies[firsts(found.keys[rows[no_copies]])]
