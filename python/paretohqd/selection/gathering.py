@@ -60,6 +60,8 @@ def selection_of(
     else:
         warn_of_the_same_rows(nearest, weights, pool, pooled=False)
     number = nearest.preference
+    # Without these columns no one could tell why a row that comes early was not chosen.
+    beside = dict.fromkeys([*(request.keys or ()), *request.filled, *request.left_out])
     named = [] if names is None else [pl.Series("preference_name", names).gather(number)]
     return Selection(
         rows=rows.hstack(
@@ -89,4 +91,6 @@ def selection_of(
         left_out=pool.copies,
         dropped_rows=pool.rows - pool.usable,
         dropped=dict(pool.dropped),
+        rule=request.rule,
+        beside=None if frame is None else frame.lazy().select(map(column, beside)),
     )
