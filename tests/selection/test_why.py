@@ -417,6 +417,24 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert type(chosen.why(np.int64(7)).row) is int
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("rank", RANKS)
+@pytest.mark.parametrize("by", [None, "group"])
+def test_a_row_so_far_off_that_no_double_holds_its_distance_comes_last(rank: Any, by: Any) -> None:
+    frame = pl.DataFrame({"a": [1.0, 0.5, 0.0, -1.7e308, 1.2], "b": [0.0, 0.6, 1.0, 0.3, -0.1]})
+    frame = frame.with_columns(group=1)
+    options: Options = {"k": 2, "rank": rank, "by": by, "bounds": [(0, 0), (1, 1)]}
+    options |= {"upto": 1} if rank == "ray" else {}
+    options |= {} if rank == "achievement" else {"scale": [0.5, 0.5]}
+    why = pq.choose(frame, ["a", "b"], [[0, 1], [1, 0]], **options).why(3)
+    assert why.left_out == ("layer" if rank == "ray" else None)
+    assert why.dominated_by.tolist() == [1, 2]
+    assert not why.chosen
+    assert rank != "ray" or why.table["distance"].null_count() == 2
+    if rank in ("sum", "ideal"):
+        assert why.table["place"].to_list() == [4, 4]
+
+
 def test_rows_in_another_order_are_refused() -> None:
     order = {"seed": 0}
 

@@ -116,6 +116,8 @@ class Order:
         for number, weights in enumerate(self.weights):
             own = lost(self.rank, losses, weights)
             values[number] = own[row]
+            # Where a loss is past all doubles, none of it is NaN: that comes last as well.
+            own = np.where(np.isnan(own), np.inf, own)
             tied = np.flatnonzero(own == own[row])
             order = in_order(
                 own[tied], added([loss[tied] for loss in losses]), [each[tied] for each in whole]

@@ -21,6 +21,7 @@ from paretohqd.selection.nearest import nearest_rows
 from paretohqd.selection.pool import Floats, Pool, Rows
 from paretohqd.selection.ranks import Order
 from paretohqd.selection.request import Request
+from paretohqd.selection.rule import Box
 from paretohqd.selection.seen import Seen, dominating, signed_scores
 from paretohqd.selection.why import LeftOut
 
@@ -112,9 +113,12 @@ def in_pool(asked: Asked, seen: Seen | None) -> Standing:
         layer=np.zeros(1, dtype=np.int32),
     )
     one = replace(asked.request, rule=replace(rule, k=1))
-    distance = nearest_rows(alone, one, n_threads=None).distances
+    assert one.box is not None, "without groups there are reference points"
     whole = len(pool.row) + pool.copies == pool.usable
-    return _outside(replace(standing, distance=distance), asked, seen, whole)
+    standing = _outside(standing, asked, seen, whole)
+    if _too_far(scores, one.box, one.units):
+        return standing
+    return replace(standing, distance=nearest_rows(alone, one, n_threads=None).distances)
 
 
 def among_all(asked: Asked, seen: Seen | None, order: Order) -> Standing:
@@ -197,11 +201,14 @@ def in_group(asked: Asked, frame: pl.DataFrame, members: Rows, copies: Keys | No
         ends = [(x[some].min(), x[some].max()) for x in points.columns]
         low, high = np.array(ends, dtype=np.float64).T
         box = low, high
+    whole = len(pool.row) + chosen.copies == points.n
+    standing = _outside(standing, asked, seen, whole)
+    if _too_far(own, box, request.units):
+        return standing
     alone = Objectives.of(own[np.newaxis], maximize=True)
     one = replace(rule, k=1, upto=1, at_least=None)
-    distance = choose_in_groups(alone, group[:1], request.through, one, box=box).distances
-    whole = len(pool.row) + chosen.copies == points.n
-    return _outside(replace(standing, distance=distance), asked, seen, whole)
+    nearest = choose_in_groups(alone, group[:1], request.through, one, box=box)
+    return replace(standing, distance=nearest.distances)
 
 
 def comes_first(order: Order, asked: Asked, scores: Floats, other: int) -> bool:
@@ -247,6 +254,15 @@ def _nowhere(asked: Asked, pool: Pool, ranked: int, seen: Seen | None) -> Standi
         place=np.full(preferences, -1, dtype=np.int64),
         passed=np.zeros(preferences, dtype=np.bool_),
     )
+
+
+def _too_far(scores: Floats, box: Box, units: Floats | None) -> bool:
+    """Whether a row is further from the pool than doubles can hold, in the units of a distance."""
+    low, high = box
+    span = high - low
+    with np.errstate(over="ignore"):
+        scaled = (scores - low) / (np.where(span == 0, 1, span) if units is None else units)
+    return not np.isfinite(scaled).all()
 
 
 def _outside(standing: Standing, asked: Asked, seen: Seen, whole: bool) -> Standing:
