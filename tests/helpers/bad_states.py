@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import polars as pl
@@ -140,6 +141,18 @@ def _talk(*turns: tuple[Any, Any]) -> list[dict[str, Any]]:
 NAMED = {"kind": [0.2, 0.8], "brief": [0.8, 0.2]}
 CALLS |= {f"Selection.of: {what!r}": _of(what) for what in (3, -1, "kind", None, 1.0, True, [0])}
 CALLS |= {f"Selection.of: named: {what!r}": _of(what, NAMED) for what in (2, "Kind", None)}
+
+
+def _why(row: Any) -> Call:
+    return lambda w: w.choose().why(row)
+
+
+def _why_of_a_group(w: World) -> Any:
+    return pickle.loads(pickle.dumps(w.choose(by="prompt"))).why(0)
+
+
+CALLS |= {f"Selection.why: {row!r}": _why(row) for row in (-1, 12, 1.0, "0", None, True)}
+CALLS["Selection.why: groups that were pickled"] = _why_of_a_group
 
 DATASETS: dict[str, Call] = {
     "no such preference": _dataset(FRAME, 9),

@@ -49,6 +49,7 @@ METHODS = {
         "summary",
         "to_dataset",
         "to_datasets",
+        "why",
     ),
     "frame.pareto": ("choose", "front", "hypervolume", "layers", "rays", "select"),
 }

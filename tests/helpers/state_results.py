@@ -82,6 +82,35 @@ RESULTS["FirstLayers: gaps dropped"] = partial(
 )
 
 
+# ── why a row was chosen or not ──────────────────────────────────────────────────────────────────
+
+
+def _why(kind: str, given: dict[str, Any], w: World) -> Any:
+    options = {"k": 12, "n_threads": w.threads, **given}
+    once = rows(kind, 250)
+    frame = pl.concat([once, once[:50]])
+    chosen = pq.choose(frame, {"s0": "max", "s1": "min"}, 5, **options)
+    several = [chosen.why(row) for row in (0, 150, 299, *chosen[2]["row"][:3])]
+    return [[repr(each), each.dominated_by, each.table] for each in several]
+
+
+WHY: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "distinct": {"distinct": "prompt"},
+    "no duplicates": {"duplicates": "drop"},
+    "bounds of all": {"bounds": "all", "scale": "none"},
+    "by": {"by": "source"},
+    "achievement": {"rank": "achievement"},
+    "sum, distinct, no duplicates": {"rank": "sum", "distinct": "prompt", "duplicates": "drop"},
+    "ideal, by": {"rank": "ideal", "by": "source"},
+}
+RESULTS |= {
+    f"Selection.why: {kind}: {name}": partial(_why, kind, given)
+    for kind in KINDS
+    for name, given in WHY.items()
+}
+
+
 # ── data sets and pictures ────────────────────────────────────────────────────────────────────────
 
 TALK = [

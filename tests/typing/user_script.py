@@ -106,6 +106,8 @@ def selections() -> None:
     assert_type(chosen.preferences, NDArray[np.float64])
     assert_type(chosen.preference_names, tuple[str, ...] | None)
     assert_type(chosen.n_rows, int)
+    assert_type(chosen.why(0).table, pl.DataFrame)
+    assert_type(chosen.why(0).layer, int | None)
     assert_type(chosen.explain(), str)
     assert_type(chosen.summary(), dict[str, Any])
     assert_type(pq.select(FRAME, NAMES, 3, k=1, by="prompt"), pl.DataFrame)

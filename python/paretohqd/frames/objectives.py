@@ -143,9 +143,14 @@ class ObjectiveColumns:
         return None if self.where is None else self.where.met(frame)
 
     def numbers(self, frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
-        """The scores of a frame's rows, which were checked before."""
-        scores = frame.lazy().select(self.expressions)
-        return scores.with_columns(as_number(column(name)) for name in self.texts)
+        """The scores of a frame's rows, which were checked before; null where they do not count."""
+        if self.where is None:
+            scores = frame.lazy().select(self.expressions)
+            return scores.with_columns(as_number(column(name)) for name in self.texts)
+        meets, given = unused(self.names, "meets"), self.where.expression
+        scores = frame.lazy().select(*self.expressions, given.alias(meets))
+        scores = scores.with_columns(as_number(column(name)) for name in self.texts)
+        return scores.select(pl.when(column(meets)).then(column(name)) for name in self.names)
 
     def refuse_types(self, schema: Mapping[str, pl.DataType]) -> None:
         """Raise a ValueError if a column is not numeric, before any row is read."""

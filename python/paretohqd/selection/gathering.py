@@ -69,6 +69,8 @@ def selection_of(
     else:
         warn_of_the_same_rows(nearest, weights, pool, pooled=False)
     number = nearest.preference
+    # Without these columns no one could tell why a row that comes early was not chosen.
+    beside = dict.fromkeys([*(request.keys or ()), *request.filled, *request.others])
     named = [] if names is None else [pl.Series("preference_name", names).gather(number)]
     added = [
         pl.Series("preference", number),
@@ -100,4 +102,6 @@ def selection_of(
         excluded=pool.excluded,
         dropped_rows=pool.rows - pool.usable - pool.excluded,
         dropped=dict(pool.dropped),
+        rule=request.rule,
+        beside=None if frame is None else frame.lazy().select(map(column, beside)),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,11 +70,7 @@ def choose_first_in_groups(
     ids, size = group_ids(ids, points.n)
     order, starts = group_by_group(ids, size)
     layer = pareto_layers(points, upto=1, groups=ids, n_threads=n_threads)[order]
-    front = np.flatnonzero(layer == 0)
-    if copies is not None:
-        group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-        keys = group * (int(copies.max(initial=0)) + 1) + copies[order]
-        front = front[firsts(keys[front])]
+    front = _front(layer, order, starts, copies)
     groups = _measured(points, order, starts, front, request)
     shown = np.zeros(points.n, dtype=np.bool_)
     shown[front] = request.box is None and request.rule.bounds == "pool"
@@ -129,6 +125,36 @@ def _firsts(
         first[:] = False
         first[firsts(keys)] = True
     return first
+
+
+def orders_in_group(
+    points: Objectives, request: Request, *, copies: NDArray[np.uint32] | None = None
+) -> Iterator[tuple[Rows, Floats]]:
+    """All rows of one group in the order of each preference, copies too, and what it loses.
+
+    Args:
+        points: The group's rows, finite; larger is better in each objective.
+        request: As for `choose_first_in_groups`.
+        copies: A number for each row, equal for copies, of which the reference points come from the
+            first on the front alone.
+    """
+    order, starts = np.arange(points.n), np.array([0, points.n])
+    front = _front(pareto_layers(points, upto=1), order, starts, copies)
+    groups = _measured(points, order, starts, front, request)
+    for number in range(len(request.through)):
+        yield _ranked(groups, request, number, None)
+
+
+def _front(
+    layer: NDArray[np.int32], order: Rows, starts: Rows, copies: NDArray[np.uint32] | None
+) -> Rows:
+    """Where the rows of the fronts are, group by group; of copies in a group only the first."""
+    front = np.flatnonzero(layer == 0)
+    if copies is None:
+        return front
+    group = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    keys = group * (int(copies.max(initial=0)) + 1) + copies[order]
+    return front[firsts(keys[front])]
 
 
 def _measured(

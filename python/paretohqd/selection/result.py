@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from paretohqd.frames.notebooks import html_table, numbered
 from paretohqd.frames.objectives import column
+from paretohqd.selection.asking import why_of
 from paretohqd.selection.copies import repeated
 from paretohqd.selection.explanation import explanation, headline, remarks
 from paretohqd.selection.overlap import selection_overlap
 from paretohqd.selection.preferences import Directions, ray_weights
 from paretohqd.selection.ranks import Rank
+from paretohqd.selection.rule import Rule
+from paretohqd.selection.why import Why
 
 if TYPE_CHECKING:
     import altair as alt
@@ -37,8 +40,8 @@ class Selection:
     `for name, rows in chosen` goes through all: numbers come in the place of names where
     preferences have none.
 
-    A pickled one has all but `scores`, which may be the whole input: what shows all rows, as the
-    plot does, shows the pool then.
+    A pickled one has all but `scores` and `beside`, which may be the whole input: what shows all
+    rows, as the plot does, shows the pool then.
 
     Attributes:
         rows: Long frame: k rows per preference, see `select`.
@@ -63,6 +66,9 @@ class Selection:
         excluded: Rows that do not meet the condition (`where`).
         dropped_rows: Rows that were dropped for null or NaN scores.
         dropped: How many null and NaN scores each objective has, where rows were dropped.
+        rule: How rows were chosen; None if that is not known.
+        beside: What tells groups, values of `distinct` and copies apart: one column for each such
+            column of the input, over all its rows; None if they are not at hand.
 
     Example:
         >>> import polars as pl
@@ -98,6 +104,8 @@ class Selection:
     excluded: int = 0
     dropped_rows: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    rule: Rule | None = None
+    beside: pl.LazyFrame | None = None
 
     def __repr__(self) -> str:
         """The first two lines of `explain`, not the frames."""
@@ -118,8 +126,8 @@ class Selection:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the scores of all rows: a pickle of these would hold the whole input."""
-        return {**self.__dict__, "scores": None}
+        """All but what is there of all rows: a pickle of that would hold the whole input."""
+        return {**self.__dict__, "scores": None, "beside": None}
 
     def __len__(self) -> int:
         """The number of preferences."""
@@ -237,6 +245,43 @@ class Selection:
     def explain(self) -> str:
         """A text for people: rows, layers, bounds, and how much preferences share."""
         return explanation(self)
+
+    def why(self, row: int) -> Why:
+        """Why a row of the input was chosen or not.
+
+        What dominates it, its layer, and for each preference its distance, its place in the order
+        and its position among the chosen rows. A row of the pool is compared with the pool; for
+        others, for `duplicates="drop"` and where `rank` is not "ray", the scores of all rows are
+        read again, in batches. Within groups the row is compared with those of its group. Where
+        scores are not at hand (after pickling, or of rows that came in parts), what only they could
+        tell is left open.
+
+        Args:
+            row: Its number in the input, as in the column `row`.
+
+        Returns:
+            A value that prints as a text; its `table` has a row for each preference. See
+            `paretohqd.selection.why.Why`.
+
+        Raises:
+            ValueError: There is no such row; the selection has groups and was pickled, or was put
+                together by hand; the input cannot be read again, or its rows come in another order.
+
+        Example:
+            >>> import polars as pl
+            >>> import paretohqd as pq
+            >>> frame = pl.DataFrame({"help": [1.0, 0.8, 0.0, 0.1], "safe": [0.0, 0.7, 1.0, 0.1]})
+            >>> chosen = pq.choose(frame, ["help", "safe"], {"kind": [0.1, 0.9]}, k=1)
+            >>> chosen.why(1)
+            row        1, not chosen
+            scores     help (max) 0.8, safe (max) 0.7
+            layer      0; the pool has 1 layer, 0 is the front
+            dominated  by no row
+              0 kind: place 1 of 3, 1 was taken; distance 0.2761, the last one taken 0.1104
+            >>> chosen.why(3).dominated_by, chosen.why(2).table["position"].to_list()
+            (array([1]), [0])
+        """
+        return why_of(self, row)
 
     def remarks(self) -> list[str]:
         """Lines on rows that were dropped and rows that are copies, where there are any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -173,6 +173,13 @@ class Rule:
             {'prompt': 1, 'source': 20}
         """
         return {**dict.fromkeys(self._distinct, 1), **(self.at_most or {})}
+
+    @property
+    def plain(self) -> Rule:
+        """The same without what keeps a preference from its first rows: all in order."""
+        return replace(
+            self, distinct=None, at_most=None, exclusive=False, diverse=None, sample=None
+        )
 
     @property
     def wanted(self) -> int:
