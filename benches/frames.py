@@ -73,6 +73,11 @@ def ranked(rank: str, **more: Any) -> Callable[[str, int], Any]:
     return lambda folder, rows: pq.select(files(folder, rows), NAMES, 10, k=100, rank=rank, **more)
 
 
+def asked(**more: Any) -> Callable[[str, int], Any]:
+    """The choice from the pool with further options."""
+    return lambda folder, rows: pq.select(files(folder, rows), NAMES, 10, k=100, **more)
+
+
 def first_layers(folder: str, rows: int) -> Any:
     return (
         pq.FirstLayers(NAMES, upto=5)
@@ -93,6 +98,8 @@ CALLS: dict[str, Callable[[str, int], Any]] = {
     "achievement, points given": ranked("achievement", bounds=[(0, 0, 0), (1, 1, 1)]),
     "achievement of the front": ranked("achievement"),
     "sum, points given": ranked("sum", bounds=[(0, 0, 0), (1, 1, 1)]),
+    "select where half take part": asked(where="a + b < 1"),
+    "select within noise": asked(epsilon=0.001),
     "first 5 layers": first_layers,
     "layers upto 5, filtered": layers,
 }
@@ -138,6 +145,16 @@ def same_answers(folder: Path, rows: int) -> None:
     """What is streamed is what is computed in memory."""
     held = pl.read_parquet(files(str(folder), rows))
     assert select(str(folder), rows).equals(pq.select(held, NAMES, 10, k=100))
+    points = [(0, 0, 0), (1, 1, 1)]
+    for options in (
+        {"rank": "achievement", "bounds": points},
+        {"rank": "achievement"},
+        {"rank": "sum", "bounds": points},
+        {"where": "a + b < 1"},
+        {"epsilon": 0.001},
+    ):
+        streamed = asked(**options)(str(folder), rows)
+        assert streamed.equals(pq.select(held, NAMES, 10, k=100, **options))
     assert layers(str(folder), rows).equals(
         held.pareto.layers(NAMES, upto=5).filter(pl.col("layer") >= 0)
     )
