@@ -256,7 +256,7 @@ def test_directions_are_those_of_one_machine(tmp_path):
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
     scores = pq.frames.objectives.ObjectiveColumns.of(files.source.schema, ["a", "b"])
-    want = merging.PartSpec(scores=scores, upto=2, filled=(), copies=(), nan="raise")
+    want = merging.PartSpec(scores=scores, upto=2, filled=(), others=(), nan="raise")
     assert files.first_layers(want).settled().frame.columns == ["a", "b"]
 
 
