@@ -34,13 +34,15 @@ def layer_expr(
     there. All of these are held in memory, in the streaming engine too; `paretohqd.layers` with a
     stop reads files of any size.
 
-    `by="prompt"` and `.over("prompt")` give the same layers. Polars calls Python for every group of
-    `.over`, but once for all groups of `by`, which with many small groups is many times as fast.
+    `by="prompt"` and `.over("prompt")` give the same layers, but that null among the keys is a
+    group for `.over`, and refused by `by`. Polars calls Python for every group of `.over`, and once
+    for all groups of `by`, which with many small groups is many times as fast.
 
     Args:
         objectives: Column names or expressions, larger is better, or {name: "max" | "min"}. An
-            expression is minimised by negating it; its name in messages is that of its output. A
-            column of fixed-size arrays stands for all its components.
+            expression is minimised by negating it, which Polars does not do to unsigned integers;
+            its name in messages is that of its output. A column of fixed-size arrays stands for all
+            its components.
         by: Column names or expressions, within whose values layers are counted.
         upto: Stop after this many layers; within groups, of each.
         at_least: Stop after the first layer with which this many rows are covered.
@@ -55,7 +57,7 @@ def layer_expr(
     Raises:
         ValueError: At once: a bad argument. When the query runs: a column that is not numeric, null
             or NaN, null among the keys of `by`. Within `.over` and `.agg` the rows in the message
-            are counted within one group.
+            are counted within one group. A column that is missing is Polars' own error.
 
     Example:
         >>> import polars as pl
