@@ -64,6 +64,7 @@ bounds: $(VENV)/bench  ## shapes of data that break fast code, and peak memory
 
 frames: $(VENV)/bench  ## 200 million rows streamed, a million groups: 6 GB under runs/, 10 minutes
 	$(BIN)/python benches/frames.py
+	$(BIN)/python benches/expressions.py
 
 wheel: $(CORE)/core  ## build the abi3 wheel into dist/
 	$(CORE)/bin/maturin build --release --quiet --out dist

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from paretohqd.exceptions import MissingPackageError
 from paretohqd.frames.achievement import achievement
+from paretohqd.frames.expressions import crowding_expr, front_expr, layer_expr
 from paretohqd.frames.first_layers import FirstLayers
 from paretohqd.frames.functions import front, layers
 from paretohqd.frames.near_rows import rays
@@ -61,13 +62,16 @@ __all__ = [
     "choose",
     "choose_from",
     "crowding_distance",
+    "crowding_expr",
     "epsilon_additive",
     "front",
+    "front_expr",
     "hypervolume",
     "hypervolume_contributions",
     "hypervolume_estimate",
     "hypervolume_subset",
     "igd_plus",
+    "layer_expr",
     "layers",
     "least_achievement",
     "nearest_to_rays",

@@ -74,6 +74,14 @@ def frames() -> None:
     assert_type(pq.achievement(lazy, NAMES, [1, 1], [[0, 1]], k=1), pl.LazyFrame)
 
 
+def expressions() -> None:
+    brief = pl.col("brief")
+    assert_type(pq.layer_expr(NAMES, upto=2).over("prompt"), pl.Expr)
+    assert_type(pq.layer_expr(WAYS, by=["prompt", brief > 0], at_least=1), pl.Expr)
+    assert_type(FRAME.filter(pq.front_expr(["help", -brief], by="prompt")), pl.DataFrame)
+    assert_type(pq.crowding_expr(brief.alias("r"), by=pq.layer_expr(NAMES), nan="drop"), pl.Expr)
+
+
 def namespaces() -> None:
     eager, lazy = Pareto(FRAME), Pareto(FRAME.lazy())
     assert_type(eager.layers(NAMES, upto=1), pl.DataFrame)
@@ -137,6 +145,7 @@ def verbs() -> None:
 if __name__ == "__main__":
     arrays()
     frames()
+    expressions()
     namespaces()
     selections()
     verbs()

@@ -7,10 +7,12 @@ when it is collected or sunk, in batches: nothing that is larger than memory nee
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
 from paretohqd.frames.bad_rows import bad_rows_named
@@ -32,6 +34,7 @@ from paretohqd.frames.streaming import (
     with_layers,
 )
 from paretohqd.kernels.layers import pareto_layers
+from paretohqd.kernels.points import Objectives
 
 Frame = pl.DataFrame | pl.LazyFrame
 
@@ -218,21 +221,43 @@ def _all_layers(
 ) -> pl.Series:
     """The layers of rows whose scores and keys are in memory; null for those without scores."""
     groups = None if keys is None else key_ids(held, keys, "by")
-    options: dict[str, Any] = {"upto": upto, "at_least": at_least, "n_threads": n_threads}
+    kernel = partial(pareto_layers, upto=upto, at_least=at_least, n_threads=n_threads)
     with bad_rows_named(source, scores, nan):
-        if nan == "raise":
-            return pl.Series(
-                pareto_layers(scores.taken(held), maximize=scores.larger, by=groups, **options)
-            )
-        points = scores.points(held, nan=nan, n_threads=n_threads)
+        return computed(kernel, scores.taken(held), scores.larger, groups, nan, n_threads)
+
+
+def computed(
+    kernel: Callable[..., NDArray[Any]],
+    taken: pl.DataFrame | dict[str, pl.Series],
+    larger: list[bool],
+    groups: NDArray[np.uint32] | None,
+    nan: Literal["raise", "drop"],
+    n_threads: int | None,
+) -> pl.Series:
+    """What a kernel finds for rows that are in memory; null for those without scores.
+
+    Args:
+        kernel: A function of points, `maximize` and `by` that gives a value for each row.
+        taken: The objectives by name, as `ObjectiveColumns.taken` gives them.
+        larger: Whether larger is better in each.
+        groups: A key per row.
+        nan: "raise" refuses null and NaN; "drop" computes the others without their rows.
+        n_threads: Threads that look for these.
+
+    Raises:
+        ValueError: Null or NaN that is not dropped, or what the kernel refuses.
+    """
+    if nan == "raise":
+        return pl.Series(kernel(taken, maximize=larger, by=groups))
+    points = Objectives.of(taken, maximize=larger, nan=nan, n_threads=n_threads)
     kept = points.kept
     if groups is not None and kept is not None:
         groups = groups[kept]
-    numbers = pareto_layers(points, by=groups, **options)
+    found = pl.Series(kernel(points, by=groups))
     if kept is None:
-        return pl.Series(numbers)
-    layer = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(held))
-    return layer.scatter(kept, numbers)
+        return found
+    rows = len(next(iter(taken.values()))) if isinstance(taken, dict) else len(taken)
+    return pl.Series([None], dtype=found.dtype).new_from_index(0, rows).scatter(kept, found)
 
 
 def _deferred(
