@@ -42,6 +42,10 @@ class Measures:
     utility: float | None = None
     utility_adjusted: float | None = None
     """The utility with echoed answers at no more than the base's scores."""
+    utility_tchebycheff: float | None = None
+    """The utility that counts the objective which falls short most, see `serving.tchebycheff`."""
+    following: float | None = None
+    """How much an objective rises with its weight, see `serving.following`."""
     hypervolume: float | None = None
     echo_adjusted: float | None = None
     """The hypervolume with echoed answers at no more than the base's scores."""
@@ -98,6 +102,29 @@ class RunResult(Measures):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interval:
+    """The ends of a 95 % interval over prompts and seeds."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinRate:
+    """Of prompt, preference and seed, the share in which a method has the larger w . z.
+
+    Where both have the same it counts half, so that .5 is what equal methods have.
+    """
+
+    name: str
+    """The other method."""
+    mean: float
+    low: float | None
+    """The ends of the 95 % interval over prompts and seeds."""
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """A method's utility less another's, over the seeds that both have."""
 
@@ -124,6 +151,10 @@ class Against:
     reference: Difference | None = None
     echo_adjusted: Difference | None = None
     """The difference to the reference, both with echoes adjusted."""
+    tchebycheff: Difference | None = None
+    """The difference to the reference in `utility_tchebycheff`."""
+    win_rate: WinRate | None = None
+    """How often it lies above the reference."""
     base: Difference | None = None
 
 
@@ -154,6 +185,8 @@ class MethodResult(Measures):
     low: float | None = None
     """The ends of the 95 % interval of the utility, over prompts and seeds."""
     high: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """Those of other measures, by name; none of them with one seed."""
     spread: float | None = None
     """Standard deviation of the utility between seeds."""
     rank_correlation: Mapping[str, float | None] = field(default_factory=dict)

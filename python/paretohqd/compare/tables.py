@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from paretohqd.compare.measures import ComparisonResult
+from paretohqd.compare.measures import ComparisonResult, Interval, WinRate
 from paretohqd.compare.over_seeds import average
 from paretohqd.compare.records import RunRecord
 from paretohqd.selection.preferences import format_weights
@@ -36,6 +36,8 @@ MEASURED = (
     "tokens",
     "finished",
 )
+SERVED = ("utility_tchebycheff", "following")
+"""Measures of how preferences are served, beside utility."""
 COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
 
 
@@ -45,8 +47,8 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
     `utility` and `hypervolume` are on the scale of the data. `utility_se` and the 95 % interval of
     the hypervolume are over prompts: they describe this run's models, not its method.
     `utility_adjusted` and `echo_adjusted` are the two with echoed answers at no more than the
-    base's scores; `rank NAME` is the rank correlation of the weight on an objective with its mean
-    reward, `rank_mean` their mean.
+    base's scores, `utility_tchebycheff` and `following` those of `serving`; `rank NAME` is the rank
+    correlation of the weight on an objective with its mean reward, `rank_mean` their mean.
     """
     phases = dict.fromkeys(phase for measured in result.runs for phase in measured.seconds)
     rows = []
@@ -56,7 +58,7 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
         row |= {"seed": run.seed, "status": measured.status, "error": run.error}
         row |= {"policies": len(run.policies), "n": measured.n}
         row |= {"utility": measured.utility, "utility_se": measured.utility_se}
-        row |= measured.values(("utility_adjusted", "hypervolume"))
+        row |= measured.values(("utility_adjusted", *SERVED, "hypervolume"))
         row |= {"hypervolume_low": measured.hypervolume_low}
         row |= {"hypervolume_high": measured.hypervolume_high}
         row |= measured.values(("echo_adjusted", *MEASURED))
@@ -96,7 +98,9 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
     `low`, `high` and `spread` are of the utility: its 95 % interval over prompts and seeds, and the
     standard deviation between seeds. `reference ...`, `echo_adjusted ...` and `base ...` are the
     differences in utility to the method that `reference name` names, to the same with echoes
-    adjusted, and to the base; `reference corrected` is p after Holm, by which the verdict is given.
+    adjusted, and to the base; `tchebycheff ...` is the difference to the reference in
+    `utility_tchebycheff`, `win_rate` how often the method lies above the reference (see `WinRate`).
+    `reference corrected` is p after Holm, by which the verdict is given.
     With one seed there is no interval and no verdict.
     """
     rows = []
@@ -107,7 +111,12 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
         row |= {"policies": entry.policies, "utility": entry.utility}
         row |= {"low": entry.low, "high": entry.high, "spread": entry.spread}
         row |= entry.values(("utility_adjusted", "hypervolume", "echo_adjusted"))
-        for side in ("reference", "echo_adjusted", "base"):
+        for name in SERVED:
+            row |= {name: getattr(entry, name)}
+            row |= _ends(name, entry.intervals.get(name))
+        wins = entry.against.win_rate
+        row |= {"win_rate": wins.mean if wins else None} | _ends("win_rate", wins)
+        for side in ("reference", "echo_adjusted", "tchebycheff", "base"):
             difference = getattr(entry.against, side)
             columns: tuple[str, ...] = ("mean", "low", "high")
             if side == "reference":
@@ -118,6 +127,11 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
         row |= entry.values(("rank_mean", *COSTS))
         rows.append(row | {"seconds": entry.seconds_all})
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _ends(name: str, interval: Interval | WinRate | None) -> Row:
+    ends = (interval.low, interval.high) if interval else (None, None)
+    return {f"{name} low": ends[0], f"{name} high": ends[1]}
 
 
 def cost_table(result: ComparisonResult, preferences: Sequence[int] = PREFERENCES) -> pl.DataFrame:

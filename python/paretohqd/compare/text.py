@@ -82,6 +82,8 @@ def caveats(result: ComparisonResult) -> list[str]:
             "preference the one counts that is best on these very prompts, so utility is too high."
         )
     lines += [
+        "U_T: the mean over w of 1 - max w_m (1 - z_m), what the objective that falls short most "
+        "leaves: utility alone favours methods that push what weighs most.",
         f"Hypervolume: of mean rewards on that scale, reference point ({origin}); what lies below "
         "covers nothing. Several points cover more than one whatever they are (beside each method "
         "stands its best single point), and noise adds to it: a description, without a verdict.",
@@ -89,10 +91,20 @@ def caveats(result: ComparisonResult) -> list[str]:
         "prompt, whichever is lower; where the base echoes too, with the scale's 0 at most.",
     ]
     preferences = max((entry.policies for entry in methods if entry.steered), default=0)
+    if preferences:
+        lines.append(
+            "Follows: the slope of z_m on w_m over the policies asked for weights, mean over "
+            "objectives; 1 goes from the data's poor end to the good one, 0 ignores the weights."
+        )
     if 0 < preferences < 5:
         lines.append(
-            f"Follows weights: of {preferences} preferences a rank correlation takes few values, "
-            "and large ones come by chance: a description."
+            f"Rank correlation: of {preferences} preferences it takes few values, and large ones "
+            "come by chance: a description."
+        )
+    if any(entry.against.win_rate for entry in methods):
+        lines.append(
+            "Wins: of all prompts, preferences and seeds, the share in which the method's w . z "
+            "lies above the reference's; the same counts half, so that equal methods have 50 %."
         )
     if result.prompts < 2:
         return [*lines, "There is one prompt, so there are no intervals and no verdicts."]
@@ -119,8 +131,9 @@ def caveats(result: ComparisonResult) -> list[str]:
 
 
 def _table(entries: Sequence[MethodResult], reference: str) -> str:
-    head = ["method", "seeds", "utility", "95 % interval", "hypervolume", "best one", "echo-adj."]
-    head += [f"less {reference}", "verdict", "less base", "echo", "collapse", "words", "w~r"]
+    head = ["method", "seeds", "utility", "95 % interval", "U_T", "hypervolume", "best one"]
+    head += ["echo-adj.", f"less {reference}", "verdict", "wins", "less base", "echo", "collapse"]
+    head += ["words", "follows"]
     head += ["models", "trained", "generated", "time"]
     rows = [head]
     for entry in entries:
@@ -128,13 +141,17 @@ def _table(entries: Sequence[MethodResult], reference: str) -> str:
         low, high = _number(entry.low), _number(entry.high)
         row = [entry.method, f"{len(entry.seeds)}", _number(entry.utility)]
         row += ["-" if entry.low is None else f"{low} to {high}"]
+        row += [_number(entry.utility_tchebycheff)]
         row += [_number(entry.hypervolume), _number(entry.best_single)]
         row += [_number(entry.utility_adjusted)]
         # What is compared with another method has its verdict in a line of its own.
         usual = rival if rival and rival.name == reference else None
-        row += [_mean(usual), usual.verdict if usual else "-", _mean(entry.against.base)]
+        row += [_mean(usual), usual.verdict if usual else "-"]
+        wins = entry.against.win_rate if usual else None
+        row += [_percent(wins.mean if wins else None), _mean(entry.against.base)]
         row += [_percent(entry.echo), _percent(entry.collapse), _number(entry.words, 0)]
-        row += [_number(entry.rank_mean, 2), _number(entry.models, 0)]
+        row += ["-" if entry.following is None else f"{entry.following:+.2f}"]
+        row += [_number(entry.models, 0)]
         row += [_number(entry.trained_tokens, 0), _number(entry.generated_tokens, 0)]
         row += ["-" if entry.seconds_all is None else duration(entry.seconds_all)]
         rows.append(["failed" if c == "-" and not entry.seeds else c for c in row[:3]] + row[3:])
