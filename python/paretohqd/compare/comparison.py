@@ -129,11 +129,12 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
     matched = job.budget == "matched" and not measured_from
     allowed = budgets.get(job.seed) if matched else None
     bench = Workbench(s, title=entry.title, seed=job.seed, allowed=allowed)
-    error = None
+    error, family = None, None
     try:
         if matched and allowed is None and entry.method != "base":  # which spends nothing
             raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
         options = method.read(entry.options, entry.title, name=entry.method)
+        family = method.family_of(options)
         policies = method.run(bench, options)
         keys = [evaluate(s, bench, policy, place) for place, policy in enumerate(policies)]
     except (OSError, MemoryError):
@@ -165,6 +166,7 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
         error=error,
         **method.words,
         reconstructed=method.reconstructed,
+        family=family,
         policies=tuple(
             PolicyRecord(weights=policy.weights, system_prompt=policy.system_prompt, answers=key)
             for policy, key in zip(policies, keys, strict=True)

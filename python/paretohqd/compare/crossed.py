@@ -30,7 +30,15 @@ class Crossed:
     p: float
 
 
-def crossed(values: Floats) -> Crossed | None:
+@dataclass(frozen=True, kw_only=True)
+class SeedSquare:
+    """A mean square of seeds that several methods' seeds were pooled for."""
+
+    square: float
+    degrees: float
+
+
+def crossed(values: Floats, seeds: SeedSquare | None = None) -> Crossed | None:
     """The interval of the mean of a prompts x seeds table, both drawn at random.
 
     With the mean squares of prompts, seeds and what is left, the variance of the mean is (prompts
@@ -40,6 +48,8 @@ def crossed(values: Floats) -> Crossed | None:
 
     Args:
         values: (N, S), one per prompt and seed.
+        seeds: The mean square of seeds, where other methods' seeds tell it better than these few;
+            by default these values' own.
 
     Returns:
         None for fewer than two prompts or two seeds.
@@ -63,13 +73,15 @@ def crossed(values: Floats) -> Crossed | None:
         raise ImportError("intervals need scipy: pip install 'paretohqd[train]'") from error
     mean, rows, columns = values.mean(), values.mean(axis=1), values.mean(axis=0)
     rest = values - rows[:, None] - columns + mean
-    free = np.array([n - 1, s - 1, (n - 1) * (s - 1)])
+    free = np.array([n - 1, s - 1, (n - 1) * (s - 1)], dtype=np.float64)
     squares = (
         np.array(
             [s * ((rows - mean) ** 2).sum(), n * ((columns - mean) ** 2).sum(), (rest**2).sum()]
         )
         / free
     )
+    if seeds is not None:
+        squares[1], free[1] = seeds.square, seeds.degrees
     total = max(squares[0] + squares[1] - squares[2], squares[0])
     if total == 0:  # the same number everywhere
         return Crossed(low=float(mean), high=float(mean), p=float(mean == 0))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from paretohqd.compare.crossed import Floats, crossed, holm, verdict
+from paretohqd.compare.families import Families
 from paretohqd.compare.measures import Against, Difference, MethodResult, RunResult, WinRate
 from paretohqd.compare.serving import PerPrompt, wins
 
@@ -35,7 +36,11 @@ def table(values: Values, places: Sequence[int], name: str) -> Floats | None:
 
 
 def against(
-    entry: MethodResult, entries: Sequence[MethodResult], runs: Sequence[RunResult], values: Values
+    entry: MethodResult,
+    entries: Sequence[MethodResult],
+    runs: Sequence[RunResult],
+    values: Values,
+    families: Families,
 ) -> Against:
     """How an entry differs from the method that it is compared with, and from the base.
 
@@ -44,6 +49,7 @@ def against(
         entries: All of them.
         runs: What was measured of each run.
         values: The measures of each prompt.
+        families: What is known of seeds.
     """
     mine = alive(entry.places, runs)
     here = [other for other in entries if other.budget == entry.budget]
@@ -57,13 +63,13 @@ def against(
     found = Against()
     if mine and rival and mine != rival:
         found = Against(
-            reference=_difference(runs, values, mine, rival, "utility"),
-            echo_adjusted=_difference(runs, values, mine, rival, "utility_adjusted"),
-            tchebycheff=_difference(runs, values, mine, rival, "utility_tchebycheff"),
+            reference=_difference(runs, values, families, mine, rival, "utility"),
+            echo_adjusted=_difference(runs, values, families, mine, rival, "utility_adjusted"),
+            tchebycheff=_difference(runs, values, families, mine, rival, "utility_tchebycheff"),
             win_rate=_win_rate(runs, values, mine, rival),
         )
     if mine and base and entry.kind != "base":
-        found = replace(found, base=_difference(runs, values, mine, base, "utility"))
+        found = replace(found, base=_difference(runs, values, families, mine, base, "utility"))
     return found
 
 
@@ -101,6 +107,7 @@ def _pairs(
 def _difference(
     runs: Sequence[RunResult],
     values: Values,
+    families: Families,
     mine: Sequence[int],
     theirs: Sequence[int],
     name: str,
@@ -112,8 +119,9 @@ def _difference(
     left, right = (table(values, places, name) for places in (mine, theirs))
     if left is None or right is None:
         return None
-    whole = crossed(left - right) if pairs else None
-    other = runs[theirs[0]].run
+    own, other = runs[mine[0]].run, runs[theirs[0]].run
+    seeds = families.square(name, [own, other], len(left))
+    whole = crossed(left - right, seeds) if pairs else None
     both = (runs[at].run for pair in pairs for at in pair)
     return Difference(
         name=other.method,
@@ -129,7 +137,10 @@ def _difference(
 def _win_rate(
     runs: Sequence[RunResult], values: Values, mine: Sequence[int], theirs: Sequence[int]
 ) -> WinRate | None:
-    """How often the first side lies above the second, over the seeds that both have."""
+    """How often the first side lies above the second, over the seeds that both have.
+
+    It is of two methods, and of no family: the interval knows these seeds alone.
+    """
     pairs = _pairs(runs, mine, theirs)
     if not pairs:
         return None

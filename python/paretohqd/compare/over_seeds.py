@@ -10,11 +10,15 @@ import numpy as np
 
 from paretohqd.compare.crossed import Floats, crossed
 from paretohqd.compare.differences import Values, against, alive, table, with_verdicts
+from paretohqd.compare.families import Families
 from paretohqd.compare.measures import AVERAGED, Interval, MeanPoint, MethodResult, RunResult
+from paretohqd.compare.records import RunRecord
 from paretohqd.runs.metrics import SampleMean
 
 WITH_INTERVALS = ("utility_tchebycheff", "following")
 """Measures with an interval besides utility."""
+POOLED = ("utility", "utility_adjusted", *WITH_INTERVALS)
+"""Measures whose spread between seeds is pooled over a family."""
 
 
 def average(values: Iterable[float | None]) -> float | None:
@@ -40,7 +44,8 @@ def over_seeds(
 
     Runs that left the very same answers, as the base does under any seed, are one run. Utility and
     hypervolume are the means of the runs' (not those of mean points). Intervals and verdicts are of
-    utility, over prompts and seeds (see `crossed`), and need two seeds; a method with one has none,
+    utility, over prompts and seeds (see `crossed`; of seeds those of a family together, see
+    `families`), and need two seeds; a method with one has none,
     whatever its prompts say. Verdicts against the reference are corrected for their number over the
     whole comparison; against the base, with echoes adjusted, and of all other measures there are
     intervals alone.
@@ -55,10 +60,12 @@ def over_seeds(
     groups: dict[tuple[str, str], list[int]] = {}
     for at, result in enumerate(runs):
         groups.setdefault((result.run.budget, result.run.method), []).append(at)
+    families = _families(groups.values(), runs, values)
     entries = [
-        _entry(places, runs, values, scores, objectives, reference) for places in groups.values()
+        _entry(places, runs, values, scores, families, objectives, reference)
+        for places in groups.values()
     ]
-    compared = [against(entry, entries, runs, values) for entry in entries]
+    compared = [against(entry, entries, runs, values, families) for entry in entries]
     decided = with_verdicts([each.reference for each in compared])
     return tuple(
         replace(entry, against=replace(each, reference=difference))
@@ -71,6 +78,7 @@ def _entry(
     runs: Sequence[RunResult],
     values: Values,
     scores: Mapping[str, Floats],
+    families: Families,
     objectives: Sequence[str],
     reference: str,
 ) -> MethodResult:
@@ -79,7 +87,8 @@ def _entry(
     results = [runs[at] for at in lasting]
     first = runs[(lasting or places)[0]].run
     own = table(values, lasting, "utility")
-    whole = None if own is None else crossed(own)
+    intervals = _intervals(values, lasting, families, first)
+    whole = intervals.pop("utility", None)
     several = own is not None and len(lasting) > 1
     averages: dict[str, Any] = {
         name: average(getattr(result, name) for result in results) for name in AVERAGED
@@ -106,7 +115,7 @@ def _entry(
         steered=bool(lasting) and all(policy.weights is not None for policy in first.policies),
         low=whole.low if whole else None,
         high=whole.high if whole else None,
-        intervals=_intervals(values, lasting),
+        intervals=intervals,
         spread=float(own.mean(axis=0).std(ddof=1)) if own is not None and several else None,
         **averages,
         rank_correlation={
@@ -118,12 +127,34 @@ def _entry(
     )
 
 
-def _intervals(values: Values, places: Sequence[int]) -> dict[str, Interval]:
-    """Of the measures that have one, those that are known of all of some runs."""
+def _families(
+    groups: Iterable[Sequence[int]], runs: Sequence[RunResult], values: Values
+) -> Families:
+    """What the seeds of each family say of every measure."""
+    methods = [lasting for places in groups if (lasting := alive(places, runs))]
+    return Families(
+        {
+            name: [
+                (runs[places[0]].run, own)
+                for places in methods
+                if (own := table(values, places, name)) is not None
+            ]
+            for name in POOLED
+        }
+    )
+
+
+def _intervals(
+    values: Values, places: Sequence[int], families: Families, run: RunRecord
+) -> dict[str, Interval]:
+    """Of the measures that have one, those that are known of all runs of a method."""
     found = {}
-    for name in WITH_INTERVALS:
+    for name in ("utility", *WITH_INTERVALS):
         own = table(values, places, name)
-        if own is not None and (whole := crossed(own)) is not None:
+        if own is None:
+            continue
+        whole = crossed(own, families.square(name, [run], len(own)))
+        if whole is not None:
             found[name] = Interval(low=whole.low, high=whole.high)
     return found
 

@@ -58,6 +58,8 @@ class RunRecord:
     exact: str | None = None
     ours: str | None = None
     reconstructed: bool = False
+    family: str | None = None
+    """Methods of one family train alike: their seeds are pooled. None: not known, or the base."""
     policies: tuple[PolicyRecord, ...] = ()
     models: int | None = None
     """Adapters that must be stored."""
@@ -86,8 +88,7 @@ class RunRecord:
     def to_mapping(self) -> dict[str, Any]:
         """The run as `results.json` has it: what a method does not say of itself is left out."""
         left_out = {name for name in WORDS if getattr(self, name) is None}
-        if not self.reconstructed:
-            left_out.add("reconstructed")
+        left_out |= {name for name in ("reconstructed", "family") if not getattr(self, name)}
         return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     @property

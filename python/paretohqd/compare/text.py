@@ -123,6 +123,13 @@ def caveats(result: ComparisonResult) -> list[str]:
             "With one seed there is no interval and no verdict: how far another seed of the same "
             "method would lie is not known."
         )
+    if tested and any(run.run.family for run in result.runs):
+        lines.append(
+            "How far seeds lie apart is told by all methods of a family together, which train "
+            "alike (fine-tuning, pairs, reinforcement learning, jointly, scores in the context), "
+            "under the same budget; an ablation by its own. A method has an interval only if it "
+            "has two seeds itself."
+        )
     if len(trained) < len(methods):
         lines.append("The base is not trained and has no seeds: its runs are one.")
     if any(len(entry.seeds) == 2 for entry in methods):

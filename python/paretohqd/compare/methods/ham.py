@@ -118,6 +118,7 @@ def _groups(
 METHOD = Method(
     run=policies,
     options=Options,
+    family="joint",
     reconstructed=True,
     about="Train K adapters together so that their values cover the most hypervolume.",
     source='Mukherjee et al., "Multi-Objective Alignment of Large Language Models Through '

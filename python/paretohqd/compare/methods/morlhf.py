@@ -125,6 +125,7 @@ def reinforced(
 METHOD = Method(
     run=policies,
     options=Options,
+    family="rl",
     about="Train one model per preference by reinforcement learning on sum_i w_i r_i.",
     source="MORLHF as the baseline of Rewarded Soups (arXiv 2306.04488) and MODPO (arXiv "
     "2310.03708).",
