@@ -91,7 +91,7 @@ def test_every_method_has_its_button_and_its_row(demo, read):
         assert any(all(number(v) in cells for v in wanted) for cells in own), entry.method
         difference = entry.against.reference
         if difference:
-            shown = difference.verdict, number(difference.mean, "+")
+            shown = difference.verdict.replace("-", "\N{MINUS SIGN}"), number(difference.mean, "+")
             assert any(all(part in cells for part in shown) for cells in own)
     assert read.text.count("out of memory") == 2
     assert "MODPO failed: seed 0: no pairs" in read.text

@@ -84,7 +84,8 @@ def _with_verdict(difference: Difference, corrected: Iterator[float]) -> Differe
     """One of them; `corrected` gives the next of those that were tested."""
     if difference.p is not None:
         p = next(corrected)
-        return replace(difference, corrected=p, verdict=verdict(difference.mean, p))
+        assert difference.whole is not None
+        return replace(difference, corrected=p, verdict=verdict(difference.whole, p))
     few = {0: "no common seed", 1: "one seed"}.get(len(difference.seeds), "one prompt")
     return replace(difference, verdict=f"{few}: not tested")
 
@@ -127,9 +128,7 @@ def _difference(
         name=other.method,
         budget=other.budget,
         mean=float(left.mean() - right.mean()),
-        low=whole.low if whole else None,
-        high=whole.high if whole else None,
-        p=whole.p if whole else None,
+        whole=whole,
         seeds=tuple(sorted({run.seed for run in both if run.kind != "base"})),
     )
 

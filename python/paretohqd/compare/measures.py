@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
+from paretohqd.compare.crossed import Crossed
 from paretohqd.compare.records import RunRecord
 from paretohqd.runs.metrics import SampleMean
 
@@ -133,15 +134,28 @@ class Difference:
     budget: str
     """The other method's budget."""
     mean: float
-    low: float | None
-    """The ends of the 95 % interval over prompts and seeds."""
-    high: float | None
-    p: float | None
     seeds: tuple[int, ...]
+    whole: Crossed | None = None
+    """What prompts and seeds tell of it; None: fewer than two of either."""
     corrected: float | None = None
     """p after Holm, over all tested differences of the comparison."""
     verdict: str = ""
-    """`better`, `worse`, `open`, or why nothing is tested; empty where there is no verdict."""
+    """See `crossed.verdict`, or why nothing is tested; empty where there is no verdict."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of its 95 % interval over prompts and seeds."""
+        return self.whole.low if self.whole else None
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of its 95 % interval over prompts and seeds."""
+        return self.whole.high if self.whole else None
+
+    @property
+    def p(self) -> float | None:
+        """p for no difference, not corrected."""
+        return self.whole.p if self.whole else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,7 +100,8 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
     differences in utility to the method that `reference name` names, to the same with echoes
     adjusted, and to the base; `tchebycheff ...` is the difference to the reference in
     `utility_tchebycheff`, `win_rate` how often the method lies above the reference (see `WinRate`).
-    `reference corrected` is p after Holm, by which the verdict is given.
+    `reference corrected` is p after Holm, by which a verdict of better or worse is given, and
+    `reference low_90` and `high_90` are the ends of the 90 % interval, by which the others are.
     With one seed there is no interval and no verdict.
     """
     rows = []
@@ -122,6 +123,9 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
             if side == "reference":
                 columns = ("name", *columns, "p", "corrected", "verdict")
             row |= {f"{side} {name}": getattr(difference, name, None) for name in columns}
+            if side == "reference":
+                whole = difference.whole if difference else None
+                row |= {f"{side} {end}": getattr(whole, end, None) for end in ("low_90", "high_90")}
         row |= entry.values(MEASURED)
         row |= {f"rank {name}": rank for name, rank in entry.rank_correlation.items()}
         row |= entry.values(("rank_mean", *COSTS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from paretohqd.compare.crossed import MARGIN
 from paretohqd.compare.measures import ComparisonResult, Difference, MethodResult
 from paretohqd.plots.progress import duration, table
 
@@ -30,18 +31,18 @@ def sentence(entry: MethodResult) -> str:
     Example:
         >>> from paretohqd.compare.measures import Against
         >>> difference = Difference(
-        ...     name="ParetoHqD", budget="own", mean=0.01, low=-0.02, high=0.04, p=0.3,
-        ...     seeds=(0, 1), verdict="open")
+        ...     name="ParetoHqD", budget="own", mean=0.01, seeds=(0, 1),
+        ...     verdict="open: from -0.020 to +0.040")
         >>> sft = MethodResult(
         ...     budget="own", method="SFT", kind="sft", against=Against(reference=difference))
         >>> sentence(sft)
-        'SFT against ParetoHqD: open (utility +0.010, 95 % interval -0.020 to +0.040)'
+        'SFT against ParetoHqD: open: from -0.020 to +0.040 (utility +0.010)'
     """
     difference, adjusted = entry.against.reference, entry.against.echo_adjusted
     assert difference is not None
     text = f"{entry.method} against {difference.name}: {difference.verdict} "
     text += f"(utility {_mean(difference)}"
-    if difference.low is not None:
+    if difference.low is not None and not difference.verdict.startswith("open"):
         text += f", 95 % interval {difference.low:+.3f} to {difference.high:+.3f}"
     return text + (f"; echo-adjusted {_mean(adjusted)})" if adjusted else ")")
 
@@ -115,7 +116,9 @@ def caveats(result: ComparisonResult) -> list[str]:
             f"Intervals: 95 %, of utility, over {result.prompts} prompts and the seeds that "
             "both sides have, both drawn at random; each stands alone. Verdicts: better or worse "
             f"where p stays below 5 % when Holm corrects it for all {tested} tested differences to "
-            "a reference; else open, and the interval says what is still possible."
+            f"a reference; else equal within {MARGIN:g} where the 90 % interval lies within, no "
+            "worse than that where its lower end does; else open, and the 95 % interval says what "
+            "is still possible."
         )
     trained = [entry for entry in methods if entry.kind != "base"]
     if tested < len(differences) or any(len(entry.seeds) == 1 for entry in trained):
