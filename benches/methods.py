@@ -161,6 +161,13 @@ def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFram
         how="left",
         maintain_order="left",
     )
+    if "chosen_on" in summary.columns:
+        # Policies were chosen on validation prompts, of which the points know nothing.
+        known = summary.select("budget", "method", "utility", "spread", "chosen_on")
+        rows = rows.drop("utility", "spread").join(
+            known, on=["budget", "method"], how="left", maintain_order="left"
+        )
+        rows = rows.with_columns(chosen=pl.col("chosen_on").eq_missing("test"))
     head = [name for name in HEAD if tested or name not in ("95 %", "against")]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     ranked = rows.sort("ablation", maintain_order=True)

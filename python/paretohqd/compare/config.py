@@ -64,6 +64,10 @@ class Comparison(Config):
     """DPOConfig of the methods that train on pairs."""
     reinforcement: Mapping[str, Any] = field(default_factory=dict)
     """GRPOConfig of the methods that train on rewards."""
+    validation: int = 0
+    """The first so many of the held-out prompts, in the order in which they were drawn, are for
+    choices (which policy of a method serves a preference best) and enter no table; the others are
+    the test prompts. With the same seed the first 40 are those that `held_out: 40` holds out."""
     sample_pairs: int = 4
     """Answers per prompt sampled from the base where the data hold one per prompt and a method
     needs several; 0 refuses instead."""
@@ -91,7 +95,17 @@ class Comparison(Config):
             )
         for section in ("train", "train_stage2", "pairs"):
             _check_steps(getattr(self, section), section)
-        within(self, "", 0, None, "sample_pairs")
+        within(self, "", 0, None, "sample_pairs", "validation")
+        if self.validation and self.evaluation.prompts is not None:
+            raise ValueError(
+                "evaluation.prompts: with validation all other held-out prompts are test prompts: "
+                "set data.held_out"
+            )
+        if self.validation >= self.data.held_out:
+            raise ValueError(
+                f"validation: {self.validation} of {self.data.held_out} held-out prompts leave "
+                "none to test: raise data.held_out"
+            )
         if self.sample_pairs == 1:
             raise ValueError("sample_pairs: a pair needs 2 answers or more; 0 samples none")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 from paretohqd.compare.crossed import Crossed
 from paretohqd.compare.records import RunRecord
@@ -47,6 +48,8 @@ class Measures:
     """The utility that counts the objective which falls short most, see `serving.tchebycheff`."""
     following: float | None = None
     """How much an objective rises with its weight, see `serving.following`."""
+    missteering: float | None = None
+    """The utility of the policies that are best on validation prompts, less the utility."""
     hypervolume: float | None = None
     echo_adjusted: float | None = None
     """The hypervolume with echoed answers at no more than the base's scores."""
@@ -196,6 +199,9 @@ class MethodResult(Measures):
     policies: int = 0
     steered: bool = False
     """Whether each policy has a preference of its own."""
+    chosen_on: Literal["validation", "test"] | None = None
+    """The prompts by which its policy for each preference is chosen, where it has several that take
+    no weights; on the test prompts themselves utility is too high."""
     low: float | None = None
     """The ends of the 95 % interval of the utility, over prompts and seeds."""
     high: float | None = None

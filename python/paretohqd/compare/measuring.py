@@ -108,7 +108,7 @@ def measure_runs(
         weights = [policy.weights for policy in run.policies]
         own = np.stack([on_scale[policy.answers] for policy in run.policies])
         without_echoes = adjusted(run, runs, on_scale, answers)
-        values[at] = per_prompt(own, without_echoes, weights, preferences)
+        values[at] = per_prompt(own, without_echoes, weights, preferences, run.chosen)
         points = own.mean(axis=1)
         volume = _volume(points)
         ends: tuple[float | None, float | None] = (None, None)
@@ -125,6 +125,7 @@ def measure_runs(
                 utility_adjusted=_mean_of(values[at].utility_adjusted),
                 utility_tchebycheff=float(values[at].utility_tchebycheff.mean()),
                 following=_mean_of(values[at].following),
+                missteering=_mean_of(values[at].missteering),
                 hypervolume=volume,
                 hypervolume_low=ends[0],
                 hypervolume_high=ends[1],

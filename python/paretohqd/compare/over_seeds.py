@@ -15,7 +15,7 @@ from paretohqd.compare.measures import AVERAGED, Interval, MeanPoint, MethodResu
 from paretohqd.compare.records import RunRecord
 from paretohqd.runs.metrics import SampleMean
 
-WITH_INTERVALS = ("utility_tchebycheff", "following")
+WITH_INTERVALS = ("utility_tchebycheff", "following", "missteering")
 """Measures with an interval besides utility."""
 POOLED = ("utility", "utility_adjusted", *WITH_INTERVALS)
 """Measures whose spread between seeds is pooled over a family."""
@@ -89,6 +89,7 @@ def _entry(
     own = table(values, lasting, "utility")
     intervals = _intervals(values, lasting, families, first)
     whole = intervals.pop("utility", None)
+    steered = bool(lasting) and all(policy.weights is not None for policy in first.policies)
     several = own is not None and len(lasting) > 1
     averages: dict[str, Any] = {
         name: average(getattr(result, name) for result in results) for name in AVERAGED
@@ -112,7 +113,12 @@ def _entry(
             if run.error is not None
         ),
         policies=len(first.policies),
-        steered=bool(lasting) and all(policy.weights is not None for policy in first.policies),
+        steered=steered,
+        chosen_on=None
+        if steered or len(first.policies) < 2
+        else "test"
+        if first.chosen is None
+        else "validation",
         low=whole.low if whole else None,
         high=whole.high if whole else None,
         intervals=intervals,

@@ -27,7 +27,9 @@ class PolicyRecord:
     """The preference; None where the method takes none."""
     system_prompt: str = ""
     answers: str
-    """The stage of its answers, below the folder of the comparison."""
+    """The stage of its answers to test prompts, below the folder of the comparison."""
+    validation: str | None = None
+    """The stage of its answers to validation prompts; None where there are none."""
 
     @classmethod
     def of(cls, policy: Mapping[str, Any], where: str) -> PolicyRecord:
@@ -61,6 +63,9 @@ class RunRecord:
     family: str | None = None
     """Methods of one family train alike: their seeds are pooled. None: not known, or the base."""
     policies: tuple[PolicyRecord, ...] = ()
+    chosen: tuple[int, ...] | None = None
+    """The number of the policy that is best on validation prompts for each preference; None where
+    there are none."""
     models: int | None = None
     """Adapters that must be stored."""
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -88,8 +93,15 @@ class RunRecord:
     def to_mapping(self) -> dict[str, Any]:
         """The run as `results.json` has it: what a method does not say of itself is left out."""
         left_out = {name for name in WORDS if getattr(self, name) is None}
-        left_out |= {name for name in ("reconstructed", "family") if not getattr(self, name)}
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        left_out |= {
+            name for name in ("reconstructed", "family", "chosen") if not getattr(self, name)
+        }
+        whole = {name: value for name, value in asdict(self).items() if name not in left_out}
+        policies = [asdict(policy) for policy in self.policies]
+        for policy in policies:
+            if policy["validation"] is None:
+                del policy["validation"]
+        return whole | {"policies": policies}
 
     @property
     def failed(self) -> bool:
@@ -139,6 +151,9 @@ class ComparisonRecord:
     runs: tuple[RunRecord, ...]
     bounds: Mapping[str, tuple[float, ...]]
     """The rewards that are 0 and 1 on the scale, for each objective."""
+    positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of the prompts of `test` and of `validation`, in the order of their answers, where they stand
+    in the order in which they were drawn; empty where there is no validation."""
     front: FrontRecord | None = None
     reference: str
     """The method that the others are compared with."""
@@ -161,11 +176,12 @@ class ComparisonRecord:
 
     def to_mapping(self) -> dict[str, Any]:
         """What `results.json` holds."""
-        return asdict(self) | {"runs": [run.to_mapping() for run in self.runs]}
+        whole = asdict(self) | {"runs": [run.to_mapping() for run in self.runs]}
+        return {name: value for name, value in whole.items() if name != "positions" or value}
 
 
 def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
-    """What a comparison left: its results, and each policy's held-out answers.
+    """What a comparison left: its results, and each policy's answers to test prompts.
 
     Raises:
         ValueError: A file is missing, or the comparison was finished by a version that kept no

@@ -80,6 +80,7 @@ def page(
         caveats=caveats(result),
         result=result,
         preferences=record.preferences,
+        validated=len(record.positions.get("validation", ())),
         seeds=sorted({run.seed for run in record.runs}),
         other_rivals=rivals != {result.reference},
         reconstructed=any(style.reconstructed for style in styles.values()),

@@ -27,6 +27,9 @@ class PerPrompt:
     utility_tchebycheff: Floats
     utility_adjusted: Floats | None = None
     following: Floats | None = None
+    missteering: Floats | None = None
+    """w . z of the policy that is best for w on validation prompts, less that of the one asked for
+    w: what is lost by steering wrongly. None for methods that take no weights."""
 
 
 def per_prompt(
@@ -34,14 +37,19 @@ def per_prompt(
     adjusted: Floats | None,
     policy_weights: Sequence[Sequence[float] | None],
     preferences: Weights,
+    chosen: Sequence[int] | None = None,
 ) -> PerPrompt:
     """The measures of a run.
+
+    Which policy serves a preference says `utility.serving`; of several that take no weights it is
+    the one that is best on validation prompts, where there are some.
 
     Args:
         rewards: Scaled, shape (P, N, m): of P policies on N prompts.
         adjusted: The same with echoed answers at no more than the base's.
         policy_weights: The weights that each policy was asked for; None if it takes none.
         preferences: Weights w to serve, each of m that sum to 1.
+        chosen: The policy that is best on validation prompts for each preference.
 
     Example:
         >>> rewards = np.array([[[0.8, 0.2]], [[0.5, 0.6]]])  # two policies, one prompt
@@ -49,14 +57,26 @@ def per_prompt(
         >>> run.utility.round(3).tolist(), run.utility_adjusted
         ([0.7], None)
     """
-    policies = serving(rewards.mean(axis=1), policy_weights, preferences)
-    preferred = by_preference(rewards, policies, preferences)
+    steered = all(weights is not None for weights in policy_weights)
+
+    def serve(table: Floats) -> Sequence[int]:
+        if chosen is not None and not steered:
+            return chosen
+        return serving(table.mean(axis=1), policy_weights, preferences)
+
+    def mean(table: Floats, policies: Sequence[int]) -> Floats:
+        values: Floats = by_preference(table, policies, preferences).sum(axis=0) / len(preferences)
+        return values
+
+    policies = serve(rewards)
+    utility = mean(rewards, policies)
     if adjusted is not None:
-        chosen = serving(adjusted.mean(axis=1), policy_weights, preferences)
-        adjusted = by_preference(adjusted, chosen, preferences).sum(axis=0) / len(preferences)
+        adjusted = mean(adjusted, serve(adjusted))
+    known = chosen is not None and steered and len(policy_weights) > 1
     return PerPrompt(
-        preferred=preferred,
-        utility=preferred.sum(axis=0) / len(preferences),
+        preferred=by_preference(rewards, policies, preferences),
+        utility=utility,
+        missteering=mean(rewards, chosen) - utility if known and chosen is not None else None,
         utility_tchebycheff=tchebycheff(rewards, policies, preferences),
         utility_adjusted=adjusted,
         following=following(rewards, policy_weights),

@@ -36,8 +36,6 @@ MEASURED = (
     "tokens",
     "finished",
 )
-SERVED = ("utility_tchebycheff", "following")
-"""Measures of how preferences are served, beside utility."""
 COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
 
 
@@ -47,9 +45,11 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
     `utility` and `hypervolume` are on the scale of the data. `utility_se` and the 95 % interval of
     the hypervolume are over prompts: they describe this run's models, not its method.
     `utility_adjusted` and `echo_adjusted` are the two with echoed answers at no more than the
-    base's scores, `utility_tchebycheff` and `following` those of `serving`; `rank NAME` is the rank
-    correlation of the weight on an objective with its mean reward, `rank_mean` their mean.
+    base's scores, `utility_tchebycheff`, `following` and (with validation prompts) `missteering`
+    those of `serving`; `rank NAME` is the rank correlation of the weight on an objective with its
+    mean reward, `rank_mean` their mean.
     """
+    served = _served(result)
     phases = dict.fromkeys(phase for measured in result.runs for phase in measured.seconds)
     rows = []
     for measured in result.runs:
@@ -58,7 +58,7 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
         row |= {"seed": run.seed, "status": measured.status, "error": run.error}
         row |= {"policies": len(run.policies), "n": measured.n}
         row |= {"utility": measured.utility, "utility_se": measured.utility_se}
-        row |= measured.values(("utility_adjusted", *SERVED, "hypervolume"))
+        row |= measured.values(("utility_adjusted", *served, "hypervolume"))
         row |= {"hypervolume_low": measured.hypervolume_low}
         row |= {"hypervolume_high": measured.hypervolume_high}
         row |= measured.values(("echo_adjusted", *MEASURED))
@@ -102,17 +102,20 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
     `utility_tchebycheff`, `win_rate` how often the method lies above the reference (see `WinRate`).
     `reference corrected` is p after Holm, by which a verdict of better or worse is given, and
     `reference low_90` and `high_90` are the ends of the 90 % interval, by which the others are.
-    With one seed there is no interval and no verdict.
+    With one seed there is no interval and no verdict. With validation prompts `chosen_on` tells by
+    which prompts a method's policy for each preference was chosen, where it takes no weights.
     """
-    rows = []
+    rows, served = [], _served(result)
     for entry in result.methods:
         row: Row = {"budget": entry.budget, "method": entry.method}
         row |= {"kind": entry.kind, "ablation": entry.ablation}
         row |= {"seeds": len(entry.seeds), "failed": len(entry.failed)}
-        row |= {"policies": entry.policies, "utility": entry.utility}
+        row |= {"policies": entry.policies}
+        row |= {"chosen_on": entry.chosen_on} if "missteering" in served else {}
+        row |= {"utility": entry.utility}
         row |= {"low": entry.low, "high": entry.high, "spread": entry.spread}
         row |= entry.values(("utility_adjusted", "hypervolume", "echo_adjusted"))
-        for name in SERVED:
+        for name in served:
             row |= {name: getattr(entry, name)}
             row |= _ends(name, entry.intervals.get(name))
         wins = entry.against.win_rate
@@ -131,6 +134,12 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
         row |= entry.values(("rank_mean", *COSTS))
         rows.append(row | {"seconds": entry.seconds_all})
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _served(result: ComparisonResult) -> tuple[str, ...]:
+    """Measures of how preferences are served, beside utility."""
+    validated = any(measured.run.chosen is not None for measured in result.runs)
+    return ("utility_tchebycheff", "following", *(["missteering"] if validated else []))
 
 
 def _ends(name: str, interval: Interval | WinRate | None) -> Row:

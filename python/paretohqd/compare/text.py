@@ -8,6 +8,13 @@ from paretohqd.compare.crossed import MARGIN
 from paretohqd.compare.measures import ComparisonResult, Difference, MethodResult
 from paretohqd.plots.progress import duration, table
 
+CHOSEN = {
+    "test": "for each preference the one counts that is best on these very prompts, so utility is "
+    "too high.",
+    "validation": "for each preference the one counts that is best on the validation prompts.",
+}
+"""What it means where a method's policies were chosen."""
+
 
 def render(result: ComparisonResult, limits: Sequence[str] = ()) -> str:
     """The limits, a table per budget with its verdicts, what failed and how it was measured.
@@ -77,10 +84,13 @@ def caveats(result: ComparisonResult) -> list[str]:
         "Utility: the mean over the preferences w of w . z, z being the scaled mean rewards of the "
         "policy asked for w, not clipped; a method of one policy serves all preferences with it.",
     ]
-    if chosen := [e.method for e in methods if not e.steered and e.policies > 1]:
+    for where, says in CHOSEN.items():
+        if chosen := dict.fromkeys(entry.method for entry in methods if entry.chosen_on == where):
+            lines.append(f"{', '.join(chosen)}: several policies that take no weights; {says}")
+    if any(entry.missteering is not None for entry in methods):
         lines.append(
-            f"{', '.join(dict.fromkeys(chosen))}: several policies that take no weights; for each "
-            "preference the one counts that is best on these very prompts, so utility is too high."
+            "Mis-steering: utility with, for each preference, that of a method's policies that is "
+            "best on the validation prompts, less its utility. Test prompts alone are measured."
         )
     lines += [
         "U_T: the mean over w of 1 - max w_m (1 - z_m), what the objective that falls short most "
