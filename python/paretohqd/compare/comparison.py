@@ -16,14 +16,14 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare import tables
-from paretohqd.compare.budget import Tokens
+from paretohqd.compare.budget import Tokens, allowance
 from paretohqd.compare.choosing import with_choices
 from paretohqd.compare.config import Comparison
 from paretohqd.compare.evaluating import HeldOut, evaluate, prompts_to_choose_by, prompts_to_test
 from paretohqd.compare.measures import ComparisonResult
 from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.methods import METHODS
-from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
+from paretohqd.compare.plan import REFERENCE, SCALED, Job, check_together, plan
 from paretohqd.compare.records import (
     ChanceShape,
     ComparisonRecord,
@@ -131,13 +131,20 @@ def attempt(
 ) -> RunRecord:
     """Run one method and evaluate its policies; a failure becomes a line of the table."""
     entry, method = job.entry, METHODS[job.entry.method]
-    measured_from = entry.method == REFERENCE and not entry.options
-    matched = job.budget == "matched" and not measured_from
-    allowed = budgets.get(job.seed) if matched else None
+    # What budgets are measured by takes its usual steps, unless it is to cost half or twice that.
+    itself = entry.method == REFERENCE and not entry.options
+    measured_from = itself and job.budget not in SCALED
+    limited = job.budget != "own" and not measured_from and entry.method != "base"
+    measured = budgets.get(job.seed) if limited else None
+    allowed = (
+        None
+        if measured is None
+        else allowance(job.budget, measured, itself=entry.method == REFERENCE)
+    )
     bench = Workbench(s, title=entry.title, seed=job.seed, allowed=allowed)
     error, family = None, None
     try:
-        if matched and allowed is None and entry.method != "base":  # which spends nothing
+        if limited and allowed is None:
             raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
         options = method.read(entry.options, entry.title, name=entry.method)
         family = method.family_of(options)

@@ -10,7 +10,7 @@ from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.sections import LATER, within
 
-Budget = Literal["own", "matched"]
+Budget = Literal["own", "matched", "half", "one", "two"]
 
 TAKEN = ("budget", "method", "seed", "n", "collapse", "group")
 """Columns that a comparison makes besides those of a run: no objective can have these names."""
@@ -57,7 +57,9 @@ class Comparison(Config):
     """Every method is trained once with each."""
     budgets: tuple[Budget, ...] = ("matched",)
     """`matched`: each method trains on and generates as many tokens as `paretohqd` does in all, to
-    the nearest step; `own`: each takes its usual steps."""
+    the nearest step; `own`: each takes its usual steps; `half`, `one` and `two`: each costs half of
+    what `paretohqd` usually costs with the same seed, as much, or twice as much, at fixed prices
+    for tokens, however it spends it."""
     reference: str = "paretohqd"
     """The name of the method that the others are compared with."""
     pairs: Mapping[str, Any] = field(default_factory=dict)

@@ -71,6 +71,8 @@ class Measures:
     models: float | None = None
     trained_tokens: float | None = None
     generated_tokens: float | None = None
+    cost: float | None = None
+    """Its tokens at fixed prices, in seconds: see `prices`."""
     scored: float | None = None
     seconds_all: float | None = None
 

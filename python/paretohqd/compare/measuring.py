@@ -228,6 +228,7 @@ def _unmeasured(run: RunRecord) -> RunResult:
         models=run.models,
         trained_tokens=run.trained_tokens,
         generated_tokens=run.generated_tokens,
+        cost=run.cost,
         scored=run.scored,
         seconds=seconds,
         seconds_all=sum(seconds.values()) if seconds else None,

@@ -137,9 +137,10 @@ class Method(Generic[Options]):
         for key, value in given.items():
             if problem := annotations[key].problem(value):
                 raise ValueError(f"{where}.{key}: {problem}")
-            if annotations[key].sets_length and "matched" in budgets:
+            if annotations[key].sets_length and (limited := set(budgets) - {"own"}):
+                which = "a matched budget" if "matched" in limited else "a budget of cost"
                 raise ValueError(
-                    f"{where}.{key}: under a matched budget the tokens say how long a method "
+                    f"{where}.{key}: under {which} the tokens say how long a method "
                     "trains: set budgets: [own]"
                 )
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from paretohqd.compare import prices
 from paretohqd.compare.budget import Cost, Tokens
 from paretohqd.plots.page import file_of
 from paretohqd.runs import layout
@@ -101,12 +102,22 @@ class RunRecord:
         for policy in policies:
             if policy["validation"] is None:
                 del policy["validation"]
+        if whole["allowed"] is not None and whole["allowed"]["seconds"] is None:
+            del whole["allowed"]["seconds"]
         return whole | {"policies": policies}
 
     @property
     def failed(self) -> bool:
         """Whether it has nothing to measure."""
         return self.error is not None
+
+    @property
+    def cost(self) -> float | None:
+        """Its tokens at fixed prices, in seconds; passes count where its steps say so."""
+        if self.trained_tokens is None or self.generated_tokens is None:
+            return None
+        passed = sum(cost.passed for cost in self.costs)
+        return prices.cost(self.trained_tokens, self.generated_tokens, passed)
 
     def seconds_by_phase(self) -> dict[str, float]:
         """Seconds of each phase, as given or else summed from the costs."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from paretohqd.compare.measures import ComparisonResult, Interval, WinRate
 from paretohqd.compare.over_seeds import average
+from paretohqd.compare.prices import cost
 from paretohqd.compare.records import RunRecord
 from paretohqd.selection.preferences import format_weights
 
@@ -20,6 +21,7 @@ COUNTED = {
     "seconds": "seconds",
     "trained_tokens": "trained",
     "generated_tokens": "generated",
+    "passed_tokens": "passed",
     "scored": "scored",
 }
 """Columns of costs, and the field of a `Cost` that each sums."""
@@ -36,7 +38,7 @@ MEASURED = (
     "tokens",
     "finished",
 )
-COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
+COSTS = ("models", "trained_tokens", "generated_tokens", "cost", "scored")
 
 
 def methods_table(result: ComparisonResult) -> pl.DataFrame:
@@ -47,7 +49,7 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
     `utility_adjusted` and `echo_adjusted` are the two with echoed answers at no more than the
     base's scores, `utility_tchebycheff`, `following` and (with validation prompts) `missteering`
     those of `serving`; `rank NAME` is the rank correlation of the weight on an objective with its
-    mean reward, `rank_mean` their mean.
+    mean reward, `rank_mean` their mean; `cost` is that of the tokens in seconds at fixed prices.
     """
     served = _served(result)
     phases = dict.fromkeys(phase for measured in result.runs for phase in measured.seconds)
@@ -162,7 +164,8 @@ def cost_table(result: ComparisonResult, preferences: Sequence[int] = PREFERENCE
 
     Returns:
         One row per budget, method and number: `seconds`, `trained_tokens`, `generated_tokens`,
-        `scored`, averaged over seeds, and `basis`: `measured` where a run had this number of
+        `passed_tokens` (read without a gradient), `scored` and `cost` (of the tokens, at fixed
+        prices), averaged over seeds, and `basis`: `measured` where a run had this number of
         preferences, `no preferences` where the method takes none, else `computed`. Methods without
         parts have no row.
 
@@ -176,13 +179,14 @@ def cost_table(result: ComparisonResult, preferences: Sequence[int] = PREFERENCE
         own = [result.runs[at] for at in entry.places]
         runs = [measured.run for measured in own if not measured.run.failed and measured.run.costs]
         for number in preferences if runs else ():
-            costs = [_cost(run, number, len(result.objectives) + 1) for run in runs]
+            parts = [_cost(run, number, len(result.objectives) + 1) for run in runs]
             row: Row = {"budget": entry.budget, "method": entry.method, "preferences": number}
-            row |= {name: average(cost[name] for cost in costs) for name in COUNTED}
+            row |= {name: average(part[name] for part in parts) for name in COUNTED}
+            row |= {"cost": average(map(_price, parts))}
             basis = "measured" if number == entry.policies else "computed"
             rows.append(row | {"basis": basis if entry.steered else "no preferences"})
     schema = {"budget": pl.String, "method": pl.String, "preferences": pl.Int64}
-    schema |= dict.fromkeys(COUNTED, pl.Float64)
+    schema |= dict.fromkeys((*COUNTED, "cost"), pl.Float64)
     return pl.DataFrame(rows, schema={**schema, "basis": pl.String}, infer_schema_length=None)
 
 
@@ -203,6 +207,12 @@ def _cost(run: RunRecord, number: int, most: int) -> dict[str, float]:
         for name, counted in COUNTED.items():
             total[name] += times * getattr(part, counted)
     return total
+
+
+def _price(counted: Mapping[str, float]) -> float:
+    """What these tokens cost at fixed prices."""
+    names = ("trained_tokens", "generated_tokens", "passed_tokens")
+    return cost(*(counted[name] for name in names))
 
 
 def _named(run: RunRecord) -> Row:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from paretohqd.compare.crossed import MARGIN
 from paretohqd.compare.measures import ComparisonResult, Difference, MethodResult
+from paretohqd.compare.prices import GENERATED, TRAINED
 from paretohqd.plots.progress import duration, table
 
 CHOSEN = {
@@ -117,6 +118,12 @@ def caveats(result: ComparisonResult) -> list[str]:
             "Wins: of all prompts, preferences and seeds, the share in which the method's w . z "
             "lies above the reference's; the same counts half, so that equal methods have 50 %."
         )
+    if any(entry.cost for entry in methods):
+        lines.append(
+            f"Cost: {1000 * TRAINED:g} ms for each trained token, {1000 * GENERATED:g} ms for each "
+            "generated one, and for one read without a gradient a third of a trained one: one "
+            "currency, the same on every machine. Scoring and evaluation are not counted."
+        )
     if result.prompts < 2:
         return [*lines, "There is one prompt, so there are no intervals and no verdicts."]
     differences = [d for entry in methods if (d := entry.against.reference) is not None]
@@ -154,7 +161,7 @@ def _table(entries: Sequence[MethodResult], reference: str) -> str:
     head = ["method", "seeds", "utility", "95 % interval", "U_T", "hypervolume", "best one"]
     head += ["echo-adj.", f"less {reference}", "verdict", "wins", "less base", "echo", "collapse"]
     head += ["words", "follows"]
-    head += ["models", "trained", "generated", "time"]
+    head += ["models", "trained", "generated", "cost", "time"]
     rows = [head]
     for entry in entries:
         rival = entry.against.reference
@@ -173,6 +180,7 @@ def _table(entries: Sequence[MethodResult], reference: str) -> str:
         row += ["-" if entry.following is None else f"{entry.following:+.2f}"]
         row += [_number(entry.models, 0)]
         row += [_number(entry.trained_tokens, 0), _number(entry.generated_tokens, 0)]
+        row += ["-" if entry.cost is None else duration(entry.cost)]
         row += ["-" if entry.seconds_all is None else duration(entry.seconds_all)]
         rows.append(["failed" if c == "-" and not entry.seeds else c for c in row[:3]] + row[3:])
     return table(rows)
