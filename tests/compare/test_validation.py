@@ -16,6 +16,7 @@ from helpers.small_comparison import comparison, do
 from paretohqd.compare import choosing
 from paretohqd.compare.comparison import measure_folder
 from paretohqd.compare.records import ComparisonRecord, RunRecord, load
+from paretohqd.compare.scores import measure_scores, read_scores
 from paretohqd.compare.serving import per_prompt
 from paretohqd.compare.tables import methods_table, summary_table
 from paretohqd.compare.text import render
@@ -139,6 +140,21 @@ def test_choices_are_the_validation_prompts(validated: Path) -> None:
     assert summary.filter(method="ham")["chosen_on"].to_list() == ["validation"]
     assert summary.filter(method="soups")["missteering"].null_count() == 0
     assert "policies were chosen on 2 others" in (validated / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_every_number_comes_again_from_the_published_scores(
+    validated: Path, tmp_path: Path
+) -> None:
+    for name in ("scores.parquet", "results.json"):
+        shutil.copy(validated / name, tmp_path / name)
+    assert measure_scores(tmp_path) == measure_folder(validated)
+    record = record_of(validated)
+    scores = read_scores(tmp_path, "validation", record)
+    for each in record.runs:
+        frames = [scores[policy.validation] for policy in each.policies]
+        again = choosing.choices(frames, bounds=record.bounds, preferences=record.preferences)
+        assert each.chosen == again
 
 
 @pytest.mark.slow

@@ -33,8 +33,10 @@ from paretohqd.compare.records import (
     load,
 )
 from paretohqd.compare.report import write_comparison
+from paretohqd.compare.scores import SCORES, published
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
 from paretohqd.compare.workbench import Workbench
+from paretohqd.frames.new_files import write_parquet
 from paretohqd.frames.writing import csv_for_people
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.consent import consenting
@@ -77,8 +79,8 @@ def compare(
         verify, unsafe_settings, trust_remote_code, allow_code, send_to: As for `paretohqd.run`.
 
     Returns:
-        The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
-        `report.html`, and the stages.
+        The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `scores.parquet`,
+        `results.json`, `report.html`, and the stages.
 
     Raises:
         ValueError: Bad settings or data. A method that fails does not end the comparison: the
@@ -229,6 +231,7 @@ def finish(
     )
     s.folder.write_json("results.json", record.to_mapping())
     result = measure_folder(folder)
+    write_parquet(published(folder, record), folder / SCORES)
     for name, table in TABLES.items():
         s.folder.write_text(f"{name}.csv", csv_for_people(table(result)))
     write_comparison(folder, folder / layout.REPORT)

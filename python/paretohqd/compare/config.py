@@ -12,7 +12,10 @@ from paretohqd.runs.sections import LATER, within
 
 Budget = Literal["own", "matched", "half", "one", "two"]
 
-TAKEN = ("budget", "method", "seed", "n", "collapse", "group")
+TAKEN = (
+    *("budget", "method", "seed", "n", "collapse", "group"),
+    *("policy", "weights", "part", "position"),
+)
 """Columns that a comparison makes besides those of a run: no objective can have these names."""
 
 
