@@ -323,7 +323,7 @@ def test_several_budgets_of_cost_make_a_curve():
             run["generated_tokens"] //= 2
     html = page_of(results, answers)
     text = Page(html).text
-    assert "Each method at 0.5, 1 of what paretohqd usually costs" in " ".join(text.split())
+    assert "Each method at 0.5, 1 times what paretohqd usually costs" in " ".join(text.split())
     result = result_of(results, answers)
     styles = method_styles(result.methods, "ParetoHqD")
     chart = curve_chart(result.methods, styles)
