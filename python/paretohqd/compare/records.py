@@ -92,19 +92,22 @@ class RunRecord:
         return replace(from_mapping(cls, given, where), policies=policies)
 
     def to_mapping(self) -> dict[str, Any]:
-        """The run as `results.json` has it: what a method does not say of itself is left out."""
-        left_out = {name for name in WORDS if getattr(self, name) is None}
-        left_out |= {
-            name for name in ("reconstructed", "family", "chosen") if not getattr(self, name)
-        }
-        whole = {name: value for name, value in asdict(self).items() if name not in left_out}
-        policies = [asdict(policy) for policy in self.policies]
-        for policy in policies:
-            if policy["validation"] is None:
-                del policy["validation"]
-        if whole["allowed"] is not None and whole["allowed"]["seconds"] is None:
-            del whole["allowed"]["seconds"]
-        return whole | {"policies": policies}
+        """The run as `results.json` has it.
+
+        What a method does not say of itself is left out, and of what older folders have not, what
+        says nothing: so an older folder's results are read and written as they were.
+        """
+        whole = asdict(self)
+        for name in (*WORDS, "family", "chosen"):
+            _drop(whole, name, None)
+        _drop(whole, "reconstructed", False)
+        for policy in whole["policies"]:
+            _drop(policy, "validation", None)
+        for cost in whole["costs"]:
+            _drop(cost, "passed", 0)
+        if whole["allowed"] is not None:
+            _drop(whole["allowed"], "seconds", None)
+        return whole
 
     @property
     def failed(self) -> bool:
@@ -189,6 +192,12 @@ class ComparisonRecord:
         """What `results.json` holds."""
         whole = asdict(self) | {"runs": [run.to_mapping() for run in self.runs]}
         return {name: value for name, value in whole.items() if name != "positions" or value}
+
+
+def _drop(mapping: dict[str, Any], name: str, empty: object) -> None:
+    """Leave out a value that says nothing."""
+    if mapping[name] == empty:
+        del mapping[name]
 
 
 def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
