@@ -27,6 +27,7 @@ from paretohqd import hypervolume
 from paretohqd.bench.record import machine
 from paretohqd.compare.methods import METHODS
 from paretohqd.compare.records import ComparisonRecord
+from paretohqd.compare.scores import published
 from paretohqd.runs.utility import scaled, served
 
 RESULTS = Path(__file__).parent / "results"
@@ -80,24 +81,8 @@ def record(run: Path, name: str = "methods") -> Path:
     for table, frame in {**tables, "scale": pl.DataFrame(scale)}.items():
         rounded = frame.with_columns(pl.selectors.float().round_sig_figs(5))
         rounded.write_csv(to if table == "methods" else table_of(to, table))
-    scores(run, left).write_parquet(table_of(to, "scores").with_suffix(".parquet"))
+    published(run, left).write_parquet(table_of(to, "scores").with_suffix(".parquet"))
     return to
-
-
-def scores(run: Path, left: ComparisonRecord) -> pl.DataFrame:
-    """Each policy's scores on each held-out prompt, without texts."""
-    frames = []
-    for each in left.runs:
-        for number, policy in enumerate(each.policies):
-            frame = pl.read_parquet(run / policy.answers / "answers.parquet")
-            named = {
-                "budget": pl.lit(each.budget),
-                "method": pl.lit(each.method),
-                "seed": pl.lit(each.seed),
-            }
-            kept = frame.select(*left.objectives, "echo").with_row_index("prompt")
-            frames.append(kept.with_columns(**named, preference=number))
-    return pl.concat(frames)
 
 
 def measured_again(points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
@@ -161,6 +146,13 @@ def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFram
         how="left",
         maintain_order="left",
     )
+    if "chosen_on" in summary.columns:
+        # Policies were chosen on validation prompts, of which the points know nothing.
+        known = summary.select("budget", "method", "utility", "spread", "chosen_on")
+        rows = rows.drop("utility", "spread").join(
+            known, on=["budget", "method"], how="left", maintain_order="left"
+        )
+        rows = rows.with_columns(chosen=pl.col("chosen_on").eq_missing("test"))
     head = [name for name in HEAD if tested or name not in ("95 %", "against")]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     ranked = rows.sort("ablation", maintain_order=True)

@@ -44,6 +44,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHODS["ranksum"] = Method(
     run=policies,
     options=Options,
+    family="sft",  # its seeds spread as those of other fine-tuning do
     about="One model per preference on the answers with the largest weighted sum of ranks.",
 )
 

@@ -145,6 +145,9 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
         ({"budgets": []}, "budgets: must differ"),
         ({"sample_pairs": 1}, "a pair needs 2 answers"),
         ({"sample_pairs": -1}, "sample_pairs: must be at least 0"),
+        ({"validation": -1}, "validation: must be at least 0"),
+        ({"validation": 64}, "validation: 64 of 64 held-out prompts leave none to test"),
+        ({"validation": 9, "evaluation": {"prompts": 9}}, "evaluation.prompts: with validation"),
         ({"method": ["sft"]}, "did you mean methods"),
     ],
 )

@@ -19,7 +19,7 @@ from helpers.page import HOSTILE, Page
 from paretohqd.compare.measures import ComparisonResult, MethodResult
 from paretohqd.compare.report import write_comparison
 from paretohqd.compare.tables import cost_table
-from paretohqd.plots.method_costs import cost_charts, ticks, trade_charts
+from paretohqd.plots.method_costs import cost_charts, curve_chart, ticks, trade_charts
 from paretohqd.plots.method_points import point_charts
 from paretohqd.plots.method_utilities import utility_chart
 from paretohqd.plots.methods import SHAPES, colours, method_styles
@@ -91,7 +91,7 @@ def test_every_method_has_its_button_and_its_row(demo, read):
         assert any(all(number(v) in cells for v in wanted) for cells in own), entry.method
         difference = entry.against.reference
         if difference:
-            shown = difference.verdict, number(difference.mean, "+")
+            shown = difference.verdict.replace("-", "\N{MINUS SIGN}"), number(difference.mean, "+")
             assert any(all(part in cells for part in shown) for cells in own)
     assert read.text.count("out of memory") == 2
     assert "MODPO failed: seed 0: no pairs" in read.text
@@ -99,7 +99,7 @@ def test_every_method_has_its_button_and_its_row(demo, read):
 
 def test_rows_are_as_wide_as_their_head(demo):
     tables = re.findall(r"<table>(.*?)</table>", demo[3], re.DOTALL)
-    verdicts = [table for table in tables if "follows<br>weights" in table]
+    verdicts = [table for table in tables if "best<br>single" in table]
     assert len(verdicts) == 2
     for table in verdicts:
         head, *bodies = re.split(r"</thead>", table)
@@ -109,8 +109,8 @@ def test_rows_are_as_wide_as_their_head(demo):
 
 
 def test_charts_are_all_there(read):
-    # For each budget: fronts of methods and of ablations, utilities, two trades, two costs.
-    assert len(read.specs) == 2 * 7
+    # For each budget: fronts of methods and of ablations, utilities, three trades, two costs.
+    assert len(read.specs) == 2 * 8
     charts = [a for tag, a in read.elements if tag == "div" and a.get("class") == "chart"]
     assert len(charts) == len(read.specs)
     assert all(a["role"] == "img" and a["aria-label"] for a in charts)
@@ -178,14 +178,14 @@ def test_three_objectives_have_a_panel_for_each_pair():
         objectives=("x", "y", "z"), weights=corners, budgets=["own"], seeds=[0], ablations=()
     )
     read_page = Page(page_of(results, answers))
-    assert len(read_page.specs) == 3 + 5
+    assert len(read_page.specs) == 3 + 6
     assert "a line joins" not in read_page.text
 
 
 def test_ablations_that_all_failed_have_no_chart():
     fails = {(name, 0): "no budget" for name in ABLATIONS}
     read_page = Page(page_of(*make(budgets=["own"], seeds=[0], fails=fails)))
-    assert len(read_page.specs) == 6
+    assert len(read_page.specs) == 7
     assert read_page.text.count("no budget") == len(ABLATIONS)
 
 
@@ -300,7 +300,9 @@ def test_charts_show_the_numbers_of_the_table(demo):
     assert "RCS" not in shown
     assert shown["ParetoHqD"]["a"] == pytest.approx(hqd.utility_adjusted, rel=1e-4)
     assert shown["ParetoHqD"]["volume"] == pytest.approx(hqd.hypervolume, rel=1e-4)
-    tokens, _ = trade_charts(entries, styles)
+    cost, tokens, _ = trade_charts(entries, styles)
+    prices = {r["name"]: r["x"] for r in rows(cost.spec, marks(cost.spec, "point")[-1])}
+    assert prices["ParetoHqD"] == pytest.approx(hqd.cost, rel=1e-4)
     dear = rows(tokens.spec, marks(tokens.spec, "point")[-1])
     assert {r["name"] for r in dear} == {*shown} - {"base"}
     free = rows(tokens.spec, marks(tokens.spec, "rule")[0])
@@ -311,6 +313,28 @@ def test_charts_show_the_numbers_of_the_table(demo):
     assert {r["basis"] for r in lines} == {"measured", "computed", "no preferences"}
     assert {r["x"] for r in lines} == {1, 3, 11}
     assert "base" in {r["name"] for r in rows(seconds.spec, 0)}
+
+
+def test_several_budgets_of_cost_make_a_curve():
+    results, answers = make(budgets=["half", "one"], ablations=(), methods=METHODS[:6])
+    for run in results["runs"]:
+        if run["budget"] == "half":
+            run["trained_tokens"] //= 2
+            run["generated_tokens"] //= 2
+    html = page_of(results, answers)
+    text = Page(html).text
+    assert "Each method at 0.5, 1 times what paretohqd usually costs" in " ".join(text.split())
+    result = result_of(results, answers)
+    styles = method_styles(result.methods, "ParetoHqD")
+    chart = curve_chart(result.methods, styles)
+    assert chart is not None
+    drawn = rows(chart.spec, marks(chart.spec, "line")[0])
+    own = sorted((r["x"], r["budget"]) for r in drawn if r["name"] == "ParetoHqD")
+    assert [budget for _, budget in own] == ["half", "one"]
+    assert own[1][0] == pytest.approx(2 * own[0][0], rel=1e-3)
+    assert [r["name"] for r in rows(chart.spec, marks(chart.spec, "rule")[0])] == ["base"]
+    assert curve_chart([e for e in result.methods if e.budget == "one"], styles) is None
+    assert "Utility against cost</h2>" not in page_of(*make(budgets=["one"], ablations=()))
 
 
 @pytest.mark.parametrize("low", [3.0, 900.0, 45_000.0])

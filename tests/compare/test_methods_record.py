@@ -75,7 +75,7 @@ def test_a_record_holds_every_score(bench, recorded) -> None:
     scores = pl.read_parquet(bench["table_of"](path, "scores").with_suffix(".parquet"))
     each = next(run for run in results["runs"] if run["method"] == "RiC" and run["seed"] == 2)
     policy = each["policies"][1]
-    mine = scores.filter(method="RiC", seed=2, preference=1)
+    mine = scores.filter(method="RiC", seed=2, policy=1)
     assert mine.select(results["objectives"]).equals(
         answers[policy["answers"]].select(results["objectives"])
     )

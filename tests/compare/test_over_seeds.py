@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from helpers.compared import XY, answers_frame, entry, make, measured, result_of, run
-from paretohqd.compare.crossed import crossed, holm
+from paretohqd.compare.crossed import Crossed, crossed, holm, verdict
 from paretohqd.compare.tables import methods_table, summary_table
 from paretohqd.compare.text import render
 
-WORDS = ("better", "worse")
+WORDS = ("better", "worse", "equal within", "no worse than", "open")
 
 
 @pytest.mark.parametrize("between", [0.0, 0.03, 0.1])
@@ -48,6 +48,53 @@ def test_an_interval_by_its_definition() -> None:
 
     free = total**2 / (prompts**2 / 4 + seeds**2 / 2 + rest**2 / 8)
     assert (result.high - result.low) / 2 == pytest.approx(t.ppf(0.975, free) * (total / 15) ** 0.5)
+
+
+def seen(low: float, high: float) -> Crossed:
+    """A difference with this 90 % interval, and a wider one of 95 %."""
+    return Crossed(
+        mean=(low + high) / 2, low=low - 0.01, high=high + 0.01, low_90=low, high_90=high, p=0.04
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "corrected", "said"),
+    [
+        (0.01, 0.03, 0.049, "better"),
+        (-0.03, -0.01, 0.049, "worse"),
+        (0.001, 0.005, 0.01, "better"),
+        (0.001, 0.019, 0.05, "equal within .02"),
+        (-0.019, 0.019, 0.3, "equal within .02"),
+        (-0.019, 0.02, 0.3, "no worse than .02"),
+        (0.03, 0.3, 0.06, "no worse than .02"),
+        (-0.02, 0.0, 0.3, "open: from -0.030 to +0.010"),
+        (-0.3, -0.03, 0.06, "open: from -0.310 to -0.020"),
+    ],
+)
+def test_what_a_difference_says(low: float, high: float, corrected: float, said: str) -> None:
+    assert verdict(seen(low, high), corrected) == said
+
+
+def test_the_90_percent_interval_is_two_tests_at_5() -> None:
+    values = np.random.default_rng(5).normal(0.01, 0.1, (80, 3))
+    whole = crossed(values)
+    assert whole is not None
+    assert whole.low < whole.low_90 < whole.mean < whole.high_90 < whole.high
+    moved = crossed(values - whole.low_90)
+    assert moved is not None
+    assert moved.p / 2 == pytest.approx(0.05)
+
+
+def test_equal_methods_are_called_equal_where_seeds_agree() -> None:
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.0}, {"ParetoHqD": range(3), "b": range(3)})
+    result = measured(runs, answers)
+    assert entry(result, "b").against.reference.verdict == "equal within .02"
+    text = render(result)
+    assert "b against ParetoHqD: equal within .02 (utility" in text
+    assert "else equal within 0.02 where the 90 % interval lies within" in text
+    row = summary_table(result).row(by_predicate=pl.col("method") == "b", named=True)
+    assert -0.02 < row["reference low_90"] < row["reference high_90"] < 0.02
+    assert row["reference low"] < row["reference low_90"]
 
 
 def test_few_or_equal_values_have_no_doubt_or_no_interval() -> None:
@@ -99,7 +146,8 @@ def test_seeds_that_differ_leave_it_open() -> None:
         moved = answers[f"b{seed}"].with_columns(pl.col(XY) + shift)
         answers[f"b{seed}"] = moved
     result = entry(measured(runs, answers), "b")
-    assert result.against.reference.verdict == "open"
+    against = result.against.reference
+    assert against.verdict == f"open: from {against.low:+.3f} to {against.high:+.3f}"
     assert result.against.reference.low < 0 < result.against.reference.high
     assert result.spread == pytest.approx(1 / 8, rel=0.05)
 
@@ -149,14 +197,14 @@ def test_a_comparison_of_one_seed_has_no_verdict_anywhere() -> None:
     result = result_of(results, answers)
     text = render(result)
     assert "With one seed there is no interval and no verdict" in text
-    assert not any(word in text.split() for word in WORDS)
+    assert not any(word in text for word in WORDS)
     summary = summary_table(result)
     assert set(summary["reference verdict"].drop_nulls()) == {"one seed: not tested"}
     for name in ("low", "high", "spread", "reference low", "reference p", "base low"):
         assert summary[name].null_count() == summary.height, name
     for table in (summary, methods_table(result)):
         cells = {str(value) for row in table.rows() for value in row}
-        assert not cells & set(WORDS)
+        assert not any(cell.startswith(WORDS) for cell in cells)
 
 
 def test_the_base_of_several_seeds_is_one_run() -> None:
@@ -176,7 +224,7 @@ def test_verdicts_are_corrected_for_their_number() -> None:
     alone = [r for r in runs if r["method"] in ("base", "ParetoHqD", "m0")]
     few, many = (entry(measured(some, answers), "m0").against.reference for some in (alone, runs))
     assert few.p == many.p < 0.05
-    assert (few.verdict, many.verdict) == ("better", "open")
+    assert (few.verdict, many.verdict) == ("better", "equal within .02")
     assert many.corrected > 0.05 > few.corrected
 
 

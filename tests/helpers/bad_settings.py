@@ -231,6 +231,9 @@ LIGHT_COMPARE: dict[str, Call] = {
     "sample_pairs: 1": compare(sample_pairs=1),
     "sample_pairs: -1": compare(sample_pairs=-1),
     "sample_pairs: text": compare(sample_pairs="4"),
+    "validation: -1": compare(validation=-1),
+    "validation: all that is held out": compare(validation=64),
+    "validation: with evaluation.prompts": compare(validation=9, evaluation={"prompts": 9}),
 }
 
 CALLS: dict[str, Call] = {

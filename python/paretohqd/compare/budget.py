@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
+from paretohqd.compare import prices
 from paretohqd.runs import sections
 from paretohqd.runs.manifest import Stage
 from paretohqd.trainers.schedule import schedule
@@ -19,6 +20,38 @@ class Tokens:
 
     trained: int
     generated: int
+    seconds: float | None = None
+    """What all tokens together may cost at fixed prices. Trained and generated ones are then
+    exchanged for each other, and `trained` is no limit; `generated` is that of answers that are
+    sampled to be trained on."""
+
+
+FACTORS = {"half": 0.5, "one": 1.0, "two": 2.0}
+"""Budgets of cost, and how much of the measured method's cost they are."""
+
+
+def allowance(budget: str, measured: Tokens, *, itself: bool) -> Tokens:
+    """What a budget allows.
+
+    Args:
+        budget: `matched`, `half`, `one` or `two`.
+        measured: What the method that budgets are measured from usually takes.
+        itself: Whether it is for that method (or a variant of it), which spends more or less in the
+            proportions that it always has.
+
+    Example:
+        >>> allowance("two", Tokens(1000, 300), itself=True)
+        Tokens(trained=2000, generated=600, seconds=None)
+        >>> round(allowance("half", Tokens(1000, 300), itself=False).seconds, 2)
+        5.17
+    """
+    if budget == "matched":
+        return measured
+    factor = FACTORS[budget]
+    tokens = Tokens(round(factor * measured.trained), round(factor * measured.generated))
+    if itself:
+        return tokens
+    return replace(tokens, seconds=factor * prices.cost(measured.trained, measured.generated))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +68,8 @@ class Cost:
     """Tokens that a loss was computed over or for: prompts and answers, without padding."""
     generated: int = 0
     """Tokens sampled."""
+    passed: int = 0
+    """Tokens read without a gradient while training, as by a reference model."""
     scored: int = 0
     """Answers given to the scorers."""
 
@@ -122,14 +157,23 @@ class Spending:
                 f"{samples} answer(s) of up to {price // samples} tokens in each of {rounds} rounds"
             )
 
-    def order(self, lengths: Sequence[int], *, batch: int, share: float, steps: int) -> np.ndarray:
+    def order(
+        self,
+        lengths: Sequence[int],
+        *,
+        batch: int,
+        share: float,
+        steps: int,
+        passes: float = 0.0,
+    ) -> np.ndarray:
         """Rows in the order of training: `steps` of them, or what `share` of the budget pays for.
 
         Shares add up: what one training is above or below its share, the next makes good.
         """
         if self.allowed is None:
             return schedule(lengths, batch=batch, seed=self.seed, steps=steps)
-        return schedule(lengths, batch=batch, seed=self.seed, tokens=self.left(share).trained)
+        tokens = self.left(share, passes=passes).trained
+        return schedule(lengths, batch=batch, seed=self.seed, tokens=tokens)
 
     def course(
         self,
@@ -139,6 +183,7 @@ class Spending:
         batch: int,
         share: float,
         steps: int,
+        passes: float = 0.0,
     ) -> Course:
         """What a training goes through, see `order`.
 
@@ -148,8 +193,9 @@ class Spending:
             batch: Rows per step.
             share: The part of the whole budget that this training may use.
             steps: How many there are usually.
+            passes: Tokens read without a gradient for each token trained on.
         """
-        order = self.order(lengths, batch=batch, share=share, steps=steps)
+        order = self.order(lengths, batch=batch, share=share, steps=steps, passes=passes)
         return Course(
             rows=rows[order],
             different=len(rows),
@@ -158,10 +204,20 @@ class Spending:
             tokens=int(np.asarray(lengths)[order].sum()),
         )
 
-    def left(self, share: float) -> Tokens:
-        """Tokens that the next `share` of the budget leaves, less what is spent already."""
+    def left(self, share: float, *, passes: float = 0.0) -> Tokens:
+        """What the next `share` of the budget leaves, less what is spent already.
+
+        Args:
+            share: The part of the whole budget.
+            passes: Tokens read without a gradient for each token trained on, which a budget of
+                cost pays for too.
+        """
         assert self.allowed is not None
         self._shares += share
+        if self.allowed.seconds is not None:
+            seconds = self.allowed.seconds * self._shares - prices.cost_of(self.costs)
+            each = prices.cost(1, 0, passes)
+            return Tokens(round(seconds / each), round(seconds / prices.GENERATED), seconds)
         return Tokens(
             round(self.allowed.trained * self._shares) - self.trained,
             round(self.allowed.generated * self._shares) - self.generated,

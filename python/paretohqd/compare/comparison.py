@@ -16,13 +16,14 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare import tables
-from paretohqd.compare.budget import Tokens
+from paretohqd.compare.budget import Tokens, allowance
+from paretohqd.compare.choosing import with_choices
 from paretohqd.compare.config import Comparison
+from paretohqd.compare.evaluating import HeldOut, evaluate, prompts_to_choose_by, prompts_to_test
 from paretohqd.compare.measures import ComparisonResult
 from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.methods import METHODS
-from paretohqd.compare.plan import REFERENCE, Job, check_together, plan
-from paretohqd.compare.policy import Policy
+from paretohqd.compare.plan import REFERENCE, SCALED, Job, check_together, plan
 from paretohqd.compare.records import (
     ChanceShape,
     ComparisonRecord,
@@ -32,16 +33,15 @@ from paretohqd.compare.records import (
     load,
 )
 from paretohqd.compare.report import write_comparison
-from paretohqd.compare.sampling import answered
+from paretohqd.compare.scores import SCORES, published
 from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
-from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
+from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.new_files import write_parquet
 from paretohqd.frames.writing import csv_for_people
 from paretohqd.kernels.hull import front_shape, shapes_by_chance
 from paretohqd.models.consent import consenting
-from paretohqd.models.likelihood import likelihood
 from paretohqd.plots.progress import Screen, duration
-from paretohqd.runs import evaluation, failures, layout, pipeline
+from paretohqd.runs import failures, layout, pipeline
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Stage, versions
 from paretohqd.runs.utility import data_bounds
@@ -79,8 +79,8 @@ def compare(
         verify, unsafe_settings, trust_remote_code, allow_code, send_to: As for `paretohqd.run`.
 
     Returns:
-        The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `results.json`,
-        `report.html`, and the stages.
+        The run folder: `methods.csv`, `points.csv`, `summary.csv`, `costs.csv`, `scores.parquet`,
+        `results.json`, `report.html`, and the stages.
 
     Raises:
         ValueError: Bad settings or data. A method that fails does not end the comparison: the
@@ -105,37 +105,61 @@ def _compare(settings: Comparison, screen: Screen | None, verify: bool) -> Path:
     try:
         s.screen.line(f"paretohqd compare in {s.folder.folder}")
         s.screen.line(f"machine: {s.machine.describe()}")
-        offline = scores_of(s, pipeline.score(s, 1, pipeline.split(s)))
+        data = pipeline.split(s, drawn=settings.validation > 0)
+        offline = scores_of(s, pipeline.score(s, 1, data))
+        parts = prompts_to_test(s, settings), prompts_to_choose_by(s, settings)
         bounds = data_bounds(offline)  # fixed before anything is trained
         ends = (f"{name} from {low:.3g} to {high:.3g}" for name, (low, high) in bounds.items())
         s.screen.line(f"scale of the rewards, 0 to 1: {', '.join(ends)}")
         budgets: dict[int, Tokens] = {}
         runs, before = [], sum(s.folder.seconds().values())
         for number, job in enumerate(jobs, 1):
-            runs.append(attempt(s, job, budgets))
+            runs.append(attempt(s, job, budgets, *parts))
             # Work of an earlier start counts with what it took then.
             spent = sum(s.folder.seconds().values()) - before
             left = spent / number * (len(jobs) - number)
             s.screen.line(f"{number} of {len(jobs)} done: {job.label}, about {duration(left)} left")
-        return finish(s, settings, runs, bounds, shape_of_front(s, offline))
+        return finish(s, settings, runs, bounds, shape_of_front(s, offline), parts)
     finally:
         s.folder.close()
 
 
-def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
+def attempt(
+    s: RunContext,
+    job: Job,
+    budgets: dict[int, Tokens],
+    test: HeldOut,
+    validation: HeldOut | None,
+) -> RunRecord:
     """Run one method and evaluate its policies; a failure becomes a line of the table."""
     entry, method = job.entry, METHODS[job.entry.method]
-    measured_from = entry.method == REFERENCE and not entry.options
-    matched = job.budget == "matched" and not measured_from
-    allowed = budgets.get(job.seed) if matched else None
+    # What budgets are measured by takes its usual steps, unless it is to cost half or twice that.
+    itself = entry.method == REFERENCE and not entry.options
+    measured_from = itself and job.budget not in SCALED
+    limited = job.budget != "own" and not measured_from and entry.method != "base"
+    measured = budgets.get(job.seed) if limited else None
+    allowed = (
+        None
+        if measured is None
+        else allowance(job.budget, measured, itself=entry.method == REFERENCE)
+    )
     bench = Workbench(s, title=entry.title, seed=job.seed, allowed=allowed)
-    error = None
+    error, family = None, None
     try:
-        if matched and allowed is None and entry.method != "base":  # which spends nothing
+        if limited and allowed is None:
             raise ValueError(f"no budget to match: {REFERENCE} failed with seed {job.seed}")
         options = method.read(entry.options, entry.title, name=entry.method)
+        family = method.family_of(options)
         policies = method.run(bench, options)
-        keys = [evaluate(s, bench, policy, place) for place, policy in enumerate(policies)]
+        records = [
+            PolicyRecord(
+                weights=policy.weights,
+                system_prompt=policy.system_prompt,
+                answers=evaluate(s, bench, policy, test, place),
+                validation=evaluate(s, bench, policy, validation, place) if validation else None,
+            )
+            for place, policy in enumerate(policies)
+        ]
     except (OSError, MemoryError):
         raise  # a full disk or host is not the method's fault, and would be the next one's too
     except Exception as failure:
@@ -143,13 +167,13 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
         error = redacted(failures.sentence(failure))
         s.folder.write_text(job.failure, failures.described(failure))
         s.screen.line(f"{job.label} failed: {error} (more in {job.failure})")
-        policies, keys = [], []
+        policies, records = [], []
     else:
         (s.folder.folder / job.failure).unlink(missing_ok=True)
         if measured_from:
             budgets[job.seed] = Tokens(bench.trained, bench.generated)
     if any(policy.system_prompt for policy in policies):
-        answers = [s.folder.folder / key for key in keys]
+        answers = [s.folder.folder / record.answers for record in records]
         tests = asked_high_or_low(s.names, policies, answers)
         bench.notes["asked high against asked low"] = tests
         for name, text in tests.items():
@@ -165,10 +189,9 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
         error=error,
         **method.words,
         reconstructed=method.reconstructed,
-        policies=tuple(
-            PolicyRecord(weights=policy.weights, system_prompt=policy.system_prompt, answers=key)
-            for policy, key in zip(policies, keys, strict=True)
-        ),
+        family=family,
+        chosen=None,
+        policies=tuple(records),
         models=len({folder for policy in policies for folder, _ in policy.adapters}),
         notes=bench.notes,
         costs=tuple(bench.costs),
@@ -180,67 +203,23 @@ def attempt(s: RunContext, job: Job, budgets: dict[int, Tokens]) -> RunRecord:
     )
 
 
-def evaluate(s: RunContext, bench: Workbench, policy: Policy, place: int) -> str:
-    """Held-out answers of one policy, scored and measured; returns the stage's name."""
-    prompts = pl.read_parquet(s.folder.result(layout.DATA).path / layout.HELD_OUT)
-    spec = s.settings.evaluation
-    if spec.prompts is not None:
-        prompts = prompts.head(spec.prompts)
-    made = answered(bench, policy, prompts, label=f"held-out {place}", seed=s.settings.seed + 1)
-
-    def work(out: Path) -> Mapping[str, Any]:
-        frame = pl.read_parquet(made.path / layout.ANSWERS)
-        entropy = certainty(s, policy, frame)
-        frame = pl.concat([frame, prompts.select(s.columns)], how="horizontal")
-        frame = s.score(frame, work=out, allow_empty=True)
-        frame = evaluation.measure(frame, spec).with_columns(entropy)
-        write_parquet(frame, out / layout.ANSWERS)
-        return {"rewards": [reward.manifest() for reward in s.rewards]}
-
-    # The entropy is the policy's own: equal answers of two policies are measured apart.
-    mixed = {"weights": [weight for _, weight in policy.adapters]} if policy.adapters[1:] else {}
-    conditioned = {KEYED_SYSTEM_PROMPT: policy.system_prompt} if policy.system_prompt else {}
-    result = bench.step(
-        "measured",
-        work,
-        settings={
-            "objectives": s.objective_settings,
-            "evaluation": vars(spec),
-            **mixed,
-            **conditioned,
-        },
-        inputs={"answers": made.digest, "model": s.model_id}
-        | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
-    )
-    return result.path.relative_to(s.folder.folder).as_posix()
-
-
-def certainty(s: RunContext, policy: Policy, frame: pl.DataFrame) -> pl.Series:
-    """Entropy of a policy's predictions over its answers; the model is not held any longer."""
-    model, tokenizer = s.sampler(*policy.adapters)
-    return likelihood(
-        model,
-        tokenizer,
-        frame["prompt"].to_list(),
-        frame["response"].to_list(),
-        system_prompt=[policy.system_prompt] * len(frame),
-        finished=frame["finished"].to_list(),
-    )["entropy"]
-
-
 def finish(
     s: RunContext,
     settings: Comparison,
     runs: Sequence[RunRecord],
     bounds: Mapping[str, Sequence[float]],
     front: FrontRecord | None,
+    parts: tuple[HeldOut, HeldOut | None],
 ) -> Path:
     """Write the results, the tables and the page."""
-    folder = s.folder.folder
+    folder, (test, validation) = s.folder.folder, parts
     record = ComparisonRecord(
         objectives=tuple(s.names),
         preferences=tuple(tuple(row) for row in s.weights.tolist()),
-        runs=tuple(runs),
+        runs=with_choices(folder, runs, bounds=bounds, preferences=s.weights.tolist()),
+        positions={"test": test.positions, "validation": validation.positions}
+        if validation
+        else {},
         bounds={name: tuple(ends) for name, ends in bounds.items()},
         front=front,
         reference=settings.reference,
@@ -252,6 +231,7 @@ def finish(
     )
     s.folder.write_json("results.json", record.to_mapping())
     result = measure_folder(folder)
+    write_parquet(published(folder, record), folder / SCORES)
     for name, table in TABLES.items():
         s.folder.write_text(f"{name}.csv", csv_for_people(table(result)))
     write_comparison(folder, folder / layout.REPORT)

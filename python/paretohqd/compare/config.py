@@ -10,9 +10,12 @@ from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.sections import LATER, within
 
-Budget = Literal["own", "matched"]
+Budget = Literal["own", "matched", "half", "one", "two"]
 
-TAKEN = ("budget", "method", "seed", "n", "collapse", "group")
+TAKEN = (
+    *("budget", "method", "seed", "n", "collapse", "group"),
+    *("policy", "weights", "part", "position"),
+)
 """Columns that a comparison makes besides those of a run: no objective can have these names."""
 
 
@@ -57,13 +60,19 @@ class Comparison(Config):
     """Every method is trained once with each."""
     budgets: tuple[Budget, ...] = ("matched",)
     """`matched`: each method trains on and generates as many tokens as `paretohqd` does in all, to
-    the nearest step; `own`: each takes its usual steps."""
+    the nearest step; `own`: each takes its usual steps; `half`, `one` and `two`: each costs half of
+    what `paretohqd` usually costs with the same seed, as much, or twice as much, at fixed prices
+    for tokens, however it spends it."""
     reference: str = "paretohqd"
     """The name of the method that the others are compared with."""
     pairs: Mapping[str, Any] = field(default_factory=dict)
     """DPOConfig of the methods that train on pairs."""
     reinforcement: Mapping[str, Any] = field(default_factory=dict)
     """GRPOConfig of the methods that train on rewards."""
+    validation: int = 0
+    """The first so many of the held-out prompts, in the order in which they were drawn, are for
+    choices (which policy of a method serves a preference best) and enter no table; the others are
+    the test prompts. With the same seed the first 40 are those that `held_out: 40` holds out."""
     sample_pairs: int = 4
     """Answers per prompt sampled from the base where the data hold one per prompt and a method
     needs several; 0 refuses instead."""
@@ -91,7 +100,17 @@ class Comparison(Config):
             )
         for section in ("train", "train_stage2", "pairs"):
             _check_steps(getattr(self, section), section)
-        within(self, "", 0, None, "sample_pairs")
+        within(self, "", 0, None, "sample_pairs", "validation")
+        if self.validation and self.evaluation.prompts is not None:
+            raise ValueError(
+                "evaluation.prompts: with validation all other held-out prompts are test prompts: "
+                "set data.held_out"
+            )
+        if self.validation >= self.data.held_out:
+            raise ValueError(
+                f"validation: {self.validation} of {self.data.held_out} held-out prompts leave "
+                "none to test: raise data.held_out"
+            )
         if self.sample_pairs == 1:
             raise ValueError("sample_pairs: a pair needs 2 answers or more; 0 samples none")
 

@@ -18,19 +18,36 @@ Floats = NDArray[np.float64]
 COVERAGE = 0.95
 """How often an interval is to hold the true value."""
 LEVEL = 0.05
-"""At most this is the chance of any false verdict, over all of a comparison's."""
+"""At most this is the chance of any false "better" or "worse", over all of a comparison's."""
+MARGIN = 0.02
+"""Differences in utility below this are called none: a fiftieth of the way from the data's poor end
+to its good one, set before the runs that it judges. It is about what the spread between seeds of
+fine-tuning is, and what 200 prompts and three seeds can tell apart at best."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Crossed:
-    """A mean over prompts and seeds: the ends of its 95 % interval, and p for a mean of 0."""
+    """A mean over prompts and seeds: the ends of its intervals, and p for a mean of 0."""
 
+    mean: float
     low: float
+    """The ends of the 95 % interval."""
     high: float
+    low_90: float
+    """The ends of the 90 % interval, which tells whether two are equal within a margin."""
+    high_90: float
     p: float
 
 
-def crossed(values: Floats) -> Crossed | None:
+@dataclass(frozen=True, kw_only=True)
+class SeedSquare:
+    """A mean square of seeds that several methods' seeds were pooled for."""
+
+    square: float
+    degrees: float
+
+
+def crossed(values: Floats, seeds: SeedSquare | None = None) -> Crossed | None:
     """The interval of the mean of a prompts x seeds table, both drawn at random.
 
     With the mean squares of prompts, seeds and what is left, the variance of the mean is (prompts
@@ -40,6 +57,8 @@ def crossed(values: Floats) -> Crossed | None:
 
     Args:
         values: (N, S), one per prompt and seed.
+        seeds: The mean square of seeds, where other methods' seeds tell it better than these few;
+            by default these values' own.
 
     Returns:
         None for fewer than two prompts or two seeds.
@@ -63,21 +82,32 @@ def crossed(values: Floats) -> Crossed | None:
         raise ImportError("intervals need scipy: pip install 'paretohqd[train]'") from error
     mean, rows, columns = values.mean(), values.mean(axis=1), values.mean(axis=0)
     rest = values - rows[:, None] - columns + mean
-    free = np.array([n - 1, s - 1, (n - 1) * (s - 1)])
+    free = np.array([n - 1, s - 1, (n - 1) * (s - 1)], dtype=np.float64)
     squares = (
         np.array(
             [s * ((rows - mean) ** 2).sum(), n * ((columns - mean) ** 2).sum(), (rest**2).sum()]
         )
         / free
     )
+    if seeds is not None:
+        squares[1], free[1] = seeds.square, seeds.degrees
     total = max(squares[0] + squares[1] - squares[2], squares[0])
-    if total == 0:  # the same number everywhere
-        return Crossed(low=float(mean), high=float(mean), p=float(mean == 0))
     deviation = np.sqrt(total / (n * s))
-    degrees = total**2 / (squares**2 / free).sum()
-    half = t.ppf((1 + COVERAGE) / 2, degrees) * deviation
-    p = 2 * t.sf(abs(mean) / deviation, degrees)
-    return Crossed(low=float(mean - half), high=float(mean + half), p=float(p))
+    degrees, p = 1.0, float(mean == 0)
+    if total > 0:  # else the same number is everywhere
+        degrees = total**2 / (squares**2 / free).sum()
+        p = float(2 * t.sf(abs(mean) / deviation, degrees))
+    half, half_90 = (
+        t.ppf((1 + share) / 2, degrees) * deviation for share in (COVERAGE, 1 - 2 * LEVEL)
+    )
+    return Crossed(
+        mean=float(mean),
+        low=float(mean - half),
+        high=float(mean + half),
+        low_90=float(mean - half_90),
+        high_90=float(mean + half_90),
+        p=p,
+    )
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -95,13 +125,33 @@ def holm(values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def verdict(mean: float, corrected: float) -> str:
-    """What a difference says; larger is better.
+def verdict(whole: Crossed, corrected: float) -> str:
+    """What a difference in utility says; larger is better.
+
+    `better` or `worse` where p, corrected for the number of tests, is below 5 %; else what the 90 %
+    interval leaves: `equal within .02` where it lies between, `no worse than .02` where its lower
+    end lies above (two and one tests at 5 %, not corrected for their number: Schuirmann, "A
+    comparison of the two one-sided tests procedure", 1987). Otherwise the question is `open`, and
+    the 95 % interval says what is still possible.
+
+    Args:
+        whole: The difference over prompts and seeds.
+        corrected: Its p after Holm.
 
     Example:
-        >>> verdict(0.1, 0.01), verdict(-0.1, 0.01), verdict(0.1, 0.2)
-        ('better', 'worse', 'open')
+        >>> def seen(low, high):
+        ...     ends = {"low": low - 0.01, "low_90": low, "high_90": high, "high": high + 0.01}
+        ...     return Crossed(mean=(low + high) / 2, p=0.1, **ends)
+        >>> verdict(seen(0.05, 0.07), 0.001)
+        'better'
+        >>> [verdict(seen(*ends), 0.2) for ends in [(-0.01, 0.015), (-0.01, 0.03), (-0.03, 0.03)]]
+        ['equal within .02', 'no worse than .02', 'open: from -0.040 to +0.040']
     """
-    if corrected >= LEVEL:
-        return "open"
-    return "better" if mean > 0 else "worse"
+    within = f"{MARGIN:.2f}".lstrip("0")
+    if corrected < LEVEL:
+        return "better" if whole.mean > 0 else "worse"
+    if whole.low_90 > -MARGIN and whole.high_90 < MARGIN:
+        return f"equal within {within}"
+    if whole.low_90 > -MARGIN:
+        return f"no worse than {within}"
+    return f"open: from {whole.low:+.3f} to {whole.high:+.3f}"

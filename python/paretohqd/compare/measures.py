@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
+from paretohqd.compare.crossed import Crossed
 from paretohqd.compare.records import RunRecord
 from paretohqd.runs.metrics import SampleMean
 
@@ -42,6 +44,12 @@ class Measures:
     utility: float | None = None
     utility_adjusted: float | None = None
     """The utility with echoed answers at no more than the base's scores."""
+    utility_tchebycheff: float | None = None
+    """The utility that counts the objective which falls short most, see `serving.tchebycheff`."""
+    following: float | None = None
+    """How much an objective rises with its weight, see `serving.following`."""
+    missteering: float | None = None
+    """The utility of the policies that are best on validation prompts, less the utility."""
     hypervolume: float | None = None
     echo_adjusted: float | None = None
     """The hypervolume with echoed answers at no more than the base's scores."""
@@ -63,6 +71,8 @@ class Measures:
     models: float | None = None
     trained_tokens: float | None = None
     generated_tokens: float | None = None
+    cost: float | None = None
+    """Its tokens at fixed prices, in seconds: see `prices`."""
     scored: float | None = None
     seconds_all: float | None = None
 
@@ -98,6 +108,29 @@ class RunResult(Measures):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Interval:
+    """The ends of a 95 % interval over prompts and seeds."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WinRate:
+    """Of prompt, preference and seed, the share in which a method has the larger w . z.
+
+    Where both have the same it counts half, so that .5 is what equal methods have.
+    """
+
+    name: str
+    """The other method."""
+    mean: float
+    low: float | None
+    """The ends of the 95 % interval over prompts and seeds."""
+    high: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Difference:
     """A method's utility less another's, over the seeds that both have."""
 
@@ -106,15 +139,28 @@ class Difference:
     budget: str
     """The other method's budget."""
     mean: float
-    low: float | None
-    """The ends of the 95 % interval over prompts and seeds."""
-    high: float | None
-    p: float | None
     seeds: tuple[int, ...]
+    whole: Crossed | None = None
+    """What prompts and seeds tell of it; None: fewer than two of either."""
     corrected: float | None = None
     """p after Holm, over all tested differences of the comparison."""
     verdict: str = ""
-    """`better`, `worse`, `open`, or why nothing is tested; empty where there is no verdict."""
+    """See `crossed.verdict`, or why nothing is tested; empty where there is no verdict."""
+
+    @property
+    def low(self) -> float | None:
+        """The lower end of its 95 % interval over prompts and seeds."""
+        return self.whole.low if self.whole else None
+
+    @property
+    def high(self) -> float | None:
+        """The upper end of its 95 % interval over prompts and seeds."""
+        return self.whole.high if self.whole else None
+
+    @property
+    def p(self) -> float | None:
+        """p for no difference, not corrected."""
+        return self.whole.p if self.whole else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +170,10 @@ class Against:
     reference: Difference | None = None
     echo_adjusted: Difference | None = None
     """The difference to the reference, both with echoes adjusted."""
+    tchebycheff: Difference | None = None
+    """The difference to the reference in `utility_tchebycheff`."""
+    win_rate: WinRate | None = None
+    """How often it lies above the reference."""
     base: Difference | None = None
 
 
@@ -151,9 +201,14 @@ class MethodResult(Measures):
     policies: int = 0
     steered: bool = False
     """Whether each policy has a preference of its own."""
+    chosen_on: Literal["validation", "test"] | None = None
+    """The prompts by which its policy for each preference is chosen, where it has several that take
+    no weights; on the test prompts themselves utility is too high."""
     low: float | None = None
     """The ends of the 95 % interval of the utility, over prompts and seeds."""
     high: float | None = None
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """Those of other measures, by name; none of them with one seed."""
     spread: float | None = None
     """Standard deviation of the utility between seeds."""
     rank_correlation: Mapping[str, float | None] = field(default_factory=dict)

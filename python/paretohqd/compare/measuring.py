@@ -16,13 +16,15 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare.bootstrap import Floats, interval, prompt_shares, volumes
+from paretohqd.compare.echoes import adjusted
 from paretohqd.compare.measures import ComparisonResult, Point, RunResult
 from paretohqd.compare.over_seeds import average, over_seeds
 from paretohqd.compare.records import ComparisonRecord, RunRecord
+from paretohqd.compare.serving import PerPrompt, per_prompt
 from paretohqd.kernels import statistics
 from paretohqd.kernels.hypervolume import hypervolume
 from paretohqd.kernels.layers import pareto_front
-from paretohqd.runs.utility import scaled, served
+from paretohqd.runs.utility import scaled
 from paretohqd.runs.verdicts import mean_and_error
 
 REPLICATES = 2000
@@ -45,7 +47,8 @@ def measure_runs(
 
     Rewards are scaled by `bounds`, which the data fix before any training, so that no method moves
     the scale of another. *Utility* is the mean over the preferences of w . z, z being the scaled
-    rewards of the policy that serves w (see `utility.served`). Hypervolumes are of mean scaled
+    rewards of the policy that serves w (see `utility.serving`); beside it stand the measures of
+    `serving`. Hypervolumes are of mean scaled
     rewards above 0. *Echo-adjusted*: an echoed answer counts in each objective with its own score
     or the base's on the same prompt, whichever is lower, so that a scorer that pays for echoes
     shows and no echo gains; where the base echoes as well its score is at most the scale's 0.
@@ -97,17 +100,15 @@ def measure_runs(
     scale = {name: bounds[name] for name in names}
     on_scale = {key: scaled(table, scale) for key, table in scores.items()}
     measured: list[RunResult] = []
-    utilities: dict[int, dict[str, Floats]] = {}
+    values: dict[int, PerPrompt] = {}
     for at, run in enumerate(runs):
         if run.failed:
             measured.append(_unmeasured(run))
             continue
         weights = [policy.weights for policy in run.policies]
         own = np.stack([on_scale[policy.answers] for policy in run.policies])
-        adjusted = _adjusted(run, runs, on_scale, answers)
-        utilities[at] = {"utility": served(own, weights, preferences)}
-        if adjusted is not None:
-            utilities[at]["utility_adjusted"] = served(adjusted, weights, preferences)
+        without_echoes = adjusted(run, runs, on_scale, answers)
+        values[at] = per_prompt(own, without_echoes, weights, preferences, run.chosen)
         points = own.mean(axis=1)
         volume = _volume(points)
         ends: tuple[float | None, float | None] = (None, None)
@@ -119,15 +120,18 @@ def measure_runs(
             replace(
                 _with_text(_unmeasured(run), answers, names),
                 n=prompts,
-                utility_se=mean_and_error(pl.Series(utilities[at]["utility"])).se,
-                utility=float(utilities[at]["utility"].mean()),
-                utility_adjusted=None
-                if adjusted is None
-                else float(utilities[at]["utility_adjusted"].mean()),
+                utility_se=mean_and_error(pl.Series(values[at].utility)).se,
+                utility=float(values[at].utility.mean()),
+                utility_adjusted=_mean_of(values[at].utility_adjusted),
+                utility_tchebycheff=float(values[at].utility_tchebycheff.mean()),
+                following=_mean_of(values[at].following),
+                missteering=_mean_of(values[at].missteering),
                 hypervolume=volume,
                 hypervolume_low=ends[0],
                 hypervolume_high=ends[1],
-                echo_adjusted=None if adjusted is None else _volume(adjusted.mean(axis=1)),
+                echo_adjusted=None
+                if without_echoes is None
+                else _volume(without_echoes.mean(axis=1)),
                 best_single=max(_volume(point[None]) for point in points),
                 front=len(front),
                 sparsity=statistics.sparsity(front),
@@ -141,7 +145,7 @@ def measure_runs(
         replicates=replicates,
         seed=seed,
         runs=tuple(measured),
-        methods=over_seeds(measured, utilities, scores, objectives=names, reference=reference),
+        methods=over_seeds(measured, values, scores, objectives=names, reference=reference),
     )
 
 
@@ -208,6 +212,10 @@ def _scores(
     return scores, len(first[1]) if first else 0
 
 
+def _mean_of(values: Floats | None) -> float | None:
+    return None if values is None else float(values.mean())
+
+
 def _volume(points: Floats) -> float:
     return hypervolume(points, ref=[0.0] * points.shape[1])
 
@@ -220,39 +228,11 @@ def _unmeasured(run: RunRecord) -> RunResult:
         models=run.models,
         trained_tokens=run.trained_tokens,
         generated_tokens=run.generated_tokens,
+        cost=run.cost,
         scored=run.scored,
         seconds=seconds,
         seconds_all=sum(seconds.values()) if seconds else None,
     )
-
-
-def _base(run: RunRecord, runs: Sequence[RunRecord]) -> RunRecord | None:
-    """The base's run nearest to this one: with its seed if there is one, then with its budget."""
-    bases = [other for other in runs if other.kind == "base" and not other.failed]
-    near = sorted(bases, key=lambda r: (r.seed != run.seed, r.budget != run.budget))
-    return near[0] if near else None
-
-
-def _adjusted(
-    run: RunRecord,
-    runs: Sequence[RunRecord],
-    scores: Mapping[str, Floats],
-    answers: Mapping[str, pl.DataFrame],
-) -> Floats | None:
-    """(P, N, m) scaled scores; an echoed answer has at most the base's on the same prompt.
-
-    What the base echoes earns it no more than the scale's 0.
-    """
-    base = _base(run, runs)
-    if base is None:
-        return None
-
-    def at_most(key: str, limit: Floats | float) -> Floats:
-        echo = answers[key]["echo"].to_numpy()[:, None]
-        return np.asarray(np.where(echo, np.minimum(scores[key], limit), scores[key]))
-
-    plain = at_most(base.policies[0].answers, 0.0)
-    return np.stack([at_most(policy.answers, plain) for policy in run.policies])
 
 
 def _with_text(

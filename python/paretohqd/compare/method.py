@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
@@ -43,6 +43,9 @@ class SetsLength:
     """Marks an option that says how long a method trains, which a matched budget says as well."""
 
 
+Family = Literal["sft", "pairs", "rl", "joint", "in-context"]
+"""What methods have in common that train alike: fine-tuning on rows, DPO on pairs, reinforcement
+learning, several adapters together, and fine-tuning with scores in the context."""
 Count = Annotated[int, Range(1)]
 Steps = Annotated[int, Range(1), SetsLength()]
 Positive = Annotated[float, Range(0, above=True)]
@@ -82,6 +85,9 @@ class Method(Generic[Options]):
     """What is as in the source."""
     ours: str = ""
     """What was decided here."""
+    family: Family | Callable[[Options], Family] | None = None
+    """Those whose seeds spread as its own do; a function where an option decides it. None: not
+    known, and for the base, which is not trained."""
     reconstructed: bool = False
     """Whether it was rebuilt from the source's abstract, without its text; marked in tables."""
 
@@ -90,6 +96,17 @@ class Method(Generic[Options]):
         """What it says of itself: `about`, and whichever of the other three it has."""
         words = {name: getattr(self, name) for name in ("about", "source", "exact", "ours")}
         return {name: text for name, text in words.items() if text}
+
+    def family_of(self, options: Options) -> Family | None:
+        """The family of its trainings with some options.
+
+        Example:
+            >>> from paretohqd.compare.methods import METHODS
+            >>> soups = METHODS["soups"]
+            >>> soups.family_of(soups.read({"corners": "rl"}, "methods[0]", name="soups"))
+            'rl'
+        """
+        return self.family(options) if callable(self.family) else self.family
 
     def read(
         self, given: Mapping[str, Any], where: str, *, name: str, budgets: Sequence[str] = ()
@@ -120,9 +137,10 @@ class Method(Generic[Options]):
         for key, value in given.items():
             if problem := annotations[key].problem(value):
                 raise ValueError(f"{where}.{key}: {problem}")
-            if annotations[key].sets_length and "matched" in budgets:
+            if annotations[key].sets_length and (limited := set(budgets) - {"own"}):
+                which = "a matched budget" if "matched" in limited else "a budget of cost"
                 raise ValueError(
-                    f"{where}.{key}: under a matched budget the tokens say how long a method "
+                    f"{where}.{key}: under {which} the tokens say how long a method "
                     "trains: set budgets: [own]"
                 )
         try:

@@ -14,7 +14,9 @@ from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.trainers import dpo, grpo, ham
 
 REFERENCE = "paretohqd"
-"""The method whose tokens are the matched budget."""
+"""The method whose tokens are the matched budget, and whose cost the others are measured by."""
+SCALED = ("half", "two")
+"""Budgets under which it takes other than its usual steps itself."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +56,28 @@ def plan(settings: Comparison) -> Iterator[Job]:
         )
     measure = next((e for e in entries if e.title == e.method == REFERENCE and not e.options), None)
     order = [entry for entry in (measure, *entries) if entry is not None]
+    _check_measured(measure, settings)
     done = set()
     for seed in dict.fromkeys(s for e in entries for s in e.seeds or settings.seeds):
         for entry in order:
-            for budget in entry.budgets or settings.budgets:
+            budgets = entry.budgets or settings.budgets
+            if entry is measure:
+                budgets = tuple(sorted(budgets, key=lambda budget: budget in SCALED))
+            for budget in budgets:
                 if seed not in (entry.seeds or settings.seeds):
                     continue
                 if (
-                    budget == "matched"
+                    budget != "own"
                     and entry.method != "base"  # which spends nothing
                     and (measure is None or seed not in (measure.seeds or settings.seeds))
                 ):
+                    what = (
+                        "a matched budget is as many tokens as"
+                        if budget == "matched"
+                        else f"budget {budget} is measured by what"
+                    )
                     raise ValueError(
-                        f"methods: a matched budget is as many tokens as {REFERENCE} takes, so "
+                        f"methods: {what} {REFERENCE} takes, so "
                         f"name {REFERENCE} without options and with seed {seed}, or set "
                         f"budgets: [own] for {entry.title}"
                     )
@@ -75,6 +86,18 @@ def plan(settings: Comparison) -> Iterator[Job]:
                 if key not in done:
                     done.add(key)
                     yield job
+
+
+def _check_measured(measure: Entry | None, settings: Comparison) -> None:
+    """Refuse to measure a cost by a method that is not run as it usually is."""
+    if measure is None:
+        return
+    budgets = measure.budgets or settings.budgets
+    if set(budgets) <= set(SCALED):
+        raise ValueError(
+            f"budgets: {' and '.join(budgets)} {'is' if len(budgets) == 1 else 'are'} measured by "
+            f"what {REFERENCE} usually takes: name one as well"
+        )
 
 
 def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
@@ -93,7 +116,7 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
         if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
             raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")
     if any(
-        job.budget == "matched"
+        job.budget != "own"
         and (job.entry.method == "morlhf" or job.entry.options.get("corners") == "rl")
         for job in jobs
     ):

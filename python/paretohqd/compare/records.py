@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from paretohqd.compare import prices
 from paretohqd.compare.budget import Cost, Tokens
 from paretohqd.plots.page import file_of
 from paretohqd.runs import layout
@@ -27,7 +28,9 @@ class PolicyRecord:
     """The preference; None where the method takes none."""
     system_prompt: str = ""
     answers: str
-    """The stage of its answers, below the folder of the comparison."""
+    """The stage of its answers to test prompts, below the folder of the comparison."""
+    validation: str | None = None
+    """The stage of its answers to validation prompts; None where there are none."""
 
     @classmethod
     def of(cls, policy: Mapping[str, Any], where: str) -> PolicyRecord:
@@ -58,7 +61,12 @@ class RunRecord:
     exact: str | None = None
     ours: str | None = None
     reconstructed: bool = False
+    family: str | None = None
+    """Methods of one family train alike: their seeds are pooled. None: not known, or the base."""
     policies: tuple[PolicyRecord, ...] = ()
+    chosen: tuple[int, ...] | None = None
+    """The number of the policy that is best on validation prompts for each preference; None where
+    there are none."""
     models: int | None = None
     """Adapters that must be stored."""
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -84,16 +92,35 @@ class RunRecord:
         return replace(from_mapping(cls, given, where), policies=policies)
 
     def to_mapping(self) -> dict[str, Any]:
-        """The run as `results.json` has it: what a method does not say of itself is left out."""
-        left_out = {name for name in WORDS if getattr(self, name) is None}
-        if not self.reconstructed:
-            left_out.add("reconstructed")
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
+        """The run as `results.json` has it.
+
+        What a method does not say of itself is left out, and of what older folders have not, what
+        says nothing: so an older folder's results are read and written as they were.
+        """
+        whole = asdict(self)
+        for name in (*WORDS, "family", "chosen"):
+            _drop(whole, name, None)
+        _drop(whole, "reconstructed", False)
+        for policy in whole["policies"]:
+            _drop(policy, "validation", None)
+        for cost in whole["costs"]:
+            _drop(cost, "passed", 0)
+        if whole["allowed"] is not None:
+            _drop(whole["allowed"], "seconds", None)
+        return whole
 
     @property
     def failed(self) -> bool:
         """Whether it has nothing to measure."""
         return self.error is not None
+
+    @property
+    def cost(self) -> float | None:
+        """Its tokens at fixed prices, in seconds; passes count where its steps say so."""
+        if self.trained_tokens is None or self.generated_tokens is None:
+            return None
+        passed = sum(cost.passed for cost in self.costs)
+        return prices.cost(self.trained_tokens, self.generated_tokens, passed)
 
     def seconds_by_phase(self) -> dict[str, float]:
         """Seconds of each phase, as given or else summed from the costs."""
@@ -138,6 +165,9 @@ class ComparisonRecord:
     runs: tuple[RunRecord, ...]
     bounds: Mapping[str, tuple[float, ...]]
     """The rewards that are 0 and 1 on the scale, for each objective."""
+    positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Of the prompts of `test` and of `validation`, in the order of their answers, where they stand
+    in the order in which they were drawn; empty where there is no validation."""
     front: FrontRecord | None = None
     reference: str
     """The method that the others are compared with."""
@@ -160,11 +190,18 @@ class ComparisonRecord:
 
     def to_mapping(self) -> dict[str, Any]:
         """What `results.json` holds."""
-        return asdict(self) | {"runs": [run.to_mapping() for run in self.runs]}
+        whole = asdict(self) | {"runs": [run.to_mapping() for run in self.runs]}
+        return {name: value for name, value in whole.items() if name != "positions" or value}
+
+
+def _drop(mapping: dict[str, Any], name: str, empty: object) -> None:
+    """Leave out a value that says nothing."""
+    if mapping[name] == empty:
+        del mapping[name]
 
 
 def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
-    """What a comparison left: its results, and each policy's held-out answers.
+    """What a comparison left: its results, and each policy's answers to test prompts.
 
     Raises:
         ValueError: A file is missing, or the comparison was finished by a version that kept no

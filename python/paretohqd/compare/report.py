@@ -10,13 +10,14 @@ from pathlib import Path
 import polars as pl
 from markupsafe import Markup
 
+from paretohqd.compare.budget import FACTORS
 from paretohqd.compare.measures import ComparisonResult, MethodResult
 from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.records import WORDS, ComparisonRecord, load
 from paretohqd.compare.samples import samples
 from paretohqd.compare.tables import Row, cost_table
 from paretohqd.compare.text import caveats, failure
-from paretohqd.plots.method_costs import cost_charts, trade_charts
+from paretohqd.plots.method_costs import cost_charts, curve_chart, trade_charts
 from paretohqd.plots.method_points import point_charts
 from paretohqd.plots.method_utilities import utility_chart
 from paretohqd.plots.methods import MethodStyle, colours, method_styles
@@ -80,11 +81,14 @@ def page(
         caveats=caveats(result),
         result=result,
         preferences=record.preferences,
+        validated=len(record.positions.get("validation", ())),
         seeds=sorted({run.seed for run in record.runs}),
         other_rivals=rivals != {result.reference},
         reconstructed=any(style.reconstructed for style in styles.values()),
         styles=styles,
         colours=colours(styles),
+        curve=curve_chart([e for e in result.methods if e.budget in FACTORS], styles),
+        curve_budgets=[f"{FACTORS[budget]:g}" for budget in budgets if budget in FACTORS],
         budgets=[
             _budget(result, budget, styles, costs, record.budgets.get(budget)) for budget in budgets
         ],

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from paretohqd.compare.measures import ComparisonResult
+from paretohqd.compare.measures import ComparisonResult, Interval, WinRate
 from paretohqd.compare.over_seeds import average
+from paretohqd.compare.prices import cost
 from paretohqd.compare.records import RunRecord
 from paretohqd.selection.preferences import format_weights
 
@@ -20,6 +21,7 @@ COUNTED = {
     "seconds": "seconds",
     "trained_tokens": "trained",
     "generated_tokens": "generated",
+    "passed_tokens": "passed",
     "scored": "scored",
 }
 """Columns of costs, and the field of a `Cost` that each sums."""
@@ -36,7 +38,7 @@ MEASURED = (
     "tokens",
     "finished",
 )
-COSTS = ("models", "trained_tokens", "generated_tokens", "scored")
+COSTS = ("models", "trained_tokens", "generated_tokens", "cost", "scored")
 
 
 def methods_table(result: ComparisonResult) -> pl.DataFrame:
@@ -45,9 +47,11 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
     `utility` and `hypervolume` are on the scale of the data. `utility_se` and the 95 % interval of
     the hypervolume are over prompts: they describe this run's models, not its method.
     `utility_adjusted` and `echo_adjusted` are the two with echoed answers at no more than the
-    base's scores; `rank NAME` is the rank correlation of the weight on an objective with its mean
-    reward, `rank_mean` their mean.
+    base's scores, `utility_tchebycheff`, `following` and (with validation prompts) `missteering`
+    those of `serving`; `rank NAME` is the rank correlation of the weight on an objective with its
+    mean reward, `rank_mean` their mean; `cost` is that of the tokens in seconds at fixed prices.
     """
+    served = _served(result)
     phases = dict.fromkeys(phase for measured in result.runs for phase in measured.seconds)
     rows = []
     for measured in result.runs:
@@ -56,7 +60,7 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
         row |= {"seed": run.seed, "status": measured.status, "error": run.error}
         row |= {"policies": len(run.policies), "n": measured.n}
         row |= {"utility": measured.utility, "utility_se": measured.utility_se}
-        row |= measured.values(("utility_adjusted", "hypervolume"))
+        row |= measured.values(("utility_adjusted", *served, "hypervolume"))
         row |= {"hypervolume_low": measured.hypervolume_low}
         row |= {"hypervolume_high": measured.hypervolume_high}
         row |= measured.values(("echo_adjusted", *MEASURED))
@@ -96,28 +100,53 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
     `low`, `high` and `spread` are of the utility: its 95 % interval over prompts and seeds, and the
     standard deviation between seeds. `reference ...`, `echo_adjusted ...` and `base ...` are the
     differences in utility to the method that `reference name` names, to the same with echoes
-    adjusted, and to the base; `reference corrected` is p after Holm, by which the verdict is given.
-    With one seed there is no interval and no verdict.
+    adjusted, and to the base; `tchebycheff ...` is the difference to the reference in
+    `utility_tchebycheff`, `win_rate` how often the method lies above the reference (see `WinRate`).
+    `reference corrected` is p after Holm, by which a verdict of better or worse is given, and
+    `reference low_90` and `high_90` are the ends of the 90 % interval, by which the others are.
+    With one seed there is no interval and no verdict. With validation prompts `chosen_on` tells by
+    which prompts a method's policy for each preference was chosen, where it takes no weights.
     """
-    rows = []
+    rows, served = [], _served(result)
     for entry in result.methods:
         row: Row = {"budget": entry.budget, "method": entry.method}
         row |= {"kind": entry.kind, "ablation": entry.ablation}
         row |= {"seeds": len(entry.seeds), "failed": len(entry.failed)}
-        row |= {"policies": entry.policies, "utility": entry.utility}
+        row |= {"policies": entry.policies}
+        row |= {"chosen_on": entry.chosen_on} if "missteering" in served else {}
+        row |= {"utility": entry.utility}
         row |= {"low": entry.low, "high": entry.high, "spread": entry.spread}
         row |= entry.values(("utility_adjusted", "hypervolume", "echo_adjusted"))
-        for side in ("reference", "echo_adjusted", "base"):
+        for name in served:
+            row |= {name: getattr(entry, name)}
+            row |= _ends(name, entry.intervals.get(name))
+        wins = entry.against.win_rate
+        row |= {"win_rate": wins.mean if wins else None} | _ends("win_rate", wins)
+        for side in ("reference", "echo_adjusted", "tchebycheff", "base"):
             difference = getattr(entry.against, side)
             columns: tuple[str, ...] = ("mean", "low", "high")
             if side == "reference":
                 columns = ("name", *columns, "p", "corrected", "verdict")
             row |= {f"{side} {name}": getattr(difference, name, None) for name in columns}
+            if side == "reference":
+                whole = difference.whole if difference else None
+                row |= {f"{side} {end}": getattr(whole, end, None) for end in ("low_90", "high_90")}
         row |= entry.values(MEASURED)
         row |= {f"rank {name}": rank for name, rank in entry.rank_correlation.items()}
         row |= entry.values(("rank_mean", *COSTS))
         rows.append(row | {"seconds": entry.seconds_all})
     return pl.DataFrame(rows, infer_schema_length=None)
+
+
+def _served(result: ComparisonResult) -> tuple[str, ...]:
+    """Measures of how preferences are served, beside utility."""
+    validated = any(measured.run.chosen is not None for measured in result.runs)
+    return ("utility_tchebycheff", "following", *(["missteering"] if validated else []))
+
+
+def _ends(name: str, interval: Interval | WinRate | None) -> Row:
+    ends = (interval.low, interval.high) if interval else (None, None)
+    return {f"{name} low": ends[0], f"{name} high": ends[1]}
 
 
 def cost_table(result: ComparisonResult, preferences: Sequence[int] = PREFERENCES) -> pl.DataFrame:
@@ -135,7 +164,8 @@ def cost_table(result: ComparisonResult, preferences: Sequence[int] = PREFERENCE
 
     Returns:
         One row per budget, method and number: `seconds`, `trained_tokens`, `generated_tokens`,
-        `scored`, averaged over seeds, and `basis`: `measured` where a run had this number of
+        `passed_tokens` (read without a gradient), `scored` and `cost` (of the tokens, at fixed
+        prices), averaged over seeds, and `basis`: `measured` where a run had this number of
         preferences, `no preferences` where the method takes none, else `computed`. Methods without
         parts have no row.
 
@@ -149,13 +179,14 @@ def cost_table(result: ComparisonResult, preferences: Sequence[int] = PREFERENCE
         own = [result.runs[at] for at in entry.places]
         runs = [measured.run for measured in own if not measured.run.failed and measured.run.costs]
         for number in preferences if runs else ():
-            costs = [_cost(run, number, len(result.objectives) + 1) for run in runs]
+            parts = [_cost(run, number, len(result.objectives) + 1) for run in runs]
             row: Row = {"budget": entry.budget, "method": entry.method, "preferences": number}
-            row |= {name: average(cost[name] for cost in costs) for name in COUNTED}
+            row |= {name: average(part[name] for part in parts) for name in COUNTED}
+            row |= {"cost": average(map(_price, parts))}
             basis = "measured" if number == entry.policies else "computed"
             rows.append(row | {"basis": basis if entry.steered else "no preferences"})
     schema = {"budget": pl.String, "method": pl.String, "preferences": pl.Int64}
-    schema |= dict.fromkeys(COUNTED, pl.Float64)
+    schema |= dict.fromkeys((*COUNTED, "cost"), pl.Float64)
     return pl.DataFrame(rows, schema={**schema, "basis": pl.String}, infer_schema_length=None)
 
 
@@ -176,6 +207,12 @@ def _cost(run: RunRecord, number: int, most: int) -> dict[str, float]:
         for name, counted in COUNTED.items():
             total[name] += times * getattr(part, counted)
     return total
+
+
+def _price(counted: Mapping[str, float]) -> float:
+    """What these tokens cost at fixed prices."""
+    names = ("trained_tokens", "generated_tokens", "passed_tokens")
+    return cost(*(counted[name] for name in names))
 
 
 def _named(run: RunRecord) -> Row:

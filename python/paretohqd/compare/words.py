@@ -16,6 +16,12 @@ BUDGETS = {
     "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "
     "the same seed, to the nearest step; one that samples stops at whichever runs out first. What "
     "is sampled for evaluation does not count.",
+    "half": "each method costs half of what paretohqd usually costs with the same seed, at fixed "
+    "prices for trained, generated and read tokens, to the nearest step.",
+    "one": "each method costs as much as paretohqd usually costs with the same seed, at fixed "
+    "prices for trained, generated and read tokens, to the nearest step, however it spends it.",
+    "two": "each method costs twice what paretohqd usually costs with the same seed, at fixed "
+    "prices for trained, generated and read tokens, to the nearest step.",
     "own": "each method takes its usual steps: train.max_steps for each model of a preference (a "
     "pass for full data, pairs.max_steps where pairs have their own, 30 for GRPO), and as many as "
     "all preferences' models for the one model of a method that is told what to aim at.",

@@ -206,6 +206,7 @@ class Workbench(Spending):
         inputs: Mapping[str, str],
         course: Course | None = None,
         unit: Literal["rows", "pairs"] = "rows",
+        passes: float = 0.0,
     ) -> Stage:
         """A step that trains on a freshly loaded base; it is charged, and noted for the page.
 
@@ -219,6 +220,7 @@ class Workbench(Spending):
             course: What it goes through, where that is known beforehand: it is noted, and charged
                 where the training counts no tokens itself.
             unit: What the course consists of.
+            passes: Tokens read without a gradient for each token trained on.
         """
         s = self.context
 
@@ -241,11 +243,13 @@ class Workbench(Spending):
             inputs={**inputs, "model": s.model_id},
         )
         notes = made.notes
+        trained = notes.get("trained_tokens", course.tokens if course else 0)
         self.charge(
             made,
             "train",
             per,
-            trained=notes.get("trained_tokens", course.tokens if course else 0),
+            trained=trained,
+            passed=round(passes * trained),
             generated=notes.get("generated_tokens", 0),
             scored=notes.get("scored", 0),
         )

@@ -20,17 +20,25 @@ Axis = TypeVar("Axis", alt.X, alt.Y)
 
 
 def trade_charts(entries: Sequence[MethodResult], styles: Styles) -> list[Chart]:
-    """Utility against trained tokens and against seconds, costs on a log axis.
+    """Utility against cost at fixed prices, trained tokens and seconds, these on a log axis.
 
     Methods that cost nothing of a kind, as the base trains nothing, are dashed lines across.
     """
     charts = []
-    for name, title in (("trained_tokens", "trained tokens"), ("seconds_all", "seconds")):
+    for name, title in (
+        ("cost", "cost in seconds"),
+        ("trained_tokens", "trained tokens"),
+        ("seconds_all", "measured seconds"),
+    ):
         rows: list[dict[str, Any]] = []
         for entry in measured(entries):
             style = styles[entry.method]
-            cost = entry.trained_tokens if name == "trained_tokens" else entry.seconds_all
-            row = {"x": cost or 0, "y": entry.utility, "low": entry.low, "high": entry.high}
+            row = {
+                "x": getattr(entry, name) or 0,
+                "y": entry.utility,
+                "low": entry.low,
+                "high": entry.high,
+            }
             rows.append({"p": style.p, "name": style.name, **five_digits(row)})
         dear = [row for row in rows if row["x"] > 0]
         if not dear:
@@ -72,6 +80,66 @@ def trade_charts(entries: Sequence[MethodResult], styles: Styles) -> list[Chart]
         about = f"Utility of {len(rows)} methods against {title}; the table holds the numbers."
         charts.append(finish(layers, f"Utility against {title}", about, height=340))
     return charts
+
+
+def curve_chart(methods: Sequence[MethodResult], styles: Styles) -> Chart | None:
+    """Utility against cost over several budgets: a line per method.
+
+    Args:
+        methods: Entries of the budgets of the curve. What costs nothing is a dashed line across.
+        styles: How each method is drawn.
+
+    Returns:
+        None where no method has two points.
+    """
+    rows: list[dict[str, Any]] = []
+    for entry in measured(methods):
+        values = {"x": entry.cost or 0, "y": entry.utility, "low": entry.low, "high": entry.high}
+        named = {"p": styles[entry.method].p, "name": entry.method, "budget": entry.budget}
+        rows.append(named | five_digits(values))
+    dear = [row for row in rows if row["x"] > 0]
+    if len(dear) == len({row["p"] for row in dear}):
+        return None
+    free = list({row["p"]: row for row in rows if row["x"] <= 0}.values())
+    reach = [row[end] for row in rows for end in ("y", "low", "high") if row[end] is not None]
+    up = alt.Y(
+        "y:Q",
+        title="utility",
+        scale=alt.Scale(domain=list(domain(reach)), nice=False),
+        axis=alt.Axis(tickCount=6),
+    )
+    across = _log("x:Q", "cost in seconds (log scale)", [row["x"] for row in dear])
+    tooltip = [
+        alt.Tooltip("name:N", title="method"),
+        alt.Tooltip("budget:N", title="budget"),
+        alt.Tooltip("x:Q", title="cost in seconds", format=",.4~g"),
+        alt.Tooltip("y:Q", title="utility"),
+        alt.Tooltip("low:Q", title="from"),
+        alt.Tooltip("high:Q", title="to"),
+    ]
+    shown, across_all = inline(dear), inline(free)
+    layers = [
+        across_all.mark_rule(strokeDash=[4, 4]).encode(
+            y=up, tooltip=tooltip[:1], **channels(styles, 0.8, shape=False)
+        ),
+        shown.transform_filter("datum.low !== null")
+        .mark_rule()
+        .encode(
+            x=across,
+            y=alt.Y("low:Q", title="utility"),
+            y2="high:Q",
+            **channels(styles, 0.35, shape=False),
+        ),
+        shown.mark_line(strokeWidth=1.75).encode(
+            x=across, y=up, **channels(styles, 0.8, shape=False)
+        ),
+        shown.mark_point(filled=True, size=80).encode(
+            x=across, y=up, tooltip=tooltip, **channels(styles)
+        ),
+    ]
+    names = len({row["p"] for row in rows})
+    about = f"Utility of {names} methods against cost; the tables hold the numbers."
+    return finish(layers, "Utility against cost", about, height=360)
 
 
 def cost_charts(costs: pl.DataFrame, styles: Styles) -> list[Chart]:

@@ -4,7 +4,8 @@ A stage is a folder, named by its path below the run folder. Folders of finished
 names, so none of them may change. Behind the number of a preference that has a name stands that
 name, as `placed` says: stage1/fit/00-brief.
 
-    data                          pool.parquet, prompts.parquet, held_out.parquet
+    data                          pool.parquet, prompts.parquet, held_out.parquet; of a comparison
+                                  with validation prompts drawn.parquet
     stage1/score                  scored.parquet
     stage1/select                 selection.parquet, pool.parquet, summary.json
     stage1/fit/00, 01, ...        adapter/, log.json: a preference each
@@ -38,6 +39,8 @@ POOL = "pool.parquet"
 """In `data`: the rows to select from. In a selection: all scored rows with their layers."""
 PROMPTS = "prompts.parquet"
 HELD_OUT = "held_out.parquet"
+DRAWN = "drawn.parquet"
+"""Of each held-out prompt its place in the order in which conversations were drawn."""
 SCORED = "scored.parquet"
 SELECTION = "selection.parquet"
 ANSWERS = "answers.parquet"

@@ -85,8 +85,13 @@ def _run(settings: config.Config, screen: Screen | None, verify: bool) -> Path:
     return s.folder.folder
 
 
-def split(s: RunContext) -> Stage:
-    """Pool to select from, prompts for stage 2, and held-out prompts, in three files."""
+def split(s: RunContext, *, drawn: bool = False) -> Stage:
+    """Pool to select from, prompts for stage 2, and held-out prompts, in three files.
+
+    Args:
+        s: The run.
+        drawn: Write into a fourth file in which order the held-out prompts were drawn.
+    """
     spec = s.settings.data
     stages = range(1, s.settings.stages + 1)
     limits = [{**sft.DEFAULTS, **s.train[i]}["max_length"] or 2**31 for i in stages]
@@ -124,6 +129,8 @@ def split(s: RunContext) -> Stage:
                     texts = (rows[column].to_list() for column in ("prompt", "response"))
                     held = zip(*(chat.holds_control(tokenizer, t) for t in texts), strict=True)
                     control += sum(map(any, held))
+        if drawn:
+            write_parquet(pl.DataFrame({"place": parts.drawn}), out / layout.DRAWN)
         if control:
             s.screen.line(f"  {control} rows hold control tokens, which are read as characters")
         for reason, count in parts.dropped.items():
@@ -139,7 +146,8 @@ def split(s: RunContext) -> Stage:
         settings={**settings, "seed": s.settings.seed, "limit": limit}
         | dict.fromkeys(files, "file")
         | ({"columns": s.columns} if s.columns else {})
-        | ({"scores": columns} if columns else {}),
+        | ({"scores": columns} if columns else {})
+        | ({"drawn": True} if drawn else {}),
         inputs={"model": s.model_id}
         | {key: s.folder.hash_files(found) for key, found in files.items()},
     )

@@ -39,6 +39,9 @@ class Split:
     """Rows whose prompts stage 2 draws from: each distinct one once."""
     is_held_out: Bools
     """Rows whose prompts are held out: one of each conversation set aside."""
+    drawn: NDArray[np.int64]
+    """Of each of these its conversation's place in the order in which they were drawn: the first
+    ones are those that a smaller `held_out` sets aside."""
     columns: list[str]
     """What a file of prompts has: prompt, conversation and what rewards read."""
     dropped: dict[str, int]
@@ -127,6 +130,7 @@ def split_data(
         in_pool=pool,
         in_prompts=pool & _first(prompt, pool),
         is_held_out=held_out,
+        drawn=_places(conversation[held_out], held),
         columns=names,
         dropped=dropped,
         others=others,
@@ -311,6 +315,12 @@ def _first(values: NDArray[np.uint64], among: Bools) -> Bools:
     first = np.zeros(len(values), dtype=bool)
     first[rows[np.unique(values[rows], return_index=True)[1]]] = True
     return first
+
+
+def _places(values: NDArray[np.uint64], among: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Where each value stands among others that are all different."""
+    order = np.argsort(among)
+    return order[np.searchsorted(among[order], values)]
 
 
 def without_echoes(frame: pl.DataFrame, limit: float) -> pl.DataFrame:

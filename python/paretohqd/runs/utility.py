@@ -76,10 +76,8 @@ def served(
 ) -> Floats:
     """Utility of each prompt: the mean over the preferences w of w . z.
 
-    z are the scaled rewards of the policy that serves w. Among policies that were asked for weights
-    it is the one whose weights are w (or nearest to it), otherwise the one whose mean rewards are
-    best for w. That choice among several policies without weights is made on the very rewards that
-    are measured, so it flatters them; a single policy serves all preferences and has no choice.
+    z are the scaled rewards of the policy that serves w, see `serving`. A choice among several
+    policies without weights is made on the very rewards that are measured, so it flatters them.
 
     Args:
         rewards: Scaled, shape (P, N, m): of P policies on N prompts.
@@ -97,13 +95,77 @@ def served(
         [0.35]
     """
     table = np.asarray(rewards, dtype=np.float64)
-    total = np.zeros(table.shape[1])
-    for weights in np.asarray(preferences, dtype=np.float64):
-        if any(own is None for own in policy_weights):
-            policy = int((table.mean(axis=1) @ weights).argmax())
-        else:
-            offered = np.array(policy_weights, dtype=np.float64)
-            policy = int(np.abs(offered - weights).sum(axis=1).argmin())
-        total += table[policy] @ weights
-    mean: Floats = total / len(preferences)
+    policies = serving(table.mean(axis=1), policy_weights, preferences)
+    mean: Floats = by_preference(table, policies, preferences).sum(axis=0) / len(preferences)
     return mean
+
+
+def serving(
+    points: ArrayLike,
+    policy_weights: Sequence[Sequence[float] | None],
+    preferences: Sequence[Sequence[float]],
+) -> list[int]:
+    """Which policy serves each preference.
+
+    Among policies that were asked for weights it is the one whose weights are w (or nearest to it),
+    otherwise the one whose mean rewards are best for w. A single policy serves all preferences.
+
+    Args:
+        points: Mean scaled rewards, shape (P, m).
+        policy_weights: The weights that each policy was asked for; None if it takes none.
+        preferences: Weights w to serve, each of m that sum to 1.
+
+    Returns:
+        A policy's number for each preference.
+
+    Example:
+        >>> serving([[0.8, 0.2], [0.5, 0.6]], [None, None], [(1, 0), (0.5, 0.5), (0, 1)])
+        [0, 1, 1]
+    """
+    if any(own is None for own in policy_weights):
+        return best_for(points, preferences)
+    offered = np.array(policy_weights, dtype=np.float64)
+    return [
+        int(np.abs(offered - weights).sum(axis=1).argmin())
+        for weights in np.asarray(preferences, dtype=np.float64)
+    ]
+
+
+def best_for(points: ArrayLike, preferences: Sequence[Sequence[float]]) -> list[int]:
+    """For each preference w the policy of the largest w . z; of equal ones the first.
+
+    Example:
+        >>> best_for([[0.8, 0.2], [0.5, 0.6]], [(0.9, 0.1), (0.1, 0.9)])
+        [0, 1]
+    """
+    table = np.asarray(points, dtype=np.float64)
+    return [int((table @ weights).argmax()) for weights in np.asarray(preferences, dtype=float)]
+
+
+def by_preference(
+    rewards: ArrayLike, policies: Sequence[int], preferences: Sequence[Sequence[float]]
+) -> Floats:
+    """w . z of each prompt for each preference.
+
+    Args:
+        rewards: Scaled, shape (P, N, m): of P policies on N prompts.
+        policies: The policy that serves each preference.
+        preferences: Weights w, each of m.
+
+    Returns:
+        Shape (W, N).
+
+    Example:
+        >>> by_preference([[[0.8, 0.2]], [[0.5, 0.6]]], [0, 1], [(1, 0), (0, 1)]).tolist()
+        [[0.8], [0.6]]
+    """
+    table = np.asarray(rewards, dtype=np.float64)
+    rows: Floats = np.stack(
+        [
+            table[policy] @ weights
+            for policy, weights in zip(
+                policies, np.asarray(preferences, dtype=np.float64), strict=True
+            )
+        ]
+    )
+    return rows

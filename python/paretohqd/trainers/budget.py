@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import TrainerCallback
@@ -19,6 +19,20 @@ class Budget:
     steps: int | None = None
     tokens: Mapping[str, int]
     """Limits by name: trained_tokens, generated_tokens, either or none."""
+    seconds: float | None = None
+    """What these tokens may cost together."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of a token, by the same names."""
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """All but the number of steps, by name."""
+        return {**self.tokens, **({} if self.seconds is None else {"seconds": self.seconds})}
+
+    def spent(self, record: Mapping[str, Any]) -> dict[str, float]:
+        """What a record of tokens comes to, by the names of the limits."""
+        seconds = sum(price * record[name] for name, price in self.prices.items())
+        return {**{name: record[name] for name in self.tokens}, "seconds": seconds}
 
     def check(self, expected: Mapping[str, int]) -> None:
         """Refuse a budget that not even half of a first step of `expected` tokens fits into."""
@@ -30,20 +44,30 @@ class Budget:
                     f"{name}={limit} is less than half of one step's {expected[name]} tokens: "
                     f"raise {name}, or lower num_generations or max_completion_length"
                 )
+        step = self.spent(expected)["seconds"]
+        if self.seconds is not None and self.seconds < step / 2:
+            raise ValueError(
+                f"a budget of {self.seconds:.3g} seconds is less than half of what one step costs, "
+                f"{step:.3g}: raise it, or lower num_generations or max_completion_length"
+            )
 
     def most(self, answers: int) -> int:
         """Steps that are never exceeded, because an answer has at least one token."""
         given = [] if self.steps is None else [self.steps]
-        return min([*given, *(limit // answers + 1 for limit in self.tokens.values())])
+        given += [limit // answers + 1 for limit in self.tokens.values()]
+        if self.seconds is not None:
+            given.append(int(self.seconds / (answers * sum(self.prices.values()))) + 1)
+        return min(given)
 
     def left(self, records: Sequence[Mapping[str, Any]]) -> int:
         """Steps to go, 0 where stopping now comes nearest to a limit; later ones are estimates."""
         left = [] if self.steps is None else [self.steps - len(records)]
-        earlier = records[-2] if len(records) > 1 else dict.fromkeys(self.tokens, 0)
-        for name, limit in self.tokens.items():
-            last = records[-1][name] - earlier[name]
+        spent = self.spent(records[-1])
+        earlier = self.spent(records[-2]) if len(records) > 1 else dict.fromkeys(spent, 0)
+        for name, limit in self.limits.items():
+            last = spent[name] - earlier[name]
             # Half a step or more is left: one more comes nearer to the limit, or as near.
-            left.append(math.floor((limit - records[-1][name]) / last + 0.5))
+            left.append(math.floor((limit - spent[name]) / last + 0.5))
         return max(0, min(left))
 
 

@@ -141,6 +141,8 @@ def reinforce(
     steps: int | None = None,
     trained_tokens: int | None = None,
     generated_tokens: int | None = None,
+    seconds: float | None = None,
+    prices: Mapping[str, float] | None = None,
     echo_gate: float | None = None,
     on_step: OnStep | None = None,
 ) -> GrpoFacts:
@@ -171,6 +173,8 @@ def reinforce(
         trained_tokens: Stop at the whole number of steps nearest to this many tokens of prompts
             and answers, padding not counted.
         generated_tokens: The same for tokens of answers; the first limit that is met holds.
+        seconds: The same for what all tokens cost at `prices`.
+        prices: Seconds of a token, by the names trained_tokens and generated_tokens.
         echo_gate: An answer of whose distinct words more than this share stands in the prompt gets
             the standardised reward -3 in every objective, so that similarity to the prompt cannot
             be had by repeating it (ours). None: no gate.
@@ -194,8 +198,14 @@ def reinforce(
     lengths = _prompt_lengths(model, tokenizer, prompts, chosen["max_completion_length"])
     wish = {"trained_tokens": trained_tokens, "generated_tokens": generated_tokens}
     limits = {name: limit for name, limit in wish.items() if limit is not None}
-    budget = Budget(steps=STEPS if steps is None and not limits else steps, tokens=limits)
-    if limits:
+    limited = bool(limits) or seconds is not None
+    budget = Budget(
+        steps=STEPS if steps is None and not limited else steps,
+        tokens=limits,
+        seconds=seconds,
+        prices=prices or {},
+    )
+    if limited:
         check_budgeted(chosen)
     stop = stop_tokens(model, tokenizer)
     rollouts = Rollouts(

@@ -10,6 +10,9 @@ from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import pair_lengths
 from paretohqd.trainers import dpo
 
+PASSES = 1.0
+"""The base reads every pair once, without a gradient."""
+
 
 def fit_paired(
     bench: Workbench,
@@ -53,7 +56,9 @@ def fit_paired(
         c for c in ("prompt", "chosen", "rejected", dpo.MARGIN) if c in pairs.columns
     )
     lengths = pair_lengths(bench.tokenizer(), pairs, train["max_length"])
-    course = bench.course(pairs, lengths, batch=batch_size(train), share=share, steps=steps)
+    course = bench.course(
+        pairs, lengths, batch=batch_size(train), share=share, steps=steps, passes=PASSES
+    )
     train["max_steps"] = course.steps
     made = bench.train(
         "dpo",
@@ -73,5 +78,6 @@ def fit_paired(
         inputs={"pairs": bench.context.folder.hash_frame(course.rows)},
         course=course,
         unit="pairs",
+        passes=PASSES,
     )
     return made.path / "adapter"

@@ -43,6 +43,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
+    family="sft",
     about="All rows without a choice, one model per preference: the paper's ablation "
     '"full data set".',
     source="arXiv 2504.16628, ablations. Nothing in it depends on the preference: the P models "

@@ -49,11 +49,14 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     groups = _groups(bench, frame, constants, train["max_length"])
     answers = groups["response"].list.len()
     each = options.prompts or max(1, round(batch_size(train) / float(answers.to_numpy().mean())))
+    # The base reads each answer once, and each adapter once more than it is trained.
+    passes = 1 + 1 / count
     order = bench.order(
         (count * groups["tokens"]).to_list(),
         batch=each,
         share=1.0,
         steps=options.steps or train["max_steps"],
+        passes=passes,
     )
     train["max_steps"] = len(order) // each
     # One number to a prompt each time it comes, so that passes stay apart.
@@ -74,6 +77,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         ),
         label=f"{count} models together",
         per="once",
+        passes=passes,
         settings={"train": train, "lora": bench.settings.lora, "count": count},
         inputs={"rows": bench.context.folder.hash_frame(rows)},
     )
@@ -118,6 +122,7 @@ def _groups(
 METHOD = Method(
     run=policies,
     options=Options,
+    family="joint",
     reconstructed=True,
     about="Train K adapters together so that their values cover the most hypervolume.",
     source='Mukherjee et al., "Multi-Objective Alignment of Large Language Models Through '

@@ -51,6 +51,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
+    family="sft",
     about="One model per preference on the k rows of the largest w . r.",
     source="the linear-scalarisation ablation of arXiv 2504.16628.",
     exact="everything but the rows is as in ParetoHqD's stage 1.",

@@ -62,6 +62,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
+    family="pairs",
     about="One model per preference on pairs, with a margin of the other objectives' rewards.",
     source='Zhou et al., "Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct '
     'Preference Optimization" (arXiv 2310.03708).',

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
 from paretohqd.compare.methods._constants import reward_constants
 from paretohqd.compare.policy import Policy
+from paretohqd.compare.prices import cost
 from paretohqd.compare.workbench import Workbench
 from paretohqd.rewards.prompt_columns import by_prompts
 from paretohqd.trainers import grpo
+
+PASSES = 1.0
+"""The base reads every answer once, without a gradient, for the distance from it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,10 +85,14 @@ def reinforced(
     settings = {**grpo.DEFAULTS, "max_completion_length": longest, **given}
     if learning_rate is not None:
         settings["learning_rate"] = learning_rate
-    limits: dict[str, int] = {"steps": steps or grpo.STEPS}
+    limits: dict[str, Any] = {"steps": steps or grpo.STEPS}
     if bench.allowed is not None:
-        left = bench.left(share)
+        left = bench.left(share, passes=PASSES)
         limits = {"trained_tokens": left.trained, "generated_tokens": left.generated}
+        if left.seconds is not None:
+            # One currency: what is sampled is paid from what is trained, and the other way round.
+            price = {"trained_tokens": cost(1, 0, PASSES), "generated_tokens": cost(0, 1)}
+            limits = {"seconds": left.seconds, "prices": price}
     constants = reward_constants(bench, bench.scored())
     prompts = bench.prompts()
     prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
@@ -104,6 +113,8 @@ def reinforced(
             steps=limits.get("steps"),
             trained_tokens=limits.get("trained_tokens"),
             generated_tokens=limits.get("generated_tokens"),
+            seconds=limits.get("seconds"),
+            prices=limits.get("prices"),
             **common,
         ),
         label="w = " + ", ".join(f"{w:.3g}" for w in weights),
@@ -118,6 +129,7 @@ def reinforced(
             "objectives": s.objective_settings,
         },
         inputs={"prompts": s.folder.hash_frame(prompts.select("prompt", *s.columns))},
+        passes=PASSES,
     )
     return made.path / "adapter"
 
@@ -125,6 +137,7 @@ def reinforced(
 METHOD = Method(
     run=policies,
     options=Options,
+    family="rl",
     about="Train one model per preference by reinforcement learning on sum_i w_i r_i.",
     source="MORLHF as the baseline of Rewarded Soups (arXiv 2306.04488) and MODPO (arXiv "
     "2310.03708).",

@@ -121,6 +121,7 @@ def _answers(bench: Workbench, options: Options, adapters: Sequence[Path]) -> pl
 METHOD = Method(
     run=policies,
     options=Options,
+    family="sft",
     about="ParetoHqD, both stages: the second on answers that stage-1 models gave.",
     source='Gu et al., "ParetoHqD" (arXiv 2504.16628).',
     exact="as for stage 1; the corners' and the balanced model answer, k/2 of their answers per "

@@ -55,6 +55,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
+    family="pairs",
     reconstructed=True,
     about="One model on pairs whose winner is better in every objective: one point, no preference.",
     source='Xu et al., "Reward Consistency: Improving Multi-Objective Alignment from a '

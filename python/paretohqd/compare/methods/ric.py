@@ -150,6 +150,7 @@ def _with_scores(frame: pl.DataFrame, names: Sequence[str], reached: Floats) -> 
 METHOD = Method(
     run=policies,
     options=Options,
+    family="in-context",
     about="Fine-tune on all rows with their scores before the prompt; then ask for the scores of "
     "w.",
     source='Yang et al., "Rewards-in-Context" (arXiv 2402.10207).',

@@ -32,6 +32,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
+    family="sft",
     about="One model on random rows, for every preference: what training alone does.",
     source="the SFT baseline of arXiv 2504.16628.",
     exact="the loss and the steps of the other methods.",

@@ -54,6 +54,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
+    family=lambda options: options.corners,
     about="Interpolate the weights of M corner models by w.",
     source='Rame et al., "Rewarded soups" (arXiv 2306.04488).',
     exact="the corners share their initialisation, and the updates (not their factors A and B) are "

@@ -51,6 +51,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
+    family="sft",
     about="ParetoHqD without its second stage: one model per preference on the selected rows.",
     source='Gu et al., "ParetoHqD" (arXiv 2504.16628).',
     exact="the ray of a preference, the choice from the best Pareto layers by nearness to it, "

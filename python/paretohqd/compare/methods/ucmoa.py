@@ -94,6 +94,7 @@ def ranked_highest(
 METHOD = Method(
     run=policies,
     options=Options,
+    family="in-context",
     reconstructed=True,
     about="Fine-tune on all rows, each with the token of the utility that ranks it highest.",
     source='Cheng et al., "UC-MOA: Utility-Conditioned Multi-Objective Alignment for '
