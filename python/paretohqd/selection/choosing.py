@@ -193,7 +193,7 @@ def choose(
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out and counts them
             (`Selection.dropped`).
         prefix: What the names of the added columns begin with, so that a selection can be selected
-            from again: with "first_" they are `first_preference`, `first_row`, ..
+            from again: with `prefix="first_"` they are `first_preference`, `first_row`, ..
         memory_limit: Bytes that the pool and a batch may take together, when scores are read and
             again when the chosen rows are; batches follow it (and a default of 256 MB), a pool
             that needs more is refused. On top come the chosen rows themselves and what Polars
