@@ -52,7 +52,7 @@ def command(parts: Path, tmp_path: Path) -> list[str]:
 
 
 def breaks(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
-    def broken(*given: Any) -> None:
+    def broken(*given: Any, **more: Any) -> None:
         raise error from ZeroDivisionError("the reason")
 
     monkeypatch.setattr(pipeline, "split", broken)
