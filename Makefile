@@ -19,7 +19,7 @@ PROJECT := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pip install $(BUILD)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-demo: $(VENV)/demo  ## set up and run the quickstart: about 9 minutes on two idle cores
+demo: $(VENV)/demo  ## set up and run the quickstart: 5 to 9 minutes on two idle cores
 	$(BIN)/paretohqd run examples/quickstart.yaml
 
 compare: $(VENV)/demo  ## six methods side by side with the same tokens: 22 to 30 minutes on two idle cores
