@@ -94,7 +94,8 @@ def read_layers(
     scores.refuse_types(source.schema)
     limit = resources.memory_limit
     for batch in source.batches(map(column, columns), limit):
-        refuse_unfilled(source, batch, filled, state.rows, scores.inside(batch))
+        if filled:
+            refuse_unfilled(source, batch, filled, state.rows, scores.inside(batch))
         with bad_rows_named(source, scores, state.nan):
             state.extend(batch, scores)
         if limit is not None and state.estimated_size() > limit:

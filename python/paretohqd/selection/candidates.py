@@ -119,7 +119,8 @@ def _read(
     row, rows, usable, excluded = np.zeros(0, dtype=np.int64), 0, 0, 0
     dropped: dict[str, int] = {}
     for batch in source.batches(map(column, names), resources.memory_limit):
-        refuse_unfilled(source, batch, request.filled, rows, scores.inside(batch))
+        if request.filled:
+            refuse_unfilled(source, batch, request.filled, rows, scores.inside(batch))
         with bad_rows_named(source, scores, rule.nan, finite=True):
             points = scores.points(batch, nan=rule.nan)
             points.require_finite("a preference's ray")

@@ -170,6 +170,8 @@ class Request:
         Raises:
             ValueError: A value is null or NaN.
         """
+        if not self.rule.quotas:
+            return ()
         inside = self.scores.inside(frame)
         quotas = []
         for name, most in self.rule.quotas.items():
