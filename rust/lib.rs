@@ -50,7 +50,7 @@ pub use indicators::{
 pub use layers::{Stop, pareto_layers, pareto_layers_by_group};
 pub use points::{Column, NonFinite, Points, Strided};
 pub use rays::{Neighbours, nearest_in_groups, nearest_to_rays};
-pub use screen::{Screened, unbeaten};
+pub use screen::{Bounded, Loss, Screened, unbeaten, within_bounds};
 pub use threads::{Cancel, with_cancel, with_threads};
 
 /// The README's program is run as an example.

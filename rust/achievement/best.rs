@@ -33,7 +33,7 @@ impl Bound {
 
 /// A number such that all above have a quotient, divided by d, of more than `bound`; the least or
 /// one of the least such numbers.
-fn cap(bound: f64, d: f64) -> f64 {
+pub(crate) fn cap(bound: f64, d: f64) -> f64 {
     let within = |x: f64| x < f64::INFINITY && x / d <= bound;
     let (mut cap, mut step) = (bound * d, 1);
     if !within(cap) {

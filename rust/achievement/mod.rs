@@ -39,5 +39,6 @@ mod preference;
 mod scan;
 mod search;
 
+pub(crate) use best::cap;
 pub use grouped::least_achievement_in_groups;
 pub use search::{Achievements, least_achievement};

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use super::input::Input;
-use super::run::{row_numbers, run, run_on};
+use super::run::{run, run_on};
 use crate::points::look;
 use crate::{Points, Stop};
 
@@ -76,23 +76,4 @@ pub(super) fn pareto_layers_by_group<'py>(
     let ids = ids.as_slice()?;
     let kernel = |points: &Points<'_>| crate::pareto_layers_by_group(points, ids, groups, stop);
     Ok(run_on(py, input, n_threads, kernel)?.into_pyarray(py))
-}
-
-/// Rows that none of a few others beats in every objective; the worst and the best values.
-#[pyfunction]
-#[pyo3(signature = (input, larger, others, n_threads, /))]
-#[expect(clippy::type_complexity, reason = "three arrays, as Python receives them")]
-pub(super) fn unbeaten<'py>(
-    py: Python<'py>,
-    input: Input<'py>,
-    larger: Vec<bool>,
-    others: PyReadonlyArray1<'py, f64>,
-    n_threads: Option<usize>,
-) -> PyResult<(Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
-    let (columns, others) = (input.columns()?, others.as_slice()?);
-    // NaN passes the screen, so the points are not read for that before.
-    let kernel = || crate::unbeaten(&Points::unchecked(columns)?, &larger, others);
-    let screened = run(py, n_threads, kernel)?;
-    let (worst, best) = (screened.worst.into_pyarray(py), screened.best.into_pyarray(py));
-    Ok((row_numbers(py, screened.rows)?, worst, best))
 }

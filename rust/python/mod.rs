@@ -5,6 +5,7 @@ mod input;
 mod layers;
 mod nearest;
 mod run;
+mod screens;
 mod volumes;
 
 use pyo3::prelude::*;
@@ -18,11 +19,13 @@ mod _core {
         crowding_distance, crowding_distance_in_groups, epsilon_additive, igd_plus, r2_indicator,
     };
     #[pymodule_export]
-    use super::layers::{non_finite, pareto_layers, pareto_layers_by_group, unbeaten};
+    use super::layers::{non_finite, pareto_layers, pareto_layers_by_group};
     #[pymodule_export]
     use super::nearest::{
         least_achievement, least_achievement_in_groups, nearest_in_groups, nearest_to_rays,
     };
+    #[pymodule_export]
+    use super::screens::{unbeaten, within_bounds};
     #[pymodule_export]
     use super::volumes::{
         hypervolume, hypervolume_contributions, hypervolume_estimate, hypervolume_in_groups,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from helpers import oracle
 from paretohqd import FirstLayers, pareto_layers
 from paretohqd.frames.objectives import ObjectiveColumns
-from paretohqd.frames.screen import MOST, Screen
+from paretohqd.frames.screen import MOST, StrongRows, look_at
 from paretohqd.kernels import _core
 from paretohqd.kernels.points import Objectives
 
@@ -74,22 +74,54 @@ def test_a_few_rows_rule_out_most():
     points = Objectives.of(np.random.default_rng(2).random((50_000, 3)))
     layer = pareto_layers(points.columns, upto=5)
     last = Objectives.of([column[layer == 4] for column in points.columns])
-    screen = Screen.of(last, points)
+    screen = StrongRows.of(last, points)
     assert 1 <= len(screen.others) <= MOST
     rows = np.column_stack(last.columns)
     assert all((rows == other).all(axis=1).any() for other in screen.others)
     frame = pl.DataFrame(dict(zip("abc", points.columns, strict=True)))
-    passed = screen.passed(frame, ObjectiveColumns.of(frame.schema, list("abc")), None)
-    assert passed is not None
-    assert len(passed[0]) < 5_000
-    assert set(np.flatnonzero(layer >= 0)) <= set(passed[0])
+    scores = ObjectiveColumns.of(frame.schema, list("abc"))
+    seen = look_at(frame, scores, screen, nan="raise", n_threads=None)
+    assert len(seen.rows) < 5_000
+    assert set(np.flatnonzero(layer >= 0)) <= set(seen.rows)
+    unscreened = look_at(frame, scores, None, nan="raise", n_threads=None)
+    assert len(unscreened.rows) == seen.usable == unscreened.usable
+    np.testing.assert_array_equal([seen.worst, seen.best], [unscreened.worst, unscreened.best])
 
 
 def test_nothing_to_compare_with():
     nothing = Objectives.of(np.empty((0, 2)))
-    screen = Screen.of(nothing, Objectives.of(np.ones((3, 2))))
-    frame = pl.DataFrame({"a": [1.0], "b": [2.0]})
-    assert screen.passed(frame, ObjectiveColumns.of(frame.schema, ["a", "b"]), None) is None
+    assert StrongRows.of(nothing, Objectives.of(np.ones((3, 2)))) is None
+
+
+@settings(max_examples=300)
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(0, 1e300, exclude_min=True),
+    st.floats(-1, 1),
+)
+def test_what_is_below_a_row_within_noise_holds_fewer_units(own, unit, near):
+    """Of the numbers just below the screen's, and of any further down, none is in the same unit."""
+    screen = StrongRows.of(
+        Objectives.of([[own]]), Objectives.of([[-1.7e308]]), np.array([float(unit)])
+    )
+    if screen is None:  # as much as the lowest numbers: nothing is below
+        return
+    least = screen.others[0, 0]
+    with np.errstate(over="ignore"):
+        for other in (np.nextafter(least, -np.inf), least - abs(near) * unit, least * (1 - near)):
+            if other < least:
+                assert np.floor(other / unit) < np.floor(own / unit)
+
+
+def test_a_screen_within_noise_leaves_little_in():
+    points = Objectives.of(np.random.default_rng(5).random((50_000, 3)))
+    noise = np.array([0.001, 0.01, 0])
+    layer = pareto_layers(points.rounded_down(noise).columns, upto=5)
+    last = Objectives.of([column[layer == 4] for column in points.columns])
+    screen = StrongRows.of(last, points, noise)
+    rows, _, _ = screen.left(points.columns, [True] * 3, None)
+    assert len(rows) < 5_000
+    assert set(np.flatnonzero(layer >= 0)) <= set(rows)
 
 
 @pytest.mark.parametrize("minimised", [False, True])

@@ -174,6 +174,39 @@ def test_conditions_as_people_write_them() -> None:
         assert Condition.of(where).met(frame).tolist() == wanted["number"].to_list()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a < 0.5", "0.5 >= a", "a = 0.1", "f = 0.1", "d = 0.1", "a <> 0.1", "NOT a > 0.4"),
+        *("b > 1.5", "b = 1.0", "a + b < 2.2", "a - 0.5 > 0", "-a < -0.5", "a * 2 <= 1.5"),
+        *("a / 2 > 0.2", "b / 2 = 1", "b // 2 = 1", "b % 2 = 0", "MOD(b, 2) = 1", "POW(a, 2) > .2"),
+        *("a IN (0.5, 1)", "f IN (0.1)", "d IN (0.1, 0.3)", "b IN (0.5, 2)", "b NOT IN (1, 2)"),
+        *("a NOT IN (0.5)", "s IN ('0.5', 'x')", "f BETWEEN 0.1 AND 0.5", "ROUND(a, 1) = 0.1"),
+        *("a IS NULL OR a > 0.5", "a IS DISTINCT FROM 0.5", "a <=> 0.5", "COALESCE(a, 0.7) > 0.6"),
+        *("CASE WHEN a > 0.5 THEN b ELSE 1.5 END > 1.7", "b > 123456789012345678901.5"),
+        *("CAST(a AS FLOAT) > 0.2", "a > 1e-3 AND b < 4.5", "LENGTH(s) > 1.5", "ABS(a - 1) > .6"),
+    ],
+)
+def test_the_text_of_a_condition_means_what_it_means_in_sql(text: str) -> None:
+    frame = pl.DataFrame(
+        {"a": [0.5, 1.0, 0.1, 0.3, None], "b": [1, 2, 3, 4, 5], "s": ["x", "y", "0.5", "z", None]}
+    ).with_columns(
+        f=pl.col("a").cast(pl.Float32), d=pl.col("a").cast(pl.Decimal(10, 2)), row=pl.int_range(5)
+    )
+    condition = Condition.of(text)
+    condition.check(frame.schema)
+    expected = frame.sql(f"SELECT row FROM self WHERE {text}")["row"].to_list()
+    assert condition.met(frame).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["a / AVG(b) > 0.1", "ROUND(SUM(a), 1) = 0.5", "a > 0.5 OR MAX(b) % 2 = 1"]
+)
+def test_other_rows_are_no_part_of_a_condition_in_sql_either(text: str) -> None:
+    with pytest.raises(ValueError, match="looks at more than its own row"):
+        Condition.of(text)
+
+
 # ── noise ────────────────────────────────────────────────────────────────────────────────────
 
 

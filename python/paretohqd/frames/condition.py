@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import StringIO
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from paretohqd.frames.sql_text import of_sql, with_known_parts
 
 
 class ConditionError(ValueError):
@@ -49,7 +50,7 @@ class Condition:
             return given
         if isinstance(given, str):
             try:
-                given = _of_text(given)
+                given = of_sql(given)
             except pl.exceptions.PolarsError as error:
                 raise ValueError(f"where: {given!r} is no condition: {error}") from None
         if not isinstance(given, pl.Expr):
@@ -118,27 +119,20 @@ class Condition:
         return rows[""].to_numpy().astype(np.int64)
 
 
-def _of_text(text: str) -> pl.Expr:
-    """A condition as in SQL's WHERE.
-
-    `x IN (1, 2)` becomes what `is_in` makes: Polars' own function for it, made for lists that come
-    from other tables, is not computed row by row.
-    """
-    written = pl.sql_expr(text).meta.serialize(format="json")
-    plain = written.replace('"function":{"Sql":{"IsIn":', '"function":{"Boolean":{"IsIn":')
-    return pl.Expr.deserialize(StringIO(plain), format="json")
-
-
 def _of_one_row(expression: pl.Expr) -> bool:
     """Whether an expression and all that it is made of look at their own row alone."""
+    return _alone(with_known_parts(expression))
+
+
+def _alone(expression: pl.Expr) -> bool:
     meta = expression.meta
     if not (parts := meta.pop()):
         # A series would have a value for each row of some frame.
         return meta.is_column() or (meta.is_literal() and str(expression) != "Series")
     if str(expression).endswith(".is_in([Series])"):
-        return all(_of_one_row(part) for part in parts if str(part) != "Series")
+        return all(_alone(part) for part in parts if str(part) != "Series")
     try:
         alone = meta.is_row_separable() and (meta.is_length_preserving() or meta.is_scalar())
     except pl.exceptions.PolarsError:  # of a Python function, or of columns that a pattern names
         return False
-    return alone and all(map(_of_one_row, parts))
+    return alone and all(map(_alone, parts))

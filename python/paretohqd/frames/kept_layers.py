@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
@@ -13,7 +14,7 @@ from paretohqd.frames.batches import compacted
 from paretohqd.frames.common_types import types_of_both
 from paretohqd.frames.objectives import ObjectiveColumns
 from paretohqd.frames.reading.schemas import converted
-from paretohqd.frames.screen import Screen
+from paretohqd.frames.screen import StrongRows, look_at
 from paretohqd.kernels.layers import pareto_layers
 from paretohqd.kernels.points import Objectives, optional_count
 
@@ -93,7 +94,7 @@ class KeptLayers:
         self._scores: ObjectiveColumns | None = None
         self._kept: Layered | None = None
         self._waiting: list[tuple[pl.DataFrame, Rows]] = []
-        self._screen: Screen | None = None
+        self._screen: StrongRows | None = None
 
     def __copy__(self) -> Self:
         """A state of its own: frames and arrays are shared, but never changed."""
@@ -160,14 +161,20 @@ class KeptLayers:
         """
         self._scores = scores
         frame = self._aligned(frame)
-        points, rows, worst, best = self._look_at(frame, scores)
-        self._widen(worst, best)
-        kept = rows
+        seen = look_at(frame, scores, self._screen, nan=self.nan, n_threads=self.n_threads)
+        self.usable += seen.usable
+        self.excluded += seen.excluded
+        self._count_dropped(seen.dropped)
+        self._widen(seen.worst, seen.best)
+        points, kept = seen.points, seen.rows
+        if seen.usable:  # what a screen leaves out may be too low to be counted in units
+            ends = np.stack([seen.worst, seen.best])
+            replace(points, columns=tuple(ends.T)).rounded_down(self.noise)
         if self.limit is not None:
             layer = pareto_layers(
                 points.rounded_down(self.noise), upto=self.limit, n_threads=self.n_threads
             )
-            kept = rows[layer >= 0]
+            kept = kept[layer >= 0]
         self._waiting.append((compacted(frame[kept]), self.rows + kept))
         self.rows += len(frame)
         waiting = sum(len(row) for _, row in self._waiting)
@@ -296,38 +303,6 @@ class KeptLayers:
         self._waiting = [(converted(rows, want), row) for rows, row in self._waiting]
         return converted(frame, want)
 
-    def _look_at(
-        self, frame: pl.DataFrame, scores: ObjectiveColumns
-    ) -> tuple[Objectives, Rows, Floats, Floats]:
-        """Points that may be in the first layers and their rows; worst and best of all points."""
-        inside = scores.inside(frame)
-        if inside is None:
-            return self._look_at_all(frame, scores)
-        self.excluded += len(frame) - len(inside)
-        points, rows, worst, best = self._look_at_all(frame[inside], scores.of_all)
-        return points, inside[rows], worst, best
-
-    def _look_at_all(
-        self, frame: pl.DataFrame, scores: ObjectiveColumns
-    ) -> tuple[Objectives, Rows, Floats, Floats]:
-        screen = self._screen
-        passed = None if screen is None else screen.passed(frame, scores, self.n_threads)
-        if passed is not None:
-            rows, worst, best = passed
-            try:
-                points = scores.points(frame[rows], nan=self.nan, n_threads=self.n_threads)
-            except ValueError:
-                pass  # Below it counts in all rows.
-            else:
-                if points.kept is None:
-                    self.usable += len(frame)
-                    return points, rows, worst, best
-        points = scores.points(frame, nan=self.nan, n_threads=self.n_threads)
-        self.usable += points.n
-        self._count_dropped(points.dropped)
-        kept = np.arange(len(frame)) if points.kept is None else points.kept
-        return points, kept, points.worst(), points.best()
-
     def _count_dropped(self, more: Mapping[str, int]) -> None:
         """Add to how many null and NaN the objectives had."""
         names = dict.fromkeys([*self.dropped, *more])
@@ -342,7 +317,7 @@ class KeptLayers:
     def _choose_screen(self, scores: ObjectiveColumns, seen: Objectives) -> None:
         """Choose rows of the last kept layer that show most other rows to be past it."""
         kept = self.settled()
-        # By less than the noise a screen would pass over rows that share the last layer.
-        if self.limit is not None and self.noise is None:
+        if self.limit is not None:
             last = kept.frame[np.flatnonzero(kept.layer == self.limit - 1)]
-            self._screen = Screen.of(scores.of_all.points(last, nan=self.nan), seen)
+            points = scores.of_all.points(last, nan=self.nan)
+            self._screen = StrongRows.of(points, seen, self.noise)

@@ -27,6 +27,7 @@ __all__ = [
     "pareto_layers_by_group",
     "r2_indicator",
     "unbeaten",
+    "within_bounds",
 ]
 
 __version__: Final[str]
@@ -63,6 +64,17 @@ def unbeaten(
     input: _Points,
     larger: Sequence[bool],
     others: NDArray[np.float64],
+    n_threads: int | None,
+    /,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...
+def within_bounds(
+    input: _Points,
+    larger: Sequence[bool],
+    rank: str,
+    ideal: NDArray[np.float64],
+    units: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    bounds: NDArray[np.float64],
     n_threads: int | None,
     /,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]: ...

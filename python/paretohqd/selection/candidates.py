@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 
 from paretohqd.frames.bad_rows import bad_rows_named
+from paretohqd.frames.batches import compacted
 from paretohqd.frames.keys import Keys, equal_ids
-from paretohqd.frames.objectives import column
+from paretohqd.frames.objectives import ObjectiveColumns, column
+from paretohqd.frames.screen import Screen, Seen, StrongRows, look_at
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Resources, refuse_unfilled
 from paretohqd.kernels.arrays import Column
@@ -22,6 +24,9 @@ from paretohqd.selection.ranks import Order
 from paretohqd.selection.request import Request
 from paretohqd.selection.rule import Box
 from paretohqd.selection.taking import Quota
+
+SETTLE = 1 << 12
+"""Rows that wait, at least, before those are found that are still the first."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -113,55 +118,107 @@ def _read(
     scores, rule = request.scores, request.rule
     names = list(dict.fromkeys([*scores.columns, *request.filled, *request.others]))
     scores.refuse_types(source.schema)
-    order = None if box is None else order_of(request, box, resources.n_threads)
     low, high = np.full(len(scores.names), np.inf), np.full(len(scores.names), -np.inf)
-    held = pl.DataFrame(schema={name: source.schema[name] for name in names})
-    row, rows, usable, excluded = np.zeros(0, dtype=np.int64), 0, 0, 0
+    held = _Held(
+        None if box is None else order_of(request, box, resources.n_threads),
+        scores.of_all,
+        size,
+        pl.DataFrame(schema={name: source.schema[name] for name in names}),
+    )
+    rows, usable, excluded = 0, 0, 0
     dropped: dict[str, int] = {}
     for batch in source.batches(map(column, names), resources.memory_limit):
         if request.filled:
             refuse_unfilled(source, batch, request.filled, rows, scores.inside(batch))
         with bad_rows_named(source, scores, rule.nan, finite=True):
-            points = scores.points(batch, nan=rule.nan)
-            points.require_finite("a preference's ray")
-        for name, count in points.dropped.items():
+            seen = look_at(batch, scores, held.screen, nan=rule.nan, n_threads=resources.n_threads)
+            if seen.usable and not np.isfinite([seen.worst, seen.best]).all():
+                scores.points(batch, nan=rule.nan).require_finite("a preference's ray")
+        for name, count in seen.dropped.items():
             dropped[name] = dropped.get(name, 0) + count
-        if points.n:
-            low, high = np.minimum(low, points.worst()), np.maximum(high, points.best())
-            if order is not None:
-                best = order.first(points.columns, min(size, points.n))
-                places = np.unique(best.rows)
-                if points.kept is not None:
-                    places = points.kept[places]
-                held = pl.concat([held, batch[places]], how="vertical_relaxed")
-                row = np.concatenate([row, rows + places])
-                inside = _still_first(order, held, request, size)
-                held, row = held[inside], row[inside]
-        rows, usable = rows + len(batch), usable + points.n
-        excluded += points.excluded
-        if resources.memory_limit is not None and held.estimated_size() > resources.memory_limit:
+        low, high = np.minimum(low, seen.worst), np.maximum(high, seen.best)
+        held.add(batch, seen, rows)
+        rows, usable = rows + len(batch), usable + seen.usable
+        excluded += seen.excluded
+        limit = resources.memory_limit
+        if limit is not None and held.estimated_size() > limit:
             raise ValueError(
-                f"{len(held)} rows that are the first of some preference take more than the memory "
-                "limit: lower k, or raise it"
+                f"{held.count} rows that are the first of some preference take more than the "
+                "memory limit: lower k, or raise it"
             )
         if resources.progress is not None:
             resources.progress(rows)
+    frame, row = held.settled()
     return Candidates(
-        columns=scores.of_all.points(held).columns,
+        columns=scores.of_all.points(frame).columns,
         row=row,
         rows=rows,
         usable=usable,
         dropped=dropped,
         low=low,
         high=high,
-        same=equal_ids(held, request.left_out) if request.left_out else None,
-        quotas=request.quotas(held),
+        same=equal_ids(frame, request.left_out) if request.left_out else None,
+        quotas=request.quotas(frame),
         excluded=excluded,
-        read=held,
+        read=frame,
     )
 
 
-def _still_first(order: Order, held: pl.DataFrame, request: Request, size: int) -> Rows:
-    """Places of the held rows that are among the first of some preference."""
-    columns = request.scores.of_all.points(held).columns
-    return np.unique(order.first(columns, min(size, len(held))).rows)
+class _Held:
+    """The first rows of each preference among those that were read so far, and some more."""
+
+    def __init__(
+        self, order: Order | None, scores: ObjectiveColumns, size: int, empty: pl.DataFrame
+    ) -> None:
+        """Nothing is held yet.
+
+        Args:
+            order: The order; None: no row is wanted, only the range of all.
+            scores: The objectives, without a condition.
+            size: How many rows of each preference are wanted.
+            empty: The columns that are kept of them.
+        """
+        self.order, self.scores, self.size = order, scores, size
+        none = np.full((1, len(scores.names)), np.inf)
+        self.screen: Screen | None = StrongRows(none) if order is None else None
+        self._frame, self._row = empty, np.zeros(0, dtype=np.int64)
+        self._waiting: list[tuple[pl.DataFrame, Rows]] = []
+
+    def add(self, batch: pl.DataFrame, seen: Seen, start: int) -> None:
+        """Take in what may count of a batch, whose first row has the number `start`."""
+        if self.order is None or not seen.points.n:
+            return
+        places = seen.rows
+        if self.screen is None:
+            size = min(self.size, seen.points.n)
+            places = places[np.unique(self.order.first(seen.points.columns, size).rows)]
+        self._waiting.append((compacted(batch[places]), start + places))
+        waiting = sum(len(row) for _, row in self._waiting)
+        if self.screen is None or waiting > max(SETTLE, len(self._row)):
+            self.settled()
+
+    def settled(self) -> tuple[pl.DataFrame, Rows]:
+        """The first rows of each preference, and their numbers."""
+        if self.order is not None and self._waiting:
+            frame = pl.concat(
+                [self._frame, *(frame for frame, _ in self._waiting)], how="vertical_relaxed"
+            )
+            row = np.concatenate([self._row, *(row for _, row in self._waiting)])
+            best = self.order.first(self.scores.points(frame).columns, min(self.size, len(row)))
+            places = np.unique(best.rows)
+            self._frame, self._row, self._waiting = compacted(frame[places]), row[places], []
+            if len(row) >= self.size:
+                self.screen = self.order.bar(best)
+        return self._frame, self._row
+
+    @property
+    def count(self) -> int:
+        """Rows that are held."""
+        return len(self._row) + sum(len(row) for _, row in self._waiting)
+
+    def estimated_size(self) -> int:
+        """Memory of these rows, in bytes."""
+        return sum(
+            int(frame.estimated_size())
+            for frame in [self._frame, *(frame for frame, _ in self._waiting)]
+        )

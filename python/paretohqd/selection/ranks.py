@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from paretohqd.kernels import _core
 from paretohqd.kernels.achievement import least_achievement
 from paretohqd.kernels.arrays import Column
 
@@ -24,6 +25,9 @@ among all rows by the largest weighted shortfall, their sum, or the distance fro
 
 CHUNK = 1 << 16
 """Rows that are looked at together: what is computed of them stays in the cache."""
+
+STRIDE = 16
+"""Of so many rows one is in the sample that bounds what is lost with the first k of all."""
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -70,6 +74,18 @@ class Order:
                 columns, self.ideal, self.falls, k=k, n_threads=self.n_threads
             )
             return Ranked(least.rows, least.values)
+        if len(columns[0]) < max(CHUNK, STRIDE * k):
+            return self._first(columns, k)
+        # That k rows of a sample lose no more is certain, and few others of all rows do.
+        sample = [column[::STRIDE] for column in columns]
+        rows, _, _ = self.bar(self._first(sample, k)).left(
+            columns, [True] * len(columns), self.n_threads
+        )
+        best = self._first([column[rows] for column in columns], k)
+        return Ranked(rows[best.rows], best.values)
+
+    def _first(self, columns: Sequence[Column], k: int) -> Ranked:
+        """The same by losses of all rows, for the sum and the ideal."""
         best = [_Best(k) for _ in self.weights]
         for start in range(0, len(columns[0]), CHUNK):
             values = [column[start : start + CHUNK].astype(np.float64) for column in columns]
@@ -84,6 +100,10 @@ class Order:
         return Ranked(
             np.stack([one.rows for one in found]), np.stack([one.values for one in found])
         )
+
+    def bar(self, first: Ranked) -> Bar:
+        """What leaves the rows in that may come before the last of k that are known."""
+        return Bar(self, first.values[:, -1])
 
     def alone(self, number: int) -> Order:
         """The order of one preference."""
@@ -124,6 +144,36 @@ class Order:
             )
             places[number] = (own < own[row]).sum() + np.flatnonzero(tied[order] == row)[0]
         return values, places
+
+
+@dataclass(frozen=True, eq=False)
+class Bar:
+    """Leaves rows in with which some preference loses no more than a bound, and a few others.
+
+    Attributes:
+        order: What preferences lose with rows.
+        bounds: (P,) the most that each may lose.
+    """
+
+    order: Order
+    bounds: Floats
+
+    def left(
+        self, columns: Sequence[Column], larger: Sequence[bool], n_threads: int | None
+    ) -> tuple[Rows, Floats, Floats]:
+        """See `paretohqd.frames.screen.Screen`. O(n M P)."""
+        order = self.order
+        weights = order.falls if order.rank == "achievement" else order.weights
+        return _core.within_bounds(
+            columns,
+            larger,
+            order.rank,
+            np.ascontiguousarray(order.ideal, dtype=np.float64),
+            np.ascontiguousarray(order.units, dtype=np.float64),
+            np.ascontiguousarray(weights, dtype=np.float64).ravel(),
+            np.ascontiguousarray(self.bounds),
+            n_threads,
+        )
 
 
 class _Best:

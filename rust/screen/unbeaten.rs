@@ -4,27 +4,9 @@ use std::ops::Range;
 
 use pulp::{Arch, NullaryFnOnce};
 
+use super::block::{BLOCK_ROWS, Block, Screened, check_larger, in_parts, numbers};
 use crate::error::{Error, Kind};
 use crate::points::Points;
-use crate::threads;
-
-/// Rows that are compared at once, a bit of a word each.
-const BLOCK_ROWS: usize = 64;
-
-/// Rows of a part: results of parts are joined in order.
-const PART_ROWS: usize = 1 << 14;
-
-/// What a screen leaves, and the range of all values.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Screened {
-    /// The rows that no other one beats in every objective, ascending; all that hold NaN are here.
-    pub rows: Vec<u32>,
-    /// The worst value of each objective over all rows, negated where smaller is better; infinity
-    /// if there are no rows. NaN is passed over.
-    pub worst: Vec<f64>,
-    /// The best, likewise; minus infinity if there are no rows.
-    pub best: Vec<f64>,
-}
 
 /// Drops the rows that one of `others` beats in every objective.
 ///
@@ -44,27 +26,14 @@ pub struct Screened {
 /// # Ok::<(), paretohqd::Error>(())
 /// ```
 pub fn unbeaten(points: &Points<'_>, larger: &[bool], others: &[f64]) -> Result<Screened, Error> {
-    let (m, rows) = (points.objectives(), points.rows());
-    if larger.len() != m {
-        return Err(Kind::WrongLength { name: "larger", expected: m, actual: larger.len() }.into());
-    }
+    let m = points.objectives();
+    check_larger(points, larger)?;
     if !others.len().is_multiple_of(m) {
         let actual = others.len();
         return Err(Kind::WrongLength { name: "others", expected: m, actual }.into());
     }
     let arch = Arch::new();
-    let parts = threads::map(rows, rows.div_ceil(PART_ROWS), |part| {
-        let rows = part * PART_ROWS..rows.min((part + 1) * PART_ROWS);
-        arch.dispatch(Part { points, larger, others, rows })
-    });
-    let (mut worst, mut best) = (vec![f64::INFINITY; m], vec![f64::NEG_INFINITY; m]);
-    for part in &parts {
-        for j in 0..m {
-            worst[j] = worst[j].min(part.worst[j]);
-            best[j] = best[j].max(part.best[j]);
-        }
-    }
-    Ok(Screened { rows: parts.into_iter().flat_map(|part| part.rows).collect(), worst, best })
+    Ok(in_parts(points, |rows| arch.dispatch(Part { points, larger, others, rows })))
 }
 
 /// [`unbeaten`] of the rows in a range, larger is better.
@@ -95,37 +64,20 @@ impl Part<'_, '_> {
     #[inline(always)]
     fn screen<const M: usize>(self) -> Screened {
         let m = if M == 0 { self.larger.len() } else { M };
-        let mut values = vec![[0.0; BLOCK_ROWS]; m];
-        let mut low = vec![[f64::INFINITY; BLOCK_ROWS]; m];
-        let mut high = vec![[f64::NEG_INFINITY; BLOCK_ROWS]; m];
+        let mut block = Block::new(m);
         // The first other beats most rows; only what it leaves meets the rest.
         let (first, rest) = self.others.split_at(m.min(self.others.len()));
         let mut left: Vec<usize> = Vec::new();
         for start in self.rows.clone().step_by(BLOCK_ROWS) {
-            let count = BLOCK_ROWS.min(self.rows.end - start);
-            for (j, values) in values.iter_mut().enumerate() {
-                // Past the last row stands NaN: it is beaten by nothing and changes no range.
-                values[count..].fill(f64::NAN);
-                self.points.columns()[j].copy_to(start, &mut values[..count]);
-                if !self.larger[j] {
-                    values.iter_mut().for_each(|value| *value = -*value);
-                }
-                for lane in 0..BLOCK_ROWS {
-                    let value = values[lane];
-                    low[j][lane] = if value < low[j][lane] { value } else { low[j][lane] };
-                    high[j][lane] = if value > high[j][lane] { value } else { high[j][lane] };
-                }
-            }
-            let mut open = if count < BLOCK_ROWS { (1 << count) - 1 } else { u64::MAX };
+            let rows = start..self.rows.end.min(start + BLOCK_ROWS);
+            let mut open = block.read(self.points, self.larger, rows);
             if !first.is_empty() {
-                open &= !beaten::<M>(&values, first);
+                open &= !beaten::<M>(&block.values, first);
             }
-            while open != 0 {
-                left.push(start + open.trailing_zeros() as usize);
-                open &= open - 1;
-            }
+            left.extend(numbers(open, start));
         }
         let mut rows = Vec::new();
+        let mut values = vec![[0.0; BLOCK_ROWS]; m];
         for block in left.chunks(BLOCK_ROWS) {
             for (j, values) in values.iter_mut().enumerate() {
                 let column = &self.points.columns()[j];
@@ -141,14 +93,7 @@ impl Part<'_, '_> {
             let open = |lane: &usize| open >> lane & 1 == 1;
             rows.extend((0..block.len()).filter(open).map(|lane| block[lane] as u32));
         }
-        let least = |lanes: &[f64; BLOCK_ROWS]| lanes.iter().copied().fold(f64::INFINITY, f64::min);
-        let most =
-            |lanes: &[f64; BLOCK_ROWS]| lanes.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        Screened {
-            rows,
-            worst: low.iter().map(least).collect(),
-            best: high.iter().map(most).collect(),
-        }
+        block.screened(rows)
     }
 }
 
