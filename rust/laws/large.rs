@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::definitions::{Rows, cut, cut_at_least, dominates, layers, rows};
 use crate::testing::{Layout, Random, points};
-use crate::{Stop, pareto_layers, pareto_layers_by_group, unbeaten, with_threads};
+use crate::{
+    Bounded, Loss, Stop, least_achievement, pareto_layers, pareto_layers_by_group, unbeaten,
+    with_threads, within_bounds,
+};
 
 /// Points, their layout and whether they are held in single precision.
 #[derive(Clone, Debug)]
@@ -194,5 +197,48 @@ proptest! {
             prop_assert_eq!(actual.worst[j], column.iter().copied().fold(worst, f64::min));
             prop_assert_eq!(actual.best[j], column.iter().copied().fold(best, f64::max));
         }
+    }
+
+    #[test]
+    fn no_bound_of_the_first_rows_leaves_one_of_them_out(
+        problem in problem(3000),
+        directions: u8,
+        k in 1usize..40,
+    ) {
+        let (columns, m) = (problem.columns(), problem.m);
+        let larger: Vec<bool> = (0..m).map(|j| directions >> j & 1 == 0).collect();
+        let mut better = columns.clone();
+        for (column, &larger) in better.iter_mut().zip(&larger) {
+            column.iter_mut().for_each(|x| *x = if larger { *x } else { -*x });
+        }
+        let k = k.min(problem.rows);
+        if k == 0 {
+            return Ok(());
+        }
+        // Two preferences, of which the second does not let the first objective fall.
+        let mut falls: Vec<f64> = (0..2 * m).map(|j| 0.25 + (j % 3) as f64).collect();
+        if m > 1 {
+            falls[m] = 0.0;
+        }
+        let (ideal, ones) = (vec![1.5; m], vec![1.0; m]);
+        let first = least_achievement(&points(&better), &ideal, &falls, k).unwrap();
+        let bounds = [first.values[k - 1], first.values[2 * k - 1]];
+        let loss = Loss::Achievement;
+        let bounded =
+            Bounded { loss, ideal: &ideal, units: &ones, weights: &falls, bounds: &bounds };
+        let left = problem.layout.hold(&columns, problem.single, |points| {
+            within_bounds(points, &larger, &bounded).unwrap().rows
+        });
+        let within = |row: usize, preference: usize| {
+            let falls = &falls[preference * m..][..m];
+            let firm = falls.contains(&0.0);
+            let terms = (0..m).filter(|&j| !firm || falls[j] == 0.0).map(|j| {
+                (ideal[j] - better[j][row]) / if firm { 1.0 } else { falls[j] }
+            });
+            terms.fold(f64::NEG_INFINITY, f64::max) <= bounds[preference]
+        };
+        let expected = (0..problem.rows).filter(|&row| within(row, 0) || within(row, 1));
+        prop_assert_eq!(&left, &expected.map(|row| row as u32).collect::<Vec<_>>());
+        prop_assert!(first.rows.iter().all(|row| left.binary_search(row).is_ok()));
     }
 }

@@ -3,9 +3,9 @@
 use super::definitions::cut;
 use crate::testing::{Layout, Random, points};
 use crate::{
-    Points, Stop, hypervolume, hypervolume_contributions, hypervolume_estimate,
+    Bounded, Loss, Points, Stop, hypervolume, hypervolume_contributions, hypervolume_estimate,
     hypervolume_in_groups, nearest_in_groups, nearest_to_rays, pareto_layers,
-    pareto_layers_by_group, unbeaten, with_threads,
+    pareto_layers_by_group, unbeaten, with_threads, within_bounds,
 };
 
 #[test]
@@ -52,6 +52,12 @@ fn every_kernel(points: &Points<'_>) -> (Vec<Vec<i32>>, Vec<u64>, Vec<Vec<u32>>)
     let starts = [0, 3, rows as u32 / 2, rows as u32];
     let grouped = nearest_in_groups(points, &starts, &vec![2.0; 3 * m], &vec![0.1; m], 4).unwrap();
     let screened = unbeaten(points, &vec![true; m], &vec![0.7; m]).unwrap();
+    let (ones, halves) = (vec![1.0; m], vec![0.5; m]);
+    let bounded = [Loss::Achievement, Loss::Sum, Loss::Distance].map(|loss| {
+        let (ideal, units, weights) = (&ones[..], &halves[..], &ones[..]);
+        let bounded = Bounded { loss, ideal, units, weights, bounds: &[0.3] };
+        within_bounds(points, &vec![true; m], &bounded).unwrap().rows
+    });
     let mut numbers = vec![estimate.value, estimate.standard_error];
     numbers.extend(nearest.distances.iter().chain(&grouped.distances));
     numbers.extend(screened.worst.iter().chain(&screened.best));
@@ -59,7 +65,8 @@ fn every_kernel(points: &Points<'_>) -> (Vec<Vec<i32>>, Vec<u64>, Vec<Vec<u32>>)
     numbers.push(hypervolume(points, &reference).unwrap());
     numbers.extend(hypervolume_contributions(points, &reference).unwrap());
     let bits = numbers.into_iter().map(f64::to_bits).collect();
-    (layers, bits, vec![nearest.rows, grouped.rows, screened.rows])
+    let [reached, summed, near] = bounded;
+    (layers, bits, vec![nearest.rows, grouped.rows, screened.rows, reached, summed, near])
 }
 
 #[test]

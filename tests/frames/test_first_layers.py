@@ -298,3 +298,73 @@ def test_a_folder_is_no_saved_state(tmp_path):
         state.save(tmp_path / f"{name}.parquet")
     with pytest.raises(ValueError, match=r"expected the one file that save\(\) wrote"):
         pq.FirstLayers.load(tmp_path)
+
+
+ASKED = [
+    {"where": "c < 3"},
+    {"epsilon": 2},
+    {"epsilon": {"b": 3.5}, "where": pl.col("c") != 1},
+    {"epsilon": np.array([0.5, 2], dtype=np.float32), "nan": "drop", "where": "c > 0.5"},
+]
+
+
+@pytest.mark.filterwarnings("ignore::paretohqd.selection.same_rows.SameRowsWarning")
+@pytest.mark.parametrize("way", ["added", "merged", "saved"])
+@pytest.mark.parametrize("asked", ASKED, ids=str)
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60), upto=st.integers(1, 4))
+def test_conditions_and_noise_are_those_of_a_choice_from_all(
+    way, asked, seed, n, upto, tmp_path_factory
+):
+    rng = np.random.default_rng(seed)
+    frame = pl.DataFrame(
+        {name: rng.integers(-9, 9, n).astype(float) for name in "ab"} | {"c": rng.integers(0, 4, n)}
+    )
+    objectives = {"a": "max", "b": "min"}
+    parts = [frame[start : start + 7] for start in range(0, n, 7)]
+    state = FirstLayers(objectives, upto=upto, **asked)
+    for part in parts:
+        if way == "merged":
+            state.merge(FirstLayers(objectives, upto=upto, **asked).add(part))
+            continue
+        state.add(part)
+        if way == "saved":
+            path = tmp_path_factory.mktemp("state") / "state.parquet"
+            state.save(path)
+            state = FirstLayers.load(path)
+    where, epsilon = asked.get("where"), asked.get("epsilon", 0)
+    met = frame.with_row_index().filter(True if where is None else where_of(where))["index"]
+    unit = np.array(
+        [epsilon.get(name, 0) for name in "ab"] if isinstance(epsilon, dict) else epsilon
+    )
+    unit = np.broadcast_to(unit, 2).astype(float)
+    signed = frame[met].select("a", -pl.col("b")).to_numpy()
+    rounded = np.where(unit > 0, np.floor(signed / np.where(unit > 0, unit, 1)), signed)
+    layer = oracle.stopped(oracle.layers(rounded), upto=upto)
+    assert state.frame["row"].to_list() == met.to_numpy()[layer >= 0].tolist()
+    assert state.frame["layer"].to_list() == layer[layer >= 0].tolist()
+    assert (state.rows, state.usable, state.excluded) == (n, len(met), n - len(met))
+    if (np.ptp(signed[layer >= 0], axis=0) > 0).all() if len(met) else False:
+        chosen = pq.choose_from(state, 3, k=1)
+        whole = pq.choose(frame, objectives, 3, k=1, upto=upto, **asked)
+        assert_frame_equal(chosen.rows, whole.rows)
+        assert chosen.excluded == whole.excluded
+
+
+def where_of(where):
+    return pl.sql_expr(where) if isinstance(where, str) else where
+
+
+def test_what_a_state_cannot_ask():
+    with pytest.raises(ValueError, match="looks at more than its own row"):
+        FirstLayers(["a", "b"], upto=1, where="a > AVG(b)")
+    with pytest.raises(ValueError, match="no column 'c'"):
+        FirstLayers(["a", "b"], upto=1, where="c > 1").add({"a": [1], "b": [2]})
+    with pytest.raises(ValueError, match="no objective 'c'"):
+        FirstLayers(["a", "b"], upto=1, epsilon={"c": 1}).add({"a": [1], "b": [2]})
+    state = FirstLayers(["a", "b"], upto=1, epsilon=0.5).add({"a": [1, 2], "b": [2, 1]})
+    with pytest.raises(ValueError, match="epsilon: rank='sum' knows no layers"):
+        pq.choose_from(state, 3, k=1, rank="sum")
+    with pytest.raises(ValueError, match=r"epsilon: None there, 0\.5 here"):
+        state.merge(FirstLayers(["a", "b"], upto=1))
+    assert "; 0.5; " in repr(state)

@@ -22,6 +22,7 @@ from paretohqd.distributed.merging import PartSpec
 from paretohqd.distributed.parts import Blocks, Files
 from paretohqd.distributed.scoring_actors import score
 from paretohqd.frames.kept_layers import KeptLayers
+from paretohqd.frames.noise import Epsilon
 from paretohqd.frames.objectives import ObjectivesLike, column
 from paretohqd.frames.sources import Source
 from paretohqd.selection.all_rows import choose_among_kept
@@ -33,7 +34,7 @@ from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.ranks import Rank
 from paretohqd.selection.request import Request
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import Bounds, Duplicates, Epsilon, Nan, Rule, Scale
+from paretohqd.selection.rule import Bounds, Duplicates, Nan, Rule, Scale
 
 __all__ = ["choose", "generate", "score", "select"]
 

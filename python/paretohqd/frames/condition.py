@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import StringIO
 
 import numpy as np
 import polars as pl
@@ -78,6 +79,16 @@ class Condition:
         return str(self.expression)
 
     __repr__ = __str__
+
+    @property
+    def written(self) -> str:
+        """What `read` reads."""
+        return self.expression.meta.serialize(format="json")
+
+    @classmethod
+    def read(cls, written: str) -> Condition:
+        """A condition that was written down."""
+        return cls(pl.Expr.deserialize(StringIO(written), format="json"))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,7 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.condition import Condition
 from paretohqd.frames.kept_layers import KeptLayers, Layered
+from paretohqd.frames.noise import Epsilon, noise_of
 from paretohqd.frames.notebooks import html_table, numbered
 from paretohqd.frames.objectives import ObjectiveColumns, ObjectivesLike, in_order, refuse_taken
 from paretohqd.frames.sources import Source
@@ -41,11 +45,15 @@ class FirstLayers:
             fixed-size arrays stands for all its components.
         upto: How many layers to keep.
         at_least: Keep the fewest layers that hold this many rows.
+        where: A condition, as an expression or as text like SQL's WHERE: only rows that meet it
+            count, as if the others were not there.
+        epsilon: The noise of each score, one number for all or one each: layers are those of scores
+            rounded down to whole multiples of it.
         nan: "raise" refuses null and NaN scores, "drop" leaves such rows out.
         n_threads: Threads; RAYON_NUM_THREADS or all cores by default.
 
     Raises:
-        ValueError: Not one stop of at least 1.
+        ValueError: Not one stop of at least 1, or what is no condition.
 
     Example:
         >>> import polars as pl
@@ -63,19 +71,25 @@ class FirstLayers:
         *,
         upto: int | None = None,
         at_least: int | None = None,
+        where: pl.Expr | str | None = None,
+        epsilon: Epsilon | None = None,
         nan: Literal["raise", "drop"] = "raise",
         n_threads: int | None = None,
     ) -> None:
         """See the class."""
         # What the caller does to a list or mapping later is no concern of this state.
         self.objectives = objectives if isinstance(objectives, str) else in_order(objectives)
+        self.where = None if where is None else Condition.of(where)
+        """Which rows count; None: all."""
+        self.epsilon = _copied(epsilon)
+        """The noise of each score, as it was given."""
         self.layers = KeptLayers(upto=upto, at_least=at_least, nan=nan, n_threads=n_threads)
         """What is kept, which knows nothing of names and files."""
 
     def __copy__(self) -> Self:
         """A state of its own: frames and arrays are shared, but never changed."""
         other = type(self).__new__(type(self))
-        other.objectives, other.layers = self.objectives, copy(self.layers)
+        other.__dict__.update(self.__dict__, layers=copy(self.layers))
         return other
 
     def __repr__(self) -> str:
@@ -96,6 +110,8 @@ class FirstLayers:
         return {
             "objectives": names if isinstance(names, str) else ", ".join(map(str, names)),
             "kept": wanted,
+            **({} if self.where is None else {"where": str(self.where)}),
+            **({} if self.epsilon is None else {"noise": str(self.epsilon)}),
             "rows": f"{self.rows:,} rows added, {self.layers.held:,} of them held",
         }
 
@@ -121,13 +137,18 @@ class FirstLayers:
 
     @property
     def usable(self) -> int:
-        """Those of them that were not dropped."""
+        """Those of them that meet the condition and were not dropped."""
         return self.layers.usable
 
     @property
     def dropped(self) -> dict[str, int]:
         """How many null and NaN each objective had in the others."""
         return self.layers.dropped
+
+    @property
+    def excluded(self) -> int:
+        """How many rows do not meet the condition."""
+        return self.layers.excluded
 
     @property
     def low(self) -> NDArray[np.float64] | None:
@@ -149,10 +170,11 @@ class FirstLayers:
                 from those of the rows before, or have types with which theirs have none in common.
         """
         source = Source.of(rows)
-        scores = ObjectiveColumns.of(source.schema, self.objectives)
+        scores = self._scores(source.schema)
         scores.refuse_absent(source.absent)
         refuse_taken(source.names, ADDED)
         layers = copy(self.layers)
+        layers.noise = noise_of(self.epsilon, scores.names)
         if isinstance(source.frame, pl.DataFrame):
             layers.extend(source.frame, scores)
         else:
@@ -161,6 +183,13 @@ class FirstLayers:
         self.layers = layers
         return self
 
+    def _scores(self, schema: Mapping[str, pl.DataType]) -> ObjectiveColumns:
+        """The objectives among some columns, and the condition on these."""
+        scores = ObjectiveColumns.of(schema, self.objectives)
+        if self.where is not None:
+            self.where.check(schema)
+        return replace(scores, where=self.where)
+
     def merge(self, other: FirstLayers) -> Self:
         """Take in the rows of another state, as if they had been added after those of this one.
 
@@ -168,10 +197,10 @@ class FirstLayers:
         again.
 
         Args:
-            other: A state of the same objectives and stop; it stays as it is.
+            other: A state of the same objectives, stop, condition and noise; it stays as it is.
 
         Raises:
-            ValueError: Objectives, stops or columns differ.
+            ValueError: Any of these or the columns differ.
 
         Example:
             >>> import polars as pl
@@ -181,14 +210,17 @@ class FirstLayers:
             >>> one.merge(other).frame["row"].to_list()
             [1, 2]
         """
-        for name in ("objectives", "at_least", "nan") + (() if self.at_least else ("limit",)):
+        names = ("objectives", "at_least", "where", "epsilon", "nan")
+        for name in names if self.at_least else (*names, "limit"):
             mine, its = getattr(self, name), getattr(other, name)
             if mine != its:
                 what = {"limit": "upto"}.get(name, name)
                 raise ValueError(f"{what}: {its!r} there, {mine!r} here: only like states merge")
         if other.low is None:  # nothing was added to it, not even a frame without rows
             return self
-        self.layers = copy(self.layers).merge(copy(other.layers))
+        layers = copy(self.layers)
+        layers.noise = other.layers.noise
+        self.layers = layers.merge(copy(other.layers))
         return self
 
     def needed(self) -> int:
@@ -242,8 +274,13 @@ class FirstLayers:
         path = Path(path)
         if path.suffix.lower() != ".parquet":
             raise ValueError(f"{path}: expected a name that ends in .parquet")
-        state = {"version": 1, "objectives": self.objectives, **self.layers.facts()}
-        write_frame(self.kept, path, metadata={KEY: json.dumps(state)})
+        asked = {
+            "objectives": self.objectives,
+            "where": None if self.where is None else self.where.written,
+            "epsilon": self.epsilon,
+        }
+        state = {"version": 1, **asked, **self.layers.facts()}
+        write_frame(self.kept, path, metadata={KEY: json.dumps(state, default=float)})
 
     @classmethod
     def load(cls, path: str | Path, *, n_threads: int | None = None) -> Self:
@@ -263,15 +300,28 @@ class FirstLayers:
         if text is None:
             raise ValueError(f"{path}: holds no saved layers: it was not written by save()")
         state = json.loads(text)
-        self = cls(state["objectives"], upto=1, nan=state["nan"], n_threads=n_threads)
+        # States of older versions know neither a condition nor noise.
+        where, epsilon = state.get("where"), state.get("epsilon")
+        self = cls(state["objectives"], upto=1, epsilon=epsilon, nan=state["nan"])
+        self.where = None if where is None else Condition.read(where)
         rows = kept.drop(ADDED)
         self.layers = KeptLayers.of_facts(
             state,
             Layered(rows, kept["row"].to_numpy(), kept["layer"].to_numpy()),
-            ObjectiveColumns.of(rows.schema, self.objectives),
+            self._scores(rows.schema),
             n_threads=n_threads,
         )
+        self.layers.noise = noise_of(self.epsilon, self._scores(rows.schema).names)
         return self
+
+
+def _copied(epsilon: Epsilon | None) -> Epsilon | None:
+    """The noise as it was given, whatever the caller does to a list or mapping later."""
+    if isinstance(epsilon, Mapping):
+        return dict(epsilon)
+    if epsilon is None or isinstance(epsilon, str) or not isinstance(epsilon, Iterable):
+        return epsilon
+    return list(epsilon)
 
 
 def _table(layered: Layered) -> pl.DataFrame:

@@ -21,6 +21,10 @@ from paretohqd.kernels.points import Objectives, optional_count
 SETTLE = 1 << 16
 """Rows that wait, at least, before they are merged with the kept ones."""
 
+SPARE, SPARE_WITHIN_NOISE = 2, 8
+"""How many times more rows are kept than `at_least`, in case that later ones push some aside.
+Within noise layers shrink as rows come: the best reach the scores' ends and differ by little."""
+
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
@@ -111,6 +115,7 @@ class KeptLayers:
             "nan": self.nan,
             "rows": self.rows,
             "usable": self.usable,
+            "excluded": self.excluded,
             "dropped": self.dropped,
             "low": None if self.low is None else self.low.tolist(),
             "high": None if self.high is None else self.high.tolist(),
@@ -132,7 +137,7 @@ class KeptLayers:
         )
         self.rows, self.usable = facts["rows"], facts["usable"]
         # States of older versions do not know.
-        self.dropped = facts.get("dropped", {})
+        self.dropped, self.excluded = facts.get("dropped", {}), facts.get("excluded", 0)
         self.low, self.high = (
             None if facts[end] is None else np.array(facts[end]) for end in ("low", "high")
         )
@@ -225,7 +230,8 @@ class KeptLayers:
             parts = self._parts()
             frame = pl.concat([frame for frame, _ in parts])
             points = self._scores.of_all.points(frame, nan=self.nan, n_threads=self.n_threads)
-            wanted = 2 * self.at_least if self.at_least is not None else len(frame)
+            spare = SPARE if self.noise is None else SPARE_WITHIN_NOISE
+            wanted = len(frame) if self.at_least is None else spare * self.at_least
             layer = pareto_layers(
                 points.rounded_down(self.noise),
                 upto=self.limit,

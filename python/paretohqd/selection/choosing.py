@@ -9,6 +9,7 @@ from typing import Unpack
 import polars as pl
 
 from paretohqd.frames.first_layers import FirstLayers
+from paretohqd.frames.noise import Epsilon
 from paretohqd.frames.objectives import ObjectivesLike
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import UNLIMITED, Progress, Resources
@@ -22,7 +23,7 @@ from paretohqd.selection.preferences import Directions, Preferences
 from paretohqd.selection.ranks import Rank
 from paretohqd.selection.request import ADDED, Request
 from paretohqd.selection.result import Selection
-from paretohqd.selection.rule import Bounds, Duplicates, Epsilon, Nan, Rule, Scale
+from paretohqd.selection.rule import Bounds, Duplicates, Nan, Rule, Scale
 from paretohqd.selection.within_groups import choose_within_groups
 
 __all__ = ["ADDED", "choose", "choose_by_rule", "choose_from", "select"]
@@ -376,6 +377,8 @@ def choose_from(
         sample=sample,
         duplicates=duplicates,
         prefix=prefix,
+        where=state.where,
+        epsilon=state.epsilon,
         nan=state.nan,
     )
     request = Request.of(Source(layers.frame), state.objectives, preferences, rule)

@@ -7,10 +7,11 @@ from typing import TypedDict, get_type_hints
 
 import polars as pl
 
+from paretohqd.frames.noise import Epsilon
 from paretohqd.frames.streaming import Progress
 from paretohqd.selection.preferences import Directions
 from paretohqd.selection.ranks import Rank
-from paretohqd.selection.rule import Bounds, Duplicates, Epsilon, Nan, Scale
+from paretohqd.selection.rule import Bounds, Duplicates, Nan, Scale
 
 
 class VariantOptions(TypedDict, total=False):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from paretohqd.frames.condition import Condition
 from paretohqd.frames.keys import key_columns, refuse_null_keys
+from paretohqd.frames.noise import noise_of
 from paretohqd.frames.objectives import (
     ObjectiveColumns,
     ObjectivesLike,
@@ -119,7 +120,7 @@ class Request:
             through=ray_weights(weights.values, rule.directions),
             units=rule.units(len(scores.names)),
             box=rule.box(scores.larger, scores.names),
-            noise=rule.noise(scores.names),
+            noise=noise_of(rule.epsilon, scores.names),
             keys=None if rule.by is None else tuple(key_columns(schema, rule.by)),
             copies=copies,
         )

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.exceptions import unknown_word
 from paretohqd.frames.condition import Condition
+from paretohqd.frames.noise import Epsilon
 from paretohqd.kernels.points import count, iterates, optional_count
 from paretohqd.selection.preferences import Directions
 from paretohqd.selection.ranks import Rank
@@ -27,10 +27,6 @@ Duplicates = Literal["keep", "drop"]
 
 Nan = Literal["raise", "drop"]
 """Whether null and NaN scores are refused, or their rows left out."""
-
-
-Epsilon = float | Sequence[float] | Mapping[str, float]
-"""The noise of each objective, in its units: one number for all, or one each."""
 
 AMONG = 4
 """How many times k rows are looked at where not simply the first k are chosen."""
@@ -214,38 +210,6 @@ class Rule:
                 f"scale: expected 'box', 'none' or {m} numbers above 0, got {self.scale!r}"
             )
         return sizes
-
-    def noise(self, names: Sequence[str]) -> NDArray[np.float64] | None:
-        """The noise of each objective, (M,); None where every difference counts.
-
-        Raises:
-            ValueError: `epsilon` is no number from 0 on, nor one for each objective.
-
-        Example:
-            >>> Rule(epsilon={"help": 0.5}).noise(["help", "length"])
-            array([0.5, 0. ])
-        """
-        if self.epsilon is None:
-            return None
-        if isinstance(self.epsilon, Mapping):
-            for name in self.epsilon:
-                if name not in names:
-                    raise unknown_word("epsilon: no objective", str(name), list(names))
-            given: object = [self.epsilon.get(name, 0) for name in names]
-        else:
-            given = self.epsilon
-        try:
-            sizes = np.array(given, dtype=np.float64)
-        except (TypeError, ValueError):
-            sizes = np.full(len(names), np.nan)
-        if sizes.ndim == 0:
-            sizes = np.full(len(names), sizes)
-        if sizes.shape != (len(names),) or not (np.isfinite(sizes) & (sizes >= 0)).all():
-            raise ValueError(
-                f"epsilon: expected a number from 0 on, or {len(names)} of them, got "
-                f"{self.epsilon!r}"
-            )
-        return sizes if sizes.any() else None
 
     def box(self, larger: Sequence[bool], names: Sequence[str]) -> Box | None:
         """The reference points that are given, larger being better in each objective.
