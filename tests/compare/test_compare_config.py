@@ -75,7 +75,10 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
             {"methods": [{"method": "paretohqd", "against": "sft"}]},
             r"methods\[0\]\.against: no method is called 'sft'",
         ),
-        ({"methods": [{"method": "soups", "corners": "RL"}]}, "expected one of sft, rl, got 'RL'"),
+        (
+            {"methods": [{"method": "soups", "corners": "RL"}]},
+            "expected one of sft, dpo, rl, got 'RL'",
+        ),
         ({"methods": [{"method": "stage1", "rank": "rays"}]}, "one of ray, linear, ideal"),
         ({"methods": [{"method": "stage1", "bounds": "al"}]}, "one of pool, all, got 'al'"),
         ({"methods": [{"method": "linear", "k": 0}]}, "k: expected a whole number from 1 on"),

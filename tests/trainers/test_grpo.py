@@ -23,6 +23,7 @@ from paretohqd.models.machine import Machine
 from paretohqd.models.spec import Model
 from paretohqd.trainers import grpo
 from paretohqd.trainers.budget import Budget
+from paretohqd.trainers.credit import Credited
 
 pytestmark = pytest.mark.slow
 
@@ -421,3 +422,66 @@ def test_a_setting_changes_what_is_trained(
     for name, settings in (("plain", {}), ("changed", changed)):
         reinforce(causal, tmp_path / name, settings=settings, weights=[0.5, 0.5], steps=2)
     assert weights(tmp_path / "plain") != weights(tmp_path / "changed")
+
+
+def test_other_advantages_are_those_that_train(causal: Path, tmp_path: Path) -> None:
+    """Standardised rewards come in groups; what is given back is what the loss multiplies by."""
+    given: list[np.ndarray] = []
+    used: list[torch.Tensor] = []
+
+    def credit(rewards: np.ndarray, group: int) -> Credited:
+        assert group == 4
+        given.append(rewards)
+        return Credited(np.arange(len(rewards)) / 10, {"answers": len(rewards)})
+
+    class Spy(grpo.ChatTrainer):  # type: ignore[misc]
+        def _compute_loss(self, model: Any, inputs: Any) -> Any:
+            used.append(inputs["advantages"].clone())
+            return super()._compute_loss(model, inputs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpo, "ChatTrainer", Spy)
+        reinforce(causal, tmp_path / "own", credit=credit)
+    reinforce(causal, tmp_path / "usual")
+    steps = log(tmp_path / "own")
+    assert [step["credit"] for step in steps] == [{"answers": 8}] * 3
+    assert all("credit" not in step for step in log(tmp_path / "usual"))
+    for step, rewards in zip(steps, given, strict=True):
+        for at, (name, (mean, deviation)) in enumerate(CONSTANTS.items()):
+            raw = rewards[:, at] * deviation + mean
+            assert raw.mean() == pytest.approx(step["rewards"][name]["mean"])
+    expected = torch.arange(8) / 10
+    for advantages in used:
+        assert advantages.sort().values.allclose(expected), "TRL shuffles the answers afterwards"
+    assert weights(tmp_path / "own") != weights(tmp_path / "usual")
+
+
+def test_each_reward_is_standardised_in_its_group_and_their_sum_over_the_batch(
+    causal: Path, tmp_path: Path
+) -> None:
+    """GDPO's advantages against their formula."""
+    rewards: list[np.ndarray] = []
+    used: list[torch.Tensor] = []
+
+    class Spy(grpo.ChatTrainer):  # type: ignore[misc]
+        def _generate_and_score_completions(self, inputs: Any) -> Any:
+            output = super()._generate_and_score_completions(inputs)
+            rewards.append(self.rollouts.standard.copy())
+            used.append(output["advantages"].clone())
+            return output
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpo, "ChatTrainer", Spy)
+        reinforce(
+            causal,
+            tmp_path / "run",
+            weights=[0.3, 0.7],
+            settings={"multi_objective_aggregation": "normalize_then_sum"},
+        )
+    for standard, advantages in zip(rewards, used, strict=True):
+        by_prompt = standard.reshape(-1, 4, 2)
+        apart = by_prompt - by_prompt.mean(axis=1, keepdims=True)
+        each = apart / (by_prompt.std(axis=1, ddof=1, keepdims=True) + 1e-4)
+        summed = (each @ [0.3, 0.7]).ravel()
+        expected = (summed - summed.mean()) / (summed.std(ddof=1) + 1e-4)
+        np.testing.assert_allclose(advantages.numpy(), expected, atol=1e-5)

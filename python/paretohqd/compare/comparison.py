@@ -34,7 +34,7 @@ from paretohqd.compare.records import (
 )
 from paretohqd.compare.report import write_comparison
 from paretohqd.compare.scores import SCORES, published
-from paretohqd.compare.words import BUDGETS, asked_high_or_low, limits
+from paretohqd.compare.words import BUDGETS, asked_high_or_low, kept, limits
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.new_files import write_parquet
 from paretohqd.frames.writing import csv_for_people
@@ -178,6 +178,9 @@ def attempt(
         bench.notes["asked high against asked low"] = tests
         for name, text in tests.items():
             s.screen.line(f"  {job.label}: {name} asked high against asked low: {text}")
+    if any(policy.least for policy in policies):
+        answers = [s.folder.folder / record.answers for record in records]
+        bench.notes["constraints on held-out prompts"] = kept(policies, answers)
     return RunRecord(
         method=entry.title,
         kind=entry.method,

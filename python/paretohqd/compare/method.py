@@ -49,6 +49,7 @@ learning, several adapters together, and fine-tuning with scores in the context.
 Count = Annotated[int, Range(1)]
 Steps = Annotated[int, Range(1), SetsLength()]
 Positive = Annotated[float, Range(0, above=True)]
+Amount = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 
 
@@ -129,7 +130,7 @@ class Method(Generic[Options]):
             >>> METHODS["soups"].read({"corners": "RL"}, "methods[0]", name="soups")
             Traceback (most recent call last):
             ...
-            ValueError: methods[0].corners: expected one of sft, rl, got 'RL'
+            ValueError: methods[0].corners: expected one of sft, dpo, rl, got 'RL'
         """
         names = [field.name for field in fields(self.options)]
         check_keys(given, names, f"{where} ({name})")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from paretohqd.compare.config import Comparison, Entry
+from paretohqd.compare.method import Family
 from paretohqd.compare.methods import METHODS
 from paretohqd.exceptions import check_keys
 from paretohqd.models.adapter_keys import NOT_ADDED
@@ -115,9 +116,11 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     for name in NOT_ADDED:
         if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
             raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")
-    if any(
-        job.budget != "own"
-        and (job.entry.method == "morlhf" or job.entry.options.get("corners") == "rl")
-        for job in jobs
-    ):
+    if any(job.budget != "own" and _family(job) == "rl" for job in jobs):
         grpo.check_budgeted(settings.reinforcement, "reinforcement")
+
+
+def _family(job: Job) -> Family | None:
+    """How the method of a job trains, with its options."""
+    entry, method = job.entry, METHODS[job.entry.method]
+    return method.family_of(method.read(entry.options, entry.title, name=entry.method))

@@ -17,3 +17,5 @@ class Policy:
     """Folders of adapters and the weights of their sum; none is the base itself."""
     system_prompt: str = ""
     """System prompt of every prompt; empty for none."""
+    least: tuple[tuple[str, float], ...] = ()
+    """What the method promises of its mean scores: objectives and the least that each shall be."""

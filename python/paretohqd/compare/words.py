@@ -10,7 +10,7 @@ import polars as pl
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.records import FrontRecord
 from paretohqd.runs import layout
-from paretohqd.runs.verdicts import paired_test
+from paretohqd.runs.verdicts import mean_and_error, paired_test
 
 BUDGETS = {
     "matched": "each method trains on and generates as many tokens as paretohqd does in all, with "
@@ -126,3 +126,25 @@ def asked_high_or_low(
             continue
         tests[name] = f"{mean:+.3f} (se {error:.3f}): {FOLLOWS[test.verdict]}"
     return tests
+
+
+def kept(policies: Sequence[Policy], answers: Sequence[Path]) -> list[str]:
+    """Whether policies keep what their method promised of their mean scores, one text each.
+
+    Args:
+        policies: Those of one method.
+        answers: The folder of each policy's measured answers.
+    """
+    texts = []
+    for policy, folder in zip(policies, answers, strict=True):
+        parts = []
+        for name, least in policy.least:
+            scores = pl.read_parquet(folder / layout.ANSWERS, columns=[name])[name]
+            found = mean_and_error(scores)
+            error = "" if found.se is None else f" (se {found.se:.3f})"
+            parts.append(
+                f"{name} at least {least:.3f}: {found.mean:.3f}{error}, "
+                f"{'kept' if found.mean >= least else 'not kept'}"
+            )
+        texts.append("; ".join(parts) or "nothing promised")
+    return texts

@@ -196,17 +196,7 @@ def objective_pairs(
         )
     scores = _scores(frame, objectives)
     deviations = _deviations(objectives, scores)
-    answers = _Answers(frame)
-    top = scores[main][answers.order]
-    ends = []
-    for extreme in (np.maximum, np.minimum):
-        there = top == np.repeat(extreme.reduceat(top, answers.starts), answers.sizes)
-        row = np.where(there, answers.order, len(frame))
-        ends.append(np.minimum.reduceat(row, answers.starts))
-    chosen, rejected = ends
-    real = scores[main, chosen] > scores[main, rejected]
-    real &= answers.text[chosen] != answers.text[rejected]
-    chosen, rejected = chosen[real], rejected[real]
+    chosen, rejected = _ends(_Answers(frame), scores[main])
     if not len(chosen):
         raise ValueError(
             f"no prompt has two different answers that differ in {objectives[main]!r}: sample more "
@@ -216,6 +206,76 @@ def objective_pairs(
     rest = w.copy()
     rest[main] = 0
     return _pairs(frame, chosen, rejected, gap=z[main], margin=rest @ z)
+
+
+def extreme_pairs(frame: pl.DataFrame, values: ArrayLike) -> pl.DataFrame:
+    """The answer of each prompt with the largest value against the one with the smallest.
+
+    Args:
+        frame: Columns prompt and response (text); a prompt's answers need not be adjacent.
+        values: (n,) a number for each row.
+
+    Returns:
+        A row for each prompt whose two answers differ in value and text, in the order in which
+        prompts first appear: prompt, chosen, rejected, gap (of the values), chosen_row,
+        rejected_row. Where values are equal, the earliest row is taken.
+
+    Raises:
+        ValueError: No prompt has two such answers, or a value is not finite.
+
+    Example:
+        >>> frame = pl.DataFrame({"prompt": ["Tea?"] * 2, "response": ["No.", "Yes, gladly."]})
+        >>> extreme_pairs(frame, [0.5, 2.0]).row(0)[:4]
+        ('Tea?', 'Yes, gladly.', 'No.', 1.5)
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.shape != (len(frame),) or not np.isfinite(numbers).all():
+        raise ValueError(f"values: expected {len(frame)} finite numbers, one for each row")
+    chosen, rejected = _ends(_Answers(frame), numbers)
+    if not len(chosen):
+        raise ValueError("no prompt has two different answers that differ in value")
+    return _pairs(frame, chosen, rejected, gap=numbers[chosen] - numbers[rejected])
+
+
+def win_rates(frame: pl.DataFrame, objectives: Sequence[str]) -> Floats:
+    """How many of the other answers to its prompt each answer beats, in each objective.
+
+    Args:
+        frame: The column prompt and the objectives; two answers or more to each prompt.
+        objectives: The M columns of scores, larger is better.
+
+    Returns:
+        (n, M) shares from 0 to 1; an equal score counts half.
+
+    Raises:
+        ValueError: A prompt has one answer, or scores as `standardise` refuses them.
+
+    Example:
+        >>> frame = pl.DataFrame({"prompt": ["a", "a", "a"], "kind": [0.0, 2.0, 2.0]})
+        >>> win_rates(frame, ["kind"]).ravel().tolist()
+        [0.0, 0.75, 0.75]
+    """
+    scores = pl.DataFrame(_scores(frame, objectives).T, schema=list(objectives))
+    table = scores.with_columns(frame["prompt"])
+    alone = int((table.select(pl.len().over("prompt")).to_series() < 2).sum())
+    if alone:
+        raise ValueError(f"{alone} prompts have one answer: nothing can be won against it")
+    rank = pl.col(list(objectives)).rank("average").over("prompt")
+    return table.select((rank - 1) / (pl.len().over("prompt") - 1)).to_numpy()
+
+
+def _ends(answers: _Answers, values: Floats) -> tuple[Rows, Rows]:
+    """Each prompt's rows of the largest and smallest value, where these and the texts differ."""
+    top = values[answers.order]
+    ends = []
+    for extreme in (np.maximum, np.minimum):
+        there = top == np.repeat(extreme.reduceat(top, answers.starts), answers.sizes)
+        row = np.where(there, answers.order, len(values))
+        ends.append(np.minimum.reduceat(row, answers.starts))
+    chosen, rejected = ends
+    real = values[chosen] > values[rejected]
+    real &= answers.text[chosen] != answers.text[rejected]
+    return chosen[real], rejected[real]
 
 
 class _Answers:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+import torch
 import trl
 from accelerate.utils import gather_object
 from datasets import Dataset
@@ -33,6 +34,7 @@ from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.machine import Machine
 from paretohqd.rewards.scoring import Reward
 from paretohqd.trainers.budget import Budget, StopsAtBudget
+from paretohqd.trainers.credit import Credit
 from paretohqd.trainers.keys import GRPO
 from paretohqd.trainers.rollouts import Rollouts, check_constants
 from paretohqd.trainers.settings import Kind
@@ -144,6 +146,7 @@ def reinforce(
     seconds: float | None = None,
     prices: Mapping[str, float] | None = None,
     echo_gate: float | None = None,
+    credit: Credit | None = None,
     on_step: OnStep | None = None,
 ) -> GrpoFacts:
     """Train one fresh adapter on sum_i w_i (r_i - mean_i) / deviation_i and save it.
@@ -178,6 +181,8 @@ def reinforce(
         echo_gate: An answer of whose distinct words more than this share stands in the prompt gets
             the standardised reward -3 in every objective, so that similarity to the prompt cannot
             be had by repeating it (ours). None: no gate.
+        credit: What the advantages are, in place of those of the weighted sum, which then is logged
+            alone; what it says of them is in the log, too.
         on_step: Called with (steps done, steps in all); the second is an estimate with a budget.
 
     Returns:
@@ -241,6 +246,8 @@ def reinforce(
             processing_class=tokenizer,
             peft_config=adapter_config(lora, lora_dropout=0.0),
             callbacks=[StopsAtBudget(budget, rollouts.steps, on_step)],
+            rollouts=rollouts,
+            credit=credit,
         )
 
     trainer = run_trainer(
@@ -267,6 +274,28 @@ def reinforce(
 
 class ChatTrainer(StopsAtNan, trl.GRPOTrainer):  # type: ignore[misc]
     """TRL's, which reads prompts as sampling does, and stops where a number is not finite."""
+
+    def __init__(
+        self, *args: Any, rollouts: Rollouts, credit: Credit | None = None, **more: Any
+    ) -> None:
+        """Take what GRPOTrainer takes, what scores its answers, and how these are credited."""
+        self.rollouts, self.credit = rollouts, credit
+        super().__init__(*args, **more)
+
+    def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
+        """TRL's own, with other advantages where they are asked for."""
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self.credit is None:
+            return output
+        # A prompt's answers may lie on several processes.
+        mine = torch.from_numpy(self.rollouts.standard).to(output["advantages"].device)
+        every = self.accelerator.gather(mine).cpu().numpy()
+        credited = self.credit(every, self.num_generations)
+        self.rollouts.steps[-1]["credit"] = credited.facts
+        first = self.accelerator.process_index * len(mine)
+        own = torch.from_numpy(credited.advantages)[first : first + len(mine)]
+        output["advantages"] = own.to(output["advantages"])
+        return output
 
     def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
         """Ids of the prompts; no images, nothing of other modes."""

@@ -151,7 +151,8 @@ class Rollouts:
         self.read, self.echo_gate, self.gather = read, echo_gate, gather
         self.steps: list[dict[str, Any]] = []
         self.counts = {"trained_tokens": 0, "generated_tokens": 0, "scored": 0}
-        self._standard = np.zeros((0, len(self.rewards)))
+        self.standard: NDArray[np.float64] = np.zeros((0, len(self.rewards)))
+        """(n, M) standardised rewards of the last batch."""
 
     def functions(self) -> list[Callable[..., list[float]]]:
         """One function per reward, each with its reward's name, as TRL's trainers take them.
@@ -171,8 +172,8 @@ class Rollouts:
             if number == 0:
                 questions = [write_prompt(talk) for talk in prompts]
                 replies = [self.read(ids) for ids in completion_ids]
-                self._standard = self.look(questions, replies, completion_ids)
-            column: list[float] = self._standard[:, number].tolist()
+                self.standard = self.look(questions, replies, completion_ids)
+            column: list[float] = self.standard[:, number].tolist()
             return column
 
         standardised.__name__ = name  # TRL's key for it in logs; equal ones would collide

@@ -7,11 +7,15 @@ from typing import Any
 from paretohqd.compare.method import Method
 from paretohqd.compare.methods import (
     base,
+    caid,
     full,
     ham,
     linear,
+    moa,
     modpo,
+    mopo,
     morlhf,
+    pama,
     paretohqd,
     rcs,
     ric,
@@ -35,6 +39,10 @@ METHODS: dict[str, Method[Any]] = {
     "morlhf": morlhf.METHOD,
     "modpo": modpo.METHOD,
     "rcs": rcs.METHOD,
+    "mopo": mopo.METHOD,
+    "caid": caid.METHOD,
+    "pama": pama.METHOD,
+    "moa": moa.METHOD,
 }
 """Methods by name."""
 

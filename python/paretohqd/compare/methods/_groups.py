@@ -9,7 +9,7 @@ from paretohqd.compare.sampling import sample
 from paretohqd.compare.workbench import Workbench
 
 
-def answer_groups(bench: Workbench) -> pl.DataFrame:
+def answer_groups(bench: Workbench, *, rounds: int = 1) -> pl.DataFrame:
     """Scored rows of prompts with two different answers or more.
 
     The data's own where half of their prompts have several answers, or as many prompts as are
@@ -19,6 +19,7 @@ def answer_groups(bench: Workbench) -> pl.DataFrame:
 
     Args:
         bench: What all methods work with.
+        rounds: Samplings of the method that a budget is for, this one included.
 
     Raises:
         ValueError: The data have one answer per prompt, and sampling is turned off or the budget
@@ -44,6 +45,7 @@ def answer_groups(bench: Workbench) -> pl.DataFrame:
         per="once",
         seed=bench.seed + 301,
         samples=count,
+        rounds=rounds,
     )
     prompts = answers["prompt"].n_unique()
     bench.notes["answers compared"] = f"of the base: {prompts} prompts x {count} answers"

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
+from paretohqd.compare.method import Amount, Method, MethodOptions, Positive, Steps
 from paretohqd.compare.methods._constants import reward_constants
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.prices import cost
 from paretohqd.compare.workbench import Workbench
 from paretohqd.rewards.prompt_columns import by_prompts
 from paretohqd.trainers import grpo
+from paretohqd.trainers.credit import Credit
 
 PASSES = 1.0
 """The base reads every answer once, without a gradient, for the distance from it."""
@@ -29,6 +30,18 @@ class Options(MethodOptions):
     """Usual steps of a model; 30 if not given."""
     learning_rate: Positive | None = None
     """In place of the settings' own."""
+    normalise: Literal["sum", "each"] = "sum"
+    """What is standardised among the answers to a prompt: the weighted sum of rewards, or each
+    reward, and their weighted sum over the batch (GDPO)."""
+    kl: Amount | None = None
+    """The pull towards the base, `beta` of GRPOConfig; that of the settings if not given."""
+
+    def changed(self) -> dict[str, Any]:
+        """What these options change of GRPOConfig."""
+        changed: dict[str, Any] = {} if self.kl is None else {"beta": self.kl}
+        if self.normalise == "each":
+            changed["multi_objective_aggregation"] = "normalize_then_sum"
+        return changed
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
@@ -42,6 +55,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             share=1 / len(bench.weights),
             steps=options.steps,
             learning_rate=options.learning_rate,
+            changed=options.changed(),
         )
         made.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
     return made
@@ -55,6 +69,10 @@ def reinforced(
     share: float,
     steps: int | None = None,
     learning_rate: float | None = None,
+    changed: Mapping[str, Any] | None = None,
+    credit: Callable[[], Credit] | None = None,
+    credited: Mapping[str, Any] | None = None,
+    label: str | None = None,
 ) -> Path:
     """Reinforcement learning of one adapter for one preference.
 
@@ -69,6 +87,10 @@ def reinforced(
         share: The part of the whole budget that this training may use.
         steps: Usual steps, where the budget is the method's own.
         learning_rate: In place of the settings' own.
+        changed: Settings for GRPOConfig in place of the comparison's.
+        credit: Makes what credits answers in place of the weighted sum, afresh for each attempt.
+        credited: What that depends on, for the name of the step.
+        label: What the progress bar calls the training, if not by the weights.
 
     Returns:
         Folder of the adapter.
@@ -82,7 +104,7 @@ def reinforced(
     # Answers longer than those that are evaluated would be trained for nothing.
     usual = grpo.DEFAULTS["max_completion_length"]
     longest = min(usual, bench.settings.generation.max_new_tokens)
-    settings = {**grpo.DEFAULTS, "max_completion_length": longest, **given}
+    settings = {**grpo.DEFAULTS, "max_completion_length": longest, **given, **(changed or {})}
     if learning_rate is not None:
         settings["learning_rate"] = learning_rate
     limits: dict[str, Any] = {"steps": steps or grpo.STEPS}
@@ -115,9 +137,10 @@ def reinforced(
             generated_tokens=limits.get("generated_tokens"),
             seconds=limits.get("seconds"),
             prices=limits.get("prices"),
+            credit=credit() if credit else None,
             **common,
         ),
-        label="w = " + ", ".join(f"{w:.3g}" for w in weights),
+        label=label or "w = " + ", ".join(f"{w:.3g}" for w in weights),
         per=per,
         settings={
             "settings": settings,
@@ -127,6 +150,8 @@ def reinforced(
             "constants": constants,
             "echo_gate": bench.echo_gate,
             "objectives": s.objective_settings,
+            # Without one, steps are called as they were when there was none.
+            **({} if credited is None else {"credit": dict(credited)}),
         },
         inputs={"prompts": s.folder.hash_frame(prompts.select("prompt", *s.columns))},
         passes=PASSES,
@@ -144,9 +169,10 @@ METHOD = Method(
     exact="one training per preference, from the base, on the weighted sum of the rewards of what "
     "the model itself says.",
     ours="GRPO (arXiv 2402.03300), small scale, not the papers' PPO, with 4 prompts x 4 answers a "
-    "step and no pull towards the base; each reward is standardised by frozen constants of the "
-    "offline answers, or the one with the widest scores would decide alone; answers beyond the "
-    "echo gate get three deviations less than the mean, which is worse than nearly all others. It "
-    "is trained on the very scorers that evaluate it, and its result hangs on the learning rate: "
-    "1e-4, 3e-4 (the default) and 1e-3 belong side by side.",
+    "step and no pull towards the base unless `kl` gives one; `normalise: each` is GDPO's (TRL's "
+    "normalize_then_sum), where the papers standardise a sum; each reward is standardised by "
+    "frozen constants of the offline answers, or the one with the widest scores would decide "
+    "alone; answers beyond the echo gate get three deviations less than the mean, which is worse "
+    "than nearly all others. It is trained on the very scorers that evaluate it, and its result "
+    "hangs on the learning rate: 1e-4, 3e-4 (the default) and 1e-3 belong side by side.",
 )

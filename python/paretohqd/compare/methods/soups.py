@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from paretohqd.compare.method import Count, Method, MethodOptions, Steps
+from paretohqd.compare.method import Count, Method, MethodOptions, Positive, Steps
+from paretohqd.compare.methods._dpo import fit_paired
+from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.methods._ranking import best_rows
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.methods.morlhf import reinforced
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
+from paretohqd.selection.pairs import extreme_pairs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options(MethodOptions):
     """The options of `soups`."""
 
-    corners: Literal["sft", "rl"] = "sft"
+    corners: Literal["sft", "dpo", "rl"] = "sft"
     """How the M models are trained."""
     k: Count | None = None
     """Rows per corner of "sft"; selection.k if not given."""
+    beta: Positive = 0.1
+    """Of "dpo": how much a difference of log-probabilities counts."""
     steps: Steps | None = None
     """Usual steps of a corner, where they are not the settings' own."""
 
@@ -29,9 +35,31 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     """M corner models, and their sum by the weights of each preference."""
     count, steps = len(bench.names), options.steps
     corners = []
+    answers = answer_groups(bench) if options.corners == "dpo" else None
     for place, name in enumerate(bench.names):
+        weights = tuple(float(i == place) for i in range(count))
+        if answers is not None:
+            pairs = bench.table(
+                "pairs",
+                partial(extreme_pairs, answers, answers[name]),
+                answers,
+                per="objective",
+                rule="corner",
+                objective=name,
+            )
+            corners.append(
+                fit_paired(
+                    bench,
+                    pairs,
+                    label=f"corner {name}",
+                    per="objective",
+                    share=1 / count,
+                    beta=options.beta,
+                    steps=steps,
+                )
+            )
+            continue
         if options.corners == "rl":
-            weights = tuple(float(i == place) for i in range(count))
             corners.append(
                 reinforced(bench, weights, per="objective", share=1 / count, steps=steps)
             )
@@ -54,11 +82,13 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
-    family=lambda options: options.corners,
+    family=lambda options: "pairs" if options.corners == "dpo" else options.corners,
     about="Interpolate the weights of M corner models by w.",
     source='Rame et al., "Rewarded soups" (arXiv 2306.04488).',
     exact="the corners share their initialisation, and the updates (not their factors A and B) are "
     "summed by w.",
     ours='the corners of "sft" are fine-tuned on the k rows of the largest reward in one '
-    'objective; the paper\'s are RL models, as those of "rl" are, at small scale.',
+    'objective; the paper\'s are RL models, as those of "rl" are, at small scale. Those of "dpo" '
+    "are trained on pairs of each prompt's best and worst answer in one objective: the opponent of "
+    "methods that share what such corners learn.",
 )

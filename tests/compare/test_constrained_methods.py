@@ -1,0 +1,194 @@
+"""MOPO, CAID, PAMA, MOA and corners trained on pairs, through two preferences with a tiny model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from paretohqd.compare.methods import caid, moa, mopo, morlhf, pama, soups
+from paretohqd.compare.workbench import Tokens, Workbench
+from paretohqd.selection.pairs import extreme_pairs, win_rates
+
+pytestmark = pytest.mark.slow
+
+Open = Callable[..., Workbench]
+WEIGHTS = [[0.75, 0.25], [0.0, 1.0]]
+REINFORCED = {
+    "per_device_train_batch_size": 4,
+    "gradient_accumulation_steps": 1,
+    "num_generations": 2,
+    "learning_rate": 1e-2,
+}
+
+
+def notes_of(adapter: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((adapter.parent / "manifest.json").read_text())["notes"]
+    return content
+
+
+def log_of(adapter: Path) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads((adapter.parent / "log.json").read_text())
+    return entries
+
+
+def charged(b: Workbench, phase: str) -> list[tuple[str, int, int]]:
+    return [(c.per, c.trained, c.generated) for c in b.costs if c.phase == phase]
+
+
+def test_mopo_imitates_answers_by_their_weights(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS, selection__k=7)
+    policies = mopo.policies(b, mopo.Options(tau=0.2))
+    assert [policy.weights for policy in policies] == [(0.75, 0.25), (0.0, 1.0)]
+    mixed, corner = b.notes["constraints"]
+    assert (mixed["main"], corner["main"]) == ("kind", "brief")
+    assert list(mixed["floors"]) == ["brief"]
+    assert (corner["floors"], corner["multipliers"], corner["slack"]) == ({}, [], [])
+    assert min(mixed["slack"]) >= -1e-6
+    frame = b.scored()
+    rates = win_rates(frame, b.names)
+    best = [
+        np.mean([rates[frame["prompt"] == p, m].max() for p in frame["prompt"].unique()])
+        for m in range(2)
+    ]
+    assert mixed["floors"]["brief"] == pytest.approx(0.5 + 0.25 * (best[1] - 0.5))
+    weights = np.exp((rates[:, 0] + mixed["multipliers"][0] * rates[:, 1]) / 0.2)
+    weights /= weights.sum()
+    assert weights @ rates[:, 1] >= mixed["floors"]["brief"] - 1e-6
+    assert mixed["effective answers"] == pytest.approx(1 / np.square(weights).sum(), rel=1e-4)
+    for policy in policies:
+        assert notes_of(policy.adapters[0][0])["steps"] == 3
+    assert [per for per, *_ in charged(b, "train")] == ["preference"] * 2
+    made = sorted((b.context.folder.folder / "select").iterdir())
+    drawn = [pl.read_parquet(folder / "rows.parquet") for folder in made]
+    assert [len(rows) for rows in drawn] == [7, 7]
+
+
+def test_mopo_draws_rows_as_often_as_they_weigh(bench: Open) -> None:
+    frame = pl.DataFrame({"prompt": list("aabb"), "response": list("wxyz")})
+    found = mopo.Weighed(np.empty(0), np.array([0.5, 0.0, 0.2, 0.3]), np.empty(0))
+    drawn = mopo._drawn(frame, found, 10, seed=4)
+    assert dict(drawn["response"].value_counts().iter_rows()) == {"w": 5, "y": 2, "z": 3}
+    counts = [
+        mopo._drawn(frame, found, 3, seed=seed)["response"].to_list().count("w")
+        for seed in range(200)
+    ]
+    assert set(counts) == {1, 2}
+    assert np.mean(counts) == pytest.approx(1.5, abs=0.15)
+
+
+def test_caid_renews_its_multipliers_on_its_own_answers(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS, sample_pairs=3)
+    policies = caid.policies(b, caid.Options(rounds=2, beta=0.5, pace=0.5))
+    assert [policy.weights for policy in policies] == [(0.75, 0.25), (0.0, 1.0)]
+    mixed, corner = b.notes["constraints"]
+    assert (mixed["main"], corner["gains asked"]) == ("kind", {})
+    asked = mixed["gains asked"]["brief"]
+    frame = b.scored()
+    z = (frame["brief"] - frame["brief"].mean()) / frame["brief"].std(ddof=0)
+    gain = z.to_frame().with_columns(frame["prompt"]).group_by("prompt").max()["brief"].mean()
+    assert asked == pytest.approx(0.25 * float(gain))  # type: ignore[arg-type]
+    first, *later = mixed["rounds"]
+    assert first["gains"] is None
+    assert len(later) == 2
+    for before, after in zip(mixed["rounds"], later, strict=False):
+        (was,), (now,), (got,) = before["multipliers"], after["multipliers"], after["gains"]
+        assert now == pytest.approx(max(0, was - 0.5 * (got - asked)))
+    ((name, least),) = policies[0].least
+    assert name == "brief"
+    mean, deviation = frame["brief"].mean(), frame["brief"].std(ddof=0)
+    assert least == pytest.approx(mean + asked * deviation)  # type: ignore[operator]
+    assert policies[1].least == ()
+    assert len(charged(b, "train")) == 6
+    assert sum(tokens > 0 for _, _, tokens in charged(b, "generate")) == 4
+
+
+def test_caid_trains_first_on_pairs_by_the_combined_score(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS)
+    caid.policies(b, caid.Options(rounds=0))
+    frame = b.scored().sort("prompt", maintain_order=True)
+    z = [(frame[n] - frame[n].mean()) / frame[n].std(ddof=0) for n in b.names]
+    multiplier = b.notes["constraints"][0]["rounds"][0]["multipliers"][0]
+    expected = extreme_pairs(frame, (z[0] + multiplier * z[1]).to_numpy())
+    folders = sorted((b.context.folder.folder / "pairs").iterdir())
+    made = [pl.read_parquet(folder / "rows.parquet") for folder in folders]
+    assert any(pairs.drop("gap").equals(expected.drop("gap")) for pairs in made)
+
+
+@pytest.mark.parametrize("method", [mopo, caid], ids=["mopo", "caid"])
+def test_the_budget_is_met(bench: Open, method: Any) -> None:
+    more = {"rounds": 0} if method is caid else {}
+    b = bench(Tokens(trained=4_000, generated=0), train__max_steps=1, preferences=WEIGHTS)
+    method.policies(b, method.Options(**more))
+    assert b.trained == pytest.approx(4_000, rel=0.05)
+
+
+def test_caids_rounds_share_what_may_be_sampled(bench: Open) -> None:
+    b = bench(Tokens(trained=6_000, generated=1_200), train__max_steps=1, preferences=WEIGHTS)
+    caid.policies(b, caid.Options(rounds=1))
+    assert b.trained == pytest.approx(6_000, rel=0.1)
+    sampled = [tokens for _, _, tokens in charged(b, "generate") if tokens]
+    assert len(sampled) >= 2
+    assert 0.5 * 1_200 < b.generated < 1.3 * 1_200
+
+
+def test_corners_of_pairs_are_summed(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS)
+    policies = soups.policies(b, soups.Options(corners="dpo", beta=0.3, steps=2))
+    first, second = (folder for folder, _ in policies[0].adapters)
+    assert [weight for _, weight in policies[0].adapters] == [0.75, 0.25]
+    assert policies[1].adapters == ((second, 1.0),)
+    for adapter, name in ((first, "kind"), (second, "brief")):
+        notes = notes_of(adapter)
+        assert (notes["beta"], notes["weight"], notes["steps"]) == (0.3, 1.0, 2)
+        frame = b.scored()
+        assert any(
+            training["pairs"] == len(extreme_pairs(frame, frame[name].to_numpy()))
+            for training in b.notes["trainings"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "facts"),
+    [
+        (pama, {}, {"weights", "credited"}),
+        (pama, {"credit": "answer", "kl": 0.0}, {"weights", "credited"}),
+        (moa, {"window": 2, "sharpness": 3.0}, {"weights", "pivot", "dropped"}),
+    ],
+    ids=["pama", "pama, answer", "moa"],
+)
+def test_one_model_without_a_preference(
+    bench: Open, method: Any, options: dict[str, Any], facts: set[str]
+) -> None:
+    b = bench(preferences=WEIGHTS, reinforcement=REINFORCED)
+    (policy,) = method.policies(b, method.Options(steps=3, **options))
+    assert policy.weights is None
+    adapter = policy.adapters[0][0]
+    steps = log_of(adapter)
+    assert [set(step["credit"]) for step in steps] == [facts] * 3
+    assert all(sum(step["credit"]["weights"]) == pytest.approx(1) for step in steps)
+    beta = notes_of(adapter)["settings"].get("beta", 0.0)
+    assert beta == (options.get("kl", 0.2) if method is pama else 0.0)
+    assert [per for per, *_ in charged(b, "train")] == ["once"]
+
+
+def test_other_ways_to_credit_are_other_trainings(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS, reinforcement=REINFORCED)
+    folders = {
+        policy.adapters[0][0]
+        for options in (pama.Options(steps=2), pama.Options(steps=2, credit="answer"))
+        for policy in pama.policies(b, options)
+    }
+    folders |= {policy.adapters[0][0] for policy in moa.policies(b, moa.Options(steps=2))}
+    folders |= {policy.adapters[0][0] for policy in morlhf.policies(b, morlhf.Options(steps=2))}
+    each = morlhf.policies(b, morlhf.Options(steps=2, normalise="each", kl=0.1))
+    folders |= {policy.adapters[0][0] for policy in each}
+    assert len(folders) == 3 + 2 + 2
+    settings = notes_of(each[0].adapters[0][0])["settings"]
+    assert settings["multi_objective_aggregation"] == "normalize_then_sum"
+    assert settings["beta"] == 0.1
