@@ -212,8 +212,8 @@ proptest! {
             column.iter_mut().for_each(|x| *x = if larger { *x } else { -*x });
         }
         let k = k.min(problem.rows);
-        if k == 0 {
-            return Ok(());
+        if k == 0 || better.iter().flatten().any(|x| !x.is_finite()) {
+            return Ok(()); // nothing to rank, or what the ranking refuses
         }
         // Two preferences, of which the second does not let the first objective fall.
         let mut falls: Vec<f64> = (0..2 * m).map(|j| 0.25 + (j % 3) as f64).collect();

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from paretohqd.models.adapter_keys import LORA
 from paretohqd.models.setting_rules import Keys
-from paretohqd.trainers.keys import DPO, GRPO, JOINT, SFT
+from paretohqd.trainers.keys import DPO, GRPO, HEADS, JOINT, SFT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
 
@@ -18,6 +18,7 @@ SECTIONS: dict[str, Keys] = {
     "`pairs`: DPOConfig": DPO,
     "`reinforcement`: GRPOConfig": GRPO,
     "`train` under the method `ham`: SFTConfig": JOINT,
+    "`pairs` under the method `mahdpo`: DPOConfig": HEADS,
     "`lora`: LoraConfig": LORA,
 }
 

@@ -21,7 +21,7 @@ from paretohqd.models.adapter_settings import check_lora
 from paretohqd.models.consent import consenting
 from paretohqd.models.setting_rules import Keys, number
 from paretohqd.runs import config, layout
-from paretohqd.trainers import dpo, grpo, ham, keys, sft
+from paretohqd.trainers import dpo, grpo, ham, heads, keys, sft
 
 Check = Callable[[dict[str, Any]], None]
 
@@ -179,10 +179,11 @@ def test_a_key_of_a_new_version_waits_for_its_judgement() -> None:
         (SFTConfig, keys.SFT),
         (SFTConfig, keys.JOINT),
         (DPOConfig, keys.DPO),
+        (DPOConfig, keys.HEADS),
         (GRPOConfig, keys.GRPO),
         (LoraConfig, LORA),
     ],
-    ids=["train", "train of ham", "pairs", "reinforcement", "lora"],
+    ids=["train", "train of ham", "pairs", "pairs of mahdpo", "reinforcement", "lora"],
 )
 def test_every_key_of_the_installed_libraries_is_judged(library: type, judged: Keys) -> None:
     there = {f.name for f in fields(library) if f.init}
@@ -192,8 +193,8 @@ def test_every_key_of_the_installed_libraries_is_judged(library: type, judged: K
 
 
 def test_all_trainers_follow_the_lists() -> None:
-    kinds = [sft.KIND.keys, dpo.KIND.keys, grpo.KIND.keys, ham.KIND.keys]
-    assert kinds == [keys.SFT, keys.DPO, keys.GRPO, keys.JOINT]
+    kinds = [sft.KIND.keys, dpo.KIND.keys, grpo.KIND.keys, ham.KIND.keys, heads.KIND.keys]
+    assert kinds == [keys.SFT, keys.DPO, keys.GRPO, keys.JOINT, keys.HEADS]
 
 
 def test_the_page_of_settings_is_written_from_the_lists() -> None:

@@ -12,7 +12,7 @@ from paretohqd.compare.method import Family
 from paretohqd.compare.methods import METHODS
 from paretohqd.exceptions import check_keys
 from paretohqd.models.adapter_keys import NOT_ADDED
-from paretohqd.trainers import dpo, grpo, ham
+from paretohqd.trainers import dpo, grpo, ham, heads
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget, and whose cost the others are measured by."""
@@ -113,9 +113,14 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     dpo.check_settings(settings.pairs, settings.lora, "pairs")
     if any(job.entry.method == "ham" for job in jobs):
         ham.check_settings(settings.train, settings.lora)
+    if any(job.entry.method == "mahdpo" for job in jobs):
+        heads.check_settings(settings.pairs, settings.lora)
     for name in NOT_ADDED:
-        if settings.lora.get(name) and any(job.entry.method == "soups" for job in jobs):
-            raise ValueError(f"lora.{name}: soups add adapters up, which it makes wrong: leave off")
+        for method in ("soups", "mahdpo"):
+            if settings.lora.get(name) and any(job.entry.method == method for job in jobs):
+                raise ValueError(
+                    f"lora.{name}: {method} add adapters up, which it makes wrong: leave off"
+                )
     if any(job.budget != "own" and _family(job) == "rl" for job in jobs):
         grpo.check_budgeted(settings.reinforcement, "reinforcement")
 

@@ -26,7 +26,7 @@ from paretohqd.frames.hashes import hash_path
 from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.models.adapter_settings import check_saved
 from paretohqd.models.finite import check_loaded
-from paretohqd.models.library_calls import without_bars
+from paretohqd.models.library_calls import tied_on_purpose, without_bars
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""
@@ -150,7 +150,8 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
                     "wrong: leave it off"
                 )
         weights = [weight for _, weight in parts]
-        model.add_weighted_adapter(names, weights, mixed, combination_type="cat")
+        with tied_on_purpose():
+            model.add_weighted_adapter(names, weights, mixed, combination_type="cat")
         model.set_adapter(mixed)
         for other in [name for name in model.peft_config if name != mixed]:
             model.delete_adapter(other)
@@ -179,7 +180,7 @@ def _check_updates(folder: Path) -> None:
 def _refused(folder: Path) -> Iterator[None]:
     """Say of which adapter a library's error is."""
     try:
-        with without_bars():
+        with without_bars(), tied_on_purpose():
             yield
     except (MemoryError, OutOfMemoryError):
         raise

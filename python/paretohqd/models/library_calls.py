@@ -156,3 +156,14 @@ def one_line_errors(
             raise  # not the model's fault, and has a remedy of its own
         reason = words(error) or first_line(error)
         raise ValueError(f"model {name}: cannot be loaded: {reason}") from error
+
+
+@contextlib.contextmanager
+def tied_on_purpose() -> Iterator[None]:
+    """Without PEFT's warning of an adapter on a head whose weights are the embedding's.
+
+    Its update is added to the head's product, and never to the weights that the two share.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Model has `tie_word_embeddings=True`")
+        yield

@@ -24,7 +24,6 @@ from typing import Any, TypedDict
 import numpy as np
 import polars as pl
 import torch
-from transformers import get_scheduler
 from trl import SFTConfig
 
 from paretohqd.exceptions import WARNINGS
@@ -47,7 +46,7 @@ from paretohqd.trainers.ham_values import (
 from paretohqd.trainers.keys import JOINT
 from paretohqd.trainers.settings import Kind
 from paretohqd.trainers.sft import DEFAULTS
-from paretohqd.trainers.training import OnStep
+from paretohqd.trainers.training import OnStep, optimiser
 
 KIND = Kind(SFTConfig, JOINT, DEFAULTS)
 """What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
@@ -178,20 +177,7 @@ def _train(
     on_step: OnStep | None,
 ) -> list[dict[str, Any]]:
     """All steps; returns the log's entries."""
-    optimizer = torch.optim.AdamW(
-        policies.parameters(),
-        lr=arguments.learning_rate,
-        weight_decay=arguments.weight_decay,
-        betas=(arguments.adam_beta1, arguments.adam_beta2),
-        eps=arguments.adam_epsilon,
-    )
-    rate = get_scheduler(
-        arguments.lr_scheduler_type,
-        optimizer,
-        arguments.get_warmup_steps(steps),
-        steps,
-        arguments.lr_scheduler_kwargs,
-    )
+    optimizer, rate = optimiser(policies.parameters(), arguments, steps)
     offsets = torch.from_numpy(OFFSET * offset_directions(len(policies.names), objectives))
     each = len(prompts) // steps
     log = []

@@ -181,24 +181,28 @@ GRPO = judged(
     ),
 )
 
-# ── several adapters trained together: SFTConfig, of which it takes this ─────────────────────────
+# ── several adapters trained together: what these trainings take of SFTConfig and DPOConfig ──────
 
-_TOGETHER = {
-    **OPTIMISER,
-    **BATCHES,
-    "max_steps": LENGTH["max_steps"],
-    "max_length": SFT.followed["max_length"],
-}
 
-JOINT = Keys(
-    _TOGETHER,
-    SFT.own,
-    {
-        **SFT.refused,
+def _together(whole: Keys) -> Keys:
+    """The optimiser, the schedule and what says how long; no other key is followed."""
+    taken = {
+        **OPTIMISER,
+        **BATCHES,
+        "max_steps": LENGTH["max_steps"],
+        "max_length": whole.followed["max_length"],
+    }
+    refused = {
+        **whole.refused,
         **dict.fromkeys(
-            (key for key in SFT.followed if key not in _TOGETHER),
+            (key for key in whole.followed if key not in taken),
             "training several adapters together does not take it",
         ),
-    },
-    SFT.unsafe,
-)
+    }
+    return Keys(taken, whole.own, refused, whole.unsafe)
+
+
+JOINT = _together(SFT)
+"""HaM's: rows of answers."""
+HEADS = _together(DPO)
+"""MAH-DPO's: pairs."""

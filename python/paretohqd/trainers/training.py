@@ -8,8 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import load_peft_weights, set_peft_model_state_dict
-from transformers import PrinterCallback, TrainerCallback, TrainerState, set_seed
+from transformers import (
+    PrinterCallback,
+    TrainerCallback,
+    TrainerState,
+    get_scheduler,
+    set_seed,
+)
 from transformers.trainer import TRAINER_STATE_NAME
 
 from paretohqd.exceptions import WARNINGS
@@ -68,6 +75,25 @@ def run_trainer(
             save_adapter(trainer, out, entries)
         trainer.accelerator.wait_for_everyone()
     return trainer
+
+
+def optimiser(parameters: Sequence[Any], arguments: Any, steps: int) -> tuple[Any, Any]:
+    """AdamW and its schedule, for trainings that go step by step by themselves."""
+    adam = torch.optim.AdamW(
+        parameters,
+        lr=arguments.learning_rate,
+        weight_decay=arguments.weight_decay,
+        betas=(arguments.adam_beta1, arguments.adam_beta2),
+        eps=arguments.adam_epsilon,
+    )
+    rate = get_scheduler(
+        arguments.lr_scheduler_type,
+        adam,
+        arguments.get_warmup_steps(steps),
+        steps,
+        arguments.lr_scheduler_kwargs,
+    )
+    return adam, rate
 
 
 def trainable_parameters(trainer: Any) -> int:
