@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from safetensors.torch import load_file
 
-from paretohqd.compare.methods import caid, moa, mopo, morlhf, pama, soups
+from paretohqd.compare.methods import caid, moa, modpo, mopo, morlhf, pama, soups
 from paretohqd.compare.workbench import Tokens, Workbench
+from paretohqd.models.adapters import load_adapter
 from paretohqd.selection.pairs import extreme_pairs, win_rates
 
 pytestmark = pytest.mark.slow
@@ -151,6 +154,36 @@ def test_corners_of_pairs_are_summed(bench: Open) -> None:
             training["pairs"] == len(extreme_pairs(frame, frame[name].to_numpy()))
             for training in b.notes["trainings"]
         )
+
+
+def test_factors_may_be_averaged_in_place_of_updates(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS)
+    apart = soups.policies(b, soups.Options(steps=2))
+    mixed, corner = soups.policies(b, soups.Options(steps=2, average="factors"))
+    assert corner == apart[1]
+    ((folder, one),) = mixed.adapters
+    assert one == 1
+    parts = [(load_file(path / "adapter_model.safetensors"), w) for path, w in apart[0].adapters]
+    made = load_file(folder / "adapter_model.safetensors")
+    assert made.keys() == parts[0][0].keys()
+    for name, tensor in made.items():
+        expected = sum(w * part[name] for part, w in parts)
+        torch.testing.assert_close(tensor, expected)
+    base, _ = b.context.sampler()
+    load_adapter(base, folder)
+    assert soups.policies(b, soups.Options(steps=2, average="factors"))[0] == mixed
+
+
+def test_the_margin_of_modpo_is_scaled(bench: Open) -> None:
+    b = bench(preferences=[[0.75, 0.25]])
+    ((usual, _),) = modpo.policies(b, modpo.Options())[0].adapters
+    ((less, _),) = modpo.policies(b, modpo.Options(margin=0.1))[0].adapters
+    ((none, _),) = modpo.policies(b, modpo.Options(margin=0.0))[0].adapters
+    assert len({usual, less, none}) == 3
+    assert notes_of(usual)["train"]["learning_rate"] == 5e-4
+    own = bench(preferences=[[0.75, 0.25]], pairs={"learning_rate": 0.25})
+    ((folder, _),) = modpo.policies(own, modpo.Options())[0].adapters
+    assert notes_of(folder)["train"]["learning_rate"] == 0.25
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from helpers.small_comparison import comparison, do
 from paretohqd.compare.budget import Spending, Tokens
 from paretohqd.compare.methods import METHODS, ric
 from paretohqd.compare.methods._ranking import best
-from paretohqd.compare.methods.ric import scores_text, targets
-from paretohqd.compare.methods.ucmoa import KINDS, ranked_highest
+from paretohqd.compare.methods.ric import goals, scores_text, targets
+from paretohqd.compare.methods.ucmoa import KINDS, LEAST_WEIGHT, ranked_highest, squashed
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.runs.manifest import Manifest, Stage
@@ -196,8 +196,11 @@ def test_a_method_says_where_it_comes_from(name: str, results: dict[str, dict[st
 
 def test_what_is_reconstructed_says_so_in_its_source() -> None:
     marked = {name for name, method in METHODS.items() if method.reconstructed}
-    assert marked == {"ham", "ucmoa", "rcs"}
-    assert marked == {name for name, method in METHODS.items() if "abstract" in method.source}
+    assert marked == {"ham", "ucmoa", "rcs", "mopo", "caid", "pama", "moa"}
+    said = ("abstract", "no code was found", "authors' code was not found")
+    assert marked == {
+        name for name, method in METHODS.items() if any(words in method.source for words in said)
+    }
 
 
 def test_conditions_differ_by_preference(results: dict[str, dict[str, Any]]) -> None:
@@ -241,10 +244,48 @@ def test_a_row_gets_the_utility_that_ranks_it_highest() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_utilities_increase(kind: str) -> None:
     rng = np.random.default_rng(1)
-    low = rng.random((200, 3)) * 0.9
-    high = low + rng.random((200, 3)) * 0.1
-    weights = np.array([0.2, 0.3, 0.5])
-    assert (KINDS[kind](high, weights) >= KINDS[kind](low, weights)).all()
+    low = 0.02 + rng.random((200, 3)) * 0.86
+    for weights in ([0.2, 0.3, 0.5], [LEAST_WEIGHT, LEAST_WEIGHT, 1.0]):
+        w = np.array(weights)
+        for objective in range(3):
+            high = low.copy()
+            high[:, objective] += 0.01 + rng.random(200) * 0.09
+            assert (KINDS[kind](high, w) > KINDS[kind](low, w)).all(), "strictly, in each alone"
+        middle = KINDS[kind]((low + low[::-1]) / 2, w)
+        ends = (KINDS[kind](low, w) + KINDS[kind](low[::-1], w)) / 2
+        assert np.abs(middle - ends).max() > 1e-3, "not linear"
+
+
+def test_squashed_rewards_keep_their_order_beyond_the_quantiles() -> None:
+    scores = np.concatenate([[-30.0, -9.0], np.linspace(-1, 1, 100), [4.0, 12.0]])[:, None]
+    box = squashed(scores)[:, 0]
+    assert (np.diff(box) > 0).all()
+    assert box[0] > 0
+    assert box[-1] < 1
+
+
+def test_rounds_ask_for_the_best_in_all_but_one() -> None:
+    low, high = np.array([-2.0, 0.0, 1.0]), np.array([2.0, 4.0, 2.0])
+    drawn = goals(np.random.default_rng(0), 3000, low, high)
+    part = (drawn - low) / (high - low)
+    assert ((part == 1).sum(axis=1) == 2).all()
+    least = part.argmin(axis=1)
+    assert np.bincount(least) / 3000 == pytest.approx([1 / 3] * 3, abs=0.03)
+    # The smallest of three even draws: 1/4 on average.
+    assert part.min(axis=1).mean() == pytest.approx(0.25, abs=0.02)
+
+
+def test_rounds_keep_what_is_good_among_their_own(bench: Callable[..., Workbench]) -> None:
+    b = bench()
+    ric.policies(b, ric.Options(rounds=1, quantile=0.5, offline=0.5))
+    note = b.notes["round 1"]
+    assert note["answers"] / 2 <= note["kept"] <= note["answers"], "the better half in either"
+    second = b.notes["trainings"][1]
+    assert second["rows"] == note["kept"] + round(note["kept"] / 2)
+    assert "form" not in b.notes
+    offline = bench()
+    ric.policies(offline, ric.Options())
+    assert offline.notes["form"] == "RiC, offline: no online rounds"
 
 
 def test_the_best_of_copies_is_taken_once() -> None:

@@ -19,7 +19,7 @@ import paretohqd as pq
 from helpers.tiny import sentences
 from paretohqd.compare.methods import ham
 from paretohqd.compare.workbench import Tokens, Workbench
-from paretohqd.models.adapters import load_adapter
+from paretohqd.models.adapters import Weighted, load_adapter, load_mixture
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.machine import Machine
 from paretohqd.models.spec import Model
@@ -207,6 +207,49 @@ def test_what_is_logged_is_the_definition(
     )
 
 
+def likelihoods_of(
+    load: Callable[[], Any], policies: list[list[Weighted]], rows: pl.DataFrame
+) -> np.ndarray:
+    """exp of the score-weighted mean log-probability per token, scores from 0 to 1."""
+    scores = rows.select(NAMES).to_numpy()
+    scores = (scores - scores.min(axis=0)) / np.ptp(scores, axis=0)
+    values = []
+    for adapters in policies:
+        model, tokenizer = load()
+        model = load_mixture(model, adapters) if adapters else model.eval()
+        found = likelihood(model, tokenizer, rows["prompt"].to_list(), rows["response"].to_list())
+        each = (found["logp"] / found["answer_tokens"]).to_numpy()
+        values.append(np.exp(each @ scores / scores.sum(axis=0)))
+    return np.array(values)
+
+
+@pytest.mark.parametrize("body", [False, True])
+def test_values_may_be_likelihoods_and_policies_heads(
+    base: Any, again: Callable[[], Any], tmp_path: Path, body: bool
+) -> None:
+    rows = toy(passes=2)
+    more: dict[str, Any] = {"value": "likelihood", "body": body, "count": 2}
+    slow = {"max_steps": 2, "learning_rate": 1e-2, "lr_scheduler_type": "linear"}
+    notes = train(base, tmp_path / "one", rows, train=slow, **more)
+    assert notes["reference"] == 0
+    log = json.loads((tmp_path / "one" / "log.json").read_text())
+    before = likelihoods_of(again, [[], []], rows[:32])
+    np.testing.assert_allclose(log[0]["values"], before, rtol=1e-4)
+    half = tmp_path / "half"
+    train(again(), half, rows[:32], train={**slow, "max_steps": 1}, **more)
+    shared = [(half / "body", 1.0)] if body else []
+    policies = [[*shared, (half / f"adapter-{k}", 1.0)] for k in range(2)]
+    expected = likelihoods_of(again, policies, rows[:32])
+    np.testing.assert_allclose(log[1]["values"], expected, rtol=1e-4)
+    assert (expected > before).all(), "what scores well becomes likelier"
+    assert log[1]["hypervolume"] == pytest.approx(pq.hypervolume(expected, ref=[0, 0]), rel=1e-4)
+    assert len(log[0]["grad_norm"]) == (3 if body else 2)
+    if body:
+        weights = [load_peft_weights(str(half / name)) for name in ("body", "adapter-0")]
+        assert not any("lm_head" in name for name in weights[0])
+        assert all("lm_head" in name for name in weights[1])
+
+
 def test_a_step_goes_down_the_gradient_of_all_at_once(base: Any, tmp_path: Path) -> None:
     """Read twice, prompt by prompt, the slope is that of one backward pass through everything."""
     from paretohqd.trainers import ham as ham_training
@@ -321,6 +364,17 @@ def test_the_method_gives_points_without_preferences(bench: Callable[..., Workbe
     notes = json.loads((folders[0].parent / "manifest.json").read_text())["notes"]
     (cost,) = (cost for cost in b.costs if cost.phase == "train")
     assert (cost.per, cost.trained) == ("once", notes["trained_tokens"])
+
+
+def test_the_models_may_be_heads_on_one_body(bench: Callable[..., Workbench]) -> None:
+    b = bench()
+    policies = ham.policies(b, ham.Options(heads=True, value="likelihood"))
+    names = [[folder.name for folder, _ in policy.adapters] for policy in policies]
+    assert names == [["body", "adapter-0"], ["body", "adapter-1"]]
+    (cost,) = (cost for cost in b.costs if cost.phase == "train")
+    assert cost.passed == cost.trained, "no reference is read"
+    plain = ham.policies(b, ham.Options())
+    assert plain[0].adapters[0][0].parent != policies[0].adapters[0][0].parent
 
 
 def test_the_method_keeps_to_a_budget(bench: Callable[..., Workbench]) -> None:

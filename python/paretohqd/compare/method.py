@@ -90,7 +90,8 @@ class Method(Generic[Options]):
     """Those whose seeds spread as its own do; a function where an option decides it. None: not
     known, and for the base, which is not trained."""
     reconstructed: bool = False
-    """Whether it was rebuilt from the source's abstract, without its text; marked in tables."""
+    """Whether it was rebuilt without its authors' code, from the source's abstract or notes on its
+    text; marked in tables."""
 
     @property
     def words(self) -> dict[str, str]:

@@ -157,3 +157,16 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> set[str]:
             if not any(get_pattern_key([one], name) == one for name in hit):
                 raise ValueError(f"lora.{key}: {one!r} matches no module that is trained")
     return hit
+
+
+def name_of_head(model: Any) -> str:
+    """The module that turns hidden states into logits.
+
+    Raises:
+        ValueError: The model has none that is a linear layer.
+    """
+    head = model.get_output_embeddings()
+    for name, module in model.named_modules():
+        if module is head and isinstance(module, torch.nn.Linear):
+            return str(name)
+    raise ValueError("the base has no linear head of its own to put several beside")

@@ -13,13 +13,16 @@ and without training.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import PeftConfig, PeftModel, get_peft_model
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import OutOfMemoryError
 
 from paretohqd.frames.hashes import hash_path
@@ -27,6 +30,9 @@ from paretohqd.models.adapter_keys import NOT_ADDED
 from paretohqd.models.adapter_settings import check_saved
 from paretohqd.models.finite import check_loaded
 from paretohqd.models.library_calls import tied_on_purpose, without_bars
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+"""Files of a saved adapter."""
 
 Weighted = tuple[Path, float]
 """A folder with an adapter, and its weight."""
@@ -159,12 +165,39 @@ def load_mixture(base: Any, adapters: Sequence[Weighted]) -> PeftModel:
     return model.eval()
 
 
+def average_factors(adapters: Sequence[Weighted], out: Path) -> None:
+    """Write an adapter whose factors A and B are the weighted sums of others' factors.
+
+    This is no sum of their updates: (sum w A)(sum w B) has cross terms. It is what averaging the
+    adapters' files gives, as the code of Rewarded Soups does.
+
+    Args:
+        adapters: Folders and weights; one rank and the same modules in all.
+        out: Folder for the adapter; its settings are those of the first.
+
+    Raises:
+        ValueError: Adapters of other modules or ranks.
+    """
+    files = [load_file(folder / WEIGHTS) for folder, _ in adapters]
+    shapes = [{name: tensor.shape for name, tensor in file.items()} for file in files]
+    if any(other != shapes[0] for other in shapes):
+        raise ValueError("adapters of other modules or ranks have no mean of their factors")
+    weights = torch.tensor([weight for _, weight in adapters])
+    mean = {
+        name: torch.tensordot(weights, torch.stack([file[name] for file in files]).float(), 1)
+        for name in files[0]
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(mean, out / WEIGHTS, metadata={"format": "pt"})
+    shutil.copy(adapters[0][0] / CONFIG, out / CONFIG)
+
+
 def _check_updates(folder: Path) -> None:
     """Refuse weights of the base beside the updates, as of resized embeddings: they would stay.
 
     The library would go on to a pickle where there is no other file.
     """
-    file = folder / "adapter_model.safetensors"
+    file = folder / WEIGHTS
     if not file.is_file():
         raise ValueError(f"there is no {file.name}; other files may run code when they are read")
     with safe_open(file, framework="pt") as weights:

@@ -19,7 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 import polars as pl
@@ -35,11 +35,13 @@ from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.ham_policies import Policies
 from paretohqd.trainers.ham_values import (
+    LEAST_LIKELIHOOD,
     MAX_ADAPTERS,
     OFFSET,
     REFERENCE,
     Answers,
     hypervolume,
+    likelihood_values,
     offset_directions,
     policy_values,
 )
@@ -51,6 +53,12 @@ from paretohqd.trainers.training import OnStep, optimiser
 KIND = Kind(SFTConfig, JOINT, DEFAULTS)
 """What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
 take."""
+
+Value = Literal["weighted", "likelihood"]
+
+
+REFERENCES: dict[Value, float] = {"weighted": REFERENCE, "likelihood": LEAST_LIKELIHOOD}
+"""The reference point for each kind of value."""
 
 GROUP = "group"
 """Column that numbers the prompts: rows of one number, one after the other, answer one prompt."""
@@ -96,6 +104,8 @@ def fit_jointly(
     train: Mapping[str, Any],
     lora: Mapping[str, Any],
     seed: int = 0,
+    value: Value = "weighted",
+    body: bool = False,
     on_step: OnStep | None = None,
 ) -> HamFacts:
     """Train `count` adapters together and save them.
@@ -122,6 +132,10 @@ def fit_jointly(
         lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
             because both readings of a step must agree.
         seed: Adapter k starts from seed + k.
+        value: What a policy's value for an objective is: the "weighted" mean of the scores (see
+            above), or the "likelihood" of what scores well (see `likelihood_values`); the
+            hypervolume of these is above the origin.
+        body: Whether the K adapters are heads on a body that they share, in the folder `body/`.
         on_step: Called with (steps done, steps in all).
 
     Returns:
@@ -138,7 +152,7 @@ def fit_jointly(
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
     if not 1 <= count <= MAX_ADAPTERS:
         raise ValueError(f"{count} adapters: joint training takes 1 to {MAX_ADAPTERS}")
-    prompts = _answers(model, tokenizer, rows, objectives, settings["max_length"])
+    prompts = _answers(model, tokenizer, rows, objectives, settings["max_length"], value)
     steps = int(settings["max_steps"])
     if not prompts or steps < 1 or len(prompts) % steps:
         raise ValueError(f"{len(prompts)} prompts do not divide among {steps} steps")
@@ -147,8 +161,8 @@ def fit_jointly(
     model.eval()  # no dropout: what is read twice must be the same
     with kept(out / WARNINGS), without_bars():
         arguments = KIND.build(settings, machine, "train", output_dir=str(out), seed=seed)
-        policies = Policies(model, tokenizer, count, adapter, machine=machine, seed=seed)
-        log = _train(policies, prompts, arguments, steps, len(objectives), on_step)
+        policies = Policies(model, tokenizer, count, adapter, machine=machine, seed=seed, body=body)
+        log = _train(policies, prompts, arguments, steps, len(objectives), value, on_step)
         check_trained(policies.model, steps)
     out.mkdir(parents=True, exist_ok=True)
     policies.save(out)
@@ -160,7 +174,7 @@ def fit_jointly(
         "scored": 0,
         "adapters": count,
         "prompts_per_step": each,
-        "reference": REFERENCE,
+        "reference": REFERENCES[value],
         "hypervolume": [log[0]["hypervolume"], log[-1]["hypervolume"]],
         "trainable_parameters": sum(p.numel() for p in policies.parameters()),
         "train": settings,
@@ -174,28 +188,36 @@ def _train(
     arguments: Any,
     steps: int,
     objectives: int,
+    value: Value,
     on_step: OnStep | None,
 ) -> list[dict[str, Any]]:
     """All steps; returns the log's entries."""
     optimizer, rate = optimiser(policies.parameters(), arguments, steps)
+    reference = REFERENCES[value]
     offsets = torch.from_numpy(OFFSET * offset_directions(len(policies.names), objectives))
     each = len(prompts) // steps
     log = []
     for step in range(steps):
         batch = prompts[step * each : (step + 1) * each]
-        base = policies.base_logps(batch)
+        base = policies.base_logps(batch) if value == "weighted" else None
         logps = policies.logps(batch).requires_grad_()
-        values = policy_values(logps, base, batch)
-        volume = hypervolume(values + offsets, REFERENCE)
+        values = (
+            likelihood_values(logps, batch) if base is None else policy_values(logps, base, batch)
+        )
+        moved = values + (offsets if base is not None else values.detach() * offsets)
+        volume = hypervolume(moved, reference)
         check_step(float(volume), "hypervolume", step + 1)
-        (slope,) = torch.autograd.grad(-volume, logps)
+        # Likelihoods span a small volume: its logarithm rises the same way, and not too flatly for
+        # the optimiser.
+        aim = volume if value == "weighted" else volume.log()
+        (slope,) = torch.autograd.grad(-aim, logps)
         norms = policies.backward(batch, slope, arguments.max_grad_norm)
         for norm in norms:
             check_step(norm, "gradient's norm", step + 1)
         log.append(
             {
                 "step": step + 1,
-                "hypervolume": float(hypervolume(values.detach(), REFERENCE)),
+                "hypervolume": float(hypervolume(values.detach(), reference)),
                 "values": values.tolist(),
                 "learning_rate": rate.get_last_lr()[0],
                 "grad_norm": norms,
@@ -210,7 +232,12 @@ def _train(
 
 
 def _answers(
-    model: Any, tokenizer: Any, rows: pl.DataFrame, objectives: Sequence[str], longest: int | None
+    model: Any,
+    tokenizer: Any,
+    rows: pl.DataFrame,
+    objectives: Sequence[str],
+    longest: int | None,
+    value: Value = "weighted",
 ) -> list[Answers]:
     """The rows by prompt, in their order, cut to max_length."""
     ids = encode_answers(
@@ -232,12 +259,17 @@ def _answers(
     scores = rows.select(pl.col(name).cast(pl.Float64) for name in objectives).to_numpy()
     if not np.isfinite(scores).all():
         raise ValueError("a score is null, NaN or infinite: leave such rows out")
+    if value == "likelihood":
+        low, high = scores.min(axis=0), scores.max(axis=0)
+        scores = (scores - low) / np.where(high > low, high - low, 1.0)
     prompts = []
     for group, numbers in groupby(range(len(rows)), key=rows[GROUP].to_list().__getitem__):
         these = list(numbers)
         if len(these) < 2:
             raise ValueError(f"group {group} has one answer: nothing can be weighed against it")
-        # The base's own value is then 0 on every prompt, and not a matter of which prompts come.
-        centred = scores[these] - scores[these].mean(axis=0)
-        prompts.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(centred)))
+        own = scores[these]
+        if value == "weighted":
+            # The base's own value is then 0 on every prompt, whichever prompts come.
+            own = own - own.mean(axis=0)
+        prompts.append(Answers(tuple(ids[i] for i in these), torch.from_numpy(own)))
     return prompts

@@ -10,13 +10,16 @@ import torch
 from peft import get_peft_model
 from transformers import set_seed
 
-from paretohqd.models.adapter_settings import adapter_config
+from paretohqd.models.adapter_settings import adapter_config, name_of_head
 from paretohqd.models.base_names import without_places
 from paretohqd.models.chat import pad_answers
-from paretohqd.models.library_calls import without_bars
+from paretohqd.models.library_calls import tied_on_purpose, without_bars
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.ham_values import Answers
+
+BODY = "body"
+"""The adapter that heads share, and its folder."""
 
 
 class Policies:
@@ -31,22 +34,37 @@ class Policies:
         *,
         machine: Machine,
         seed: int,
+        body: bool = False,
     ) -> None:
-        """Wrap the model; the adapters' names are those of their folders."""
+        """Wrap the model; the adapters' names are those of their folders.
+
+        Args:
+            model: The base.
+            tokenizer: Its tokenizer.
+            count: K.
+            lora: Settings for LoraConfig.
+            machine: Device and number format.
+            seed: Adapter k starts from seed + k, a body from seed + K.
+            body: Whether the K adapters are heads on a body that they share, an adapter as well.
+        """
         self.tokenizer, self.machine = tokenizer, machine
         self.names = [f"adapter-{k}" for k in range(count)]
+        self.folders = [*self.names, BODY] if body else self.names
         self.model: Any = model
-        for k, name in enumerate(self.names):
-            set_seed(seed + k)
-            # A config each: PEFT writes into it.
-            if k == 0:
-                self.model = get_peft_model(model, adapter_config(lora), adapter_name=name)
-            else:
-                self.model.add_adapter(name, adapter_config(lora))
+        own = {"target_modules": [name_of_head(model)]} if body else {}
+        with tied_on_purpose():
+            for k, name in enumerate(self.folders):
+                set_seed(seed + k)
+                # A config each: PEFT writes into it.
+                config = adapter_config(lora, **({} if name == BODY else own))
+                if k == 0:
+                    self.model = get_peft_model(model, config, adapter_name=name)
+                else:
+                    self.model.add_adapter(name, config)
         self.model.eval()
         self.own = {
             name: [p for n, p in self.model.named_parameters() if f".{name}." in n]
-            for name in self.names
+            for name in self.folders
         }
         if not all(self.own.values()):
             raise ValueError("the adapters have no parameters: check lora.target_modules")
@@ -54,6 +72,13 @@ class Policies:
     def parameters(self) -> list[torch.nn.Parameter]:
         """The trained parameters of all adapters."""
         return [parameter for own in self.own.values() for parameter in own]
+
+    def _switch(self, name: str) -> None:
+        """To one of the K, on the body if there is one."""
+        if BODY in self.own:
+            self.model.base_model.set_adapter([BODY, name])
+        else:
+            self.model.set_adapter(name)
 
     def base_logps(self, batch: Sequence[Answers]) -> torch.Tensor:
         """(answers,) log-probabilities under the base."""
@@ -64,7 +89,7 @@ class Policies:
         """(K, answers) log-probabilities, without gradient."""
         rows = []
         for name in self.names:
-            self.model.set_adapter(name)
+            self._switch(name)
             with torch.no_grad():
                 rows.append(torch.cat([self._read(answers) for answers in batch]))
         return torch.stack(rows)
@@ -72,10 +97,13 @@ class Policies:
     def backward(
         self, batch: Sequence[Answers], slope: torch.Tensor, most: float | None
     ) -> list[float]:
-        """Carry (K, answers) derivatives into the weights; returns each adapter's gradient norm."""
+        """Carry (K, answers) derivatives into the weights; returns each adapter's gradient norm.
+
+        That of a body, if there is one, comes last.
+        """
         norms = []
         for name, row in zip(self.names, slope, strict=True):
-            self.model.set_adapter(name)
+            self._switch(name)
             for answers, part in zip(
                 batch, torch.split(row, [len(a.ids) for a in batch]), strict=True
             ):
@@ -83,6 +111,9 @@ class Policies:
             # Each by itself: one adapter's steep slope must not hold back the others.
             norm = torch.nn.utils.clip_grad_norm_(self.own[name], most or float("inf"))
             norms.append(float(norm))
+        if BODY in self.own:
+            shared = torch.nn.utils.clip_grad_norm_(self.own[BODY], most or float("inf"))
+            norms.append(float(shared))
         return norms
 
     def _read(self, answers: Answers) -> torch.Tensor:
@@ -93,7 +124,7 @@ class Policies:
 
     def save(self, out: Path) -> None:
         """Write each adapter to a folder of its name."""
-        with without_bars():
+        with without_bars(), tied_on_purpose():
             self.model.save_pretrained(out, save_embedding_layers=False)  # as in `save_adapter`
-        for folder in (out, *(out / name for name in self.names)):
+        for folder in (out, *(out / name for name in self.folders)):
             without_places(folder, self.model)

@@ -20,11 +20,15 @@ REFERENCE = -2.0
 answers, which is what the base has. No mixture of a few answers to each prompt gets so low; where
 one did, its value would have no gradient."""
 
+LEAST_LIKELIHOOD = 0.0
+"""The reference point of values that are likelihoods: the origin, as the paper has it."""
+
 OFFSET = 0.1
 """How far values are moved apart, in standard deviations. All policies start as the base with
 one value, and a value that others dominate has no gradient. Without this, on a tiny model, one of
 three policies and three of five stayed where they were (noise on the adapters' B moved all of
-three, but not all of five); with it all moved from the first step on, each its own way."""
+three, but not all of five); with it all moved from the first step on, each its own way.
+Likelihoods are moved by as large a part of themselves."""
 
 MAX_ADAPTERS = 12
 """Adapters at most: the hypervolume is summed over all their subsets."""
@@ -91,6 +95,25 @@ def policy_values(
     return torch.stack(
         [part.softmax(dim=1) @ one.scores for part, one in zip(parts, batch, strict=True)]
     ).mean(dim=0)
+
+
+def likelihood_values(logps: torch.Tensor, batch: Sequence[Answers]) -> torch.Tensor:
+    """Value of each policy for each objective: how likely it finds what scores well.
+
+    The exponential of the mean of log pi(y|x) per token, weighted by the scores: E[r log pi] as the
+    paper has it, brought between 0 and 1.
+
+    Args:
+        logps: (K, answers) log-probabilities of all answers, prompt by prompt.
+        batch: The prompts, with scores from 0 to 1.
+
+    Returns:
+        (K, M).
+    """
+    lengths = [max(1, len(answer)) for answers in batch for _, answer in answers.ids]
+    each = logps / torch.tensor(lengths, dtype=logps.dtype)
+    scores = torch.cat([answers.scores for answers in batch]).to(logps.dtype)
+    return (each @ (scores / scores.sum(dim=0).clamp(min=1e-12))).exp()
 
 
 def offset_directions(count: int, objectives: int) -> NDArray[np.float64]:

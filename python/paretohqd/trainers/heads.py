@@ -23,7 +23,12 @@ from trl import DPOConfig
 
 from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.new_files import write_new
-from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
+from paretohqd.models.adapter_settings import (
+    LORA_DEFAULTS,
+    adapter_config,
+    check_modules,
+    name_of_head,
+)
 from paretohqd.models.base_names import without_places
 from paretohqd.models.chat import SIDES, encode_answers, pad_answers
 from paretohqd.models.finite import check_step, check_trained
@@ -31,6 +36,7 @@ from paretohqd.models.library_calls import kept, tied_on_purpose, without_bars
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
 from paretohqd.trainers import dpo
+from paretohqd.trainers.ham_policies import BODY as BODY
 from paretohqd.trainers.keys import HEADS
 from paretohqd.trainers.settings import Kind
 from paretohqd.trainers.training import OnStep, optimiser
@@ -41,9 +47,6 @@ take."""
 
 OBJECTIVE = "objective"
 """Column that says whose pair a row is."""
-BODY = "body"
-"""The adapter that all heads share, and its folder."""
-
 Ids = tuple[list[int], list[int]]
 
 
@@ -175,7 +178,7 @@ class Heads:
         """Wrap the model; the adapters' names are those of their folders."""
         self.tokenizer, self.machine = tokenizer, machine
         self.names = [head_name(place) for place in range(len(objectives))]
-        head = _name_of_head(model)
+        head = name_of_head(model)
         set_seed(seed)
         with tied_on_purpose():
             self.model: Any = get_peft_model(model, adapter_config(lora), adapter_name=BODY)
@@ -208,15 +211,6 @@ class Heads:
             self.model.save_pretrained(out, save_embedding_layers=False)
         for folder in (out, out / BODY, *(out / name for name in self.names)):
             without_places(folder, self.model)
-
-
-def _name_of_head(model: Any) -> str:
-    """The module that turns hidden states into logits."""
-    head = model.get_output_embeddings()
-    for name, module in model.named_modules():
-        if module is head and isinstance(module, torch.nn.Linear):
-            return str(name)
-    raise ValueError("the base has no linear head of its own to put several beside")
 
 
 def _batches(pairs: pl.DataFrame, objectives: Sequence[str], steps: int) -> list[list[list[int]]]:

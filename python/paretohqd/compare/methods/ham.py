@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +16,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.trainers import ham as ham_training
+from paretohqd.trainers.ham_policies import BODY
 from paretohqd.trainers.ham_values import MAX_ADAPTERS
 
 
@@ -32,6 +33,11 @@ class Options(MethodOptions):
     many answers as one of fine-tuning has."""
     learning_rate: Positive | None = None
     """In place of the settings' own."""
+    value: Literal["weighted", "likelihood"] = "weighted"
+    """What a policy is worth in an objective: the importance-weighted mean of the scores, or how
+    likely it finds what scores well."""
+    heads: bool = False
+    """Whether the K models are heads on one body, which is trained too."""
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
@@ -49,8 +55,9 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     groups = _groups(bench, frame, constants, train["max_length"])
     answers = groups["response"].list.len()
     each = options.prompts or max(1, round(batch_size(train) / float(answers.to_numpy().mean())))
-    # The base reads each answer once, and each adapter once more than it is trained.
-    passes = 1 + 1 / count
+    # The base reads each answer once where values are ratios to it, and each adapter once more than
+    # it is trained.
+    passes = 1 + (1 / count if options.value == "weighted" else 0)
     order = bench.order(
         (count * groups["tokens"]).to_list(),
         batch=each,
@@ -63,6 +70,9 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     rows = groups[order].drop("tokens").with_row_index(ham_training.GROUP)
     rows = rows.explode("response", "finished", *bench.names)
 
+    # As steps were called when there was no choice.
+    more: dict[str, Any] = {"value": options.value} if options.value != "weighted" else {}
+    more |= {"heads": True} if options.heads else {}
     made = bench.train(
         "ham",
         lambda base, tokenizer, **common: ham_training.fit_jointly(
@@ -73,12 +83,14 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             count=count,
             train=train,
             lora=bench.settings.lora,
+            value=options.value,
+            body=options.heads,
             **common,
         ),
         label=f"{count} models together",
         per="once",
         passes=passes,
-        settings={"train": train, "lora": bench.settings.lora, "count": count},
+        settings={"train": train, "lora": bench.settings.lora, "count": count, **more},
         inputs={"rows": bench.context.folder.hash_frame(rows)},
     )
     notes = made.notes
@@ -89,7 +101,8 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         "passes": float(np.round(len(order) / len(groups), 2)),
         "hypervolume, first and last step": notes["hypervolume"],
     }
-    return [Policy(adapters=((made.path / f"adapter-{k}", 1.0),)) for k in range(count)]
+    body = ((made.path / BODY, 1.0),) if options.heads else ()
+    return [Policy(adapters=(*body, (made.path / f"adapter-{k}", 1.0))) for k in range(count)]
 
 
 def _groups(
@@ -127,10 +140,13 @@ METHOD = Method(
     about="Train K adapters together so that their values cover the most hypervolume.",
     source='Mukherjee et al., "Multi-Objective Alignment of Large Language Models Through '
     'Hypervolume Maximization" (arXiv 2412.05469), reconstructed from its abstract.',
-    exact="the hypervolume and its gradient.",
-    ours="the rest, above all that a policy's value is the importance-weighted mean of the "
-    "standardised scores of answers that the base gave, with length-normalised log-probabilities; "
-    "K LoRA adapters on one base; the reference, 2 standard deviations below the base; and what "
-    "tells adapters apart that all start as the base. It takes no preference: K points, K times "
-    "the tokens of one model for each answer.",
+    exact="the hypervolume and its gradient; with `value: likelihood` that a policy's value is the "
+    "score-weighted mean of its log-probabilities, brought between 0 and 1, above the origin; with "
+    "`heads: true` that the K models are heads on one body.",
+    ours="the rest, above all that by default a policy's value is the importance-weighted mean of "
+    "the standardised scores of answers that the base gave, with length-normalised "
+    "log-probabilities, and the reference 2 standard deviations below the base; how likelihoods "
+    "are brought between 0 and 1 (that of a token, by its exponential); LoRA adapters on one base; "
+    "and what tells adapters apart that all start as the base. It takes no preference: K points, K "
+    "times the tokens of one model for each answer.",
 )

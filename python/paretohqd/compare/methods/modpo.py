@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
+import polars as pl
+
+from paretohqd.compare.method import Amount, Method, MethodOptions, Positive, Steps
 from paretohqd.compare.methods._dpo import fit_paired
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.selection.pairs import main_objective, objective_pairs, standardise
+from paretohqd.trainers import dpo
+
+RATE = 5e-4
+"""The official code's learning rate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,10 +25,13 @@ class Options(MethodOptions):
 
     beta: Positive = 0.1
     """How much a difference of log-probabilities counts."""
+    margin: Amount = 1.0
+    """What the margin is multiplied by: with 1 and a beta of .1 equal weights ask for five nats
+    per deviation, which short trainings do not come near."""
     steps: Steps | None = None
     """Usual steps of a model; pairs.max_steps or else train.max_steps if not given."""
     learning_rate: Positive | None = None
-    """In place of the settings' own; 1e-4 without any."""
+    """In place of the settings' own; without any 5e-4, the official code's."""
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
@@ -34,6 +43,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     frame, names = answer_groups(bench), bench.names
     bench.notes["constants"] = standardise(frame, names)[1]
     bench.notes["main objectives"] = [names[main_objective(w)] for w in bench.preferences]
+    rate = options.learning_rate or bench.settings.pairs.get("learning_rate", RATE)
     made = []
     for number, weights in enumerate(bench.preferences):
         pairs = bench.table(
@@ -46,14 +56,14 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         )
         adapter = fit_paired(
             bench,
-            pairs,
+            pairs.with_columns(pl.col(dpo.MARGIN) * options.margin),
             label=f"modpo {number}",
             per="preference",
             share=1 / len(bench.weights),
             beta=options.beta,
             weight=max(weights),
             steps=options.steps,
-            learning_rate=options.learning_rate,
+            learning_rate=rate,
         )
         made.append(Policy(weights=weights, adapters=((adapter, 1.0),)))
     return made
@@ -67,7 +77,8 @@ METHOD = Method(
     source='Zhou et al., "Beyond One-Preference-Fits-All Alignment: Multi-Objective Direct '
     'Preference Optimization" (arXiv 2310.03708).',
     exact="the loss -log sigmoid((beta (dc - dr) - w_rest . (r_rest(chosen) - r_rest(rejected))) / "
-    "w_main), dc and dr the log-ratios of policy and base; one training per preference.",
+    "w_main), dc and dr the log-ratios of policy and base; one training per preference, at the "
+    "official code's learning rate.",
     ours="the pairs are each prompt's best and worst answer in the main objective (the paper has "
     "human preferences and trains margin models); the rewards are the scorers', standardised over "
     "these answers; the main objective is the heaviest one, the first of equal ones, so its weight "

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.compare.method import Method, MethodOptions, Range, Share, Steps
+from paretohqd.compare.method import Amount, Method, MethodOptions, Range, Share, Steps
 from paretohqd.compare.methods._constants import center_and_spread, standardised
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
@@ -35,7 +35,10 @@ class Options(MethodOptions):
     steps: Steps | None = None
     """Usual offline steps; as many as all preferences' models have if not given."""
     quantile: Share = 0.7
-    """Quantile of the pool's rewards that an online row must reach in one of them."""
+    """Quantile that a row of a round must reach in one reward: of what was sampled a sampled one,
+    of the pool's rows one of these."""
+    offline: Amount = 0.5
+    """Rows of the pool for each sampled one in a round, as 10,000 to 20,000."""
     low: Share = 0.02
     """Quantile of the scores that a weight of 0 asks for; the l2 rule asks for the worst of the
     other objectives at a corner."""
@@ -75,14 +78,14 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         share=1 - options.rounds * ROUND_SHARE,
         steps=usual,
     ).adapter
-    floor = np.quantile(reached, options.quantile, axis=0)
-    good = rows.filter(np.any(reached >= floor, axis=1))
+    if not options.rounds:
+        bench.notes["form"] = "RiC, offline: no online rounds"
+    good = rows.filter(_good(reached, options.quantile))
     for turn in range(options.rounds):
         policy = Policy(adapters=((adapter, 1.0),))
         rng = np.random.default_rng([bench.seed, 6, turn])
         prompts = bench.prompts_to_answer()
-        drawn = rng.dirichlet(np.ones(len(bench.names)), len(prompts))
-        texts = [scores_text(bench.names, targets(w, *ends)) for w in drawn]
+        texts = [scores_text(bench.names, goal) for goal in goals(rng, len(prompts), *ends)]
         answers = sample(
             bench,
             policy,
@@ -93,10 +96,10 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             rounds=options.rounds - turn,
         )
         new = standardised(answers, bench.names, mean, deviation)
-        kept = np.any(new >= floor, axis=1)
+        kept = _good(new, options.quantile)
         bench.notes[f"round {turn + 1}"] = {"answers": len(answers), "kept": int(kept.sum())}
         fresh = _with_scores(answers, bench.names, new).filter(kept)
-        old = good[rng.permutation(len(good))[: len(fresh)]]
+        old = good[rng.permutation(len(good))[: round(options.offline * len(fresh))]]
         adapter = fine_tune(
             bench,
             pl.concat([fresh, old]),
@@ -128,6 +131,29 @@ def targets(weights: ArrayLike, low: ArrayLike, high: ArrayLike) -> Floats:
     return a + w / np.linalg.norm(w) * (b - a)
 
 
+def goals(rng: np.random.Generator, count: int, low: ArrayLike, high: ArrayLike) -> Floats:
+    """(count, M) scores to ask for in a round: all at their best but one, which is drawn.
+
+    Each score is drawn evenly between its ends, and all but the lowest, as a part of its range, are
+    then set to the best: what is asked for lies where nothing can be raised any more.
+
+    Example:
+        >>> drawn = goals(np.random.default_rng(0), 3, [-2.0, -2.0], [2.0, 2.0])
+        >>> (drawn == 2).sum(axis=1).tolist()
+        [1, 1, 1]
+    """
+    a, b = (np.asarray(x, dtype=np.float64) for x in (low, high))
+    part = rng.random((count, len(a)))
+    part[part > part.min(axis=1, keepdims=True)] = 1
+    return np.asarray(a + part * (b - a))
+
+
+def _good(reached: Floats, quantile: float) -> NDArray[np.bool_]:
+    """Which rows reach this quantile of all of them in some reward."""
+    good: NDArray[np.bool_] = np.any(reached >= np.quantile(reached, quantile, axis=0), axis=1)
+    return good
+
+
 def scores_text(names: Sequence[str], values: ArrayLike) -> str:
     """Scores as the model reads them, with one decimal and no negative zero.
 
@@ -154,10 +180,11 @@ METHOD = Method(
     about="Fine-tune on all rows with their scores before the prompt; then ask for the scores of "
     "w.",
     source='Yang et al., "Rewards-in-Context" (arXiv 2402.10207).',
-    exact="standardised scores with one decimal as text, the l2 rule from w to targets, online "
-    "rounds that keep what is at or above a quantile in any reward.",
+    exact="standardised scores with one decimal as text, the l2 rule from w to targets; online "
+    "rounds that ask for the best in all rewards but one, keep what is at or above a quantile of "
+    "what was sampled in any reward, and mix it with half as many rows of the pool, kept likewise.",
     ours="the scores stand in the system message, so that the user's text stays as it is; the "
     "targets' range is given by quantiles of the training scores (the original's by extremes of "
-    "normal samples); targets of online rounds come from random preferences; far fewer steps than "
-    "the original's 20,000.",
+    "normal samples); without rounds, the default here, it is RiC's offline part alone (the paper "
+    "has two rounds); far fewer steps than the original's 20,000, of which a round gets 15 %.",
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 from paretohqd.compare.method import Count, Method, MethodOptions, Positive, Steps
@@ -14,6 +16,7 @@ from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.methods.morlhf import reinforced
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
+from paretohqd.models.adapters import Weighted, average_factors
 from paretohqd.selection.pairs import extreme_pairs
 
 
@@ -25,6 +28,9 @@ class Options(MethodOptions):
     """How the M models are trained."""
     k: Count | None = None
     """Rows per corner of "sft"; selection.k if not given."""
+    average: Literal["updates", "factors"] = "updates"
+    """What is summed by w: the updates B A of the corners, or their factors A and B apart, as the
+    official code does, which gives cross terms."""
     beta: Positive = 0.1
     """Of "dpo": how much a difference of log-probabilities counts."""
     steps: Steps | None = None
@@ -75,8 +81,21 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     made = []
     for weights in bench.preferences:
         parts = tuple((path, w) for path, w in zip(corners, weights, strict=True) if w > 0)
+        if options.average == "factors" and len(parts) > 1:
+            parts = ((_averaged(bench, parts), 1.0),)
         made.append(Policy(weights=weights, adapters=parts))
     return made
+
+
+def _averaged(bench: Workbench, parts: Sequence[Weighted]) -> Path:
+    """An adapter whose factors are the weighted means of others', as a step."""
+
+    def write(out: Path) -> None:
+        average_factors(parts, out / "adapter")
+
+    hashes = {f"adapter{i}": bench.context.folder.hash_path(p) for i, (p, _) in enumerate(parts)}
+    made = bench.step("averaged", write, settings={"weights": [w for _, w in parts]}, inputs=hashes)
+    return made.path / "adapter"
 
 
 METHOD = Method(
@@ -85,8 +104,9 @@ METHOD = Method(
     family=lambda options: "pairs" if options.corners == "dpo" else options.corners,
     about="Interpolate the weights of M corner models by w.",
     source='Rame et al., "Rewarded soups" (arXiv 2306.04488).',
-    exact="the corners share their initialisation, and the updates (not their factors A and B) are "
-    "summed by w.",
+    exact="the corners share their initialisation, and their weights are summed by w: the "
+    "updates, as the paper's formula has it, or with `average: factors` the adapters' factors A "
+    "and B, as its code has it.",
     ours='the corners of "sft" are fine-tuned on the k rows of the largest reward in one '
     'objective; the paper\'s are RL models, as those of "rl" are, at small scale. Those of "dpo" '
     "are trained on pairs of each prompt's best and worst answer in one objective: the opponent of "
