@@ -59,7 +59,7 @@ def test_reconstructed_methods_have_a_mark_and_a_legend_on_the_page() -> None:
     pytest.importorskip("altair")
     pytest.importorskip("vl_convert")
     results, answers = make(budgets=["own"], seeds=[0], ablations=())
-    legend = "* Reconstructed without its authors&#39; code"
+    legend = "* Reconstructed without its authors' code"
     assert legend not in Page(page_of(results, answers)).text
     for each in results["runs"]:
         each["reconstructed"] = each["kind"] in ("rcs", "ucmoa")
