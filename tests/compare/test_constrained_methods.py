@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from paretohqd.compare.methods import caid, moa, modpo, mopo, morlhf, pama, soups
+from paretohqd.compare.methods import caid, moa, moc, modpo, mopo, morlhf, pama, psl, soups
 from paretohqd.compare.workbench import Tokens, Workbench
-from paretohqd.models.adapters import load_adapter
+from paretohqd.models.adapters import load_adapter, load_mixture
+from paretohqd.models.chat import encode_prompts
 from paretohqd.selection.pairs import extreme_pairs, win_rates
+from paretohqd.trainers.conditioned import coefficients
 
 pytestmark = pytest.mark.slow
 
@@ -225,3 +228,57 @@ def test_other_ways_to_credit_are_other_trainings(bench: Open) -> None:
     settings = notes_of(each[0].adapters[0][0])["settings"]
     assert settings["multi_objective_aggregation"] == "normalize_then_sum"
     assert settings["beta"] == 0.1
+
+
+def test_one_policy_reads_the_preference(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS, reinforcement=REINFORCED)
+    policies = moc.policies(b, moc.Options(steps=3, divisions=4))
+    assert [policy.weights for policy in policies] == [(0.75, 0.25), (0.0, 1.0)]
+    assert policies[0].system_prompt == "Weights: <kind> 0.75 <brief> 0.25"
+    assert policies[0].adapters == policies[1].adapters
+    assert [per for per, *_ in charged(b, "train")] == ["once"]
+    steps = log_of(policies[0].adapters[0][0])
+    assert all(sum(step["credit"]["weights"]) == pytest.approx(1) for step in steps)
+    drawn = moc.Drawn(b.names, 4, seed=0)
+    prompts = b.prompts()["prompt"].to_list()
+    originals = drawn(prompts)
+    assert set(originals.values()) == set(prompts)
+    assert len(originals) > 2 * len(prompts), "the same prompt with several preferences"
+    texts = [(weights_of(read), drawn.weights[read]) for read in originals]
+    assert all(said == pytest.approx(w) for said, w in texts)
+    # What is trained on is what the policy reads when it is asked.
+    read, prompt = next(iter(originals.items()))
+    text = moc.weights_text(b.names, drawn.weights[read])
+    assert encode_prompts(b.tokenizer(), [read]) == encode_prompts(b.tokenizer(), [prompt], [text])
+
+
+def weights_of(read: str) -> list[float]:
+    numbers = re.search(r"<kind> ([0-9.]+) <brief> ([0-9.]+)", read)
+    assert numbers is not None
+    return [float(number) for number in numbers.groups()]
+
+
+def test_a_network_mixes_adapters_for_each_preference(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS, selection__k=4)
+    policies = psl.policies(b, psl.Options(steps=6, divisions=2, learning_rate=3e-2))
+    folder = policies[0].adapters[0][0].parent
+    for policy in policies:
+        assert policy.weights is not None
+        expected = coefficients(folder, policy.weights)
+        assert [w for _, w in policy.adapters] == pytest.approx(expected)
+        assert [path.name for path, _ in policy.adapters] == ["adapter-0", "adapter-1"]
+    moved = coefficients(folder, (0.75, 0.25)) - [0.75, 0.25]
+    assert np.abs(moved).max() > 1e-4, "it has learned"
+    log = log_of(folder / "adapter-0")
+    assert {tuple(step["weights"]) for step in log} <= {(1, 0), (0.5, 0.5), (0, 1)}
+    assert len({tuple(step["weights"]) for step in log}) > 1
+    base, _ = b.context.sampler()
+    load_mixture(base, policies[0].adapters)
+    three = psl.policies(b, psl.Options(steps=2, divisions=2, adapters=3))
+    assert [len(policy.adapters) for policy in three] == [3, 3]
+
+
+def test_a_network_keeps_to_a_budget(bench: Open) -> None:
+    b = bench(Tokens(trained=4_000, generated=0), preferences=WEIGHTS, selection__k=4)
+    psl.policies(b, psl.Options())
+    assert b.trained == pytest.approx(4_000, rel=0.05)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paretohqd.trainers.credit import EPSILON, Rising, Weakest, min_norm
+from paretohqd.trainers.credit import EPSILON, Asked, Rising, Weakest, min_norm
 
 
 @given(st.lists(st.floats(-3, 3).map(lambda x: round(x, 2)), min_size=1, max_size=4))
@@ -27,7 +27,7 @@ def test_min_norm_weights_solve_the_convex_program(values: list[float]) -> None:
 
 def test_the_weakest_objective_of_a_batch_decides() -> None:
     rewards = np.array([[1.0, 0.2], [0.0, 0.0], [3.0, 0.0], [0.0, 0.4]])
-    advantages, facts = Weakest("batch")(rewards, 2)
+    advantages, facts = Weakest("batch")(rewards, 2, ["a", "a", "b", "b"])
     # Less their prompt's mean: (.5, .1), (-.5, -.1); (1.5, -.2), (-1.5, .2). The second gains less.
     assert facts == {"weights": [0.0, 1.0], "credited": 0.5}
     np.testing.assert_allclose(advantages, [0.1, 0, 0, 0.2])
@@ -35,7 +35,7 @@ def test_the_weakest_objective_of_a_batch_decides() -> None:
 
 def test_an_answer_counts_by_what_it_gains_least() -> None:
     rewards = np.array([[1.0, 0.2], [0.0, 0.0], [3.0, 0.0], [0.0, 0.4]])
-    advantages, facts = Weakest("answer")(rewards, 2)
+    advantages, facts = Weakest("answer")(rewards, 2, ["a", "a", "b", "b"])
     np.testing.assert_allclose(advantages, [0.1, 0, 0, 0])
     assert facts["credited"] == 0.25
 
@@ -47,7 +47,7 @@ def test_what_is_ahead_of_its_trend_counts_more() -> None:
     for _ in range(6):
         rewards = rng.normal(size=(8, 3))
         now = rewards.mean(axis=0)
-        advantages, facts = credit(rewards, 4)
+        advantages, facts = credit(rewards, 4, [])
         past = np.array(seen[-3:])
         if not len(past):
             expected = now
@@ -70,10 +70,10 @@ def test_what_is_ahead_of_its_trend_counts_more() -> None:
 
 def test_answers_that_hurt_the_foremost_objective_are_left_out() -> None:
     credit = Rising(window=2, sharpness=0.0)
-    credit(np.zeros((3, 2)), 3)
+    credit(np.zeros((3, 2)), 3, [])
     # The first objective is ahead by more. Both weigh one half.
     rewards = np.array([[0.0, 3.0], [1.0, 0.2], [2.0, -1.6]])
-    advantages, facts = credit(rewards, 3)
+    advantages, facts = credit(rewards, 3, [])
     assert facts["pivot"] == 0
     assert facts["dropped"] == pytest.approx(1 / 3)
     assert advantages[0] == 0, "the best sum, and the worst in the foremost objective"
@@ -83,5 +83,15 @@ def test_answers_that_hurt_the_foremost_objective_are_left_out() -> None:
 
 @pytest.mark.parametrize("credit", [Weakest("batch"), Weakest("answer"), Rising()])
 def test_equal_answers_train_nothing(credit: Weakest | Rising) -> None:
-    advantages, _ = credit(np.full((8, 2), 0.7), 4)
+    advantages, _ = credit(np.full((8, 2), 0.7), 4, [])
     assert np.abs(advantages).max() < 1e-9
+
+
+def test_each_prompt_is_credited_by_the_preference_it_asks_for() -> None:
+    rewards = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 2.0]])
+    credit = Asked({"first": (1.0, 0.0), "second": (0.0, 1.0)})
+    advantages, facts = credit(rewards, 2, ["first", "first", "second", "second"])
+    own = 0.5 / (np.sqrt(0.5) + EPSILON)
+    other = 1.0 / (np.sqrt(2.0) + EPSILON)
+    np.testing.assert_allclose(advantages, [own, -own, -other, other])
+    assert facts == {"weights": [0.5, 0.5]}

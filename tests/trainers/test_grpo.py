@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from helpers.counted_rewards import Counts, brief, vowels
 from helpers.small_fit import CPU, LORA, Killed, weights
 from helpers.small_sampling import sample
 from helpers.tiny import sentences
+from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.models import base
 from paretohqd.models.adapters import load_adapter
-from paretohqd.models.chat import encode_prompts
+from paretohqd.models.chat import encode_prompts, messages
 from paretohqd.models.machine import Machine
 from paretohqd.models.spec import Model
 from paretohqd.trainers import grpo
@@ -429,8 +431,9 @@ def test_other_advantages_are_those_that_train(causal: Path, tmp_path: Path) -> 
     given: list[np.ndarray] = []
     used: list[torch.Tensor] = []
 
-    def credit(rewards: np.ndarray, group: int) -> Credited:
+    def credit(rewards: np.ndarray, group: int, prompts: Sequence[str]) -> Credited:
         assert group == 4
+        assert [prompts[i] == prompts[i + 1] for i in range(7)] == [True] * 3 + [False] + [True] * 3
         given.append(rewards)
         return Credited(np.arange(len(rewards)) / 10, {"answers": len(rewards)})
 
@@ -485,3 +488,36 @@ def test_each_reward_is_standardised_in_its_group_and_their_sum_over_the_batch(
         summed = (each @ [0.3, 0.7]).ravel()
         expected = (summed - summed.mean()) / (summed.std(ddof=1) + 1e-4)
         np.testing.assert_allclose(advantages.numpy(), expected, atol=1e-5)
+
+
+def test_rewards_do_not_see_what_only_the_model_is_to_read(causal: Path, tmp_path: Path) -> None:
+    read = [
+        write_prompt(messages(prompt, system_prompt=f"Be {number}."))
+        for number, prompt in enumerate(PROMPTS)
+    ]
+    asked: list[str] = []
+    seen: list[str] = []
+
+    def credit(rewards: np.ndarray, group: int, prompts: Sequence[str]) -> Credited:
+        asked.extend(prompts)
+        return Credited(np.zeros(len(rewards)), {})
+
+    class Seen(type(vowels())):  # type: ignore[misc]
+        def score(self, prompts: Sequence[str], responses: Sequence[str]) -> Any:
+            seen.extend(prompts)
+            return super().score(prompts, responses)
+
+    reward = vowels()
+    reward.__class__ = Seen
+    reinforce(
+        causal,
+        tmp_path,
+        prompts=read,
+        rewards=[reward],
+        weights=[1.0],
+        credit=credit,
+        originals=dict(zip(read, PROMPTS, strict=True)),
+    )
+    assert set(asked) <= set(read)
+    assert set(seen) <= set(PROMPTS)
+    assert len(set(asked)) == len(set(seen)) >= 2

@@ -12,7 +12,7 @@ from paretohqd.compare.method import Family
 from paretohqd.compare.methods import METHODS
 from paretohqd.exceptions import check_keys
 from paretohqd.models.adapter_keys import NOT_ADDED
-from paretohqd.trainers import dpo, grpo, ham, heads
+from paretohqd.trainers import conditioned, dpo, grpo, ham, heads
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget, and whose cost the others are measured by."""
@@ -115,8 +115,10 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
         ham.check_settings(settings.train, settings.lora)
     if any(job.entry.method == "mahdpo" for job in jobs):
         heads.check_settings(settings.pairs, settings.lora)
+    if any(job.entry.method == "psl" for job in jobs):
+        conditioned.check_settings(settings.train, settings.lora)
     for name in NOT_ADDED:
-        for method in ("soups", "mahdpo"):
+        for method in ("soups", "mahdpo", "psl"):
             if settings.lora.get(name) and any(job.entry.method == method for job in jobs):
                 raise ValueError(
                     f"lora.{name}: {method} add adapters up, which it makes wrong: leave off"

@@ -7,6 +7,7 @@ constants that do not change, so that those of one step can be held against anot
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -31,12 +32,13 @@ class Credited(NamedTuple):
 class Credit(Protocol):
     """How answers are credited; it may remember the steps before."""
 
-    def __call__(self, rewards: Floats, group: int) -> Credited:
+    def __call__(self, rewards: Floats, group: int, prompts: Sequence[str]) -> Credited:
         """The advantages of (n, M) standardised rewards, answers to one prompt after another.
 
         Args:
             rewards: Larger is better.
             group: Answers to each prompt.
+            prompts: (n,) what was asked, as the model read it.
         """
 
 
@@ -83,7 +85,7 @@ class Weakest:
 
     per: Literal["batch", "answer"] = "batch"
 
-    def __call__(self, rewards: Floats, group: int) -> Credited:
+    def __call__(self, rewards: Floats, group: int, prompts: Sequence[str]) -> Credited:
         """See `Credit`."""
         better = np.maximum(in_groups(rewards, group), 0).reshape(rewards.shape)
         means = better.mean(axis=0)
@@ -110,7 +112,7 @@ class Rising:
     drop: bool = True
     _past: deque[Floats] = field(default_factory=deque, init=False)
 
-    def __call__(self, rewards: Floats, group: int) -> Credited:
+    def __call__(self, rewards: Floats, group: int, prompts: Sequence[str]) -> Credited:
         """See `Credit`."""
         now = rewards.mean(axis=0)
         ahead = now - self._expected(now)
@@ -146,3 +148,22 @@ class Rising:
             return np.asarray(past[0])
         slope = (steps - centre) @ (past - past.mean(axis=0)) / spread
         return np.asarray(past.mean(axis=0) - centre * slope)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One policy for all preferences: each prompt's answers by the preference that it asks for.
+
+    Attributes:
+        weights: (M,) the preference of each prompt, by its text as the model reads it.
+    """
+
+    weights: Mapping[str, tuple[float, ...]]
+
+    def __call__(self, rewards: Floats, group: int, prompts: Sequence[str]) -> Credited:
+        """See `Credit`."""
+        weights = np.array([self.weights[prompt] for prompt in prompts])
+        summed = (rewards * weights).sum(axis=1).reshape(-1, group)
+        apart = summed - summed.mean(axis=1, keepdims=True)
+        advantages = apart / (summed.std(axis=1, ddof=1, keepdims=True) + EPSILON)
+        return Credited(advantages.reshape(-1), {"weights": weights.mean(axis=0).tolist()})

@@ -147,6 +147,7 @@ def reinforce(
     prices: Mapping[str, float] | None = None,
     echo_gate: float | None = None,
     credit: Credit | None = None,
+    originals: Mapping[str, str] | None = None,
     on_step: OnStep | None = None,
 ) -> GrpoFacts:
     """Train one fresh adapter on sum_i w_i (r_i - mean_i) / deviation_i and save it.
@@ -183,6 +184,8 @@ def reinforce(
             be had by repeating it (ours). None: no gate.
         credit: What the advantages are, in place of those of the weighted sum, which then is logged
             alone; what it says of them is in the log, too.
+        originals: What rewards see in the place of a prompt, where these have something added that
+            only the model is to read.
         on_step: Called with (steps done, steps in all); the second is an estimate with a budget.
 
     Returns:
@@ -221,6 +224,7 @@ def reinforce(
         read=lambda ids: answer_text(tokenizer, [i for i in ids if i not in stop]),
         echo_gate=echo_gate,
         gather=gather_object,
+        originals=originals,
     )
 
     def make() -> ChatTrainer:
@@ -290,7 +294,8 @@ class ChatTrainer(StopsAtNan, trl.GRPOTrainer):  # type: ignore[misc]
         # A prompt's answers may lie on several processes.
         mine = torch.from_numpy(self.rollouts.standard).to(output["advantages"].device)
         every = self.accelerator.gather(mine).cpu().numpy()
-        credited = self.credit(every, self.num_generations)
+        prompts = gather_object(self.rollouts.prompts)
+        credited = self.credit(every, self.num_generations, prompts)
         self.rollouts.steps[-1]["credit"] = credited.facts
         first = self.accelerator.process_index * len(mine)
         own = torch.from_numpy(credited.advantages)[first : first + len(mine)]

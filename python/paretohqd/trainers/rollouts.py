@@ -131,6 +131,7 @@ class Rollouts:
         read: Callable[[Sequence[int]], str],
         echo_gate: float | None = None,
         gather: Callable[[list[Any]], list[Any]] = list,
+        originals: Mapping[str, str] | None = None,
     ) -> None:
         """Start with nothing counted.
 
@@ -143,12 +144,16 @@ class Rollouts:
             echo_gate: Share of an answer's words that may stand in the prompt; above it the answer
                 gets GATED in every objective. None: no gate.
             gather: Joins the lists of all processes.
+            originals: What rewards see in the place of a prompt.
         """
         self.rewards = list(rewards)
         self.center = np.array([constants[r.name][0] for r in rewards])
         self.scale = np.array([constants[r.name][1] for r in rewards])
         self.prompt_tokens, self.stop = prompt_tokens, frozenset(stop)
         self.read, self.echo_gate, self.gather = read, echo_gate, gather
+        self.originals = originals or {}
+        self.prompts: list[str] = []
+        """What was asked in the last batch, a text per answer."""
         self.steps: list[dict[str, Any]] = []
         self.counts = {"trained_tokens": 0, "generated_tokens": 0, "scored": 0}
         self.standard: NDArray[np.float64] = np.zeros((0, len(self.rewards)))
@@ -170,9 +175,9 @@ class Rollouts:
             **more: Any,
         ) -> list[float]:
             if number == 0:
-                questions = [write_prompt(talk) for talk in prompts]
+                self.prompts = [write_prompt(talk) for talk in prompts]
                 replies = [self.read(ids) for ids in completion_ids]
-                self.standard = self.look(questions, replies, completion_ids)
+                self.standard = self.look(self.prompts, replies, completion_ids)
             column: list[float] = self.standard[:, number].tolist()
             return column
 
@@ -195,7 +200,9 @@ class Rollouts:
         Raises:
             ValueError: A score that is not finite; the message names the reward.
         """
-        table = pl.DataFrame({"prompt": list(prompts), "response": list(responses)})
+        read = [self.prompt_tokens[prompt] for prompt in prompts]
+        prompts = [self.originals.get(prompt, prompt) for prompt in prompts]
+        table = pl.DataFrame({"prompt": prompts, "response": list(responses)})
         names = [reward.name for reward in self.rewards]
         # TRL would drop an objective whose score is NaN without a word; this refuses it.
         # Models stay in memory for the next batch.
@@ -208,7 +215,6 @@ class Rollouts:
             standard[gated] = GATED
         # Cut off at the length limit: no end token.
         cut = [not self.stop.intersection(row[-1:]) for row in ids]
-        read = [self.prompt_tokens[prompt] for prompt in prompts]
         facts = (echo(prompts, responses), gated, cut, read, [len(row) for row in ids])
         self._record(np.column_stack([raw, *facts]))
         return standard

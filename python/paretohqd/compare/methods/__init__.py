@@ -13,11 +13,13 @@ from paretohqd.compare.methods import (
     linear,
     mahdpo,
     moa,
+    moc,
     modpo,
     mopo,
     morlhf,
     pama,
     paretohqd,
+    psl,
     rcs,
     ric,
     sft,
@@ -45,6 +47,8 @@ METHODS: dict[str, Method[Any]] = {
     "caid": caid.METHOD,
     "pama": pama.METHOD,
     "moa": moa.METHOD,
+    "moc": moc.METHOD,
+    "psl": psl.METHOD,
 }
 """Methods by name."""
 

@@ -73,6 +73,7 @@ def reinforced(
     credit: Callable[[], Credit] | None = None,
     credited: Mapping[str, Any] | None = None,
     label: str | None = None,
+    asked: Callable[[list[str]], Mapping[str, str]] | None = None,
 ) -> Path:
     """Reinforcement learning of one adapter for one preference.
 
@@ -91,6 +92,8 @@ def reinforced(
         credit: Makes what credits answers in place of the weighted sum, afresh for each attempt.
         credited: What that depends on, for the name of the step.
         label: What the progress bar calls the training, if not by the weights.
+        asked: Makes of the prompts, in order, what the model reads, each with the prompt that it is
+            for: rewards see that alone.
 
     Returns:
         Folder of the adapter.
@@ -118,14 +121,15 @@ def reinforced(
     constants = reward_constants(bench, bench.scored())
     prompts = bench.prompts()
     prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
-    s = bench.context
+    s, questions = bench.context, prompts["prompt"].to_list()
+    originals = None if asked is None else asked(questions)
 
     made = bench.train(
         "grpo",
         lambda base, tokenizer, **common: grpo.reinforce(
             base,
             tokenizer,
-            prompts["prompt"].to_list(),
+            questions if originals is None else list(originals),
             by_prompts(s.rewards, prompts),
             weights,
             settings=settings,
@@ -138,6 +142,7 @@ def reinforced(
             seconds=limits.get("seconds"),
             prices=limits.get("prices"),
             credit=credit() if credit else None,
+            originals=originals,
             **common,
         ),
         label=label or "w = " + ", ".join(f"{w:.3g}" for w in weights),

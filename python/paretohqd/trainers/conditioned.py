@@ -1,0 +1,306 @@
+"""One model for every preference: adapters whose coefficients a small network writes.
+
+After PSL-MORL (arXiv 2501.06773), whose hypernetwork writes the parameters of a policy from the
+preference. Here it writes K numbers, the coefficients of K LoRA adapters whose sum is the update
+(ours: a network that writes a language model's weights would be as large as the model). Adapters
+and network are trained together, each step on rows for a preference of its own. With a network that
+gives back the preference itself, and corners trained apart, this is Rewarded Soups.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import ArrayLike, NDArray
+from peft import get_peft_model
+from peft.tuners.lora import LoraLayer
+from transformers import set_seed
+from trl import SFTConfig
+
+from paretohqd.exceptions import WARNINGS
+from paretohqd.frames.new_files import write_new
+from paretohqd.kernels.rays import preference_grid
+from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
+from paretohqd.models.base_names import without_places
+from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers, pad_answers
+from paretohqd.models.finite import check_step, check_trained
+from paretohqd.models.library_calls import kept, without_bars
+from paretohqd.models.likelihood import answer_logps
+from paretohqd.models.machine import Machine
+from paretohqd.trainers.keys import JOINT
+from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.sft import DEFAULTS
+from paretohqd.trainers.training import OnStep, optimiser
+
+KIND = Kind(SFTConfig, JOINT, DEFAULTS)
+"""What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
+take."""
+
+STEP = "step"
+"""Column that numbers the steps: rows of one number are trained on together."""
+WEIGHTS = "weights"
+"""Column of a row's preference, the same in all rows of a step."""
+NETWORK = "network.json"
+"""File of the network."""
+HIDDEN = 16
+"""Units of its hidden layer."""
+NEAR = 0.25
+"""How far from an anchor an adapter counts at the start, where there are not M of them."""
+
+Floats = NDArray[np.float64]
+
+
+class ConditionedFacts(TypedDict):
+    """What the manifest says of a training."""
+
+    steps: int
+    trained_tokens: int
+    generated_tokens: int
+    scored: int
+    adapters: int
+    loss: list[float]
+    """At the first and the last step."""
+    trainable_parameters: int
+    train: dict[str, Any]
+    """The settings in force."""
+    lora: dict[str, Any]
+
+
+def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:
+    """Refuse settings for SFTConfig and LoraConfig that could not be followed here.
+
+    Raises:
+        ValueError: See `sft.check_settings`.
+    """
+    KIND.check_all(train, lora, where)
+
+
+def anchors(count: int, objectives: int) -> Floats:
+    """(count, M) preferences at which one of the adapters each counts most at the start.
+
+    Example:
+        >>> anchors(3, 2).tolist()
+        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]]
+    """
+    divisions = 1
+    while len(lattice := preference_grid(objectives, divisions)) < count:
+        divisions += 1
+    return lattice[np.linspace(0, len(lattice) - 1, count).round().astype(np.int64)]
+
+
+class Network(torch.nn.Module):
+    """From a preference to the coefficients of K adapters.
+
+    It starts as the preference itself where there is an adapter for each objective, else as weights
+    that fall with the distance from each adapter's anchor; what it learns is added to that.
+    """
+
+    def __init__(self, count: int, objectives: int) -> None:
+        """Start with nothing learned."""
+        super().__init__()
+        self.hidden = torch.nn.Linear(objectives, HIDDEN, dtype=torch.float64)
+        self.out = torch.nn.Linear(HIDDEN, count, dtype=torch.float64)
+        torch.nn.init.zeros_(self.out.weight)
+        torch.nn.init.zeros_(self.out.bias)
+        self.anchors = torch.from_numpy(anchors(count, objectives))
+
+    def forward(self, weights: torch.Tensor) -> torch.Tensor:
+        """(K,) coefficients of a preference of shape (M,)."""
+        if len(self.anchors) == len(weights):
+            start = weights
+        else:
+            apart = (self.anchors - weights).square().sum(dim=1)
+            start = torch.softmax(-apart / (2 * NEAR**2), dim=0)
+        learned: torch.Tensor = self.out(torch.tanh(self.hidden(weights)))
+        return start + learned
+
+
+def coefficients(folder: Path, weights: ArrayLike) -> Floats:
+    """(K,) the coefficients of the adapters in a folder for a preference.
+
+    Raises:
+        ValueError: The folder has no network.
+    """
+    try:
+        state = json.loads((folder / NETWORK).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{folder}: holds no network: {error}") from None
+    w = torch.tensor(np.asarray(weights, dtype=np.float64))
+    network = Network(len(state["out.bias"]), len(w))
+    network.load_state_dict({n: torch.tensor(v, dtype=torch.float64) for n, v in state.items()})
+    with torch.no_grad():
+        return np.asarray(network(w).numpy())
+
+
+def fit_conditioned(
+    model: Any,
+    tokenizer: Any,
+    rows: pl.DataFrame,
+    out: Path,
+    *,
+    count: int,
+    machine: Machine,
+    train: Mapping[str, Any],
+    lora: Mapping[str, Any],
+    seed: int = 0,
+    on_step: OnStep | None = None,
+) -> ConditionedFacts:
+    """Train adapters and the network of their coefficients by fine-tuning on rows for preferences.
+
+    A step's loss is the mean over the answers' tokens of -log pi(token), pi being the base with the
+    adapters' sum for the step's preference; it has a gradient for adapters and coefficients alike.
+
+    A training that was killed starts anew: it keeps no checkpoints.
+
+    Args:
+        model: The base model, freshly loaded (in float32 on a CPU); the call wraps it.
+        tokenizer: Its tokenizer, with a chat template.
+        rows: Columns prompt, response, `step` (0, 1, ..), `weights` (M numbers, one preference a
+            step), and perhaps system_prompt and finished; in the order of training.
+        out: Folder for `adapter-0/`, `adapter-1/`, .., `network.json` and `log.json`.
+        count: K adapters.
+        machine: Device and number format.
+        train: Settings for SFTConfig, over training's DEFAULTS; of these max_steps, max_length, and
+            what AdamW and its schedule take.
+        lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0.
+        seed: Adapter k starts from seed + k, the network from seed + K.
+        on_step: Called with (steps done, steps in all).
+
+    Returns:
+        Facts for the manifest.
+
+    Raises:
+        ValueError: Settings that could not be followed, steps that are not numbered 0 to
+            max_steps - 1, an answer without a token to train on, or a training that diverged.
+            Nothing is saved then.
+    """
+    check_settings(train, lora)
+    check_modules(model, lora)
+    settings = KIND.merged(train)
+    adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
+    steps = int(settings["max_steps"])
+    batches = [part for _, part in rows.group_by(STEP, maintain_order=True)]
+    if [part[STEP][0] for part in batches] != list(range(steps)):
+        raise ValueError(f"rows: expected steps 0 to {steps - 1} one after the other")
+    longest = settings["max_length"]
+    ids = [_encoded(model, tokenizer, part, longest) for part in batches]
+    weights = [torch.tensor(part[WEIGHTS][0].to_list(), dtype=torch.float64) for part in batches]
+    tokenizer.padding_side = "right"
+    model.eval()
+    with kept(out / WARNINGS), without_bars():
+        arguments = KIND.build(settings, machine, "train", output_dir=str(out), seed=seed)
+        mixture = Mixture(model, count, len(weights[0]), adapter, seed=seed)
+        adam, rate = optimiser(mixture.parameters(), arguments, steps)
+        log = []
+        for step, (batch, w) in enumerate(zip(ids, weights, strict=True)):
+            loss, found = mixture.loss(pad_answers(batch, tokenizer, machine.device), w, machine)
+            check_step(float(loss), "loss", step + 1)
+            torch.autograd.backward(loss)
+            most = arguments.max_grad_norm or float("inf")
+            norm = float(torch.nn.utils.clip_grad_norm_(mixture.parameters(), most))
+            check_step(norm, "gradient's norm", step + 1)
+            entry = {"step": step + 1, "loss": float(loss), "weights": w.tolist()}
+            entry |= {"coefficients": found.tolist(), "grad_norm": norm}
+            log.append({**entry, "learning_rate": rate.get_last_lr()[0]})
+            adam.step()
+            rate.step()
+            adam.zero_grad()
+            if on_step:
+                on_step(step + 1, steps)
+        check_trained(mixture.model, steps)
+    out.mkdir(parents=True, exist_ok=True)
+    mixture.save(out)
+    write_new(out / "log.json", json.dumps(log, indent=1))
+    return {
+        "steps": steps,
+        "trained_tokens": sum(len(p) + len(a) for batch in ids for p, a in batch),
+        "generated_tokens": 0,
+        "scored": 0,
+        "adapters": count,
+        "loss": [log[0]["loss"], log[-1]["loss"]],
+        "trainable_parameters": sum(p.numel() for p in mixture.parameters()),
+        "train": settings,
+        "lora": adapter,
+    }
+
+
+class Mixture:
+    """K adapters on one base, and the network of their coefficients."""
+
+    def __init__(
+        self, model: Any, count: int, objectives: int, lora: Mapping[str, Any], *, seed: int
+    ) -> None:
+        """Wrap the model; the adapters' names are those of their folders."""
+        self.names = [f"adapter-{k}" for k in range(count)]
+        self.model: Any = model
+        for k, name in enumerate(self.names):
+            set_seed(seed + k)
+            # A config each: PEFT writes into it.
+            if k == 0:
+                self.model = get_peft_model(model, adapter_config(lora), adapter_name=name)
+            else:
+                self.model.add_adapter(name, adapter_config(lora))
+        self.model.base_model.set_adapter(self.names)
+        self.model.eval()
+        set_seed(seed + count)
+        self.network = Network(count, objectives)
+        self.layers = [m for m in self.model.modules() if isinstance(m, LoraLayer)]
+        self.scaling = [dict(layer.scaling) for layer in self.layers]
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """The trained parameters of adapters and network."""
+        adapters = [p for name, p in self.model.named_parameters() if "lora_" in name]
+        return [*adapters, *self.network.parameters()]
+
+    def loss(
+        self, batch: Any, weights: torch.Tensor, machine: Machine
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean loss of a token for a preference, and the coefficients there."""
+        found = self.network(weights)
+        each = found.float().to(machine.device)
+        for layer, before in zip(self.layers, self.scaling, strict=True):
+            for k, name in enumerate(self.names):
+                # A factor of the update with a gradient, in the place of a number.
+                layer.scaling[name] = before[name] * each[k]
+        with torch.autocast(machine.device, dtype=torch.bfloat16, enabled=machine.bfloat16):
+            logps = answer_logps(self.model, batch)
+        for layer, before in zip(self.layers, self.scaling, strict=True):
+            layer.scaling.update(before)
+        return -logps.sum() / int(batch.answer.sum()), found.detach()
+
+    def save(self, out: Path) -> None:
+        """Write each adapter to a folder of its name, and the network."""
+        with without_bars():
+            self.model.save_pretrained(out, save_embedding_layers=False)  # as in `save_adapter`
+        for folder in (out, *(out / name for name in self.names)):
+            without_places(folder, self.model)
+        state = {name: value.tolist() for name, value in self.network.state_dict().items()}
+        write_new(out / NETWORK, json.dumps(state))
+
+
+def _encoded(
+    model: Any, tokenizer: Any, rows: pl.DataFrame, longest: int | None
+) -> list[tuple[list[int], list[int]]]:
+    """Tokens of prompts and answers, cut to max_length."""
+    given = {
+        name: rows[column].to_list()
+        for name, column in (("system_prompt", SYSTEM_PROMPT), ("finished", "finished"))
+        if column in rows.columns
+    }
+    prompts, answers = rows["prompt"].to_list(), rows["response"].to_list()
+    ids = encode_answers(model, tokenizer, prompts, answers, **given)
+    if longest is not None:
+        ids = [(prompt, answer[: max(0, longest - len(prompt))]) for prompt, answer in ids]
+    none = [i for i, (_, answer) in enumerate(ids) if not answer]
+    if none:
+        raise ValueError(
+            f"{len(none)} answers of a step have no token to train on: raise train.max_length or "
+            "leave these rows out"
+        )
+    return ids
