@@ -18,7 +18,6 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
-from peft import get_peft_model
 from peft.tuners.lora import LoraLayer
 from transformers import set_seed
 from trl import SFTConfig
@@ -27,14 +26,14 @@ from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.new_files import write_new
 from paretohqd.kernels.rays import preference_grid
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
-from paretohqd.models.base_names import without_places
-from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers, pad_answers
+from paretohqd.models.chat import pad_answers
 from paretohqd.models.finite import check_step, check_trained
 from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.keys import JOINT
 from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.several import encoded, put_on, save_all
 from paretohqd.trainers.sft import DEFAULTS
 from paretohqd.trainers.training import OnStep, optimiser
 
@@ -189,7 +188,7 @@ def fit_conditioned(
     if [part[STEP][0] for part in batches] != list(range(steps)):
         raise ValueError(f"rows: expected steps 0 to {steps - 1} one after the other")
     longest = settings["max_length"]
-    ids = [_encoded(model, tokenizer, part, longest) for part in batches]
+    ids = [encoded(model, tokenizer, part, longest) for part in batches]
     weights = [torch.tensor(part[WEIGHTS][0].to_list(), dtype=torch.float64) for part in batches]
     tokenizer.padding_side = "right"
     model.eval()
@@ -238,16 +237,9 @@ class Mixture:
     ) -> None:
         """Wrap the model; the adapters' names are those of their folders."""
         self.names = [f"adapter-{k}" for k in range(count)]
-        self.model: Any = model
-        for k, name in enumerate(self.names):
-            set_seed(seed + k)
-            # A config each: PEFT writes into it.
-            if k == 0:
-                self.model = get_peft_model(model, adapter_config(lora), adapter_name=name)
-            else:
-                self.model.add_adapter(name, adapter_config(lora))
+        own = {name: adapter_config(lora) for name in self.names}
+        self.model = put_on(model, own, seed=seed)
         self.model.base_model.set_adapter(self.names)
-        self.model.eval()
         set_seed(seed + count)
         self.network = Network(count, objectives)
         self.layers = [m for m in self.model.modules() if isinstance(m, LoraLayer)]
@@ -276,31 +268,6 @@ class Mixture:
 
     def save(self, out: Path) -> None:
         """Write each adapter to a folder of its name, and the network."""
-        with without_bars():
-            self.model.save_pretrained(out, save_embedding_layers=False)  # as in `save_adapter`
-        for folder in (out, *(out / name for name in self.names)):
-            without_places(folder, self.model)
+        save_all(self.model, out, self.names)
         state = {name: value.tolist() for name, value in self.network.state_dict().items()}
         write_new(out / NETWORK, json.dumps(state))
-
-
-def _encoded(
-    model: Any, tokenizer: Any, rows: pl.DataFrame, longest: int | None
-) -> list[tuple[list[int], list[int]]]:
-    """Tokens of prompts and answers, cut to max_length."""
-    given = {
-        name: rows[column].to_list()
-        for name, column in (("system_prompt", SYSTEM_PROMPT), ("finished", "finished"))
-        if column in rows.columns
-    }
-    prompts, answers = rows["prompt"].to_list(), rows["response"].to_list()
-    ids = encode_answers(model, tokenizer, prompts, answers, **given)
-    if longest is not None:
-        ids = [(prompt, answer[: max(0, longest - len(prompt))]) for prompt, answer in ids]
-    none = [i for i, (_, answer) in enumerate(ids) if not answer]
-    if none:
-        raise ValueError(
-            f"{len(none)} answers of a step have no token to train on: raise train.max_length or "
-            "leave these rows out"
-        )
-    return ids

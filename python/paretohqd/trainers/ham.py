@@ -29,7 +29,6 @@ from trl import SFTConfig
 from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.new_files import write_new
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
-from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers
 from paretohqd.models.finite import check_step, check_trained
 from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.machine import Machine
@@ -47,6 +46,7 @@ from paretohqd.trainers.ham_values import (
 )
 from paretohqd.trainers.keys import JOINT
 from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.several import encoded
 from paretohqd.trainers.sft import DEFAULTS
 from paretohqd.trainers.training import OnStep, optimiser
 
@@ -240,22 +240,7 @@ def _answers(
     value: Value = "weighted",
 ) -> list[Answers]:
     """The rows by prompt, in their order, cut to max_length."""
-    ids = encode_answers(
-        model,
-        tokenizer,
-        rows["prompt"].to_list(),
-        rows["response"].to_list(),
-        system_prompt=rows[SYSTEM_PROMPT].to_list() if SYSTEM_PROMPT in rows.columns else None,
-        finished=rows["finished"].to_list() if "finished" in rows.columns else None,
-    )
-    if longest is not None:
-        ids = [(prompt, answer[: max(0, longest - len(prompt))]) for prompt, answer in ids]
-    none = [i for i, (_, answer) in enumerate(ids) if not answer]
-    if none:
-        raise ValueError(
-            f"{len(none)} of {len(rows)} answers have no token to train on (first: row {none[0]}): "
-            "raise train.max_length or leave these rows out"
-        )
+    ids = encoded(model, tokenizer, rows, longest)
     scores = rows.select(pl.col(name).cast(pl.Float64) for name in objectives).to_numpy()
     if not np.isfinite(scores).all():
         raise ValueError("a score is null, NaN or infinite: leave such rows out")

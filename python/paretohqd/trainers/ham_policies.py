@@ -7,19 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import get_peft_model
-from transformers import set_seed
 
 from paretohqd.models.adapter_settings import adapter_config, name_of_head
-from paretohqd.models.base_names import without_places
 from paretohqd.models.chat import pad_answers
-from paretohqd.models.library_calls import tied_on_purpose, without_bars
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.ham_values import Answers
-
-BODY = "body"
-"""The adapter that heads share, and its folder."""
+from paretohqd.trainers.several import BODY, put_on, save_all
 
 
 class Policies:
@@ -50,18 +44,11 @@ class Policies:
         self.tokenizer, self.machine = tokenizer, machine
         self.names = [f"adapter-{k}" for k in range(count)]
         self.folders = [*self.names, BODY] if body else self.names
-        self.model: Any = model
-        own = {"target_modules": [name_of_head(model)]} if body else {}
-        with tied_on_purpose():
-            for k, name in enumerate(self.folders):
-                set_seed(seed + k)
-                # A config each: PEFT writes into it.
-                config = adapter_config(lora, **({} if name == BODY else own))
-                if k == 0:
-                    self.model = get_peft_model(model, config, adapter_name=name)
-                else:
-                    self.model.add_adapter(name, config)
-        self.model.eval()
+        head = {"target_modules": [name_of_head(model)]} if body else {}
+        adapters = {name: adapter_config(lora, **head) for name in self.names}
+        if body:
+            adapters[BODY] = adapter_config(lora)
+        self.model = put_on(model, adapters, seed=seed)
         self.own = {
             name: [p for n, p in self.model.named_parameters() if f".{name}." in n]
             for name in self.folders
@@ -124,7 +111,4 @@ class Policies:
 
     def save(self, out: Path) -> None:
         """Write each adapter to a folder of its name."""
-        with without_bars(), tied_on_purpose():
-            self.model.save_pretrained(out, save_embedding_layers=False)  # as in `save_adapter`
-        for folder in (out, *(out / name for name in self.folders)):
-            without_places(folder, self.model)
+        save_all(self.model, out, self.folders)

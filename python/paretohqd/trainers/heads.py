@@ -16,9 +16,7 @@ from typing import Any, TypedDict
 
 import polars as pl
 import torch
-from peft import get_peft_model
 from torch.nn.functional import logsigmoid
-from transformers import set_seed
 from trl import DPOConfig
 
 from paretohqd.exceptions import WARNINGS
@@ -29,16 +27,15 @@ from paretohqd.models.adapter_settings import (
     check_modules,
     name_of_head,
 )
-from paretohqd.models.base_names import without_places
-from paretohqd.models.chat import SIDES, encode_answers, pad_answers
+from paretohqd.models.chat import SIDES, pad_answers
 from paretohqd.models.finite import check_step, check_trained
-from paretohqd.models.library_calls import kept, tied_on_purpose, without_bars
+from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
 from paretohqd.trainers import dpo
-from paretohqd.trainers.ham_policies import BODY as BODY
 from paretohqd.trainers.keys import HEADS
 from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.several import BODY, Ids, encoded, put_on, save_all
 from paretohqd.trainers.training import OnStep, optimiser
 
 KIND = Kind(DPOConfig, HEADS, dpo.DEFAULTS)
@@ -47,7 +44,6 @@ take."""
 
 OBJECTIVE = "objective"
 """Column that says whose pair a row is."""
-Ids = tuple[list[int], list[int]]
 
 
 class HeadFacts(TypedDict):
@@ -138,7 +134,11 @@ def fit_heads(
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}
     steps = int(settings["max_steps"])
     batches = _batches(pairs, objectives, steps)
-    ids = {side: _encoded(model, tokenizer, pairs, side, settings["max_length"]) for side in SIDES}
+    longest = settings["max_length"]
+    ids = {
+        side: encoded(model, tokenizer, pairs, longest, answers=side, setting="pairs")
+        for side in SIDES
+    }
     tokenizer.padding_side = "right"
     model.eval()  # no dropout: the reference has none
     with kept(out / WARNINGS), without_bars():
@@ -179,14 +179,8 @@ class Heads:
         self.tokenizer, self.machine = tokenizer, machine
         self.names = [head_name(place) for place in range(len(objectives))]
         head = name_of_head(model)
-        set_seed(seed)
-        with tied_on_purpose():
-            self.model: Any = get_peft_model(model, adapter_config(lora), adapter_name=BODY)
-            for place, name in enumerate(self.names):
-                set_seed(seed + 1 + place)
-                own = adapter_config(lora, target_modules=[head])
-                self.model.add_adapter(name, own)
-        self.model.eval()
+        own = {name: adapter_config(lora, target_modules=[head]) for name in self.names}
+        self.model = put_on(model, {BODY: adapter_config(lora), **own}, seed=seed)
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """The trained parameters of all adapters."""
@@ -206,11 +200,7 @@ class Heads:
 
     def save(self, out: Path) -> None:
         """Write each adapter to a folder of its name."""
-        with without_bars(), tied_on_purpose():
-            # The tied embedding is the base's, and was not changed.
-            self.model.save_pretrained(out, save_embedding_layers=False)
-        for folder in (out, out / BODY, *(out / name for name in self.names)):
-            without_places(folder, self.model)
+        save_all(self.model, out, [BODY, *self.names])
 
 
 def _batches(pairs: pl.DataFrame, objectives: Sequence[str], steps: int) -> list[list[list[int]]]:
@@ -230,22 +220,6 @@ def _batches(pairs: pl.DataFrame, objectives: Sequence[str], steps: int) -> list
             )
         batches.append(batch)
     return batches
-
-
-def _encoded(
-    model: Any, tokenizer: Any, pairs: pl.DataFrame, side: str, longest: int | None
-) -> list[Ids]:
-    """Tokens of the prompts and of one side's answers, cut to max_length."""
-    ids = encode_answers(model, tokenizer, pairs["prompt"].to_list(), pairs[side].to_list())
-    if longest is not None:
-        ids = [(prompt, answer[: max(0, longest - len(prompt))]) for prompt, answer in ids]
-    none = [i for i, (_, answer) in enumerate(ids) if not answer]
-    if none:
-        raise ValueError(
-            f"{len(none)} of {len(pairs)} {side} answers have no token to train on (first: row "
-            f"{none[0]}): raise pairs.max_length or leave these rows out"
-        )
-    return ids
 
 
 def _train(

@@ -16,8 +16,8 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import prompt_lengths
 from paretohqd.trainers import ham as ham_training
-from paretohqd.trainers.ham_policies import BODY
 from paretohqd.trainers.ham_values import MAX_ADAPTERS
+from paretohqd.trainers.several import BODY
 
 
 @dataclass(frozen=True, kw_only=True)

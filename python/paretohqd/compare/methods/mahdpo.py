@@ -14,6 +14,7 @@ from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import pair_lengths
 from paretohqd.selection.pairs import extreme_pairs
 from paretohqd.trainers import dpo, heads
+from paretohqd.trainers.several import BODY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +92,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         settings={"train": train, "lora": bench.settings.lora, "beta": options.beta},
         inputs={"pairs": bench.context.folder.hash_frame(rows)},
     )
-    body = (made.path / heads.BODY, 1.0)
+    body = (made.path / BODY, 1.0)
     parts = [made.path / heads.head_name(place) for place in range(len(names))]
     return [
         Policy(
