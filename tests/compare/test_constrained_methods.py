@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from paretohqd.compare.methods import caid, moa, moc, modpo, mopo, morlhf, pama, psl, soups
+from paretohqd.compare.methods import caid, moa, moc, modpo, mopo, morlhf, npdpo, pama, psl, soups
 from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.adapters import load_adapter, load_mixture
 from paretohqd.models.chat import encode_prompts
@@ -282,3 +282,39 @@ def test_a_network_keeps_to_a_budget(bench: Open) -> None:
     b = bench(Tokens(trained=4_000, generated=0), preferences=WEIGHTS, selection__k=4)
     psl.policies(b, psl.Options())
     assert b.trained == pytest.approx(4_000, rel=0.05)
+
+
+def test_a_user_is_known_by_labelled_pairs_alone(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS)
+    policies = npdpo.policies(b, npdpo.Options(steps=4, shown=2, learning_rate=3e-2))
+    assert [policy.weights for policy in policies] == [(0.75, 0.25), (0.0, 1.0)]
+    assert not any(policy.system_prompt for policy in policies)
+    notes = notes_of(policies[0].adapters[0][0])
+    for policy, found in zip(policies, notes["coefficients"], strict=True):
+        assert [w for _, w in policy.adapters] == found
+        assert sum(found) == pytest.approx(1)
+    assert [per for per, *_ in charged(b, "train")] == ["once"]
+    again = npdpo.policies(b, npdpo.Options(steps=4, shown=2, learning_rate=3e-2))
+    assert again == policies
+    with pytest.raises(ValueError, match="prompts have two different answers; a step needs 99"):
+        npdpo.policies(b, npdpo.Options(shown=99))
+
+
+def test_pairs_shown_and_learned_share_no_prompt() -> None:
+    frame = pl.DataFrame(
+        {"prompt": list("aabbccddee"), "response": [f"answer {i}" for i in range(10)]}
+    )
+    rng = np.random.default_rng(0)
+    drawn = npdpo._pairs(frame, rng)
+    scores = np.arange(20, dtype=np.float64).reshape(10, 2) % 7
+    w = np.array([0.25, 0.75])
+    step = npdpo._step(drawn, scores, w, 2, 3, rng)
+    assert (len(step.shown), len(step.learned)) == (2, 3)
+    shown, learned = (
+        {frame["prompt"][row] for pair in part for row in pair}
+        for part in (step.shown, step.learned)
+    )
+    assert not shown & learned
+    assert all(scores[a] @ w >= scores[b] @ w for a, b in (*step.shown, *step.learned))
+    one = pl.DataFrame({"prompt": ["a", "a"], "response": ["same", "same"]})
+    assert len(npdpo._pairs(one, rng)) == 0

@@ -158,7 +158,11 @@ def test_losses_fall_and_heads_learn_their_own(causal: Path, tmp_path: Path) -> 
             {"max_steps": 3},
             r"step 1 has \[4, 0\] pairs of kind, brief: each objective must have as many",
         ),
-        (pairs(), {"max_length": 4}, r"no token to train on .first: row 0.: raise pairs\.max_length"),
+        (
+            pairs(),
+            {"max_length": 4},
+            r"no token to train on .first: row 0.: raise pairs\.max_length",
+        ),
         (pairs(), {"loss_type": "hinge"}, r"train\.loss_type|pairs\.loss_type"),
     ],
 )

@@ -113,12 +113,12 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     dpo.check_settings(settings.pairs, settings.lora, "pairs")
     if any(job.entry.method == "ham" for job in jobs):
         ham.check_settings(settings.train, settings.lora)
-    if any(job.entry.method == "mahdpo" for job in jobs):
+    if any(job.entry.method in ("mahdpo", "npdpo") for job in jobs):
         heads.check_settings(settings.pairs, settings.lora)
     if any(job.entry.method == "psl" for job in jobs):
         conditioned.check_settings(settings.train, settings.lora)
     for name in NOT_ADDED:
-        for method in ("soups", "mahdpo", "psl"):
+        for method in ("soups", "mahdpo", "psl", "npdpo"):
             if settings.lora.get(name) and any(job.entry.method == method for job in jobs):
                 raise ValueError(
                     f"lora.{name}: {method} add adapters up, which it makes wrong: leave off"

@@ -18,22 +18,20 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import ArrayLike, NDArray
-from peft.tuners.lora import LoraLayer
-from transformers import set_seed
 from trl import SFTConfig
 
 from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.new_files import write_new
 from paretohqd.kernels.rays import preference_grid
-from paretohqd.models.adapter_settings import LORA_DEFAULTS, adapter_config, check_modules
+from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
 from paretohqd.models.chat import pad_answers
 from paretohqd.models.finite import check_step, check_trained
 from paretohqd.models.library_calls import kept, without_bars
-from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
 from paretohqd.trainers.keys import JOINT
+from paretohqd.trainers.mixture import Mixture, load_network
 from paretohqd.trainers.settings import Kind
-from paretohqd.trainers.several import encoded, put_on, save_all
+from paretohqd.trainers.several import encoded
 from paretohqd.trainers.sft import DEFAULTS
 from paretohqd.trainers.training import OnStep, optimiser
 
@@ -45,8 +43,6 @@ STEP = "step"
 """Column that numbers the steps: rows of one number are trained on together."""
 WEIGHTS = "weights"
 """Column of a row's preference, the same in all rows of a step."""
-NETWORK = "network.json"
-"""File of the network."""
 HIDDEN = 16
 """Units of its hidden layer."""
 NEAR = 0.25
@@ -126,13 +122,8 @@ def coefficients(folder: Path, weights: ArrayLike) -> Floats:
     Raises:
         ValueError: The folder has no network.
     """
-    try:
-        state = json.loads((folder / NETWORK).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{folder}: holds no network: {error}") from None
     w = torch.tensor(np.asarray(weights, dtype=np.float64))
-    network = Network(len(state["out.bias"]), len(w))
-    network.load_state_dict({n: torch.tensor(v, dtype=torch.float64) for n, v in state.items()})
+    network = load_network(folder, lambda state: Network(len(state["out.bias"]), len(w)))
     with torch.no_grad():
         return np.asarray(network(w).numpy())
 
@@ -194,18 +185,23 @@ def fit_conditioned(
     model.eval()
     with kept(out / WARNINGS), without_bars():
         arguments = KIND.build(settings, machine, "train", output_dir=str(out), seed=seed)
-        mixture = Mixture(model, count, len(weights[0]), adapter, seed=seed)
+        objectives = len(weights[0])
+        mixture = Mixture(
+            model, count, lambda: Network(count, objectives), adapter, machine=machine, seed=seed
+        )
         adam, rate = optimiser(mixture.parameters(), arguments, steps)
         log = []
         for step, (batch, w) in enumerate(zip(ids, weights, strict=True)):
-            loss, found = mixture.loss(pad_answers(batch, tokenizer, machine.device), w, machine)
+            found = mixture.network(w)
+            padded = pad_answers(batch, tokenizer, machine.device)
+            loss = -mixture.logps(padded, found).sum() / int(padded.answer.sum())
             check_step(float(loss), "loss", step + 1)
             torch.autograd.backward(loss)
             most = arguments.max_grad_norm or float("inf")
             norm = float(torch.nn.utils.clip_grad_norm_(mixture.parameters(), most))
             check_step(norm, "gradient's norm", step + 1)
             entry = {"step": step + 1, "loss": float(loss), "weights": w.tolist()}
-            entry |= {"coefficients": found.tolist(), "grad_norm": norm}
+            entry |= {"coefficients": found.detach().tolist(), "grad_norm": norm}
             log.append({**entry, "learning_rate": rate.get_last_lr()[0]})
             adam.step()
             rate.step()
@@ -227,47 +223,3 @@ def fit_conditioned(
         "train": settings,
         "lora": adapter,
     }
-
-
-class Mixture:
-    """K adapters on one base, and the network of their coefficients."""
-
-    def __init__(
-        self, model: Any, count: int, objectives: int, lora: Mapping[str, Any], *, seed: int
-    ) -> None:
-        """Wrap the model; the adapters' names are those of their folders."""
-        self.names = [f"adapter-{k}" for k in range(count)]
-        own = {name: adapter_config(lora) for name in self.names}
-        self.model = put_on(model, own, seed=seed)
-        self.model.base_model.set_adapter(self.names)
-        set_seed(seed + count)
-        self.network = Network(count, objectives)
-        self.layers = [m for m in self.model.modules() if isinstance(m, LoraLayer)]
-        self.scaling = [dict(layer.scaling) for layer in self.layers]
-
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """The trained parameters of adapters and network."""
-        adapters = [p for name, p in self.model.named_parameters() if "lora_" in name]
-        return [*adapters, *self.network.parameters()]
-
-    def loss(
-        self, batch: Any, weights: torch.Tensor, machine: Machine
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The mean loss of a token for a preference, and the coefficients there."""
-        found = self.network(weights)
-        each = found.float().to(machine.device)
-        for layer, before in zip(self.layers, self.scaling, strict=True):
-            for k, name in enumerate(self.names):
-                # A factor of the update with a gradient, in the place of a number.
-                layer.scaling[name] = before[name] * each[k]
-        with torch.autocast(machine.device, dtype=torch.bfloat16, enabled=machine.bfloat16):
-            logps = answer_logps(self.model, batch)
-        for layer, before in zip(self.layers, self.scaling, strict=True):
-            layer.scaling.update(before)
-        return -logps.sum() / int(batch.answer.sum()), found.detach()
-
-    def save(self, out: Path) -> None:
-        """Write each adapter to a folder of its name, and the network."""
-        save_all(self.model, out, self.names)
-        state = {name: value.tolist() for name, value in self.network.state_dict().items()}
-        write_new(out / NETWORK, json.dumps(state))

@@ -17,6 +17,7 @@ from paretohqd.compare.methods import (
     modpo,
     mopo,
     morlhf,
+    npdpo,
     pama,
     paretohqd,
     psl,
@@ -49,6 +50,7 @@ METHODS: dict[str, Method[Any]] = {
     "moa": moa.METHOD,
     "moc": moc.METHOD,
     "psl": psl.METHOD,
+    "npdpo": npdpo.METHOD,
 }
 """Methods by name."""
 
