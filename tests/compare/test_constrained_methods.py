@@ -318,3 +318,21 @@ def test_pairs_shown_and_learned_share_no_prompt() -> None:
     assert all(scores[a] @ w >= scores[b] @ w for a, b in (*step.shown, *step.learned))
     one = pl.DataFrame({"prompt": ["a", "a"], "response": ["same", "same"]})
     assert len(npdpo._pairs(one, rng)) == 0
+
+
+def test_a_reward_may_be_a_rule_of_0_or_1(bench: Open, parts: Path) -> None:
+    kind = {"name": "kind", "model": str(parts / "kind")}
+    rule = {"name": "kept", "scorer": "rule:regex", "options": {"pattern": "tea|dog|film"}}
+    b = bench(objectives=[kind, rule], preferences=WEIGHTS)
+    frame = b.scored()
+    assert set(frame["kept"].unique()) == {0.0, 1.0}
+    for method, options in (
+        (mopo, {"tau": 0.3}),
+        (caid, {"rounds": 0, "beta": 0.5}),
+        (modpo, {}),
+        (soups, {"corners": "dpo", "steps": 2}),
+    ):
+        assert len(method.policies(b, method.Options(**options))) == 2
+    differing = frame.group_by("prompt").agg(pl.col("kept").n_unique() > 1)["kept"].sum()
+    pairs = extreme_pairs(frame, frame["kept"].to_numpy())
+    assert len(pairs) == differing, "pairs are only where two answers differ"
