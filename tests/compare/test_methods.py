@@ -24,7 +24,7 @@ from paretohqd.runs.sections import Generation
 
 pytestmark = pytest.mark.slow
 
-WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2}
+WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2, "pama": 1, "moa": 1}
 """Methods that take no preference, and their numbers of points."""
 
 SOUPS = {"method": "soups", "name": "soups, rl", "corners": "rl"}
@@ -57,7 +57,7 @@ def test_a_method_gives_its_policies(results: dict[str, dict[str, Any]], name: s
         assert frame.select("kind", "brief", "entropy").null_count().sum_horizontal().item() == 0
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "base"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("base", "best_of_n")])
 def test_a_matched_budget_is_used_and_kept(results: dict[str, dict[str, Any]], name: str) -> None:
     run, allowed = results[name], results["paretohqd"]
     trained, generated = (run[f"{kind}_tokens"] for kind in ("trained", "generated"))
@@ -173,6 +173,35 @@ def test_one_way_to_end_the_pool_stands_in_place_of_the_other(
     assert b.rule(k=2).upto == 3
     assert (b.rule(k=2, at_least=9).upto, b.rule(k=2, at_least=9).at_least) == (None, 9)
     assert b.rule(k=2, bounds="all").upto == 3
+
+
+def test_the_best_of_several_answers_is_given_for_each_preference(
+    results: dict[str, dict[str, Any]],
+) -> None:
+    run, base = results["best_of_n"], results["base"]
+    assert (run["passes"], run["sees_scorers"]) == (8, True)
+    assert run["costs"] == [] or all(cost["phase"] == "score" for cost in run["costs"])
+    assert "passes" not in base
+    folder = run["folder"]
+    usual = pl.read_parquet(folder / base["policies"][0]["answers"] / "answers.parquet")
+    given = [
+        pl.read_parquet(folder / policy["answers"] / "answers.parquet")
+        for policy in run["policies"]
+    ]
+    for frame, name in zip(given, ("kind", "brief"), strict=True):
+        assert frame["prompt"].to_list() == usual["prompt"].to_list()
+        assert (frame[name] >= usual[name] - 1e-9).mean() > 0.5
+    (sampled,) = {
+        tuple(path.parts[-2:])
+        for path in (folder / "answers").glob("*/answers.parquet")
+        if len(pl.read_parquet(path)) == 8 * len(usual)
+    }
+    candidates = pl.read_parquet(folder / "answers" / sampled[0] / "answers.parquet")
+    for frame in given:
+        for prompt, response in frame.select("prompt", "response").rows():
+            assert response in candidates.filter(prompt=prompt)["response"].to_list()
+    table = (folder / "summary.csv").read_text()
+    assert "passes_at_use" in table
 
 
 def test_models_that_are_stored(results: dict[str, dict[str, Any]]) -> None:

@@ -196,6 +196,8 @@ def attempt(
         chosen=None,
         policies=tuple(records),
         models=len({folder for policy in policies for folder, _ in policy.adapters}),
+        passes=max((policy.passes for policy in policies), default=1.0),
+        sees_scorers=any(policy.choice is not None for policy in policies),
         notes=bench.notes,
         costs=tuple(bench.costs),
         seconds=bench.seconds(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from paretohqd.compare.config import Comparison
@@ -84,13 +85,18 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, asked: HeldOut, pl
     """
     prompts, spec = asked.rows, s.settings.evaluation
     label = f"{asked.label} {place}"
-    made = answered(bench, policy, prompts, label=label, seed=s.settings.seed + 1)
+    choice = policy.choice
+    count = 1 if choice is None else choice.candidates
+    made = answered(bench, policy, prompts, label=label, seed=s.settings.seed + 1, samples=count)
 
     def work(out: Path) -> Mapping[str, Any]:
         frame = pl.read_parquet(made.path / layout.ANSWERS)
-        entropy = certainty(s, policy, frame)
-        frame = pl.concat([frame, prompts.select(s.columns)], how="horizontal")
+        own = prompts[np.repeat(np.arange(len(prompts)), count)].select(s.columns)
+        frame = pl.concat([frame, own], how="horizontal")
         frame = s.score(frame, work=out, allow_empty=True)
+        if choice is not None:
+            frame = choice.of(frame)
+        entropy = certainty(s, policy, frame)
         frame = evaluation.measure(frame, spec).with_columns(entropy)
         write_parquet(frame, out / layout.ANSWERS)
         return {"rewards": [reward.manifest() for reward in s.rewards]}
@@ -106,6 +112,7 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, asked: HeldOut, pl
             "evaluation": vars(spec),
             **mixed,
             **conditioned,
+            **({} if choice is None else {"choice": choice.facts()}),
         },
         inputs={"answers": made.digest, "model": s.model_id}
         | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},

@@ -186,6 +186,10 @@ class MethodResult(Measures):
     kind: str
     ablation: bool = False
     reconstructed: bool = False
+    passes: float = 1.0
+    """Forward passes for each token of an answer, at use."""
+    sees_scorers: bool = False
+    """Whether the scorers that evaluate choose what is answered."""
     about: str | None = None
     source: str | None = None
     exact: str | None = None
@@ -215,6 +219,11 @@ class MethodResult(Measures):
     seconds: Mapping[str, float] = field(default_factory=dict)
     points: tuple[MeanPoint, ...] = ()
     against: Against = Against()
+
+    @property
+    def dear_at_use(self) -> bool:
+        """Whether an answer takes more than the model once for each token."""
+        return self.passes != 1 or self.sees_scorers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,6 +100,8 @@ def _entry(
         kind=first.kind,
         ablation=bool(first.ablation),
         reconstructed=first.reconstructed,
+        passes=first.passes,
+        sees_scorers=first.sees_scorers,
         about=first.about,
         source=first.source,
         exact=first.exact,

@@ -69,6 +69,10 @@ class RunRecord:
     there are none."""
     models: int | None = None
     """Adapters that must be stored."""
+    passes: float = 1.0
+    """Forward passes for each token of an answer, at use."""
+    sees_scorers: bool = False
+    """Whether the scorers that evaluate choose what is answered."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """What the method wrote down."""
     costs: tuple[Cost, ...] = ()
@@ -100,7 +104,8 @@ class RunRecord:
         whole = asdict(self)
         for name in (*WORDS, "family", "chosen"):
             _drop(whole, name, None)
-        _drop(whole, "reconstructed", False)
+        for name, usual in (("reconstructed", False), ("passes", 1.0), ("sees_scorers", False)):
+            _drop(whole, name, usual)
         for policy in whole["policies"]:
             _drop(policy, "validation", None)
         for cost in whole["costs"]:

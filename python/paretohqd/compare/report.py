@@ -84,6 +84,7 @@ def page(
         validated=len(record.positions.get("validation", ())),
         seeds=sorted({run.seed for run in record.runs}),
         other_rivals=rivals != {result.reference},
+        dear=any(entry.dear_at_use for entry in result.methods),
         reconstructed=any(style.reconstructed for style in styles.values()),
         styles=styles,
         colours=colours(styles),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from paretohqd.compare.measures import ComparisonResult, Interval, WinRate
+from paretohqd.compare.measures import ComparisonResult, Interval, MethodResult, WinRate
 from paretohqd.compare.over_seeds import average
 from paretohqd.compare.prices import cost
 from paretohqd.compare.records import RunRecord
@@ -50,6 +50,9 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
     base's scores, `utility_tchebycheff`, `following` and (with validation prompts) `missteering`
     those of `serving`; `rank NAME` is the rank correlation of the weight on an objective with its
     mean reward, `rank_mean` their mean; `cost` is that of the tokens in seconds at fixed prices.
+    Where some method takes more than one forward pass for a token of an answer at use,
+    `passes_at_use` says how many, and `sees_scorers` whether the scorers that evaluate choose what
+    is answered.
     """
     served = _served(result)
     phases = dict.fromkeys(phase for measured in result.runs for phase in measured.seconds)
@@ -65,7 +68,7 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
         row |= {"hypervolume_high": measured.hypervolume_high}
         row |= measured.values(("echo_adjusted", *MEASURED))
         row |= {f"rank {name}": measured.rank_correlation.get(name) for name in result.objectives}
-        row |= measured.values(("rank_mean", *COSTS))
+        row |= measured.values(("rank_mean", *COSTS)) | _at_use(result, run)
         row |= {f"seconds {phase}": measured.seconds.get(phase) for phase in phases}
         rows.append(row | {"seconds": measured.seconds_all})
     return pl.DataFrame(rows, infer_schema_length=None)
@@ -133,7 +136,7 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
                 row |= {f"{side} {end}": getattr(whole, end, None) for end in ("low_90", "high_90")}
         row |= entry.values(MEASURED)
         row |= {f"rank {name}": rank for name, rank in entry.rank_correlation.items()}
-        row |= entry.values(("rank_mean", *COSTS))
+        row |= entry.values(("rank_mean", *COSTS)) | _at_use(result, entry)
         rows.append(row | {"seconds": entry.seconds_all})
     return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -142,6 +145,13 @@ def _served(result: ComparisonResult) -> tuple[str, ...]:
     """Measures of how preferences are served, beside utility."""
     validated = any(measured.run.chosen is not None for measured in result.runs)
     return ("utility_tchebycheff", "following", *(["missteering"] if validated else []))
+
+
+def _at_use(result: ComparisonResult, one: RunRecord | MethodResult) -> Row:
+    """What answers cost at use, where some method's cost more than one pass of the model."""
+    if not any(entry.dear_at_use for entry in result.methods):
+        return {}
+    return {"passes_at_use": one.passes, "sees_scorers": one.sees_scorers}
 
 
 def _ends(name: str, interval: Interval | WinRate | None) -> Row:

@@ -161,7 +161,8 @@ def _table(entries: Sequence[MethodResult], reference: str) -> str:
     head = ["method", "seeds", "utility", "95 % interval", "U_T", "hypervolume", "best one"]
     head += ["echo-adj.", f"less {reference}", "verdict", "wins", "less base", "echo", "collapse"]
     head += ["words", "follows"]
-    head += ["models", "trained", "generated", "cost", "time"]
+    dear = any(entry.dear_at_use for entry in entries)
+    head += ["models", *(["passes at use"] if dear else []), "trained", "generated", "cost", "time"]
     rows = [head]
     for entry in entries:
         rival = entry.against.reference
@@ -179,6 +180,8 @@ def _table(entries: Sequence[MethodResult], reference: str) -> str:
         row += [_percent(entry.echo), _percent(entry.collapse), _number(entry.words, 0)]
         row += ["-" if entry.following is None else f"{entry.following:+.2f}"]
         row += [_number(entry.models, 0)]
+        if dear:
+            row += [f"{entry.passes:g}{', sees scorers' if entry.sees_scorers else ''}"]
         row += [_number(entry.trained_tokens, 0), _number(entry.generated_tokens, 0)]
         row += ["-" if entry.cost is None else duration(entry.cost)]
         row += ["-" if entry.seconds_all is None else duration(entry.seconds_all)]

@@ -7,6 +7,7 @@ from typing import Any
 from paretohqd.compare.method import Method
 from paretohqd.compare.methods import (
     base,
+    best_of_n,
     caid,
     full,
     ham,
@@ -43,6 +44,7 @@ METHODS: dict[str, Method[Any]] = {
     "morlhf": morlhf.METHOD,
     "modpo": modpo.METHOD,
     "rcs": rcs.METHOD,
+    "best_of_n": best_of_n.METHOD,
     "mahdpo": mahdpo.METHOD,
     "mopo": mopo.METHOD,
     "caid": caid.METHOD,

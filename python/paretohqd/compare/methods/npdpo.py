@@ -64,7 +64,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         _step(drawn, scores, lattice[number % len(lattice)], options.shown, each, rng)
         for number in range(2 * len(lattice))
     ]
-    lengths = chat.row_lengths(bench.tokenizer(), frame, train["max_length"])
+    lengths = chat.trained_lengths(bench.tokenizer(), frame, train["max_length"])
     tokens = [int(sum(lengths[row] for pair in plan.learned for row in pair)) for plan in plans]
     steps = options.steps or len(bench.weights) * (settings.get("max_steps") or usual["max_steps"])
     order = bench.order(tokens, batch=1, share=1.0, steps=steps, passes=PASSES)

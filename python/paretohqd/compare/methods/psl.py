@@ -63,7 +63,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     if not batches:
         raise ValueError(f"fewer rows for a preference than the {each} of a step: raise k")
     tokenizer, longest = bench.tokenizer(), train["max_length"]
-    tokens = [int(np.sum(chat.row_lengths(tokenizer, rows, longest))) for rows in batches]
+    tokens = [int(np.sum(chat.trained_lengths(tokenizer, rows, longest))) for rows in batches]
     usual = options.steps or len(bench.weights) * train["max_steps"]
     order = bench.order(tokens, batch=1, share=1.0, steps=usual)
     train["max_steps"] = len(order)

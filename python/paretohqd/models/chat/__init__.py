@@ -35,6 +35,7 @@ from paretohqd.models.chat._lengths import (
     pair_lengths,
     prompt_lengths,
     row_lengths,
+    trained_lengths,
 )
 from paretohqd.models.chat._padding import AnswerBatch, pad_answers, pad_prompts
 from paretohqd.models.chat._templates import (
@@ -89,6 +90,7 @@ __all__ = [
     "row_lengths",
     "stop_ids",
     "stop_tokens",
+    "trained_lengths",
     "until_end",
     "with_date",
 ]

@@ -35,6 +35,19 @@ def row_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> l
     return [min(length, max_length or length) for length in lengths]
 
 
+def trained_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> list[int]:
+    """Tokens of each row where nothing behind an answer's end token is trained on.
+
+    Args:
+        tokenizer: A tokenizer with a chat template.
+        rows: n rows of prompt and response.
+        max_length: Longer texts are cut there; None cuts none.
+    """
+    sizes = answer_lengths(tokenizer, rows, ["response"], stop=[tokenizer.eos_token_id])[:, 0]
+    lengths: list[int] = np.minimum(sizes, max_length or sizes.max(initial=0)).tolist()
+    return lengths
+
+
 def pair_lengths(
     tokenizer: Any,
     pairs: pl.DataFrame,
