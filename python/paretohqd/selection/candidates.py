@@ -142,6 +142,8 @@ def _read(
         excluded += seen.excluded
         limit = resources.memory_limit
         if limit is not None and held.estimated_size() > limit:
+            held.settled()  # what only waits is no reason to stop
+        if limit is not None and held.estimated_size() > limit:
             raise ValueError(
                 f"{held.count} rows that are the first of some preference take more than the "
                 "memory limit: lower k, or raise it"
