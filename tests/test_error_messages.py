@@ -35,6 +35,8 @@ CHANGED: dict[str, str] = {
     "command: run: a number for a key": "train_together was added",
     "command: compare: budgets: unknown": "budgets of cost were added",
     "command: compare: methods: an unknown budget": "budgets of cost were added",
+    "command: compare: methods: a method like none": "methods were added",
+    "command: compare: methods: soups: corners": "corners of pairs were added",
     "command: an unknown option": "no command is no error any more: it prints the help",
 }
 """Calls whose message was changed on purpose, and why; CHANGES has what they say now."""

@@ -155,7 +155,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "paretohqd: k of 0": {"method": "paretohqd", "name": "x", "k": 0},
     "paretohqd: bounds": {"method": "paretohqd", "name": "x", "bounds": "rows"},
     "paretohqd: an unknown option": {"method": "paretohqd", "name": "x", "bound": "all"},
-    "soups: corners": {"method": "soups", "corners": "dpo"},
+    "soups: corners": {"method": "soups", "corners": "ppo"},
     "soups: k": {"method": "soups", "k": 1.5},
     "ric: rounds": {"method": "ric", "rounds": 99},
     "ric: quantile": {"method": "ric", "quantile": 2},

@@ -274,11 +274,10 @@ class FirstLayers:
         path = Path(path)
         if path.suffix.lower() != ".parquet":
             raise ValueError(f"{path}: expected a name that ends in .parquet")
-        asked = {
-            "objectives": self.objectives,
-            "where": None if self.where is None else self.where.written,
-            "epsilon": self.epsilon,
-        }
+        # What was not asked is left out, as in states of older versions.
+        where = {} if self.where is None else {"where": self.where.written}
+        epsilon = {} if self.epsilon is None else {"epsilon": self.epsilon}
+        asked = {"objectives": self.objectives, **where, **epsilon}
         state = {"version": 1, **asked, **self.layers.facts()}
         write_frame(self.kept, path, metadata={KEY: json.dumps(state, default=float)})
 

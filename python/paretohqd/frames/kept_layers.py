@@ -115,7 +115,7 @@ class KeptLayers:
             "nan": self.nan,
             "rows": self.rows,
             "usable": self.usable,
-            "excluded": self.excluded,
+            **({"excluded": self.excluded} if self.excluded else {}),
             "dropped": self.dropped,
             "low": None if self.low is None else self.low.tolist(),
             "high": None if self.high is None else self.high.tolist(),
