@@ -145,9 +145,9 @@ impl Part<'_, '_> {
         for start in self.rows.clone().step_by(BLOCK_ROWS) {
             let rows = start..self.rows.end.min(start + BLOCK_ROWS);
             let there = block.read(self.points, self.larger, rows);
-            for j in 0..m {
+            for (j, losses) in losses.iter_mut().enumerate() {
                 let (ideal, unit) = (bounded.ideal[j], bounded.units[j]);
-                for (loss, value) in losses[j].iter_mut().zip(&block.values[j]) {
+                for (loss, value) in losses.iter_mut().zip(&block.values[j]) {
                     let shortfall = ideal - value;
                     *loss = match bounded.loss {
                         Loss::Achievement => shortfall,
