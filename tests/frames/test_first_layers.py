@@ -310,7 +310,7 @@ ASKED = [
 
 @pytest.mark.filterwarnings("ignore::paretohqd.selection.same_rows.SameRowsWarning")
 @pytest.mark.parametrize("way", ["added", "merged", "saved"])
-@pytest.mark.parametrize("asked", ASKED, ids=str)
+@pytest.mark.parametrize("asked", ASKED, ids=["where", "noise", "both", "dropped"])
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60), upto=st.integers(1, 4))
 def test_conditions_and_noise_are_those_of_a_choice_from_all(
