@@ -91,12 +91,14 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, asked: HeldOut, pl
 
     def work(out: Path) -> Mapping[str, Any]:
         frame = pl.read_parquet(made.path / layout.ANSWERS)
+        # The model that has answered is still held, which scoring may let go.
+        entropy = certainty(s, policy, frame) if choice is None else None
         own = prompts[np.repeat(np.arange(len(prompts)), count)].select(s.columns)
         frame = pl.concat([frame, own], how="horizontal")
         frame = s.score(frame, work=out, allow_empty=True)
         if choice is not None:
             frame = choice.of(frame)
-        entropy = certainty(s, policy, frame)
+            entropy = certainty(s, policy, frame)
         frame = evaluation.measure(frame, spec).with_columns(entropy)
         write_parquet(frame, out / layout.ANSWERS)
         return {"rewards": [reward.manifest() for reward in s.rewards]}

@@ -114,9 +114,9 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
     if any(job.entry.method == "ham" for job in jobs):
         ham.check_settings(settings.train, settings.lora)
     if any(job.entry.method in ("mahdpo", "npdpo") for job in jobs):
-        heads.check_settings(settings.pairs, settings.lora)
+        heads.KIND.check_all(settings.pairs, settings.lora, "pairs")
     if any(job.entry.method == "psl" for job in jobs):
-        conditioned.check_settings(settings.train, settings.lora)
+        conditioned.KIND.check_all(settings.train, settings.lora, "train")
     for name in NOT_ADDED:
         for method in ("soups", "mahdpo", "psl", "npdpo"):
             if settings.lora.get(name) and any(job.entry.method == method for job in jobs):

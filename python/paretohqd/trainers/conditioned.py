@@ -67,15 +67,6 @@ class ConditionedFacts(TypedDict):
     lora: dict[str, Any]
 
 
-def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "train") -> None:
-    """Refuse settings for SFTConfig and LoraConfig that could not be followed here.
-
-    Raises:
-        ValueError: See `sft.check_settings`.
-    """
-    KIND.check_all(train, lora, where)
-
-
 def anchors(count: int, objectives: int) -> Floats:
     """(count, M) preferences at which one of the adapters each counts most at the start.
 
@@ -170,7 +161,7 @@ def fit_conditioned(
             max_steps - 1, an answer without a token to train on, or a training that diverged.
             Nothing is saved then.
     """
-    check_settings(train, lora)
+    KIND.check_all(train, lora, "train")
     check_modules(model, lora)
     settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}

@@ -63,15 +63,6 @@ class HeadFacts(TypedDict):
     lora: dict[str, Any]
 
 
-def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "pairs") -> None:
-    """Refuse settings for DPOConfig and LoraConfig that could not be followed here.
-
-    Raises:
-        ValueError: See `sft.check_settings`.
-    """
-    KIND.check_all(train, lora, where)
-
-
 def head_name(place: int) -> str:
     """The adapter of an objective's head, and its folder.
 
@@ -128,7 +119,7 @@ def fit_heads(
             objectives, an answer without a token to train on, a model without a head of its own,
             or a training that diverged. Nothing is saved then.
     """
-    check_settings(train, lora)
+    KIND.check_all(train, lora, "pairs")
     check_modules(model, lora)
     settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}

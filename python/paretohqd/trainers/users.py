@@ -73,15 +73,6 @@ class UserFacts(TypedDict):
     lora: dict[str, Any]
 
 
-def check_settings(train: Mapping[str, Any], lora: Mapping[str, Any], where: str = "pairs") -> None:
-    """Refuse settings for DPOConfig and LoraConfig that could not be followed here.
-
-    Raises:
-        ValueError: See `sft.check_settings`.
-    """
-    KIND.check_all(train, lora, where)
-
-
 class Inference(torch.nn.Module):
     """From a user's labelled pairs to the coefficients of K adapters, whatever the pairs' order.
 
@@ -150,7 +141,7 @@ def fit_users(
         ValueError: Settings that could not be followed, a step or a user without pairs, an answer
             without a token to train on, or a training that diverged. Nothing is saved then.
     """
-    check_settings(train, lora)
+    KIND.check_all(train, lora, "pairs")
     check_modules(model, lora)
     settings = KIND.merged(train)
     adapter = {**LORA_DEFAULTS, **lora, "lora_dropout": 0.0}

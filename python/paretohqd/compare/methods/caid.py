@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare.method import Method, MethodOptions, Positive, Range, Share, Steps
+from paretohqd.compare.methods._constants import standardised
 from paretohqd.compare.methods._dpo import fit_paired
 from paretohqd.compare.methods._dual import Floats, weighed
 from paretohqd.compare.methods._groups import answer_groups
@@ -52,6 +53,9 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     frame = frame.sort("prompt", maintain_order=True)
     z, constants = standardise(frame, names)
     bench.notes["constants"] = constants
+    mean, deviation = (
+        np.array([constants[name][what] for name in names]) for what in ("mean", "deviation")
+    )
     scores = z.select(names).to_numpy()
     gains = _gains(z, names)
     starts = (frame["prompt"] != frame["prompt"].shift()).fill_null(True).arg_true().to_numpy()
@@ -77,7 +81,11 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
                 bench,
                 bench.table(
                     "pairs",
-                    partial(_pairs, answers, names, constants, combined),
+                    partial(
+                        extreme_pairs,
+                        answers,
+                        standardised(answers, names, mean, deviation) @ combined,
+                    ),
                     answers,
                     per="preference",
                     rule="combined",
@@ -108,9 +116,9 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
                 samples=bench.settings.sample_pairs or ANSWERS,
                 rounds=(count - number) * options.rounds - turn,
             )
-            mean = _standard(answers, names, constants).mean(axis=0)[others]
-            multipliers = np.maximum(0, multipliers - options.pace * (mean - asked))
-            history.append({"multipliers": multipliers.tolist(), "gains": mean.tolist()})
+            gained = standardised(answers, names, mean, deviation).mean(axis=0)[others]
+            multipliers = np.maximum(0, multipliers - options.pace * (gained - asked))
+            history.append({"multipliers": multipliers.tolist(), "gains": gained.tolist()})
         bench.notes.setdefault("constraints", []).append(
             {
                 "main": names[main],
@@ -143,23 +151,6 @@ def _combined(multipliers: Floats, main: int, others: list[int], count: int) -> 
     weights[main] = 1
     weights[others] = multipliers
     return weights
-
-
-def _standard(
-    frame: pl.DataFrame, names: list[str], constants: dict[str, dict[str, float]]
-) -> Floats:
-    """(n, M) scores less the base's mean, in its deviations."""
-    mean, deviation = (
-        np.array([constants[name][what] for name in names]) for what in ("mean", "deviation")
-    )
-    return np.asarray((frame.select(names).to_numpy() - mean) / deviation)
-
-
-def _pairs(
-    frame: pl.DataFrame, names: list[str], constants: dict[str, dict[str, float]], combined: Floats
-) -> pl.DataFrame:
-    """Each prompt's best answer against its worst, by r + lambda . g."""
-    return extreme_pairs(frame, _standard(frame, names, constants) @ combined)
 
 
 METHOD = Method(

@@ -54,7 +54,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     train = {**dpo.DEFAULTS, "max_length": usual["max_length"], **settings}
     if options.learning_rate is not None:
         train["learning_rate"] = options.learning_rate
-    heads.check_settings({**settings, "max_steps": 1}, bench.settings.lora)
+    heads.KIND.check_all(settings, bench.settings.lora, "pairs")
     own = [
         part.head(count).select("prompt", "chosen", "rejected", pl.lit(name).alias(heads.OBJECTIVE))
         for name, part in zip(names, pairs, strict=True)

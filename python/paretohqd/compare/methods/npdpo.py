@@ -48,7 +48,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     train = {**dpo.DEFAULTS, "max_length": usual["max_length"], **settings}
     if options.learning_rate is not None:
         train["learning_rate"] = options.learning_rate
-    users.check_settings({**settings, "max_steps": 1}, bench.settings.lora)
+    users.KIND.check_all(settings, bench.settings.lora, "pairs")
     rng = np.random.default_rng([bench.seed, 20])
     drawn = _pairs(frame, rng)
     each = batch_size(train)

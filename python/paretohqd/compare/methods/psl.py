@@ -44,7 +44,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     frame, train = bench.scored(), bench.train_settings()
     if options.learning_rate is not None:
         train["learning_rate"] = options.learning_rate
-    conditioned.check_settings({**bench.settings.train, "max_steps": 1}, bench.settings.lora)
+    conditioned.KIND.check_all(bench.settings.train, bench.settings.lora, "train")
     reached = standardised(frame, names, *center_and_spread(frame, names))
     lattice = preference_grid(len(names), options.divisions or (10 if len(names) == 2 else 4))
     each = batch_size(train)
