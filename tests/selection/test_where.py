@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,13 @@ def test_what_is_no_condition(where: Any, message: str, lazy: bool, by: str | No
     frame = rows_of(50)
     with pytest.raises(ValueError, match=message if "|" in message else re.escape(message)):
         pq.choose(frame.lazy() if lazy else frame, NAMES, 3, k=2, where=where, by=by)
+
+
+def test_a_python_function_is_refused_without_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    where = pl.col("help").map_batches(lambda s: s > 0, pl.Boolean)
+    with pytest.raises(ValueError, match="looks at more than its own row, or Polars cannot tell"):
+        pq.choose(rows_of(50), NAMES, 3, k=2, where=where)
 
 
 def test_conditions_as_people_write_them() -> None:

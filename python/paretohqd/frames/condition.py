@@ -132,7 +132,10 @@ class Condition:
 
 def _of_one_row(expression: pl.Expr) -> bool:
     """Whether an expression and all that it is made of look at their own row alone."""
-    return _alone(with_known_parts(expression))
+    try:
+        return _alone(with_known_parts(expression))
+    except pl.exceptions.PolarsError:  # a Python function, which Polars writes with cloudpickle
+        return False
 
 
 def _alone(expression: pl.Expr) -> bool:
