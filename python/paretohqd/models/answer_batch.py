@@ -6,7 +6,7 @@ token is `nucleus` in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from inspect import signature
@@ -65,12 +65,7 @@ def decode_batch(
         Frame of n * samples rows with the columns of ANSWERS.
     """
     stop = stop_tokens(model, tokenizer)
-    sampler = None
-    if sampling.temperature > 0:
-        steps = sampling.max_new_tokens
-        drawn = [np.random.default_rng([seed, row]).random((samples, steps)) for row in rows]
-        uniforms = np.stack(drawn).reshape(len(ids) * samples, steps)
-        sampler = NucleusSampler(uniforms, temperature=sampling.temperature, top_p=sampling.top_p)
+    sampler = sampler_of(rows, seed=seed, samples=samples, sampling=sampling)
     batch = pad_prompts(ids, tokenizer, model.device)
     replies = None
     if model.device.type == "cpu":
@@ -81,7 +76,7 @@ def decode_batch(
                 samples=samples,
                 steps=sampling.max_new_tokens,
                 stop=stop,
-                choose=partial(_choose, sampler),
+                choose=partial(next_tokens, sampler),
             )
     if replies is None:
         replies = _search(
@@ -93,6 +88,31 @@ def decode_batch(
             stop=stop,
             sampler=sampler,
         )
+    return answers_frame(tokenizer, replies, prompts, rows, samples=samples, stop=stop)
+
+
+def sampler_of(
+    rows: Sequence[int], *, seed: int, samples: int, sampling: Sampling
+) -> NucleusSampler | None:
+    """What draws the tokens of prompts with these numbers; None at temperature 0."""
+    if sampling.temperature == 0:
+        return None
+    steps = sampling.max_new_tokens
+    drawn = [np.random.default_rng([seed, row]).random((samples, steps)) for row in rows]
+    uniforms = np.stack(drawn).reshape(len(rows) * samples, steps)
+    return NucleusSampler(uniforms, temperature=sampling.temperature, top_p=sampling.top_p)
+
+
+def answers_frame(
+    tokenizer: Any,
+    replies: Sequence[Sequence[int]],
+    prompts: Sequence[str],
+    rows: Sequence[int],
+    *,
+    samples: int,
+    stop: Collection[int],
+) -> pl.DataFrame:
+    """Answers' tokens, prompt by prompt, as a frame with the columns of ANSWERS."""
     form, answers = find_form(tokenizer), []
     for number, reply in enumerate(replies):
         finished = bool(reply) and reply[-1] in stop
@@ -102,7 +122,7 @@ def decode_batch(
     return pl.DataFrame(answers, schema=ANSWERS, orient="row")
 
 
-def _choose(
+def next_tokens(
     sampler: NucleusSampler | None, scores: torch.Tensor, rows: torch.Tensor, step: int
 ) -> torch.Tensor:
     """The next token of some rows: drawn, or without a sampler the likeliest."""

@@ -25,15 +25,16 @@ from paretohqd.frames.new_files import write_new
 from paretohqd.kernels.rays import preference_grid
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
 from paretohqd.models.chat import pad_answers
-from paretohqd.models.finite import check_step, check_trained
+from paretohqd.models.finite import check_trained
 from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.machine import Machine
+from paretohqd.trainers.descent import Descent
 from paretohqd.trainers.keys import JOINT
 from paretohqd.trainers.mixture import Mixture, load_network
 from paretohqd.trainers.settings import Kind
 from paretohqd.trainers.several import encoded
 from paretohqd.trainers.sft import DEFAULTS
-from paretohqd.trainers.training import OnStep, optimiser
+from paretohqd.trainers.training import OnStep
 
 KIND = Kind(SFTConfig, JOINT, DEFAULTS)
 """What `train` is here: the number of steps, the length of rows, and what AdamW and its schedule
@@ -180,36 +181,27 @@ def fit_conditioned(
         mixture = Mixture(
             model, count, lambda: Network(count, objectives), adapter, machine=machine, seed=seed
         )
-        adam, rate = optimiser(mixture.parameters(), arguments, steps)
-        log = []
-        for step, (batch, w) in enumerate(zip(ids, weights, strict=True)):
+        descent = Descent(mixture.parameters(), arguments, steps, on_step)
+        for batch, w in zip(ids, weights, strict=True):
             found = mixture.network(w)
             padded = pad_answers(batch, tokenizer, machine.device)
             loss = -mixture.logps(padded, found).sum() / int(padded.answer.sum())
-            check_step(float(loss), "loss", step + 1)
-            torch.autograd.backward(loss)
-            most = arguments.max_grad_norm or float("inf")
-            norm = float(torch.nn.utils.clip_grad_norm_(mixture.parameters(), most))
-            check_step(norm, "gradient's norm", step + 1)
-            entry = {"step": step + 1, "loss": float(loss), "weights": w.tolist()}
-            entry |= {"coefficients": found.detach().tolist(), "grad_norm": norm}
-            log.append({**entry, "learning_rate": rate.get_last_lr()[0]})
-            adam.step()
-            rate.step()
-            adam.zero_grad()
-            if on_step:
-                on_step(step + 1, steps)
+            descent.step(
+                loss=descent.backward(loss),
+                weights=w.tolist(),
+                coefficients=found.detach().tolist(),
+            )
         check_trained(mixture.model, steps)
     out.mkdir(parents=True, exist_ok=True)
     mixture.save(out)
-    write_new(out / "log.json", json.dumps(log, indent=1))
+    write_new(out / "log.json", json.dumps(descent.log, indent=1))
     return {
         "steps": steps,
         "trained_tokens": sum(len(p) + len(a) for batch in ids for p, a in batch),
         "generated_tokens": 0,
         "scored": 0,
         "adapters": count,
-        "loss": [log[0]["loss"], log[-1]["loss"]],
+        "loss": [descent.log[0]["loss"], descent.log[-1]["loss"]],
         "trainable_parameters": sum(p.numel() for p in mixture.parameters()),
         "train": settings,
         "lora": adapter,

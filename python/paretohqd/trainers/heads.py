@@ -28,15 +28,16 @@ from paretohqd.models.adapter_settings import (
     name_of_head,
 )
 from paretohqd.models.chat import SIDES, pad_answers
-from paretohqd.models.finite import check_step, check_trained
+from paretohqd.models.finite import check_trained
 from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
 from paretohqd.trainers import dpo
+from paretohqd.trainers.descent import Descent
 from paretohqd.trainers.keys import HEADS
 from paretohqd.trainers.settings import Kind
 from paretohqd.trainers.several import BODY, Ids, encoded, put_on, save_all
-from paretohqd.trainers.training import OnStep, optimiser
+from paretohqd.trainers.training import OnStep
 
 KIND = Kind(DPOConfig, HEADS, dpo.DEFAULTS)
 """What `pairs` is here: the number of steps, the length of rows, and what AdamW and its schedule
@@ -222,39 +223,15 @@ def _train(
     on_step: OnStep | None,
 ) -> list[dict[str, Any]]:
     """All steps; returns the log's entries."""
-    steps = len(batches)
-    adam, rate = optimiser(heads.parameters(), arguments, steps)
-    log = []
-    for step, batch in enumerate(batches):
+    descent = Descent(heads.parameters(), arguments, len(batches), on_step)
+    for batch in batches:
         losses, right = [], []
         for place, own in enumerate(batch):
             rows = [ids[side][row] for side in SIDES for row in own]
             ratios = heads.logps(rows, place) - heads.logps(rows, None)
             chosen, rejected = ratios[: len(own)], ratios[len(own) :]
             loss = -logsigmoid(beta * (chosen - rejected)).mean()
-            check_step(float(loss), "loss", step + 1)
-            torch.autograd.backward(loss / len(batch))
-            losses.append(float(loss))
+            losses.append(descent.backward(loss, 1 / len(batch)))
             right.append(float((chosen > rejected).float().mean()))
-        norm = float(
-            torch.nn.utils.clip_grad_norm_(
-                heads.parameters(), arguments.max_grad_norm or float("inf")
-            )
-        )
-        check_step(norm, "gradient's norm", step + 1)
-        log.append(
-            {
-                "step": step + 1,
-                "loss": sum(losses) / len(losses),
-                "losses": losses,
-                "accuracies": right,
-                "learning_rate": rate.get_last_lr()[0],
-                "grad_norm": norm,
-            }
-        )
-        adam.step()
-        rate.step()
-        adam.zero_grad()
-        if on_step:
-            on_step(step + 1, steps)
-    return log
+        descent.step(loss=sum(losses) / len(losses), losses=losses, accuracies=right)
+    return descent.log

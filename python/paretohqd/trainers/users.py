@@ -23,15 +23,16 @@ from paretohqd.exceptions import WARNINGS
 from paretohqd.frames.new_files import write_new
 from paretohqd.models.adapter_settings import LORA_DEFAULTS, check_modules
 from paretohqd.models.chat import AnswerBatch, pad_answers
-from paretohqd.models.finite import check_step, check_trained
+from paretohqd.models.finite import check_trained
 from paretohqd.models.library_calls import kept, without_bars
 from paretohqd.models.machine import Machine
 from paretohqd.trainers import dpo
+from paretohqd.trainers.descent import Descent
 from paretohqd.trainers.keys import HEADS
 from paretohqd.trainers.mixture import Mixture
 from paretohqd.trainers.settings import Kind
 from paretohqd.trainers.several import Ids, encoded
-from paretohqd.trainers.training import OnStep, optimiser
+from paretohqd.trainers.training import OnStep
 
 KIND = Kind(DPOConfig, HEADS, dpo.DEFAULTS)
 """What `pairs` is here: the number of steps, the length of rows, and what AdamW and its schedule
@@ -217,33 +218,17 @@ def _train(
     on_step: OnStep | None,
 ) -> list[dict[str, Any]]:
     """All steps; returns the log's entries."""
-    adam, rate = optimiser(mixture.parameters(), arguments, len(steps))
-    log = []
-    for number, step in enumerate(steps, 1):
+    descent = Descent(mixture.parameters(), arguments, len(steps), on_step)
+    for step in steps:
         rows = [answers[row] for side in zip(*step.learned, strict=True) for row in side]
         batch = pad_answers(rows, tokenizer, mixture.machine.device)
         found = mixture.network(_differences(features, step.shown))
         ratios = mixture.logps(batch, found) - mixture.logps(batch, None)
         better, worse = ratios[: len(step.learned)], ratios[len(step.learned) :]
-        loss = -logsigmoid(beta * (better - worse)).mean()
-        check_step(float(loss), "loss", number)
-        torch.autograd.backward(loss)
-        most = arguments.max_grad_norm or float("inf")
-        norm = float(torch.nn.utils.clip_grad_norm_(mixture.parameters(), most))
-        check_step(norm, "gradient's norm", number)
-        log.append(
-            {
-                "step": number,
-                "loss": float(loss),
-                "accuracy": float((better > worse).float().mean()),
-                "coefficients": found.detach().tolist(),
-                "learning_rate": rate.get_last_lr()[0],
-                "grad_norm": norm,
-            }
+        loss = descent.backward(-logsigmoid(beta * (better - worse)).mean())
+        descent.step(
+            loss=loss,
+            accuracy=float((better > worse).float().mean()),
+            coefficients=found.detach().tolist(),
         )
-        adam.step()
-        rate.step()
-        adam.zero_grad()
-        if on_step:
-            on_step(number, len(steps))
-    return log
+    return descent.log
