@@ -151,7 +151,7 @@ def test_one_seed_has_no_interval_whatever_its_family_knows() -> None:
 def test_every_trained_method_names_its_family() -> None:
     for name, method in METHODS.items():
         family = method.family_of(method.read({}, "methods[0]", name=name))
-        assert (family is None) == (name in ("base", "best_of_n")), name
+        assert (family is None) == (name in ("base", "best_of_n", "guided")), name
     soups = METHODS["soups"]
     options = soups.read({"corners": "rl"}, "methods[0]", name="soups")
     assert soups.family_of(options) == "rl"

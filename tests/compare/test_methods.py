@@ -24,24 +24,30 @@ from paretohqd.runs.sections import Generation
 
 pytestmark = pytest.mark.slow
 
-WITHOUT_PREFERENCE = {"base": 1, "sft": 1, "rcs": 1, "ham": 2, "pama": 1, "moa": 1}
+WITHOUT_PREFERENCE = dict.fromkeys(("base", "sft", "rcs", "pama", "moa", "pro"), 1)
+WITHOUT_PREFERENCE |= {"ham": 2, "pro, shuffled": 1}
 """Methods that take no preference, and their numbers of points."""
 
 SOUPS = {"method": "soups", "name": "soups, rl", "corners": "rl"}
 ONLINE = {"method": "ric", "name": "ric, online", "rounds": 1}
 AGAIN = {"method": "paretohqd", "name": "paretohqd, whole pool", "bounds": "all"}
+MIXED = {"method": "rcs", "name": "rcs, several references", "references": "corners"}
+SHUFFLED = {"method": "pro", "name": "pro, shuffled", "told": "shuffled"}
+ACTION = {"method": "mavis", "name": "mavis, action", "head": "action"}
+VARIANTS = [SOUPS, ONLINE, AGAIN, MIXED, SHUFFLED, ACTION]
+UNTRAINED = ("base", "best_of_n", "guided")
 
 
 @pytest.fixture(scope="module")
 def results(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """What every method gave under the matched budget."""
     run = tmp_path_factory.mktemp("methods") / "run"
-    do(comparison(parts, str(run), methods=[*METHODS, SOUPS, ONLINE, AGAIN], train__max_steps=80))
+    do(comparison(parts, str(run), methods=[*METHODS, *VARIANTS], train__max_steps=80))
     runs = json.loads((run / "results.json").read_text())["runs"]
     return {one["method"]: one | {"folder": run} for one in runs}
 
 
-NAMES = [*METHODS, SOUPS["name"], ONLINE["name"], AGAIN["name"]]
+NAMES = [*METHODS, *(variant["name"] for variant in VARIANTS)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,7 +63,7 @@ def test_a_method_gives_its_policies(results: dict[str, dict[str, Any]], name: s
         assert frame.select("kind", "brief", "entropy").null_count().sum_horizontal().item() == 0
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("base", "best_of_n")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in UNTRAINED])
 def test_a_matched_budget_is_used_and_kept(results: dict[str, dict[str, Any]], name: str) -> None:
     run, allowed = results[name], results["paretohqd"]
     trained, generated = (run[f"{kind}_tokens"] for kind in ("trained", "generated"))
@@ -225,7 +231,7 @@ def test_a_method_says_where_it_comes_from(name: str, results: dict[str, dict[st
 
 def test_what_is_reconstructed_says_so_in_its_source() -> None:
     marked = {name for name, method in METHODS.items() if method.reconstructed}
-    assert marked == {"ham", "ucmoa", "rcs", "mopo", "caid", "pama", "moa", "moc"}
+    assert marked == {"ham", "ucmoa", "rcs", "mopo", "caid", "pama", "moa", "moc", "pro"}
     said = ("abstract", "no code was found", "authors' code was not found")
     assert marked == {
         name for name, method in METHODS.items() if any(words in method.source for words in said)

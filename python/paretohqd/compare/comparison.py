@@ -195,7 +195,7 @@ def attempt(
         family=family,
         chosen=None,
         policies=tuple(records),
-        models=len({folder for policy in policies for folder, _ in policy.adapters}),
+        models=len(set().union(*(policy.folders for policy in policies))),
         passes=max((policy.passes for policy in policies), default=1.0),
         sees_scorers=any(policy.choice is not None for policy in policies),
         notes=bench.notes,

@@ -12,9 +12,10 @@ import polars as pl
 
 from paretohqd.compare.config import Comparison
 from paretohqd.compare.policy import Policy
-from paretohqd.compare.sampling import answered
+from paretohqd.compare.using import Answered, respond
 from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
 from paretohqd.frames.new_files import write_parquet
+from paretohqd.models import chat
 from paretohqd.models.likelihood import likelihood
 from paretohqd.runs import evaluation, layout
 from paretohqd.runs.context import RunContext
@@ -85,21 +86,22 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, asked: HeldOut, pl
     """
     prompts, spec = asked.rows, s.settings.evaluation
     label = f"{asked.label} {place}"
-    choice = policy.choice
-    count = 1 if choice is None else choice.candidates
-    made = answered(bench, policy, prompts, label=label, seed=s.settings.seed + 1, samples=count)
+    choice = policy.choice if policy.choice and policy.choice.each == "answer" else None
+    given = respond(bench, policy, prompts, label=label, seed=s.settings.seed + 1)
 
     def work(out: Path) -> Mapping[str, Any]:
-        frame = pl.read_parquet(made.path / layout.ANSWERS)
+        frame = given.frame(prompts["prompt"].to_list())
         # The model that has answered is still held, which scoring may let go.
-        entropy = certainty(s, policy, frame) if choice is None else None
-        own = prompts[np.repeat(np.arange(len(prompts)), count)].select(s.columns)
+        if choice is None and "entropy" not in frame.columns:
+            frame = frame.with_columns(certainty(s, given, frame))
+        own = prompts[np.repeat(np.arange(len(prompts)), given.samples)].select(s.columns)
         frame = pl.concat([frame, own], how="horizontal")
         frame = s.score(frame, work=out, allow_empty=True)
         if choice is not None:
             frame = choice.of(frame)
-            entropy = certainty(s, policy, frame)
-        frame = evaluation.measure(frame, spec).with_columns(entropy)
+            frame = frame.with_columns(certainty(s, given, frame))
+        entropy = frame["entropy"]
+        frame = evaluation.measure(frame.drop("entropy"), spec).with_columns(entropy)
         write_parquet(frame, out / layout.ANSWERS)
         return {"rewards": [reward.manifest() for reward in s.rewards]}
 
@@ -116,20 +118,21 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, asked: HeldOut, pl
             **conditioned,
             **({} if choice is None else {"choice": choice.facts()}),
         },
-        inputs={"answers": made.digest, "model": s.model_id}
-        | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(policy.adapters)},
+        inputs={"answers": given.made.digest, "model": s.model_id}
+        | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(given.adapters)}
+        | ({"read": bench.hash_rows(given.read)} if policy.edit or policy.told else {}),
     )
     return result.path.relative_to(s.folder.folder).as_posix()
 
 
-def certainty(s: RunContext, policy: Policy, frame: pl.DataFrame) -> pl.Series:
-    """Entropy of a policy's predictions over its answers; the model is not held any longer."""
-    model, tokenizer = s.sampler(*policy.adapters)
+def certainty(s: RunContext, given: Answered, frame: pl.DataFrame) -> pl.Series:
+    """Entropy of the predictions over an answer to each prompt, by the model that wrote it."""
+    model, tokenizer = s.sampler(*given.adapters)
     return likelihood(
         model,
         tokenizer,
-        frame["prompt"].to_list(),
+        given.read["prompt"].to_list(),
         frame["response"].to_list(),
-        system_prompt=[policy.system_prompt] * len(frame),
+        system_prompt=given.read[chat.SYSTEM_PROMPT].to_list(),
         finished=frame["finished"].to_list(),
     )["entropy"]

@@ -2,7 +2,8 @@
 
 Two or three seeds of one method say little of their spread, and an interval that knows no more is
 wide. Methods that train alike (by fine-tuning, on pairs, by reinforcement learning, several
-adapters jointly, with scores in the context) spread alike, so their seeds are put together.
+adapters jointly, with scores in the context, a value model) spread alike, so their seeds are put
+together.
 """
 
 from __future__ import annotations

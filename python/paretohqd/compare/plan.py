@@ -12,12 +12,14 @@ from paretohqd.compare.method import Family
 from paretohqd.compare.methods import METHODS
 from paretohqd.exceptions import check_keys
 from paretohqd.models.adapter_keys import NOT_ADDED
-from paretohqd.trainers import conditioned, dpo, grpo, ham, heads
+from paretohqd.trainers import conditioned, dpo, grpo, ham, heads, values
 
 REFERENCE = "paretohqd"
 """The method whose tokens are the matched budget, and whose cost the others are measured by."""
 SCALED = ("half", "two")
 """Budgets under which it takes other than its usual steps itself."""
+HERE = ("mavis", "guided")
+"""Methods whose answers only the run itself can sample."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,15 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
         heads.KIND.check_all(settings.pairs, settings.lora, "pairs")
     if any(job.entry.method == "psl" for job in jobs):
         conditioned.KIND.check_all(settings.train, settings.lora, "train")
+    if any(job.entry.method == "mavis" for job in jobs):
+        values.KIND.check_all(settings.train, settings.lora, "train")
+    if settings.generation.endpoint is not None:
+        for method in HERE:
+            if any(job.entry.method == method for job in jobs):
+                raise ValueError(
+                    f"generation.endpoint: {method} acts on each answer while it is sampled, which "
+                    f"a server does not allow: leave one of the two out"
+                )
     for name in NOT_ADDED:
         for method in ("soups", "mahdpo", "psl", "npdpo"):
             if settings.lora.get(name) and any(job.entry.method == method for job in jobs):

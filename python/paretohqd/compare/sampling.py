@@ -72,7 +72,7 @@ def answered(
     seed: int,
     samples: int = 1,
 ) -> Stage:
-    """A step that samples answers; the caller charges it."""
+    """A step that samples answers; the caller charges it. What acts at use has no part in it."""
     s, spec = bench.context, bench.settings.generation
     system_prompt = (
         prompts[chat.SYSTEM_PROMPT].to_list() if chat.SYSTEM_PROMPT in prompts.columns else None

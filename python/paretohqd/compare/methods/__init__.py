@@ -10,9 +10,12 @@ from paretohqd.compare.methods import (
     best_of_n,
     caid,
     full,
+    guided,
     ham,
     linear,
     mahdpo,
+    mavis,
+    metaaligner,
     moa,
     moc,
     modpo,
@@ -21,6 +24,7 @@ from paretohqd.compare.methods import (
     npdpo,
     pama,
     paretohqd,
+    pro,
     psl,
     rcs,
     ric,
@@ -53,6 +57,10 @@ METHODS: dict[str, Method[Any]] = {
     "moc": moc.METHOD,
     "psl": psl.METHOD,
     "npdpo": npdpo.METHOD,
+    "metaaligner": metaaligner.METHOD,
+    "mavis": mavis.METHOD,
+    "guided": guided.METHOD,
+    "pro": pro.METHOD,
 }
 """Methods by name."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from paretohqd.compare.method import Method, MethodOptions, Range
 from paretohqd.compare.methods._constants import reward_constants
@@ -21,14 +21,19 @@ class Options(MethodOptions):
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
     """The base, with a choice for each preference; the answers to choose from are the same."""
-    constants = reward_constants(bench, bench.scored())
     bench.notes["at use"] = (
         f"{options.n} answers to each prompt, and their scores: it sees the evaluators"
     )
+    return chosen(bench, options.n, each="answer")
+
+
+def chosen(bench: Workbench, n: int, *, each: Literal["answer", "sentence"]) -> list[Policy]:
+    """The base, whose answers are chosen for each preference among n."""
+    constants = reward_constants(bench, bench.scored())
     return [
         Policy(
             weights=weights,
-            choice=Choice(candidates=options.n, weights=weights, constants=constants),
+            choice=Choice(candidates=n, weights=weights, constants=constants, each=each),
         )
         for weights in bench.preferences
     ]

@@ -70,14 +70,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
                 reinforced(bench, weights, per="objective", share=1 / count, steps=steps)
             )
             continue
-        frame = bench.scored()
-        rows = best_rows(
-            bench, frame, frame[name], k=options.k, per="objective", rank="corner", objective=name
-        )
-        tuned = fine_tune(
-            bench, rows, label=f"corner {name}", per="objective", share=1 / count, steps=steps
-        )
-        corners.append(tuned.adapter)
+        corners.append(sft_corner(bench, name, k=options.k, share=1 / count, steps=steps))
     made = []
     for weights in bench.preferences:
         parts = tuple((path, w) for path, w in zip(corners, weights, strict=True) if w > 0)
@@ -85,6 +78,25 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             parts = ((_averaged(bench, parts), 1.0),)
         made.append(Policy(weights=weights, adapters=parts))
     return made
+
+
+def sft_corner(
+    bench: Workbench, name: str, *, k: int | None, share: float, steps: int | None
+) -> Path:
+    """Adapter of a model that is fine-tuned on the best rows of one objective.
+
+    Args:
+        bench: What all methods work with.
+        name: The objective.
+        k: Rows; selection.k if not given.
+        share: The part of the whole budget that this training may use.
+        steps: Usual steps, where they are not the settings' own.
+    """
+    frame = bench.scored()
+    rows = best_rows(bench, frame, frame[name], k=k, per="objective", rank="corner", objective=name)
+    return fine_tune(
+        bench, rows, label=f"corner {name}", per="objective", share=share, steps=steps
+    ).adapter
 
 
 def _averaged(bench: Workbench, parts: Sequence[Weighted]) -> Path:
