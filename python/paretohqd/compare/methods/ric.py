@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.compare.method import Amount, Method, MethodOptions, Range, Share, Steps
+from paretohqd.compare.method import Amount, Method, MethodOptions, Positive, Range, Share, Steps
 from paretohqd.compare.methods._constants import center_and_spread, standardised
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
@@ -34,6 +34,8 @@ class Options(MethodOptions):
     """Online rounds after the offline training."""
     steps: Steps | None = None
     """Usual offline steps; as many as all preferences' models have if not given."""
+    learning_rate: Positive | None = None
+    """Of the offline training, in place of the settings' own."""
     quantile: Share = 0.7
     """Quantile that a row of a round must reach in one reward: of what was sampled a sampled one,
     of the pool's rows one of these."""
@@ -77,6 +79,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         per="once",
         share=1 - options.rounds * ROUND_SHARE,
         steps=usual,
+        rate=options.learning_rate,
     ).adapter
     if not options.rounds:
         bench.notes["form"] = "RiC, offline: no online rounds"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from paretohqd.compare.method import Count, Method
+from paretohqd.compare.method import Count, Method, Positive
 from paretohqd.compare.methods._selection import (
     Rank,
     SelectionOptions,
@@ -29,6 +29,9 @@ class Options(SelectionOptions):
     the ideal corner of the box ("ideal", compromise programming). "achievement" and "sum" rank all
     rows, as `paretohqd.select` does."""
 
+    learning_rate: Positive | None = None
+    """In place of the settings' own."""
+
     def __post_init__(self) -> None:
         """Refuse an end of a pool where there is none.
 
@@ -44,7 +47,9 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     frame = bench.scored()
     k = options.k or bench.settings.selection.k
     rows = select_rows(bench, frame, options, k=k, rank=options.rank)
-    adapters = fit_preferences(bench, rows, stage=1, share=1 / len(bench.weights))
+    adapters = fit_preferences(
+        bench, rows, stage=1, share=1 / len(bench.weights), rate=options.learning_rate
+    )
     return policies_of(bench, adapters)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.compare.method import Count, Method, MethodOptions, Steps
+from paretohqd.compare.method import Count, Method, MethodOptions, Positive, Steps
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
@@ -41,6 +41,8 @@ class Options(MethodOptions):
     """Divisions of the lattice of weights; 10 for two objectives and 3 for more if not given."""
     steps: Steps | None = None
     """Usual steps; as many as all preferences' models have if not given."""
+    learning_rate: Positive | None = None
+    """In place of the settings' own."""
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
@@ -61,7 +63,15 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         system_prompt=pl.Series([names[token] for token in best], dtype=pl.String)
     )
     usual = options.steps or len(bench.weights) * bench.train_settings()["max_steps"]
-    tuned = fine_tune(bench, rows, label="utility tokens", per="once", share=1.0, steps=usual)
+    tuned = fine_tune(
+        bench,
+        rows,
+        label="utility tokens",
+        per="once",
+        share=1.0,
+        steps=usual,
+        rate=options.learning_rate,
+    )
     # Tokens that the training did not come to mean nothing: it may be shorter than the rows.
     seen = dict(tuned.rows["system_prompt"].value_counts().iter_rows())
     count = np.array([seen.get(name, 0) for name in names])
