@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paretohqd.plots.progress import Screen
+    from paretohqd.policies.loaded import load, policy
     from paretohqd.rewards.scoring import score
     from paretohqd.runs.config import Config
 
@@ -74,9 +75,11 @@ __all__ = [
     "layer_expr",
     "layers",
     "least_achievement",
+    "load",
     "nearest_to_rays",
     "pareto_front",
     "pareto_layers",
+    "policy",
     "preference_grid",
     "preference_pairs",
     "r2_indicator",
@@ -97,7 +100,11 @@ if _DEBUG_BUILD:
         stacklevel=2,
     )
 
-_LATER = {"score": "paretohqd.rewards.scoring"}
+_LATER = {
+    "load": "paretohqd.policies.loaded",
+    "policy": "paretohqd.policies.loaded",
+    "score": "paretohqd.rewards.scoring",
+}
 """Functions whose modules take a while to import, by the module: imported when they are used."""
 
 

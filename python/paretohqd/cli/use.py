@@ -1,0 +1,100 @@
+"""The commands on a finished run's models: eval, chat, export and explore."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paretohqd.cli.terminal import add_command, say
+from paretohqd.cli.train import add_trust, wait_briefly
+
+if TYPE_CHECKING:
+    from paretohqd.cli.terminal import Commands, Parser
+    from paretohqd.policies.loaded import Run
+
+
+def add_commands(commands: Commands) -> None:
+    """Add what is done with a finished run to the command line."""
+    measure = add_command(
+        commands,
+        "eval",
+        does="measure a trade-off on a run's held-out prompts, beside its trained neighbours",
+        example="paretohqd eval runs/quickstart --weights .7 .3",
+    )
+    add_run(measure)
+    measure.add_argument(
+        "--weights",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar="W",
+        help="a weight for each objective, or a preference's name; give it again for more",
+    )
+    measure.add_argument("-o", "--output", type=Path, help="Parquet file for the answers")
+    add_trust(measure.add_argument_group("trust"))
+    measure.set_defaults(work=_measure)
+
+    chat = add_command(
+        commands,
+        "chat",
+        does="talk with a run's models, at any trade-off",
+        example="paretohqd chat runs/quickstart --weights .7 .3",
+    )
+    add_run(chat)
+    chat.add_argument("--weights", nargs="+", metavar="W", help="where to begin (even weights)")
+    chat.add_argument("--seed", type=int, default=0, help="the first answer's seed (0)")
+    add_trust(chat.add_argument_group("trust"))
+    chat.set_defaults(work=_chat)
+
+
+def add_run(parser: Parser) -> None:
+    """Add the run folder and what may be elsewhere by now."""
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    parser.add_argument("--stage", type=int, help="which stage's models (the last one's)")
+    parser.add_argument("--model", help="the base, where it lies elsewhere by now")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+
+
+def opened(parsed: argparse.Namespace) -> Run:
+    """The run that a command names."""
+    wait_briefly()
+    from paretohqd.policies.loaded import load
+
+    return load(parsed.run, stage=parsed.stage, model=parsed.model, device=parsed.device)
+
+
+def _measure(parsed: argparse.Namespace) -> None:
+    run = opened(parsed)
+    import polars as pl
+
+    from paretohqd.frames.new_files import write_parquet
+    from paretohqd.models.consent import consenting
+    from paretohqd.plots.progress import Screen
+    from paretohqd.policies.loaded import in_words
+    from paretohqd.policies.measuring import measure, render
+    from paretohqd.policies.scorers import scorers_of
+
+    policies = [run.policy(in_words(words)) for words in parsed.weights]
+    for policy in policies:
+        if policy.note:
+            say(policy.note)
+    with consenting(trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code):
+        rewards = scorers_of(run.finished, device=parsed.device)
+        found = [measure(policy, rewards, screen=Screen()) for policy in policies]
+    say(render(found))
+    if parsed.output is not None:
+        frames = [one.answers.with_columns(weights=pl.lit(str(one.policy.asked))) for one in found]
+        write_parquet(pl.concat(frames), parsed.output)
+        say(f"answers: {parsed.output}")
+
+
+def _chat(parsed: argparse.Namespace) -> None:
+    run = opened(parsed)
+    from paretohqd.models.consent import consenting
+    from paretohqd.policies.loaded import in_words
+    from paretohqd.policies.talking import chat
+
+    with consenting(trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code):
+        weights = in_words(parsed.weights) if parsed.weights else None
+        chat(run, weights=weights, seed=parsed.seed, device=parsed.device)
