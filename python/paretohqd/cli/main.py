@@ -1,4 +1,4 @@
-"""The command `paretohqd`: select, layers, score, run, compare, report, eval, chat, bench.
+"""The command `paretohqd`: select, layers, score, run, compare, report, eval, chat, export, bench.
 
 Only argparse and what a command itself needs are imported, so `select` and `layers` work in an
 installation without torch. Exit codes: 0 done, 1 an error (one line on standard error, after the
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import paretohqd as pq
-from paretohqd.cli import bench, score, select, train, use
+from paretohqd.cli import bench, give, score, select, train, use
 from paretohqd.cli.terminal import Parser, say
 from paretohqd.runs import failures
 from paretohqd.runs.processes import OtherFailedError
@@ -91,7 +91,7 @@ def command_line() -> Parser:
         dest="command", metavar="COMMAND", title="commands", parser_class=Parser
     )
 
-    for group in (select, score, train, use, bench):
+    for group in (select, score, train, use, give, bench):
         group.add_commands(commands)
     parser.set_defaults(debug=False)
     for each in (parser, *commands.choices.values()):

@@ -1,0 +1,81 @@
+"""An exported folder on the Hub: what goes up is listed, looked through and asked for first."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paretohqd.models.adapters import CONFIG, WEIGHTS
+from paretohqd.models.names import check_hub_name
+from paretohqd.policies.export import CARD
+
+ALLOWED = (WEIGHTS, CONFIG, CARD)
+"""Files of an adapter that go up; nothing else that lies there does."""
+
+SUSPECTS = {
+    "a token": re.compile(r"\b(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{16,}|ghp_[A-Za-z0-9]{20,})"),
+    "a path of this machine": re.compile(
+        r"(?<![\w./:])(/(home|root|Users|tmp|mnt|srv)/|[A-Z]:\\\\)"
+    ),
+}
+"""What no published text holds, by its name."""
+
+
+def push(
+    folder: str | Path,
+    repo: str,
+    *,
+    agreed: Callable[[str], bool],
+    public: bool = False,
+    api: Any = None,
+) -> str:
+    """Upload an exported adapter to a new repository of the Hub.
+
+    Args:
+        folder: What `export_adapter` wrote.
+        repo: OWNER/NAME, of a repository that is not there yet.
+        agreed: Gets what will be done, as text; returns whether it may be.
+        public: Whether everybody may see it; only its owner can otherwise.
+        api: huggingface_hub's HfApi, with its own login, if not given.
+
+    Returns:
+        Where it lies.
+
+    Raises:
+        ValueError: No adapter there, a name that is none, a text that holds a token or a path of
+            this machine, a base that others cannot load, PARETOHQD_OFFLINE, or nobody agreed.
+    """
+    if os.environ.get("PARETOHQD_OFFLINE") == "1":
+        raise ValueError("push: PARETOHQD_OFFLINE=1 forbids it")
+    check_hub_name(repo, "push")
+    if "/" not in repo:
+        raise ValueError(f"push: {repo!r}: expected OWNER/NAME")
+    place = Path(folder)
+    missing = [name for name in ALLOWED if not (place / name).is_file()]
+    if missing:
+        raise ValueError(f"push: {place} is no exported adapter: {', '.join(missing)} missing")
+    for name in (CONFIG, CARD):
+        text = (place / name).read_text(encoding="utf-8")
+        for what, pattern in SUSPECTS.items():
+            if pattern.search(text):
+                raise ValueError(f"push: {name} holds {what}: take it out first")
+    sizes = {name: (place / name).stat().st_size for name in ALLOWED}
+    listed = "\n".join(f"  {name}  {size:,} bytes" for name, size in sizes.items())
+    who = "everybody" if public else "its owner alone"
+    if not agreed(f"to {repo}, a new repository that {who} can see:\n{listed}"):
+        raise ValueError("push: not agreed, and nothing was sent")
+    if api is None:
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+    made = api.create_repo(repo_id=repo, private=not public, exist_ok=False)
+    api.upload_folder(
+        repo_id=repo,
+        folder_path=str(place),
+        allow_patterns=list(ALLOWED),
+        commit_message="An adapter and its card",
+    )
+    return str(made)
