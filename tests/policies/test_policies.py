@@ -265,7 +265,7 @@ def test_nothing_in_the_folder_is_written(finished: Path) -> None:
     policy = pq.policy(finished, [0.3, 0.7], device="cpu")
     policy.generate("Hi.")
     assert policy.predicted
-    measure(policy, scorers_of(policy.run.finished, device="cpu"))
+    measure(policy, scorers_of(policy.run, device="cpu"))
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
 
 
@@ -316,7 +316,7 @@ def test_texts_at_which_an_answer_ends(causal: Path) -> None:
 
 def test_a_trained_preference_measures_as_in_the_run(finished: Path) -> None:
     run = pq.load(finished, device="cpu")
-    rewards = scorers_of(run.finished, device="cpu")
+    rewards = scorers_of(run, device="cpu")
     (own,) = [measure(run.policy("both"), rewards)]
     recorded = pl.read_parquet(finished / "evaluate/stage2-01-both/answers.parquet")
     assert own.answers["response"].to_list() == recorded["response"].to_list()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_commands(commands: Commands) -> None:
-    """Add `export` to the command line."""
+    """Add `export` and `explore` to the command line."""
     export = add_command(
         commands,
         "export",
@@ -46,6 +46,16 @@ def add_commands(commands: Commands) -> None:
     export.add_argument("--public", action="store_true", help="let everybody see what is pushed")
     export.add_argument("--yes", action="store_true", help="push without being asked")
     export.set_defaults(work=_export)
+
+    explore = add_command(
+        commands,
+        "explore",
+        does="write a page to move between the trade-offs of a run or a comparison",
+        example="paretohqd explore runs/quickstart -o page.html",
+    )
+    explore.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
+    explore.add_argument("-o", "--output", type=Path, help="the page (RUN/explore.html)")
+    explore.set_defaults(work=_explore)
 
 
 def _export(parsed: argparse.Namespace) -> None:
@@ -91,3 +101,9 @@ def _asker(yes: bool) -> Callable[[str], bool]:
         return input("upload? [y/N] ").strip().lower() in ("y", "yes")
 
     return ask
+
+
+def _explore(parsed: argparse.Namespace) -> None:
+    from paretohqd.policies.explorer import write_explorer
+
+    say(write_explorer(parsed.run, parsed.output or parsed.run / "explore.html"))

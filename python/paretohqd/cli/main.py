@@ -1,4 +1,4 @@
-"""The command `paretohqd`: select, layers, score, run, compare, report, eval, chat, export, bench.
+"""The command `paretohqd`, with all its commands.
 
 Only argparse and what a command itself needs are imported, so `select` and `layers` work in an
 installation without torch. Exit codes: 0 done, 1 an error (one line on standard error, after the

@@ -80,7 +80,7 @@ def _measure(parsed: argparse.Namespace) -> None:
         if policy.note:
             say(policy.note)
     with consenting(trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code):
-        rewards = scorers_of(run.finished, device=parsed.device)
+        rewards = scorers_of(run, device=parsed.device)
         found = [measure(policy, rewards, screen=Screen()) for policy in policies]
     say(render(found))
     if parsed.output is not None:

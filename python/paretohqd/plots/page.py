@@ -37,7 +37,7 @@ class AnswerCard(TypedDict):
 def template(name: str) -> Any:
     """The page of this name beside this file; Jinja escapes every value that it puts into it."""
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, loader=FunctionLoader(_source)
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, loader=FunctionLoader(source)
     )
     environment.filters |= {
         "number": number,
@@ -48,7 +48,7 @@ def template(name: str) -> Any:
         "script": script,
         "hashes": hashes,
     }
-    environment.globals["behaviour"] = Markup(_source("charts.js"))
+    environment.globals["behaviour"] = Markup(source("charts.js"))
     return environment.get_template(name)
 
 
@@ -162,5 +162,6 @@ def hashes(texts: Sequence[str]) -> Markup:
     return Markup(" ".join(f"'sha256-{digest}'" for digest in digests))
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """The text of a file beside the templates."""
     return files("paretohqd.plots").joinpath("templates", name).read_text("utf-8")

@@ -59,7 +59,7 @@ def model_card(policy: Policy, *, merged: bool) -> str:
         merged: Whether it is a whole model; an adapter otherwise.
     """
     run = policy.run.finished
-    facts = base_facts(run.model)
+    facts = base_facts(policy.run.spec)
     front: dict[str, Any] = {
         "base_model": facts["name"],
         "library_name": "transformers" if merged else "peft",
@@ -87,7 +87,7 @@ def model_card(policy: Policy, *, merged: bool) -> str:
         prompts=base_measures.n,
         trained=list(policy.run.preferences),
         settings=_settings(run),
-        seed=run.seed,
+        seed=run.facts.seed,
         versions=run.facts.versions,
     )
 

@@ -81,9 +81,9 @@ def export_merged(policy: Policy, folder: str | Path) -> Path:
     """
     out = empty_folder(folder)
     finished = policy.run.finished
-    model, tokenizer = base.load_base(finished.model, device="cpu", dtype=torch.float32)
+    model, tokenizer = base.load_base(policy.run.spec, device="cpu", dtype=torch.float32)
     ends = stop_tokens(model, tokenizer)
-    kept = getattr(base.load_config(finished.model), "dtype", None)
+    kept = getattr(base.load_config(policy.run.spec), "dtype", None)
     adapters = [
         (finished.adapters[place], share)
         for place, share in zip(policy.parts.places, policy.parts.shares, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -33,22 +34,37 @@ class FinishedRun:
     Attributes:
         folder: The run's.
         stage: The stage whose adapters are meant.
-        model: The base.
-        generation: How the run samples.
-        seed: The run's.
         metrics: What was measured on the held-out prompts.
         facts: What it took.
-        adapters: A folder per preference.
     """
 
     folder: Path
     stage: int
-    model: Model
-    generation: Generation
-    seed: int
     metrics: Metrics
     facts: Facts
-    adapters: tuple[Path, ...]
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        """What `config.yaml` holds.
+
+        Raises:
+            ValueError: It is no configuration.
+        """
+        settings = read_yaml_file(self.folder / layout.CONFIG)
+        if not isinstance(settings, dict):
+            raise ValueError(f"{self.folder / layout.CONFIG} is damaged: expected settings")
+        return settings
+
+    @property
+    def generation(self) -> Generation:
+        """How the run samples."""
+        return from_mapping(Generation, self.settings.get("generation") or {})
+
+    @property
+    def adapters(self) -> tuple[Path, ...]:
+        """A folder per preference."""
+        fits = (layout.fit(self.stage, number) for number in range(len(self.preferences)))
+        return tuple(layout.find(self.folder, fit) / layout.ADAPTER for fit in fits)
 
     @property
     def objectives(self) -> tuple[str, ...]:
@@ -88,74 +104,62 @@ class FinishedRun:
         return np.stack([frame.select(self.objectives).to_numpy() for frame in frames])
 
 
-def open_run(
-    folder: str | Path, *, stage: int | None = None, model: str | None = None
-) -> FinishedRun:
+def open_run(folder: str | Path, *, stage: int | None = None) -> FinishedRun:
     """Read a finished run.
 
     Args:
         folder: The run's.
         stage: Which stage's adapters; the last one's if not given.
-        model: The base, where it does not lie any more where the run's configuration says.
 
     Raises:
         ValueError: The run is not finished (what is missing), has no such stage, its folder holds
-            links or was written by an older version, or the base is another one than it was.
+            links or was written by an older version.
     """
     run = Path(folder)
     if not run.is_dir():
         raise ValueError(f"{run}: no such folder")
     refuse_links(run)
-    metrics_file = run / layout.SUMMARY / layout.METRICS
-    missing = [
-        name
-        for name in (layout.CONFIG, layout.FACTS, f"{layout.SUMMARY}/{layout.METRICS}")
-        if not (run / name).is_file()
-    ]
+    measures = f"{layout.SUMMARY}/{layout.METRICS}"
+    missing = [n for n in (layout.CONFIG, layout.FACTS, measures) if not (run / n).is_file()]
     if missing:
         raise ValueError(
             f"{run} is not a finished run: {', '.join(missing)} missing; finish it with "
             "`paretohqd run`"
         )
-    metrics = Metrics.from_json(metrics_file.read_text(encoding="utf-8"))
-    facts = Facts.from_json((run / layout.FACTS).read_text(encoding="utf-8"))
+    metrics = Metrics.from_json((run / measures).read_text(encoding="utf-8"))
     last = max(model.stage for model in metrics.models)
     chosen = last if stage is None else stage
     if not 1 <= chosen <= last:
         raise ValueError(f"stage: {run} has stages 1 to {last}, not {stage}")
-    fits = [
-        layout.find(run, layout.fit(chosen, number)) for number in range(len(metrics.preferences))
-    ]
-    gone = [fit for fit in fits if not (fit / layout.ADAPTER).is_dir()]
-    if gone:
-        raise ValueError(
-            f"{run}: {len(gone)} of {len(fits)} adapters are missing (first: "
-            f"{gone[0].relative_to(run)}): run `paretohqd run` again"
-        )
-    plain = read_yaml_file(run / layout.CONFIG)
-    manifest = json.loads((fits[0] / "manifest.json").read_text(encoding="utf-8"))
-    trained: dict[str, Any] = json.loads(manifest["inputs"]["model"])
-    spec = _model(run, from_mapping(Model, plain.get("model") or {}), model)
-    if not is_local(spec.name):  # a name on the hub, at the commit that was trained on
-        spec = replace(spec, revision=trained.get("revision"))
-    _check_base(run, trained, spec)
     return FinishedRun(
         folder=run,
         stage=chosen,
-        model=spec,
-        generation=from_mapping(Generation, plain.get("generation") or {}),
-        seed=int(plain.get("seed", 0)),
         metrics=metrics,
-        facts=facts,
-        adapters=tuple(fit / layout.ADAPTER for fit in fits),
+        facts=Facts.from_json((run / layout.FACTS).read_text(encoding="utf-8")),
     )
 
 
-def _model(run: Path, written: Model, given: str | None) -> Model:
-    """The base as it is to be found now."""
-    folders = (Path.cwd(), run, run.parent)
+def find_base(finished: FinishedRun, given: str | None = None) -> Model:
+    """The base that a run's adapters were trained on, as it is to be found now.
+
+    Args:
+        finished: The run.
+        given: Where it lies, if elsewhere than the run's configuration says.
+
+    Raises:
+        ValueError: Adapters that are missing, no such base, or one that is another than it was: its
+            files, its name or the chat template.
+    """
+    run, adapters = finished.folder, finished.adapters
+    gone = [adapter for adapter in adapters if not adapter.is_dir()]
+    if gone:
+        raise ValueError(
+            f"{run}: {len(gone)} of {len(adapters)} adapters are missing (first: "
+            f"{gone[0].parent.relative_to(run)}): run `paretohqd run` again"
+        )
+    written = from_mapping(Model, finished.settings.get("model") or {})
     try:
-        name = named_model(given or written.name, "model.name", folders)
+        name = named_model(given or written.name, "model.name", (Path.cwd(), run, run.parent))
     except ValueError as error:
         raise ValueError(
             f"{error}: name the base of this run with model= (--model on the command line)"
@@ -164,15 +168,10 @@ def _model(run: Path, written: Model, given: str | None) -> Model:
     day = run / layout.TEMPLATE
     if day.is_file():
         spec = replace(spec, date=json.loads(day.read_text(encoding="utf-8"))["date"])
-    return spec
-
-
-def _check_base(run: Path, trained: dict[str, Any], spec: Model) -> None:
-    """Refuse a base that is not what the adapters were trained on.
-
-    Raises:
-        ValueError: What differs: its files, its name or the chat template.
-    """
+    manifest = json.loads((adapters[0].parent / "manifest.json").read_text(encoding="utf-8"))
+    trained: dict[str, Any] = json.loads(manifest["inputs"]["model"])
+    if not is_local(name):  # a name on the hub, at the commit that was trained on
+        spec = replace(spec, revision=trained.get("revision"))
     now = base.identity(spec)
     differs = sorted(key for key in {*trained, *now} if trained.get(key) != now.get(key))
     if differs:
@@ -182,3 +181,4 @@ def _check_base(run: Path, trained: dict[str, Any], spec: Model) -> None:
             f"{run}: the base is not what the adapters were trained on ({said} changed since): "
             "give the right one with model= (--model on the command line), or train again"
         )
+    return spec

@@ -17,8 +17,9 @@ from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.models import base, chat
 from paretohqd.models.adapters import load_mixture
 from paretohqd.models.machine import find_machine
+from paretohqd.models.spec import Model
 from paretohqd.policies.cells import Parts, parts_of
-from paretohqd.policies.finished import FinishedRun, open_run
+from paretohqd.policies.finished import FinishedRun, find_base, open_run
 from paretohqd.policies.replies import Reply, Request, reply
 from paretohqd.runs.metrics import SampleMean
 from paretohqd.runs.verdicts import mean_and_error
@@ -48,7 +49,8 @@ def load(
     Raises:
         ValueError: The run is not finished, its folder holds links, or the base is another one.
     """
-    return Run(open_run(run, stage=stage, model=model), device=device)
+    finished = open_run(run, stage=stage)
+    return Run(finished, find_base(finished, model), device=device)
 
 
 def policy(run: str | Path, weights: Weights, **options: Any) -> Policy:
@@ -59,9 +61,9 @@ def policy(run: str | Path, weights: Weights, **options: Any) -> Policy:
 class Run:
     """A finished run, its base shared by all its policies."""
 
-    def __init__(self, finished: FinishedRun, *, device: str = "auto") -> None:
-        """Take a run that was opened."""
-        self.finished, self.device = finished, device
+    def __init__(self, finished: FinishedRun, spec: Model, *, device: str = "auto") -> None:
+        """Take a run that was opened, and its base."""
+        self.finished, self.spec, self.device = finished, spec, device
         self.lock = Lock()
         """Held while a policy answers: all share one base."""
         self._base: tuple[Any, Any] | None = None
@@ -102,9 +104,7 @@ class Run:
         """The base with these adapters on it, and its tokenizer; the base alone for None."""
         if self._base is None or (parts is None and self._on is not None):
             machine = find_machine(self.device)
-            self._base = base.load_base(
-                self.finished.model, device=machine.device, dtype=machine.dtype
-            )
+            self._base = base.load_base(self.spec, device=machine.device, dtype=machine.dtype)
             self._on = None
         model, tokenizer = self._base
         if parts is not None and parts != self._on:

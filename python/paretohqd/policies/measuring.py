@@ -62,7 +62,7 @@ def measure(policy: Policy, rewards: Sequence[Reward], *, screen: Screen | None 
             model,
             tokenizer,
             asked.to_list(),
-            seed=run.finished.seed + 1,
+            seed=run.finished.facts.seed + 1,
             sampling=to_sampling(run.finished.generation),
             progress=progress,
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from paretohqd.models import consent
-from paretohqd.policies.finished import FinishedRun
+from paretohqd.policies.loaded import Run
 from paretohqd.rewards.scoring import Reward
 from paretohqd.runs import config, layout, rewards
 
 
-def scorers_of(run: FinishedRun, *, device: str = "auto") -> list[Reward]:
+def scorers_of(opened: Run, *, device: str = "auto") -> list[Reward]:
     """The rewards that evaluated a run, by its objectives.
 
     Code runs only if whoever calls allows it (`consent.consenting`), and judges are not asked.
@@ -17,6 +17,7 @@ def scorers_of(run: FinishedRun, *, device: str = "auto") -> list[Reward]:
         ValueError: A scorer that is not to be found any more, code that is not allowed, a judge, or
             scores that are a column of the data.
     """
+    run = opened.finished
     settings = config.load_settings(
         config.Config, run.folder / layout.CONFIG, {"run": str(run.folder)}
     )
@@ -28,6 +29,6 @@ def scorers_of(run: FinishedRun, *, device: str = "auto") -> list[Reward]:
     consent.current().check_scorers(rewards.code_scorers(settings.objectives))
     consent.current().check_models(o.model for o in settings.objectives if o.model is not None)
     made = rewards.make_rewards(settings.objectives, device)
-    rewards.give_tokens(made, run.model)
+    rewards.give_tokens(made, opened.spec)
     rewards.settle_messages(made, run.folder / layout.DATA)
     return made

@@ -49,7 +49,7 @@ def chat(
     even = [1 / len(run.objectives)] * len(run.objectives)
     first = run.policy(even if weights is None else weights)
     try:
-        rewards, reason = scorers_of(run.finished, device=device), ""
+        rewards, reason = scorers_of(run, device=device), ""
     except (ValueError, ImportError) as error:
         rewards, reason = [], str(error)
     talk = Chat(run=run, policy=first, rewards=rewards, seed=seed, out=out or sys.stdout)
