@@ -1,4 +1,4 @@
-"""The commands on a finished run's models: eval, chat, export and explore."""
+"""The commands on a finished run's models: eval, chat and serve."""
 
 from __future__ import annotations
 
@@ -46,6 +46,31 @@ def add_commands(commands: Commands) -> None:
     chat.add_argument("--seed", type=int, default=0, help="the first answer's seed (0)")
     add_trust(chat.add_argument_group("trust"))
     chat.set_defaults(work=_chat)
+
+    serve = add_command(
+        commands,
+        "serve",
+        does="answer as a server with OpenAI's interface, at any trade-off",
+        example="paretohqd serve runs/quickstart --ui",
+    )
+    add_run(serve)
+    serve.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8000, help="the port (8000)")
+    serve.add_argument("--ui", action="store_true", help="the explorer at /, with live answers")
+    serve.add_argument(
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="a file with the key that every request must bring; needed where others can connect",
+    )
+    serve.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="a name that clients call this server by, beside the host; give it again for more",
+    )
+    serve.set_defaults(work=_serve)
 
 
 def add_run(parser: Parser) -> None:
@@ -98,3 +123,18 @@ def _chat(parsed: argparse.Namespace) -> None:
     with consenting(trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code):
         weights = in_words(parsed.weights) if parsed.weights else None
         chat(run, weights=weights, seed=parsed.seed, device=parsed.device)
+
+
+def _serve(parsed: argparse.Namespace) -> None:
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise ValueError(f"serve needs {error.name}: pip install 'paretohqd[serve]'") from None
+    run = opened(parsed)
+    from paretohqd.policies.server import access_for, serve
+
+    access = access_for(parsed.host, names=parsed.name, key_file=parsed.api_key_file)
+    place = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
+    say(f"http://{place}:{parsed.port}/v1: {', '.join(run.preferences)}, base, and w:.. between")
+    serve(run, host=parsed.host, port=parsed.port, access=access, ui=parsed.ui)
