@@ -13,10 +13,11 @@ from paretohqd.runs import evaluation, layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.handover import adapter_folders, loading_lines, preference_labels
 from paretohqd.runs.manifest import Notes, Stage
-from paretohqd.runs.metrics import Facts
+from paretohqd.runs.metrics import Facts, Metrics
 from paretohqd.runs.sampling import answer
 from paretohqd.runs.utility import QUANTILES, data_bounds
 from paretohqd.safety.places import shown_path
+from paretohqd.trainers.tracking import log_measures, wants_board
 
 
 def evaluate(s: RunContext, offline: Stage) -> None:
@@ -66,6 +67,7 @@ def summarise(s: RunContext) -> Stage:
         )
         write_new(out / layout.METRICS, metrics.to_json())
         write_new(out / layout.TABLE, csv_for_people(evaluation.table(metrics)))
+        _track(s, metrics)
 
     return s.alone(
         layout.SUMMARY,
@@ -73,6 +75,18 @@ def summarise(s: RunContext) -> Stage:
         settings={"weights": s.weights.tolist(), "names": s.names, "quantiles": list(QUANTILES)},
         inputs={m: r.digest for m, r in results.items()} | {"offline": scored.digest},
     )
+
+
+def _track(s: RunContext, metrics: Metrics) -> None:
+    """Log what each trained model reached where its losses were logged."""
+    for model in metrics.models:
+        if model.preference is None or not wants_board(s.train[model.stage].get("report_to")):
+            continue
+        steps = s.folder.result(layout.fit(model.stage, model.preference)).notes["steps"]
+        values = {name: mean.mean for name, mean in model.reward.items()}
+        values |= {"echo": model.echo, "words": model.words, "finished": model.finished}
+        name = s.folder.path(layout.answers(model.model)).name
+        log_measures(s.folder.folder.name, name, values, step=steps)
 
 
 def report(s: RunContext, summary: Stage) -> None:

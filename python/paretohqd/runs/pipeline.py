@@ -281,7 +281,8 @@ def fit_one(
                 lora=s.settings.lora,
                 seed=s.settings.seed,
                 start_from=earlier.path / layout.ADAPTER if earlier else None,
-                run_name=f"{s.folder.folder.name} {s.folder.path(layout.answers(model)).name}",
+                group=s.folder.folder.name,
+                run_name=s.folder.path(layout.answers(model)).name,
                 on_step=s.forecast.watch_training(rows, progress),
             )
 

@@ -28,6 +28,7 @@ from paretohqd.models.machine import Machine
 from paretohqd.trainers.cpu_head import put_head
 from paretohqd.trainers.keys import SFT
 from paretohqd.trainers.settings import Kind
+from paretohqd.trainers.tracking import tracked
 from paretohqd.trainers.training import (
     OnStep,
     Steps,
@@ -117,6 +118,7 @@ def fit(
     lora: Mapping[str, Any],
     seed: int = 0,
     start_from: Path | None = None,
+    group: str | None = None,
     run_name: str | None = None,
     on_step: OnStep | None = None,
 ) -> SftFacts:
@@ -135,8 +137,8 @@ def fit(
             `start_from`.
         seed: Fixes the adapter's start, dropout and the order of rows.
         start_from: An adapter to train further (stage 2) in place of a new one.
-        run_name: What trackers (`report_to`) call this training, behind `train.run_name` if that
-            is given.
+        group: What trackers (`report_to`) are told that this training belongs to.
+        run_name: What they call it, behind `train.run_name` and the group where these are given.
         on_step: Called with (steps done, steps in all).
 
     Returns:
@@ -158,7 +160,7 @@ def fit(
     stop = stop_tokens(model, tokenizer)
     check_trainable(tokenizer, stop)
     tokenizer.padding_side = "right"
-    title = " ".join(part for part in (chosen.get("run_name"), run_name) if part)
+    title = " ".join(part for part in (chosen.get("run_name"), group, run_name) if part)
     titled = {**chosen, "run_name": title} if title else chosen
 
     def make() -> SFTTrainer:
@@ -184,7 +186,8 @@ def fit(
             )
         return trainer
 
-    trainer = run_trainer(make, out, seed=seed)
+    with tracked(group, run_name):
+        trainer = run_trainer(make, out, seed=seed)
     return {
         "rows": len(rows),
         "cut_answers": _cut_answers(trainer, chosen, stop),
