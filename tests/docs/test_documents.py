@@ -90,7 +90,7 @@ def test_every_setting_is_on_the_page_of_settings(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(ValueError, match="Silent: no text below unsaid"):
         pages.documented(Silent)
-    for command in ("select", "layers", "score", "run", "compare", "report", "bench"):
+    for command in ("select", "run", "compare", "eval", "chat", "serve", "explore", "bench"):
         assert f"\n## {command}\n" in pages.commands()
 
 

@@ -29,8 +29,8 @@ def tracked(group: str | None, name: str | None) -> Iterator[None]:
         yield
         return
     before = {variable: os.environ.get(variable) for variable in (BOARD, GROUP)}
-    if before[BOARD] is not None:
-        os.environ[BOARD] = str(board(before[BOARD], group, name))
+    if (place := before[BOARD]) is not None:
+        os.environ[BOARD] = str(board(place, group, name))
     os.environ.setdefault(GROUP, group)
     try:
         yield
