@@ -59,6 +59,15 @@ def test_every_public_name_is_there():
     assert set(pq.__all__) <= set(dir(pq))
 
 
+def test_load_takes_what_the_policies_take():
+    pytest.importorskip("transformers")
+    from paretohqd.policies import loaded
+
+    assert inspect.signature(pq.load).parameters == inspect.signature(loaded.load).parameters
+    more = list(inspect.signature(pq.policy).parameters)
+    assert more == ["run", "weights", *list(inspect.signature(pq.load).parameters)[1:]]
+
+
 @pytest.mark.parametrize("name", LATER)
 def test_what_takes_longer_is_imported_when_it_is_used(name):
     function = getattr(pq, name)
@@ -90,13 +99,15 @@ import paretohqd as pq
 assert set(pq.__all__) <= set(globals())
 assert {name for name, _ in inspect.getmembers(pq)} >= set(pq.__all__)
 assert "quickstart.yaml" in pydoc.render_doc(pq)
-try:
-    run("run.yaml")
-except ImportError as error:
-    print(error)
+for use in (run, load, lambda name: policy(name, [1, 0])):
+    try:
+        use("run.yaml")
+    except ImportError as error:
+        print(error)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "torch is not installed: pip install 'paretohqd[train]'\n", done.stderr
+    said = "torch is not installed: pip install 'paretohqd[train]'\n"
+    assert done.stdout == 3 * said, done.stderr
 
 
 def test_other_names_are_attribute_errors():

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paretohqd.plots.progress import Screen
-    from paretohqd.policies.loaded import load, policy
+    from paretohqd.policies.loaded import Policy, Run, Weights
     from paretohqd.rewards.scoring import score
     from paretohqd.runs.config import Config
 
@@ -100,11 +100,7 @@ if _DEBUG_BUILD:
         stacklevel=2,
     )
 
-_LATER = {
-    "load": "paretohqd.policies.loaded",
-    "policy": "paretohqd.policies.loaded",
-    "score": "paretohqd.rewards.scoring",
-}
+_LATER = {"score": "paretohqd.rewards.scoring"}
 """Functions whose modules take a while to import, by the module: imported when they are used."""
 
 
@@ -121,7 +117,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *_LATER})
 
 
-# A function of its own: `from paretohqd import *` and help() work where torch is not installed.
+# Functions of their own: `from paretohqd import *` and help() work where torch is not installed.
 def run(
     settings: Config | str | Path,
     *,
@@ -161,13 +157,8 @@ def run(
     Example:
         >>> folder = pq.run("quickstart.yaml")  # doctest: +SKIP
     """
-    try:
-        from paretohqd.runs import pipeline
-    except ModuleNotFoundError as error:
-        from paretohqd.runs.failures import sentence
-
-        raise MissingPackageError(sentence(error)) from error
-    return pipeline.run(
+    pipeline = _imported("paretohqd.runs.pipeline")
+    folder: Path = pipeline.run(
         settings,
         screen=screen,
         verify=verify,
@@ -176,3 +167,79 @@ def run(
         allow_code=allow_code,
         send_to=send_to,
     )
+    return folder
+
+
+def load(
+    run: str | Path, *, stage: int | None = None, model: str | None = None, device: str = "auto"
+) -> Run:
+    """Open a finished run for any preference. Needs the extra `train`.
+
+    Args:
+        run: The run's folder, which is read and never written.
+        stage: Which stage's adapters; the last one's if not given.
+        model: The base, where it lies elsewhere by now.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        The run: `.policy(weights)` for any trade-off; its base is loaded when one first answers.
+
+    Raises:
+        ValueError: The run is not finished (what is missing), its folder holds links, or the base
+            or its chat template is another one than it was.
+        ImportError: torch or another package of the extra `train` is not installed.
+
+    Example:
+        >>> pq.load("runs/quickstart").preferences  # doctest: +SKIP
+    """
+    loaded = _imported("paretohqd.policies.loaded")
+    opened: Run = loaded.load(run, stage=stage, model=model, device=device)
+    return opened
+
+
+def policy(
+    run: str | Path,
+    weights: Weights,
+    *,
+    stage: int | None = None,
+    model: str | None = None,
+    device: str = "auto",
+) -> Policy:
+    """The model of a finished run for a preference: `load(run).policy(weights)`.
+
+    Args:
+        run: The run's folder.
+        weights: A trained preference's name; or weights, at least 0, by the objectives' names or in
+            their order, which are divided by their sum.
+        stage: As for `load`, as are the others.
+        model: Likewise.
+        device: Likewise.
+
+    Returns:
+        The adapter of that preference, or the exact sum of its trained neighbours' (`str()` says
+        which): `.generate(messages)`, `.stream(messages)`, `.predicted`.
+
+    Raises:
+        ValueError: As `load`; or weights that are negative, all 0, or not one for each objective.
+        ImportError: As `load`.
+
+    Example:
+        >>> pq.policy("runs/quickstart", [0.7, 0.3]).predicted  # doctest: +SKIP
+    """
+    return load(run, stage=stage, model=model, device=device).policy(weights)
+
+
+def _imported(module: str) -> Any:
+    """A module that needs the extra `train`.
+
+    Raises:
+        MissingPackageError: Which package is not installed.
+    """
+    from importlib import import_module
+
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        from paretohqd.runs.failures import sentence
+
+        raise MissingPackageError(sentence(error)) from error

@@ -35,27 +35,9 @@ Talk = str | Sequence[Mapping[str, Any]]
 def load(
     run: str | Path, *, stage: int | None = None, model: str | None = None, device: str = "auto"
 ) -> Run:
-    """Open a finished run for any preference.
-
-    Args:
-        run: The run's folder.
-        stage: Which stage's adapters; the last one's if not given.
-        model: The base, where it lies elsewhere by now.
-        device: "auto", "cpu" or "cuda".
-
-    Returns:
-        The run; its base is loaded when a policy first answers.
-
-    Raises:
-        ValueError: The run is not finished, its folder holds links, or the base is another one.
-    """
+    """Open a finished run for any preference; see `paretohqd.load`."""
     finished = open_run(run, stage=stage)
     return Run(finished, find_base(finished, model), device=device)
-
-
-def policy(run: str | Path, weights: Weights, **options: Any) -> Policy:
-    """The policy of a finished run for a preference: `load(run, **options).policy(weights)`."""
-    return load(run, **options).policy(weights)
 
 
 class Run:
