@@ -167,8 +167,19 @@ class Hub:
         self.calls.append(("upload", more))
 
 
+def on_the_hub(folder: Path) -> Path:
+    """The adapter as if its base were a model of the Hub."""
+    config = folder / "adapter_config.json"
+    saved = json.loads(config.read_text())
+    assert saved["base_model_name_or_path"] == "model"
+    with pytest.raises(ValueError, match="'model', is no model of the Hub: others cannot load it"):
+        push(folder, "me/kind", agreed=lambda text: True, api=Hub())
+    config.write_text(json.dumps(saved | {"base_model_name_or_path": "someone/tiny"}))
+    return folder
+
+
 def test_what_is_pushed(finished: Path, tmp_path: Path) -> None:
-    out = export_adapter(pq.policy(finished, "kind"), tmp_path / "out")
+    out = on_the_hub(export_adapter(pq.policy(finished, "kind"), tmp_path / "out"))
     (out / "answers.parquet").write_text("secret")
     hub, asked = Hub(), list[str]()
     with pytest.raises(ValueError, match="not agreed, and nothing was sent"):
@@ -233,5 +244,5 @@ def test_the_command(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "did you mean 'brief'" in capsys.readouterr().err
     pushed = ["--preference", "brief", "--push", "me/brief", "-o", str(tmp_path / "e")]
     assert main([*run, *pushed]) == 1
-    assert "not agreed, and nothing was sent" in capsys.readouterr().err
+    assert "is no model of the Hub" in capsys.readouterr().err
     assert os.path.isdir(tmp_path / "e")

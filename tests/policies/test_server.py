@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import logging
+import shutil
 import socket
 import threading
 import time
@@ -293,3 +294,27 @@ def test_the_page_with_live_answers(port: int) -> None:
     assert 'id="live"' in text
     connection.request("GET", "/health")
     assert json.loads(connection.getresponse().read()) == {"status": "ok"}
+
+
+def test_a_reader_of_the_page_asks_the_model(port: int, run: Run) -> None:
+    api = pytest.importorskip("playwright.sync_api")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no Chromium")
+    with api.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        page, said = browser.new_page(), list[str]()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.locator("#presets button").nth(2).click()
+        page.locator("#typed").fill("What do you like?")
+        page.locator("#form button").click()
+        live = page.locator("#live")
+        page.wait_for_function("document.getElementById('live').textContent.length > 1")
+        assert live.inner_text() not in ("", "…")
+        page.locator("#typed").fill("Tea? " * 2000)
+        page.locator("#form button").click()
+        page.wait_for_function("document.getElementById('live').textContent.includes('context')")
+        assert [line for line in said if "400" not in line and "favicon" not in line] == []
+        browser.close()

@@ -22,14 +22,19 @@ from paretohqd.runs.written import shown_config
 from paretohqd.safety.printing import printable
 from paretohqd.selection.preferences import format_weights
 
-EMBEDDED_BASE = {"name": "HuggingFaceTB/SmolLM2-135M-Instruct", "license": "apache-2.0"}
-"""What the embedded model is, quantized."""
+EMBEDDED_BASE = {
+    "name": "HuggingFaceTB/SmolLM2-135M-Instruct",
+    "license": "apache-2.0",
+    "note": "in the quantized form that comes with paretohqd; on the original's weights answers "
+    "differ a little",
+}
+"""What the embedded model is."""
 SHOWN = ("train", "train_stage2", "lora", "generation")
 """Sections of the configuration that a card shows."""
 
 
 def base_facts(spec: Model) -> dict[str, str | None]:
-    """Name, commit and licence of a base, as far as they are known here.
+    """Name, commit, licence and a note of a base, as far as they are known here.
 
     The licence is the embedded model's, or what the card says that lies with the base's files.
     """
@@ -46,7 +51,7 @@ def base_facts(spec: Model) -> dict[str, str | None]:
             facts = {}
         given = facts.get("license") if isinstance(facts, dict) else None
         licence = given if isinstance(given, str) else None
-    return {"name": name, "license": licence, "revision": spec.revision}
+    return {"name": name, "license": licence, "revision": spec.revision, "note": None}
 
 
 def model_card(policy: Policy, *, merged: bool) -> str:

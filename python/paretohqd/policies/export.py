@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -12,12 +13,13 @@ import torch
 from transformers import GenerationConfig
 
 from paretohqd.frames.new_files import write_new
+from paretohqd.frames.writing import write_text
 from paretohqd.models import base
 from paretohqd.models.adapters import CONFIG, WEIGHTS, load_mixture
 from paretohqd.models.base_names import without_places
 from paretohqd.models.chat import stop_tokens
 from paretohqd.models.library_calls import tied_on_purpose, without_bars
-from paretohqd.policies.card import model_card
+from paretohqd.policies.card import base_facts, model_card
 from paretohqd.policies.loaded import Policy
 
 CARD = "README.md"
@@ -59,6 +61,10 @@ def export_adapter(policy: Policy, folder: str | Path) -> Path:
             without_places(made, model)
             for file in (WEIGHTS, CONFIG):
                 shutil.copyfile(made / file, out / file)
+    facts = base_facts(policy.run.spec)
+    named = {"base_model_name_or_path": facts["name"], "revision": facts["revision"]}
+    saved = json.loads((out / CONFIG).read_text(encoding="utf-8")) | named
+    write_text(out / CONFIG, json.dumps(saved, indent=2, sort_keys=True))
     write_new(out / CARD, model_card(policy, merged=False))
     return out
 

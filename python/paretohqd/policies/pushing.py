@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -62,6 +63,11 @@ def push(
         for what, pattern in SUSPECTS.items():
             if pattern.search(text):
                 raise ValueError(f"push: {name} holds {what}: take it out first")
+    base = json.loads((place / CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    if "/" not in base:
+        raise ValueError(
+            f"push: the adapter's base, {base!r}, is no model of the Hub: others cannot load it"
+        )
     sizes = {name: (place / name).stat().st_size for name in ALLOWED}
     listed = "\n".join(f"  {name}  {size:,} bytes" for name, size in sizes.items())
     who = "everybody" if public else "its owner alone"
