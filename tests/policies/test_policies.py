@@ -147,8 +147,14 @@ def test_moving_between_policies_leaves_nothing_behind(finished: Path) -> None:
     first = {str(w): run.policy(w).generate("Tell me.", seed=1) for w in moves}
     for w in [*moves[::-1], *moves]:
         assert run.policy(w).generate("Tell me.", seed=1) == first[str(w)]
-    model, _ = run.model(run.policy("kind").parts)
+    model, tokenizer = run.model(run.policy("kind").parts)
     assert len(model.peft_config) == 1
+    bare, _ = run.model(None)
+    fresh, _ = load(Path(run.spec.name))
+    ids = torch.tensor([tokenizer.encode("Tell me.")])
+    with torch.inference_mode():
+        assert torch.equal(bare(ids).logits, fresh(ids).logits)
+    assert run.policy("kind").generate("Tell me.", seed=1) == first["kind"]
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,13 @@ class Run:
 
     def model(self, parts: Parts | None) -> tuple[Any, Any]:
         """The base with these adapters on it, and its tokenizer; the base alone for None."""
-        if self._base is None or (parts is None and self._on is not None):
+        if self._base is None:
             machine = find_machine(self.device)
             self._base = base.load_base(self.spec, device=machine.device, dtype=machine.dtype)
-            self._on = None
         model, tokenizer = self._base
+        if parts is None and self._on is not None:
+            self._base, self._on = (model.unload(), tokenizer), None
+            return self._base
         if parts is not None and parts != self._on:
             adapters = [
                 (self.finished.adapters[place], share)
