@@ -27,6 +27,7 @@ import polars as pl
 import paretohqd as pq
 
 CLIENTS, REQUESTS, TOKENS = 8, 200, 32
+JSON = {"Content-Type": "application/json"}
 TALK = [{"role": "user", "content": "How do I sleep better?"}]
 PORT = 8765
 
@@ -90,7 +91,7 @@ def asked(number: int, models: list[Any]) -> tuple[str, int, float]:
     while True:
         connection = HTTPConnection("127.0.0.1", PORT, timeout=120)
         connection.request(
-            "POST", "/v1/chat/completions", json.dumps({**body, "max_tokens": TOKENS})
+            "POST", "/v1/chat/completions", json.dumps({**body, "max_tokens": TOKENS}), JSON
         )
         reply = connection.getresponse()
         said = json.loads(reply.read())
@@ -107,7 +108,7 @@ def endless() -> None:
     """A client that would listen for long."""
     connection = HTTPConnection("127.0.0.1", PORT)
     body = {"model": "base", "messages": TALK, "max_tokens": 1500, "stream": True}
-    connection.request("POST", "/v1/chat/completions", json.dumps(body))
+    connection.request("POST", "/v1/chat/completions", json.dumps(body), JSON)
     connection.getresponse().read()
 
 

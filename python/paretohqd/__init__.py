@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paretohqd.plots.progress import Screen
-    from paretohqd.policies.loaded import Policy, Run, Weights
+    from paretohqd.policies.asking import Weights
+    from paretohqd.policies.loaded import Policy, Run
     from paretohqd.rewards.scoring import score
     from paretohqd.runs.config import Config
 

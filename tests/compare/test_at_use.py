@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from helpers.small_comparison import comparison
+from paretohqd.compare.evaluating import HeldOut, evaluate
 from paretohqd.compare.methods import METHODS
 from paretohqd.compare.methods._orchestrator import Orchestrator, fit, predicted, preferred_weights
 from paretohqd.compare.methods._references import mixed_gain, reference_gains
@@ -110,6 +111,7 @@ def test_what_the_second_model_reads() -> None:
     drafts = [str(i) for i in range(9)]
     other = to_edit(["Tea?"] * 9, drafts, Edit(adapters=(), request="x", shuffled=0))
     given = [read_prompt(prompt)[1]["content"] for prompt in other["prompt"]]
+    assert given == other["draft"].to_list()
     assert sorted(given) == drafts
     assert all(draft != own for draft, own in zip(given, drafts, strict=True))
     assert strangers(1, [0]).tolist() == [0]
@@ -245,6 +247,27 @@ def test_weights_of_a_prompt_and_the_controls(bench: Open) -> None:
     assert frame["response"].to_list() == wanted["response"].to_list()
 
 
+def test_what_scorers_read_is_in_the_key(bench: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = bench()
+    s, prompts = one.context, one.prompts(3)
+    monkeypatch.setattr(s, "columns", ["reference"])
+    names = [
+        evaluate(
+            s,
+            one,
+            Policy(),
+            HeldOut(
+                label="it",
+                rows=prompts.with_columns(reference=pl.lit(text)),
+                positions=(0, 1, 2),
+            ),
+            0,
+        )
+        for text in ("a", "b", "a")
+    ]
+    assert names[0] == names[2] != names[1]
+
+
 # ── several references ───────────────────────────────────────────────────────────────────────
 
 
@@ -286,6 +309,8 @@ def test_what_acts_together_is_checked(parts: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="reads along with the base alone"):
         Policy(guidance=guidance, system_prompt="Hi.")
     choice = Choice(candidates=2, weights=(1.0,), constants={"a": (0, 1)}, each="sentence")
+    with pytest.raises(ValueError, match="one answer is edited, none that is chosen"):
+        Policy(choice=choice, edit=Edit(adapters=(), request="x"))
     with pytest.raises(ValueError, match="there is one system prompt for all"):
         Policy(choice=choice, told=lambda prompts: list(prompts))
     server = {"url": "http://127.0.0.1:9/v1", "model": "it"}

@@ -81,6 +81,19 @@ def test_cells_are_those_of_policies(kind: str) -> None:
     assert cells([(1, 0, 0), (0, 1, 0)]) == []
 
 
+def test_where_nothing_was_trained_the_page_says_so(tmp_path: Path, browser: Any) -> None:
+    run = make_run(tmp_path / "run", ["a", "b", "c"], [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0)])
+    page, said = show(browser, write_explorer(run, tmp_path / "page.html"))
+    assert (
+        "nothing was trained around it; shown is the nearest" in page.locator("#said").inner_text()
+    )
+    assert "the nearest model." in page.locator("#measured").inner_text()
+    assert '{"a": 1, "b": 0, "c": 0}' in page.locator("#lines").inner_text()
+    assert page.locator("#presets button[aria-pressed=true]").count() == 0
+    assert said == []
+    page.close()
+
+
 def test_a_page_of_many_long_answers_stays_small(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", *map(list, GRIDS["two-11"]), text="word " * 2000)  # type: ignore[arg-type]
     page = write_explorer(run, tmp_path / "page.html")

@@ -199,10 +199,13 @@ def test_what_is_pushed(finished: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("hf_" + "a" * 24, "holds a token"),
-        ("sk-" + "b" * 20, "holds a token"),
-        ("see /home/me/data", "holds a path of this machine"),
-        ("see /root/x", "holds a path of this machine"),
+        ("hf_" + "a" * 34, "holds an access token"),
+        ("github_pat_" + "b" * 40, "holds an access token"),
+        ("https://me:word@host/x", "holds a URL with a user"),
+        ("see /home/me/data", "holds a path of some machine"),
+        ("see /scratch/x", "holds a path of some machine"),
+        ("file:///data", "holds a path of some machine"),
+        (r"C:\Users\me", "holds a path of some machine"),
     ],
 )
 def test_what_is_not_pushed(finished: Path, tmp_path: Path, text: str, message: str) -> None:
@@ -236,10 +239,12 @@ def test_the_command(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([*run, "--weights", "3", "1", "--merged", "-o", str(tmp_path / "b")]) == 0
     assert "were divided by that" in capsys.readouterr().out
     assert (tmp_path / "b" / "tokenizer.json").is_file()
-    assert main([*run, "--dataset", "-o", str(tmp_path / "c")]) == 0
+    assert main([*run, "--model", "./gone", "--dataset", "-o", str(tmp_path / "c")]) == 0
     capsys.readouterr()
     assert main([*run, "--dataset", "--merged", "-o", str(tmp_path / "d")]) == 1
     assert "--dataset writes no model" in capsys.readouterr().err
+    assert main([*run, "--preference", "brief", "--yes", "-o", str(tmp_path / "d")]) == 1
+    assert "--public and --yes go with --push" in capsys.readouterr().err
     assert main([*run, "--preference", "brif", "-o", str(tmp_path / "d")]) == 1
     assert "did you mean 'brief'" in capsys.readouterr().err
     pushed = ["--preference", "brief", "--push", "me/brief", "-o", str(tmp_path / "e")]

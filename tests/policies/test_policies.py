@@ -21,19 +21,24 @@ import paretohqd as pq
 from paretohqd.kernels.rays import preference_grid
 from paretohqd.models import base
 from paretohqd.models.adapters import load_mixture
+from paretohqd.models.chat import Form
 from paretohqd.models.sampling import generate
 from paretohqd.models.spec import Model, Sampling
 from paretohqd.plots.progress import Screen
+from paretohqd.policies import loaded
 from paretohqd.policies.cells import parts_of
 from paretohqd.policies.finished import open_run
 from paretohqd.policies.measuring import measure, render
-from paretohqd.policies.replies import Request, reply
+from paretohqd.policies.replies import Request, _Talker, reply
 from paretohqd.policies.scorers import scorers_of
 from paretohqd.policies.talking import HELP, chat
 from paretohqd.runs import layout
 from paretohqd.safety.printing import printable
 
 pytestmark = pytest.mark.slow
+
+GAP = "<think>\n\n</think>\n\n"
+"""What Qwen3's template writes between prompt and answer."""
 
 
 # ── cells ────────────────────────────────────────────────────────────────────────────────────
@@ -177,6 +182,73 @@ def test_weights_off_the_simplex(finished: Path, weights: Any, message: str) -> 
         pq.load(finished).policy(weights)
 
 
+def test_weights_of_any_size(finished: Path) -> None:
+    policy = pq.load(finished).policy([1e308, 1e308])
+    assert policy.asked == (0.5, 0.5)
+    assert pq.load(finished).policy([1e-320, 0]).asked == (1, 0)
+
+
+def test_a_sum_that_fails_leaves_no_other_model_behind(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pq.load(finished, device="cpu")
+    first = run.policy("brief").generate("Tell me.", seed=1)
+
+    def half(model: Any, adapters: Any) -> Any:
+        load_mixture(model, adapters[:1])
+        raise ValueError("the second is damaged")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loaded, "load_mixture", half)
+        with pytest.raises(ValueError, match="the second is damaged"):
+            run.policy([0.75, 0.25]).generate("Tell me.", seed=1)
+    assert run.policy("brief").generate("Tell me.", seed=1) == first
+    assert not hasattr(run.model(None)[0], "peft_config")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": -1}, "temperature: expected"),
+        ({"temperature": float("nan")}, "temperature: expected"),
+        ({"temperature": float("inf")}, "temperature: expected"),
+        ({"top_p": 5}, "top_p: expected"),
+        ({"top_p": 0}, "top_p: expected"),
+        ({"max_new_tokens": 0}, "max_new_tokens: expected a whole number from 1 on, got 0"),
+        ({"max_new_tokens": -5}, "max_new_tokens: expected"),
+        ({"max_new_tokens": 2.5}, "max_new_tokens: expected"),
+    ],
+)
+def test_ways_to_sample_that_there_are_not(
+    finished: Path, options: dict[str, Any], message: str
+) -> None:
+    policy = pq.policy(finished, "both", device="cpu")
+    with pytest.raises(ValueError, match=message):
+        policy.generate("Hi.", **options)
+    with pytest.raises(ValueError, match=message):
+        list(policy.stream("Hi.", **options))
+
+
+def test_a_temperature_of_next_to_nothing_takes_the_likeliest(finished: Path) -> None:
+    policy = pq.policy(finished, "both", device="cpu")
+    assert policy.generate("Hi.", temperature=1e-40) == policy.generate("Hi.", temperature=0)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "user"}],
+        {"role": "user", "content": "x"},
+        ["hi"],
+        [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
+        [{"content": "x"}],
+    ],
+)
+def test_what_is_no_conversation(finished: Path, messages: Any) -> None:
+    with pytest.raises(ValueError, match="messages"):
+        pq.policy(finished, "both").generate(messages)
+
+
 def test_conversations_and_what_they_must_be(finished: Path) -> None:
     policy = pq.policy(finished, "both", device="cpu")
     talk = [
@@ -315,6 +387,45 @@ def test_texts_at_which_an_answer_ends(causal: Path) -> None:
     assert (cut.end, "".join(heard)) == ("stop", cut.text)
     gone = Request(ids=ids, max_tokens=20, cancelled=lambda: True)
     assert reply(model, tokenizer, [gone], temperature=1, top_p=1)[0].end == "cancelled"
+
+
+def said_of(pieces: list[str], stop: tuple[str, ...] = (), gap: str = "") -> tuple[str, str]:
+    """What is passed on of an answer in pieces, and the whole answer."""
+    heard: list[str] = []
+
+    class Words:
+        """A tokenizer whose tokens are the pieces."""
+
+        def decode(self, ids: list[int], **more: Any) -> str:
+            return "".join(pieces[i] for i in ids)
+
+    request = Request(ids=[0], max_tokens=len(pieces), stop=stop, said=heard.append)
+    talker = _Talker.__new__(_Talker)
+    talker.request, talker.tokenizer, talker.ends = request, Words(), set()
+    talker.form, talker.tokens, talker.text, talker.told = Form(gap=gap), [], "", 0
+    talker.end = "length"
+    for token in range(len(pieces)):
+        if not talker.hear(token):
+            break
+    return "".join(heard), talker.reply().text
+
+
+@pytest.mark.parametrize(
+    ("pieces", "stop", "gap", "whole"),
+    [
+        (["Us", "e", "r", ":"], ("User:",), "", ""),
+        (["He", "llo", " Us", "er:", " x"], ("User:",), "", "Hello "),
+        (["a", "b"], ("a stop that is long",), "", "ab"),
+        (["<think>", "\n\n", "</think>", "\n\n", "Yes", ", gladly"], (), GAP, "Yes, gladly"),
+        (["<b>", "Yes"], (), GAP, "<b>Yes"),
+        (["<think>", "Hm.", "</think>"], (), GAP, "<think>Hm.</think>"),
+        (["\ufffd", "\ufffd", "."], (), "", "\ufffd\ufffd."),
+    ],
+)
+def test_a_stream_is_the_answer(
+    pieces: list[str], stop: tuple[str, ...], gap: str, whole: str
+) -> None:
+    assert said_of(pieces, stop, gap) == (whole, whole)
 
 
 # ── measuring and talking ────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openai
@@ -22,9 +23,11 @@ import uvicorn
 import paretohqd as pq
 from paretohqd.cli.main import main
 from paretohqd.policies import batching
+from paretohqd.policies.cells import Parts
 from paretohqd.policies.loaded import Run
 from paretohqd.policies.server import access_for, application, serve
 from paretohqd.policies.wire import Refused, read_request
+from paretohqd.runs.sections import Generation
 
 pytestmark = pytest.mark.slow
 
@@ -237,16 +240,84 @@ def test_no_other_page_may_read_it(port: int) -> None:
 def test_who_brings_no_key(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("a-long-enough-key-of-mine\n")
-    with served(run, access=access_for("127.0.0.1", key_file=file), ui=True) as port:
+    access = access_for("127.0.0.1", key_file=file)
+    with pytest.raises(ValueError, match="a page has no key to bring"):
+        application(run, access, ui=True)
+    with served(run, access=access) as port:
         body = {"model": "kind", "messages": TALK, "max_tokens": 1}
         assert post(port, body)[0] == 401
         assert post(port, body, Authorization="Bearer wrong")[0] == 401
         assert post(port, body, Authorization="Bearer a-long-enough-key-of-mine")[0] == 200
     with pytest.raises(ValueError, match="others could reach it: give a key"):
         access_for("0.0.0.0")
-    file.write_text("short")
-    with pytest.raises(ValueError, match="at least 16 characters"):
-        access_for("0.0.0.0", key_file=file)
+    for text in ("short", "", "\n"):
+        file.write_text(text)
+        with pytest.raises(ValueError, match="at least 16 characters"):
+            access_for("0.0.0.0", key_file=file)
+    assert access_for("127.0.0.2", names=["MyBox.local"]).hosts >= {"127.0.0.2", "mybox.local"}
+
+
+def test_half_of_a_character_harms_nobody_else(port: int) -> None:
+    good = {"model": "kind", "messages": TALK, "max_tokens": 4}
+    bad = '{"model": "kind", "messages": [{"role": "user", "content": "hi \\ud800"}]}'
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(post, port, bad if i % 2 else good) for i in range(16)]
+        assert [job.result()[0] for job in jobs] == [200, 400] * 8
+    status, said = post(port, '{"model": "kind", "\\ud800": 1}')
+    assert (status, "lone surrogate" in said["error"]["message"]) == (400, True)
+
+
+def test_what_does_not_say_that_it_is_json(port: int) -> None:
+    body = {"model": "kind", "messages": TALK}
+    status, said = post(port, body, **{"Content-Type": "text/plain"})
+    assert (status, said["error"]["code"]) == (415, 415)
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/v1/models/", headers={"Host": "evil.test"})
+    assert connection.getresponse().status == 404
+
+
+def test_a_client_that_leaves_is_not_answered_on(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: list[str] = []
+
+    def noted(*given: Any, **more: Any) -> Any:
+        replies = batching_reply(*given, **more)
+        ends.extend(one.end for one in replies)
+        return replies
+
+    batching_reply = batching.reply
+    monkeypatch.setattr(batching, "reply", noted)
+    body = {"model": "base", "messages": TALK, "max_tokens": 900, "temperature": 0.01}
+    for more in ({}, {"stream": True}):
+        gone = http.client.HTTPConnection("127.0.0.1", port)
+        gone.request("POST", "/v1/chat/completions", json.dumps(body | more), JSON)
+        time.sleep(0.5)
+        gone.close()
+    for _ in range(600):
+        if len(ends) == 2:
+            break
+        time.sleep(0.1)
+    assert ends == ["cancelled", "cancelled"]
+
+
+def test_a_trained_preference_is_never_rounded_away() -> None:
+    trained = [(1.0, 0.0), (0.9, 0.1), (1 / 3, 2 / 3), (0.0, 1.0)]
+    run: Any = SimpleNamespace(
+        objectives=("a", "b"),
+        preferences={"base": trained[0], **{str(w): w for w in trained[1:]}},
+        finished=SimpleNamespace(preferences=trained, generation=Generation()),
+    )
+    for name, place in (("w:0.900000,0.100000", 1), ("w:0.333333,0.666667", 2), ("w:9,1", 1)):
+        assert read_request({"model": name, "messages": TALK}, run).parts == Parts(
+            places=(place,), shares=(1.0,), weights=trained[place]
+        )
+    between = read_request({"model": "w:0.95,0.05", "messages": TALK}, run).parts
+    assert between is not None
+    assert between.weights == (61 / 64, 3 / 64)
+    assert read_request({"model": "base", "messages": TALK}, run).parts is None
+    with pytest.raises(Refused, match="max_tokens: expected a whole number from 1 to 16384"):
+        read_request({"model": "base", "messages": TALK, "max_tokens": 10**9}, run)
 
 
 def test_too_many_at_once(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,10 +382,18 @@ def test_a_reader_of_the_page_asks_the_model(port: int, run: Run) -> None:
         page.locator("#typed").fill("What do you like?")
         page.locator("#form button").click()
         live = page.locator("#live")
-        page.wait_for_function("document.getElementById('live').textContent.length > 1")
-        assert live.inner_text() not in ("", "…")
+
+        def heard() -> str:
+            for _ in range(600):
+                if (text := live.inner_text()) not in ("", "…"):
+                    return text
+                time.sleep(0.1)
+            raise AssertionError("no answer")
+
+        assert "context" not in heard()
         page.locator("#typed").fill("Tea? " * 2000)
         page.locator("#form button").click()
-        page.wait_for_function("document.getElementById('live').textContent.includes('context')")
+        time.sleep(1)
+        assert "context" in heard()
         assert [line for line in said if "400" not in line and "favicon" not in line] == []
         browser.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paretohqd.cli.terminal import add_command, say
-from paretohqd.cli.use import add_run, opened
+from paretohqd.cli.use import add_run, opened, trusting
 
 if TYPE_CHECKING:
     from paretohqd.cli.terminal import Commands
@@ -45,7 +45,7 @@ def add_commands(commands: Commands) -> None:
     )
     export.add_argument("--public", action="store_true", help="let everybody see what is pushed")
     export.add_argument("--yes", action="store_true", help="push without being asked")
-    export.set_defaults(work=_export)
+    export.set_defaults(work=trusting(_export))
 
     explore = add_command(
         commands,
@@ -54,7 +54,13 @@ def add_commands(commands: Commands) -> None:
         example="paretohqd explore runs/quickstart -o page.html",
     )
     explore.add_argument("run", type=Path, metavar="RUN", help="the folder of a finished run")
-    explore.add_argument("-o", "--output", type=Path, help="the page (RUN/explore.html)")
+    explore.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("tradeoffs.html"),
+        help="the page (tradeoffs.html)",
+    )
     explore.set_defaults(work=_explore)
 
 
@@ -63,13 +69,20 @@ def _export(parsed: argparse.Namespace) -> None:
         raise ValueError("--push uploads an adapter: leave out --merged, --gguf and --dataset")
     if parsed.dataset and (parsed.merged or parsed.gguf):
         raise ValueError("--dataset writes no model: leave out --merged and --gguf")
-    run = opened(parsed)
-    from paretohqd.policies import datasets, export
-    from paretohqd.policies.loaded import in_words
+    if (parsed.public or parsed.yes) and not parsed.push:
+        raise ValueError("--public and --yes go with --push")
+    if parsed.gguf is not None and parsed.gguf.exists():
+        raise ValueError(f"{parsed.gguf} is there already: name another file or remove it")
+    from paretohqd.policies import datasets, export, pushing
+    from paretohqd.policies.asking import in_words
+    from paretohqd.policies.finished import open_run
 
     if parsed.dataset:
-        say(datasets.export_dataset(run.finished, parsed.output))
+        say(datasets.export_dataset(open_run(parsed.run, stage=parsed.stage), parsed.output))
         return
+    if parsed.push:
+        pushing.check_push(parsed.push)
+    run = opened(parsed)
     policy = run.policy(parsed.preference or in_words(parsed.weights))
     say(policy.note or str(policy))
     if parsed.merged:
@@ -83,9 +96,8 @@ def _export(parsed: argparse.Namespace) -> None:
                 whole = export.export_merged(policy, Path(place) / "model")
             say(export.export_gguf(whole, parsed.gguf))
     if parsed.push:
-        from paretohqd.policies.pushing import push
-
-        say(push(parsed.output, parsed.push, agreed=_asker(parsed.yes), public=parsed.public))
+        agreed = _asker(parsed.yes)
+        say(pushing.push(parsed.output, parsed.push, agreed=agreed, public=parsed.public))
 
 
 def _asker(yes: bool) -> Callable[[str], bool]:
@@ -106,4 +118,4 @@ def _asker(yes: bool) -> Callable[[str], bool]:
 def _explore(parsed: argparse.Namespace) -> None:
     from paretohqd.policies.explorer import write_explorer
 
-    say(write_explorer(parsed.run, parsed.output or parsed.run / "explore.html"))
+    say(write_explorer(parsed.run, parsed.output))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,7 @@ def add_commands(commands: Commands) -> None:
         help="a weight for each objective, or a preference's name; give it again for more",
     )
     measure.add_argument("-o", "--output", type=Path, help="Parquet file for the answers")
-    add_trust(measure.add_argument_group("trust"))
-    measure.set_defaults(work=_measure)
+    measure.set_defaults(work=trusting(_measure))
 
     chat = add_command(
         commands,
@@ -44,8 +44,7 @@ def add_commands(commands: Commands) -> None:
     add_run(chat)
     chat.add_argument("--weights", nargs="+", metavar="W", help="where to begin (even weights)")
     chat.add_argument("--seed", type=int, default=0, help="the first answer's seed (0)")
-    add_trust(chat.add_argument_group("trust"))
-    chat.set_defaults(work=_chat)
+    chat.set_defaults(work=trusting(_chat))
 
     serve = add_command(
         commands,
@@ -70,7 +69,7 @@ def add_commands(commands: Commands) -> None:
         metavar="HOST",
         help="a name that clients call this server by, beside the host; give it again for more",
     )
-    serve.set_defaults(work=_serve)
+    serve.set_defaults(work=trusting(_serve))
 
 
 def add_run(parser: Parser) -> None:
@@ -79,11 +78,24 @@ def add_run(parser: Parser) -> None:
     parser.add_argument("--stage", type=int, help="which stage's models (the last one's)")
     parser.add_argument("--model", help="the base, where it lies elsewhere by now")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    add_trust(parser.add_argument_group("trust"))
+
+
+def trusting(work: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+    """A command that works with the trust that its line gives."""
+
+    def begin(parsed: argparse.Namespace) -> None:
+        wait_briefly()
+        from paretohqd.models.consent import consenting
+
+        with consenting(trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code):
+            work(parsed)
+
+    return begin
 
 
 def opened(parsed: argparse.Namespace) -> Run:
     """The run that a command names."""
-    wait_briefly()
     from paretohqd.policies.loaded import load
 
     return load(parsed.run, stage=parsed.stage, model=parsed.model, device=parsed.device)
@@ -94,9 +106,8 @@ def _measure(parsed: argparse.Namespace) -> None:
     import polars as pl
 
     from paretohqd.frames.new_files import write_parquet
-    from paretohqd.models.consent import consenting
     from paretohqd.plots.progress import Screen
-    from paretohqd.policies.loaded import in_words
+    from paretohqd.policies.asking import in_words
     from paretohqd.policies.measuring import measure, render
     from paretohqd.policies.scorers import scorers_of
 
@@ -104,9 +115,8 @@ def _measure(parsed: argparse.Namespace) -> None:
     for policy in policies:
         if policy.note:
             say(policy.note)
-    with consenting(trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code):
-        rewards = scorers_of(run, device=parsed.device)
-        found = [measure(policy, rewards, screen=Screen()) for policy in policies]
+    rewards = scorers_of(run, device=parsed.device)
+    found = [measure(policy, rewards, screen=Screen()) for policy in policies]
     say(render(found))
     if parsed.output is not None:
         frames = [one.answers.with_columns(weights=pl.lit(str(one.policy.asked))) for one in found]
@@ -116,13 +126,11 @@ def _measure(parsed: argparse.Namespace) -> None:
 
 def _chat(parsed: argparse.Namespace) -> None:
     run = opened(parsed)
-    from paretohqd.models.consent import consenting
-    from paretohqd.policies.loaded import in_words
+    from paretohqd.policies.asking import in_words
     from paretohqd.policies.talking import chat
 
-    with consenting(trust_remote_code=parsed.trust_remote_code, allow_code=parsed.allow_code):
-        weights = in_words(parsed.weights) if parsed.weights else None
-        chat(run, weights=weights, seed=parsed.seed, device=parsed.device)
+    weights = in_words(parsed.weights) if parsed.weights else None
+    chat(run, weights=weights, seed=parsed.seed, device=parsed.device)
 
 
 def _serve(parsed: argparse.Namespace) -> None:
@@ -134,6 +142,8 @@ def _serve(parsed: argparse.Namespace) -> None:
     run = opened(parsed)
     from paretohqd.policies.server import access_for, serve
 
+    if parsed.ui and parsed.api_key_file is not None:
+        raise ValueError("--ui: a page has no key to bring: leave out one of the two")
     access = access_for(parsed.host, names=parsed.name, key_file=parsed.api_key_file)
     place = f"[{parsed.host}]" if ":" in parsed.host else parsed.host
     say(f"http://{place}:{parsed.port}/v1: {', '.join(run.preferences)}, base, and w:.. between")

@@ -120,7 +120,9 @@ def evaluate(s: RunContext, bench: Workbench, policy: Policy, asked: HeldOut, pl
         },
         inputs={"answers": given.made.digest, "model": s.model_id}
         | {f"adapter{i}": s.folder.hash_path(path) for i, (path, _) in enumerate(given.adapters)}
-        | ({"read": bench.hash_rows(given.read)} if policy.edit or policy.told else {}),
+        | ({"read": bench.hash_rows(given.read)} if policy.edit or policy.told else {})
+        # Answers hold none of the data's columns, which scorers may read.
+        | ({"columns": bench.hash_rows(prompts.select(s.columns))} if s.columns else {}),
     )
     return result.path.relative_to(s.folder.folder).as_posix()
 

@@ -113,12 +113,14 @@ class Policy:
         """Refuse what does not go together.
 
         Raises:
-            ValueError: A value model with something that is not the base alone, or answers that
-                are chosen sentence by sentence with a system prompt for each.
+            ValueError: A value model with something that is not the base alone, an edit of answers
+                that are chosen, or a choice after each sentence with a system prompt for each.
         """
         more = self.adapters or self.system_prompt or self.told or self.choice
         if self.guidance is not None and more:
             raise ValueError("guidance: a value model reads along with the base alone")
+        if self.edit is not None and self.choice is not None:
+            raise ValueError("edit: one answer is edited, none that is chosen among several")
         if self.told is not None and self.choice is not None and self.choice.each == "sentence":
             raise ValueError("choice: sentence by sentence there is one system prompt for all")
 

@@ -79,23 +79,24 @@ def respond(
         read = to_edit(prompts["prompt"].to_list(), drafts, policy.edit)
         editor = Policy(adapters=policy.edit.adapters)
         adapters = editor.adapters
-        made = answered(bench, editor, read.drop(chat.SYSTEM_PROMPT), label=label, seed=seed)
+        made = answered(bench, editor, read.select("prompt"), label=label, seed=seed)
         edits = pl.read_parquet(made.path / layout.ANSWERS)["response"]
-        same = (edits == pl.Series(drafts)).mean()
+        same = (edits == read["draft"]).mean()
         bench.notes.setdefault("drafts given back as they were", []).append(same)
     return Answered(made=made, samples=count, read=read, adapters=adapters)
 
 
 def to_edit(prompts: Sequence[str], drafts: Sequence[str], edit: Edit) -> pl.DataFrame:
-    """What a second model reads: conversation, draft and request. Columns prompt, system_prompt."""
+    """What a second model reads (prompt, system_prompt), and the draft that is in it (draft)."""
     order = np.arange(len(drafts))
     if edit.shuffled is not None:
         order = strangers(len(drafts), [edit.shuffled, 23])
+    given = [drafts[i] for i in order.tolist()]
     texts = [
-        edit_prompt(prompt, drafts[i], edit.request)
-        for prompt, i in zip(prompts, order.tolist(), strict=True)
+        edit_prompt(prompt, draft, edit.request)
+        for prompt, draft in zip(prompts, given, strict=True)
     ]
-    return pl.DataFrame({"prompt": texts, chat.SYSTEM_PROMPT: [""] * len(texts)})
+    return pl.DataFrame({"prompt": texts, chat.SYSTEM_PROMPT: [""] * len(texts), "draft": given})
 
 
 def strangers(count: int, seed: Sequence[int]) -> np.ndarray:
@@ -180,6 +181,7 @@ def by_sentence(
         ids = chat.encode_prompts(tokenizer, texts, [policy.system_prompt] * len(texts))
         begun: list[list[int]] = [[] for _ in texts]
         going, turn, looked_at = list(range(len(texts))), 0, 0
+        sentences = sentence_ends(tokenizer)
         with s.screen.bar(f"{bench.title}: sample {label}") as progress:
             while going:
                 progress(len(texts) - len(going), len(texts))
@@ -191,7 +193,7 @@ def by_sentence(
                     [ids[i] for i in going],
                     [begun[i] for i in going],
                     going,
-                    ends={*stop, *sentence_ends(tokenizer)},
+                    ends={*stop, *sentences},
                     candidates=choice.candidates,
                     seed=seed + TURN * turn,
                     sampling=how,

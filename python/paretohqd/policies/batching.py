@@ -35,8 +35,8 @@ class Job:
     max_tokens: int
     seed: int
     stop: tuple[str, ...]
-    said: Callable[[str], None]
-    """Called from the worker's thread, as the next one."""
+    said: Callable[[str], None] | None
+    """Called from the worker's thread, as the next one; None where nothing streams."""
     done: Callable[[Reply | BaseException, int], None]
     """Gets the reply, or what went wrong, and the prompt's tokens."""
     left: threading.Event = field(default_factory=threading.Event)
@@ -125,7 +125,7 @@ class Batcher:
                         (ids,) = chat.encode_prompts(tokenizer, [job.prompt])
                         room = chat.context_tokens(model.config)
                         chat.check_room([len(ids)], job.max_tokens, room)
-                    except ValueError as error:
+                    except Exception as error:
                         job.done(error, 0)
                         continue
                     jobs.append(job)

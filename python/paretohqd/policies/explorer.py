@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -88,7 +88,6 @@ def run_page(run: FinishedRun, *, live: bool = False) -> str:
     return _page(
         name=run.folder.resolve().name,
         objectives=run.objectives,
-        bounds=run.metrics.bounds,
         base=run.answers(None),
         families=[family],
         pool=_pool(run),
@@ -125,7 +124,6 @@ def _comparison(folder: Path) -> str:
     return _page(
         name=folder.resolve().name,
         objectives=record.objectives,
-        bounds=record.bounds,
         base=base,
         families=families,
         pool=[],
@@ -138,7 +136,6 @@ def _page(
     *,
     name: str,
     objectives: Sequence[str],
-    bounds: Mapping[str, Sequence[float]],
     base: pl.DataFrame,
     families: Sequence[Family],
     pool: Sequence[Sequence[float]],
@@ -152,7 +149,6 @@ def _page(
     shown = _how_many(frames)
     data = {
         "objectives": [printable(name) for name in objectives],
-        "bounds": [list(bounds[name]) for name in objectives],
         "prompts": [_cut(dialogue(text)) for text in base["prompt"].head(shown)],
         "base": _model(base, objectives, shown),
         "families": [

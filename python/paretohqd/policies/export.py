@@ -97,7 +97,7 @@ def export_merged(policy: Policy, folder: str | Path) -> Path:
     with without_bars():
         whole: Any = load_mixture(model, adapters).merge_and_unload()
         if isinstance(kept, torch.dtype):
-            whole = whole.to(kept)
+            _cast(whole, kept)
         spec = finished.generation
         whole.generation_config = GenerationConfig(
             do_sample=spec.temperature > 0,
@@ -112,6 +112,16 @@ def export_merged(policy: Policy, folder: str | Path) -> Path:
         tokenizer.save_pretrained(out)
     write_new(out / CARD, model_card(policy, merged=True))
     return out
+
+
+def _cast(model: Any, dtype: torch.dtype) -> None:
+    """Round a model's weights, but for those that its architecture keeps in float32."""
+    names = ("_keep_in_fp32_modules", "_keep_in_fp32_modules_strict")
+    whole = [part for name in names for part in getattr(model, name, None) or ()]
+    for name, weight in model.named_parameters():
+        if not any(part in name for part in whole):
+            weight.data = weight.data.to(dtype)
+    model.config.dtype = dtype
 
 
 def export_gguf(model: str | Path, file: str | Path) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from contextvars import copy_context
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Lock, Thread
@@ -12,24 +14,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from paretohqd.exceptions import unknown_word
-from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.models import base, chat
 from paretohqd.models.adapters import load_mixture
 from paretohqd.models.machine import find_machine
 from paretohqd.models.spec import Model
+from paretohqd.policies.asking import Talk, Weights, prompt_of, settle
 from paretohqd.policies.cells import Parts, parts_of
 from paretohqd.policies.finished import FinishedRun, find_base, open_run
 from paretohqd.policies.replies import Reply, Request, reply
 from paretohqd.runs.metrics import SampleMean
 from paretohqd.runs.verdicts import mean_and_error
 from paretohqd.selection.preferences import TOLERANCE, format_weights
-
-Weights = str | Mapping[str, float] | Sequence[float]
-"""A preference: its name in the run, weights by the objectives' names, or in their order."""
-
-Talk = str | Sequence[Mapping[str, Any]]
-"""What a user says, or a conversation that ends with the user."""
 
 
 def load(
@@ -59,9 +54,14 @@ class Run:
     @property
     def preferences(self) -> dict[str, tuple[float, ...]]:
         """The trained preferences, by name, or by weights where they have no names."""
+        return dict(zip(self.labels, self.finished.preferences, strict=True))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What each trained preference is called, all different."""
         rows = self.finished.preferences
-        names = self.finished.names or tuple(map(format_weights, rows))
-        return dict(zip(names, rows, strict=True))
+        labels = self.finished.names or tuple(map(format_weights, rows))
+        return labels if len(set(labels)) == len(labels) else tuple(map(str, rows))
 
     def policy(self, weights: Weights) -> Policy:
         """The policy for a preference.
@@ -77,7 +77,7 @@ class Run:
             ValueError: Another number of weights, a name that nobody has, or weights that are
                 negative, NaN, infinite or all 0.
         """
-        asked, note = settle(weights, self)
+        asked, note = settle(weights, self.objectives, self.preferences)
         return Policy(
             run=self, asked=asked, parts=parts_of(asked, self.finished.preferences), note=note
         )
@@ -96,7 +96,12 @@ class Run:
                 (self.finished.adapters[place], share)
                 for place, share in zip(parts.places, parts.shares, strict=True)
             ]
-            model = load_mixture(model, adapters)
+            try:
+                model = load_mixture(model, adapters)
+            except BaseException:
+                # What is on by now, nobody knows.
+                self._base, self._on = None, None
+                raise
             self._base, self._on = (model, tokenizer), parts
         return model, tokenizer
 
@@ -119,7 +124,7 @@ class Policy:
 
     def __str__(self) -> str:
         """Which adapters it is made of."""
-        names = list(self.run.preferences)
+        names = self.run.labels
         if self.parts.exact:
             text = f"the model trained for {names[self.parts.places[0]]}"
         else:
@@ -203,7 +208,8 @@ class Policy:
             except BaseException as error:
                 pieces.put(error)
 
-        worker = Thread(target=work, daemon=True)
+        # The base may be loaded there: by the trust that whoever calls has given.
+        worker = Thread(target=copy_context().run, args=(work,), daemon=True)
         worker.start()
         try:
             while (piece := pieces.get()) is not None:
@@ -224,77 +230,23 @@ class Policy:
         **heard: Any,
     ) -> Reply:
         usual = self.run.finished.generation
+        temperature = usual.temperature if temperature is None else temperature
+        top_p = usual.top_p if top_p is None else top_p
+        longest = usual.max_new_tokens if max_new_tokens is None else max_new_tokens
+        if isinstance(longest, bool) or not isinstance(longest, int) or longest < 1:
+            raise ValueError(f"max_new_tokens: expected a whole number from 1 on, got {longest!r}")
+        if not 0 <= temperature < inf:
+            raise ValueError(f"temperature: expected a number of at least 0, got {temperature!r}")
+        if not 0 < top_p <= 1:
+            raise ValueError(f"top_p: expected a number above 0 and up to 1, got {top_p!r}")
         with self.run.lock:
             model, tokenizer = self.run.model(self.parts)
             (ids,) = chat.encode_prompts(tokenizer, [prompt])
-            longest = max_new_tokens or usual.max_new_tokens
             (answer,) = reply(
                 model,
                 tokenizer,
                 [Request(ids=ids, max_tokens=longest, seed=seed, **heard)],
-                temperature=usual.temperature if temperature is None else temperature,
-                top_p=usual.top_p if top_p is None else top_p,
+                temperature=temperature,
+                top_p=top_p,
             )
         return answer
-
-
-def prompt_of(messages: Talk) -> str:
-    """A conversation as a prompt's text.
-
-    Raises:
-        ValueError: It does not end with the user.
-    """
-    if isinstance(messages, str):
-        messages = [{"role": "user", "content": messages}]
-    if not messages or messages[-1].get("role") != "user":
-        raise ValueError("messages: a conversation must end with the user")
-    return write_prompt(messages)
-
-
-def settle(weights: Weights, run: Run) -> tuple[tuple[float, ...], str]:
-    """A preference as M numbers that sum to 1, and a note where that changed them.
-
-    Raises:
-        ValueError: See `Run.policy`.
-    """
-    names = run.objectives
-    if isinstance(weights, str):
-        known = run.preferences
-        if weights not in known:
-            raise unknown_word("no preference of this run", weights, known)
-        return known[weights], ""
-    if isinstance(weights, Mapping):
-        for name in weights:
-            if name not in names:
-                raise unknown_word("weights: no objective", str(name), names)
-        weights = [weights.get(name, 0.0) for name in names]
-    try:
-        given = np.array(list(weights), dtype=np.float64)
-    except (TypeError, ValueError):
-        given = np.empty(0)
-    if given.shape != (len(names),):
-        raise ValueError(
-            f"weights: expected {len(names)} numbers, for {', '.join(names)}, got {weights!r}"
-        )
-    if not np.isfinite(given).all() or (given < 0).any() or not given.sum() > 0:
-        raise ValueError(
-            f"weights: expected numbers of at least 0, not all 0, got {given.tolist()}"
-        )
-    total = float(given.sum())
-    settled = tuple((given / total + 0.0).tolist())
-    if abs(total - 1) <= TOLERANCE:
-        return settled, ""
-    return settled, f"weights that sum to {total:g} were divided by that: {format_weights(settled)}"
-
-
-def in_words(words: Sequence[str]) -> Weights:
-    """What `Run.policy` takes, of words that somebody typed.
-
-    Example:
-        >>> in_words([".7", ".3"]), in_words(["very", "brief"])
-        ([0.7, 0.3], 'very brief')
-    """
-    try:
-        return [float(word) for word in words]
-    except ValueError:
-        return " ".join(words)

@@ -12,17 +12,26 @@ from typing import Any
 from paretohqd.models.adapters import CONFIG, WEIGHTS
 from paretohqd.models.names import check_hub_name
 from paretohqd.policies.export import CARD
+from paretohqd.safety.secrets import secret_in
 
 ALLOWED = (WEIGHTS, CONFIG, CARD)
 """Files of an adapter that go up; nothing else that lies there does."""
 
-SUSPECTS = {
-    "a token": re.compile(r"\b(hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{16,}|ghp_[A-Za-z0-9]{20,})"),
-    "a path of this machine": re.compile(
-        r"(?<![\w./:])(/(home|root|Users|tmp|mnt|srv)/|[A-Z]:\\\\)"
-    ),
-}
-"""What no published text holds, by its name."""
+_PLACE = re.compile(r"(?<![\w/:.~-])/[A-Za-z][\w.-]*/[\w./-]*|file://|\b[A-Za-z]:\\")
+"""A file's place on some machine: an absolute path of two names or more."""
+
+
+def check_push(repo: str) -> None:
+    """Refuse what can go nowhere, before anything is made for it.
+
+    Raises:
+        ValueError: PARETOHQD_OFFLINE, or a name that is none.
+    """
+    if os.environ.get("PARETOHQD_OFFLINE") == "1":
+        raise ValueError("push: PARETOHQD_OFFLINE=1 forbids it")
+    check_hub_name(repo, "push")
+    if "/" not in repo:
+        raise ValueError(f"push: {repo!r}: expected OWNER/NAME")
 
 
 def push(
@@ -49,20 +58,16 @@ def push(
         ValueError: No adapter there, a name that is none, a text that holds a token or a path of
             this machine, a base that others cannot load, PARETOHQD_OFFLINE, or nobody agreed.
     """
-    if os.environ.get("PARETOHQD_OFFLINE") == "1":
-        raise ValueError("push: PARETOHQD_OFFLINE=1 forbids it")
-    check_hub_name(repo, "push")
-    if "/" not in repo:
-        raise ValueError(f"push: {repo!r}: expected OWNER/NAME")
+    check_push(repo)
     place = Path(folder)
     missing = [name for name in ALLOWED if not (place / name).is_file()]
     if missing:
         raise ValueError(f"push: {place} is no exported adapter: {', '.join(missing)} missing")
     for name in (CONFIG, CARD):
         text = (place / name).read_text(encoding="utf-8")
-        for what, pattern in SUSPECTS.items():
-            if pattern.search(text):
-                raise ValueError(f"push: {name} holds {what}: take it out first")
+        what = secret_in(text) or ("a path of some machine" if _PLACE.search(text) else None)
+        if what:
+            raise ValueError(f"push: {name} holds {what}: take it out first")
     base = json.loads((place / CONFIG).read_text(encoding="utf-8"))["base_model_name_or_path"]
     if "/" not in base:
         raise ValueError(

@@ -21,6 +21,9 @@ End = Literal["stop", "length", "cancelled"]
 """Why an answer ended: by itself or at a text that was asked for, at its longest, or because nobody
 wants it any more."""
 
+COLDEST = 1e-3
+"""Temperature below which the likeliest token is taken: scores divided by less overflow."""
+
 HALF = "\N{REPLACEMENT CHARACTER}"
 """Ends a text whose last character has tokens that are still to come."""
 
@@ -66,7 +69,7 @@ def reply(
         model: A causal language model, with or without adapters, in eval mode.
         tokenizer: Its tokenizer, with a chat template.
         requests: One or more.
-        temperature: 0 takes the likeliest token.
+        temperature: 0 takes the likeliest token, as does any below COLDEST.
         top_p: The share of probability that may be drawn from.
 
     Raises:
@@ -79,7 +82,7 @@ def reply(
     steps = max(request.max_tokens for request in requests)
     ends = end_tokens(model, tokenizer)
     sampler = None
-    if temperature > 0:
+    if temperature >= COLDEST:
         # Row 0 of a prompt alone, as `generate` draws it, however long others' answers may be.
         drawn = [np.random.default_rng([request.seed, 0]).random(steps) for request in requests]
         sampler = NucleusSampler(np.stack(drawn), temperature=temperature, top_p=top_p)
@@ -146,8 +149,10 @@ class _Talker:
         text = self.text
         if not whole:
             text = text.rstrip(HALF)
+            if self.form.gap.strip().startswith(text):
+                return  # it may be what the template writes, and is then no part of the answer
             held = max((len(stop) for stop in self.request.stop), default=1) - 1
-            text = text[: len(text) - held] if held else text
+            text = text[: max(0, len(text) - held)]
         if self.request.said is not None and len(text) > self.told:
             self.request.said(text[self.told :])
             self.told = len(text)

@@ -6,6 +6,7 @@ from paretohqd.models import consent
 from paretohqd.policies.loaded import Run
 from paretohqd.rewards.scoring import Reward
 from paretohqd.runs import config, layout, rewards
+from paretohqd.runs.origins import model_names
 
 
 def scorers_of(opened: Run, *, device: str = "auto") -> list[Reward]:
@@ -27,7 +28,7 @@ def scorers_of(opened: Run, *, device: str = "auto") -> list[Reward]:
         if objective.scorer is None and objective.model is None:
             raise ValueError(f"objective {objective.name}: its scores are a column of the data")
     consent.current().check_scorers(rewards.code_scorers(settings.objectives))
-    consent.current().check_models(o.model for o in settings.objectives if o.model is not None)
+    consent.current().check_models(model_names(settings))
     made = rewards.make_rewards(settings.objectives, device)
     rewards.give_tokens(made, opened.spec)
     rewards.settle_messages(made, run.folder / layout.DATA)

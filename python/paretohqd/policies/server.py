@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import hmac
 import json
+import logging
 import socket
-import time
-import uuid
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,20 +21,24 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from paretohqd.models.spec import stays_here
-from paretohqd.policies.batching import Batcher, Full, Job
+from paretohqd.policies.batching import Batcher, Full
 from paretohqd.policies.explorer import run_page
 from paretohqd.policies.loaded import Run
-from paretohqd.policies.replies import Reply
-from paretohqd.policies.wire import Ask, Refused, model_names, read_request
+from paretohqd.policies.responses import Answers, error_of
+from paretohqd.policies.wire import Refused, model_names, read_request
+
+LOG = logging.getLogger(__name__)
 
 LARGEST = 1_000_000
 """Bytes of a request's body."""
 PATIENCE = 60.0
 """Seconds for which a request is worked on."""
+SLOWEST = 10.0
+"""Seconds in which a request's body must have come."""
+CONNECTIONS = 256
+"""Connections at a time; more are turned away."""
 LEAST_KEY = 16
 """Characters of a key."""
-PEEK = 0.2
-"""Seconds between two looks whether a client is still there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ def access_for(host: str, *, names: Iterable[str] = (), key_file: Path | None = 
     """
     key = None
     if key_file is not None:
-        key = key_file.read_text(encoding="utf-8").strip().splitlines()[0].strip()
+        key = key_file.read_text(encoding="utf-8").strip().partition("\n")[0].strip()
         if len(key) < LEAST_KEY:
             raise ValueError(f"{key_file}: a key has at least {LEAST_KEY} characters")
     if not stays_here(host) and key is None:
@@ -71,8 +74,8 @@ def access_for(host: str, *, names: Iterable[str] = (), key_file: Path | None = 
             f"host {host}: others could reach it: give a key with --api-key-file, or listen at "
             "127.0.0.1"
         )
-    own = {"127.0.0.1", "localhost", "::1"} if stays_here(host) else {host}
-    return Access(hosts=frozenset({*own, *names}), key=key)
+    here = {"127.0.0.1", "localhost", "::1"} if stays_here(host) else set()
+    return Access(hosts=frozenset(name.lower() for name in {host, *here, *names}), key=key)
 
 
 def serve(
@@ -98,6 +101,7 @@ def serve(
         listening.close()
         raise ValueError(f"port {port} at {host}: {error.strerror}: take another --port") from None
     config = uvicorn.Config(application(run, who, ui=ui), log_level="warning", access_log=False)
+    config.limit_concurrency = CONNECTIONS
     try:
         uvicorn.Server(config).run(sockets=[listening])
     finally:
@@ -112,6 +116,8 @@ def application(run: Run, access: Access, *, ui: bool = False) -> Starlette:
         access: Who may ask.
         ui: Whether / is the explorer, whose reader can ask the model too.
     """
+    if ui and access.key is not None:
+        raise ValueError("ui: a page has no key to bring: leave out --ui or --api-key-file")
     batcher = Batcher(run)
     page = run_page(run.finished, live=True) if ui else None
 
@@ -137,22 +143,23 @@ def application(run: Run, access: Access, *, ui: bool = False) -> Starlette:
     async def explorer(request: HttpRequest) -> Response:
         return HTMLResponse(page)
 
-    def guarded(work: Any, *, open_to_all: bool = False) -> Any:
+    def guarded(work: Any) -> Any:
         async def answer(request: HttpRequest) -> Response:
             try:
-                _check_access(request, access, open_to_all=open_to_all)
+                _check_access(request, access)
                 response: Response = await work(request)
             except Refused as error:
                 return _failed(str(error), error.status, error.key)
             except Full:
                 return _failed("too many requests wait: try again", 429)
             except TimeoutError:
-                return _failed(f"no answer within {access.patience:g} s", 504)
+                return _failed("it took too long", 504)
             except ClientDisconnect:
                 return Response(status_code=499)
             except ValueError as error:  # a prompt that is too long, say
                 return _failed(str(error), 400)
             except Exception:  # nobody outside learns more
+                LOG.exception("a request failed")
                 return _failed("the server failed", 500)
             return response
 
@@ -169,172 +176,45 @@ def application(run: Run, access: Access, *, ui: bool = False) -> Starlette:
         Route("/health", guarded(health), methods=["GET"]),
     ]
     if page is not None:
-        # A page has no key to bring; what it asks with it has.
-        routes.append(Route("/", guarded(explorer, open_to_all=True), methods=["GET"]))
-    return Starlette(routes=routes, lifespan=lifespan)
-
-
-class Answers:
-    """The answers to one request, as they come from the worker's thread."""
-
-    def __init__(self, batcher: Batcher, ask: Ask) -> None:
-        """Put the request among the others.
-
-        Raises:
-            Full: There is no room.
-        """
-        loop = asyncio.get_running_loop()
-        self.ask = ask
-        self.heard: asyncio.Queue[tuple[int, str | Reply | BaseException, int]] = asyncio.Queue()
-        self.name, self.created = f"chatcmpl-{uuid.uuid4().hex}", int(time.time())
-
-        def tell(*heard: Any) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(self.heard.put_nowait, heard)
-
-        self.jobs = [
-            Job(
-                prompt=ask.prompt,
-                parts=ask.parts,
-                temperature=ask.temperature,
-                top_p=ask.top_p,
-                max_tokens=ask.max_tokens,
-                seed=ask.seed + place,
-                stop=ask.stop,
-                said=lambda piece, place=place: tell(place, piece, 0),  # type: ignore[misc]
-                done=lambda end, tokens, place=place: tell(place, end, tokens),  # type: ignore[misc]
-            )
-            for place in range(ask.n)
-        ]
-        batcher.put(self.jobs)
-
-    def leave(self) -> None:
-        """Nobody waits any more."""
-        for job in self.jobs:
-            job.left.set()
-
-    async def whole(self, request: HttpRequest, patience: float) -> dict[str, Any]:
-        """The response to a request that does not stream.
-
-        Raises:
-            TimeoutError: It took too long.
-            ClientDisconnect: The client has gone.
-        """
-        replies: dict[int, Reply] = {}
-        read, until = 0, time.monotonic() + patience
-        try:
-            while len(replies) < self.ask.n:
-                if time.monotonic() > until:
-                    raise TimeoutError
-                try:
-                    place, heard, tokens = await asyncio.wait_for(self.heard.get(), PEEK)
-                except TimeoutError:
-                    if await request.is_disconnected():
-                        raise ClientDisconnect from None
-                    continue
-                if isinstance(heard, BaseException):
-                    raise heard
-                if isinstance(heard, Reply):
-                    replies[place], read = heard, tokens
-        finally:
-            self.leave()
-        choices = [
-            {
-                "index": place,
-                "message": {"role": "assistant", "content": replies[place].text},
-                "finish_reason": replies[place].end,
-                "logprobs": None,
-            }
-            for place in range(self.ask.n)
-        ]
-        return self._object("chat.completion", choices) | {
-            "usage": _usage(read, [one.tokens for one in replies.values()])
-        }
-
-    async def events(self, patience: float) -> AsyncIterator[str]:
-        """Server-sent events of a request that streams."""
-        written, read, ended = [0] * self.ask.n, 0, 0
-        until = time.monotonic() + patience
-        try:
-            for place in range(self.ask.n):
-                yield self._event(place, {"role": "assistant", "content": ""})
-            while ended < self.ask.n:
-                left = max(0.0, until - time.monotonic())
-                place, heard, tokens = await asyncio.wait_for(self.heard.get(), left)
-                if isinstance(heard, BaseException):
-                    raise heard
-                if isinstance(heard, Reply):
-                    written[place], read, ended = heard.tokens, tokens, ended + 1
-                    yield self._event(place, {}, heard.end)
-                else:
-                    yield self._event(place, {"content": heard})
-            if self.ask.usage:
-                last = self._object("chat.completion.chunk", [])
-                yield _line(last | {"usage": _usage(read, written)})
-            yield "data: [DONE]\n\n"
-        except TimeoutError:
-            yield _line(_error(f"no answer within {patience:g} s", 504))
-        except ValueError as error:
-            yield _line(_error(str(error), 400))
-        except Exception:  # nobody outside learns more
-            yield _line(_error("the server failed", 500))
-        finally:
-            self.leave()
-
-    def _event(self, place: int, delta: dict[str, Any], end: str | None = None) -> str:
-        choice = {"index": place, "delta": delta, "finish_reason": end, "logprobs": None}
-        return _line(self._object("chat.completion.chunk", [choice]))
-
-    def _object(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {
-            "id": self.name,
-            "object": kind,
-            "created": self.created,
-            "model": self.ask.model,
-            "choices": choices,
-        }
+        routes.append(Route("/", guarded(explorer), methods=["GET"]))
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False  # it would send clients to the name that they call it by
+    return app
 
 
 async def _body(request: HttpRequest) -> Any:
-    """A request's JSON, if it is not too large."""
+    """A request's JSON, if it is not too large nor too slow.
+
+    It must say that it is JSON: what a page elsewhere can send without asking first says otherwise.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused("expected Content-Type: application/json", status=415)
     taken = b""
-    async for part in request.stream():
-        taken += part
-        if len(taken) > LARGEST:
-            raise Refused(f"a request has at most {LARGEST:,} bytes", status=413)
+    async with asyncio.timeout(SLOWEST):
+        async for part in request.stream():
+            taken += part
+            if len(taken) > LARGEST:
+                raise Refused(f"a request has at most {LARGEST:,} bytes", status=413)
     try:
         return json.loads(taken)
     except (ValueError, RecursionError):
         raise Refused("expected JSON") from None
 
 
-def _check_access(request: HttpRequest, access: Access, *, open_to_all: bool) -> None:
+def _check_access(request: HttpRequest, access: Access) -> None:
     """Refuse who calls the server by another name, or brings no key."""
     host = request.headers.get("host", "")
     name = host[: host.rindex(":")] if ":" in host.rpartition("]")[2] else host
     if name.strip("[]").lower() not in access.hosts:
         raise Refused("this server has another name", status=421)
-    if access.key is None or open_to_all:
+    if access.key is None:
         return
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if not hmac.compare_digest(given.encode(), access.key.encode()):
         raise Refused("no key, or a wrong one", status=401)
 
 
-def _usage(read: int, written: list[int]) -> dict[str, int]:
-    total = sum(written)
-    return {"prompt_tokens": read, "completion_tokens": total, "total_tokens": read + total}
-
-
-def _line(value: dict[str, Any]) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
-
-
-def _error(message: str, status: int, key: str | None = None) -> dict[str, Any]:
-    kind = "invalid_request_error" if status < 500 else "server_error"
-    return {"error": {"message": message, "type": kind, "param": key, "code": status}}
-
-
 def _failed(message: str, status: int, key: str | None = None) -> JSONResponse:
     more = {"Retry-After": "1"} if status == 429 else None
-    return JSONResponse(_error(message, status, key), status_code=status, headers=more)
+    return JSONResponse(error_of(message, status, key), status_code=status, headers=more)

@@ -11,7 +11,8 @@ from typing import IO, Any
 import polars as pl
 
 from paretohqd.frames.conversations.prompts import write_prompt
-from paretohqd.policies.loaded import Policy, Run, Weights, in_words
+from paretohqd.policies.asking import Weights, in_words
+from paretohqd.policies.loaded import Policy, Run
 from paretohqd.policies.scorers import scorers_of
 from paretohqd.rewards.scoring import Reward, score
 from paretohqd.safety.printing import printable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import secrets
@@ -18,6 +19,8 @@ BASE = "base"
 """What the server calls the base."""
 STEP = 64
 """Weights are rounded to such parts of 1: each new mixture costs the loading of its adapters."""
+MOST_TOKENS = 16_384
+"""Tokens of an answer, whatever the base's context is."""
 MOST_CHOICES, MOST_STOPS, LONGEST_STOP = 8, 4, 100
 ROLES = ("system", "developer", "user", "assistant")
 
@@ -72,7 +75,7 @@ def model_names(run: Run) -> dict[str, tuple[float, ...] | None]:
     """What a request may call a model, but for weights: the preferences' names, and the base."""
     names: dict[str, tuple[float, ...] | None] = {BASE: None}
     for name, weights in run.preferences.items():
-        names[name] = weights
+        names.setdefault(name, weights)  # one that is called base is had by its weights
         names[f"w:{format_weights(weights)[1:-1].replace(' ', '')}"] = weights
     return names
 
@@ -89,6 +92,10 @@ def read_request(body: Any, run: Run) -> Ask:
     """
     if not isinstance(body, dict):
         raise Refused("expected an object with model and messages")
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half of a character, which no tokenizer takes
+        raise Refused("a text holds half of a character (a lone surrogate)") from None
     for key, value in body.items():
         if key in TAKEN or key in IGNORED:
             continue
@@ -96,8 +103,8 @@ def read_request(body: Any, run: Run) -> Ask:
             continue
         raise Refused(f"{key!r} is not taken here: leave it out", key=key)
     usual = run.finished.generation
-    longest = _whole(body, "max_completion_tokens", 1, None, None)
-    longest = longest or _whole(body, "max_tokens", 1, None, usual.max_new_tokens)
+    longest = _whole(body, "max_completion_tokens", 1, MOST_TOKENS, None)
+    longest = longest or _whole(body, "max_tokens", 1, MOST_TOKENS, usual.max_new_tokens)
     options = body.get("stream_options") or {}
     if not isinstance(options, dict) or set(options) - {"include_usage", "include_obfuscation"}:
         raise Refused("stream_options: expected include_usage", key="stream_options")
@@ -139,6 +146,9 @@ def _parts(name: Any, run: Run) -> Parts | None:
     total = sum(given)
     if not all(map(math.isfinite, given)) or min(given) < 0 or not 0 < total < math.inf:
         raise Refused("model: weights are at least 0 and not all 0", key="model")
+    exact = parts_of([weight / total for weight in given], run.finished.preferences)
+    if exact.exact:
+        return exact
     rounded = [round(STEP * weight / total) for weight in given]
     whole = sum(rounded) or 1
     return parts_of([share / whole for share in rounded], run.finished.preferences)

@@ -58,7 +58,12 @@ class Orchestrator:
         self._made = bench.step(
             "orchestrator",
             work,
-            settings={"names": bench.names, "ridge": RIDGE, "seed": bench.seed},
+            settings={
+                "names": bench.names,
+                "ridge": RIDGE,
+                "seed": bench.seed,
+                "bfloat16": s.machine.bfloat16,
+            },
             inputs={"rows": s.folder.hash_frame(wanted), "model": s.model_id},
         )
         bench.charge(self._made, "select", "once")
@@ -78,7 +83,7 @@ class Orchestrator:
         made = self.bench.step(
             "told",
             work,
-            settings={},
+            settings={"bfloat16": s.machine.bfloat16},
             inputs={"prompts": s.folder.hash_frame(frame), "fitted": self._made.digest},
         )
         told = np.array(pl.read_parquet(made.path / "weights.parquet")["weights"].to_list())

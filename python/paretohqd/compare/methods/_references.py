@@ -44,7 +44,7 @@ def reference_gains(bench: Workbench, pairs: pl.DataFrame, references: Sequence[
     made = bench.step(
         "references",
         work,
-        settings={},
+        settings={"bfloat16": s.machine.bfloat16},
         inputs={"pairs": s.folder.hash_frame(rows), "model": s.model_id}
         | {f"adapter{k}": s.folder.hash_path(folder) for k, folder in enumerate(references)},
     )

@@ -63,7 +63,12 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         learning_rate=options.learning_rate,
         changed={} if options.kl is None else {"beta": options.kl},
         credit=lambda: Asked(drawn),
-        credited={"rule": "told", "told": options.told, "fitted": orchestrator.digest},
+        credited={
+            "rule": "told",
+            "told": options.told,
+            "fitted": orchestrator.digest,
+            "most": options.prompts,
+        },
         label="weights of each prompt",
         asked=asked,
     )

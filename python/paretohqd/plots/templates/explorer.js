@@ -8,7 +8,11 @@ const family = () => data.families[state.family];
 
 // ── numbers ────────────────────────────────────────────────────────────────────────────────
 const minus = "\u2212";
-const shown = (x, sign) => (x === null || !isFinite(x) ? "\u2013" : ((sign && x >= 0 ? "+" : "") + x.toFixed(3)).replace("-", minus));
+const shown = (x, sign) => {
+  if (x === null || !isFinite(x)) return "\u2013";
+  const rounded = Number(x.toFixed(3)) + 0; // adding zero turns -0 into 0
+  return ((sign && rounded >= 0 ? "+" : "") + rounded.toFixed(3)).replace("-", minus);
+};
 const percent = (x) => (100 * x).toFixed(0) + " %";
 const asWeights = (w) => "(" + w.map((x) => String(Math.round(1000 * x) / 1000)).join(", ") + ")";
 function meanAndError(values) {
@@ -34,12 +38,13 @@ function solve(rows, right) {
   }
   return a.map((row, i) => row[n] / row[i]);
 }
-// [[model, share], ...] that stand for w: a trained model, the corners of its cell, or the nearest.
+// [[model, share], ...] that stand for w: a trained model, the corners of its cell, or, where nothing was
+// trained around it, the nearest model.
 function partsOf(w) {
   const trained = family().weights;
   const apart = trained.map((own) => own.reduce((sum, x, m) => sum + (x - w[m]) ** 2, 0));
   const nearest = apart.indexOf(Math.min(...apart));
-  if (apart[nearest] < 1e-6) return [[nearest, 1]];
+  if (apart[nearest] < 1e-10) return [[nearest, 1]];
   let best = null, least = -1e-9;
   for (const cell of family().cells) {
     const matrix = [...Array(M).keys()].map((m) => cell.map((i) => trained[i][m]));
@@ -253,32 +258,37 @@ function step(by) {
   state.prompt = found[(found.indexOf(state.prompt) + by + found.length) % found.length];
   showAnswers(partsOf(state.w));
 }
-const named = () => data.objectives.map((name, m) => JSON.stringify(name) + ": " + String(Math.round(1000 * state.w[m]) / 1000)).join(", ");
-function showLines() {
+const named = (w) => data.objectives.map((name, m) => JSON.stringify(name) + ": " + String(Math.round(1000 * w[m]) / 1000)).join(", ");
+// The weights that are shown: where nothing was trained around w, those of the nearest model.
+const shownWeights = (parts) => (parts.length === 1 ? family().weights[parts[0][0]] : state.w);
+const quoted = (text) => (/^[\w./-]+$/.test(text) ? text : "'" + text.replaceAll("'", "'\\''") + "'");
+function showLines(w) {
   if (data.load === null) return;
   at("load-section").hidden = false;
-  const words = state.w.map((x) => String(Math.round(1000 * x) / 1000)).join(" "), run = JSON.stringify(data.load);
-  at("lines").textContent = `import paretohqd as pq\n\npolicy = pq.policy(${run}, {${named()}})\nprint(policy.generate("Hello!"))\n\n` +
-    `# paretohqd chat ${data.load} --weights ${words}\n# paretohqd export ${data.load} --weights ${words} -o my-model`;
+  const words = w.map((x) => String(Math.round(1000 * x) / 1000)).join(" "), run = JSON.stringify(data.load);
+  at("lines").textContent = `import paretohqd as pq\n\npolicy = pq.policy(${run}, {${named(w)}})\nprint(policy.generate("Hello!"))\n\n` +
+    `# paretohqd chat ${quoted(data.load)} --weights ${words}\n# paretohqd export ${quoted(data.load)} --weights ${words} -o my-model`;
 }
 function show() {
   const parts = partsOf(state.w), found = expected(parts);
   for (const [slider, output, m] of sliders) { slider.value = Math.round(100 * state.w[m]); output.textContent = (state.w[m]).toFixed(2); }
+  const exact = parts.length === 1, w = shownWeights(parts);
+  const outside = exact && w.some((x, m) => Math.abs(x - state.w[m]) > 1e-4);
   for (const button of at("presets").children) {
     const own = Number(button.dataset.model);
-    button.setAttribute("aria-pressed", String(parts.length === 1 && parts[0][0] === own));
+    button.setAttribute("aria-pressed", String(exact && !outside && parts[0][0] === own));
   }
-  const exact = parts.length === 1;
-  at("said").textContent = `w = ${asWeights(state.w)}: ` + (exact ? `the model trained for ${family().labels[parts[0][0]]}`
+  at("said").textContent = `w = ${asWeights(state.w)}: ` + (outside ? `nothing was trained around it; shown is the nearest model, trained for ${family().labels[parts[0][0]]}`
+    : exact ? `the model trained for ${family().labels[parts[0][0]]}`
     : "the sum of " + parts.map(([i, share]) => `${percent(share)} of ${family().labels[i]}`).join(" and ")) +
     "; expected " + data.objectives.map((name, m) => `${name} ${shown(found[m].mean)}`).join(", ");
-  at("measured").textContent = `${data.base.rewards.length} held-out prompts. ` + (exact ? "Measured." : "Not measured: the mean of the trained neighbours, prompt by prompt.");
+  at("measured").textContent = `${data.base.rewards.length} held-out prompts. ` + (outside ? `Measured for ${family().labels[parts[0][0]]}, the nearest model.` : exact ? "Measured." : "Not measured: the mean of the trained neighbours, prompt by prompt.");
   showRewards(found);
   drawFront(found.map((one) => [one.mean, one.error]));
   drawField(parts);
   showAnswers(parts);
   drawRows(parts);
-  showLines();
+  showLines(shownWeights(parts));
 }
 async function ask(event) {
   event.preventDefault();
@@ -287,7 +297,7 @@ async function ask(event) {
   at("live").textContent = "\u2026";
   try {
     const reply = await fetch("/v1/chat/completions", { method: "POST", headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ model: "w:" + state.w.map((x) => x.toFixed(6)).join(","), messages: [{ role: "user", content: text }] }) });
+      body: JSON.stringify({ model: "w:" + shownWeights(partsOf(state.w)).map((x) => x.toFixed(9)).join(","), messages: [{ role: "user", content: text }] }) });
     const said = await reply.json();
     if (mine === state.asked) at("live").textContent = reply.ok ? said.choices[0].message.content : said.error.message;
   } catch (error) {
