@@ -38,6 +38,7 @@ CHANGED: dict[str, str] = {
     "command: compare: methods: a method like none": "methods were added",
     "command: compare: methods: soups: corners": "corners of pairs were added",
     "command: an unknown option": "no command is no error any more: it prints the help",
+    "command: an unknown command": "commands on finished runs were added",
 }
 """Calls whose message was changed on purpose, and why; CHANGES has what they say now."""
 
