@@ -6,6 +6,7 @@ What needs torch is imported by the fixtures that need it: the tests of the core
 from __future__ import annotations
 
 import os
+import shutil
 
 # Before torch is imported: one thread, so that sums are always added in the same order.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -23,6 +24,19 @@ from hypothesis import settings
 # No test is timed: machines are shared.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window, where it and playwright are installed."""
+    api = pytest.importorskip("playwright.sync_api")
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no Chromium")
+    with api.sync_playwright() as running:
+        opened = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import logging
-import shutil
 import socket
 import threading
 import time
@@ -367,33 +366,27 @@ def test_the_page_with_live_answers(port: int) -> None:
     assert json.loads(connection.getresponse().read()) == {"status": "ok"}
 
 
-def test_a_reader_of_the_page_asks_the_model(port: int, run: Run) -> None:
-    api = pytest.importorskip("playwright.sync_api")
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.skip("no Chromium")
-    with api.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        page, said = browser.new_page(), list[str]()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(f"http://127.0.0.1:{port}/")
-        page.locator("#presets button").nth(2).click()
-        page.locator("#typed").fill("What do you like?")
-        page.locator("#form button").click()
-        live = page.locator("#live")
+def test_a_reader_of_the_page_asks_the_model(port: int, browser: Any) -> None:
+    page, said = browser.new_page(), list[str]()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"http://127.0.0.1:{port}/")
+    page.locator("#presets button").nth(2).click()
+    page.locator("#typed").fill("What do you like?")
+    page.locator("#form button").click()
+    live = page.locator("#live")
 
-        def heard() -> str:
-            for _ in range(600):
-                if (text := live.inner_text()) not in ("", "…"):
-                    return text
-                time.sleep(0.1)
-            raise AssertionError("no answer")
+    def heard() -> str:
+        for _ in range(600):
+            if (text := live.inner_text()) not in ("", "…"):
+                return text
+            time.sleep(0.1)
+        raise AssertionError("no answer")
 
-        assert "context" not in heard()
-        page.locator("#typed").fill("Tea? " * 2000)
-        page.locator("#form button").click()
-        time.sleep(1)
-        assert "context" in heard()
-        assert [line for line in said if "400" not in line and "favicon" not in line] == []
-        browser.close()
+    assert "context" not in heard()
+    page.locator("#typed").fill("Tea? " * 2000)
+    page.locator("#form button").click()
+    time.sleep(1)
+    assert "context" in heard()
+    assert [line for line in said if "400" not in line and "favicon" not in line] == []
+    page.close()

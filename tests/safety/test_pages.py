@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -116,18 +115,6 @@ def test_no_line_of_a_tooltip_has_a_special_key(name: str) -> None:
     title = tip("x:Q", name).to_dict()["title"]
     assert title != name
     assert title.rstrip("\N{ZERO WIDTH SPACE}") == name
-
-
-@pytest.fixture(scope="module")
-def browser() -> Any:
-    api = pytest.importorskip("playwright.sync_api")
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        pytest.skip("no Chromium")
-    with api.sync_playwright() as running:
-        opened = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def show(browser: Any, file: Path) -> tuple[Any, list[str]]:
