@@ -4,7 +4,7 @@
 
 The embedded model answers the same prompts plainly, as best of 8 (without the scorers' time), with
 each sentence chosen among 4, edited by a second pass, and with a value model of each form looking
-at 8 candidates (untrained: what it says costs nothing). Ratios are of minima of three repeats.
+at 8 candidates (untrained: what it says costs nothing). Ratios are of minima of two repeats.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from paretohqd.models.sampling import generate
 from paretohqd.models.spec import Sampling
 from paretohqd.trainers.values import Values
 
-PROMPTS, REPEATS = 32, 3
+PROMPTS, REPEATS = 16, 2
 SAMPLING = Sampling(max_new_tokens=48, temperature=0.7, top_p=0.9)
 SOURCE = Path(__file__).parents[1] / "examples" / "smollm2_answers.parquet"
 
