@@ -182,6 +182,15 @@ def test_weights_off_the_simplex(finished: Path, weights: Any, message: str) -> 
         pq.load(finished).policy(weights)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_number_format_is_the_runs(copied: Path, precision: str) -> None:
+    """Not what a probe finds: under load that may be another one."""
+    file = copied / layout.MACHINE
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"precision": precision}))
+    model, _ = pq.load(copied, device="cpu").model(None)
+    assert str(model.dtype) == f"torch.{precision}"
+
+
 def test_weights_of_any_size(finished: Path) -> None:
     policy = pq.load(finished).policy([1e308, 1e308])
     assert policy.asked == (0.5, 0.5)

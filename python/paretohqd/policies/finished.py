@@ -61,6 +61,14 @@ class FinishedRun:
         return from_mapping(Generation, self.settings.get("generation") or {})
 
     @property
+    def precision(self) -> str:
+        """The number format that the run sampled in; float32 where it does not say."""
+        file = self.folder / layout.MACHINE
+        if not file.is_file():
+            return "float32"
+        return str(json.loads(file.read_text(encoding="utf-8"))["precision"])
+
+    @property
     def adapters(self) -> tuple[Path, ...]:
         """A folder per preference."""
         fits = (layout.fit(self.stage, number) for number in range(len(self.preferences)))

@@ -85,7 +85,8 @@ class Run:
     def model(self, parts: Parts | None) -> tuple[Any, Any]:
         """The base with these adapters on it, and its tokenizer; the base alone for None."""
         if self._base is None:
-            machine = find_machine(self.device)
+            # The run's own number format: in another one answers are others.
+            machine = find_machine(self.device, self.finished.precision)
             self._base = base.load_base(self.spec, device=machine.device, dtype=machine.dtype)
         model, tokenizer = self._base
         if parts is None and self._on is not None:
