@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-import torch
 
 from helpers.small_comparison import comparison
+from helpers.tiny import load_tiny
 from paretohqd.compare.evaluating import HeldOut, evaluate
 from paretohqd.compare.methods import METHODS
 from paretohqd.compare.methods._orchestrator import Orchestrator, fit, predicted, preferred_weights
@@ -24,23 +24,19 @@ from paretohqd.compare.sampling import answered
 from paretohqd.compare.using import respond, strangers, to_edit
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.conversations.prompts import read_prompt
-from paretohqd.models import base, chat
+from paretohqd.models import chat
 from paretohqd.models.continuing import continued, sentence_ends
 from paretohqd.models.guide import Tilt
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.prompt_features import prompt_features
 from paretohqd.models.sampling import generate
-from paretohqd.models.spec import Model, Sampling
+from paretohqd.models.spec import Sampling
 from paretohqd.runs.answering import to_sampling
 
 pytestmark = pytest.mark.slow
 
 Open = Callable[..., Workbench]
 PROMPTS = ["Hi.", "What do you like, my friend?", "Tell me about the old house today."]
-
-
-def load(folder: Path) -> tuple[Any, Any]:
-    return base.load_base(Model(name=str(folder)), device="cpu", dtype=torch.float32)
 
 
 def read(folder: Path) -> pl.DataFrame:
@@ -51,7 +47,7 @@ def read(folder: Path) -> pl.DataFrame:
 
 
 def test_tokens_that_end_a_sentence(causal: Path) -> None:
-    _, tokenizer = load(causal)
+    _, tokenizer = load_tiny(causal)
     ends = sentence_ends(tokenizer)
     texts = {i: tokenizer.decode([i]) for i in range(len(tokenizer))}
     assert {texts[i] for i in ends} >= {".", "!", "?"}
@@ -61,7 +57,7 @@ def test_tokens_that_end_a_sentence(causal: Path) -> None:
 
 def test_ways_to_go_on(causal: Path) -> None:
     """Each ends with its sentence or its length, whoever stands beside it."""
-    model, tokenizer = load(causal)
+    model, tokenizer = load_tiny(causal)
     ids = chat.encode_prompts(tokenizer, PROMPTS)
     begun = [[], [40, 41], [50] * 9]
     common = {"candidates": 3, "seed": 5, "ends": {tokenizer.eos_token_id, 60, 61, 62, 63}}
@@ -205,7 +201,7 @@ def test_the_regression_is_at_its_optimum() -> None:
 
 
 def test_features_do_not_depend_on_the_batch(causal: Path) -> None:
-    model, tokenizer = load(causal)
+    model, tokenizer = load_tiny(causal)
     whole = prompt_features(model, tokenizer, PROMPTS * 12)
     for i, prompt in enumerate(PROMPTS):
         (alone,) = prompt_features(model, tokenizer, [prompt])

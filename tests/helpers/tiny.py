@@ -120,3 +120,13 @@ def tiny_classifier(folder: Path, seed: int = 0, num_labels: int = 1, kind: str 
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def load_tiny(folder: Path) -> tuple[Any, Any]:
+    """The language model in a folder, in float32 on the CPU, and its tokenizer."""
+    import torch
+
+    from paretohqd.models import base
+    from paretohqd.models.spec import Model
+
+    return base.load_base(Model(name=str(folder)), device="cpu", dtype=torch.float32)

@@ -14,13 +14,12 @@ import pytest
 import torch
 
 from helpers.small_fit import CPU, LORA
-from helpers.tiny import sentences
-from paretohqd.models import base
+from helpers.tiny import load_tiny, sentences
 from paretohqd.models.chat import encode_answers, encode_prompts, pad_prompts
 from paretohqd.models.guide import Guide, Tilt, load_head
 from paretohqd.models.guided_sampling import generate_guided
 from paretohqd.models.sampling import generate
-from paretohqd.models.spec import Model, Sampling
+from paretohqd.models.spec import Sampling
 from paretohqd.trainers.values import Values, fit_values
 
 pytestmark = pytest.mark.slow
@@ -28,10 +27,6 @@ pytestmark = pytest.mark.slow
 NAMES = ["long", "polite"]
 HEADS = ["value", "action"]
 PROMPTS = ["Hi.", "What do you like, my friend?", "Tell me about the old house today."]
-
-
-def load(folder: Path) -> tuple[Any, Any]:
-    return base.load_base(Model(name=str(folder)), device="cpu", dtype=torch.float32)
 
 
 def rows(count: int) -> pl.DataFrame:
@@ -51,7 +46,7 @@ def rows(count: int) -> pl.DataFrame:
 def fit(causal: Path, out: Path, data: pl.DataFrame, **more: Any) -> dict[str, Any]:
     train = {"max_steps": len(data) // 4, "learning_rate": 2e-2, **more.pop("train", {})}
     given: dict[str, Any] = {"machine": CPU, "train": train, "lora": LORA, "head": "value", **more}
-    return dict(fit_values(*load(causal), data, NAMES, out, **given))
+    return dict(fit_values(*load_tiny(causal), data, NAMES, out, **given))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +61,7 @@ def trained(causal: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
 @pytest.fixture
 def guide(causal: Path, trained: dict[str, Path]) -> Callable[..., Guide]:
     def make(head: str, weights: tuple[float, ...] = (0.7, 0.3), **tilt: Any) -> Guide:
-        return Guide(load(causal)[0], trained[head], Tilt(weights=weights, **tilt))
+        return Guide(load_tiny(causal)[0], trained[head], Tilt(weights=weights, **tilt))
 
     return make
 
@@ -87,8 +82,8 @@ def test_its_word_is_what_it_says_of_the_text(
     causal: Path, trained: dict[str, Path], guide: Callable[..., Guide], head: str
 ) -> None:
     """Step by step beside padded rows, of which one ends early, against each text read at once."""
-    _, tokenizer = load(causal)
-    whole = Values(load(causal)[0], tokenizer, 2, LORA, head=head, machine=CPU, seed=0)  # type: ignore[arg-type]
+    _, tokenizer = load_tiny(causal)
+    whole = Values(load_tiny(causal)[0], tokenizer, 2, LORA, head=head, machine=CPU, seed=0)  # type: ignore[arg-type]
     own = guide(head, candidates=5)
     whole.model, whole.head = own.model, load_head(trained[head])
     weights = torch.tensor([0.7, 0.3])
@@ -118,7 +113,7 @@ def test_its_word_is_what_it_says_of_the_text(
 def test_without_strength_it_is_top_k_sampling(
     causal: Path, guide: Callable[..., Guide], head: str
 ) -> None:
-    model, tokenizer = load(causal)
+    model, tokenizer = load_tiny(causal)
     spec = Sampling(max_new_tokens=12, temperature=0.9, top_p=0.8, batch_size=2)
     usual = generate(model, tokenizer, PROMPTS, seed=3, sampling=spec)
     free = guide(head, strength=0.0, candidates=10_000)
@@ -137,7 +132,7 @@ def test_without_strength_it_is_top_k_sampling(
 @pytest.mark.parametrize("head", HEADS)
 def test_what_is_wanted_comes(causal: Path, guide: Callable[..., Guide], head: str) -> None:
     """By the value model's own word: nobody else knows what an untrained model's answers are."""
-    model, tokenizer = load(causal)
+    model, tokenizer = load_tiny(causal)
     spec = Sampling(max_new_tokens=12, temperature=1.0, top_p=1.0)
     means = {}
     for wanted in (1.0, -1.0):
@@ -145,7 +140,7 @@ def test_what_is_wanted_comes(causal: Path, guide: Callable[..., Guide], head: s
         frame = generate_guided(model, tokenizer, PROMPTS * 4, asked, sampling=spec)
         again = generate_guided(model, tokenizer, PROMPTS * 4, asked, sampling=spec)
         assert again.equals(frame)
-        judge = Values(load(causal)[0], tokenizer, 2, LORA, head=head, machine=CPU, seed=0)  # type: ignore[arg-type]
+        judge = Values(load_tiny(causal)[0], tokenizer, 2, LORA, head=head, machine=CPU, seed=0)  # type: ignore[arg-type]
         judge.model, judge.head = asked.model, asked.head
         tokenizer.padding_side = "right"
         ids = encode_answers(model, tokenizer, PROMPTS * 4, frame["response"].to_list())
@@ -167,7 +162,7 @@ def test_what_cannot_be_fitted(causal: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_no_value_model(causal: Path, trained: dict[str, Path], tmp_path: Path) -> None:
-    model, _ = load(causal)
+    model, _ = load_tiny(causal)
     with pytest.raises(ValueError, match="holds no value model"):
         Guide(model, tmp_path, Tilt(weights=(1.0, 0.0)))
     with pytest.raises(ValueError, match="of 2 objectives, and the preference has 3 weights"):

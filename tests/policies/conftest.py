@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,11 @@ def finished(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     named = {"kind": [1.0, 0.0], "both": [0.5, 0.5], "brief": [0.0, 1.0]}
     do(settings(parts, str(run), preferences=named, train__learning_rate=5e-2))
     return run
+
+
+@pytest.fixture
+def copied(finished: Path, parts: Path, tmp_path: Path) -> Path:
+    """The run, and its base beside it, which the configuration names."""
+    shutil.copytree(finished, tmp_path / "run")
+    shutil.copytree(parts / "model", tmp_path / "model")
+    return tmp_path / "run"
