@@ -9,6 +9,7 @@ it if something came between. All files of the package are opened here; a test l
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -74,6 +75,12 @@ def write_new(path: Path, text: str) -> None:
     """Write a text as UTF-8 into a new file; a lone surrogate becomes a question mark."""
     with open_new(path) as file:
         file.write(text.encode(errors="replace"))
+
+
+def copy_new(source: Path, path: Path) -> None:
+    """Copy a file's bytes into a new file."""
+    with source.open("rb") as given, open_new(path) as file:
+        shutil.copyfileobj(given, file)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from paretohqd.frames.new_files import write_new
+from paretohqd.frames.new_files import copy_new, write_new
 from paretohqd.frames.writing import write_text
 from paretohqd.models import base
 from paretohqd.models.adapters import CONFIG, WEIGHTS, load_mixture
@@ -50,7 +50,7 @@ def export_adapter(policy: Policy, folder: str | Path) -> Path:
     if policy.parts.exact:
         source = finished.adapters[policy.parts.places[0]]
         for name in (WEIGHTS, CONFIG):
-            shutil.copyfile(source / name, out / name)
+            copy_new(source / name, out / name)
     else:
         with policy.run.lock, without_bars(), tempfile.TemporaryDirectory() as place:
             model, _ = policy.run.model(policy.parts)
@@ -60,7 +60,7 @@ def export_adapter(policy: Policy, folder: str | Path) -> Path:
             made = Path(place) / name
             without_places(made, model)
             for file in (WEIGHTS, CONFIG):
-                shutil.copyfile(made / file, out / file)
+                copy_new(made / file, out / file)
     facts = base_facts(policy.run.spec)
     named = {"base_model_name_or_path": facts["name"], "revision": facts["revision"]}
     saved = json.loads((out / CONFIG).read_text(encoding="utf-8")) | named

@@ -158,8 +158,8 @@ def _check_trackers(given: Any, where: str) -> None:
         if name not in there:
             installed = ", ".join(there) or "no tracker is"
             raise ValueError(f"{where}.report_to: {name} is not installed: {installed} installed")
-        if name == "tensorboard" and "TENSORBOARD_LOGGING_DIR" not in os.environ:
-            raise ValueError(
-                f"{where}.report_to: set TENSORBOARD_LOGGING_DIR to a folder outside the run, "
-                "which keeps no such files"
-            )
+    if "tensorboard" in names and "TENSORBOARD_LOGGING_DIR" not in os.environ:
+        raise ValueError(
+            f"{where}.report_to: set TENSORBOARD_LOGGING_DIR to a folder outside the run, "
+            "which keeps no such files"
+        )
