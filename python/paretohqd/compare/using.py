@@ -13,7 +13,7 @@ import polars as pl
 
 from paretohqd.compare.policy import Choice, Edit, Guidance, Policy
 from paretohqd.compare.sampling import answered
-from paretohqd.compare.workbench import Workbench
+from paretohqd.compare.workbench import KEYED_SYSTEM_PROMPT, Workbench
 from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.frames.new_files import write_parquet
 from paretohqd.models import base, chat
@@ -237,7 +237,7 @@ def by_sentence(
             "bfloat16": s.machine.bfloat16,
             "objectives": s.objective_settings,
             "sentences": choice.facts(),
-            "before": policy.system_prompt,
+            KEYED_SYSTEM_PROMPT: policy.system_prompt,
             "weights": [weight for _, weight in policy.adapters],
         },
         inputs={"prompts": bench.hash_rows(prompts), "model": s.model_id}
