@@ -45,6 +45,7 @@ VALID = {
     "epsilon": 0.5,
     "where": "relevance > 1",
     "sample": 3,
+    "diverse": "embedding",
     "kwargs": {"quantization": "nf4"},
     "train_together": True,
     "rank": "sum",

@@ -15,6 +15,7 @@ from paretohqd.runs import layout
 from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.manifest import Manifest
+from paretohqd.runs.sections import LATER
 
 pytestmark = pytest.mark.train
 
@@ -22,18 +23,20 @@ ASKED: list[dict[str, Any]] = [
     {"where": "topic <> 't1' AND length(response) > 3", "sample": 0},
     {"at_most": {"topic": 3, "prompt": 2}, "exclusive": True},
     {"epsilon": {"kind": 0.01}},
+    {"diverse": "topic_embedding"},
 ]
 
 
 @pytest.fixture
 def folder(parts: Path, tmp_path: Path) -> Path:
-    """The parts of a run, and data in which each prompt has a topic."""
+    """The parts of a run, and data in which each prompt has a topic and a topic's embedding."""
     texts = sentences()
     pl.DataFrame(
         {
             "prompt": [texts[i // 4 * 7 % 588] for i in range(160)],
             "response": [texts[(i * 31 + 3) % 588] for i in range(160)],
             "topic": [f"t{i // 4 % 4}" for i in range(160)],
+            "topic_embedding": [[i // 4 % 4 / 3, 1.0] for i in range(160)],
         }
     ).write_parquet(tmp_path / "data.parquet")
     return tmp_path
@@ -63,7 +66,8 @@ def test_both_stages_choose_as_select_does(
         expected = pq.select(scored, ["kind", "brief"], 2, k=k, **asked)
         assert rows["row"].to_list() == expected["row"].to_list()
     if "topic" in str(asked):
-        assert "topic" in scored.columns  # of the prompts, for answers that the run made
+        column = asked.get("diverse", "topic")
+        assert column in scored.columns  # of the prompts, for answers that the run made
         before = Manifest.read(folder / "run" / layout.select(1)).settings
         assert {name: before[name] for name in asked} == asked
 
@@ -73,7 +77,7 @@ def test_settings_that_are_not_given_leave_the_keys_of_older_folders(
 ) -> None:
     small_run.do(settings(parts, folder, "run"))
     kept = Manifest.read(folder / "run" / layout.select(1)).settings
-    assert not kept.keys() & {"where", "at_most", "exclusive", "epsilon", "sample", "rank"}
+    assert not kept.keys() & {*LATER, "rank"}
     # 0 is a seed, and not the same as none.
     small_run.do(settings(parts, folder, "run", sample=0))
     assert Manifest.read(folder / "run" / layout.select(1)).settings["sample"] == 0
@@ -99,6 +103,7 @@ def test_a_column_of_which_a_prompt_has_several_values(parts: Path, folder: Path
         ({"at_most": {"topic": 0}}, "selection: at_most: topic must be an integer of at least 1"),
         ({"at_most": ["topic"]}, "selection.at_most: expected a section"),
         ({"epsilon": "much"}, "selection.epsilon: expected"),
+        ({"diverse": "x", "sample": 0}, "selection: choose one of diverse and sample"),
         ({"sample": -1}, "selection.sample: must be at least 0, got -1"),
         ({"epsilon": 1, "rank": "sum"}, "selection: epsilon: rank='sum' knows no layers"),
         ({"exclusive": 1}, "selection.exclusive: expected true or false, got 1"),

@@ -113,7 +113,7 @@ class Objective:
     """The model's numbers: `float32`, the default, `bfloat16` or `float16`."""
 
 
-LATER = ("where", "epsilon", "at_most", "exclusive", "sample")
+LATER = ("where", "epsilon", "at_most", "exclusive", "diverse", "sample")
 """Settings of a selection that older folders have not: stages keep their keys without them."""
 
 
@@ -153,6 +153,9 @@ class Selection:
     {topic: 20}; columns as for `where`."""
     exclusive: bool = False
     """No answer for two preferences: they take turns."""
+    diverse: str | None = None
+    """A column of embeddings by which k rows far apart are chosen among the best 4 k. As columns
+    for `where`, it is of the prompts: their embeddings, not their answers'."""
     sample: int | None = None
     """A seed by which k rows are drawn among the best 4 k, better ones more often; by default the
     first k are taken."""
@@ -176,13 +179,14 @@ class Selection:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that `where` and `at_most` read."""
+        """The columns that `where`, `at_most` and `diverse` read."""
         asked = () if self.where is None else Condition.of(self.where).columns
-        return tuple(dict.fromkeys([*asked, *(self.at_most or {})]))
+        far = () if self.diverse is None else (self.diverse,)
+        return tuple(dict.fromkeys([*asked, *(self.at_most or {}), *far]))
 
     @property
     def plain(self) -> bool:
-        """Whether rows are chosen without `where`, `epsilon`, `at_most`, `exclusive`, `sample`."""
+        """Whether rows are chosen without any of the settings `LATER`."""
         given = (getattr(self, name) for name in LATER)
         return all(value is None or value is False for value in given)
 
@@ -202,6 +206,7 @@ class Selection:
             epsilon=self.epsilon,
             at_most=self.at_most,
             exclusive=self.exclusive,
+            diverse=self.diverse,
             sample=self.sample,
         )
 
