@@ -21,7 +21,7 @@ from paretohqd.compare.methods.metaaligner import asked, edits
 from paretohqd.compare.plan import check_together, plan
 from paretohqd.compare.policy import Choice, Edit, Guidance, Policy
 from paretohqd.compare.sampling import answered
-from paretohqd.compare.using import respond, strangers, to_edit
+from paretohqd.compare.using import EDITS, respond, strangers, to_edit
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.conversations.prompts import read_prompt
 from paretohqd.models import chat
@@ -124,11 +124,29 @@ def test_the_second_models_answer_is_given(bench: Open) -> None:
     model, tokenizer = one.context.sampler()
     spec = one.settings.generation
     sampling = to_sampling(spec)
-    wanted = generate(model, tokenizer, talks["prompt"].to_list(), seed=1, sampling=sampling)
+    # With other random numbers than its draft's: a model that edits its own would repeat it.
+    wanted = generate(
+        model, tokenizer, talks["prompt"].to_list(), seed=1 + EDITS, sampling=sampling
+    )
+    assert one.notes["drafts given back as they were"].keys() == {"it"}
     assert frame["response"].to_list() == wanted["response"].to_list()
     assert frame["prompt"].to_list() == prompts["prompt"].to_list(), "scorers see the question"
     assert given.read["prompt"].to_list() == talks["prompt"].to_list()
     assert Policy(edit=edit).passes == 2
+
+
+def test_a_choice_is_told_apart_by_the_order_of_its_objectives() -> None:
+    ends = {"kind": (0.0, 1.0), "brief": (2.0, 3.0)}
+    other = {name: ends[name] for name in reversed(ends)}
+    facts = [
+        json.dumps(
+            Choice(candidates=2, weights=(1.0, 0.0), constants=constants, each=each).facts(),
+            sort_keys=True,
+        )
+        for constants in (ends, other)
+        for each in ("answer", "sentence")
+    ]
+    assert len(set(facts)) == 4
 
 
 def test_edits_go_both_ways_where_each_is_better_in_something() -> None:

@@ -188,6 +188,18 @@ def test_settings_that_a_method_cannot_work_with(more: dict[str, Any], message: 
         check_together(steps, list(plan(steps)))
 
 
+@pytest.mark.parametrize("options", [{}, {"heads": True}])
+def test_heads_of_ham_are_sums_of_adapters(options: dict[str, Any]) -> None:
+    settings = comparison(
+        methods=[{"method": "ham", **options}], budgets=["own"], lora={"use_rslora": True}
+    )
+    if options:
+        with pytest.raises(ValueError, match=r"lora\.use_rslora: ham add adapters up"):
+            check_together(settings, list(plan(settings)))
+    else:
+        check_together(settings, list(plan(settings)))
+
+
 def test_a_quantile_may_be_0() -> None:
     assert list(plan(comparison(methods=[{"method": "ric", "low": 0}], budgets=["own"])))
 

@@ -18,7 +18,9 @@ from helpers.compared import ABLATIONS, LIMITS, METHODS, make, page_of, result_o
 from helpers.page import HOSTILE, Page
 from paretohqd.compare.measures import ComparisonResult, MethodResult
 from paretohqd.compare.report import write_comparison
-from paretohqd.compare.tables import cost_table
+from paretohqd.compare.tables import cost_table, methods_table, summary_table
+from paretohqd.compare.text import RECONSTRUCTED, render
+from paretohqd.compare.words import FAMILIES
 from paretohqd.plots.method_costs import cost_charts, curve_chart, ticks, trade_charts
 from paretohqd.plots.method_points import point_charts
 from paretohqd.plots.method_utilities import utility_chart
@@ -266,6 +268,50 @@ def test_each_method_has_a_look_of_its_own(demo):
     styles = method_styles(result.methods, "ParetoHqD")
     assert (styles["ParetoHqD"].p, styles["ParetoHqD"].shape) == (0, SHAPES[0])
     assert styles["base"].base
+
+
+def thirty() -> tuple[dict[str, Any], dict[str, pl.DataFrame]]:
+    """A comparison of thirty methods of all families, some rebuilt without their authors' code."""
+    families = [family for family in FAMILIES if family]
+    methods = [
+        METHODS[0],
+        *((f"m{i}", "x", 0.1 + i / 60, 0.03, 3, 60.0, "preference") for i in range(28)),
+        METHODS[5],
+    ]
+    results, answers = make(
+        prompts=24, seeds=[0], budgets=["one"], methods=methods, ablations=["ParetoHqD, L = 1"]
+    )
+    for place, run in enumerate(run for run in results["runs"] if run["kind"] != "base"):
+        run["family"] = families[place % len(families)]
+        run["reconstructed"] = place % 3 == 0
+    return results, answers
+
+
+def test_many_methods_are_grouped_by_family():
+    results, answers = thirty()
+    result = result_of(results, answers)
+    html = page_of(results, answers)
+    titles = re.findall(r'<th class="group"[^>]*><span>([^<]+)</span>', html)
+    assert titles == [*FAMILIES.values(), "Ablations"]
+    assert re.findall(r'<span class="family">([^<]+)</span>', html) == titles
+    order = re.findall(r'data-pick="\d+"[^>]*>.*?</svg>([^<]+)</button>', html)
+    assert sorted(order) == sorted({entry.method for entry in result.methods})
+    by_name = {entry.method: entry for entry in result.methods}
+    kept = [name for name in order if not by_name[name].ablation]
+    families = [by_name[name].family for name in kept]
+    assert families == sorted(families, key=list(FAMILIES).index)
+    styles = method_styles(result.methods, "ParetoHqD")
+    looks = {(style.hue, style.shape) for style in styles.values()}
+    assert len(looks) == len(styles) == 31
+    hues = {(by_name[name].family, style.hue) for name, style in styles.items() if name != "base"}
+    assert len(hues) == len(FAMILIES) - 1, "a family has one colour"
+    text = render(result)
+    assert "m0 *" in text
+    assert "m1 *" not in text
+    assert RECONSTRUCTED in text
+    for table in (methods_table(result), summary_table(result)):
+        marked = table.filter("reconstructed")["method"].to_list()
+        assert set(marked) == {n for n, entry in by_name.items() if entry.reconstructed}
 
 
 def rows(spec: dict[str, Any], layer: int) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from paretohqd.compare.methods import caid, moa, moc, modpo, mopo, morlhf, npdpo, pama, psl, soups
+from paretohqd.compare.methods import (
+    caid,
+    mahdpo,
+    moa,
+    moc,
+    modpo,
+    mopo,
+    morlhf,
+    npdpo,
+    pama,
+    psl,
+    soups,
+)
 from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.adapters import load_adapter, load_mixture
-from paretohqd.models.chat import encode_prompts
+from paretohqd.models.chat import encode_prompts, find_form, messages
+from paretohqd.runs.manifest import Manifest
 from paretohqd.selection.pairs import extreme_pairs, win_rates
 from paretohqd.trainers.conditioned import coefficients
 
@@ -175,6 +189,7 @@ def test_factors_may_be_averaged_in_place_of_updates(bench: Open) -> None:
     base, _ = b.context.sampler()
     load_adapter(base, folder)
     assert soups.policies(b, soups.Options(steps=2, average="factors"))[0] == mixed
+    assert mixed.folders == {folder for folder, _ in apart[0].adapters}, "what is stored"
 
 
 def test_the_margin_of_modpo_is_scaled(bench: Open) -> None:
@@ -228,6 +243,13 @@ def test_other_ways_to_credit_are_other_trainings(bench: Open) -> None:
     settings = notes_of(each[0].adapters[0][0])["settings"]
     assert settings["multi_objective_aggregation"] == "normalize_then_sum"
     assert settings["beta"] == 0.1
+    # Weights are in the order of the objectives, which is part of the key.
+    kept = Manifest.read(each[0].adapters[0][0].parent).settings
+    assert (kept["weights"], kept["names"]) == ([0.75, 0.25], ["kind", "brief"])
+    assert "settings without effect" not in b.notes
+    b = bench(preferences=WEIGHTS, reinforcement={**REINFORCED, "scale_rewards": "none"})
+    pama.policies(b, pama.Options(steps=2))
+    assert b.notes["settings without effect"] == ["reinforcement.scale_rewards"]
 
 
 def test_one_policy_reads_the_preference(bench: Open) -> None:
@@ -239,7 +261,8 @@ def test_one_policy_reads_the_preference(bench: Open) -> None:
     assert [per for per, *_ in charged(b, "train")] == ["once"]
     steps = log_of(policies[0].adapters[0][0])
     assert all(sum(step["credit"]["weights"]) == pytest.approx(1) for step in steps)
-    drawn = moc.Drawn(b.names, 4, seed=0)
+    form = find_form(b.tokenizer())
+    drawn = moc.Drawn(b.names, 4, seed=0, form=form)
     prompts = b.prompts()["prompt"].to_list()
     originals = drawn(prompts)
     assert set(originals.values()) == set(prompts)
@@ -250,6 +273,11 @@ def test_one_policy_reads_the_preference(bench: Open) -> None:
     read, prompt = next(iter(originals.items()))
     text = moc.weights_text(b.names, drawn.weights[read])
     assert encode_prompts(b.tokenizer(), [read]) == encode_prompts(b.tokenizer(), [prompt], [text])
+    # A template without system messages has it before what the user says.
+    drawn = moc.Drawn(b.names, 4, seed=0, form=replace(form, system=False))
+    read, prompt = next(iter(drawn([prompt]).items()))
+    text = moc.weights_text(b.names, drawn.weights[read])
+    assert messages(read) == [{"role": "user", "content": f"{text}\n\n{prompt}"}]
 
 
 def weights_of(read: str) -> list[float]:
@@ -294,10 +322,34 @@ def test_a_user_is_known_by_labelled_pairs_alone(bench: Open) -> None:
         assert [w for _, w in policy.adapters] == found
         assert sum(found) == pytest.approx(1)
     assert [per for per, *_ in charged(b, "train")] == ["once"]
+    (cost,) = (cost for cost in b.costs if cost.phase == "train")
+    assert cost.passed > cost.trained, "beside the reference, the base reads what is shown"
     again = npdpo.policies(b, npdpo.Options(steps=4, shown=2, learning_rate=3e-2))
     assert again == policies
     with pytest.raises(ValueError, match="prompts have two different answers; a step needs 99"):
         npdpo.policies(b, npdpo.Options(shown=99))
+
+
+def test_gains_are_over_the_mean_of_prompts(bench: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts with many answers count no more than others, in the dual and in what is promised."""
+    b = bench(preferences=WEIGHTS)
+    frame = b.scored()
+    more = pl.concat([frame, frame.filter(pl.col("prompt") == frame["prompt"][0])] * 2)
+    monkeypatch.setattr(caid, "answer_groups", lambda *_, **__: more)
+    policies = caid.policies(b, caid.Options(rounds=0, reach=0.0))
+    means = more.group_by("prompt").agg(pl.col("brief").mean())["brief"]
+    ((_, least),) = policies[0].least
+    assert least == pytest.approx(means.mean())
+    assert least != pytest.approx(more["brief"].mean())
+
+
+def test_an_objective_without_pairs_is_named(bench: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    for method, options in ((soups, {"corners": "dpo"}), (mahdpo, {})):
+        b = bench(preferences=WEIGHTS)
+        frame = b.scored().with_columns(brief=pl.col("brief").mean().over("prompt"))
+        monkeypatch.setattr(method, "answer_groups", lambda *_, frame=frame, **__: frame)
+        with pytest.raises(ValueError, match="objective 'brief': no prompt has two different"):
+            method.policies(b, method.Options(**options))
 
 
 def test_pairs_shown_and_learned_share_no_prompt() -> None:

@@ -85,6 +85,18 @@ def test_null_is_not_the_same_as_nothing(make: Callable[..., Any]) -> None:
         make(upto=2, at_least=5)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"corners": "rl", "k": 5}, "k: corners 'rl' train on no chosen rows: leave it out"),
+        ({"beta": 0.2}, "beta: it is of corners 'dpo', not of 'sft': leave it out"),
+    ],
+)
+def test_options_of_other_corners_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^methods\[2\]\.{re.escape(message)}$"):
+        METHODS["soups"].read(options, "methods[2]", name="soups")
+
+
 def test_quantiles_that_are_out_of_order_are_refused() -> None:
     with pytest.raises(ValueError, match=r"^low must be below high, got 0\.5 and 0\.5$"):
         ric.Options(low=0.5, high=0.5)

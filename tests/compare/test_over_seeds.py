@@ -217,6 +217,17 @@ def test_the_base_of_several_seeds_is_one_run() -> None:
     assert "its runs are one" in render(result)
 
 
+def test_what_is_not_trained_is_held_against_every_seed() -> None:
+    runs, answers = seeded({"ParetoHqD": 0.0, "b": 0.4}, {"ParetoHqD": range(3), "b": (0,)})
+    for one in runs:
+        one["models"] = int(one["method"] == "ParetoHqD")
+    result = entry(measured(runs, answers), "b")
+    against = result.against.reference
+    assert against.seeds == (0, 1, 2), "best of n has no seed of its own"
+    assert against.p is not None
+    assert (result.seeds, result.spread) == ((0,), None)
+
+
 def test_verdicts_are_corrected_for_their_number() -> None:
     names = ["ParetoHqD", *(f"m{i}" for i in range(30))]
     gains = {name: 0.09 if name == "m0" else 0.0 for name in names}

@@ -106,6 +106,19 @@ def test_a_model_that_is_sure_has_no_entropy_and_no_nan(base: Any) -> None:
     assert np.isfinite(likelihoods["logp"].to_numpy()).all()
 
 
+def test_what_training_cuts_is_not_read(base: Any) -> None:
+    model, tokenizer = base
+    prompts, answers = ["Tea?", "Milk?"], [sentences()[3], sentences()[4]]
+    whole = encode_answers(model, tokenizer, prompts, answers)
+    longest = min(len(prompt) + len(answer) for prompt, answer in whole) - 2
+    cut = likelihood(model, tokenizer, prompts, answers, longest=longest)
+    lengths = [min(len(answer), longest - len(prompt)) for prompt, answer in whole]
+    assert cut["answer_tokens"].to_list() == lengths
+    for (prompt, answer), length, logp in zip(whole, lengths, cut["logp"], strict=True):
+        batch = pad_answers([(prompt, answer[:length])], tokenizer, "cpu")
+        assert logp == pytest.approx(float(answer_logps(model, batch)[0]), abs=1e-4)
+
+
 def test_no_token_no_entropy(base: Any) -> None:
     likelihoods = likelihood(*base, ["Hi", "Hi"], ["", "Yes."], finished=[False, True])
     assert likelihoods.row(0) == (0.0, 0, None)

@@ -81,6 +81,13 @@ def test_answers_that_hurt_the_foremost_objective_are_left_out() -> None:
     np.testing.assert_allclose(advantages[1:], (rest - rest.mean()) / (rest.std(ddof=1) + EPSILON))
 
 
+def test_without_a_trend_no_objective_is_ahead() -> None:
+    rewards = np.array([[0.0, 3.0], [1.0, 0.2], [2.0, -1.6]])
+    for columns in ([0, 1], [1, 0]):
+        _, facts = Rising(sharpness=0.0)(rewards[:, columns], 3, [])
+        assert facts["dropped"] == 0, "whichever is first"
+
+
 @pytest.mark.parametrize("credit", [Weakest("batch"), Weakest("answer"), Rising()])
 def test_equal_answers_train_nothing(credit: Weakest | Rising) -> None:
     advantages, _ = credit(np.full((8, 2), 0.7), 4, [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,14 @@ from helpers.tiny import sentences
 from paretohqd.compare.methods import mahdpo
 from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models import base
+from paretohqd.models.adapter_settings import adapter_config
 from paretohqd.models.adapters import Weighted, load_mixture
 from paretohqd.models.likelihood import likelihood
 from paretohqd.models.merging import merged
 from paretohqd.models.spec import Model
 from paretohqd.selection.pairs import extreme_pairs
 from paretohqd.trainers.heads import fit_heads
+from paretohqd.trainers.several import put_on
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +105,26 @@ def test_the_base_and_its_tied_embedding_stay_as_they_are(causal: Path, trained:
         ours = config["target_modules"] == ["lm_head"]
         assert ours == folder.startswith("head")
         assert all(("lm_head" in name) == ours for name in weights)
+
+
+def test_a_body_by_a_pattern(causal: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pattern"
+    fit(causal, out, lora={**LORA, "target_modules": r".*\.[qv]_proj"})
+    both = logits(causal, [(out / "body", 1.0), (out / "head-0", 0.5), (out / "head-1", 0.5)])
+    assert (both - logits(causal, [(out / "body", 1.0)])).abs().max() > 1e-3
+
+
+def test_seeds_share_no_start(causal: Path) -> None:
+    starts = {}
+    for seed in (0, 1):
+        model, _ = load(causal)
+        wrapped = put_on(model, {name: adapter_config(LORA) for name in ("a", "b")}, seed=seed)
+        for name, weight in wrapped.named_parameters():
+            if "layers.0.self_attn.q_proj.lora_A" in name:
+                starts[seed, name.split(".")[-2]] = weight.detach()
+    assert len(starts) == 4
+    for one, other in combinations(starts.values(), 2):
+        assert not torch.equal(one, other)
 
 
 def test_a_step_is_the_mean_of_each_objectives_dpo(causal: Path, tmp_path: Path) -> None:

@@ -93,13 +93,13 @@ def _with_verdict(difference: Difference, corrected: Iterator[float]) -> Differe
 def _pairs(
     runs: Sequence[RunResult], mine: Sequence[int], theirs: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """Runs of two methods with the same seed; the base, which has none, beside each of the other's.
+    """Runs of two methods with the same seed; one that is not trained beside each of the other's.
 
     A method with one seed would else be held against other seeds' luck as well.
     """
-    if runs[mine[0]].run.kind == "base":
+    if runs[mine[0]].run.untrained:
         return [(mine[0], at) for at in theirs]
-    if runs[theirs[0]].run.kind == "base":
+    if runs[theirs[0]].run.untrained:
         return [(at, theirs[0]) for at in mine]
     other = {runs[at].run.seed: at for at in theirs}
     return [(at, other[runs[at].run.seed]) for at in mine if runs[at].run.seed in other]
@@ -123,13 +123,14 @@ def _difference(
     own, other = runs[mine[0]].run, runs[theirs[0]].run
     seeds = families.square(name, [own, other], len(left))
     whole = crossed(left - right, seeds) if pairs else None
-    both = (runs[at].run for pair in pairs for at in pair)
+    both = [runs[at].run for pair in pairs for at in pair]
+    seeded = [run for run in both if not run.untrained] or both
     return Difference(
         name=other.method,
         budget=other.budget,
         mean=float(left.mean() - right.mean()),
         whole=whole,
-        seeds=tuple(sorted({run.seed for run in both if run.kind != "base"})),
+        seeds=tuple(sorted({run.seed for run in seeded})),
     )
 
 

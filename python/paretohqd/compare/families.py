@@ -1,8 +1,7 @@
 """How far seeds lie apart, pooled over the methods of a family of trainings.
 
 Two or three seeds of one method say little of their spread, and an interval that knows no more is
-wide. Methods that train alike (by fine-tuning, on pairs, by reinforcement learning, several
-adapters jointly, with scores in the context, a value model) spread alike, so their seeds are put
+wide. Methods that train alike (see `method.Family`) spread alike, so their seeds are put
 together.
 """
 
@@ -99,8 +98,8 @@ class Families:
         Returns:
             None where a method's family is not known: its own seeds must do.
         """
-        # The base is not trained: no seed of its own moves it.
-        keys = [_key(run) for run in runs if run.kind != "base"]
+        # What is not trained, no seed of its own moves.
+        keys = [_key(run) for run in runs if not run.untrained]
         spreads = [self._spreads.get((name, *key)) for key in keys if key is not None]
         known = [spread for spread in spreads if spread is not None]
         return square_of(known, prompts) if known and len(known) == len(keys) else None

@@ -185,7 +185,10 @@ class MethodResult(Measures):
     method: str
     kind: str
     ablation: bool = False
+    family: str | None = None
+    """What it has in common with methods that train alike, see `method.Family`."""
     reconstructed: bool = False
+    """Whether it was rebuilt without its authors' code."""
     passes: float = 1.0
     """Forward passes for each token of an answer, at use."""
     sees_scorers: bool = False

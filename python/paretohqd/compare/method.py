@@ -43,9 +43,10 @@ class SetsLength:
     """Marks an option that says how long a method trains, which a matched budget says as well."""
 
 
-Family = Literal["sft", "pairs", "rl", "joint", "in-context", "values"]
+Family = Literal["sft", "pairs", "rl", "joint", "conditioned", "in-context", "values"]
 """What methods have in common that train alike: fine-tuning on rows, DPO on pairs, reinforcement
-learning, several adapters together, fine-tuning with scores in the context, and value models."""
+learning, several adapters together, several with coefficients that a network writes, fine-tuning
+with scores in the context, and value models."""
 Count = Annotated[int, Range(1)]
 Steps = Annotated[int, Range(1), SetsLength()]
 Positive = Annotated[float, Range(0, above=True)]

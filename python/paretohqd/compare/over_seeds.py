@@ -99,6 +99,7 @@ def _entry(
         method=first.method,
         kind=first.kind,
         ablation=bool(first.ablation),
+        family=first.family,
         reconstructed=first.reconstructed,
         passes=first.passes,
         sees_scorers=first.sees_scorers,

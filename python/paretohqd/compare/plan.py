@@ -129,13 +129,18 @@ def check_together(settings: Comparison, jobs: Sequence[Job]) -> None:
                     f"a server does not allow: leave one of the two out"
                 )
     for name in NOT_ADDED:
-        for method in ("soups", "mahdpo", "psl", "npdpo"):
-            if settings.lora.get(name) and any(job.entry.method == method for job in jobs):
-                raise ValueError(
-                    f"lora.{name}: {method} add adapters up, which it makes wrong: leave off"
-                )
+        for method in (job.entry.method for job in jobs if settings.lora.get(name) and _adds(job)):
+            raise ValueError(
+                f"lora.{name}: {method} add adapters up, which it makes wrong: leave off"
+            )
     if any(job.budget != "own" and _family(job) == "rl" for job in jobs):
         grpo.check_budgeted(settings.reinforcement, "reinforcement")
+
+
+def _adds(job: Job) -> bool:
+    """Whether its policies are sums of adapters."""
+    heads = job.entry.method == "ham" and bool(job.entry.options.get("heads"))
+    return heads or job.entry.method in ("soups", "mahdpo", "psl", "npdpo")
 
 
 def _family(job: Job) -> Family | None:

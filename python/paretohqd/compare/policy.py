@@ -62,6 +62,7 @@ class Choice:
         """What a step depends on."""
         constants = {name: list(pair) for name, pair in self.constants.items()}
         facts: dict[str, object] = {"weights": list(self.weights), "constants": constants}
+        facts["names"] = list(constants)  # weights are in their order
         return facts if self.each == "answer" else facts | {"candidates": self.candidates}
 
 
@@ -106,6 +107,8 @@ class Policy:
     """What is made of each answer; None: nothing."""
     guidance: Guidance | None = None
     """What acts on each token; None: nothing."""
+    made_of: tuple[Path, ...] = ()
+    """What is stored for it, where that is not its adapters but what they are made of."""
     least: tuple[tuple[str, float], ...] = ()
     """What the method promises of its mean scores: objectives and the least that each shall be."""
 
@@ -134,7 +137,9 @@ class Policy:
 
     @property
     def folders(self) -> set[Path]:
-        """Of all that was trained for it."""
+        """Of all that is stored for it."""
+        if self.made_of:
+            return set(self.made_of)
         edit = self.edit.adapters if self.edit else ()
         own = {folder for folder, _ in (*self.adapters, *edit)}
         return own | ({self.guidance.folder} if self.guidance else set())

@@ -120,6 +120,11 @@ class RunRecord:
         return self.error is not None
 
     @property
+    def untrained(self) -> bool:
+        """Whether nothing was trained for it, so that it answers alike whatever the seed."""
+        return self.kind == "base" or (self.models == 0 and not self.failed)
+
+    @property
     def cost(self) -> float | None:
         """Its tokens at fixed prices, in seconds; passes count where its steps say so."""
         if self.trained_tokens is None or self.generated_tokens is None:

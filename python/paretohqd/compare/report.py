@@ -17,10 +17,11 @@ from paretohqd.compare.records import WORDS, ComparisonRecord, load
 from paretohqd.compare.samples import samples
 from paretohqd.compare.tables import Row, cost_table
 from paretohqd.compare.text import caveats, failure
+from paretohqd.compare.words import FAMILIES
 from paretohqd.plots.method_costs import cost_charts, curve_chart, trade_charts
 from paretohqd.plots.method_points import point_charts
 from paretohqd.plots.method_utilities import utility_chart
-from paretohqd.plots.methods import MethodStyle, colours, method_styles
+from paretohqd.plots.methods import MANY, MethodStyle, colours, method_styles
 from paretohqd.plots.page import file_of, number, template, write
 from paretohqd.plots.theme import Chart, library
 from paretohqd.runs import layout
@@ -87,6 +88,7 @@ def page(
         dear=any(entry.dear_at_use for entry in result.methods),
         reconstructed=any(style.reconstructed for style in styles.values()),
         styles=styles,
+        legends=_legends(result, styles),
         colours=colours(styles),
         curve=curve_chart([e for e in result.methods if e.budget in FACTORS], styles),
         curve_budgets=[f"{FACTORS[budget]:g}" for budget in budgets if budget in FACTORS],
@@ -102,6 +104,19 @@ def page(
         library=Markup(library()),  # not text from the run: the charts' own script
     )
     return text
+
+
+def _legends(
+    result: ComparisonResult, styles: Mapping[str, MethodStyle]
+) -> list[tuple[str, list[MethodStyle]]]:
+    """The legend's parts, with their titles: those of the table with all methods in it."""
+    first: dict[str, MethodResult] = {}
+    for entry in result.methods:
+        first.setdefault(entry.method, entry)
+    drawn = [first[name] for name in styles]
+    methods, ablations = ([e for e in drawn if e.ablation is which] for which in (False, True))
+    parts = _groups(methods, ablations)
+    return [(title, [styles[entry.method] for entry in own]) for title, own in parts]
 
 
 def plain(value: object) -> str:
@@ -177,7 +192,7 @@ def _budget(
         name=budget,
         about=about,
         entries=entries,
-        groups=[("Methods", methods)] + ([("Ablations", ablations)] if ablations else []),
+        groups=_groups(methods, ablations),
         points=points,
         utility=utility_chart(result, entries, styles),
         trades=trade_charts(entries, styles),
@@ -186,6 +201,19 @@ def _budget(
         phases=list(dict.fromkeys(phase for entry in entries for phase in entry.seconds)),
         failures=[failure(entry) for entry in entries if entry.failed],
     )
+
+
+def _groups(
+    methods: Sequence[MethodResult], ablations: Sequence[MethodResult]
+) -> list[tuple[str, list[MethodResult]]]:
+    """Parts of a table, with their titles: ablations, and of many methods each family."""
+    parts = {"Methods": list(methods)}
+    if len(methods) > MANY:
+        parts = {
+            title: [entry for entry in methods if entry.family == family]
+            for family, title in FAMILIES.items()
+        }
+    return [(title, own) for title, own in {**parts, "Ablations": list(ablations)}.items() if own]
 
 
 @dataclass(frozen=True, kw_only=True)

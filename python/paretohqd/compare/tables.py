@@ -52,7 +52,7 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
     mean reward, `rank_mean` their mean; `cost` is that of the tokens in seconds at fixed prices.
     Where some method takes more than one forward pass for a token of an answer at use,
     `passes_at_use` says how many, and `sees_scorers` whether the scorers that evaluate choose what
-    is answered.
+    is answered. `reconstructed` says which methods were rebuilt without their authors' code.
     """
     served = _served(result)
     phases = dict.fromkeys(phase for measured in result.runs for phase in measured.seconds)
@@ -60,6 +60,7 @@ def methods_table(result: ComparisonResult) -> pl.DataFrame:
     for measured in result.runs:
         run = measured.run
         row: Row = _named(run) | {"kind": run.kind, "ablation": bool(run.ablation)}
+        row |= _marked(result, run)
         row |= {"seed": run.seed, "status": measured.status, "error": run.error}
         row |= {"policies": len(run.policies), "n": measured.n}
         row |= {"utility": measured.utility, "utility_se": measured.utility_se}
@@ -114,6 +115,7 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
     for entry in result.methods:
         row: Row = {"budget": entry.budget, "method": entry.method}
         row |= {"kind": entry.kind, "ablation": entry.ablation}
+        row |= _marked(result, entry)
         row |= {"seeds": len(entry.seeds), "failed": len(entry.failed)}
         row |= {"policies": entry.policies}
         row |= {"chosen_on": entry.chosen_on} if "missteering" in served else {}
@@ -152,6 +154,12 @@ def _at_use(result: ComparisonResult, one: RunRecord | MethodResult) -> Row:
     if not any(entry.dear_at_use for entry in result.methods):
         return {}
     return {"passes_at_use": one.passes, "sees_scorers": one.sees_scorers}
+
+
+def _marked(result: ComparisonResult, one: RunRecord | MethodResult) -> Row:
+    """Which methods were rebuilt without their authors' code, where some were."""
+    some = any(entry.reconstructed for entry in result.methods)
+    return {"reconstructed": one.reconstructed} if some else {}
 
 
 def _ends(name: str, interval: Interval | WinRate | None) -> Row:

@@ -15,6 +15,10 @@ CHOSEN = {
     "validation": "for each preference the one counts that is best on the validation prompts.",
 }
 """What it means where a method's policies were chosen."""
+RECONSTRUCTED = (
+    "* Reconstructed without its authors' code, from an abstract or notes on its paper: what is "
+    "exact and what is ours stands under The methods, on the page."
+)
 
 
 def render(result: ComparisonResult, limits: Sequence[str] = ()) -> str:
@@ -146,10 +150,12 @@ def caveats(result: ComparisonResult) -> list[str]:
     if tested and any(run.run.family for run in result.runs):
         lines.append(
             "How far seeds lie apart is told by all methods of a family together, which train "
-            "alike (fine-tuning, pairs, reinforcement learning, jointly, scores in the context), "
-            "under the same budget; an ablation by its own. A method has an interval only if it "
-            "has two seeds itself."
+            "alike (fine-tuning, pairs, reinforcement learning, several adapters together, scores "
+            "in the context and the like), under the same budget; an ablation by its own. A method "
+            "has an interval only if it has two seeds itself."
         )
+    if any(entry.reconstructed for entry in methods):
+        lines.append(RECONSTRUCTED)
     if len(trained) < len(methods):
         lines.append("The base is not trained and has no seeds: its runs are one.")
     if any(len(entry.seeds) == 2 for entry in methods):
@@ -167,7 +173,11 @@ def _table(entries: Sequence[MethodResult], reference: str) -> str:
     for entry in entries:
         rival = entry.against.reference
         low, high = _number(entry.low), _number(entry.high)
-        row = [entry.method, f"{len(entry.seeds)}", _number(entry.utility)]
+        row = [
+            f"{entry.method} *" if entry.reconstructed else entry.method,
+            f"{len(entry.seeds)}",
+            _number(entry.utility),
+        ]
         row += ["-" if entry.low is None else f"{low} to {high}"]
         row += [_number(entry.utility_tchebycheff)]
         row += [_number(entry.hypervolume), _number(entry.best_single)]

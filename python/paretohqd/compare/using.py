@@ -28,6 +28,8 @@ from paretohqd.runs.manifest import Stage
 
 TURN = 1009
 """What each turn adds to the seed of answers that are chosen sentence by sentence."""
+EDITS = 503
+"""What an edit adds to the seed: with its draft's numbers it would say its draft again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +81,10 @@ def respond(
         read = to_edit(prompts["prompt"].to_list(), drafts, policy.edit)
         editor = Policy(adapters=policy.edit.adapters)
         adapters = editor.adapters
-        made = answered(bench, editor, read.select("prompt"), label=label, seed=seed)
+        made = answered(bench, editor, read.select("prompt"), label=label, seed=seed + EDITS)
         edits = pl.read_parquet(made.path / layout.ANSWERS)["response"]
         same = (edits == read["draft"]).mean()
-        bench.notes.setdefault("drafts given back as they were", []).append(same)
+        bench.notes.setdefault("drafts given back as they were", {})[label] = same
     return Answered(made=made, samples=count, read=read, adapters=adapters)
 
 

@@ -31,8 +31,8 @@ BUDGETS = {
 LIMITS = (
     "The scorers are small proxies: a method that scores higher may only please its scorer. Look "
     "at the echo rate, the entropy and the answers themselves.",
-    "Reinforcement learning is trained on the very scorers that evaluate it; the others only "
-    "choose or label data by them.",
+    "Reinforcement learning is trained on the very scorers that evaluate it, and what sees them at "
+    "use chooses its answers by them; the others only choose or label data by them.",
     "Times are of the CPU's work (on a GPU, of the clock), without evaluation; what two methods "
     "share was done once and is charged to both. What reinforcement learning samples and scores "
     "while it trains stands under train.",
@@ -43,6 +43,18 @@ SMALL = (
     "A model of 135 million parameters, trained for minutes on one machine, says little about "
     "models of billions: neither the order of the methods nor their distances carry over."
 )
+
+FAMILIES = {
+    "sft": "Fine-tuning on rows",
+    "pairs": "Preference pairs",
+    "rl": "Reinforcement learning",
+    "in-context": "Scores in the context",
+    "joint": "Several adapters together",
+    "conditioned": "Coefficients from a network",
+    "values": "Value models",
+    None: "The base, and others",
+}
+"""Titles of families, in the order of the page."""
 
 FOLLOWS = {"wins": "follows", "loses": "goes the other way", "open": "open"}
 """What the paired test of asking for much against asking for little says of a model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -159,14 +160,22 @@ def check_modules(model: Any, given: Mapping[str, Any]) -> set[str]:
     return hit
 
 
-def name_of_head(model: Any) -> str:
-    """The module that turns hidden states into logits.
-
-    Raises:
-        ValueError: The model has none that is a linear layer.
-    """
+def _name_of_head(model: Any) -> str:
+    """The module that turns hidden states into logits."""
     head = model.get_output_embeddings()
     for name, module in model.named_modules():
         if module is head and isinstance(module, torch.nn.Linear):
             return str(name)
     raise ValueError("the base has no linear head of its own to put several beside")
+
+
+def head_target(model: Any, lora: Mapping[str, Any]) -> str | list[str]:
+    """`target_modules` of an adapter of the head alone, beside a body's with these settings.
+
+    PEFT sums adapters whose modules are all lists, or all patterns.
+
+    Raises:
+        ValueError: The base has no head that is a linear layer of its own.
+    """
+    name, body = _name_of_head(model), {**LORA_DEFAULTS, **lora}["target_modules"]
+    return re.escape(name) if isinstance(body, str) and body != "all-linear" else [name]

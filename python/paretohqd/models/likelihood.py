@@ -32,6 +32,7 @@ def likelihood(
     *,
     system_prompt: Sequence[str] | None = None,
     finished: Sequence[bool] | None = None,
+    longest: int | None = None,
     batch_size: int = 16,
     progress: Progress | None = None,
 ) -> pl.DataFrame:
@@ -48,6 +49,8 @@ def likelihood(
         responses: n answers.
         system_prompt: n system messages to put before the prompts; an empty one is none.
         finished: n flags; an answer that did not finish has no end token. None: all finished.
+        longest: Tokens that are read of a prompt and its answer: what goes beyond is cut off at the
+            answer's end, as in training. None: all.
         batch_size: Answers read side by side, fewer where they are long; scores do not depend on
             it beyond rounding.
         progress: Called with (answers done, answers in all).
@@ -67,6 +70,8 @@ def likelihood(
     ids = encode_answers(
         model, tokenizer, prompts, responses, system_prompt=system_prompt, finished=finished
     )
+    if longest is not None:
+        ids = [(prompt, answer[: max(0, longest - len(prompt))]) for prompt, answer in ids]
     room = context_tokens(model.config)
     long = [i for i, (prompt, answer) in enumerate(ids) if len(prompt) + len(answer) > room]
     if long:

@@ -1,7 +1,8 @@
 """How methods are drawn in all charts of a comparison.
 
-Every method has a colour and a shape of its own, and its number `p` among them: the page's legend
-picks by it, and a picked method keeps its strength while the others fade.
+Every method has a colour and a shape that no other has together, and its number `p`: the page's
+legend picks by it, and a picked method keeps its strength while the others fade. Where there are
+many methods, those that train alike share their colour.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ HUES = {
 DIAMOND = "M0,-1.2L1,0L0,1.2L-1,0Z"
 
 
+MANY = 12
+"""More methods than these are put together by families."""
+
 _FAINT = 0.18
 
 
@@ -45,6 +49,8 @@ class MethodStyle:
 
     p: int
     name: str
+    hue: int
+    """Place of its colour among `HUES`."""
     shape: str
     base: bool
     ablation: bool
@@ -59,18 +65,21 @@ def method_styles(methods: Sequence[MethodResult], reference: str) -> dict[str, 
     """A number and a shape for each method name; under several budgets it keeps them.
 
     Seven colours and eight shapes give 56 pairs. The reference method is first, a blue circle; the
-    base is a diamond in the colour of the text.
+    base is a diamond in the colour of the text. Of many methods each family has a colour, unless
+    one has more members than there are shapes.
     """
     first: dict[str, MethodResult] = {}
     for entry in methods:
         first.setdefault(entry.method, entry)
     # Stable: the reference, the other methods, the ablations.
     names = sorted(first, key=lambda name: (name != reference, first[name].ablation))
+    looks = _looks([first[name] for name in names if first[name].kind != "base"])
     return {
         name: MethodStyle(
             p=p,
             name=name,
-            shape=DIAMOND if first[name].kind == "base" else SHAPES[p % len(SHAPES)],
+            hue=looks.get(name, (0, 0))[0],
+            shape=SHAPES[looks[name][1]] if name in looks else DIAMOND,
             base=first[name].kind == "base",
             ablation=first[name].ablation,
             reconstructed=first[name].reconstructed,
@@ -79,12 +88,26 @@ def method_styles(methods: Sequence[MethodResult], reference: str) -> dict[str, 
     }
 
 
+def _looks(methods: Sequence[MethodResult]) -> dict[str, tuple[int, int]]:
+    """Places of each method's colour and shape."""
+    hues = len(HUES["light"])
+    each = {entry.method: (p % hues, p % len(SHAPES)) for p, entry in enumerate(methods)}
+    if len(methods) <= MANY:
+        return each
+    families = list(dict.fromkeys(entry.family for entry in methods))
+    together: dict[str, tuple[int, int]] = {}
+    count = [0] * hues
+    for entry in methods:
+        hue = families.index(entry.family) % hues
+        together[entry.method] = (hue, count[hue])
+        count[hue] += 1
+    return together if max(count) <= len(SHAPES) else each
+
+
 def colours(styles: Styles) -> dict[str, list[str]]:
     """One colour per method by its number, for light and for dark pages."""
     return {
-        scheme: [
-            "var(--ink)" if style.base else row[style.p % len(row)] for style in _in_order(styles)
-        ]
+        scheme: ["var(--ink)" if style.base else row[style.hue] for style in _in_order(styles)]
         for scheme, row in HUES.items()
     }
 

@@ -151,7 +151,7 @@ def fit_conditioned(
         train: Settings for SFTConfig, over training's DEFAULTS; of these max_steps, max_length, and
             what AdamW and its schedule take.
         lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0.
-        seed: Adapter k starts from seed + k, the network from seed + K.
+        seed: Of the first adapter; the others, and then the network, follow as `put_on` has it.
         on_step: Called with (steps done, steps in all).
 
     Returns:

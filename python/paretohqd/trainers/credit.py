@@ -119,13 +119,14 @@ class Rising:
         power = self.sharpness * (ahead - ahead.max())
         weights = np.exp(power) / np.exp(power).sum()
         pivot = int(ahead.argmax())
+        trend = bool(self._past)  # before there is one, no objective is ahead of another
         self._past.append(now)
         while len(self._past) > self.window:
             self._past.popleft()
         centred = in_groups(rewards, group)
         together = centred @ weights
         kept = np.ones(together.shape, dtype=bool)
-        if self.drop:
+        if self.drop and trend:
             kept = ~((together > 0) & (centred[..., pivot] < 0))
         count = np.maximum(kept.sum(axis=1, keepdims=True), 1)
         mean = np.where(kept, together, 0).sum(axis=1, keepdims=True) / count

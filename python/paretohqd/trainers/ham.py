@@ -131,7 +131,7 @@ def fit_jointly(
             takes an equal share of the prompts), max_length, and what AdamW and its schedule take.
         lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0,
             because both readings of a step must agree.
-        seed: Adapter k starts from seed + k.
+        seed: Of the first adapter; the others follow as `put_on` has it.
         value: What a policy's value for an objective is: the "weighted" mean of the scores (see
             above), or the "likelihood" of what scores well (see `likelihood_values`); the
             hypervolume of these is above the origin.

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from paretohqd.models.adapter_settings import adapter_config, name_of_head
+from paretohqd.models.adapter_settings import adapter_config, head_target
 from paretohqd.models.chat import pad_answers
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
@@ -38,13 +38,13 @@ class Policies:
             count: K.
             lora: Settings for LoraConfig.
             machine: Device and number format.
-            seed: Adapter k starts from seed + k, a body from seed + K.
+            seed: Of the first adapter; the others follow as `put_on` has it, a body last.
             body: Whether the K adapters are heads on a body that they share, an adapter as well.
         """
         self.tokenizer, self.machine = tokenizer, machine
         self.names = [f"adapter-{k}" for k in range(count)]
         self.folders = [*self.names, BODY] if body else self.names
-        head = {"target_modules": [name_of_head(model)]} if body else {}
+        head = {"target_modules": head_target(model, lora)} if body else {}
         adapters = {name: adapter_config(lora, **head) for name in self.names}
         if body:
             adapters[BODY] = adapter_config(lora)

@@ -25,7 +25,7 @@ from paretohqd.models.adapter_settings import (
     LORA_DEFAULTS,
     adapter_config,
     check_modules,
-    name_of_head,
+    head_target,
 )
 from paretohqd.models.chat import SIDES, pad_answers
 from paretohqd.models.finite import check_trained
@@ -170,8 +170,8 @@ class Heads:
         """Wrap the model; the adapters' names are those of their folders."""
         self.tokenizer, self.machine = tokenizer, machine
         self.names = [head_name(place) for place in range(len(objectives))]
-        head = name_of_head(model)
-        own = {name: adapter_config(lora, target_modules=[head]) for name in self.names}
+        head = head_target(model, lora)
+        own = {name: adapter_config(lora, target_modules=head) for name in self.names}
         self.model = put_on(model, {BODY: adapter_config(lora), **own}, seed=seed)
 
     def parameters(self) -> list[torch.nn.Parameter]:

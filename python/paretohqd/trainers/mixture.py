@@ -15,7 +15,7 @@ from paretohqd.frames.new_files import write_new
 from paretohqd.models.adapter_settings import adapter_config
 from paretohqd.models.likelihood import answer_logps
 from paretohqd.models.machine import Machine
-from paretohqd.trainers.several import put_on, save_all
+from paretohqd.trainers.several import APART, put_on, save_all
 
 NETWORK = "network.json"
 """File of the network."""
@@ -42,14 +42,14 @@ class Mixture:
             network: Makes the network, whose coefficients `logps` takes.
             lora: Settings for LoraConfig.
             machine: Device and number format.
-            seed: Adapter k starts from seed + k, the network from seed + K.
+            seed: Of the first adapter; the others, and then the network, follow as `put_on` has it.
         """
         self.machine = machine
         self.names = [f"adapter-{k}" for k in range(count)]
         own = {name: adapter_config(lora) for name in self.names}
         self.model = put_on(model, own, seed=seed)
         self.model.base_model.set_adapter(self.names)
-        set_seed(seed + count)
+        set_seed(seed + APART * count)
         self.network = network()
         self.layers = [m for m in self.model.modules() if isinstance(m, LoraLayer)]
         self.scaling = [dict(layer.scaling) for layer in self.layers]

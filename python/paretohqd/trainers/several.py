@@ -14,6 +14,9 @@ from paretohqd.models.base_names import without_places
 from paretohqd.models.chat import SYSTEM_PROMPT, encode_answers
 from paretohqd.models.library_calls import tied_on_purpose, without_bars
 
+APART = 1_000_003
+"""How far the seeds of adapters that are trained together lie apart."""
+
 BODY = "body"
 """An adapter that others, on the head alone, share; and its folder."""
 
@@ -27,7 +30,8 @@ def put_on(model: Any, adapters: Mapping[str, LoraConfig], *, seed: int) -> Any:
     Args:
         model: The base; the call wraps it.
         adapters: Settings by name, a config each, because PEFT writes into it.
-        seed: The first starts from it, each further one from the next number.
+        seed: The first starts from it, each further one `APART` further: with the next number it
+            would start as the first one of the next seed.
 
     Returns:
         The wrapped model.
@@ -35,7 +39,7 @@ def put_on(model: Any, adapters: Mapping[str, LoraConfig], *, seed: int) -> Any:
     wrapped: Any = None
     with tied_on_purpose():
         for place, (name, config) in enumerate(adapters.items()):
-            set_seed(seed + place)
+            set_seed(seed + APART * place)
             if wrapped is None:
                 wrapped = get_peft_model(model, config, adapter_name=name)
             else:

@@ -46,6 +46,9 @@ READ_AT_ONCE = 16
 Pair = tuple[int, int]
 """Numbers of the answer that a user likes better, and of the other."""
 
+Features = Mapping[int, torch.Tensor]
+"""What the base makes of answers, by their numbers."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -131,7 +134,7 @@ def fit_users(
         train: Settings for DPOConfig, over dpo.DEFAULTS; of these max_length, and what AdamW and
             its schedule take.
         lora: Settings for LoraConfig, over adapter_settings.LORA_DEFAULTS; dropout is always 0.
-        seed: Adapter k starts from seed + k, the network from seed + K.
+        seed: Of the first adapter; the others, and then the network, follow as `put_on` has it.
         beta: How much a difference of log-probabilities counts.
         on_step: Called with (steps done, steps in all).
 
@@ -153,8 +156,11 @@ def fit_users(
     model.eval()
     with kept(out / WARNINGS), without_bars():
         arguments = KIND.build(settings, machine, "pairs", output_dir=str(out), seed=seed)
-        features = answer_features(model, tokenizer, answers, machine)
-        network = lambda: Inference(count, features.shape[1])  # noqa: E731
+        told = [*(step.shown for step in steps), *asked]
+        seen = sorted({row for pairs in told for pair in pairs for row in pair})
+        read = answer_features(model, tokenizer, [answers[row] for row in seen], machine)
+        features = dict(zip(seen, read, strict=True))
+        network = lambda: Inference(count, read.shape[1])  # noqa: E731
         mixture = Mixture(model, count, network, adapter, machine=machine, seed=seed)
         log = _train(mixture, tokenizer, answers, features, steps, arguments, beta, on_step)
         check_trained(mixture.model, len(steps))
@@ -202,16 +208,15 @@ def _hidden(model: Any, batch: AnswerBatch) -> torch.Tensor:
     return read
 
 
-def _differences(features: torch.Tensor, pairs: Sequence[Pair]) -> torch.Tensor:
-    better, worse = zip(*pairs, strict=True)
-    return features[list(better)] - features[list(worse)]
+def _differences(features: Features, pairs: Sequence[Pair]) -> torch.Tensor:
+    return torch.stack([features[better] - features[worse] for better, worse in pairs])
 
 
 def _train(
     mixture: Mixture,
     tokenizer: Any,
     answers: Sequence[Ids],
-    features: torch.Tensor,
+    features: Features,
     steps: Sequence[Step],
     arguments: Any,
     beta: float,

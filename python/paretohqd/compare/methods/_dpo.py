@@ -1,17 +1,41 @@
-"""What methods that train on preference pairs share: one training."""
+"""What methods that train on preference pairs share: pairs of one objective, and one training."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import pair_lengths
+from paretohqd.selection.pairs import extreme_pairs
 from paretohqd.trainers import dpo
 
 PASSES = 1.0
 """The base reads every pair once, without a gradient."""
+
+
+def corner_pairs(bench: Workbench, frame: pl.DataFrame, name: str, *, per: str) -> pl.DataFrame:
+    """Each prompt's best and worst answer in one objective, as a step.
+
+    Raises:
+        ValueError: No prompt has two answers that the objective tells apart.
+    """
+
+    def work() -> pl.DataFrame:
+        try:
+            return extreme_pairs(frame, frame[name])
+        except ValueError as error:
+            raise ValueError(f"objective {name!r}: {error}") from None
+
+    return bench.table("pairs", work, frame, per=per, rule="corner", objective=name)
+
+
+def pair_settings(bench: Workbench) -> dict[str, Any]:
+    """DPOConfig's settings with the defaults; rows are as long as those of fine-tuning."""
+    longest = bench.train_settings()["max_length"]
+    return {**dpo.DEFAULTS, "max_length": longest, **bench.settings.pairs}
 
 
 def fit_paired(
@@ -47,8 +71,7 @@ def fit_paired(
     """
     given, lora = dict(bench.settings.pairs), bench.settings.lora
     dpo.check_settings(given, lora)
-    usual = bench.train_settings()
-    train = {**dpo.DEFAULTS, "max_length": usual["max_length"], **given}
+    usual, train = bench.train_settings(), pair_settings(bench)
     if learning_rate is not None:
         train["learning_rate"] = learning_rate
     steps = steps or given.get("max_steps") or usual["max_steps"]

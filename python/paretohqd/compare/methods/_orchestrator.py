@@ -16,7 +16,9 @@ from paretohqd.compare.methods._constants import center_and_spread, standardised
 from paretohqd.compare.using import strangers
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.new_files import write_new, write_parquet
+from paretohqd.models.chat import encode_prompts
 from paretohqd.models.prompt_features import prompt_features
+from paretohqd.runs.manifest import Stage
 
 Floats = NDArray[np.float64]
 Told = Literal["learned", "constant", "shuffled"]
@@ -66,12 +68,12 @@ class Orchestrator:
             },
             inputs={"rows": s.folder.hash_frame(wanted), "model": s.model_id},
         )
-        bench.charge(self._made, "select", "once")
+        self._charge(self._made, wanted["prompt"].to_list())
         bench.notes["weights read off prompts"] = {"told": told, **self._made.notes}
         self._fitted = json.loads((self._made.path / FITTED).read_text(encoding="utf-8"))
 
-    def __call__(self, prompts: Sequence[str]) -> Floats:
-        """(n, M) weights of prompts, as a step."""
+    def __call__(self, prompts: Sequence[str], *, training: bool = False) -> Floats:
+        """(n, M) weights of prompts, as a step; in training it is charged."""
         if self.told == "constant":
             return np.tile(np.array(self._fitted["mean weights"]), (len(prompts), 1))
         frame, s = pl.DataFrame({"prompt": list(prompts)}), self.bench.context
@@ -86,6 +88,8 @@ class Orchestrator:
             settings={"bfloat16": s.machine.bfloat16},
             inputs={"prompts": s.folder.hash_frame(frame), "fitted": self._made.digest},
         )
+        if training:
+            self._charge(made, prompts)
         told = np.array(pl.read_parquet(made.path / "weights.parquet")["weights"].to_list())
         if self.told == "shuffled" and len(told) > 1:
             told = told[strangers(len(told), [self.bench.seed, 37])]
@@ -95,6 +99,11 @@ class Orchestrator:
     def digest(self) -> str:
         """Hash of what was fitted."""
         return self._made.digest
+
+    def _charge(self, made: Stage, prompts: Sequence[str]) -> None:
+        """Write down that the base has read prompts."""
+        read = sum(map(len, encode_prompts(self.bench.tokenizer(), prompts)))
+        self.bench.charge(made, "select", "once", passed=read)
 
     def _features(self, prompts: Sequence[str]) -> Floats:
         s = self.bench.context

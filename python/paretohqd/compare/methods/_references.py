@@ -18,13 +18,16 @@ from paretohqd.models.likelihood import likelihood
 Floats = NDArray[np.float64]
 
 
-def reference_gains(bench: Workbench, pairs: pl.DataFrame, references: Sequence[Path]) -> Floats:
+def reference_gains(
+    bench: Workbench, pairs: pl.DataFrame, references: Sequence[Path], *, longest: int | None
+) -> Floats:
     """Log-probabilities of both answers of pairs under references, less the base's, as a step.
 
     Args:
         bench: The method's.
         pairs: Columns prompt, chosen and rejected.
         references: K adapters.
+        longest: Tokens of a prompt and its answer that training reads.
 
     Returns:
         Shape (K, 2, pairs).
@@ -33,8 +36,8 @@ def reference_gains(bench: Workbench, pairs: pl.DataFrame, references: Sequence[
     rows = pairs.select("prompt", *SIDES)
 
     def work(out: Path) -> dict[str, Any]:
-        read = [_logps(bench, rows)]
-        read += [_logps(bench, rows, (folder, 1.0)) for folder in references]
+        read = [_logps(bench, rows, longest=longest)]
+        read += [_logps(bench, rows, (folder, 1.0), longest=longest) for folder in references]
         gains = np.array(read[1:]) - read[0]
         names = [f"{k} {side}" for k in range(len(references)) for side in SIDES]
         columns = gains.reshape(len(names), -1)
@@ -44,11 +47,11 @@ def reference_gains(bench: Workbench, pairs: pl.DataFrame, references: Sequence[
     made = bench.step(
         "references",
         work,
-        settings={"bfloat16": s.machine.bfloat16},
+        settings={"bfloat16": s.machine.bfloat16, "longest": longest},
         inputs={"pairs": s.folder.hash_frame(rows), "model": s.model_id}
         | {f"adapter{k}": s.folder.hash_path(folder) for k, folder in enumerate(references)},
     )
-    tokens = sum(pair_lengths(bench.tokenizer(), rows, None))
+    tokens = sum(pair_lengths(bench.tokenizer(), rows, longest))
     bench.charge(made, "train", "once", passed=(1 + len(references)) * tokens)
     gains = pl.read_parquet(made.path / "gains.parquet").to_numpy().T
     return np.asarray(gains, dtype=np.float64).reshape(len(references), len(SIDES), -1)
@@ -80,9 +83,14 @@ def mixed_gain(gains: Floats, weights: Sequence[float]) -> Floats:
     return np.asarray(mixed[0] - mixed[1])
 
 
-def _logps(bench: Workbench, pairs: pl.DataFrame, *adapters: tuple[Path, float]) -> Floats:
+def _logps(
+    bench: Workbench, pairs: pl.DataFrame, *adapters: tuple[Path, float], longest: int | None
+) -> Floats:
     """(2, n) log-probabilities of the chosen and the rejected answers."""
     model, tokenizer = bench.context.sampler(*adapters)
     prompts = pairs["prompt"].to_list()
-    both = [likelihood(model, tokenizer, prompts, pairs[side].to_list()) for side in SIDES]
+    both = [
+        likelihood(model, tokenizer, prompts, pairs[side].to_list(), longest=longest)
+        for side in SIDES
+    ]
     return np.array([read["logp"].to_numpy() for read in both], dtype=np.float64)

@@ -56,8 +56,11 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     mean, deviation = (
         np.array([constants[name][what] for name in names]) for what in ("mean", "deviation")
     )
-    scores = z.select(names).to_numpy()
-    gains = _gains(z, names)
+    # Gains are over the base's mean of prompts, each of which counts once.
+    usual = z.group_by("prompt").agg(pl.col(names).mean()).select(names).mean().to_numpy()[0]
+    mean = mean + usual * deviation
+    scores = z.select(names).to_numpy() - usual
+    gains = _gains(z, names) - usual
     starts = (frame["prompt"] != frame["prompt"].shift()).fill_null(True).arg_true().to_numpy()
     made = []
     for number, weights in enumerate(bench.preferences):
@@ -102,7 +105,10 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             policy = Policy(
                 weights=weights,
                 adapters=((adapter, 1.0),),
-                least=_promised([names[m] for m in others], asked, constants),
+                least=tuple(
+                    (names[m], float(mean[m] + gain * deviation[m]))
+                    for m, gain in zip(others, asked, strict=True)
+                ),
             )
             if turn == options.rounds:
                 break
@@ -128,15 +134,6 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         )
         made.append(policy)
     return made
-
-
-def _promised(
-    names: list[str], asked: Floats, constants: dict[str, dict[str, float]]
-) -> tuple[tuple[str, float], ...]:
-    """The mean scores that the gains asked for amount to."""
-    ends = (constants[name] for name in names)
-    least = (end["mean"] + gain * end["deviation"] for end, gain in zip(ends, asked, strict=True))
-    return tuple(zip(names, map(float, least), strict=True))
 
 
 def _gains(z: pl.DataFrame, names: list[str]) -> Floats:

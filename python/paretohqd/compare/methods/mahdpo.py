@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import polars as pl
 
 from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
-from paretohqd.compare.methods._dpo import PASSES
+from paretohqd.compare.methods._dpo import PASSES, corner_pairs, pair_settings
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.models.chat import pair_lengths
-from paretohqd.selection.pairs import extreme_pairs
-from paretohqd.trainers import dpo, heads
+from paretohqd.trainers import heads
 from paretohqd.trainers.several import BODY
 
 
@@ -36,22 +35,13 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         ValueError: An objective without pairs, or a budget too small for one step.
     """
     names, frame = bench.names, answer_groups(bench)
-    pairs = [
-        bench.table(
-            "pairs",
-            lambda name=name: extreme_pairs(frame, frame[name]),  # type: ignore[misc]
-            frame,
-            rule="corner",
-            objective=name,
-        )
-        for name in names
-    ]
+    pairs = [corner_pairs(bench, frame, name, per="once") for name in names]
     # As many of each objective: the longer lists are cut.
     count = min(map(len, pairs))
     bench.notes["pairs of each objective"] = dict(zip(names, map(len, pairs), strict=True))
     settings = bench.settings.pairs
     usual = bench.train_settings()
-    train = {**dpo.DEFAULTS, "max_length": usual["max_length"], **settings}
+    train = pair_settings(bench)
     if options.learning_rate is not None:
         train["learning_rate"] = options.learning_rate
     heads.KIND.check_all(settings, bench.settings.lora, "pairs")
@@ -106,7 +96,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
-    family="joint",
+    family="pairs",
     about="One body with a head per objective, trained together on each one's pairs; the logits of "
     "the heads are summed by w.",
     source='"Multi-objective alignment of language models with MAHALO" (MAH-DPO, arXiv '

@@ -14,7 +14,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.kernels.rays import preference_grid
-from paretohqd.models.chat import messages
+from paretohqd.models.chat import Form, find_form, with_system
 from paretohqd.trainers.credit import Asked
 from paretohqd.trainers.grpo import STEPS
 
@@ -39,7 +39,7 @@ class Options(MethodOptions):
 def policies(bench: Workbench, options: Options) -> list[Policy]:
     """One model that reads the weights."""
     count = len(bench.names)
-    drawn = Drawn(bench.names, options.divisions, bench.seed)
+    drawn = Drawn(bench.names, options.divisions, bench.seed, find_form(bench.tokenizer()))
     adapter = reinforced(
         bench,
         [1 / count] * count,
@@ -70,6 +70,8 @@ class Drawn:
     names: Sequence[str]
     divisions: int
     seed: int
+    form: Form
+    """What the chat template takes."""
     weights: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """The preference of each, by what the model reads."""
 
@@ -82,7 +84,7 @@ class Drawn:
             for prompt in prompts:
                 w = lattice[rng.integers(len(lattice))]
                 text = weights_text(self.names, w)
-                read = write_prompt(messages(prompt, system_prompt=text))
+                read = write_prompt(with_system(self.form, prompt, text))
                 originals[read] = prompt
                 self.weights[read] = tuple(map(float, w))
         return originals

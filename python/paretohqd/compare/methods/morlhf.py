@@ -20,6 +20,8 @@ from paretohqd.trainers.credit import Credit
 
 PASSES = 1.0
 """The base reads every answer once, without a gradient, for the distance from it."""
+AGGREGATION = "multi_objective_aggregation"
+"""GRPOConfig's setting of what is standardised first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class Options(MethodOptions):
         """What these options change of GRPOConfig."""
         changed: dict[str, Any] = {} if self.kl is None else {"beta": self.kl}
         if self.normalise == "each":
-            changed["multi_objective_aggregation"] = "normalize_then_sum"
+            changed[AGGREGATION] = "normalize_then_sum"
         return changed
 
 
@@ -110,6 +112,16 @@ def reinforced(
     settings = {**grpo.DEFAULTS, "max_completion_length": longest, **given, **(changed or {})}
     if learning_rate is not None:
         settings["learning_rate"] = learning_rate
+    constants = reward_constants(bench, bench.scored())
+    prompts = bench.prompts()
+    prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
+    s, questions = bench.context, prompts["prompt"].to_list()
+    replaced = ["scale_rewards"] if credit or (changed or {}).get(AGGREGATION) else []
+    replaced += [AGGREGATION] if credit else []
+    if without := [name for name in replaced if name in given]:
+        bench.notes["settings without effect"] = [f"reinforcement.{name}" for name in without]
+    # What this costs is no longer left.
+    originals = None if asked is None else asked(questions)
     limits: dict[str, Any] = {"steps": steps or grpo.STEPS}
     if bench.allowed is not None:
         left = bench.left(share, passes=PASSES)
@@ -118,12 +130,6 @@ def reinforced(
             # One currency: what is sampled is paid from what is trained, and the other way round.
             price = {"trained_tokens": cost(1, 0, PASSES), "generated_tokens": cost(0, 1)}
             limits = {"seconds": left.seconds, "prices": price}
-    constants = reward_constants(bench, bench.scored())
-    prompts = bench.prompts()
-    prompts = prompts[np.random.default_rng([bench.seed, 8]).permutation(len(prompts))]
-    s, questions = bench.context, prompts["prompt"].to_list()
-    originals = None if asked is None else asked(questions)
-
     made = bench.train(
         "grpo",
         lambda base, tokenizer, **common: grpo.reinforce(
@@ -152,6 +158,7 @@ def reinforced(
             "lora": lora,
             "limits": limits,
             "weights": list(weights),
+            "names": bench.names,
             "constants": constants,
             "echo_gate": bench.echo_gate,
             "objectives": s.objective_settings,

@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 
 from paretohqd.compare.method import Count, Method, MethodOptions, Positive, Steps
-from paretohqd.compare.methods._dpo import PASSES
+from paretohqd.compare.methods._dpo import PASSES, pair_settings
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.kernels.rays import preference_grid
 from paretohqd.models import chat
 from paretohqd.selection.pairs import standardise
-from paretohqd.trainers import dpo, users
+from paretohqd.trainers import users
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     z, constants = standardise(frame, names)
     bench.notes["constants"] = constants
     settings, usual = bench.settings.pairs, bench.train_settings()
-    train = {**dpo.DEFAULTS, "max_length": usual["max_length"], **settings}
+    train = pair_settings(bench)
     if options.learning_rate is not None:
         train["learning_rate"] = options.learning_rate
     users.KIND.check_all(settings, bench.settings.lora, "pairs")
@@ -59,15 +59,20 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         )
     scores = z.select(names).to_numpy()
     lattice = preference_grid(len(names), 10 if len(names) == 2 else 4)
-    # Twice as many steps as there are users: enough to shuffle, whatever the budget.
+    # Before a user's pairs come again, as many are learned as there are prompts.
     plans = [
         _step(drawn, scores, lattice[number % len(lattice)], options.shown, each, rng)
-        for number in range(2 * len(lattice))
+        for number in range(max(2 * len(lattice), -(-len(drawn) // each)))
     ]
     lengths = chat.trained_lengths(bench.tokenizer(), frame, train["max_length"])
-    tokens = [int(sum(lengths[row] for pair in plan.learned for row in pair)) for plan in plans]
+    tokens, shown = (
+        [int(sum(lengths[row] for pair in part for row in pair)) for part in parts]
+        for parts in ([plan.learned for plan in plans], [plan.shown for plan in plans])
+    )
+    # The reference reads what is learned, the base what is shown, each without a gradient.
+    passes = PASSES + sum(shown) / sum(tokens)
     steps = options.steps or len(bench.weights) * (settings.get("max_steps") or usual["max_steps"])
-    order = bench.order(tokens, batch=1, share=1.0, steps=steps, passes=PASSES)
+    order = bench.order(tokens, batch=1, share=1.0, steps=steps, passes=passes)
     train["max_steps"] = len(order)
     asked = [_labelled(drawn[: options.shown], scores, np.array(w)) for w in bench.preferences]
     rows = frame.select("prompt", "response")
@@ -87,13 +92,14 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
         ),
         label="users known by pairs",
         per="once",
-        passes=PASSES,
+        passes=passes,
         settings={
             "train": train,
             "lora": bench.settings.lora,
             "beta": options.beta,
             "count": count,
             "shown": options.shown,
+            "plans": len(plans),
             "preferences": bench.preferences,
         },
         inputs={"answers": bench.context.folder.hash_frame(frame)},
@@ -148,7 +154,7 @@ def _step(
 METHOD = Method(
     run=policies,
     options=Options,
-    family="joint",
+    family="pairs",
     about="Adapters whose coefficients are inferred from ten pairs that a user has labelled; no "
     "weights are told.",
     source='After "Few-shot Steerable Alignment" (NP-DPO, arXiv 2412.13998), and its public code.',

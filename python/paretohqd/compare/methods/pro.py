@@ -13,7 +13,7 @@ from paretohqd.compare.methods.morlhf import reinforced
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.conversations.prompts import write_prompt
-from paretohqd.models.chat import messages
+from paretohqd.models.chat import find_form, with_system
 from paretohqd.trainers.credit import Asked
 from paretohqd.trainers.grpo import STEPS
 
@@ -40,13 +40,14 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     names = bench.names
     orchestrator = Orchestrator(bench, bench.scored(), prompts=options.prompts, told=options.told)
     drawn: dict[str, tuple[float, ...]] = {}
+    form = find_form(bench.tokenizer())
 
     def asked(prompts: Sequence[str]) -> dict[str, str]:
         """What the model reads, each with the prompt that it is for; notes its weights."""
         originals = {}
         some = prompts[: options.prompts]
-        for prompt, w in zip(some, orchestrator(some), strict=True):
-            read = write_prompt(messages(prompt, system_prompt=weights_text(names, w)))
+        for prompt, w in zip(some, orchestrator(some, training=True), strict=True):
+            read = write_prompt(with_system(form, prompt, weights_text(names, w)))
             originals[read] = prompt
             drawn[read] = tuple(map(float, w))
         return originals

@@ -103,7 +103,8 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
 METHOD = Method(
     run=policies,
     options=Options,
-    family="joint",
+    family="conditioned",
+    reconstructed=True,
     about="Adapters trained together on the rows of many preferences; a small network turns w into "
     "the coefficients of their sum.",
     source='After "Pareto Set Learning for Multi-Objective Reinforcement Learning" (PSL-MORL, '

@@ -13,7 +13,7 @@ from typing import Literal
 import polars as pl
 
 from paretohqd.compare.method import Method, MethodOptions, Positive, Steps
-from paretohqd.compare.methods._dpo import fit_paired
+from paretohqd.compare.methods._dpo import fit_paired, pair_settings
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.methods._references import mixed_gain, reference_gains
 from paretohqd.compare.methods.soups import sft_corner
@@ -65,7 +65,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     # Corners and models alike get the steps of one.
     share = 1 / (len(names) + len(bench.weights))
     corners = [sft_corner(bench, name, k=None, share=share, steps=options.steps) for name in names]
-    gains = reference_gains(bench, pairs, corners)
+    gains = reference_gains(bench, pairs, corners, longest=pair_settings(bench)["max_length"])
     made = []
     for weights in bench.preferences:
         moved = pl.Series(dpo.MARGIN, options.beta * mixed_gain(gains, weights))

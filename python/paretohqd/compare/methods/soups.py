@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from paretohqd.compare.method import Count, Method, MethodOptions, Positive, Steps
-from paretohqd.compare.methods._dpo import fit_paired
+from paretohqd.compare.methods._dpo import corner_pairs, fit_paired
 from paretohqd.compare.methods._groups import answer_groups
 from paretohqd.compare.methods._ranking import best_rows
 from paretohqd.compare.methods._sft import fine_tune
@@ -17,7 +16,6 @@ from paretohqd.compare.methods.morlhf import reinforced
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.models.adapters import Weighted, average_factors
-from paretohqd.selection.pairs import extreme_pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +29,18 @@ class Options(MethodOptions):
     average: Literal["updates", "factors"] = "updates"
     """What is summed by w: the updates B A of the corners, or their factors A and B apart, as the
     official code does, which gives cross terms."""
-    beta: Positive = 0.1
-    """Of "dpo": how much a difference of log-probabilities counts."""
+    beta: Positive | None = None
+    """Of "dpo": how much a difference of log-probabilities counts; .1 if not given."""
     steps: Steps | None = None
     """Usual steps of a corner, where they are not the settings' own."""
+
+    def __post_init__(self) -> None:
+        """Refuse what would say nothing of these corners."""
+        super().__post_init__()
+        if self.k is not None and self.corners != "sft":
+            raise ValueError(f"k: corners {self.corners!r} train on no chosen rows: leave it out")
+        if self.beta is not None and self.corners != "dpo":
+            raise ValueError(f"beta: it is of corners 'dpo', not of {self.corners!r}: leave it out")
 
 
 def policies(bench: Workbench, options: Options) -> list[Policy]:
@@ -45,14 +51,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     for place, name in enumerate(bench.names):
         weights = tuple(float(i == place) for i in range(count))
         if answers is not None:
-            pairs = bench.table(
-                "pairs",
-                partial(extreme_pairs, answers, answers[name]),
-                answers,
-                per="objective",
-                rule="corner",
-                objective=name,
-            )
+            pairs = corner_pairs(bench, answers, name, per="objective")
             corners.append(
                 fit_paired(
                     bench,
@@ -60,7 +59,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
                     label=f"corner {name}",
                     per="objective",
                     share=1 / count,
-                    beta=options.beta,
+                    beta=0.1 if options.beta is None else options.beta,
                     steps=steps,
                 )
             )
@@ -74,9 +73,10 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     made = []
     for weights in bench.preferences:
         parts = tuple((path, w) for path, w in zip(corners, weights, strict=True) if w > 0)
+        stored = tuple(path for path, _ in parts)
         if options.average == "factors" and len(parts) > 1:
             parts = ((_averaged(bench, parts), 1.0),)
-        made.append(Policy(weights=weights, adapters=parts))
+        made.append(Policy(weights=weights, adapters=parts, made_of=stored))
     return made
 
 

@@ -24,6 +24,7 @@ from paretohqd.models.chat._encoding import (
     encode_prompts,
     encode_rows,
     holds_control,
+    with_system,
 )
 from paretohqd.models.chat._ends import answer_text, stop_ids, stop_tokens, until_end
 from paretohqd.models.chat._lengths import (
@@ -93,4 +94,5 @@ __all__ = [
     "trained_lengths",
     "until_end",
     "with_date",
+    "with_system",
 ]

@@ -163,7 +163,7 @@ def _prompts(
     refused: dict[str, list[int]] = {}
     for row, prompt in enumerate(prompts):
         try:
-            chat = _chat(form, prompt, system_prompt[row] if system_prompt else "")
+            chat = with_system(form, prompt, system_prompt[row] if system_prompt else "")
             cuts = [cut(control, message["content"]) for message in chat]
             # Stands for the cuts while the template is filled in, and in no text.
             taken = [tokenizer.chat_template, *(message["content"] for message in chat)]
@@ -184,8 +184,14 @@ def _prompts(
     return pieces
 
 
-def _chat(form: Form, prompt: str, system: str) -> list[dict[str, str]]:
-    """The messages of a prompt that the template can write.
+def with_system(form: Form, prompt: str, system: str) -> list[dict[str, str]]:
+    """A prompt's messages, as the template can write them, with a further system message.
+
+    Args:
+        form: The template's.
+        prompt: A text, or a conversation as text.
+        system: The message; empty for none. Where the template takes none, it stands before what
+            the user says first.
 
     Raises:
         ValueError: The conversation has a system message of its own, and no place is left for it.
