@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from helpers.small_run import do, settings
-from helpers.tiny import sentences
+from helpers.tiny import load_tiny, sentences
 from paretohqd.models import sampling
+from paretohqd.models.spec import Sampling
 from paretohqd.rewards import networks
 from paretohqd.rewards.classifier import ClassifierReward
 from paretohqd.runs import parts
@@ -44,6 +46,83 @@ def test_kept_rows_are_found_again(
     assert_frame_equal(again.frame(SCHEMA), rows(0, 1, 2, 3, 4))
     remove_parts(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("numbers", "bad"), [((0, 1, 3), 2), ((0, 1, 1, 2, 3), 1), ((0, 1, 2), 3), ((0, 1, 2, 3, 4), 4)]
+)
+def test_rows_that_are_missing_or_there_twice_are_no_result(
+    numbers: tuple[int, ...], bad: int, tmp_path: Path
+) -> None:
+    kept = Parts(tmp_path, "x")
+    kept.done(4)
+    kept.add(rows(*numbers))
+    with pytest.raises(ValueError, match=rf"first: row {bad}\): delete this folder"):
+        kept.frame(SCHEMA)
+
+
+@pytest.mark.parametrize("sizes", [(2, 3), (3, 2), (4, 7), (7, 4), (1, 24), (24, 1)])
+def test_answers_go_on_with_another_batch_size(
+    sizes: tuple[int, int], causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = load_tiny(causal)
+    prompts = sentences()[:12]
+
+    def made(size: int, kept: Parts | None = None) -> pl.DataFrame:
+        how = Sampling(max_new_tokens=4, batch_size=size)
+        return sampling.generate(
+            model, tokenizer, prompts, seed=1, samples=2, sampling=how, kept=kept
+        )
+
+    monkeypatch.setattr(parts, "MOST_ROWS", 1)
+    whole, real = made(sizes[1]), sampling.decode_batch
+    for most in range(1, 1 + 12 // max(1, sizes[0] // 2)):
+        work, calls = tmp_path / str(most), [0]
+        work.mkdir()
+
+        def killed(*args: Any, most: int = most, calls: list[int] = calls, **more: Any) -> Any:
+            calls[0] += 1
+            if calls[0] > most:
+                raise KeyboardInterrupt
+            return real(*args, **more)
+
+        monkeypatch.setattr(sampling, "decode_batch", killed)
+        with suppress(KeyboardInterrupt):
+            made(sizes[0], Parts(work, "answers"))
+        monkeypatch.setattr(sampling, "decode_batch", real)
+        assert_frame_equal(made(sizes[1], Parts(work, "answers")), whole)
+
+
+@pytest.mark.parametrize("sizes", [(3, 8), (8, 3), (1, 64), (64, 5)])
+def test_scores_go_on_with_another_batch_size(
+    sizes: tuple[int, int], parts_of_a_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MOST_ROWS", 1)
+    frame = answers(60)
+
+    def made(size: int, work: Path, most: int = 10**9) -> pl.DataFrame:
+        work.mkdir(exist_ok=True)
+        model = ClassifierReward(
+            name="kind", model=str(parts_of_a_run / "kind"), device="cpu", batch_size=size
+        )
+        calls, real = [0], networks.Network.logits
+
+        def logits(*args: Any) -> Any:
+            calls[0] += 1
+            if calls[0] > most:
+                raise KeyboardInterrupt
+            return real(*args)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(networks.Network, "logits", logits)
+            return score_in_parts(blocks_of(frame), len(frame), [model], work)
+
+    whole = made(sizes[1], tmp_path / "whole")
+    for most in (1, 2, 5):
+        with suppress(KeyboardInterrupt):
+            made(sizes[0], tmp_path / str(most), most)
+        again = made(sizes[1], tmp_path / str(most))
+        np.testing.assert_allclose(again["kind"], whole["kind"], rtol=1e-5, atol=1e-6)
 
 
 def test_rows_are_written_after_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

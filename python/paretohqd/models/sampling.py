@@ -78,8 +78,8 @@ def generate(
         sampling: Length, temperature, top_p and batch size: on a GPU as many answers of a batch at
             a time as its memory holds.
         progress: Called with (answers done, answers in all).
-        kept: Keeps each batch; of those that it has kept before, none is sampled again. The batches
-            are the same ones then.
+        kept: Keeps each batch; rows that it has kept before are not sampled again, whatever the
+            size of the batches was then.
 
     Returns:
         Frame of n * samples rows, in the prompts' order: prompt, response, sample (0-based),
@@ -104,7 +104,8 @@ def generate(
     room = room_for(model, samples)
     plan = plan_batches(lengths, samples=samples, batch_size=sampling.batch_size)
     for number, batch in enumerate(plan):
-        if before[batch[0]]:
+        # With another batch size than before, some of a batch may be done.
+        if not (batch := [i for i in batch if not before[i]]):
             continue
         if kept.takes(number):
             made = decode_fitting(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from paretohqd.models.memory import Room
 
 Scores = NDArray[np.float64]
+Rows = NDArray[np.int64]
 
 
 @dataclass(kw_only=True)
@@ -270,18 +271,19 @@ def score_batches(
     prompts: Sequence[str],
     responses: Sequence[str],
     *,
-    skip: Callable[[NDArray[np.int64]], bool] = lambda rows: False,
-) -> Iterator[tuple[NDArray[np.int64], Scores]]:
+    left: Callable[[Rows], NDArray[np.bool_]] = lambda rows: np.ones(len(rows), dtype=np.bool_),
+) -> Iterator[tuple[Rows, Scores]]:
     """The same, a forward pass at a time: batches of one token length, the shortest first.
 
     The batches are those of all n pairs, whichever are left out, so that a score has the same bits
-    in a work that was stopped and goes on.
+    in a work that was stopped and goes on. Where batches had another size before, what is left of
+    one is scored alone.
 
     Args:
         rewards: A group of `grouped`.
         prompts: n prompts.
         responses: n answers.
-        skip: Asked for the rows of each batch in turn; True leaves it out.
+        left: Asked for the rows of each batch in turn: which of them are to be scored.
 
     Yields:
         The numbers of the rows that a pass has scored, equal texts with each other, and their
@@ -312,13 +314,15 @@ def score_batches(
     batches = plan(tokens.lengths, batch_size=one.batch_size, batch_tokens=one.batch_tokens)
     for batch in batches:
         same = np.concatenate([order[ends[i] - copies[i] : ends[i]] for i in batch])
-        if skip(same):
+        wanted, whose = left(same), np.repeat(batch, copies[batch])
+        if not len(texts := np.array([i for i in batch if wanted[whose == i].any()], dtype=int)):
             continue
-        length = int(tokens.lengths[batch[0]])
+        length = int(tokens.lengths[texts[0]])
         with fast_products(network.device):
-            made = room.pieces(batch, length, lambda rows: network.logits(tokens.batch(rows)))
+            made = room.pieces(texts, length, lambda rows: network.logits(tokens.batch(rows)))
             logits = np.concatenate(list(made))[:, outputs]
-        yield same, np.repeat(logits, copies[batch], axis=0)
+        place = {text: number for number, text in enumerate(texts.tolist())}
+        yield same[wanted], logits[[place[text] for text in whose[wanted].tolist()]]
 
 
 def _room(device: str) -> Room:

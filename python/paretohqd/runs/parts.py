@@ -43,12 +43,14 @@ class Parts:
         for file in self._folder.glob(f".{self._own}*"):
             file.unlink()  # killed while it was written
         self._kept = self._read()
+        self._rows = 0
         self._new: list[pl.DataFrame] = []
         self._count = len(list(self._folder.glob(f"{self._own}*.parquet")))
         self._since = time.monotonic()
 
     def done(self, n: int) -> NDArray[np.bool_]:
         """Which of n rows are done."""
+        self._rows = n
         done = np.zeros(n, dtype=bool)
         for frame in (*self._kept, *self._new):
             done[frame["row"].to_numpy()] = True
@@ -68,6 +70,10 @@ class Parts:
     def frame(self, schema: dict[str, Any]) -> pl.DataFrame:
         """All rows in the order of their numbers; with this schema if there is none.
 
+        Raises:
+            ValueError: A row of those that `done` was asked for is missing, or there more often
+                than others.
+
         Several processes wait for each other here, and only the first gets the rows: it may have
         taken the files away before another has read them.
         """
@@ -78,7 +84,17 @@ class Parts:
             if self._processes.rank:
                 return pl.DataFrame(schema=schema)
             self._kept = self._read()
-        return pl.concat([pl.DataFrame(schema=schema), *self._kept, *self._new]).sort("row")
+        frame = pl.concat([pl.DataFrame(schema=schema), *self._kept, *self._new]).sort("row")
+        times = np.bincount(frame["row"].to_numpy(), minlength=self._rows)
+        wrong = times != np.median(times)
+        wrong[self._rows :] = True
+        if self._rows and wrong.any():
+            bad = int(wrong.argmax())
+            raise ValueError(
+                f"{self._folder}: of {self._rows} rows some are missing or there twice (first: row "
+                f"{bad}): delete this folder, and start again"
+            )
+        return frame
 
     def _read(self) -> list[pl.DataFrame]:
         return [pl.read_parquet(file) for file in sorted(self._folder.glob("[0-9]*.parquet"))]

@@ -32,8 +32,8 @@ Progress = Callable[[int, int], None]
 Rows = NDArray[np.int64]
 """Numbers of rows within a block."""
 
-LeftOut = Callable[[Rows], bool]
-"""Asked for the rows of each piece in turn."""
+Left = Callable[[Rows], NDArray[np.bool_]]
+"""Asked for the rows of each piece in turn: which of them are to be scored here."""
 
 Together = Sequence[scoring.Reward]
 """Rewards whose scores come from the same forward passes, or one reward."""
@@ -111,8 +111,8 @@ def score_in_parts(
                 if not begun:
                     begin(together)
                     begun = True
-                left_out = _left_out(together, parts, here)
-                for rows, made in _scored(block, together, left_out, allow_empty, told.within):
+                left = _left(together, parts, here)
+                for rows, made in _scored(block, together, left, allow_empty, told.within):
                     parts.add(made.with_columns(row=pl.Series(block.start + rows, dtype=pl.Int64)))
                     told.reach(told.done + len(rows) * len(together))
             whole += len(block.frame) * len(together)
@@ -133,45 +133,45 @@ def _groups(rewards: Sequence[scoring.Reward]) -> list[Together]:
     ]
 
 
-def _left_out(together: Together, parts: Parts, kept: NDArray[np.bool_]) -> LeftOut:
-    """Which pieces of a block are another process's, or kept already.
+def _left(together: Together, parts: Parts, kept: NDArray[np.bool_]) -> Left:
+    """Which rows of a block's pieces are neither another process's nor kept already.
 
     Pieces are counted within the block, whichever blocks a process has found whole.
     """
     turns = count()
 
-    def left_out(rows: Rows) -> bool:
+    def left(rows: Rows) -> NDArray[np.bool_]:
         # A judge's block is one piece, and one process asks it.
         turn = 0 if isinstance(together[0], JudgeReward) else next(turns)
-        return not parts.takes(turn) or bool(kept[rows[0]])
+        return ~kept[rows] & parts.takes(turn)
 
-    return left_out
+    return left
 
 
 def _scored(
     block: Block,
     together: Together,
-    left_out: LeftOut,
+    left: Left,
     allow_empty: bool,
     progress: Progress,
 ) -> Iterator[tuple[Rows, pl.DataFrame]]:
-    """The rows of each piece of a block and their scores, but of those that are left out."""
+    """The rows of each piece of a block that are left, and their scores."""
     group = [each for each in together if isinstance(each, scoring.ClassifierReward)]
     if group:
-        yield from _by_models(block, group, left_out, allow_empty)
+        yield from _by_models(block, group, left, allow_empty)
         return
     # A judge keeps each reply itself, and unreadable ones are a share of many.
     size = BLOCK if isinstance(together[0], JudgeReward) else PIECE
     for start in range(0, len(block.frame), size):
         rows = np.arange(start, min(start + size, len(block.frame)))
-        if not left_out(rows):
+        if len(rows := rows[left(rows)]):
             yield rows, _by_another(block, rows, together, allow_empty, progress)
 
 
 def _by_models(
     block: Block,
     group: Sequence[scoring.ClassifierReward],
-    left_out: LeftOut,
+    left: Left,
     allow_empty: bool,
 ) -> Iterator[tuple[Rows, pl.DataFrame]]:
     with _rows_from(block.start):
@@ -179,7 +179,7 @@ def _by_models(
             block.frame, prompt="prompt", response="response", allow_empty=allow_empty, plain=True
         )
     prompts, responses = texts["prompt"].to_list(), texts["response"].to_list()
-    for rows, made in classifier.score_batches(group, prompts, responses, skip=left_out):
+    for rows, made in classifier.score_batches(group, prompts, responses, left=left):
         for reward, values in zip(group, made.T, strict=True):
             scoring.refuse_infinite(reward.name, values, block.start + rows)
         columns = {reward.name: made[:, i] for i, reward in enumerate(group)}
