@@ -24,6 +24,7 @@ ASKED: list[dict[str, Any]] = [
     {"at_most": {"topic": 3, "prompt": 2}, "exclusive": True},
     {"epsilon": {"kind": 0.01}},
     {"diverse": "topic_embedding"},
+    {"at_most": {"conversation": 1}},
 ]
 
 
@@ -103,6 +104,8 @@ def test_a_column_of_which_a_prompt_has_several_values(parts: Path, folder: Path
         ({"at_most": {"topic": 0}}, "selection: at_most: topic must be an integer of at least 1"),
         ({"at_most": ["topic"]}, "selection.at_most: expected a section"),
         ({"epsilon": "much"}, "selection.epsilon: expected"),
+        ({"where": "model <> '1'"}, "selection: 'model' is a column of the run's own, with other"),
+        ({"at_most": {"tokens": 1}}, "selection: 'tokens' is a column of the run's own"),
         ({"diverse": "x", "sample": 0}, "selection: choose one of diverse and sample"),
         ({"sample": -1}, "selection.sample: must be at least 0, got -1"),
         ({"epsilon": 1, "rank": "sum"}, "selection: epsilon: rank='sum' knows no layers"),

@@ -104,6 +104,7 @@ class Config:
     def __post_init__(self) -> None:
         """Refuse what no later stage could make sense of."""
         self._check_objectives()
+        self._check_selection()
         if isinstance(self.preferences, int):
             within(self, "", 1, None, "preferences")
         within(self, "", 0, 2**31 - 1, "seed")
@@ -150,6 +151,16 @@ class Config:
             counts = ("max_length", "batch_size", "batch_tokens")
             within(objective, f"objectives[{i}]", 1, None, *counts)
             within(objective, f"objectives[{i}]", 0, None, "output")
+
+    def _check_selection(self) -> None:
+        """Refuse columns of which stage 2 has other values than the data."""
+        own = set(TAKEN) - {"prompt", "response", "conversation"}
+        for column in self.selection.columns:
+            if column in own:
+                raise ValueError(
+                    f"selection: {column!r} is a column of the run's own, with other values in "
+                    "stage 2 than in the data: rename it in the data"
+                )
 
 
 Settings = TypeVar("Settings", bound=Config)

@@ -81,6 +81,8 @@ class RunContext:
         asked = (name for name in settings.selection.columns if name not in own)
         self.columns = list(dict.fromkeys([*rewards.columns_read(self.rewards), *asked]))
         """Columns of the data that stay with the prompts."""
+        self.told_apart = "conversation" in settings.selection.columns
+        """Whether a selection asks which conversation an answer belongs to."""
         try:
             self.folder = RunFolder(
                 run_path(settings.run),

@@ -113,14 +113,16 @@ def answer(
         if s.folder.rank:
             return {}
         # What belongs to a prompt, which its answers are scored with.
-        frame = pl.concat([frame.drop("sample"), prompts.select(s.columns)], how="horizontal")
+        own = prompts.select(*s.columns, *(["conversation"] if s.told_apart else []))
+        frame = pl.concat([frame.drop("sample"), own], how="horizontal")
         write_parquet(frame, out / layout.ANSWERS)
         return notes
 
     s.folder.stage(
         name,
         work,
-        settings={**sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16},
+        settings={**sampling(spec), "seed": seed, "bfloat16": s.machine.bfloat16}
+        | ({"conversation": True} if s.told_apart else {}),
         inputs={
             "prompts": s.folder.hash_frame(prompts),
             "model": s.model_id,
