@@ -91,7 +91,7 @@ def points() -> dict[str, Callable[[], None]]:
 
     from paretohqd.models import answer_batch, sampling
     from paretohqd.rewards import classifier
-    from paretohqd.runs import evaluation, pipeline, report
+    from paretohqd.runs import evaluation, pipeline, report, selecting
     from paretohqd.trainers import training
 
     return {
@@ -99,7 +99,7 @@ def points() -> dict[str, Callable[[], None]]:
         "half of held_out.parquet": lambda: at_half("held_out.parquet"),
         "stage 1, second reward": lambda: at_call(classifier, "score_batches", 2),
         "half of scored.parquet": lambda: at_half("scored.parquet"),
-        "stage 1, choosing": lambda: at_call(pipeline, "choose_by_rule"),
+        "stage 1, choosing": lambda: at_call(selecting, "choose_by_rule"),
         "half of selection.parquet": lambda: at_half("selection.parquet"),
         "stage 1, second fit, before a checkpoint": lambda: at_step(2, 1),
         "stage 1, fit, after a checkpoint": lambda: at_step(1, 3),
@@ -108,7 +108,7 @@ def points() -> dict[str, Callable[[], None]]:
         "stage 1, third fit, before its name": lambda: at_rename("stage1/fit/02"),
         "sampling for stage 2": lambda: at_call(answer_batch.NucleusSampler, "draw", 12),
         "half of answers.parquet": lambda: at_half("answers.parquet"),
-        "stage 2, choosing": lambda: at_call(pipeline, "choose_by_rule"),
+        "stage 2, choosing": lambda: at_call(selecting, "choose_by_rule"),
         "stage 2, second fit": lambda: at_step(2, 3),
         "stage 2, manifest of a fit": lambda: at_half("fit/01.work/manifest.json"),
         "sampling for evaluation": lambda: at_call(answer_batch.NucleusSampler, "draw", 20),

@@ -154,6 +154,85 @@ def test_what_is_wrong_is_said_before_any_work(
             do(folder, [FLAG], objectives=changed)
 
 
+def test_what_would_fail_in_stage_2_is_found_in_stage_1(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "fit", lambda *given: pytest.fail("something was trained"))
+    data = pl.read_parquet("data.parquet").with_columns(given=pl.int_range(pl.len()) / 7)
+    data.write_parquet("data.parquet")
+    rule = {"name": "exact", "scorer": "rule:exact", "options": {"column": "solution"}}
+    prompts = data.select("prompt", "solution").unique(maintain_order=True)
+    prompts = prompts.with_columns(
+        prompt="New: " + pl.col("prompt"),
+        solution=pl.when(pl.int_range(pl.len()) != 3).then("solution"),
+    )
+    prompts.write_parquet("prompts.parquet")
+    more: dict[str, Any] = {"objectives": [rule, OBJECTIVES[1]], "data.prompts": "prompts.parquet"}
+    with pytest.raises(ValueError, match=r"data \(prompts\): .* 'solution' holds None in row 3"):
+        do(folder, [], **more)
+    assert not (folder / "run" / "stage1").exists()
+    mine = folder / "scorers" / "mine.py"
+    mine.write_text("def shared(completions, solution, **more):\n    raise KeyError('key')\n")
+    objectives = [{**OBJECTIVES[0], "column": "given"}, OBJECTIVES[1]]
+    with pytest.raises(ValueError, match=r"KeyError"):
+        do(folder, [FLAG], objectives=objectives)
+    assert not (folder / "run" / layout.score(1)).exists()
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), None, "N/A", "-inf", "much"])
+def test_scores_that_are_none_are_found_with_the_data(folder: Path, value: Any) -> None:
+    scores = [str(i / 7) if isinstance(value, str) else i / 7 for i in range(60)]
+    data = pl.read_parquet("data.parquet").with_columns(
+        given=pl.Series([value, *scores[1:]], strict=False)
+    )
+    data.write_parquet("data.parquet")
+    objectives = [{**OBJECTIVES[0], "column": "given"}, OBJECTIVES[1]]
+    with pytest.raises(ValueError, match="1 of 60 rows have no finite score in given"):
+        do(folder, [FLAG], objectives=objectives)
+    s = RunContext(
+        load_settings(
+            Config,
+            folder / "it.yaml",
+            {
+                "objectives": [OBJECTIVES[1], {**OBJECTIVES[1], "name": "b", "column": "given"}],
+                "data.invalid": "drop",
+            },
+        ),
+        screen=Screen(file=io.StringIO()),
+    )
+    try:
+        made = pipeline.split(s)
+    finally:
+        s.folder.close()
+    assert made.notes["dropped"]["no score"] == 1
+
+
+def test_other_prompts_leave_the_scores(folder: Path) -> None:
+    do(folder, [FLAG])
+    before = keys(folder)
+    do(folder, [FLAG], **{"data.held_out": 3, "data.prompts": "data.parquet"})
+    now = keys(folder)
+    assert now["data"] != before["data"]
+    assert now["stage1/score"] == before["stage1/score"]
+    assert now["stage1/select"] == before["stage1/select"]
+
+
+def test_an_objective_that_all_new_answers_keep(folder: Path) -> None:
+    """Then there is nothing to trade in stage 2, and the way on is said."""
+    mine = folder / "scorers" / "mine.py"
+    mine.write_text(
+        "def shared(completions, solution, **more):\n"
+        "    return [len(set(a) & set(b)) if len(c) > 12 else 1 for a, b, c in "
+        "zip(completions, solution, completions)]\n"
+    )
+    with pytest.raises(ValueError, match=r"stage 2: shared is 1 in all .*: set stages: 1, and"):
+        do(folder, [FLAG], **{"generation.max_new_tokens": 1})
+    lines = do(folder, [FLAG], **{"generation.max_new_tokens": 1, "stages": 1})
+    for name in ("data", layout.score(1), layout.select(1), layout.fit(1, 0), layout.fit(1, 1)):
+        assert f"{name}: done before" in lines
+    assert (folder / "run" / layout.SUMMARY).exists()
+
+
 def test_keys_of_older_folders_stay(parts: Path) -> None:
     """No setting that was not given stands in what scores depend on."""
     chosen = small_run.settings(parts, "run")

@@ -8,30 +8,31 @@ just what a changed setting touches.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from paretohqd.frames.new_files import write_new, write_parquet
+from paretohqd.frames.new_files import write_parquet
 from paretohqd.models import base as models
 from paretohqd.models import chat
 from paretohqd.models.consent import consenting
 from paretohqd.plots.progress import Screen
-from paretohqd.runs import config, layout, sections
+from paretohqd.rewards.callables import CallableReward
+from paretohqd.runs import config, layout
 from paretohqd.runs.context import RunContext
 from paretohqd.runs.data import given_columns, local_files, source_blocks
-from paretohqd.runs.manifest import Notes, Stage
+from paretohqd.runs.manifest import MANIFEST, Manifest, Notes, Stage
 from paretohqd.runs.measuring import evaluate, report, summarise
-from paretohqd.runs.metrics import SelectionSummary
 from paretohqd.runs.parquet_rows import parquet_rows
+from paretohqd.runs.rewards import check_columns
 from paretohqd.runs.sampling import sample
-from paretohqd.runs.scoring import blocks_in, count_rows
+from paretohqd.runs.scoring import blocks_in, blocks_of, count_rows
+from paretohqd.runs.selecting import select
 from paretohqd.runs.split import split_data
-from paretohqd.selection.choosing import choose_by_rule
-from paretohqd.selection.result import Selection
 from paretohqd.trainers import sft
 
 FILES = (("pool", layout.POOL), ("prompts", layout.PROMPTS), ("held_out", layout.HELD_OUT))
@@ -124,6 +125,8 @@ def split(s: RunContext, *, drawn: bool = False) -> Stage:
             names = {part: stack.enter_context(parquet_rows(out / file)) for part, file in FILES}
             for part, rows in parts.rows():
                 names[part].write(rows)
+                scored = columns if part == "pool" else {}
+                check_columns([r for r in s.rewards if r.name not in scored], rows, part)
                 if part == "pool":
                     chat.check_answers(form, rows["response"].to_list())
                     texts = (rows[column].to_list() for column in ("prompt", "response"))
@@ -168,6 +171,12 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         missing = [reward for reward in s.rewards if reward.name not in given]
         n = count_rows(file)
         scores = pl.DataFrame()
+        unheard = [r for r in s.rewards if r.name in given and isinstance(r, CallableReward)]
+        if unheard:
+            # They are not asked before stage 2: one answer shows now whether they work.
+            one = next(blocks_in(file)()).frame[:1].drop(s.names, strict=False)
+            with tempfile.TemporaryDirectory(dir=out) as place:
+                s.scores(blocks_of(one), 1, unheard, work=Path(place))
         if missing:
             with s.screen.bar(f"score {n} answers") as progress:
                 watched = s.forecast.watch_scores(progress)
@@ -186,52 +195,19 @@ def score(s: RunContext, stage: int, answers: Stage) -> Stage:
         layout.score(stage),
         work,
         settings=s.objective_settings | ({"columns": columns} if stage == 1 else {}),
-        inputs={"answers": answers.digest},
+        inputs={"answers": _key_of(s, stage, answers)},
     )
 
 
-def select(s: RunContext, stage: int, scored: Stage) -> Stage:
-    """Choose each preference's training set."""
-    spec = s.settings.selection
-    k = spec.k if stage == 1 else spec.k_stage2 or max(1, spec.k // 2)
-
-    def work(out: Path) -> Notes:
-        # Read in batches: offline answers may be more than memory holds.
-        answers = scored.path / layout.SCORED
-        chosen = choose_by_rule(spec.rule(k=k), answers, s.names, s.preferences)
-        write_parquet(chosen.rows, out / layout.SELECTION)
-        scores = pl.read_parquet(answers, columns=s.names)
-        layered = scores.with_row_index("row").with_columns(layer=pl.Series(chosen.layer))
-        write_parquet(layered, out / layout.POOL)
-        summary = selection_summary(s, chosen, k)
-        write_new(out / layout.SELECTION_SUMMARY, summary.to_json())
-        s.screen.line(
-            f"  pool: {summary.pool} of {chosen.n_rows} rows in {len(summary.layers)} layers; "
-            f"neighbouring preferences share {_neighbours(summary.overlap):.0%} of theirs"
-        )
-        for remark in chosen.remarks():
-            s.screen.line(f"  {remark}")
-        return {"k": k, "pool": summary.pool, "layers": len(summary.layers)}
-
-    return s.alone(
-        layout.select(stage),
-        work,
-        settings=_rule_settings(dataclasses.replace(spec, k=k, k_stage2=None))
-        | {"weights": s.weights.tolist(), "names": s.names}
-        | ({"preferences": list(s.preferences)} if isinstance(s.preferences, dict) else {}),
-        inputs={"scored": scored.digest},
-    )
-
-
-def _rule_settings(spec: sections.Selection) -> dict[str, Any]:
-    """What a choice depends on; folders of older versions know no other rank than the ray."""
-    settings = dataclasses.asdict(spec)
-    if spec.rank == "ray":
-        del settings["rank"]
-    for name in sections.LATER:
-        if settings[name] is None or settings[name] is False:  # 0 is a seed
-            del settings[name]
-    return settings
+def _key_of(s: RunContext, stage: int, answers: Stage) -> str:
+    """What scores depend on: of the split the pool alone, so that other prompts leave them."""
+    if stage == 2:
+        return answers.digest
+    before = s.folder.path(layout.score(1)) / MANIFEST
+    # Folders of older versions have the hash of all of its files.
+    if before.exists() and Manifest.read(before.parent).inputs.get("answers") == answers.digest:
+        return answers.digest
+    return answers.manifest.files[layout.POOL]
 
 
 def fit(s: RunContext, stage: int, selected: Stage) -> None:
@@ -312,27 +288,3 @@ def _batch_of_each(train: Mapping[str, Any], world: int) -> dict[str, int]:
             "together (train_together): choose a multiple"
         )
     return {key: size // world}
-
-
-def selection_summary(s: RunContext, chosen: Selection, k: int) -> SelectionSummary:
-    """What the report needs to know of a selection."""
-    sizes, bounds = chosen.layer_sizes(), s.settings.selection.bounds
-    return SelectionSummary(
-        objectives=tuple(s.names),
-        through=chosen.through.tolist(),
-        r_min=chosen.r_min.tolist(),
-        r_max=chosen.r_max.tolist(),
-        n=chosen.n_rows,
-        pool=sum(sizes),
-        layers=tuple(sizes),
-        overlap=chosen.overlap().tolist(),
-        k=k,
-        bounds=bounds if isinstance(bounds, str) else "given",
-        rank=s.settings.selection.rank,
-        scale=s.settings.selection.scale,
-    )
-
-
-def _neighbours(overlap: Sequence[Sequence[float]]) -> float:
-    pairs = [overlap[i][i + 1] for i in range(len(overlap) - 1)]
-    return sum(pairs) / len(pairs) if pairs else 1.0

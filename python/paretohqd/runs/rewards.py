@@ -15,6 +15,7 @@ from paretohqd.models import base, chat, consent
 from paretohqd.models.names import absolute, is_local
 from paretohqd.models.spec import Model
 from paretohqd.rewards import code, scoring
+from paretohqd.rewards.answer_rules import Exact, Number
 from paretohqd.rewards.callables import CallableReward, is_conversation
 from paretohqd.rewards.classifier import load_together
 from paretohqd.rewards.judge import JudgeReward, shared
@@ -155,6 +156,25 @@ def identity(
     elif "version" in manifest:
         given["version"] = manifest["version"]
     return given
+
+
+def check_columns(rewards: Iterable[scoring.Reward], rows: pl.DataFrame, part: str) -> None:
+    """Let rules read the columns that they compare answers with, before anything is scored.
+
+    Args:
+        rewards: Those that are to score answers to these prompts.
+        rows: Of a part of the data, with the columns.
+        part: Its name.
+
+    Raises:
+        ValueError: A value with which nothing can be compared.
+    """
+    for reward in rewards:
+        if isinstance(reward, Exact | Number):
+            try:
+                reward.compared([""] * len(rows), rows[reward.column].to_list())
+            except ValueError as error:
+                raise ValueError(f"data ({part}): {error}") from None
 
 
 def check_models(

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from paretohqd.frames.text_metrics import word_overlap
+from paretohqd.kernels.numerals import as_number, is_text
 from paretohqd.runs import sections
 from paretohqd.runs.data import given_columns, load_source
 from paretohqd.selection.choosing import ADDED
@@ -177,7 +178,7 @@ class _Rules:
         found: dict[str, tuple[str, Callable[[pl.DataFrame], pl.Series]]] = {}
         most = self.spec.max_characters
         if self.scores:
-            what = f"rows have no score in {', '.join(self.scores.values())}"
+            what = f"rows have no finite score in {', '.join(self.scores.values())}"
             found["no score"] = what, self._unscored
         if most is not None:
             what = f"rows have texts of more than {most} characters (data.max_characters)"
@@ -198,8 +199,12 @@ class _Rules:
 
     def _unscored(self, frame: pl.DataFrame) -> pl.Series:
         given = given_columns(frame, list(self.scores), self.scores).select(*self.scores)
-        nan = pl.selectors.float().is_nan().fill_null(False)
-        return given.select(pl.any_horizontal(pl.all().is_null(), nan)).to_series()
+        numbers = (
+            as_number(pl.col(name)) if is_text(kind) else pl.col(name).cast(pl.Float64)
+            for name, kind in given.schema.items()
+        )
+        finite = (number.is_finite().fill_null(False) for number in numbers)
+        return given.select(~pl.all_horizontal(finite)).to_series()
 
     def kept(self, frame: pl.DataFrame) -> Bools:
         """Which rows no reason meets."""
