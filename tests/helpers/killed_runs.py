@@ -91,7 +91,7 @@ def points() -> dict[str, Callable[[], None]]:
 
     from paretohqd.models import answer_batch, sampling
     from paretohqd.rewards import classifier
-    from paretohqd.runs import evaluation, pipeline, report, selecting
+    from paretohqd.runs import evaluation, report, selecting
     from paretohqd.trainers import training
 
     return {
