@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 import paretohqd as pq
 from helpers.answers_given import FRAME, python
 from helpers.finished_run import make_run
+from paretohqd.frames.reading.paths import find_files
 from paretohqd.frames.sources import read_frame
 from paretohqd.frames.writing import write_frame
 
@@ -228,6 +229,44 @@ def test_score_takes_rules_and_functions_that_are_named(run, fails, answers, tmp
     manifest = json.loads((tmp_path / "out.parquet.manifest.json").read_text())
     assert [one["kind"] for one in manifest["rewards"]] == ["rule:length", "callable"]
     assert str(tmp_path) not in json.dumps(manifest)
+
+
+def test_scores_are_kept_while_they_come(run, fails, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("paretohqd.runs.parts.MOST_ROWS", 1)
+    (tmp_path / "mine.py").write_text(
+        "from pathlib import Path\n"
+        "def slow(completions, **more):\n"
+        "    calls = Path('calls').read_text() if Path('calls').exists() else ''\n"
+        "    if len(calls) >= 2 and not Path('healthy').exists():\n"
+        "        raise RuntimeError('it broke')\n"
+        "    Path('calls').write_text(calls + '.')\n"
+        "    return [len(c) for c in completions]\n"
+    )
+    rows = pl.DataFrame(
+        {"prompt": ["Hi."] * 1000, "response": ["a" * (i % 7 + 1) for i in range(1000)]}
+    )
+    rows.write_parquet("rows.parquet")
+    given = ["score", "rows.parquet", "-o", "out.parquet", "--reward", "slow=mine.py:slow"]
+    given += ["--allow-code", "mine.py:slow"]
+    assert "it broke" in fails(*given)
+    kept = tmp_path / "_out.parquet.scores"
+    assert kept.stat().st_mode & 0o77 == 0
+    assert all("parquet.scores" not in name for name in find_files(str(tmp_path)))
+    (tmp_path / "healthy").touch()
+    assert run(*given)[0] == 0
+    assert (tmp_path / "calls").read_text() == "....", "512 rows were there"
+    assert not kept.exists()
+    assert read_frame("out.parquet")["slow"].to_list() == [i % 7 + 1 for i in range(1000)]
+    # What was kept of other rows is no part of these.
+    for name in ("healthy", "calls", "out.parquet"):
+        (tmp_path / name).unlink()
+    assert "it broke" in fails(*given)
+    (tmp_path / "healthy").touch()
+    rows.reverse().write_parquet("rows.parquet")
+    assert run(*given)[0] == 0
+    assert (tmp_path / "calls").read_text() == "......"
+    assert read_frame("out.parquet")["slow"].to_list() == [i % 7 + 1 for i in range(1000)][::-1]
 
 
 @pytest.mark.train

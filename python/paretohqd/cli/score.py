@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,8 +170,7 @@ def _kept_replies(output: Path, panels: Sequence[Panel]) -> Iterator[None]:
     from paretohqd.runs.locking import lock_folder
     from paretohqd.runs.trusted import make_folders
 
-    # No reader of the output's folder takes what begins so for rows.
-    place = output.absolute().with_name(f"_{output.name}.replies")
+    place = _beside(output, "replies")
     make_folders(place.parent, place)
     lock = lock_folder(place)
     replies = Replies(place)
@@ -184,17 +184,26 @@ def _kept_replies(output: Path, panels: Sequence[Panel]) -> Iterator[None]:
             lock.release()
 
 
+def _beside(output: Path, what: str) -> Path:
+    """A folder beside the output; no reader of the output's folder takes it for rows."""
+    return output.absolute().with_name(f"_{output.name}.{what}")
+
+
 def _scored(parsed: argparse.Namespace, source: Source, rewards: Sequence[Reward]) -> None:
+    from paretohqd.cli.kept_scores import score_and_keep
     from paretohqd.rewards import scoring
 
-    frame = source.whole()
-    scored = scoring.score(frame, rewards, prompt=parsed.prompt, response=parsed.response)
-    rows.write(scored, parsed.output)
-    if parsed.output != rows.STREAM:
-        manifest = {"rewards": [reward.manifest() for reward in rewards], "rows": len(scored)}
+    frame, columns = source.whole(), {"prompt": parsed.prompt, "response": parsed.response}
+    if parsed.output == rows.STREAM:
+        rows.write(scoring.score(frame, rewards, **columns), parsed.output)
+    else:
+        place = _beside(parsed.output, "scores")
+        rows.write(score_and_keep(frame, rewards, place, **columns), parsed.output)
+        shutil.rmtree(place)
+        manifest = {"rewards": [reward.manifest() for reward in rewards], "rows": len(frame)}
         beside = parsed.output.with_name(f"{parsed.output.name}.manifest.json")
         write_text(beside, json.dumps(redacted(manifest), indent=1, default=str))
-    rows.say(parsed, f"{len(scored)} answers scored by {', '.join(r.name for r in rewards)}")
+    rows.say(parsed, f"{len(frame)} answers scored by {', '.join(r.name for r in rewards)}")
 
 
 def _options(parsed: argparse.Namespace) -> dict[str, dict[str, Any]]:
