@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -79,6 +80,36 @@ def test_three_processes_make_what_one_makes(written: Path, tmp_path: Path) -> N
     assert sum(line.endswith(": done before") for line in lines) == len(
         list(three.rglob("manifest.json"))
     )
+
+
+def by_themselves(written: Path, run: Path, *more: str) -> list[subprocess.Popen[str]]:
+    """Two processes of a run as srun and MPI start them: nobody keeps a store for them."""
+    script = str(ROOT / "examples" / "train_two_stage.py")
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = str(one.getsockname()[1])
+    own = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
+        subprocess.Popen(
+            [sys.executable, script, str(written), "--run-folder", str(run), *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "", **own, "RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]
+
+
+def test_processes_that_keep_the_store_themselves_end_well(written: Path, tmp_path: Path) -> None:
+    made = [finished(process) for process in by_themselves(written, tmp_path / "two")]
+    assert [out.count("report: ") for out in made] == [1, 0]
+    # The first, which says why, fails at once: the other ends without a traceback.
+    bad = by_themselves(written, tmp_path / "bad", "--set", "data.held_out=10000")
+    outs = [process.communicate(timeout=300) for process in bad]
+    assert all(process.returncode for process in bad)
+    assert "held_out" in outs[0][1]
+    assert "Traceback" not in outs[1][1]
 
 
 def test_a_run_of_two_that_is_killed_goes_on_with_one(written: Path, tmp_path: Path) -> None:

@@ -45,6 +45,11 @@ class Launch:
     attempt: str
     """Names this start of the processes."""
 
+    @property
+    def keeps_store(self) -> bool:
+        """Whether this process keeps the store."""
+        return self.rank == 0 and not self.agent
+
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Launch | None:
         """What an environment says; None of a single process."""
@@ -96,7 +101,7 @@ def join(device: str, *, together: bool = False) -> Processes:
         _store = TCPStore(
             launch.address,
             launch.port,
-            is_master=launch.rank == 0 and not launch.agent,
+            is_master=launch.keeps_store,
             timeout=LOST,
             wait_for_workers=False,
         )
@@ -104,7 +109,8 @@ def join(device: str, *, together: bool = False) -> Processes:
         _alone(given, launch, device)
         _launch = launch
     _runs += 1
-    return Divided(launch.rank, launch.world, _store, f"{launch.attempt}-{_runs}")
+    name = f"{launch.attempt}-{_runs}"
+    return Divided(launch.rank, launch.world, _store, name, keeps_store=launch.keeps_store)
 
 
 def _alone(environment: MutableMapping[str, str], launch: Launch, device: str) -> None:

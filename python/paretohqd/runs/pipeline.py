@@ -78,6 +78,7 @@ def _run(settings: config.Config, screen: Screen | None, verify: bool) -> Path:
             fit(s, stage, selected)
         evaluate(s, offline)
         report(s, summarise(s))
+        s.processes.leave()
     except BaseException as error:
         s.processes.fail(error)
         raise
