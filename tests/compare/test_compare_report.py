@@ -19,8 +19,7 @@ from helpers.page import HOSTILE, Page
 from paretohqd.compare.measures import ComparisonResult, MethodResult
 from paretohqd.compare.report import write_comparison
 from paretohqd.compare.tables import cost_table, methods_table, summary_table
-from paretohqd.compare.text import RECONSTRUCTED, render
-from paretohqd.compare.words import FAMILIES
+from paretohqd.compare.text import FAMILIES, RECONSTRUCTED, render
 from paretohqd.plots.method_costs import cost_charts, curve_chart, ticks, trade_charts
 from paretohqd.plots.method_points import point_charts
 from paretohqd.plots.method_utilities import utility_chart

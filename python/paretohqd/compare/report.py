@@ -16,8 +16,7 @@ from paretohqd.compare.measuring import measure_record
 from paretohqd.compare.records import WORDS, ComparisonRecord, load
 from paretohqd.compare.samples import samples
 from paretohqd.compare.tables import Row, cost_table
-from paretohqd.compare.text import caveats, failure
-from paretohqd.compare.words import FAMILIES
+from paretohqd.compare.text import FAMILIES, caveats, failure
 from paretohqd.plots.method_costs import cost_charts, curve_chart, trade_charts
 from paretohqd.plots.method_points import point_charts
 from paretohqd.plots.method_utilities import utility_chart

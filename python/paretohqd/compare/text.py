@@ -15,6 +15,17 @@ CHOSEN = {
     "validation": "for each preference the one counts that is best on the validation prompts.",
 }
 """What it means where a method's policies were chosen."""
+FAMILIES = {
+    "sft": "Fine-tuning on rows",
+    "pairs": "Preference pairs",
+    "rl": "Reinforcement learning",
+    "in-context": "Scores in the context",
+    "joint": "Several adapters together",
+    "conditioned": "Coefficients from a network",
+    "values": "Value models",
+    None: "The base, and others",
+}
+"""Titles of families, in the order of the page."""
 RECONSTRUCTED = (
     "* Reconstructed without its authors' code, from an abstract or notes on its paper: what is "
     "exact and what is ours stands under The methods, on the page."

@@ -44,18 +44,6 @@ SMALL = (
     "models of billions: neither the order of the methods nor their distances carry over."
 )
 
-FAMILIES = {
-    "sft": "Fine-tuning on rows",
-    "pairs": "Preference pairs",
-    "rl": "Reinforcement learning",
-    "in-context": "Scores in the context",
-    "joint": "Several adapters together",
-    "conditioned": "Coefficients from a network",
-    "values": "Value models",
-    None: "The base, and others",
-}
-"""Titles of families, in the order of the page."""
-
 FOLLOWS = {"wins": "follows", "loses": "goes the other way", "open": "open"}
 """What the paired test of asking for much against asking for little says of a model."""
 

@@ -27,6 +27,10 @@ SHAPES = (
     "M0,-1.15L1,-.35L.62,.95H-.62L-1,-.35Z",  # pentagon
     "M-1.05,-1L0,-.42L1.05,-1L.5,0L1.05,1L0,.42L-1.05,1L-.5,0Z",  # four-pointed star
     "M1.1,0L-.8,1.05V-1.05Z",  # triangle right
+    "M1.05,0L.53,.91H-.53L-1.05,0L-.53,-.91H.53Z",  # hexagon
+    "M-1.1,0L.8,1.05V-1.05Z",  # triangle left
+    "M-1,-.57L-.57,-1L0,-.43L.57,-1L1,-.57L.43,0L1,.57L.57,1L0,.43L-.57,1L-1,.57L-.43,0Z",  # x
+    "M-.95,-1H.95L-.95,1H.95Z",  # hourglass
 )
 """SVG paths in a box from -1 to 1: Vega draws them, and so does the page's legend."""
 HUES = {
@@ -64,7 +68,7 @@ Styles = Mapping[str, MethodStyle]
 def method_styles(methods: Sequence[MethodResult], reference: str) -> dict[str, MethodStyle]:
     """A number and a shape for each method name; under several budgets it keeps them.
 
-    Seven colours and eight shapes give 56 pairs. The reference method is first, a blue circle; the
+    Seven colours and twelve shapes give 84 pairs. The reference method is first, a blue circle; the
     base is a diamond in the colour of the text. Of many methods each family has a colour, unless
     one has more members than there are shapes.
     """
