@@ -301,14 +301,15 @@ def test_gains_of_references_are_read_from_models(bench: Open) -> None:
     corners = [policy.adapters[0][0] for policy in policies]
     frame = one.scored().head(4)
     pairs = frame.select("prompt", chosen="response").with_columns(rejected=pl.lit("Yes."))
-    gains = reference_gains(one, pairs, corners)
+    gains = reference_gains(one, pairs, corners, longest=40)
     assert gains.shape == (2, 2, 4)
     prompts = pairs["prompt"].to_list()
     for k, corner in enumerate(corners):
         for side, name in enumerate(("chosen", "rejected")):
             answers = pairs[name].to_list()
-            after = likelihood(*one.context.sampler((corner, 1.0)), prompts, answers)["logp"]
-            before = likelihood(*one.context.sampler(), prompts, answers)["logp"]
+            cut = {"longest": 40}  # as training reads them
+            after = likelihood(*one.context.sampler((corner, 1.0)), prompts, answers, **cut)["logp"]
+            before = likelihood(*one.context.sampler(), prompts, answers, **cut)["logp"]
             np.testing.assert_allclose(gains[k, side], after - before, atol=1e-4)
     assert any(cost.passed for cost in one.costs)
 
