@@ -202,6 +202,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"prompt": "Tea?", "chosen": str(np.array(TALK, dtype=object))},
         "chosen: row 0 is text that looks like a list of messages and is no JSON",
     ),
+    "half of a character": (
+        {"messages": json.dumps([user("Tea \ud83d"), TALK[1]])},
+        "messages: row 0 has half of a character .* lone surrogate",
+    ),
+    "half of a character in Python's text": (
+        {"prompt": "Tea?", "chosen": str([assistant("Yes \udc00")])},
+        "chosen: row 0 has half of a character",
+    ),
+    "half of a character in a part": (
+        {"messages": [user('[{"type": "text", "text": "Tea \\uD83D"}]'), TALK[1]]},
+        "messages: row 0 has half of a character",
+    ),
     "text that is no list": (
         {"messages": "['a', 'b']"},
         "messages: row 0 holds no messages and no dialogue",
@@ -293,6 +305,31 @@ def test_columns_that_are_named() -> None:
     # Dialogues may have any name.
     renamed = frame.select(dialogue="messages")
     assert sft_dataset(renamed, completion="dialogue")[0]["prompt"] == LONG[:3]
+
+
+def test_whole_characters_may_be_written_as_two_escapes() -> None:
+    talk = [user("Tea \U0001f375?"), assistant(r"write \ud83d")]
+    assert r"\ud83c\udf75" in json.dumps(talk)
+    row = sft_dataset(pl.DataFrame({"messages": [json.dumps(talk)]}))[0]
+    assert [*row["prompt"], *row["completion"]] == talk
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_dialogues_with_any_line_ends(end: str) -> None:
+    before = HH.removesuffix(" Yes.").replace("\n", end)
+    for columns in (
+        {"chosen": HH.replace("\n", end)},
+        {"prompt": before, "response": "Yes."},
+        {"prompt": before, "chosen": "Yes."},
+    ):
+        row = sft_dataset(pl.DataFrame(columns))[0]
+        assert [*row["prompt"], *row["completion"]] == LONG
+
+
+def test_neighbouring_turns_of_one_speaker_are_one() -> None:
+    text = "\n\nHuman: Hi\n\nHuman: Tea?\n\nAssistant: \n\nAssistant: Yes.\n\nAssistant: Green."
+    row = sft_dataset(pl.DataFrame({"chosen": [text]}))[0]
+    assert row == {"prompt": [user("Hi\n\nTea?")], "completion": [assistant("Yes.\n\nGreen.")]}
 
 
 def test_a_prompt_is_the_same_in_every_unicode_form() -> None:

@@ -70,6 +70,14 @@ def test_a_dialogue_without_an_answer_has_an_empty_one() -> None:
         texts(frame)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_prompt_with_turns_may_have_any_line_ends(end: str) -> None:
+    frame = pl.DataFrame(
+        {"prompt": [HH.removesuffix(" Yes.").replace("\n", end)], "response": "Yes."}
+    )
+    assert texts(frame) == [(write_prompt(LONG[:3]), "Yes.")]
+
+
 # ── scores ───────────────────────────────────────────────────────────────────────────────────
 
 
