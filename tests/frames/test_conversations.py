@@ -260,6 +260,14 @@ def test_the_first_bad_row_is_named_and_others_are_counted() -> None:
         ({"conversation": "c3", "response": "y"}, {}, "no column of prompts"),
         ({"ask": "x"}, {"prompt": "asks"}, "no column 'asks': the rows have ask"),
         ({"messages": TALK, "response": "y"}, {}, "'messages' and 'response' could both hold the"),
+        *(
+            (
+                {"prompt": "x", "chosen": "y", "rejected": "z", name: "2"},
+                {},
+                f"'chosen' and '{name}' could both hold the answers: .* or rename the other",
+            )
+            for name in ("completion", "response", "answer", "output")
+        ),
         (
             {"messages": TALK},
             {"messages": "messages", "prompt": "messages"},
@@ -302,6 +310,10 @@ def test_columns_that_are_named() -> None:
     # Prompts and their answers come before dialogues.
     frame = frame.with_columns(response=pl.lit("No."))
     assert sft_dataset(frame)[0]["completion"] == [assistant("No.")]
+    for name in ("answer", "chosen", "rejected"):
+        either = pl.DataFrame({"prompt": "Tea?", "chosen": "a", "rejected": "b", "answer": "c"})
+        row = sft_dataset(either.with_columns(pl.lit(name).alias(name)), completion=name)[0]
+        assert row["completion"] == [assistant(name)]
     # Dialogues may have any name.
     renamed = frame.select(dialogue="messages")
     assert sft_dataset(renamed, completion="dialogue")[0]["prompt"] == LONG[:3]

@@ -25,7 +25,7 @@ COLUMNS = {
     "role": are_texts,
 }
 LABELS = ("quality", "helpfulness", "creativity", "humor")
-RATINGS = (*LABELS, "mildness")
+RATINGS: tuple[str, ...] = (*LABELS, "mildness")
 TAKEN = frozenset({"text", "role", "labels"})
 """Columns that the prompts, answers and ratings are made of."""
 
@@ -44,7 +44,8 @@ def unfold_trees(frame: pl.DataFrame, refused: Refused) -> Answers:
     """Each answer with all messages above it; `refused` takes those that cannot be read."""
     messages = _messages(frame)
     labels = frame["labels"].to_list() if "labels" in frame.columns else [None] * len(frame)
-    rows, numbers, orphans = [], [], 0
+    rows: list[dict[str, Any]] = []
+    numbers, orphans = [], 0
     for message in messages.values():
         if message.role != "assistant":
             continue
@@ -57,7 +58,7 @@ def unfold_trees(frame: pl.DataFrame, refused: Refused) -> Answers:
         except Unreadable as error:
             refused.add(NAME, str(error), message.row)
             continue
-        rows.append({"prompt": write_prompt(path), "response": message.text} | ratings)
+        rows.append({"prompt": write_prompt(path), "response": message.text, **ratings})
         numbers.append(message.row)
     return Answers(rows, numbers, orphans)
 
