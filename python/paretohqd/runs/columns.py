@@ -10,10 +10,12 @@ import polars as pl
 
 from paretohqd.frames.conversations.known_sets import has_trees, unfold
 from paretohqd.frames.conversations.layouts import TEXT, find_layout, holds_values, texts_of
-from paretohqd.frames.conversations.refused import CANNOT_BE_READ, UnreadableRows
+from paretohqd.frames.conversations.refused import CANNOT_BE_READ
 from paretohqd.frames.conversations.rows import PAIR, Layout
 from paretohqd.frames.conversations.texts import default_layout, first_turns, prompts_and_answers
 from paretohqd.runs import sections
+
+ADVICE = "mend such rows, or set data.invalid: drop"
 
 
 def rests_on_other_rows(schema: pl.Schema, spec: sections.Data) -> bool:
@@ -42,10 +44,7 @@ def read_columns(
             `spec.invalid` is "drop".
     """
     drop = spec.invalid == "drop"
-    try:
-        read = _read(frame, spec, left_out, answers=answers, drop=drop)
-    except UnreadableRows as error:
-        raise ValueError(f"{error}, as data.invalid: drop does") from error
+    read = _read(frame, spec, left_out, answers=answers, drop=drop)
     if not drop:
         return read
     kept = read.filter(pl.all_horizontal(pl.col("prompt", "conversation").is_not_null()))
@@ -58,7 +57,7 @@ def _read(
 ) -> pl.DataFrame:
     """The same; with `drop` prompt or conversation are null where a row cannot be read."""
     if _may_be_known(spec):
-        frame = unfold(frame, drop=drop, left_out=left_out)
+        frame = unfold(frame, drop=drop, left_out=left_out, advice=ADVICE)
     layout = _layout(frame, spec, answers=answers)
     pairs = layout.answer == "chosen" and "rejected" in frame.columns and spec.response != "chosen"
     frame = _whole_numbers_as_texts(frame, PAIR if pairs else [layout.answer])
@@ -71,7 +70,9 @@ def _read(
         given = None
     if pairs:
         return from_pairs(frame, prompt=layout.prompt, conversation=given, drop=drop)
-    prompts, responses = prompts_and_answers(frame, layout, allow_empty=True, drop=drop)
+    prompts, responses = prompts_and_answers(
+        frame, layout, allow_empty=True, drop=drop, advice=ADVICE
+    )
     columns = {"prompt": prompts}
     if answers:
         columns["response"] = responses.fill_null("")
@@ -155,9 +156,9 @@ def _refuse_type(
 def _refuse_nulls(frame: pl.DataFrame, name: str) -> None:
     missing = frame[name].alias("").is_null()  # "^x.*$" would be taken for a pattern
     if missing.any():
-        raise UnreadableRows(
+        raise ValueError(
             f"column {name!r} is null in {missing.sum()} of {len(frame)} rows "
-            f"(first: row {missing.arg_max()}): fill or drop them"
+            f"(first: row {missing.arg_max()}): fill or drop them (data.invalid)"
         )
 
 
@@ -195,7 +196,9 @@ def from_pairs(
     of_sides = [name for each in ratings.values() for name in each.values()]
     for side in PAIR:
         layout = find_layout(frame, prompt=prompt, completion=side)
-        prompts, responses = prompts_and_answers(frame, layout, allow_empty=True, drop=drop)
+        prompts, responses = prompts_and_answers(
+            frame, layout, allow_empty=True, drop=drop, advice=ADVICE
+        )
         columns = {
             "prompt": prompts,
             "response": responses.fill_null(""),

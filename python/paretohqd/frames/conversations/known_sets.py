@@ -16,7 +16,7 @@ import polars as pl
 
 from paretohqd.frames.conversations import trees
 from paretohqd.frames.conversations.messages import Message, Unreadable
-from paretohqd.frames.conversations.refused import CANNOT_BE_READ, Refused
+from paretohqd.frames.conversations.refused import ADVICE, CANNOT_BE_READ, Refused
 from paretohqd.frames.conversations.set_values import (
     Row,
     answer,
@@ -86,7 +86,11 @@ def has_trees(schema: pl.Schema) -> bool:
 
 
 def unfold(
-    frame: pl.DataFrame, *, drop: bool = False, left_out: Counter[str] | None = None
+    frame: pl.DataFrame,
+    *,
+    drop: bool = False,
+    left_out: Counter[str] | None = None,
+    advice: str = ADVICE,
 ) -> pl.DataFrame:
     """A known set's answers, one a row; any other frame as it is.
 
@@ -95,9 +99,10 @@ def unfold(
         drop: Whether rows that cannot be read are left out.
         left_out: Counts what is left out, by reason: these rows, and answers of which no tree has
             the messages above.
+        advice: What to do about rows that cannot be read.
 
     Raises:
-        UnreadableRows: A row cannot be read.
+        ValueError: A row cannot be read.
 
     Example:
         >>> frame = pl.DataFrame({
@@ -121,7 +126,7 @@ def unfold(
     if drop:
         counts[CANNOT_BE_READ] = sum(map(len, refused.rows.values()))
     else:
-        refused.check(len(frame))
+        refused.check(len(frame), advice)
     if left_out is not None:
         left_out.update(+counts)
     schema: dict[str, Any] = {"prompt": pl.String, "response": pl.String}

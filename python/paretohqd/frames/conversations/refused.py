@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 CANNOT_BE_READ = "cannot be read"
 """What a run says of the rows that it leaves out here."""
 
-
-class UnreadableRows(ValueError):
-    """Says what is wrong with rows that a run could leave out."""
+ADVICE = "mend such rows or drop them"
+"""What to do about them; a run has a setting for it."""
 
 
 @dataclass
@@ -22,14 +21,12 @@ class Refused:
         """Note a row: `where` is a column or a data set, `reason` follows the row's number."""
         self.rows.setdefault((where, reason), []).append(row)
 
-    def check(self, count: int) -> None:
+    def check(self, count: int, advice: str = ADVICE) -> None:
         """Refuse such rows, if there are any, among so many rows.
 
         Raises:
-            UnreadableRows: Names the first row, and how many rows have the same reason.
+            ValueError: Names the first row, how many rows have the same reason, and what to do.
         """
         for (where, reason), rows in self.rows.items():
             alike = f" ({len(rows)} of {count} rows)" if len(rows) > 1 else ""
-            raise UnreadableRows(
-                f"{where}: row {rows[0]} {reason}{alike}: mend such rows or drop them"
-            )
+            raise ValueError(f"{where}: row {rows[0]} {reason}{alike}: {advice}")
