@@ -202,6 +202,18 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"prompt": "Tea?", "chosen": str(np.array(TALK, dtype=object))},
         "chosen: row 0 is text that looks like a list of messages and is no JSON",
     ),
+    "half of a character": (
+        {"messages": json.dumps([user("Tea \ud83d"), TALK[1]])},
+        "messages: row 0 has half of a character .* lone surrogate",
+    ),
+    "half of a character in Python's text": (
+        {"prompt": "Tea?", "chosen": str([assistant("Yes \udc00")])},
+        "chosen: row 0 has half of a character",
+    ),
+    "half of a character in a part": (
+        {"messages": [user('[{"type": "text", "text": "Tea \\uD83D"}]'), TALK[1]]},
+        "messages: row 0 has half of a character",
+    ),
     "text that is no list": (
         {"messages": "['a', 'b']"},
         "messages: row 0 holds no messages and no dialogue",
@@ -248,6 +260,14 @@ def test_the_first_bad_row_is_named_and_others_are_counted() -> None:
         ({"conversation": "c3", "response": "y"}, {}, "no column of prompts"),
         ({"ask": "x"}, {"prompt": "asks"}, "no column 'asks': the rows have ask"),
         ({"messages": TALK, "response": "y"}, {}, "'messages' and 'response' could both hold the"),
+        *(
+            (
+                {"prompt": "x", "chosen": "y", "rejected": "z", name: "2"},
+                {},
+                f"'chosen' and '{name}' could both hold the answers: .* or rename the other",
+            )
+            for name in ("completion", "response", "answer", "output")
+        ),
         (
             {"messages": TALK},
             {"messages": "messages", "prompt": "messages"},
@@ -290,9 +310,38 @@ def test_columns_that_are_named() -> None:
     # Prompts and their answers come before dialogues.
     frame = frame.with_columns(response=pl.lit("No."))
     assert sft_dataset(frame)[0]["completion"] == [assistant("No.")]
+    for name in ("answer", "chosen", "rejected"):
+        either = pl.DataFrame({"prompt": "Tea?", "chosen": "a", "rejected": "b", "answer": "c"})
+        row = sft_dataset(either.with_columns(pl.lit(name).alias(name)), completion=name)[0]
+        assert row["completion"] == [assistant(name)]
     # Dialogues may have any name.
     renamed = frame.select(dialogue="messages")
     assert sft_dataset(renamed, completion="dialogue")[0]["prompt"] == LONG[:3]
+
+
+def test_whole_characters_may_be_written_as_two_escapes() -> None:
+    talk = [user("Tea \U0001f375?"), assistant(r"write \ud83d")]
+    assert r"\ud83c\udf75" in json.dumps(talk)
+    row = sft_dataset(pl.DataFrame({"messages": [json.dumps(talk)]}))[0]
+    assert [*row["prompt"], *row["completion"]] == talk
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_dialogues_with_any_line_ends(end: str) -> None:
+    before = HH.removesuffix(" Yes.").replace("\n", end)
+    for columns in (
+        {"chosen": HH.replace("\n", end)},
+        {"prompt": before, "response": "Yes."},
+        {"prompt": before, "chosen": "Yes."},
+    ):
+        row = sft_dataset(pl.DataFrame(columns))[0]
+        assert [*row["prompt"], *row["completion"]] == LONG
+
+
+def test_neighbouring_turns_of_one_speaker_are_one() -> None:
+    text = "\n\nHuman: Hi\n\nHuman: Tea?\n\nAssistant: \n\nAssistant: Yes.\n\nAssistant: Green."
+    row = sft_dataset(pl.DataFrame({"chosen": [text]}))[0]
+    assert row == {"prompt": [user("Hi\n\nTea?")], "completion": [assistant("Yes.\n\nGreen.")]}
 
 
 def test_a_prompt_is_the_same_in_every_unicode_form() -> None:

@@ -17,9 +17,13 @@ from helpers.shapes import (
     TURN,
 )
 from helpers.tiny import tiny_classifier, tiny_tokenizer
+from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.models import chat
 from paretohqd.rewards.batches import encode_rows
 from paretohqd.rewards.classifier import ClassifierReward
+
+HH = "\n\nHuman: {prompt}\n\nAssistant: {response}"
+SYSTEM, USER = {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tea?"}
 
 
 @pytest.mark.parametrize("template", ["chat", "{prompt}<|pad|>{response}"])
@@ -51,6 +55,27 @@ def test_reward_models_read_control_tokens_in_texts_as_characters(
     with pytest.warns(UserWarning, match="lose their beginning"):
         short.score([HOSTILE], ["Yes."])
     assert short.truncated == 1
+
+
+@pytest.mark.parametrize(
+    ("template", "turns", "text"),
+    [
+        (HH, [SYSTEM, USER], "Be brief.\n\nHuman: Tea?\n\nAssistant: Yes."),
+        (HH, [USER], "\n\nHuman: Tea?\n\nAssistant: Yes."),
+        (
+            HH,
+            [SYSTEM, USER, {"role": "assistant", "content": "No."}, USER],
+            "Be brief.\n\nHuman: Tea?\n\nAssistant: No.\n\nHuman: Tea?\n\nAssistant: Yes.",
+        ),
+        ("Q: {prompt} A: {response}", [SYSTEM, USER], "Q: Be brief.\n\nTea? A: Yes."),
+    ],
+)
+def test_a_system_message_is_nobodys_turn_in_a_template(
+    tmp_path: Path, template: str, turns: list[dict[str, str]], text: str
+) -> None:
+    folder = tiny_classifier(tmp_path)
+    reward = ClassifierReward(name="r", model=str(folder), template=template, device="cpu")
+    assert reward.load().inputs.parts(write_prompt(turns), "Yes.") == (text,)
 
 
 def test_pairs_of_texts_are_cut_too() -> None:

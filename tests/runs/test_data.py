@@ -1,12 +1,15 @@
 """Rows of prompts and answers from every kind of source."""
 
+import json
+
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from helpers.offline_answers import HH, PAIRS, answers, source_in, split
-from paretohqd.runs import sections
-from paretohqd.runs.data import load_source
+from paretohqd.frames import batches
+from paretohqd.runs import data, sections
+from paretohqd.runs.data import load_source, source_blocks
 
 
 @pytest.fixture
@@ -65,7 +68,12 @@ def test_categories_are_text(source):
     [
         ({"prompt": None}, {}, "column 'prompt' is Null, not text: set data.prompt"),
         ({"prompt": 1}, {}, "column 'prompt' is Int32, not text: set data.prompt"),
-        ({"response": 1.5}, {}, "column 'response' is Float64, not text: set data.response"),
+        (
+            {"response": 1.5},
+            {},
+            "column 'response' is Float64, not text: set data.response, or write the numbers as",
+        ),
+        ({"response": True}, {}, "column 'response' is Boolean, not text: set data.response$"),
         ({"conversation": 1.5}, {}, "'conversation' is Float64, not text: set data.conversation"),
         ({"conversation": [["x"]]}, {}, r"'conversation' is List.*, not text: set data.conv"),
         ({}, {"prompt": "p"}, r"no column 'p' \(it has prompt, response, .*\): set data.prompt"),
@@ -166,3 +174,173 @@ def test_a_misspelt_column_beside_pairs_is_refused(source):
     frame = PAIRS.with_columns(prompt=pl.lit("Hi"), answer=pl.lit("x"))
     with pytest.raises(ValueError, match=r"no column 'anser' .*data\.response"):
         split(source(frame, response="anser"), seed=3)
+
+
+@pytest.mark.parametrize("name", ["response", "answer", "solution"])
+def test_answers_that_are_whole_numbers_are_texts(source, name):
+    frame = pl.DataFrame({"question": ["1 + 1?", "2 + 2?"], name: [2, 4]})
+    named = {"response": name} if name == "solution" else {}
+    spec = source(frame, ending=".csv", **named)
+    assert load_source(spec, spec.source)["response"].to_list() == ["2", "4"]
+    pairs = pl.DataFrame({"prompt": ["1 + 1?"], "chosen": [2], "rejected": [3]})
+    spec = source(pairs, ending=".csv")
+    assert load_source(spec, spec.source)["response"].to_list() == ["2", "3"]
+
+
+@pytest.mark.parametrize("name", ["answer", "output", "completion"])
+@pytest.mark.parametrize("max_rows", [None, 1])
+def test_an_answer_beside_a_pair_has_to_be_named(source, name, max_rows):
+    frame = pl.DataFrame(
+        {"prompt": ["1 + 1?"] * 2, "chosen": "It is 2.", "rejected": "3", name: "2"}
+    )
+    both = rf"columns 'chosen' and '{name}' could both hold the answers: .*\(data.prompt, data.resp"
+    with pytest.raises(ValueError, match=both):
+        source_blocks(source(frame, max_rows=max_rows), 0)
+    for response, text in ((name, "2"), ("chosen", "It is 2.")):
+        spec = source(frame, response=response)
+        assert load_source(spec, spec.source)["response"].to_list() == [text] * 2
+    spec = source(frame.rename({name: "solution"}))
+    loaded = load_source(spec, spec.source)
+    assert loaded["side"].to_list() == ["chosen", "rejected"] * 2
+    assert loaded["solution"].to_list() == ["2"] * 4
+
+
+def test_both_sides_of_a_pair_have_what_else_it_has(source):
+    frame = pl.DataFrame(
+        {
+            "prompt": ["a", "b"],
+            "chosen": ["x", "y"],
+            "rejected": ["z", "w"],
+            "conversation": [7, 7],
+            "topic": ["law", "tea"],
+            "row_id": [1, 2],
+            "score_chosen": [1.0, 2.0],
+            "score_rejected": [0.0, 0.5],
+            "chosen_model": ["m", "n"],
+            "embedding": [[0.5], [1.0]],
+        }
+    )
+    spec = source(frame)
+    loaded = load_source(spec, spec.source)
+    assert loaded["response"].to_list() == ["x", "z", "y", "w"]
+    assert loaded["side"].to_list() == ["chosen", "rejected"] * 2
+    assert loaded["conversation"].to_list() == ["7"] * 4
+    assert loaded["score"].to_list() == [1.0, 0.0, 2.0, 0.5]
+    for name in ("topic", "row_id", "chosen_model", "embedding"):
+        assert loaded[name].to_list() == [v for v in frame[name].to_list() for _ in "ab"]
+    assert not {"score_chosen", "rejected"} & set(loaded.columns)
+    pairs = PAIRS.with_columns(topic=pl.lit("tea"), conversation=pl.int_range(pl.len()))
+    parts = split(source(pairs), columns=["topic"])
+    assert parts.prompts.columns == parts.held_out.columns == ["prompt", "conversation", "topic"]
+
+
+# ── rows that cannot be read ─────────────────────────────────────────────────────────────────
+
+USER, ANSWER = {"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Yes."}
+TALKS = [[USER, ANSWER]] * 10
+UNREADABLE = {
+    "a null side": (PAIRS[:10], "rejected", None),
+    "a dialogue that is none": (PAIRS[:10], "chosen", "\n\nAssistant: Hi"),
+    "a null prompt": (answers(10), "prompt", None),
+    "a null conversation": (answers(10).cast({"conversation": pl.String}), "conversation", None),
+    "a null prompt of a pair": (
+        pl.DataFrame({"prompt": ["Tea?"] * 10, "chosen": "Yes.", "rejected": "No."}),
+        "prompt",
+        None,
+    ),
+    "no messages": (pl.DataFrame({"messages": TALKS}), "messages", None),
+    "a null turn": (pl.DataFrame({"messages": TALKS}), "messages", [None, USER, ANSWER]),
+    "a tool": (
+        pl.DataFrame({"messages": TALKS}),
+        "messages",
+        [USER, {"role": "tool", "content": "3"}, ANSWER],
+    ),
+    "half of a character": (
+        pl.DataFrame({"messages": [json.dumps(TALKS[0])] * 10}),
+        "messages",
+        json.dumps([{"role": "user", "content": "\ud83d"}, ANSWER]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+@pytest.mark.parametrize("large", [False, True])
+def test_rows_that_cannot_be_read_are_refused_or_dropped(source, monkeypatch, name, large):
+    frame, column, value = UNREADABLE[name]
+    if large:
+        monkeypatch.setattr(data, "LARGE_BYTES", 0)
+        monkeypatch.setattr(batches, "MAX_ROWS", 3)
+    spec = source(frame)
+    whole = load_source(spec, spec.source)
+    values = frame[column].to_list()
+    broken = frame.with_columns(
+        pl.Series(column, [*values[:6], *[value] * 3, values[9]], strict=False)
+    )
+    with pytest.raises(ValueError, match=r"data\.invalid"):
+        list(source_blocks(source(broken), 0)())
+    blocks = source_blocks(source(broken, invalid="drop"), 0)
+    lost = 6 if name == "a null prompt of a pair" else 3
+    for _ in range(2):
+        read = pl.concat(blocks())
+        assert len(read) == len(whole) - lost
+        assert read.null_count().sum_horizontal().item() == 0
+        assert blocks.left_out == {"cannot be read": lost}
+
+
+def test_dropped_rows_are_counted_beside_others(source):
+    frame = answers().with_columns(
+        prompt=pl.when(pl.int_range(pl.len()) == 5).then(None).otherwise("prompt"),
+        response=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("")).otherwise("response"),
+    )
+    parts = split(source(frame, invalid="drop"))
+    assert parts.dropped["cannot be read"] == parts.dropped["empty answer"] == 1
+    others = pl.DataFrame({"prompt": ["Tea?", None, "Milk?"]})
+    spec = source(frame, invalid="drop")
+    path = spec.source.replace("source", "prompts")
+    others.write_parquet(path)
+    spec = sections.Data(source=spec.source, prompts=path, invalid="drop", held_out=3)
+    assert split(spec).dropped["prompt for stage 2 cannot be read"] == 1
+
+
+def test_a_source_of_which_no_row_can_be_read(source):
+    frame = pl.DataFrame({"messages": [[ANSWER]] * 3})
+    message = r"no rows can be read \(3 cannot be read\): data.invalid: raise says why"
+    with pytest.raises(ValueError, match=message):
+        split(source(frame, invalid="drop"))
+
+
+# ── trees of messages ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+@pytest.mark.parametrize("max_rows", [None, 20])
+def test_trees_are_read_whole_however_large(tmp_path, monkeypatch, form, max_rows):
+    """The message that a message answers may lie anywhere in the source."""
+    n = 60
+    tree = pl.DataFrame(
+        {
+            "message_id": [f"{i}" for i in range(n)],
+            "parent_id": [None if i % 6 == 0 else f"{i - 1}" for i in range(n)],
+            "text": [f"text {i}" for i in range(n)],
+            "role": ["prompter", "assistant"] * (n // 2),
+        }
+    )
+    lost = pl.DataFrame({"message_id": "x", "parent_id": "y", "text": "lost", "role": "assistant"})
+    tree = pl.concat([tree, lost]).sample(fraction=1, shuffle=True, seed=0)
+    path = tmp_path / "tree.parquet"
+    tree.write_parquet(path)
+    whole = split(sections.Data(source=str(path), held_out=2, max_rows=max_rows))
+    assert len(whole.pool) + 3 * 2 == 30 if max_rows is None else len(whole.pool) < 20
+    monkeypatch.setattr(data, "LARGE_BYTES", 0)
+    monkeypatch.setattr(batches, "MAX_ROWS", 7)
+    if form == "folder":
+        path = tmp_path / "trees"
+        path.mkdir()
+        for start in range(0, n, 16):
+            tree[start : start + 16].write_parquet(path / f"{start:02d}.parquet")
+    parts = split(sections.Data(source=str(path), held_out=2, max_rows=max_rows))
+    assert_frame_equal(parts.pool, whole.pool)
+    assert parts.dropped["a message above is missing"] == 1
+    spec = sections.Data(source=str(path), memory_limit=1000)
+    with pytest.raises(ValueError, match=f"^{path}.*: its rows take more than"):
+        source_blocks(spec, 0)

@@ -70,6 +70,14 @@ def test_a_dialogue_without_an_answer_has_an_empty_one() -> None:
         texts(frame)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_prompt_with_turns_may_have_any_line_ends(end: str) -> None:
+    frame = pl.DataFrame(
+        {"prompt": [HH.removesuffix(" Yes.").replace("\n", end)], "response": "Yes."}
+    )
+    assert texts(frame) == [(write_prompt(LONG[:3]), "Yes.")]
+
+
 # ── scores ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -193,7 +201,9 @@ def test_pairs_beside_their_prompts(tmp_path: Path) -> None:
         pl.DataFrame({"chosen": [TALK], "rejected": [no]}),
     ):
         texts = load(frame.with_columns(thread=pl.lit(7)), tmp_path, conversation="thread")
-        assert texts.rows() == [("Tea?", "Yes.", "7", "chosen"), ("Tea?", "No.", "7", "rejected")]
+        rows = [("Tea?", "Yes.", "7", "chosen"), ("Tea?", "No.", "7", "rejected")]
+        assert texts.select("prompt", "response", "conversation", "side").rows() == rows
+        assert texts.columns[4:] == [name for name in frame.columns if name == "messages"]
     other = frame.with_columns(rejected=pl.Series([[user("Coffee?"), assistant("No.")]]))
     assert load(other, tmp_path)["prompt"].to_list() == ["Tea?", "Coffee?"]
     with pytest.raises(ValueError, match="rejected: row 0 has another prompt than column 'prompt'"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from string import Formatter
 from typing import Any
 
-from paretohqd.frames.conversations.prompts import dialogue
+from paretohqd.frames.conversations.prompts import dialogue, system_and_dialogue
 from paretohqd.models.chat import as_text, encode_cut, messages, render
 
 Parts = tuple[str, ...]
@@ -22,6 +22,9 @@ Parts = tuple[str, ...]
 Tokens = dict[str, list[list[int]]]
 """A model's inputs by name, each with a list for each row."""
 
+
+NAMES_HUMAN = re.compile(r"\s*Human:\s*\{prompt\}")
+"""How a template in the form of hh-rlhf begins."""
 
 MOST_FIELDS, MOST_CHARACTERS = 8, 65_536
 """Places for a text in a template, and the template's own length."""
@@ -88,10 +91,15 @@ class RewardInputs:
                 for turn in messages(prompt, response)
             ]
             return (render(self.tokenizer, chat),)
-        prompt, response = (as_text(self.control, t) for t in (dialogue(prompt), response))
+        system, talk = "", dialogue(prompt)
+        if NAMES_HUMAN.match(self.form):
+            # The data of such models have a system's text before the first turn.
+            system, talk = system_and_dialogue(prompt)
+        system, talk, response = (as_text(self.control, t) for t in (system, talk, response))
         if self.form == "pair":
-            return prompt, response
-        return (self.form.format(prompt=prompt, response=response),)
+            return talk, response
+        text = self.form.format(prompt=talk, response=response)
+        return (f"{system}\n\n{text.lstrip()}" if system else text,)
 
     def encode(self, rows: Sequence[Parts], **more: Any) -> Tokens:
         """Tokens of each row, whole unless `more` says otherwise."""

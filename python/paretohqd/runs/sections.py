@@ -37,9 +37,12 @@ class Data:
     name, the columns of common layouts are looked for (see `Selection.to_dataset`)."""
     response: str = "response"
     """Column of answers, likewise; or of whole dialogues, where there are no prompts. Without it a
-    row with chosen and rejected becomes two."""
+    row with chosen and rejected becomes two; a column answer, output or completion beside them has
+    to be named here, or renamed. Answers may be whole numbers, which a file of CSV reads as such
+    (007 as 7)."""
     conversation: str | None = None
-    """Column by which rows belong together; the prompt where there is none."""
+    """Column by which rows belong together; without it the column conversation, and where there is
+    none the first thing that a user says."""
     held_out: int = 64
     """Conversations set aside: one prompt of each is a candidate for evaluation."""
     prompts: str | None = None
@@ -55,8 +58,9 @@ class Data:
     max_word_overlap: float | None = None
     """Leave out answers that share more of their words than this with the prompt."""
     invalid: Literal["raise", "drop"] = "raise"
-    """What happens to empty answers, to texts longer than `max_characters` and to prompts longer
-    than `train.max_length`."""
+    """What happens to empty answers, to texts longer than `max_characters`, to prompts longer than
+    `train.max_length`, and to rows that cannot be read, with tools, a null prompt or a dialogue
+    that is none. What is dropped is counted; each side of a pair is a row."""
 
     def __post_init__(self) -> None:
         """Refuse numbers out of their range."""

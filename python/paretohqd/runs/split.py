@@ -6,6 +6,7 @@ is a few numbers of each: which rows are left out, and hashes of its prompt and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from paretohqd.frames.text_metrics import word_overlap
 from paretohqd.kernels.numerals import as_number, is_text
 from paretohqd.runs import sections
-from paretohqd.runs.data import given_columns, load_source
+from paretohqd.runs.data import SourceBlocks, given_columns, load_source
 from paretohqd.selection.choosing import ADDED
 
 ROWS = 1 << 14
@@ -24,7 +25,7 @@ ROWS = 1 << 14
 
 Bools = NDArray[np.bool_]
 Blocks = Callable[[], Iterator[pl.DataFrame]]
-"""Gives the rows of a source, in order, as often as it is called."""
+"""Gives rows of a source, in order, as often as it is called."""
 Lengths = Callable[[pl.DataFrame], pl.Series]
 """Tokens of each row's prompt."""
 
@@ -33,7 +34,7 @@ Lengths = Callable[[pl.DataFrame], pl.Series]
 class Split:
     """A data source, divided by conversation."""
 
-    blocks: Blocks
+    blocks: SourceBlocks
     in_pool: Bools
     """Rows to select from."""
     in_prompts: Bools
@@ -70,7 +71,7 @@ class Split:
 
 def split_data(
     spec: sections.Data,
-    blocks: Blocks,
+    blocks: SourceBlocks,
     *,
     seed: int,
     prompt_lengths: Lengths,
@@ -98,7 +99,11 @@ def split_data(
     rules = _Rules(spec, prompt_lengths, limit, scores or {})
     marks = [_Marks.of(block, rules, columns, spec.source) for block in blocks()]
     if not sum(len(each.kept) for each in marks):
-        raise ValueError(f"{spec.source}: no rows")
+        reasons = _listed(blocks.left_out)
+        raise ValueError(
+            f"{spec.source}: no rows"
+            + (f" can be read ({reasons}): data.invalid: raise says why" if reasons else "")
+        )
     prompt, conversation = (
         np.concatenate([getattr(each, name) for each in marks], dtype=np.uint64)
         for name in ("prompt", "conversation")
@@ -106,7 +111,7 @@ def split_data(
     kept = np.concatenate([each.kept for each in marks])
     echoes = np.concatenate([each.echoes for each in marks])
     _refuse_several(blocks, columns, spec.source)
-    dropped = rules.settle(len(kept))
+    dropped = dict(blocks.left_out) | rules.settle(len(kept))
     held = _choose(conversation[kept], spec.held_out, seed)
     aside = kept & np.isin(conversation, held)
     held_out = aside & _first(conversation, aside)
@@ -118,13 +123,11 @@ def split_data(
         dropped["repeats the prompt"] = int((pool & echoes).sum())
         pool &= ~echoes
     if not pool.any():
-        reasons = ", ".join(f"{count} {reason}" for reason, count in dropped.items() if count)
-        raise ValueError(f"{spec.source}: no rows are left to select from ({reasons})")
+        raise ValueError(f"{spec.source}: no rows are left to select from ({_listed(dropped)})")
     names, others = ["prompt", "conversation", *columns], None
     if spec.prompts is not None:
-        others, dropped["prompt for stage 2 too long"] = _others(
-            spec, rules, (conversation[aside], prompt[held_out]), columns
-        )
+        others, left_out = _others(spec, rules, (conversation[aside], prompt[held_out]), columns)
+        dropped |= {f"prompt for stage 2 {reason}": n for reason, n in left_out.items()}
         others = others.select(names)
     return Split(
         blocks=blocks,
@@ -143,10 +146,11 @@ def _others(
     rules: _Rules,
     held: tuple[NDArray[np.uint64], NDArray[np.uint64]],
     columns: Sequence[str],
-) -> tuple[pl.DataFrame, int]:
-    """Prompts of another source that are not held out, and how many of them are too long."""
+) -> tuple[pl.DataFrame, Counter[str]]:
+    """Prompts of another source that are not held out, and how many are left out, by reason."""
     assert spec.prompts is not None
-    frame = load_source(spec, spec.prompts, answers=False)
+    left_out: Counter[str] = Counter()
+    frame = load_source(spec, spec.prompts, answers=False, left_out=left_out)
     _refuse_missing(frame, columns, spec.prompts)
     _refuse_several(lambda: iter([frame]), columns, spec.prompts)
     if spec.max_characters is not None:
@@ -158,7 +162,12 @@ def _others(
     if frame.is_empty():
         raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
     distinct = _comparable(frame["prompt"]).is_first_distinct()
-    return frame.filter(distinct), int((~short).sum())
+    left_out["too long"] = int((~short).sum())
+    return frame.filter(distinct), left_out
+
+
+def _listed(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
 
 
 @dataclass

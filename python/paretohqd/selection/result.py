@@ -308,8 +308,9 @@ class Selection:
                 query that there is. To an `instruction` belong the columns input, context and
                 history, to a `question` or a `query` context.
             completion: The column of answers; by default the first of completion, response,
-                answer, output, chosen. An answer may be a whole dialogue whose last message it is:
-                it must begin with the row's prompt, if there is a column of prompts.
+                answer, output, chosen; beside chosen and rejected it has to be named. An answer
+                may be a whole dialogue whose last message it is: it must begin with the row's
+                prompt, if there is a column of prompts.
             messages: Or the column of whole dialogues; by default messages, conversations or
                 conversation, where prompts or answers are missing.
             system: The column of system messages; by default system, system_prompt or

@@ -8,46 +8,101 @@ answers. Sets whose rows are conversations with one answer need nothing of this,
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from paretohqd.frames.conversations.messages import ROLES, Message
-from paretohqd.frames.conversations.prompts import write_prompt
+from paretohqd.frames.conversations import trees
+from paretohqd.frames.conversations.messages import Message, Unreadable
+from paretohqd.frames.conversations.refused import ADVICE, CANNOT_BE_READ, Refused
+from paretohqd.frames.conversations.set_values import (
+    Row,
+    answer,
+    anything,
+    are_numbers,
+    are_records,
+    are_texts,
+    is_record,
+    number,
+    picked,
+    prompt,
+    record,
+    records,
+    text,
+    whole_prompt,
+)
 
-Row = Mapping[str, Any]
 Answers = Iterator[dict[str, Any]]
 """Rows of prompt, response and ratings that a row of a set becomes."""
+
+ORPHANS = "a message above is missing"
+"""What a run says of answers in trees that it leaves out."""
 
 
 class KnownSet(NamedTuple):
     """One data set, or several that share their columns."""
 
     name: str
-    columns: frozenset[str]
-    """The columns by which it is known."""
+    columns: Mapping[str, Callable[[pl.Series], bool]]
+    """The columns by which it is known, and what each holds."""
     answers: Callable[[Row], Answers]
     ratings: tuple[str, ...]
     """Its columns of numbers."""
     dropped: frozenset[str] = frozenset()
     """Columns that hold answers and what is said of one of them."""
 
+    def is_of(self, frame: pl.DataFrame) -> bool:
+        """Whether a frame has these columns, and they hold what the set's do."""
+        return _has(frame, self.columns)
 
-def known_set(columns: list[str]) -> KnownSet | None:
-    """The data set that has these columns, if one is known.
+
+def _has(frame: pl.DataFrame, columns: Mapping[str, Callable[[pl.Series], bool]]) -> bool:
+    return set(columns) <= set(frame.columns) and all(
+        holds(frame[name]) for name, holds in columns.items()
+    )
+
+
+def known_set(frame: pl.DataFrame) -> KnownSet | None:
+    """The data set that has a frame's columns, if one is known.
 
     Example:
-        >>> known_set(["context", "response1", "response2", "overall_preference"]).name
-        'HelpSteer3'
-        >>> known_set(["prompt", "response"]) is None
+        >>> frame = pl.DataFrame({
+        ...     "prompt": ["Tea?"], "response_0": ["No."], "response_1": ["Yes."],
+        ...     "better_response_id": [1], "safer_response_id": [0],
+        ... })
+        >>> known_set(frame).name
+        'PKU-SafeRLHF'
+        >>> known_set(frame.select("prompt", response="response_1")) is None
         True
     """
-    return next((one for one in SETS if one.columns <= set(columns)), None)
+    return next((one for one in SETS if one.is_of(frame)), None)
 
 
-def unfold(frame: pl.DataFrame) -> pl.DataFrame:
+def has_trees(schema: pl.Schema) -> bool:
+    """Whether rows are messages of trees, so that an answer's prompt lies in other rows."""
+    return _has(pl.DataFrame(schema=schema), trees.COLUMNS)
+
+
+def unfold(
+    frame: pl.DataFrame,
+    *,
+    drop: bool = False,
+    left_out: Counter[str] | None = None,
+    advice: str = ADVICE,
+) -> pl.DataFrame:
     """A known set's answers, one a row; any other frame as it is.
+
+    Args:
+        frame: Rows of a set. Of a tree of messages all that belong together.
+        drop: Whether rows that cannot be read are left out.
+        left_out: Counts what is left out, by reason: these rows, and answers of which no tree has
+            the messages above.
+        advice: What to do about rows that cannot be read.
+
+    Raises:
+        ValueError: A row cannot be read.
 
     Example:
         >>> frame = pl.DataFrame({
@@ -57,43 +112,58 @@ def unfold(frame: pl.DataFrame) -> pl.DataFrame:
         >>> unfold(frame).select("prompt", "response", "better", "safer").rows()
         [('Tea?', 'No.', 0.0, 1.0), ('Tea?', 'Yes.', 1.0, 0.0)]
     """
-    if set(frame.columns) >= TREE:
-        return _trees(frame)
-    known = known_set(frame.columns)
-    if known is None:
-        return frame
-    rows, numbers = [], []
-    for number, row in enumerate(frame.iter_rows(named=True)):
-        for answer in known.answers(row):
-            rows.append(answer)
-            numbers.append(number)
+    refused, counts = Refused(), Counter[str]()
+    if has_trees(frame.schema):
+        made = trees.unfold_trees(frame, refused)
+        rows, numbers, ratings, taken = made.rows, made.numbers, trees.RATINGS, trees.TAKEN
+        counts[ORPHANS] = made.orphans
+    else:
+        known = known_set(frame)
+        if known is None:
+            return frame
+        rows, numbers = _answers(frame, known, refused)
+        ratings, taken = known.ratings, known.dropped | known.columns.keys()
+    if drop:
+        counts[CANNOT_BE_READ] = sum(map(len, refused.rows.values()))
+    else:
+        refused.check(len(frame), advice)
+    if left_out is not None:
+        left_out.update(+counts)
     schema: dict[str, Any] = {"prompt": pl.String, "response": pl.String}
-    schema |= dict.fromkeys(known.ratings, pl.Float64)
+    schema |= dict.fromkeys(ratings, pl.Float64)
     answers = pl.DataFrame(rows, schema=schema)
-    taken = known.columns | known.dropped | set(schema)
     places = pl.Series(numbers, dtype=pl.UInt32)
-    others = [frame[name].gather(places) for name in frame.columns if name not in taken]
-    return answers.with_columns(others)
+    others = [name for name in frame.columns if name not in taken | schema.keys()]
+    return answers.with_columns(frame[name].gather(places) for name in others)
 
 
-def _number(value: Any) -> float | None:
-    """A rating; None where there is none ("N/A")."""
-    try:
-        return None if value is None else float(value)
-    except ValueError:
-        return None
+def _answers(
+    frame: pl.DataFrame, known: KnownSet, refused: Refused
+) -> tuple[list[dict[str, Any]], list[int]]:
+    """The answers of a set that is no tree, and the row of each."""
+    rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
+    for place, row in enumerate(frame.iter_rows(named=True)):
+        try:
+            answers = list(known.answers(row))
+        except Unreadable as error:
+            refused.add(known.name, str(error), place)
+            continue
+        rows += answers
+        numbers += [place] * len(answers)
+    return rows, numbers
 
 
 ULTRAFEEDBACK = ("instruction_following", "truthfulness", "honesty", "helpfulness")
 
 
 def _ultrafeedback(row: Row) -> Answers:
-    for completion in row["completions"] or []:
-        ratings = completion["annotations"] or {}
+    for completion in records(row, "completions"):
+        ratings = record(completion, "annotations")
         yield {
-            "prompt": row["instruction"],
-            "response": completion["response"],
-            **{name: _number((ratings.get(name) or {}).get("Rating")) for name in ULTRAFEEDBACK},
+            "prompt": text(row, "instruction"),
+            "response": answer(completion, "response"),
+            **{name: number(record(ratings, name).get("Rating")) for name in ULTRAFEEDBACK},
         }
 
 
@@ -102,34 +172,36 @@ _TURN = re.compile(r"\s*<extra_id_1>(User|Assistant)\n")
 
 
 def _helpsteer(row: Row) -> Answers:
-    first, *others = _TURN.split(row["prompt"])
+    first, *others = _TURN.split(text(row, "prompt"))
     turns: list[Message] = [{"role": "user", "content": first}] if first.strip() else []
     for role, content in zip(others[::2], others[1::2], strict=True):
         turns.append({"role": role.lower(), "content": content})
     # Some prompts end where the answer begins.
     if len(turns) > 1 and turns[-1] == {"role": "assistant", "content": ""}:
         turns.pop()
-    ratings = {name: _number(row[name]) for name in HELPSTEER}
-    yield {"prompt": write_prompt(turns), "response": row["response"], **ratings}
+    if not turns:
+        raise Unreadable("has an empty prompt")
+    ratings = {name: number(row[name]) for name in HELPSTEER}
+    yield {"prompt": whole_prompt(turns), "response": answer(row, "response"), **ratings}
 
 
 def _helpsteer3(row: Row) -> Answers:
-    prompt = write_prompt(row["context"])
-    preference = _number(row["overall_preference"])  # from -3, the first is much better, to 3
+    asked = prompt(row, "context")
+    preference = number(row["overall_preference"])  # from -3, the first is much better, to 3
     for side, name in ((-1, "response1"), (1, "response2")):
         preferred = None if preference is None else side * preference
-        yield {"prompt": prompt, "response": row[name], "preferred": preferred}
+        yield {"prompt": asked, "response": answer(row, name), "preferred": preferred}
 
 
 def _safe_rlhf(row: Row) -> Answers:
-    for number in (0, 1):
-        severity = _number(row.get(f"response_{number}_severity_level"))
+    for place in (0, 1):
+        severity = number(row.get(f"response_{place}_severity_level"))
         yield {
-            "prompt": row["prompt"],
-            "response": row[f"response_{number}"],
-            "better": float(row["better_response_id"] == number),
-            "safer": float(row["safer_response_id"] == number),
-            "safe": _number(row.get(f"is_response_{number}_safe")),
+            "prompt": text(row, "prompt"),
+            "response": answer(row, f"response_{place}"),
+            "better": picked(row, "better_response_id", place, 2),
+            "safer": picked(row, "safer_response_id", place, 2),
+            "safe": number(row.get(f"is_response_{place}_safe")),
             "mildness": None if severity is None else -severity,
         }
 
@@ -139,84 +211,72 @@ def _post(info: Row) -> str:
     if info.get("post"):
         head = f"SUBREDDIT: r/{info.get('subreddit')}\n\nTITLE: {info.get('title')}\n\n"
         return f"{head}POST: {info['post']}\n\nTL;DR:"
-    return f"{info.get('title') or ''}\n\n{info.get('article') or ''}\n\nTL;DR:".lstrip()
+    if not info.get("article"):
+        raise Unreadable("has no post and no article in 'info'")
+    return f"{info.get('title') or ''}\n\n{info['article']}\n\nTL;DR:".lstrip()
+
+
+def _summary(row: Row) -> str | None:
+    said = answer(row, "text")
+    return None if said is None else said.strip()
 
 
 def _compared_summaries(row: Row) -> Answers:
-    for number, summary in enumerate(row["summaries"]):
-        chosen = float(row["choice"] == number)
-        yield {"prompt": _post(row["info"]), "response": summary["text"].strip(), "chosen": chosen}
+    asked, summaries = _post(record(row, "info")), records(row, "summaries")
+    for place, summary in enumerate(summaries):
+        chosen = picked(row, "choice", place, len(summaries))
+        yield {"prompt": asked, "response": _summary(summary), "chosen": chosen}
 
 
 AXES = ("overall", "accuracy", "coverage", "coherence")
 
 
 def _rated_summary(row: Row) -> Answers:
-    summary = row["summary"]
-    axes = summary["axes"] or {}
+    summary = record(row, "summary")
+    axes = record(summary, "axes")
     yield {
-        "prompt": _post(row["info"]),
-        "response": summary["text"].strip(),
-        **{name: _number(axes.get(name)) for name in AXES},
+        "prompt": _post(record(row, "info")),
+        "response": _summary(summary),
+        **{name: number(axes.get(name)) for name in AXES},
     }
-
-
-TREE = {"message_id", "parent_id", "text", "role"}
-LABELS = ("quality", "helpfulness", "creativity", "humor")
-
-
-def _trees(frame: pl.DataFrame) -> pl.DataFrame:
-    """Trees of messages, as OpenAssistant's: each answer with all messages above it."""
-    messages = {row["message_id"]: row for row in frame.iter_rows(named=True)}
-    rows = []
-    for row in messages.values():
-        if ROLES.get(row["role"]) != "assistant" or row["parent_id"] not in messages:
-            continue
-        path: list[Message] = []
-        above = row["parent_id"]
-        while above is not None:
-            if above not in messages or len(path) > len(messages):
-                path = []
-                break
-            message = messages[above]
-            path.append({"role": ROLES.get(message["role"], ""), "content": message["text"]})
-            above = message["parent_id"]
-        if not path:  # a message above is missing
-            continue
-        labels = row.get("labels") or {}
-        given = dict(zip(labels.get("name") or [], labels.get("value") or [], strict=True))
-        toxicity = given.get("toxicity")
-        rows.append(
-            {"prompt": write_prompt(path[::-1]), "response": row["text"]}
-            | {name: given.get(name) for name in LABELS}
-            | {"mildness": None if toxicity is None else -toxicity}
-        )
-    schema: dict[str, Any] = {"prompt": pl.String, "response": pl.String}
-    return pl.DataFrame(rows, schema=schema | dict.fromkeys([*LABELS, "mildness"], pl.Float64))
 
 
 _SIDES = (0, 1)
 SETS = (
     KnownSet(
         "UltraFeedback",
-        frozenset({"instruction", "completions"}),
+        {"instruction": are_texts, "completions": are_records},
         _ultrafeedback,
         ULTRAFEEDBACK,
         frozenset({"models"}),
     ),
-    KnownSet("HelpSteer", frozenset({"prompt", "response", *HELPSTEER}), _helpsteer, HELPSTEER),
+    KnownSet(
+        "HelpSteer",
+        {"prompt": are_texts, "response": are_texts, **dict.fromkeys(HELPSTEER, are_numbers)},
+        _helpsteer,
+        HELPSTEER,
+    ),
     KnownSet(
         "HelpSteer3",
-        frozenset({"context", "response1", "response2", "overall_preference"}),
+        {
+            "context": are_records,
+            "response1": are_texts,
+            "response2": are_texts,
+            "overall_preference": are_numbers,
+        },
         _helpsteer3,
         ("preferred",),
         frozenset({"individual_preference"}),
     ),
     KnownSet(
         "PKU-SafeRLHF",
-        frozenset(
-            {"prompt", "response_0", "response_1", "better_response_id", "safer_response_id"}
-        ),
+        {
+            "prompt": are_texts,
+            "response_0": are_texts,
+            "response_1": are_texts,
+            "better_response_id": are_numbers,
+            "safer_response_id": are_numbers,
+        },
         _safe_rlhf,
         ("better", "safer", "safe", "mildness"),
         frozenset(
@@ -233,13 +293,13 @@ SETS = (
     ),
     KnownSet(
         "summarize_from_feedback",
-        frozenset({"info", "summaries", "choice"}),
+        {"info": is_record, "summaries": are_records, "choice": are_numbers},
         _compared_summaries,
         ("chosen",),
     ),
     KnownSet(
         "summarize_from_feedback, axes",
-        frozenset({"info", "summary", "worker"}),
+        {"info": is_record, "summary": is_record, "worker": anything},
         _rated_summary,
         AXES,
     ),

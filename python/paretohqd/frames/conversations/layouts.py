@@ -37,10 +37,11 @@ def find_layout(
     """Find the columns in which a frame holds its conversations.
 
     Prompts are in the first column of prompt, question, instruction and query that exists; answers
-    in the first of completion, response, answer, output and chosen. If one of the two is missing,
-    whole dialogues are in messages, conversations or conversation, or else in chosen. The columns
-    input, context and history belong to an instruction; context belongs to a question or a query;
-    system (or system_prompt, system_message) and tools belong to every conversation.
+    in the first of completion, response, answer, output and chosen; beside chosen and rejected the
+    right one has to be named. If one of the two is missing, whole dialogues are in messages,
+    conversations or conversation, or else in chosen. The columns input, context and history belong
+    to an instruction; context belongs to a question or a query; system (or system_prompt,
+    system_message) and tools belong to every conversation.
 
     Args:
         frame: One row per answer.
@@ -72,13 +73,12 @@ def find_layout(
         answer = completion or _first(frame, ANSWERS)
         if prompt is not None and not answers:
             answer = None
+        elif completion is None and answer not in (None, "chosen") and _has_pairs(frame):
+            raise _either("chosen", answer, options)
         elif completion is None and (prompt is None or answer is None):
             dialogues = next((name for name in DIALOGUES if _holds_dialogues(frame, name)), None)
             if dialogues is not None and answer is not None:
-                raise ValueError(
-                    f"columns {dialogues!r} and {answer!r} could both hold the answers: name "
-                    f"the right one ({options})"
-                )
+                raise _either(dialogues, answer, options)
             answer = answer or dialogues
             if answer is None or (prompt is None and answer not in (*PAIR, dialogues)):
                 missing = "prompts" if prompt is None else "answers"
@@ -98,6 +98,18 @@ def find_layout(
     )
     _refuse_columns(frame, layout)
     return layout
+
+
+def _either(one: str, other: str | None, options: str) -> ValueError:
+    return ValueError(
+        f"columns {one!r} and {other!r} could both hold the answers: name the right one "
+        f"({options}), or rename the other"
+    )
+
+
+def _has_pairs(frame: pl.DataFrame) -> bool:
+    """Whether each row has two answers, of which one was chosen."""
+    return all(name in frame.columns and holds_values(frame.schema[name]) for name in PAIR)
 
 
 def _refuse_columns(frame: pl.DataFrame, layout: Layout) -> None:

@@ -41,6 +41,9 @@ BEGINS = r"^\s*\[\s*\{"
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 """The starts of turns in a dialogue of hh-rlhf."""
 
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""How an escape of a surrogate begins, in JSON and in Python."""
+
 _NEITHER = "holds neither text nor messages with role and content"
 
 
@@ -68,7 +71,7 @@ def read_messages(value: Any) -> list[Message] | None:
     if isinstance(value, str):
         if not looks_like_messages(value):
             return None
-        value = _parsed(value)
+        value = parsed(value)
     elif isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list | tuple) or not value:
@@ -95,7 +98,8 @@ def read_dialogue(text: str) -> list[Message] | None:
     r"""The turns of a dialogue in the form of hh-rlhf, or None if the text is not one.
 
     A dialogue begins with "Human:"; each turn extends to the next empty line that is followed by
-    "Human:" or "Assistant:".
+    "Human:" or "Assistant:". Lines may end as in files of Windows. Neighbouring turns of one
+    speaker are one turn: its texts, with an empty line between them.
 
     Example:
         >>> read_dialogue("\n\nHuman: Tea?\n\nAssistant: Yes.")
@@ -103,19 +107,25 @@ def read_dialogue(text: str) -> list[Message] | None:
         >>> read_dialogue("Assistant: is a word here") is None
         True
     """
-    text = f"\n\n{text.strip()}"
+    lines = re.sub(r"\r\n?", "\n", text)
+    text = f"\n\n{lines.strip()}"
     if not text.startswith(HUMAN):
         return None
-    _, *turns = re.split(rf"({HUMAN}|{ASSISTANT})", text)
-    return [
-        {"role": "user" if start == HUMAN else "assistant", "content": content.strip()}
-        for start, content in zip(turns[::2], turns[1::2], strict=True)
-    ]
+    _, *parts = re.split(rf"({HUMAN}|{ASSISTANT})", text)
+    turns: list[Message] = []
+    for start, part in zip(parts[::2], parts[1::2], strict=True):
+        role, content = "user" if start == HUMAN else "assistant", part.strip()
+        if turns and turns[-1]["role"] == role:
+            said = (turns[-1]["content"], content)
+            turns[-1]["content"] = "\n\n".join(filter(None, said))
+        else:
+            turns.append({"role": role, "content": content})
+    return turns
 
 
 def _message(raw: Any, *, last: bool) -> Message:
     # A feature of the type Json, in a Dataset, is text in Arrow.
-    raw = _parsed(raw) if _is_object(raw) else without_nulls(raw)
+    raw = parsed(raw) if _is_object(raw) else without_nulls(raw)
     if not isinstance(raw, Mapping) or not raw:
         raise Unreadable("has a message that is null" if raw in (None, {}) else _NEITHER)
     for key in REFUSED:
@@ -132,7 +142,7 @@ def _message(raw: Any, *, last: bool) -> Message:
     extras = {key: raw[key] for key in KEPT if raw.get(key) not in (None, "", [], {})}
     calls = extras.get("tool_calls")
     if isinstance(calls, str):
-        calls = extras["tool_calls"] = _parsed(calls)
+        calls = extras["tool_calls"] = parsed(calls)
     if calls is not None and not isinstance(calls, list):
         raise Unreadable("has tool_calls that are no list")
     content = _first(raw, "content", "value", "text")
@@ -168,8 +178,10 @@ def _parts(content: Any) -> Any:
                 "has parts that Polars made a text of, beside texts: make all contents lists"
             ) from None
         return content
-    are_parts = all(isinstance(part, dict) and part.get("type") in part_types for part in parts)
-    return parts if are_parts else content
+    if not all(isinstance(part, dict) and part.get("type") in part_types for part in parts):
+        return content
+    _refuse_surrogates(content, parts)
+    return parts
 
 
 def _text(content: Any) -> str:
@@ -191,8 +203,18 @@ def _text(content: Any) -> str:
     return "".join(texts)
 
 
-def _parsed(text: str) -> Any:
-    """The value that a text of JSON or Python holds."""
+def parsed(text: str) -> Any:
+    """The value that a text of JSON or Python holds.
+
+    Raises:
+        Unreadable: The text is neither, or has half of a character.
+    """
+    value = _evaluated(text)
+    _refuse_surrogates(text, value)
+    return value
+
+
+def _evaluated(text: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -201,6 +223,22 @@ def _parsed(text: str) -> Any:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         raise Unreadable("is text that looks like a list of messages and is no JSON") from None
+
+
+def _refuse_surrogates(text: str, value: Any) -> None:
+    """Refuse a value that was read from a text where an escape writes half of a character.
+
+    UTF-16 writes some characters as two halves, surrogates. JSON can hold one alone, as text that
+    was cut between them does; no column of texts can.
+    """
+    if _SURROGATE.search(text) is None:
+        return
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise Unreadable(
+            "has half of a character that is written as two (a lone surrogate, such as \\ud83d)"
+        ) from None
 
 
 def without_nulls(value: Any) -> Any:
@@ -234,7 +272,7 @@ def read_tools(value: Any) -> Any:
     if isinstance(tools, list):
         if isinstance(value, str):
             return value
-        tools = [_parsed(tool) if _is_object(tool) else tool for tool in tools]
+        tools = [parsed(tool) if _is_object(tool) else tool for tool in tools]
         if all(isinstance(tool, Mapping) for tool in tools):
             return tools
     raise Unreadable("holds no list of tools, nor the JSON of one")

@@ -70,15 +70,31 @@ def read_prompt(text: str) -> list[Message]:
 def dialogue(text: str) -> str:
     r"""A prompt as one readable text, in the form of hh-rlhf but for the first "Human:".
 
+    A system message stands before the dialogue, as nobody's turn.
+
     Example:
         >>> talk = '[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}, '
         >>> dialogue(talk + '{"role": "user", "content": "Tea?"}]')
         'Hi\n\nAssistant: Hello\n\nHuman: Tea?'
     """
+    return "\n\n".join(filter(None, system_and_dialogue(text)))
+
+
+def system_and_dialogue(text: str) -> tuple[str, str]:
+    """What the system's message of a prompt says, and the rest as `dialogue` writes it.
+
+    Example:
+        >>> system_and_dialogue('[{"role": "system", "content": "Be brief."}, '
+        ...                     '{"role": "user", "content": "Tea?"}]')
+        ('Be brief.', 'Tea?')
+    """
     first, *others = read_prompt(text)
+    system = ""
+    if first["role"] == "system":
+        system, (first, *others) = first["content"], others
     starts = {"user": HUMAN, "assistant": ASSISTANT}
     texts = [f"{starts.get(turn['role'], SYSTEM)} {turn['content']}" for turn in others]
-    return "".join([first["content"], *texts])
+    return system, "".join([first["content"], *texts])
 
 
 def last_message(text: str) -> str:

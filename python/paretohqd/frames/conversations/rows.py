@@ -19,6 +19,7 @@ from paretohqd.frames.conversations.messages import (
     read_messages,
     read_tools,
 )
+from paretohqd.frames.conversations.refused import Refused
 from paretohqd.frames.objectives import column
 
 PAIR = ("chosen", "rejected")
@@ -76,6 +77,14 @@ class Layout:
             >>> Layout(prompt="ask", answer="say").read(frame)[0].answer
             {'role': 'assistant', 'content': 'Yes.'}
         """
+        conversations, refused = self.read_each(frame, allow_empty=allow_empty)
+        refused.check(len(frame))
+        return [each for each in conversations if each is not None]
+
+    def read_each(
+        self, frame: pl.DataFrame, *, allow_empty: bool
+    ) -> tuple[list[Conversation | None], Refused]:
+        """The conversations, None where a row cannot be read, and what is wrong with such rows."""
         columns = {
             "answer": self.answer,
             "history": self.history,
@@ -86,18 +95,16 @@ class Layout:
             self.prompts().alias("prompt"),
             *(_column(name).alias(key) for key, name in columns.items()),
         )
-        conversations = []
-        refused: dict[tuple[str, str], list[int]] = {}
+        conversations: list[Conversation | None] = []
+        refused = Refused()
         for number, values in enumerate(table.iter_rows(named=True)):
             reader = _RowReader(self, allow_empty)
             try:
                 conversations.append(reader.read(**values))
             except Unreadable as error:
-                refused.setdefault((reader.column or "", str(error)), []).append(number)
-        for (name, reason), rows in refused.items():
-            count = f" ({len(rows)} of {len(frame)} rows)" if len(rows) > 1 else ""
-            raise ValueError(f"{name}: row {rows[0]} {reason}{count}: mend such rows or drop them")
-        return conversations
+                conversations.append(None)
+                refused.add(reader.column or "", str(error), number)
+        return conversations, refused
 
     def prompts(self) -> pl.Expr:
         """The prompts' column; the texts that belong to a prompt follow it after an empty line."""

@@ -12,6 +12,7 @@ import polars as pl
 from paretohqd.frames.conversations.layouts import PROMPTS, find_layout, is_plain, texts_of
 from paretohqd.frames.conversations.messages import BEGINS, read_dialogue
 from paretohqd.frames.conversations.prompts import read_prompt, write_prompt
+from paretohqd.frames.conversations.refused import ADVICE
 from paretohqd.frames.conversations.rows import PAIR, Conversation, Layout
 
 
@@ -50,7 +51,12 @@ def default_layout(
 
 
 def prompts_and_answers(
-    frame: pl.DataFrame, layout: Layout, *, allow_empty: bool = False
+    frame: pl.DataFrame,
+    layout: Layout,
+    *,
+    allow_empty: bool = False,
+    drop: bool = False,
+    advice: str | None = None,
 ) -> tuple[pl.Series, pl.Series]:
     """The prompts and the answers of a frame.
 
@@ -59,10 +65,13 @@ def prompts_and_answers(
         layout: Its columns.
         allow_empty: As for `Layout.read`. Columns of plain texts can hold nulls and blanks anyway:
             callers check for these.
+        drop: Whether rows that cannot be read are left out by the caller, and not refused here.
+        advice: What to do about such rows, where the caller has a setting for it.
 
     Returns:
         Two columns of strings: the prompts as `write_prompt` writes them, and the answers, which
-        are empty texts if the layout has prompts only.
+        are empty texts if the layout has prompts only. With `drop` both are null in a row that
+        cannot be read.
 
     Raises:
         ValueError: A row cannot be read, or has tools, or reasoning apart from its answer.
@@ -79,10 +88,14 @@ def prompts_and_answers(
         if layout.answer is None:
             return prompts, pl.repeat("", len(frame), dtype=pl.String, eager=True)
         return prompts, texts_of(frame, layout.answer)
-    conversations = layout.read(frame, allow_empty=allow_empty)
-    _refuse_more(conversations, layout)
-    texts = [write_prompt(each.turns) for each in conversations]
-    answers = [each.answer["content"] for each in conversations]
+    conversations, refused = layout.read_each(frame, allow_empty=allow_empty)
+    if drop:
+        conversations = [None if each is None or _more(each) else each for each in conversations]
+    else:
+        refused.check(len(frame), advice or ADVICE)
+        _refuse_more(conversations, layout, advice or "leave such rows out")
+    texts = [None if each is None else write_prompt(each.turns) for each in conversations]
+    answers = [None if each is None else each.answer["content"] for each in conversations]
     return pl.Series(texts, dtype=pl.String), pl.Series(answers, dtype=pl.String)
 
 
@@ -120,7 +133,7 @@ def _is_plain_pair(frame: pl.DataFrame, layout: Layout) -> bool:
 
 def _with_turns(prompts: pl.Series) -> pl.Series:
     """Texts as prompts: those in the form of hh-rlhf that end where an answer begins have turns."""
-    dialogue = r"(?s)^\s*Human:.*\n\nAssistant:\s*$"
+    dialogue = r"(?s)^\s*Human:.*(?:\r\n?|\n){2}Assistant:\s*$"
     return _where(prompts, rf"{dialogue}|(?:{BEGINS})", _with_turn)
 
 
@@ -141,17 +154,16 @@ def _where(texts: pl.Series, pattern: str, change: Callable[[str], str]) -> pl.S
     return texts.scatter(found.arg_true(), changed)
 
 
-def _refuse_more(conversations: list[Conversation], layout: Layout) -> None:
+def _refuse_more(conversations: list[Conversation | None], layout: Layout, advice: str) -> None:
     """Raise a ValueError if a conversation holds what no run could keep."""
     refused: dict[str, list[int]] = {}
     for row, conversation in enumerate(conversations):
-        if what := _more(conversation):
+        if conversation is not None and (what := _more(conversation)):
             refused.setdefault(what, []).append(row)
     for what, rows in refused.items():
         raise ValueError(
             f"{layout.answer or layout.prompt}: row {rows[0]} has {what} ({len(rows)} of "
-            f"{len(conversations)} rows), which is neither scored nor trained here: leave such "
-            "rows out"
+            f"{len(conversations)} rows), which is neither scored nor trained here: {advice}"
         )
 
 
