@@ -16,7 +16,8 @@ import polars as pl
 
 from paretohqd.models import chat
 from paretohqd.models.answer_batch import ANSWERS
-from paretohqd.models.endpoint import EndpointClient, Progress, Request
+from paretohqd.models.endpoint import EndpointClient, Progress
+from paretohqd.models.endpoint_requests import Request
 from paretohqd.models.replies import Reply
 from paretohqd.models.spec import Sampling
 
@@ -84,7 +85,7 @@ def generate_served(
                 "top_p": sampling.top_p,
                 "seed": request_seed(seed, row, sample),
             }
-            requests.append(Request(body=body, depends=depends))
+            requests.append(Request(body=body, depends=depends, row=row))
     replies = client.ask(requests, model=model, progress=progress)
     rows, others, reported = [], set(), None
     for number, reply in enumerate(replies):
