@@ -27,6 +27,7 @@ from paretohqd.models.endpoint_wire import (
     parse,
     refusal,
     served_names,
+    serves,
     waiting,
 )
 from paretohqd.models.replies import Replies, Reply
@@ -99,6 +100,19 @@ class EndpointClient:
             ValueError: It cannot be reached, or refuses the key.
         """
         return served_names(self.check(), self.spec)
+
+    def check_model(self) -> None:
+        """Refuse a model that the server has not: a name that it does not list is tried.
+
+        Raises:
+            ValueError: As `names`, or there is no such model.
+        """
+        names = self.names()
+        if names and self.spec.model not in names and not serves(self.check(), self.spec):
+            raise ValueError(
+                f"server {self.spec.place}: no model {self.spec.model!r}: it lists "
+                f"{', '.join(names[:20])}"
+            )
 
     def ask(
         self,

@@ -142,6 +142,20 @@ def served_names(client: Any, spec: Endpoint) -> list[str] | None:
         raise refusal(error, spec) from error
 
 
+def serves(client: Any, spec: Endpoint) -> bool:
+    """Whether the model is there, asked for one token: some servers have more than they list."""
+    import openai
+
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": "?"}], "max_tokens": 1}
+    try:
+        client.chat.completions.with_raw_response.create(model=spec.model, **body)
+    except openai.NotFoundError:
+        return False
+    except openai.OpenAIError:
+        pass  # what else there is to say is said when there is something to ask
+    return True
+
+
 def post(client: Any, path: str, body: Mapping[str, Any]) -> str:
     """Send JSON to a route that is none of OpenAI's; what is said to it.
 
