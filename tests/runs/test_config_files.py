@@ -1,6 +1,7 @@
 """Configurations in files: YAML as read here, paths, overrides and the examples."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from helpers.small_configs import ONE, load, minimal, write
 from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping, to_mapping
 from paretohqd.runs.yaml_reader import read_yaml
+from paretohqd.safety.secrets import without_secrets
 from paretohqd.trainers import sft
 
 EXAMPLES = sorted(
@@ -118,6 +120,27 @@ def test_overrides_reach_into_sections(tmp_path):
         load(path, {"objectives.0.name": "x"})
     with pytest.raises(ValueError, match=r"^run\.x: run is not a section"):
         load(path, {"run.x": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "a: 1\n\tb: 2",
+            r"not valid YAML: while scanning for the next token, found character '\t' that cannot "
+            "start any token in line 2, column 1",
+        ),
+        ("a: @x", "for the next token, found character '@' that cannot start any token in line 1"),
+        ("a: [1", "expected ',' or ']', but got '<stream end>' in line 1, column 6"),
+        ("a: !hf_0123456789abcdef0123 1", "constructor for the tag '!<redacted>' in line 1"),
+        ("a: 'x", "while scanning a quoted scalar, found unexpected end of stream in line 1"),
+    ],
+)
+def test_what_is_no_yaml_is_described_without_secrets(text, said):
+    with pytest.raises(ValueError, match=re.escape(said)) as error:
+        read_yaml(text)
+    assert "hf_" not in str(error.value)
+    assert without_secrets(str(error.value)) == str(error.value)  # as the command prints it
 
 
 @pytest.mark.parametrize(
