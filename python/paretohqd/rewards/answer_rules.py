@@ -75,9 +75,10 @@ class _ColumnRule(Rule):
         """
         if not isinstance(value, str | Real | Decimal) or value != value:
             raise self.unusable(row, value, wanted)
+        number: Any = None if isinstance(value, str | int) else value
         # Beyond that a double may stand for other whole numbers too.
-        if not isinstance(value, str | int) and abs(value) < 2**53 and value == int(value):
-            value = int(value)
+        if number is not None and abs(number) < 2**53 and number == int(number):
+            return str(int(number))
         return str(value)
 
     def unusable(self, row: int, value: Any, wanted: str) -> ValueError:
