@@ -65,6 +65,14 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
         ({"methods": [{"method": "ric", "round": 2}]}, "did you mean rounds"),
         ({"methods": [{"method": "stage1", "upt": 2}]}, "did you mean upto"),
         ({"methods": ["sft", "sft"]}, "two are called 'sft'"),
+        (
+            {
+                "generation": {
+                    "endpoint": {"url": "http://localhost/v1", "model": "m", "lora": "names"}
+                }
+            },
+            r"generation\.endpoint\.lora: names is for runs",
+        ),
         ({"methods": ["sft"]}, "name paretohqd without options and with seed 0"),
         ({"methods": [{"method": "sft", "budgets": ["mine"]}]}, "expected one of own, matched"),
         ({"methods": [{"method": "sft", "budgets": []}]}, r"methods\[0\]\.budgets: must differ"),

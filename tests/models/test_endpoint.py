@@ -14,7 +14,8 @@ import pytest
 from helpers.servers import Got, Said, Server, as_json, completion, failure, in_turn, serving
 from paretohqd.models import endpoint_wire
 from paretohqd.models.consent import consenting
-from paretohqd.models.endpoint import EndpointClient, Request
+from paretohqd.models.endpoint import EndpointClient
+from paretohqd.models.endpoint_requests import Request
 from paretohqd.models.replies import Replies, Reply, key_of
 from paretohqd.models.spec import Endpoint
 
@@ -30,14 +31,14 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def client(server: Server | str, replies: Replies | None = None, **more: Any) -> EndpointClient:
     url = server if isinstance(server, str) else server.url
-    optional = more.pop("optional", ())
+    own = {key: more.pop(key) for key in ("optional", "lenient") if key in more}
     spec = Endpoint(url=url, model="m", **{"timeout": 5.0, "retries": 2, **more})
-    return EndpointClient(spec=spec, sends=SENDS, replies=replies or Replies(), optional=optional)
+    return EndpointClient(spec=spec, sends=SENDS, replies=replies or Replies(), **own)
 
 
-def request(text: str, **more: Any) -> Request:
+def request(text: str, row: int | None = None, **more: Any) -> Request:
     messages = [{"role": "user", "content": text}]
-    return Request(body={"messages": messages, "seed": 1, **more}, depends={})
+    return Request(body={"messages": messages, "seed": 1, **more}, depends={}, row=row)
 
 
 def echo(got: Got) -> Said:
@@ -81,7 +82,6 @@ PASSES = {
     "no choices": as_json({"choices": []}),
     "choices null": as_json({"choices": None}),
     "a choice of another kind": as_json({"choices": ["a"]}),
-    "no text": completion(None),
     "text of another kind": completion([1]),
     "dies in the middle": Said(**{**vars(completion("long" * 99)), "dies": True}),
     "nothing": Said(),
@@ -111,7 +111,7 @@ def test_messages_of_bad_replies() -> None:
         "429": "HTTP 429: .*slow down",
         "no JSON": "no chat completion, but <html>busy</html>",
         "no choices": r'no chat completion, but \{"choices": \[\]\}',
-        "no text": "a reply without text",
+        "text of another kind": r"no text, but \[1\]",
         "dies in the middle": "cannot be reached: .*closed",
         "nothing": "no chat completion, but nothing",
     }.items():
@@ -130,14 +130,71 @@ def test_a_server_that_is_slow_or_down() -> None:
         client(server.url, retries=1).names()
 
 
-def test_empty_text_is_a_reply() -> None:
-    with serving(in_turn(completion(""))) as server:
-        assert client(server).ask([request("a")])[0].text == ""
+def silent(finish: str, **message: Any) -> Said:
+    """A completion whose message has no text, or null in its place."""
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", **message}}
+    return as_json({"choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 3}})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        completion(""),
+        silent("stop", content=None, refusal="I can't help with that."),
+        silent("length", content=None, reasoning_content="hm"),
+        silent("content_filter", content=None),
+        silent("length"),
+    ],
+)
+def test_a_completion_without_text_is_a_reply(said: Said, tmp_path: Path) -> None:
+    finish = json.loads(said.body)["choices"][0]["finish_reason"]
+    with serving(in_turn(said)) as server:
+        one = client(server, Replies(tmp_path))
+        [reply] = one.ask([request("a")])
+        assert (reply.text, reply.finish, reply.tokens) == ("", finish, 10)
+        assert len(server.asked) == 1
+        one.replies.close()
+        assert client(server, Replies(tmp_path)).ask([request("a")])[0].text == ""
+        assert len(server.asked) == 1  # it is kept like any other
+
+
+def test_a_text_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint_wire, "LONGEST_REPLY", 3)
+    with serving(in_turn(completion("abcd"))) as server:
+        [reply] = client(server).ask([request("a")])
+    assert (reply.text, reply.finish) == ("abc", "length")
 
 
 def test_half_a_character_becomes_a_question_mark() -> None:
     with serving(in_turn(completion("a\ud800b"))) as server:
         assert client(server).ask([request("a")])[0].text == "a?b"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "0", "-5", "nan", "inf", "1e999", "soon", "",
+        "Mon, 01 Jan 2001 00:00:00 GMT", "Mon, 01 Jan 99999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999",
+    ],
+)  # fmt: skip
+def test_a_server_that_asks_for_no_wait_is_waited_for(
+    header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    given = endpoint_wire.waiting
+
+    def noted(attempt: int, asked: float | None) -> float:
+        waits.append(given(attempt, asked))
+        return waits[-1]
+
+    monkeypatch.setattr(endpoint_wire, "FIRST_WAIT", 0.02)
+    monkeypatch.setattr(endpoint_wire, "LONGEST_WAIT", 0.04)
+    monkeypatch.setattr("paretohqd.models.endpoint.waiting", noted)
+    busy = failure(429, "slow down", retry_after=header)
+    with serving(in_turn(busy, busy, completion("b"))) as server:
+        assert client(server).ask([request("a")])[0].text == "b"
+    assert [0.01 <= waits[0] <= 0.02, 0.02 <= waits[1] <= 0.04] == [True, True]
 
 
 def test_it_waits_as_long_as_it_is_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,6 +331,53 @@ def test_a_bad_request_is_final_unless_it_can_do_without() -> None:
         with pytest.raises(ValueError, match=r"HTTP 400: .*too long"):
             one.ask([request("a", response_format={})])
         assert len(server.asked) == 2
+
+
+def picky(got: Got) -> Said:
+    """Takes no text that is bad; slower with the others than with those."""
+    text = got.body["messages"][-1]["content"]
+    if "bad" in text:
+        return failure(int(text[-3:]), "maximum context length")
+    return Said(**{**vars(echo(got)), "hangs": 0.05})
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_what_is_refused_alone_leaves_the_others(status: int, tmp_path: Path) -> None:
+    texts = ["a", *(f"bad {i} {status}" for i in range(25)), "b"]
+    wanted = [request(text, row=row) for row, text in enumerate(texts)]
+    with serving(picky) as server:
+        one = client(server, Replies(tmp_path), lenient=True)
+        replies = one.ask(wanted)
+        assert [reply.text for reply in replies] == ["A", *[""] * 25, "B"]
+        assert f"HTTP {status}: " in str(replies[1].finish)
+        assert str(replies[1].finish).endswith('maximum context length"}} (row 1)')
+        one.replies.close()
+        # It cost nothing and may go well another day: it is asked again.
+        before = len(server.asked)
+        again = client(server, Replies(tmp_path), lenient=True)
+        assert [reply.text for reply in again.ask(wanted)] == ["A", *[""] * 25, "B"]
+        assert len(server.asked) == before + 25
+        with pytest.raises(ValueError, match=rf"HTTP {status}: .* \(row 1\); 1 of 2 replies"):
+            client(server, concurrency=1).ask(wanted[:2])
+
+
+@pytest.mark.parametrize(("count", "sent"), [(1, 1), (5, 5), (60, 20)])
+def test_a_setting_that_is_wrong_stops_at_once(count: int, sent: int) -> None:
+    wanted = [request(f"bad {i} 400", row=i) for i in range(count)]
+    with serving(picky) as server:
+        one = client(server, lenient=True, concurrency=1)
+        with pytest.raises(
+            ValueError, match=rf"HTTP 400: .*all of the first {sent} requests: .*; 0 of {count} re"
+        ):
+            one.ask(wanted)
+        assert len(server.asked) == sent
+
+
+def test_failures_name_the_first_row_that_asks_so() -> None:
+    with serving(in_turn(failure(500))) as server:
+        one = client(server, retries=1)
+        with pytest.raises(ValueError, match=r"HTTP 500: .* \(row 3, 2 times\); 0 of 1 replies"):
+            one.ask([request("a", row=3), request("a", row=8)])
 
 
 def test_a_server_that_is_gone_later_leaves_what_was_paid_for(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from helpers.servers import completion, in_turn, serving
+from helpers.servers import Got, Said, completion, failure, in_turn, serving
 from helpers.tiny import sentences
 from helpers.tiny_server import TinyServer
 from paretohqd.frames.conversations.prompts import write_prompt
@@ -184,6 +184,23 @@ def test_tokens_are_counted_here_where_the_server_does_not(causal: Path) -> None
     expected = len(tokenizer("I like good tea", add_special_tokens=False)["input_ids"]) + 1
     assert made.answers["tokens"].to_list() == [expected] * len(PROMPTS)
     assert made.answers["finished"].all()
+
+
+def test_answers_without_text_are_rows_and_what_is_refused_is_named(causal: Path) -> None:
+    thought = completion(None, finish="length", written=10)
+    with serving(in_turn(completion("Tea"), thought)) as server:
+        made = there(server.url, causal).answers
+    assert sorted(made["response"]) == ["", "", "", "Tea"]
+    assert made.filter(response="")["finished"].sum() == 0
+
+    def filtering(got: Got) -> Said:
+        return failure(400, "content_filter") if PROMPTS[2] in str(got.body) else completion("Tea")
+
+    with (
+        serving(filtering) as server,
+        pytest.raises(ValueError, match=r"HTTP 400: .*content_filter.* \(row 2\); \d of 4 replies"),
+    ):
+        there(server.url, causal)
 
 
 def test_another_template_shows_in_the_tokens_of_prompts(causal: Path) -> None:

@@ -30,6 +30,7 @@ from helpers.shapes import (
 from helpers.small_fit import CPU, TRAIN, Load
 from helpers.tiny import CHAT_TEMPLATE, tiny_tokenizer
 from paretohqd.compare.methods import ric
+from paretohqd.frames.conversations.prompts import write_prompt
 from paretohqd.models import base, chat
 from paretohqd.models.spec import Model
 from paretohqd.plots.progress import Screen
@@ -44,6 +45,19 @@ def test_system_messages_without_a_system_role_stand_before_the_users_text(templ
     assert not chat.find_form(tokenizer).system
     encoded = chat.encode_prompts(tokenizer, ["Tea?", "Tea?"], ["Be brief.", ""])
     assert encoded == chat.encode_prompts(tokenizer, ["Be brief.\n\nTea?", "Tea?"])
+
+
+@pytest.mark.parametrize("template", [NO_SYSTEM, DROPS_SYSTEM, INSTRUCT])
+def test_an_empty_system_message_is_none_where_there_is_no_role_for_it(template: str) -> None:
+    tokenizer = with_template(template)
+    user = {"role": "user", "content": "Tea?"}
+    empty, full = (
+        write_prompt([{"role": "system", "content": text}, user]) for text in ("", "Be brief.")
+    )
+    encoded = chat.encode_prompts(tokenizer, [empty, empty], ["", "Be brief."])
+    assert encoded == chat.encode_prompts(tokenizer, ["Tea?", "Be brief.\n\nTea?"])
+    with pytest.raises(ValueError, match=r"takes no system message.* prompts; first: row 1"):
+        chat.encode_prompts(tokenizer, [empty, full])
 
 
 def test_a_default_system_message_is_the_templates_affair() -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -152,6 +156,105 @@ def test_async_functions_are_awaited() -> None:
     assert asyncio.run(in_a_loop()) == expected
 
 
+def test_async_functions_share_a_loop_for_the_life_of_the_process() -> None:
+    """What belongs to a loop, such as a semaphore that was waited for, serves every piece."""
+    few = asyncio.Semaphore(2)
+    loops = set()
+
+    async def one(text: str) -> float:
+        async with few:
+            loops.add(asyncio.get_running_loop())
+            await asyncio.sleep(0)
+        return float(len(text))
+
+    async def limited(completions: list[str]) -> list[float]:
+        return list(await asyncio.gather(*map(one, completions)))
+
+    reward = CallableReward(name="limited", function=limited, batch_size=3)
+    texts = ["a" * i for i in range(10)]
+    expected = [float(i) for i in range(10)]
+    assert reward.score(["Hi"] * 10, texts).tolist() == expected
+
+    async def in_a_loop() -> list[float]:
+        return list(reward.score(["Hi"] * 10, texts))
+
+    assert asyncio.run(in_a_loop()) == expected
+    with ThreadPoolExecutor(2) as threads:
+        scored = [threads.submit(reward.score, ["Hi"] * 10, texts) for _ in range(4)]
+    assert all(each.result().tolist() == expected for each in scored)
+    assert len(loops) == 1
+
+
+def test_an_async_function_may_score_by_another() -> None:
+    async def inner(completions: list[str]) -> list[float]:
+        await asyncio.sleep(0)
+        return [1.0] * len(completions)
+
+    async def outer(prompts: list[str], completions: list[str]) -> list[float]:
+        made = CallableReward(name="inner", function=inner).score(prompts, completions)
+        return [2 * score for score in made]
+
+    reward = CallableReward(name="outer", function=outer)
+    assert reward.score(["Hi"], ["a"]).tolist() == [2.0]
+
+
+def test_async_functions_see_the_context_and_pass_on_what_they_raise() -> None:
+    seen = ContextVar("seen", default=0)
+    seen.set(3)
+
+    async def fails(completions: list[str]) -> list[float]:
+        await asyncio.sleep(0)
+        if completions == ["ends"]:
+            raise SystemExit(seen.get())
+        raise KeyError("boom")
+
+    reward = CallableReward(name="fails", function=fails)
+    for _ in range(2):
+        with pytest.raises(
+            ValueError, match=r"failed on the 1 rows from row 0 on: KeyError: 'boom"
+        ):
+            reward.score(["Hi"], ["a"])
+        with pytest.raises(SystemExit) as ended:
+            reward.score(["Hi"], ["ends"])
+        assert ended.value.code == 3
+
+
+INTERRUPTED = """
+import asyncio, os, signal, threading
+from paretohqd.rewards.callables import CallableReward
+
+async def slow(completions):
+    try:
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        await asyncio.sleep(600)
+    finally:
+        print("cleaned up")
+
+async def quick(completions):
+    return [1.0] * len(completions)
+
+def forked():
+    print(CallableReward(name="quick", function=quick).score(["Hi"], ["a"]))
+
+try:
+    CallableReward(name="slow", function=slow).score(["Hi"], ["a"])
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+child = os.fork()
+forked()
+if child:
+    print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_ctrl_c_ends_what_is_awaited_and_a_forked_child_has_a_loop_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=60, check=True
+    )
+    lines = ["cleaned up", "interrupted", "[1.]", "[1.]", "0"]
+    assert (sorted(done.stdout.splitlines()), done.stderr) == (sorted(lines), "")
+
+
 class Doubled:
     """An object that can be called."""
 
@@ -175,6 +278,12 @@ def test_tensors_and_lists_of_them() -> None:
     scored = pq.score(FRAME, [whole, each])
     assert scored["whole"].to_list() == [1.0] * 3
     assert scored["each"].to_list() == [2.5] * 3
+    for returned, message in {
+        "several": ([torch.ones(2)] * 3, r"returned tensor\(\[1., 1.\]\) \(Tensor\) for row 0"),
+        "sparse": (torch.eye(3).to_sparse(), "returned Tensor, not a list of numbers"),
+    }.values():
+        with pytest.raises(ValueError, match=rf"^reward 'x': .*{message}"):
+            pq.score(FRAME, {"x": lambda completions, returned=returned: returned})
 
 
 @pytest.mark.parametrize(
@@ -194,6 +303,17 @@ def test_tensors_and_lists_of_them() -> None:
         ([1.0, "2", 0.0], r"returned '2' \(str\) for row 1, not a number"),
         ([1.0, [2.0], 0.0], r"returned \[2.0\] \(list\) for row 1"),
         (np.zeros((3, 1)), r"returned \[0.0\] \(list\) for row 0"),
+        (
+            [1.0, np.ones(2), 0.0],
+            r"returned array\(\[1., 1.\]\) \(ndarray\) for row 1, not a number",
+        ),
+        ([1.0, 2.0, np.ones(0)], r"\(ndarray\) for row 2"),
+        (
+            [1.0, np.eye(2), 0.0],
+            r"returned array\(\[\[1., 0.\], \[0., 1.\]\]\) \(ndarray\) for row 1",
+        ),
+        ([1.0, pl.Series([1, 2]), 0.0], r"\(Series\) for row 1"),
+        ([1.0, 1j, 0.0], r"returned 1j \(complex\) for row 1"),
     ],
 )
 def test_what_is_no_score_is_refused_with_its_row(returned: Any, message: str) -> None:

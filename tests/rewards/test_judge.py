@@ -226,6 +226,54 @@ def test_a_reply_that_was_cut_off_says_so() -> None:
             reward.score(["Hi"], ["a"])
 
 
+def nothing(finish: str) -> Said:
+    """A completion without text, as of a model that declines or thinks too long."""
+    return completion(None, finish=finish)
+
+
+SILENT = {
+    "declined": (nothing("stop"), r"no text \(stop\);"),
+    "filtered": (nothing("content_filter"), r"no text \(content_filter\);"),
+    "thought too long": (nothing("length"), r"no text \(length\) \(it was cut off: raise reply_t"),
+    "refused": (
+        failure(400, "This model's maximum context length is 4096 tokens"),
+        r"no text \(server 127.*HTTP 400: .*maximum context length is 4096 tokens.*row 5",
+    ),
+    "too large": (failure(413, "too large"), r"no text \(.*HTTP 413: .*too large.*row 5"),
+}
+
+
+@pytest.mark.parametrize("kind", SILENT)
+def test_one_answer_that_no_judge_rates_does_not_stop_the_others(kind: str, tmp_path: Path) -> None:
+    said, words = SILENT[kind]
+    answers = [f"r{i}" for i in range(12)]
+
+    def rated(got: Got) -> Said:
+        return said if judged(got)[0]["answer"] == "r5" else judging(length)(got)
+
+    with serving(rated) as server:
+        strict = judge_rewards(judge(server, retries=3), {"kind": None}, Replies(tmp_path))[0]
+        with pytest.raises(ValueError, match=rf"of 12 answers 1 have .* in row 5: {words}"):
+            strict.score(["Hi"] * 12, answers)
+        strict.panel.replies.close()
+        # The same command with a share of them allowed goes on, also where only that row is left.
+        loose = judge_rewards(judge(server, unreadable=0.5), {"kind": None}, Replies(tmp_path))[0]
+        scores = loose.score(["Hi"] * 12, answers)
+        assert scores.tolist() == [1 if a == "r5" else length({"answer": a}, "") for a in answers]
+        assert loose.manifest()["asked"]["unreadable"] == 1
+        # Nothing that was answered is asked again.
+        rows = [json.loads(body["messages"][1]["content"].split("\n")[1]) for body in server.asked]
+        assert sum(row["answer"] != "r5" for row in rows) == 11
+
+
+def test_a_judge_that_takes_no_request_stops_at_once() -> None:
+    with serving(in_turn(failure(400, "reply_tokens above the limit"))) as server:
+        reward = make_reward(name="kind", judge=judge(server, unreadable=1.0, concurrency=1))
+        with pytest.raises(ValueError, match=r"above the limit.*all of the first 20 requests"):
+            reward.score(["Hi"] * 99, [f"r{i}" for i in range(99)])
+        assert len(server.asked) == 40  # each with a schema and without
+
+
 def test_unreadable_is_a_share_of_the_whole_frame() -> None:
     """More rows than other rewards are given at a time, the bad ones all at the end."""
     rows = pl.DataFrame({"prompt": ["Hi"] * 1100, "response": ["a"] * 1050 + ["bad"] * 50})

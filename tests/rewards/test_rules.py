@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -101,6 +104,27 @@ def test_json_by_a_schema() -> None:
 
 
 @pytest.mark.parametrize(
+    ("schema", "text", "expected"),
+    [
+        ({"multipleOf": 0.01}, "1.25", 1), ({"multipleOf": 0.01}, "1.255", 0),
+        ({"multipleOf": 0.01}, "1e999", 0), ({"multipleOf": 0.01}, "-1e999", 0),
+        ({"multipleOf": 0.01}, "1" * 400, 0), ({"multipleOf": 0.01}, "1" * 5000, 0),
+        ({"multipleOf": 5}, "1e999", 0), ({"multipleOf": 5}, "5" * 400, 1),
+        ({"multipleOf": 1e-310}, "1e10", 0), ({"multipleOf": 10**400}, "1.5", 0),
+        ({"not": {"multipleOf": 0.01}}, "1e999", 1),
+        ({"anyOf": [{"multipleOf": 0.01}, {"type": "number"}]}, "1e999", 1),
+        ({"minimum": 0.5}, "1" * 400, 1), ({"maximum": 1e300}, "1" * 5000, 0),
+        ({"type": "integer"}, "1e999", 0), ({"uniqueItems": True}, "[1e999, 1e999]", 0),
+        ({"enum": [1]}, "1" * 5000, 0),
+    ],
+)  # fmt: skip
+def test_numbers_past_any_double_by_a_schema(
+    schema: dict[str, Any], text: str, expected: int
+) -> None:
+    assert scores(Json(schema=schema), text) == [expected]
+
+
+@pytest.mark.parametrize(
     ("schema", "message"),
     [
         ({"tpye": "string"}, "unknown key schema.tpye|unknown key rule:json: schema.tpye: did you"),
@@ -133,10 +157,31 @@ def test_exact() -> None:
         1,
         0,
     ]
+    for value in ([5], math.nan, date(2026, 1, 5)):
+        with pytest.raises(ValueError, match=r"column 'right' holds .* in row 0, and rule:exact"):
+            pq.score(frame(("5", value)), [Exact(column="right")])
     with pytest.raises(
         ValueError, match=r"column 'right' holds None in row 1, and rule:exact needs"
     ):
         pq.score(frame(("a", "a"), ("b", None)), [Exact(column="right")])
+
+
+@pytest.mark.parametrize(
+    ("answer", "right", "ignore_case", "score"),
+    [
+        ("5", 5.0, False, 1), ("5", 5, False, 1), ("5.0", 5.0, False, 0), ("5.5", 5.5, False, 1),
+        ("0", -0.0, False, 1), ("5", "5.0", False, 0), ("1e+300", 1e300, False, 1),
+        ("True", True, False, 1), ("5", Decimal("5.0"), False, 1), ("inf", math.inf, False, 1),
+        ("Caf\u00e9", "Cafe\u0301", False, 1), ("Cafe\u0301", "Caf\u00e9", False, 1),
+        ("CAFE\u0301", "caf\u00e9", True, 1), ("STRASSE", "stra\u00dfe", True, 1),
+        ("Cafe", "Caf\u00e9", False, 0),
+    ],
+)  # fmt: skip
+def test_forms_of_one_text_are_that_text(
+    answer: str, right: Any, ignore_case: bool, score: int
+) -> None:
+    made = Exact(column="right", ignore_case=ignore_case)
+    assert pq.score(frame((answer, right)), [made])["exact"].to_list() == [score]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +191,10 @@ def test_exact() -> None:
         ("\u22124", -4), ("1e3", 1000), ("x2 y", None), ("none", None), ("", None), ("5-3", 3),
         ("= -3", -3), (".5", 0.5), ("#### 18", 18), (r"\boxed{7}", 7), ("1,23", 23), ("2.5.", 2.5),
         ("+7", 7), ("version 1.2.3", 1.2), ("1" * 400, float("inf")),
+        ("It is 12 for the 3rd time", 12), ("12 in 3D", 12), ("on the 2nd try: 12 km", 12),
+        ("12, the 21ST", 12), ("12: 1,234th.", 12), ("two 5ths of 8, its 4THS", 8), ("3rd", None),
+        ("42km", 42), ("12V", 12), ("5GB", 5), ("3Days", 3), ("10s", 10), ("7thing", 7), ("3d", 3),
+        ("12 in 3D\u00e9", 3), ("1e3rd", None),
     ],
 )  # fmt: skip
 def test_last_numbers(text: str, number: float | None) -> None:
@@ -158,6 +207,12 @@ def test_number() -> None:
     near = Number(column="right", tolerance=1)
     assert pq.score(rows, [near])["number"].to_list() == [1, 1, 0, 1]
     assert pq.score(frame(("7", 7), ("8", 7)), [near])["number"].to_list() == [1, 1]
+    whole = [Decimal("7.00"), 7.0, 7, "7.0"]
+    for right in whole:
+        assert pq.score(frame(("7", right)), [Number(column="right")])["number"].to_list() == [1]
+    for value in ([1, 7], {"a": 7}, date(2026, 1, 7), True, math.nan, b"7"):
+        with pytest.raises(ValueError, match=r"column 'right' holds .* in row 0, and rule:number"):
+            pq.score(frame(("7", value)), [Number(column="right")])
     for bad in (None, "none", "1" * 400):
         with pytest.raises(ValueError, match=r"column 'right' holds .* in row 1, and rule:number"):
             pq.score(frame(("7", "7"), ("8", bad)), [Number(column="right")])
@@ -221,4 +276,4 @@ def test_manifests_are_plain_and_hold_all_options(kind: str) -> None:
     manifest = json.loads(json.dumps(made.manifest()))
     assert manifest["kind"] == f"rule:{kind}"
     assert manifest["options"].items() >= NEEDED.get(kind, {}).items()
-    assert manifest["version"] == 1
+    assert manifest["version"] == (2 if kind in ("exact", "number") else 1)

@@ -1,14 +1,18 @@
 """Configurations in files: YAML as read here, paths, overrides and the examples."""
 
 import json
+import os
+import re
 from pathlib import Path
 
 import pytest
 
 from helpers.small_configs import ONE, load, minimal, write
+from paretohqd.frames.reading.paths import find_files
 from paretohqd.runs.config import Config
 from paretohqd.runs.config_reader import from_mapping, to_mapping
 from paretohqd.runs.yaml_reader import read_yaml
+from paretohqd.safety.secrets import without_secrets
 from paretohqd.trainers import sft
 
 EXAMPLES = sorted(
@@ -70,6 +74,38 @@ def test_paths_are_found_beside_the_file_and_then_where_the_command_runs(tmp_pat
     assert named.model.name == "a/b"
 
 
+@pytest.mark.parametrize("name", ["beside", "be [1] *side"])
+def test_patterns_are_found_beside_the_file_and_then_where_the_command_runs(
+    name, tmp_path, monkeypatch
+):
+    beside, here = tmp_path / name, tmp_path / "here"
+    for folder in (beside, here):
+        (folder / "data" / "more").mkdir(parents=True)
+        for number in (1, 2):
+            (folder / "data" / f"rows{number}.csv").touch()
+    (here / "data" / "more" / "prompts.csv").touch()
+    monkeypatch.chdir(here)
+    mapping = minimal(data={"source": "data/rows*.csv", "prompts": "**/prompts.csv"})
+    settings = load(write(beside, mapping))
+    found = [str(beside / "data" / f"rows{number}.csv") for number in (1, 2)]
+    assert find_files(settings.data.source) == found
+    assert Path(settings.data.prompts) == here / "**" / "prompts.csv"
+    monkeypatch.chdir(beside)  # what is written leads there from the configuration's folder
+    shown = find_files(settings.data.source.shown)
+    assert [os.path.normpath(beside / file) for file in shown] == found
+    monkeypatch.chdir(here)
+    (beside / "data" / "rows2.csv").unlink()
+    (beside / "data" / "rows2.csv").symlink_to(here / "data" / "rows2.csv")
+    with pytest.raises(ValueError, match="leads by a link"):
+        find_files(settings.data.source)
+    for file in beside.glob("data/*.csv"):
+        file.unlink()
+    assert load(write(beside, mapping)).data.source == str(here / "data" / "rows*.csv")
+    for other in ("s3://bucket/*.csv", "none*.csv", str(here / "data" / "rows*.csv")):
+        named = load(write(beside, minimal(data={"source": other})))
+        assert named.data.source == other
+
+
 def test_a_name_relative_to_home_is_found(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "x.csv").touch()
@@ -118,6 +154,27 @@ def test_overrides_reach_into_sections(tmp_path):
         load(path, {"objectives.0.name": "x"})
     with pytest.raises(ValueError, match=r"^run\.x: run is not a section"):
         load(path, {"run.x": 1})
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "a: 1\n\tb: 2",
+            r"not valid YAML: while scanning for the next token, found character '\t' that cannot "
+            "start any token in line 2, column 1",
+        ),
+        ("a: @x", "for the next token, found character '@' that cannot start any token in line 1"),
+        ("a: [1", "expected ',' or ']', but got '<stream end>' in line 1, column 6"),
+        ("a: !hf_0123456789abcdef0123 1", "constructor for the tag '!<redacted>' in line 1"),
+        ("a: 'x", "while scanning a quoted scalar, found unexpected end of stream in line 1"),
+    ],
+)
+def test_what_is_no_yaml_is_described_without_secrets(text, said):
+    with pytest.raises(ValueError, match=re.escape(said)) as error:
+        read_yaml(text)
+    assert "hf_" not in str(error.value)
+    assert without_secrets(str(error.value)) == str(error.value)  # as the command prints it
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import yaml
 from peft import LoraConfig, get_peft_model
 
 from helpers.judged_runs import Both, Killer, rate, served, started
-from helpers.servers import Server, serving
+from helpers.servers import Got, Said, Server, as_json, failure, in_turn, serving
 from helpers.small_run import do, mapping, settings
 from helpers.tiny import sentences
 from paretohqd.models import base as bases
@@ -163,15 +165,107 @@ def test_servers_are_looked_for_before_any_work(parts: Path, tmp_path: Path) -> 
         chosen = served(url, judge={"model": "large"})
         with pytest.raises(ValueError, match=r"no model 'large': it lists base, judge"):
             RunContext(settings(parts, str(tmp_path / "run"), **chosen))
-        assert server.asked == []
+        assert [(body["model"], body["max_tokens"]) for body in server.asked] == [("large", 1)]
     with pytest.raises(ValueError, match="cannot be reached"):
         RunContext(settings(parts, str(tmp_path / "run"), **served(url)))
+
+
+def opened(*given: Any, **more: Any) -> None:
+    """All that comes before the work of a run."""
+    RunContext(settings(*given, **more)).folder.close()
+
+
+def test_a_model_that_is_there_and_not_listed_is_taken(parts: Path, tmp_path: Path) -> None:
+    both = Both(parts / "model")
+
+    def listing_others(got: Got) -> Said:
+        return as_json({"data": [{"id": "m-2026"}]}) if got.path == "/v1/models" else both(got)
+
+    with serving(listing_others) as server:
+        opened(parts, str(tmp_path / "run"), **served(server.url))
+        assert {body["model"] for body in server.asked} == {"judge", "base"}
+        assert {body["max_tokens"] for body in server.asked} == {1}
+        assert [body["messages"] for body in server.asked] == [ONLY] * 2
+        # What else it says about such a request is no word on the name.
+        both.judge = in_turn(failure(400, "max_tokens below the least"))
+        opened(parts, str(tmp_path / "other"), **served(server.url))
+
+
+ONLY = [{"role": "user", "content": "?"}]
+NAMES = {f"stage{stage}-0{number}": f"a{stage}{number}" for stage in (1, 2) for number in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("adapters", "words"),
+    [
+        (NAMES, ""),
+        ({}, "no name for 4 of 4 models of the run, the first stage1-00: with lora: names"),
+        ({k: NAMES[k] for k in list(NAMES)[:3]}, "no name for 1 of 4 .* first stage2-01"),
+        (NAMES | {"stage1-0": "x"}, r"unknown key .*adapters\.stage1-0: did you mean stage1-0[01]"),
+        (NAMES | {"stage1-02": "x"}, r"unknown key generation\.endpoint\.adapters\.stage1-02"),
+        (NAMES | {"base": "x"}, r"unknown key generation\.endpoint\.adapters\.base"),
+    ],
+)
+def test_names_of_adapters_are_those_of_the_models(
+    adapters: dict[str, str], words: str, parts: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with serving(Both(parts / "model")) as server:
+        by_name = {"url": server.url, "model": "base", "lora": "names", "adapters": adapters}
+        chosen = served(server.url, generation__endpoint=by_name)
+        if not words:
+            opened(parts, str(run), **chosen)
+            return
+        with pytest.raises(ValueError, match=words):
+            opened(parts, str(run), **chosen)
+        assert server.got == []
+    assert not run.exists()
+
+
+class Routes(Both):
+    """Says something about adapters that are not there, or has no such route."""
+
+    said: Callable[[Got], Said]
+
+    def __call__(self, got: Got) -> Said:
+        return self.said(got) if got.path.endswith(("adapter", "route")) else super().__call__(got)
+
+
+def vllm(got: Got) -> Said:
+    if "unload" not in got.path:
+        return as_json({"detail": "Not Found"}, 404)
+    return failure(404, f"The lora adapter '{got.body['lora_name']}' cannot be found.")
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        (vllm, False),
+        (lambda got: failure(400, "no such adapter"), False),
+        (lambda got: as_json({"detail": "Not Found"}, 404), True),
+        (lambda got: as_json({"detail": "Method Not Allowed"}, 405), True),
+        (lambda got: failure(404, f"Cannot POST {got.path}"), True),
+        (lambda got: failure(404, f"not found, request {time.perf_counter_ns()}"), False),
+        (lambda got: failure(503), False),
+    ],
+)
+def test_a_server_that_cannot_load_adapters_is_found_out_where_it_shows(
+    said: Callable[[Got], Said], refused: bool, parts: Path, tmp_path: Path
+) -> None:
+    answer = Routes(parts / "model")
+    answer.said = said
+    with serving(answer) as server:
+        if refused:
+            with pytest.raises(ValueError, match=r"HTTP 40[45] for /unload_lora.*RUNTIME_LORA"):
+                opened(parts, str(tmp_path / "run"), **served(server.url))
+        else:
+            opened(parts, str(tmp_path / "run"), **served(server.url))
 
 
 def test_consent_is_written_down_and_said(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("paretohqd.models.endpoint.EndpointClient.names", lambda self: None)
+    monkeypatch.setattr("paretohqd.runs.servers.Servers.probe", lambda self: None)
     with consenting(send_to=["api.example.org"]):
         one = RunContext(settings(parts, str(tmp_path / "run"), **served(AWAY)))
     one.folder.close()

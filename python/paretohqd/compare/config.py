@@ -98,6 +98,12 @@ class Comparison(Config):
                 f"selection: {', '.join(LATER)} are for runs: methods of a comparison choose by "
                 "rules of their own, which would not follow them"
             )
+        server = self.generation.endpoint
+        if server is not None and server.lora == "names":
+            raise ValueError(
+                "generation.endpoint.lora: names is for runs: a comparison samples sums of "
+                "adapters too, which no server has by a name"
+            )
         for section in ("train", "train_stage2", "pairs"):
             _check_steps(getattr(self, section), section)
         within(self, "", 0, None, "sample_pairs", "validation")

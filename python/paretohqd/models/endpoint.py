@@ -17,51 +17,26 @@ from typing import Any
 
 from paretohqd.frames import offline
 from paretohqd.models import consent
+from paretohqd.models.endpoint_requests import Counts, Request
 from paretohqd.models.endpoint_wire import (
     PassingError,
+    RefusedError,
     changed,
     connect,
     next_form,
     parse,
     refusal,
     served_names,
+    serves,
     waiting,
 )
-from paretohqd.models.replies import Replies, Reply, key_of
+from paretohqd.models.replies import Replies, Reply
 from paretohqd.models.spec import Endpoint, stays_here
 
 Progress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One request for a completion of a chat."""
-
-    body: Mapping[str, Any]
-    """What is sent: messages and settings of sampling; the model is the server's."""
-    depends: Mapping[str, Any]
-    """What the reply depends on and the body does not say, such as the content of an adapter."""
-
-    @property
-    def key(self) -> str:
-        """Under which the reply is kept: not by where the server is, nor what it calls a model."""
-        return key_of({"body": dict(self.body), **self.depends})
-
-
-@dataclass(kw_only=True)
-class Counts:
-    """What a client did, for manifests."""
-
-    requests: int = 0
-    """Requests that were sent, those that failed included."""
-    kept: int = 0
-    """Replies that were there before, or that an equal request of the same call got."""
-    repeated: int = 0
-    """Requests that were sent again after a failure."""
-    read: int = 0
-    """Tokens of the requests whose replies were used, as far as the server counts them."""
-    written: int = 0
-    """Tokens of these replies, likewise."""
+FIRST = 20
+"""Requests of which one at least must be answered, where others may be refused."""
 
 
 @dataclass(kw_only=True)
@@ -87,9 +62,13 @@ class EndpointClient:
     counts: Counts = field(default_factory=Counts, init=False)
     optional: tuple[str, ...] = ()
     """Parameters of requests that are left out if the server refuses them."""
+    lenient: bool = False
+    """A request that is refused for what is in it gets a reply without text, which is not kept."""
     _client: Any = field(default=None, init=False, repr=False)
     _learnt: list[str] = field(default_factory=list, init=False, repr=False)
     """Changes of requests that made the server take them."""
+    _answered: bool = field(default=False, init=False)
+    """The server answered once, so that what it refuses lies in a request and in no setting."""
     _failed: int = field(default=0, init=False)
     _flying: int = field(default=0, init=False)
     """Requests whose replies are not kept yet."""
@@ -122,6 +101,19 @@ class EndpointClient:
         """
         return served_names(self.check(), self.spec)
 
+    def check_model(self) -> None:
+        """Refuse a model that the server has not: a name that it does not list is tried.
+
+        Raises:
+            ValueError: As `names`, or there is no such model.
+        """
+        names = self.names()
+        if names and self.spec.model not in names and not serves(self.check(), self.spec):
+            raise ValueError(
+                f"server {self.spec.place}: no model {self.spec.model!r}: it lists "
+                f"{', '.join(names[:20])}"
+            )
+
     def ask(
         self,
         requests: Sequence[Request],
@@ -137,14 +129,17 @@ class EndpointClient:
             progress: Called with the number of replies and the number of requests.
 
         Raises:
-            ValueError: What `check` refuses; a request failed for good; the budget is spent. The
-                replies until then are kept.
+            ValueError: What `check` refuses; a request failed for good (with `lenient`, one that is
+                refused only where the first are all refused); the budget is spent. The replies
+                until then are kept.
         """
         client = self.check()
         keys = [request.key for request in requests]
-        wanted = dict(zip(keys, requests, strict=True))
-        missing = {key: r for key, r in wanted.items() if self.replies.get(key) is None}
+        wanted = dict(reversed([*zip(keys, requests, strict=True)]))  # of equal ones the first
+        missing = {key: wanted[key] for key in keys if self.replies.get(key) is None}
         self.counts.kept += len(requests) - len(missing)
+        self._answered = self._answered or len(missing) < len(wanted)
+        refused: dict[str, Reply] = {}
         if missing:
             before = len(requests) - len(missing)
 
@@ -152,10 +147,10 @@ class EndpointClient:
                 if progress is not None:
                     progress(before + done, len(requests))
 
-            self._ask_all(client, missing, model or self.spec.model, advance)
+            self._ask_all(client, missing, refused, model or self.spec.model, advance)
         elif progress is not None and requests:
             progress(len(requests), len(requests))
-        replies = [self.replies.get(key) for key in keys]
+        replies = [self.replies.get(key) or refused.get(key) for key in keys]
         found = [reply for reply in replies if reply is not None]
         assert len(found) == len(requests), "a request without reply or error"
         used = [reply for key in wanted if (reply := self.replies.get(key)) is not None]
@@ -167,16 +162,29 @@ class EndpointClient:
         self,
         client: Any,
         missing: Mapping[str, Request],
+        refused: dict[str, Reply],
         model: str,
         advance: Callable[[int], None],
     ) -> None:
         """Ask with several threads; this one shows how far they are."""
         queue: SimpleQueue[Exception | bool] = SimpleQueue()
-        stop, left = threading.Event(), iter(list(missing.items()))
+        stop, left, firsts = threading.Event(), iter(list(missing.items())), [*missing][:FIRST]
+
+        def refuse(key: str, error: RefusedError) -> None:
+            """Go on without this reply, unless the server has refused all that it was asked."""
+            with self._lock:
+                refused[key] = Reply(text="", finish=str(error))
+                if self._answered or not all(key in refused for key in firsts):
+                    return
+            raise ValueError(
+                f"{error}; so were all of the first {len(firsts)} requests: a setting of this "
+                "server is wrong"
+            )
+
         threads = [
             # Daemons: after Ctrl-C nobody waits for servers.
             threading.Thread(
-                target=self._work, args=(client, left, model, queue, stop), daemon=True
+                target=self._work, args=(client, left, model, refuse, queue, stop), daemon=True
             )
             for _ in range(min(self.spec.concurrency, len(missing)))
         ]
@@ -198,8 +206,9 @@ class EndpointClient:
         if first is not None:
             if not isinstance(first, ValueError):
                 raise first
+            kept = sum(self.replies.get(key) is not None for key in missing)
             raise ValueError(
-                f"{first}; {done} of {len(missing)} replies that were missing have come and are "
+                f"{first}; {kept} of {len(missing)} replies that were missing have come and are "
                 "kept: the same call goes on"
             ) from first
 
@@ -208,12 +217,13 @@ class EndpointClient:
         client: Any,
         left: Iterator[tuple[str, Request]],
         model: str,
+        refuse: Callable[[str, RefusedError], None],
         queue: SimpleQueue[Exception | bool],
         stop: threading.Event,
     ) -> None:
         """Ask for what is left until there is nothing, or something failed for good.
 
-        The queue gets True for each reply that is kept, what failed, and False in the end.
+        The queue gets True for each reply, what failed, and False in the end.
         """
         try:
             while not stop.is_set():
@@ -221,10 +231,17 @@ class EndpointClient:
                     key, request = next(left, ("", None))
                 if request is None:
                     return
-                reply = self._one(client, request, model, stop)
-                with self._lock:
-                    self.replies.add(key, reply, server=self.purse)
-                    self._flying -= 1
+                try:
+                    reply = self._one(client, request, model, stop)
+                except RefusedError as error:
+                    if not self.lenient:
+                        raise
+                    refuse(key, error)
+                else:
+                    with self._lock:
+                        self.replies.add(key, reply, server=self.purse)
+                        self._answered = True
+                        self._flying -= 1
                 queue.put(True)
         except Exception as error:  # goes on in the thread that asked
             stop.set()
@@ -234,6 +251,7 @@ class EndpointClient:
 
     def _one(self, client: Any, request: Request, model: str, stop: threading.Event) -> Reply:
         """One reply, asked for again while there is hope."""
+        row = "" if request.row is None else f"row {request.row}"
         for attempt in range(self.spec.retries + 1):
             self._spend()
             try:
@@ -242,11 +260,13 @@ class EndpointClient:
                 with self._lock:
                     self._failed += 1
                     self._flying -= 1
+                if isinstance(error, RefusedError):
+                    raise RefusedError(f"{error}{_bracketed(row)}") from error
                 if not isinstance(error, PassingError):
                     raise
                 if attempt == self.spec.retries:
-                    times = f" ({attempt + 1} times)" if attempt else ""
-                    raise ValueError(f"{error}{times}") from error
+                    times = f"{attempt + 1} times" if attempt else ""
+                    raise ValueError(f"{error}{_bracketed(row, times)}") from error
                 if stop.wait(waiting(attempt, error.after)):
                     raise
                 with self._lock:
@@ -293,3 +313,9 @@ class EndpointClient:
                 )
             self._flying += 1
             self.counts.requests += 1
+
+
+def _bracketed(*notes: str) -> str:
+    """What is said behind a message, if there is anything."""
+    given = ", ".join(note for note in notes if note)
+    return f" ({given})" if given else ""

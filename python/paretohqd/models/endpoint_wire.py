@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import json
+import math
 import os
 import random
 import time
@@ -34,10 +35,13 @@ SHOWN = 300
 """Characters of a server's message that are shown."""
 
 LONGEST_REPLY = 1_000_000
-"""Characters of a reply's text."""
+"""Characters of a reply's text; a longer one is cut there."""
 
 PASSING = (408, 409, 425, 429)
 """What may go well later, besides what is the server's own fault (500 and above)."""
+
+REFUSED = (400, 413, 422)
+"""What a server says to a request that it does not take: too long, filtered, or malformed."""
 
 
 class PassingError(ValueError):
@@ -47,6 +51,10 @@ class PassingError(ValueError):
         """Take the message, and the seconds after which the server wants to be asked again."""
         super().__init__(text)
         self.after = after
+
+
+class RefusedError(ValueError):
+    """A request that a server does not take as it is; others it may answer."""
 
 
 def connect(spec: Endpoint) -> Any:
@@ -83,19 +91,24 @@ def connect(spec: Endpoint) -> Any:
 def parse(text: str, spec: Endpoint) -> Reply:
     """A server's answer to a request for a chat completion.
 
+    One without text is an answer too: the model declined, a filter took the text out, or the limit
+    came while it thought. Asked again it would say the same.
+
     Raises:
-        PassingError: It is none: no JSON, no choice, or one without text.
+        PassingError: It is none: no JSON, no choice, or something else in place of a text.
     """
     try:
         answer = json.loads(text)
         choice = answer["choices"][0]
-        content, finish = choice["message"]["content"], choice.get("finish_reason")
+        content, finish = choice["message"].get("content"), choice.get("finish_reason")
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         start = _shown(text, spec) or "nothing"
         raise PassingError(f"server {spec.place}: no chat completion, but {start}") from None
-    if not isinstance(content, str) or len(content) > LONGEST_REPLY:
-        what = "without text" if not isinstance(content, str) else f"of {len(content)} characters"
-        raise PassingError(f"server {spec.place}: a reply {what} (finish_reason: {finish!r:.40})")
+    content = "" if content is None else content
+    if not isinstance(content, str):
+        raise PassingError(f"server {spec.place}: no text, but {_shown(repr(content), spec)}")
+    if len(content) > LONGEST_REPLY:
+        content, finish = content[:LONGEST_REPLY], "length"
     usage, model = answer.get("usage"), answer.get("model")
     usage = usage if isinstance(usage, dict) else {}
     return Reply(
@@ -127,6 +140,20 @@ def served_names(client: Any, spec: Endpoint) -> list[str] | None:
         return None
     except openai.OpenAIError as error:
         raise refusal(error, spec) from error
+
+
+def serves(client: Any, spec: Endpoint) -> bool:
+    """Whether the model is there, asked for one token: some servers have more than they list."""
+    import openai
+
+    body: dict[str, Any] = {"messages": [{"role": "user", "content": "?"}], "max_tokens": 1}
+    try:
+        client.chat.completions.with_raw_response.create(model=spec.model, **body)
+    except openai.NotFoundError:
+        return False
+    except openai.OpenAIError:
+        pass  # what else there is to say is said when there is something to ask
+    return True
 
 
 def post(client: Any, path: str, body: Mapping[str, Any]) -> str:
@@ -167,7 +194,9 @@ def refusal(
     model: str | None = None,
     names: Callable[[], list[str] | None] = lambda: None,
 ) -> ValueError:
-    """A failed request in words: a `PassingError` if asking again may help.
+    """A failed request in words.
+
+    A `PassingError` if asking again may help, a `RefusedError` if it may lie in this request alone.
 
     Args:
         error: What the package openai raised.
@@ -212,35 +241,38 @@ def refusal(
         if after is not None and after > LONGEST_ASKED:
             return ValueError(f"{what}: it wants to be asked again in {after:.0f} s ({said})")
         return PassingError(f"{what}: {said}", after)
-    return ValueError(f"{what}: {said}")
+    return (RefusedError if status in REFUSED else ValueError)(f"{what}: {said}")
 
 
 def waiting(attempt: int, asked: float | None) -> float:
-    """Seconds to wait before a request is sent again: what was asked for, or ever longer.
+    """Seconds to wait before a request is sent again: ever longer, and as long as was asked for.
 
-    Drawn from the upper half, so that requests that failed together do not come together again.
+    Drawn from the upper half, so that requests that failed together do not come together again. A
+    server that asks for no wait at all would be asked in vain as often as is allowed at once.
 
     Example:
-        >>> waiting(0, 2.0), 0.25 <= waiting(0, None) <= 0.5, 15 <= waiting(99, None) <= 30
+        >>> waiting(0, 2.0), 0.25 <= waiting(0, 0.0) <= 0.5, 15 <= waiting(99, None) <= 30
         (2.0, True, True)
     """
-    if asked is not None:
-        return asked
     longest = min(FIRST_WAIT * FACTOR ** min(attempt, 20), LONGEST_WAIT)
-    return longest * (0.5 + random.random() / 2)
+    return max(longest * (0.5 + random.random() / 2), asked or 0.0)
 
 
 def _asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds after which a server wants to be asked again: a number, or a date."""
+    """Seconds after which a server wants to be asked again: a number, or a date.
+
+    None where it does not say, or says what is neither.
+    """
     given = headers.get("retry-after", "")
     try:
         seconds = float(given)
     except ValueError:
-        parts = email.utils.parsedate_tz(given)
-        if parts is None:
+        try:
+            parts = email.utils.parsedate_tz(given)
+            seconds = email.utils.mktime_tz(parts) - time.time() if parts else math.nan
+        except (ValueError, OverflowError):  # in a year that no calendar has
             return None
-        seconds = email.utils.mktime_tz(parts) - time.time()
-    return max(seconds, 0.0) if seconds == seconds else None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def _key(spec: Endpoint) -> str | None:

@@ -16,7 +16,8 @@ import polars as pl
 
 from paretohqd.models import chat
 from paretohqd.models.answer_batch import ANSWERS
-from paretohqd.models.endpoint import EndpointClient, Progress, Request
+from paretohqd.models.endpoint import EndpointClient, Progress
+from paretohqd.models.endpoint_requests import Request
 from paretohqd.models.replies import Reply
 from paretohqd.models.spec import Sampling
 
@@ -75,7 +76,7 @@ def generate_served(
     form = chat.find_form(tokenizer)
     requests = []
     for row, prompt in enumerate(prompts):
-        turns = _turns(form, prompt, system_prompt[row] if system_prompt else "")
+        turns = chat.with_system(form, prompt, system_prompt[row] if system_prompt else "")
         for sample in range(samples):
             body = {
                 "messages": turns,
@@ -84,7 +85,7 @@ def generate_served(
                 "top_p": sampling.top_p,
                 "seed": request_seed(seed, row, sample),
             }
-            requests.append(Request(body=body, depends=depends))
+            requests.append(Request(body=body, depends=depends, row=row))
     replies = client.ask(requests, model=model, progress=progress)
     rows, others, reported = [], set(), None
     for number, reply in enumerate(replies):
@@ -107,14 +108,6 @@ def request_seed(seed: int, row: int, sample: int) -> int:
         True
     """
     return int(np.random.SeedSequence([seed, row, sample]).generate_state(1)[0] >> 1)
-
-
-def _turns(form: chat.Form, prompt: str, system: str) -> list[dict[str, str]]:
-    """The messages that are sent: those that the run's own template would write."""
-    if form.system or not system:
-        return chat.messages(prompt, system_prompt=system)
-    first, *others = chat.messages(prompt)
-    return [first | {"content": f"{system}\n\n{first['content']}"}, *others]
 
 
 def _tokens(reply: Reply, tokenizer: Any, *, finished: bool) -> int:

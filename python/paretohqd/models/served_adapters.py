@@ -26,6 +26,9 @@ from paretohqd.models.spec import Model, SamplingServer
 LOAD, UNLOAD = "/load_lora_adapter", "/unload_lora_adapter"
 """vLLM's routes, below the base URL."""
 
+NOWHERE, NOBODY = "/paretohqd_no_route", "paretohqd-no-adapter"
+"""A route and an adapter that no server has."""
+
 OF_ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -76,6 +79,22 @@ def served_model(
         finally:
             # It has to make room; a server that is gone has lost the adapter too.
             _tell(client, UNLOAD, {"lora_name": loaded}, must=False)
+
+
+def check_loading(client: EndpointClient, server: SamplingServer) -> None:
+    """Refuse a server that cannot be told to load adapters, as far as it shows before there is one.
+
+    It shows where letting an unknown adapter go is answered like a route that nobody has; with the
+    route the answer would be about the adapter.
+
+    Raises:
+        ValueError: Such a server, with `lora: runtime`.
+    """
+    if server.lora != "runtime":
+        return
+    status, said = _said(client, UNLOAD)
+    if status in (404, 405) and (status, said) == _said(client, NOWHERE):
+        raise _no_route(client, UNLOAD, status)
 
 
 def write_whole(spec: Model, adapter: Path | None, folder: Path, *, sampled: bool) -> None:
@@ -148,9 +167,26 @@ def _tell(client: EndpointClient, route: str, body: dict[str, str], *, must: boo
         if not must or (status == 400 and "already been loaded" in said):
             return
         if status in (404, 405):
-            raise ValueError(
-                f"server {client.spec.place}: HTTP {status} for {route}: it does not load adapters "
-                "while it runs: start vLLM with --enable-lora and "
-                "VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, or see generation.endpoint.lora"
-            ) from error
+            raise _no_route(client, route, status) from error
         raise refusal(error, client.spec) from error
+
+
+def _said(client: EndpointClient, route: str) -> tuple[int, str]:
+    """What a server says to a route about an unknown adapter, without the route's own name."""
+    import openai
+
+    try:
+        post(client.check(), route, {"lora_name": NOBODY})
+    except openai.APIStatusError as error:
+        return error.status_code, error.response.text.replace(route[1:], "")
+    except openai.OpenAIError as error:
+        raise refusal(error, client.spec) from error
+    return 200, ""
+
+
+def _no_route(client: EndpointClient, route: str, status: int) -> ValueError:
+    return ValueError(
+        f"server {client.spec.place}: HTTP {status} for {route}: it does not load adapters while "
+        "it runs: start vLLM with --enable-lora and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, or see "
+        "generation.endpoint.lora"
+    )

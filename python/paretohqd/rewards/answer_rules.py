@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -64,6 +67,20 @@ class _ColumnRule(Rule):
         """(n,) scores of answers beside the right ones."""
         raise NotImplementedError
 
+    def written(self, row: int, value: Any, wanted: str) -> str:
+        """A right answer as text: a whole number is written alike as 5 and as 5.0.
+
+        Raises:
+            ValueError: It is neither text nor number.
+        """
+        if not isinstance(value, str | Real | Decimal) or value != value:
+            raise self.unusable(row, value, wanted)
+        number: Any = None if isinstance(value, str | int) else value
+        # Beyond that a double may stand for other whole numbers too.
+        if number is not None and abs(number) < 2**53 and number == int(number):
+            return str(int(number))
+        return str(value)
+
     def unusable(self, row: int, value: Any, wanted: str) -> ValueError:
         """The error for a value that is no right answer."""
         return ValueError(
@@ -76,12 +93,16 @@ class _ColumnRule(Rule):
 class Exact(_ColumnRule):
     """Whether an answer is the text of a column, blanks around both aside.
 
+    Every Unicode form of a text is that text. A whole number is written without a point, whether
+    the column holds 5 or 5.0.
+
     Attributes:
         column: The column with the right answers: texts, numbers or truth values.
         ignore_case: Compare without regard to case.
     """
 
     kind = "exact"
+    version = 2
     name: str = "exact"
     column: str = ""
     ignore_case: bool = False
@@ -93,20 +114,22 @@ class Exact(_ColumnRule):
             >>> Exact(column="solution").compared([" Paris ", "paris"], ["Paris", "Paris"])
             array([1., 0.])
         """
-        for row, value in enumerate(right):
-            if not isinstance(value, str | int | float):
-                raise self.unusable(row, value, "a text or a number")
-        pairs = zip(responses, right, strict=True)
-        return np.array([self._form(a) == self._form(str(b)) for a, b in pairs], dtype=np.float64)
+        wanted = [self.written(row, value, "a text or a number") for row, value in enumerate(right)]
+        pairs = zip(responses, wanted, strict=True)
+        return np.array([self._form(a) == self._form(b) for a, b in pairs], dtype=np.float64)
 
     def _form(self, text: str) -> str:
         text = text.strip()
-        return text.casefold() if self.ignore_case else text
+        if self.ignore_case:
+            text = unicodedata.normalize("NFD", text).casefold()
+        return unicodedata.normalize("NFC", text)
 
 
 _WHOLE = r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)"
 _NUMBER = rf"[-+]?(?:{_WHOLE}(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
 _MINUS = "\N{MINUS SIGN}"
+_NAMING = r"(?:(?i:(?:st|nd|rd|th)s?)|D)\b"
+"""Directly behind a number, it makes a word of it that counts nothing off: 3rd, 3D."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,8 +137,9 @@ class Number(_ColumnRule):
     """Whether the last number of an answer is the last number of a column's value.
 
     Numbers are decimal, with a sign, an exponent and commas between groups of three digits where
-    they have them; digits within a word are none. Of "1/2" and "50 %" the last number is 2 and 50.
-    An answer without a number gets 0.
+    they have them. Digits behind a letter (x2) are none, nor are ordinals (3rd) and dimensions
+    (3D); a unit may stand directly behind a number (42km). Of "1/2" and "50 %" the last number is 2
+    and 50. An answer without a number gets 0.
 
     Attributes:
         column: The column with the right answers: numbers, or texts that end with one.
@@ -124,6 +148,7 @@ class Number(_ColumnRule):
     """
 
     kind = "number"
+    version = 2
     name: str = "number"
     column: str = ""
     tolerance: float = 0.0
@@ -145,7 +170,8 @@ class Number(_ColumnRule):
             array([1., 1., 0.])
         """
         said = last_numbers(responses)
-        wanted = last_numbers([str(value) if value is not None else "" for value in right])
+        texts = [self.written(row, value, "a number") for row, value in enumerate(right)]
+        wanted = last_numbers(texts)
         scores = np.zeros(len(responses))
         for row, (value, a, b) in enumerate(zip(right, said, wanted, strict=True)):
             if b is None or not math.isfinite(b) or isinstance(value, bool):
@@ -159,12 +185,13 @@ def last_numbers(texts: Sequence[str]) -> list[float | None]:
     """The last number in each text.
 
     Example:
-        >>> last_numbers(["$1,234.50!", "5-3", "x2", "-4 °C", "1e3"])
-        [1234.5, 3.0, None, -4.0, 1000.0]
+        >>> last_numbers(["$1,234.50!", "5-3", "x2", "-4 °C", "1e3", "12 for the 3rd time"])
+        [1234.5, 3.0, None, -4.0, 1000.0, 12.0]
     """
     # Behind a blank each number has a character before it, which is no part of it.
     column = pl.Series([f" {text}" for text in texts], dtype=pl.String)
     column = column.str.replace_all(_MINUS, "-", literal=True)
-    found = column.str.extract_all(rf"[^\w.]{_NUMBER}").list.last()
+    found = column.str.extract_all(rf"[^\w.]{_NUMBER}(?:{_NAMING})?")
+    found = found.list.eval(pl.element().filter(pl.element().str.contains("[0-9]$"))).list.last()
     numbers = found.str.slice(1).str.replace_all(",", "", literal=True)
     return [None if text is None else float(text) for text in numbers]

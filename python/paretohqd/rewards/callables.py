@@ -7,16 +7,16 @@ A function takes keywords, of these the ones that its signature names, or all if
     log_extra, log_metric functions as a trainer gives; what they are told is kept nowhere
     any other name        the column of that name, n values
 
-and returns n numbers. `async` functions are awaited. Nothing heavy is imported here.
+and returns n numbers. `async` functions are awaited, all in one event loop. Nothing heavy is
+imported here.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from paretohqd.exceptions import first_line
 from paretohqd.frames.conversations.prompts import read_prompt
+from paretohqd.rewards.awaiting import awaited
 from paretohqd.rewards.signatures import (
     LOGS,
     TEXTS,
@@ -204,7 +205,7 @@ class CallableReward:
         try:
             returned = self.function(**known)
             if inspect.isawaitable(returned):
-                returned = _awaited(returned)
+                returned = awaited(returned)
         except Exception as error:
             raise ValueError(
                 f"reward {self.name!r}: {called(self.function)} failed on the {count} rows from "
@@ -250,7 +251,10 @@ def _plain(returned: Any) -> list[Any] | None:
     """The values of a list, an array, a tensor or a column; None for anything else."""
     for way in ("tolist", "to_list"):
         if hasattr(returned, way):
-            returned = getattr(returned, way)()
+            try:
+                returned = getattr(returned, way)()
+            except (TypeError, ValueError, RuntimeError):  # a sparse tensor's, say
+                return None
             break
     return list(returned) if isinstance(returned, list | tuple) else None
 
@@ -263,9 +267,10 @@ def _number(value: Any, what: str, row: int) -> float:
             "of the data"
         )
     if hasattr(value, "item") and not isinstance(value, str | bytes):
-        value = value.item()
+        with suppress(TypeError, ValueError, RuntimeError):  # several numbers are shown as they are
+            value = value.item()
     if isinstance(value, bool) or not isinstance(value, int | float):
-        shown = repr(value)[:60]
+        shown = " ".join(repr(value).split())[:60]
         advice = ": use float(...)" if isinstance(value, bool) else ""
         raise ValueError(
             f"{what} returned {shown} ({type(value).__name__}) for row {row}, not a number{advice}"
@@ -277,21 +282,6 @@ def _number(value: Any, what: str, row: int) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{what} returned {number} for row {row}: scores must be finite numbers")
     return number
-
-
-def _awaited(returned: Any) -> Any:
-    """The result of a coroutine, also where a loop is running already, as in a notebook."""
-
-    async def wait() -> Any:
-        return await returned
-
-    work: Coroutine[Any, Any, Any] = wait()
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def _told(*given: Any, **more: Any) -> None:

@@ -101,7 +101,9 @@ def _valid(written: str) -> Callable[[Any], bool]:
         Draft202012Validator.check_schema(schema)
     except exceptions.SchemaError as error:
         raise ValueError(f"rule:json: schema: {first_line(error)}") from None
-    kind = validators.extend(Draft202012Validator, {"pattern": _pattern})
+    kind = validators.extend(
+        Draft202012Validator, {"pattern": _pattern, "multipleOf": _multiple_of}
+    )
     valid: Callable[[Any], bool] = kind(schema, registry=Registry()).is_valid
     return valid
 
@@ -133,6 +135,16 @@ def _pattern(validator: Any, pattern: str, value: object, schema: object) -> Any
 
     if isinstance(value, str) and not pl.Series([value]).str.contains(pattern)[0]:
         yield ValidationError(f"does not match {pattern!r}")
+
+
+def _multiple_of(validator: Any, divisor: Any, value: object, schema: object) -> Any:
+    """The key `multipleOf`; a number that no division of doubles holds is no multiple."""
+    from jsonschema import Draft202012Validator, ValidationError
+
+    try:
+        yield from Draft202012Validator.VALIDATORS["multipleOf"](validator, divisor, value, schema)
+    except (ArithmeticError, ValueError):
+        yield ValidationError(f"is no multiple of {divisor}")
 
 
 def _is_too_deep(text: str) -> bool:

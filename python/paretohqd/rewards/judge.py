@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paretohqd.models.endpoint import Counts, EndpointClient, Request
+from paretohqd.models.endpoint import EndpointClient
+from paretohqd.models.endpoint_requests import Counts, Request
 from paretohqd.models.replies import Replies, Reply, key_of
 from paretohqd.models.template_files import rubric_text
 from paretohqd.rewards.rubric import (
@@ -72,6 +73,7 @@ class Panel:
                 # Another rubric does not begin a new budget.
                 purse=f"judge-{self.judge.model}",
                 optional=("response_format",),
+                lenient=True,
             )
         return self._client
 
@@ -118,7 +120,7 @@ class Panel:
         for attempt in range(self.judge.tries):
             if not pending:
                 break
-            asked = [self._request(prompts[i], responses[i], attempt) for i in pending]
+            asked = [self._request(i, prompts[i], responses[i], attempt) for i in pending]
             replies = self.client.ask(asked, progress=progress if attempt == 0 else None)
             for i, reply in zip(pending, replies, strict=True):
                 rows[i], said[i] = read_ratings(reply.text, self.judge, self.aspects), reply
@@ -149,7 +151,7 @@ class Panel:
             f"{counts.kept} replies were there, {counts.read + counts.written} tokens{bad}"
         )
 
-    def _request(self, prompt: str, answer: str, attempt: int) -> Request:
+    def _request(self, row: int, prompt: str, answer: str, attempt: int) -> Request:
         return Request(
             body={
                 "messages": messages(self.judge, self._rubric, self.aspects, prompt, answer),
@@ -159,12 +161,15 @@ class Panel:
                 "response_format": response_format(self.aspects),
             },
             depends={"judge": VERSION, "model": self.judge.model},
+            row=row,
         )
 
     def _refusal(self, pending: Sequence[int], rows: int, said: Reply) -> ValueError:
         names = ", ".join(self.aspects)
         text = " ".join(said.text.split())
         shown = repr(text if len(text) <= 200 else f"{text[:200]}...")
+        if not text:  # what took it away, or what the server said in place of a reply
+            shown = f"no text ({said.finish or 'no reason is given'})"
         limit = " (it was cut off: raise reply_tokens)" if said.finish == "length" else ""
         return ValueError(
             f"objectives: {names}: of {rows} answers {len(pending)} have no rating that can be "

@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]
 
-VERSION = 1
-"""Part of what scores depend on: raised when a rule's scores change."""
-
 KINDS = {
     int: "a whole number",
     float: "a number",
@@ -31,6 +28,8 @@ class Rule:
 
     name: str
     kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    """Part of what scores depend on: raised when the rule's scores change."""
 
     def __post_init__(self) -> None:
         """Refuse options of another kind."""
@@ -41,7 +40,7 @@ class Rule:
         options = asdict(self)  # type: ignore[call-overload]
         del options["name"]
         given = {"name": self.name, "kind": f"rule:{self.kind}", "options": options}
-        return given | {"version": VERSION, "packages": {}}
+        return given | {"version": self.version, "packages": {}}
 
 
 def check_kinds(rule: Any, where: str) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 from paretohqd.frames.hashes import hash_json
 from paretohqd.models import base
 from paretohqd.models.adapters import Weighted
-from paretohqd.models.endpoint import Counts
+from paretohqd.models.endpoint_requests import Counts
 from paretohqd.models.sampling import Kept, generate
 from paretohqd.models.served import generate_served
 from paretohqd.models.served_adapters import served_model
@@ -147,6 +147,9 @@ def _served(
             f"{made.other_prompts} of {len(prompts)} prompts: it has another chat template, or "
             "reads control tokens in texts"
         )
+    empty = int((made.answers["response"] == "").sum())
+    if empty:
+        s.screen.line(f"  {empty} of {len(made.answers)} answers of the server are empty")
     asked = {**vars(client.counts), "other_prompts": made.other_prompts}
     return made.answers, {**_notes(made.answers), "server": made.reported, "asked": asked}
 

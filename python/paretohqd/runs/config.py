@@ -8,6 +8,8 @@ a run starts.
 from __future__ import annotations
 
 import dataclasses
+import glob
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,7 +215,10 @@ def load_settings(
 
 
 def _with_paths(config: Settings, folder: Path) -> Settings:
-    """Turn names of existing files and folders into absolute paths, the file's folder first."""
+    """Turn names of existing files and folders into absolute paths, the file's folder first.
+
+    A pattern of names that finds a file becomes one with an absolute path likewise.
+    """
     folders = (folder, Path.cwd())
 
     def resolve(name: str | None) -> str | None:
@@ -224,7 +229,12 @@ def _with_paths(config: Settings, folder: Path) -> Settings:
                 path = base / Path(name).expanduser()
                 if path.exists():
                     return str(path.absolute())
-            except (OSError, RuntimeError):  # too long for a name, or of no user: a template, say
+                if not glob.has_magic(name):
+                    continue
+                pattern = os.path.join(glob.escape(str(base)), Path(name).expanduser())
+                if any(glob.iglob(pattern, recursive=True)):
+                    return pattern
+            except (OSError, RuntimeError, ValueError):  # too long, of no user, a null in it
                 continue
         return name
 

@@ -76,7 +76,9 @@ class RunContext:
         if scorers:
             self.screen.line(f"this configuration runs code: {', '.join(scorers)}")
         self.rewards = rewards.make_rewards(settings.objectives, settings.device)
-        self.servers = Servers(settings, self.rewards)
+        self.servers = Servers(
+            settings, self.rewards, layout.models(settings.stages, len(self.weights))
+        )
         own = (*config.TAKEN, *(objective.name for objective in settings.objectives))
         asked = (name for name in settings.selection.columns if name not in own)
         self.columns = list(dict.fromkeys([*rewards.columns_read(self.rewards), *asked]))

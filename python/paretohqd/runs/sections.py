@@ -25,7 +25,8 @@ class Data:
     """Where the answers come from and which prompts are kept for evaluation."""
 
     source: str
-    """`embedded:conversations`, a Parquet, CSV or JSONL file, or `hub:NAME`."""
+    """`embedded:conversations`, a Parquet, CSV or JSONL file, a folder of such or a pattern
+    (data/*.parquet), or `hub:NAME`."""
     subset: str | None = None
     """The configuration of a data set of the hub."""
     split: str = "train"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from paretohqd.exceptions import check_keys
 from paretohqd.models import consent
 from paretohqd.models.endpoint import EndpointClient
 from paretohqd.models.replies import Replies
+from paretohqd.models.served_adapters import check_loading
 from paretohqd.models.spec import Endpoint, SamplingServer
 from paretohqd.rewards.judge import panels
 from paretohqd.runs import layout
@@ -18,12 +20,18 @@ from paretohqd.runs.trusted import make_folders
 class Servers:
     """The servers of one run under way."""
 
-    def __init__(self, settings: Config, rewards: Sequence[object]) -> None:
+    def __init__(self, settings: Config, rewards: Sequence[object], models: Sequence[str]) -> None:
         """Refuse servers that nobody allowed, before any work.
+
+        Args:
+            settings: The run's.
+            rewards: Its rewards.
+            models: The names of its models.
 
         Raises:
             ValueError: A server on another machine that may not be sent to, or is allowed and not
-                there; a key whose variable is not set.
+                there; a key whose variable is not set; names of adapters that are not those of the
+                run's models.
         """
         self.judges = panels(rewards)
         self.sampling = settings.generation.endpoint
@@ -37,6 +45,7 @@ class Servers:
                 " and of every sampled answer",
             )
         if self.sampling is not None:
+            _check_adapters(self.sampling, models)
             sends = _sends(
                 "generation.endpoint: the server",
                 self.sampling,
@@ -78,16 +87,18 @@ class Servers:
         """Find out whether all servers are there and have their models.
 
         Raises:
-            ValueError: One cannot be reached, refuses the key, or lists other models.
+            ValueError: One cannot be reached, refuses the key, has other models, or is to load
+                adapters and cannot.
         """
-        for client in self.clients():
-            names = client.names()
-            by_path = isinstance(client.spec, SamplingServer) and client.spec.lora == "path"
-            if names and not by_path and client.spec.model not in names:
-                raise ValueError(
-                    f"server {client.spec.place}: no model {client.spec.model!r}: it lists "
-                    f"{', '.join(names[:20])}"
-                )
+        for panel in self.judges:
+            panel.client.check_model()
+        if self.sampling is None:
+            return
+        if self.sampling.lora == "path":  # the name of a folder that is not there yet
+            self.sampler.names()
+        else:
+            self.sampler.check_model()
+        check_loading(self.sampler, self.sampling)
 
     def begin(self) -> None:
         """Count judges' requests anew: a stage's manifest tells what it took itself."""
@@ -97,6 +108,23 @@ class Servers:
     def judged(self) -> list[str]:
         """Lines for people on what judges were asked since `begin`."""
         return [f"  {panel.asked()}" for panel in self.judges if panel.client.counts.requests]
+
+
+def _check_adapters(server: SamplingServer, models: Sequence[str]) -> None:
+    """Refuse names that a server is said to have adapters by, unless they are one for each model.
+
+    Training them takes hours, after which nothing could be sampled.
+    """
+    if server.lora != "names":
+        return
+    where, tuned = "generation.endpoint.adapters", [name for name in models if name != layout.BASE]
+    check_keys(server.adapters, tuned, where)
+    missing = [name for name in tuned if name not in server.adapters]
+    if missing:
+        raise ValueError(
+            f"{where}: no name for {len(missing)} of {len(tuned)} models of the run, the first "
+            f"{missing[0]}: with lora: names write what the server calls, or will call, each"
+        )
 
 
 def _sends(who: str, server: Endpoint, what: str) -> str:

@@ -116,7 +116,8 @@ def read_yaml(text: str) -> Any:
 def _described(error: Any) -> str:
     """What is wrong, and where, without the text that stands there."""
     mark = error.problem_mark or error.context_mark
-    what = ": ".join(part for part in (error.context, error.problem) if part)
+    # No colon: behind "the next token" it would make a secret of what follows.
+    what = ", ".join(part for part in (error.context, error.problem) if part)
     where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     return f"{redacted(what)}{where}"
 

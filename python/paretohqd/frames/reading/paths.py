@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -139,8 +140,10 @@ def _home(folder: Path) -> Path:
 
 def _fixed_part(pattern: str) -> str:
     """The folder of a pattern that is named as it is."""
+    escaped = re.compile(r"\[([*?[])\]")  # as a folder is written whose name has such characters
     parents = (str(parent) for parent in Path(pattern).parents)
-    return next(parent for parent in parents if not glob.has_magic(parent))
+    fixed = next(parent for parent in parents if not glob.has_magic(escaped.sub("", parent)))
+    return escaped.sub(r"\1", fixed)
 
 
 def _is_hidden(name: str) -> bool:

@@ -191,14 +191,18 @@ def with_system(form: Form, prompt: str, system: str) -> list[dict[str, str]]:
         form: The template's.
         prompt: A text, or a conversation as text.
         system: The message; empty for none. Where the template takes none, it stands before what
-            the user says first.
+            the user says first, and an empty one of the conversation's own falls away.
 
     Raises:
         ValueError: The conversation has a system message of its own, and no place is left for it.
     """
     if form.system:
         return messages(prompt, system_prompt=system)
-    chat = messages(prompt)
+    chat = [
+        message
+        for message in messages(prompt)
+        if message["role"] != "system" or message["content"].strip()
+    ]
     if any(message["role"] == "system" for message in chat):
         raise ValueError(
             "the chat template takes no system message, and conversations have one: set "
