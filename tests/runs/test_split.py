@@ -109,7 +109,7 @@ def test_max_rows_draws_rows_in_order(source):
 def test_rows_are_drawn_without_holding_the_others(source, monkeypatch, ending, frame, max_rows):
     """The same rows as from the whole source, of which only batches are seen."""
     monkeypatch.setattr(batches, "MAX_ROWS", 7)
-    monkeypatch.setattr("paretohqd.runs.split.ROWS", 5)
+    monkeypatch.setattr("paretohqd.runs.unusable.ROWS", 5)
     spec = source(frame, ending=ending, max_rows=max_rows)
     whole = load_source(spec, spec.source)
     if len(whole) > max_rows:

@@ -17,7 +17,7 @@ from paretohqd.runs.context import RunContext
 from paretohqd.runs.manifest import Notes, Stage
 from paretohqd.runs.parts import Parts
 from paretohqd.runs.scoring import count_rows
-from paretohqd.runs.split import without_echoes
+from paretohqd.runs.unusable import without_echoes
 
 
 def sample(s: RunContext, offline: Stage) -> Stage:

@@ -8,26 +8,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from paretohqd.frames.text_metrics import word_overlap
-from paretohqd.kernels.numerals import as_number, is_text
 from paretohqd.runs import sections
-from paretohqd.runs.data import SourceBlocks, given_columns, load_source
+from paretohqd.runs.data import SourceBlocks, load_source
+from paretohqd.runs.unusable import Bools, Lengths, Rules, lengths, longer, original
 from paretohqd.selection.choosing import ADDED
 
-ROWS = 1 << 14
-"""Rows whose words or tokens are looked at together: lists of them take many times their text."""
-
-Bools = NDArray[np.bool_]
 Blocks = Callable[[], Iterator[pl.DataFrame]]
 """Gives rows of a source, in order, as often as it is called."""
-Lengths = Callable[[pl.DataFrame], pl.Series]
-"""Tokens of each row's prompt."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +89,7 @@ def split_data(
             no such column of scores, too few conversations, no rows left, or a column that a
             selection adds.
     """
-    rules = _Rules(spec, prompt_lengths, limit, scores or {})
+    rules = Rules(spec, prompt_lengths, limit, scores or {})
     marks = [_Marks.of(block, rules, columns, spec.source) for block in blocks()]
     if not sum(len(each.kept) for each in marks):
         reasons = _listed(blocks.left_out)
@@ -143,7 +136,7 @@ def split_data(
 
 def _others(
     spec: sections.Data,
-    rules: _Rules,
+    rules: Rules,
     held: tuple[NDArray[np.uint64], NDArray[np.uint64]],
     columns: Sequence[str],
 ) -> tuple[pl.DataFrame, Counter[str]]:
@@ -154,10 +147,10 @@ def _others(
     _refuse_missing(frame, columns, spec.prompts)
     _refuse_several(lambda: iter([frame]), columns, spec.prompts)
     if spec.max_characters is not None:
-        frame = frame.filter(~_longer(frame, ("prompt",), spec.max_characters))
+        frame = frame.filter(~longer(frame, ("prompt",), spec.max_characters))
     for name, values in zip(("conversation", "prompt"), held, strict=True):
         frame = frame.filter(pl.Series(~np.isin(_hash(frame[name]), values), dtype=pl.Boolean))
-    short = _lengths(frame, rules.prompt_lengths) < rules.limit
+    short = lengths(frame, rules.prompt_lengths) < rules.limit
     frame = frame.filter(short)
     if frame.is_empty():
         raise ValueError(f"{spec.prompts}: no prompts that are not held out and short enough")
@@ -170,89 +163,6 @@ def _listed(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
 
 
-@dataclass
-class _Rules:
-    """What is left out, in this order, and how often each was the reason."""
-
-    spec: sections.Data
-    prompt_lengths: Lengths
-    limit: int
-    scores: Mapping[str, str]
-    counts: dict[str, int] = field(default_factory=dict)
-    first: dict[str, str] = field(default_factory=dict)
-    """For each reason the first prompt."""
-
-    def reasons(self) -> dict[str, tuple[str, Callable[[pl.DataFrame], pl.Series]]]:
-        """Name of each reason, what a message says of it, and which rows it meets."""
-        found: dict[str, tuple[str, Callable[[pl.DataFrame], pl.Series]]] = {}
-        most = self.spec.max_characters
-        if self.scores:
-            what = f"rows have no finite score in {', '.join(self.scores.values())}"
-            found["no score"] = what, self._unscored
-        if most is not None:
-            what = f"rows have texts of more than {most} characters (data.max_characters)"
-            found["text too long"] = (
-                what,
-                lambda frame: _longer(frame, ("prompt", "response"), most),
-            )
-        found["empty answer"] = (
-            "answers are empty",
-            lambda frame: frame["response"].str.strip_chars() == "",
-        )
-        found["prompt too long"] = (
-            f"prompts have {self.limit} tokens or more, so that no answer fits into "
-            "train.max_length and the model's context",
-            lambda frame: _lengths(frame, self.prompt_lengths) >= self.limit,
-        )
-        return found
-
-    def _unscored(self, frame: pl.DataFrame) -> pl.Series:
-        given = given_columns(frame, list(self.scores), self.scores).select(*self.scores)
-        numbers = (
-            as_number(pl.col(name)) if is_text(kind) else pl.col(name).cast(pl.Float64)
-            for name, kind in given.schema.items()
-        )
-        finite = (number.is_finite().fill_null(False) for number in numbers)
-        return given.select(~pl.all_horizontal(finite)).to_series()
-
-    def kept(self, frame: pl.DataFrame) -> Bools:
-        """Which rows no reason meets."""
-        kept = np.ones(len(frame), dtype=bool)
-        for name, (_, meets) in self.reasons().items():
-            left = frame.filter(pl.Series(kept))
-            bad = meets(left).to_numpy()
-            if bad.any():
-                self.first.setdefault(name, left["prompt"][int(bad.argmax())])
-                kept[np.flatnonzero(kept)[bad]] = False
-            self.counts[name] = self.counts.get(name, 0) + int(bad.sum())
-            if bad.any() and self.spec.invalid == "raise":
-                break  # refused in the end: nothing reads these texts
-        return kept
-
-    def settle(self, rows: int) -> dict[str, int]:
-        """Count what was left out of so many rows.
-
-        Raises:
-            ValueError: Rows were left out, and are not to be; or all.
-        """
-        dropped = {}
-        for name, (what, _) in self.reasons().items():
-            count = self.counts.get(name, 0)
-            if count and (self.spec.invalid == "raise" or count == rows):
-                number, advice = str(count), "fix them, or set data.invalid: drop"
-                if count == rows:
-                    number, advice = "all", "look at the data"
-                # Not the row's number: the rows may be a sample of the source.
-                raise ValueError(
-                    f"{number} of {rows} {what} (the first prompt: {self.first[name][:60]!r}): "
-                    f"{advice}"
-                )
-            if count or name in ("empty answer", "prompt too long"):
-                dropped[name] = count
-            rows -= count
-        return dropped
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Marks:
     """What is remembered of the rows of a block."""
@@ -263,7 +173,7 @@ class _Marks:
     echoes: Bools
 
     @classmethod
-    def of(cls, block: pl.DataFrame, rules: _Rules, columns: Sequence[str], source: str) -> _Marks:
+    def of(cls, block: pl.DataFrame, rules: Rules, columns: Sequence[str], source: str) -> _Marks:
         for name in ADDED:
             if name in block.columns:
                 raise ValueError(f"{source}: selection adds a column {name!r} too: rename it")
@@ -272,7 +182,7 @@ class _Marks:
         echoes = np.zeros(len(block), dtype=bool)
         limit = rules.spec.max_word_overlap
         if limit is not None:
-            echoes[kept] = ~_original(block.filter(pl.Series(kept)), limit)
+            echoes[kept] = ~original(block.filter(pl.Series(kept)), limit)
         return cls(
             prompt=_hash(block["prompt"]),
             conversation=_hash(block["conversation"]),
@@ -308,11 +218,6 @@ def _refuse_several(blocks: Blocks, columns: Sequence[str], source: str) -> None
             )
 
 
-def _longer(frame: pl.DataFrame, columns: Sequence[str], limit: int) -> pl.Series:
-    """Which rows have a text of more characters than this in one of the columns."""
-    return frame.select(pl.any_horizontal(pl.col(columns).str.len_chars() > limit)).to_series()
-
-
 def _comparable(texts: pl.Series) -> pl.Series:
     """Texts in one Unicode form: a prompt is the same however its accents are written."""
     return texts.str.normalize("NFC")
@@ -335,29 +240,6 @@ def _places(values: NDArray[np.uint64], among: NDArray[np.uint64]) -> NDArray[np
     """Where each value stands among others that are all different."""
     order = np.argsort(among)
     return order[np.searchsorted(among[order], values)]
-
-
-def without_echoes(frame: pl.DataFrame, limit: float) -> pl.DataFrame:
-    """Leave out answers that share more of their words than `limit` with their prompt.
-
-    A relevance reward is highest for an answer that repeats the prompt; training on such answers
-    teaches the model to.
-    """
-    return frame.filter(pl.Series(_original(frame, limit), dtype=pl.Boolean))
-
-
-def _original(frame: pl.DataFrame, limit: float) -> Bools:
-    kept = [
-        word_overlap(part["prompt"].to_list(), part["response"].to_list()) <= limit
-        for part in frame.iter_slices(ROWS)
-    ]
-    return np.concatenate([np.empty(0, dtype=bool), *kept])
-
-
-def _lengths(frame: pl.DataFrame, prompt_lengths: Lengths) -> pl.Series:
-    """Tokens of each row's prompt; those of some rows at a time are in memory."""
-    lengths = [prompt_lengths(part) for part in frame.iter_slices(ROWS)]
-    return pl.concat(lengths) if lengths else prompt_lengths(frame)
 
 
 def _choose(conversations: NDArray[np.uint64], count: int, seed: int) -> NDArray[np.uint64]:
