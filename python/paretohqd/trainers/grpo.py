@@ -8,14 +8,11 @@ share, the entropy and the distance from the base beside each reward.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
-import torch
-import trl
 from accelerate.utils import gather_object
 from datasets import Dataset
 from trl import GRPOConfig
@@ -30,10 +27,10 @@ from paretohqd.models.chat import (
     messages,
     stop_tokens,
 )
-from paretohqd.models.finite import StopsAtNan
 from paretohqd.models.machine import Machine
 from paretohqd.rewards.scoring import Reward
 from paretohqd.trainers.budget import Budget, StopsAtBudget
+from paretohqd.trainers.chat_trainer import ChatTrainer
 from paretohqd.trainers.credit import Credit
 from paretohqd.trainers.keys import GRPO
 from paretohqd.trainers.rollouts import Rollouts, check_constants
@@ -258,7 +255,7 @@ def reinforce(
         make,
         out,
         seed=seed,
-        train=_train,
+        train=ChatTrainer.train,  # a budget ends it before its last step
         log=lambda trainer: _log(trainer.state.log_history, rollouts.steps),
     )
     return {
@@ -276,43 +273,6 @@ def reinforce(
     }
 
 
-class ChatTrainer(StopsAtNan, trl.GRPOTrainer):  # type: ignore[misc]
-    """TRL's, which reads prompts as sampling does, and stops where a number is not finite."""
-
-    def __init__(
-        self, *args: Any, rollouts: Rollouts, credit: Credit | None = None, **more: Any
-    ) -> None:
-        """Take what GRPOTrainer takes, what scores its answers, and how these are credited."""
-        self.rollouts, self.credit = rollouts, credit
-        super().__init__(*args, **more)
-
-    def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
-        """TRL's own, with other advantages where they are asked for."""
-        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        if self.credit is None:
-            return output
-        # A prompt's answers may lie on several processes.
-        mine = torch.from_numpy(self.rollouts.standard).to(output["advantages"].device)
-        every = self.accelerator.gather(mine).cpu().numpy()
-        prompts = gather_object(self.rollouts.prompts)
-        credited = self.credit(every, self.num_generations, prompts)
-        self.rollouts.steps[-1]["credit"] = credited.facts
-        first = self.accelerator.process_index * len(mine)
-        own = torch.from_numpy(credited.advantages)[first : first + len(mine)]
-        output["advantages"] = own.to(output["advantages"])
-        return output
-
-    def _tokenize_prompts(self, prompts: list[Any]) -> tuple[list[list[int]], None, dict[str, Any]]:
-        """Ids of the prompts; no images, nothing of other modes."""
-        texts = [write_prompt(talk) for talk in prompts]
-        return encode_prompts(self.processing_class, texts), None, {}
-
-
-def _train(trainer: ChatTrainer) -> None:
-    with _diverged():
-        trainer.train()
-
-
 def _most_steps(budget: Budget, arguments: GRPOConfig, first: Sequence[int]) -> int:
     """Steps that are never exceeded, if the budget pays for the first with prompts so long."""
     answers = arguments.generation_batch_size
@@ -320,20 +280,6 @@ def _most_steps(budget: Budget, arguments: GRPOConfig, first: Sequence[int]) -> 
     read = arguments.num_generations * sum(first)
     budget.check({"trained_tokens": read + generated, "generated_tokens": generated})
     return budget.most(answers)
-
-
-@contextlib.contextmanager
-def _diverged() -> Iterator[None]:
-    """What torch's draw says of scores that are not finite, as `finite` says it."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "probability tensor" not in str(error):
-            raise
-        raise ValueError(
-            "the scores of the next token are not finite: the training diverged, and nothing of it "
-            "is kept: lower the learning rate"
-        ) from error
 
 
 def _prompt_lengths(
