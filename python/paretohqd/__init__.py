@@ -33,7 +33,8 @@ from paretohqd.kernels.layers import pareto_front, pareto_layers
 from paretohqd.kernels.rays import Nearest, nearest_to_rays, preference_grid
 from paretohqd.kernels.subset import Subset, hypervolume_subset
 from paretohqd.selection import namespace as _namespace  # noqa: F401 - registers frame.pareto
-from paretohqd.selection.choosing import choose, choose_from, select
+from paretohqd.selection.added_rows import choose_from
+from paretohqd.selection.choosing import choose, select
 from paretohqd.selection.options import SelectOptions
 from paretohqd.selection.overlap import selection_overlap
 from paretohqd.selection.pair_dataset import preference_pairs
