@@ -19,7 +19,7 @@ from paretohqd.frames.screen import Screen, Seen, StrongRows, look_at
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Resources, refuse_unfilled
 from paretohqd.kernels.arrays import Column
-from paretohqd.selection.pool import Floats, Rows
+from paretohqd.selection.pool import Floats, Rows, refuse_fewer, spans
 from paretohqd.selection.ranks import Order
 from paretohqd.selection.request import Request
 from paretohqd.selection.rule import Box
@@ -76,8 +76,14 @@ def order_of(request: Request, box: Box, n_threads: int | None) -> Order:
 
 
 def box_of(found: Candidates, request: Request) -> Box:
-    """r_min and r_max over all rows."""
+    """r_min and r_max over all rows.
+
+    Raises:
+        ValueError: Too few rows, or an objective that has one value, or spans too much.
+    """
+    refuse_fewer(found.usable, request.rule.k)
     request.scores.refuse_constant(found.low, found.high, found.usable)
+    spans(request.scores.names, found.low, found.high)
     return found.low, found.high
 
 
