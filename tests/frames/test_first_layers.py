@@ -132,6 +132,7 @@ def test_merged_states_are_as_if_rows_had_been_added_in_a_row(cloud, number, exa
         (FirstLayers(["a", "b"], upto=3), "upto: 3 there, 2 here: only like states merge"),
         (FirstLayers(["a", "b"], at_least=2), "at_least: 2 there, None here"),
         (FirstLayers(["a", "b"], upto=2, nan="drop"), "nan: 'drop' there, 'raise' here"),
+        (pl.DataFrame({"a": [1.0], "b": [1.0]}), "merge: expected another FirstLayers, got DataFr"),
     ],
 )
 def test_states_of_unlike_questions_do_not_merge(other, message):
@@ -144,6 +145,11 @@ def test_states_of_unlike_questions_do_not_merge(other, message):
         state.merge(columns)
     assert_frame_equal(state.frame, before)
     assert state.merge(FirstLayers(["a", "b"], upto=2)).rows == 2
+
+
+def test_only_a_state_can_be_chosen_from():
+    with pytest.raises(ValueError, match="state: expected a FirstLayers, got DataFrame"):
+        pq.choose_from(pl.DataFrame({"a": [1.0, 2], "b": [2.0, 1]}), 2, k=1)
 
 
 def test_a_state_of_no_rows_merges_as_a_frame_of_none_is_added():

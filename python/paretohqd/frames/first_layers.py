@@ -210,6 +210,8 @@ class FirstLayers:
             >>> one.merge(other).frame["row"].to_list()
             [1, 2]
         """
+        if not isinstance(other, FirstLayers):
+            raise ValueError(f"merge: expected another FirstLayers, got {type(other).__name__}")
         names = ("objectives", "at_least", "where", "epsilon", "nan")
         for name in names if self.at_least else (*names, "limit"):
             mine, its = getattr(self, name), getattr(other, name)
