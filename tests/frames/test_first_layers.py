@@ -147,6 +147,20 @@ def test_states_of_unlike_questions_do_not_merge(other, message):
     assert state.merge(FirstLayers(["a", "b"], upto=2)).rows == 2
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_bad_score_is_named_by_its_row_beside_a_condition_and_in_batches(lazy, tmp_path):
+    rows = pl.DataFrame({"a": [1.0] * 50, "b": [2.0] * 50, "c": range(50)})
+    rows = rows.with_columns(a=pl.when(pl.col("c") != 40).then("a"))
+    state = FirstLayers(["a", "b"], upto=2, where="c >= 30").add(rows[:40])
+    with pytest.raises(ValueError, match=r"'a' holds 1 null \(first at row 40\)"):
+        state.add(rows.lazy() if lazy else rows)
+    rows[:35].write_parquet(tmp_path / "0.parquet")
+    rows[35:].write_parquet(tmp_path / "1.parquet")
+    with pytest.raises(ValueError, match=r"first at row 40: row 5 of .*1\.parquet\)"):
+        FirstLayers(["a", "b"], upto=2).add(tmp_path)
+    assert state.rows == 40
+
+
 def test_only_a_state_can_be_chosen_from():
     with pytest.raises(ValueError, match="state: expected a FirstLayers, got DataFrame"):
         pq.choose_from(pl.DataFrame({"a": [1.0, 2], "b": [2.0, 1]}), 2, k=1)

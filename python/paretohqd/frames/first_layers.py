@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.condition import Condition
 from paretohqd.frames.kept_layers import KeptLayers, Layered
 from paretohqd.frames.noise import Epsilon, noise_of
@@ -175,10 +176,10 @@ class FirstLayers:
         refuse_taken(source.names, ADDED)
         layers = copy(self.layers)
         layers.noise = noise_of(self.epsilon, scores.names)
-        if isinstance(source.frame, pl.DataFrame):
-            layers.extend(source.frame, scores)
-        else:
-            for batch in source.batches([pl.all()]):
+        frame = source.frame
+        batches = [frame] if isinstance(frame, pl.DataFrame) else source.batches([pl.all()])
+        with bad_rows_named(source, scores, layers.nan):
+            for batch in batches:
                 layers.extend(batch, scores)
         self.layers = layers
         return self
