@@ -176,6 +176,7 @@ class FirstLayers:
         refuse_taken(source.names, ADDED)
         layers = copy(self.layers)
         layers.noise = noise_of(self.epsilon, scores.names)
+        layers.refuse_other_columns(source.schema)
         frame = source.frame
         batches = [frame] if isinstance(frame, pl.DataFrame) else source.batches([pl.all()])
         with bad_rows_named(source, scores, layers.nan):
