@@ -704,6 +704,24 @@ def test_groups_that_leave_a_preference_fewer_rows_than_it_wants(
                 assert "none was taken" in repr(why)
 
 
+@pytest.mark.parametrize("narrow", [{"diverse": "e"}, {"sample": 1}])
+@pytest.mark.parametrize("quotas", [{}, {"distinct": "source"}, {"at_most": {"source": 2}}])
+@pytest.mark.parametrize("rank", ["ray", "achievement"])
+def test_a_pickled_selection_says_all_that_may_have_been_the_reason(
+    narrow: dict[str, Any], quotas: dict[str, Any], rank: Any
+) -> None:
+    chosen = pq.choose(asked_frame(), ["a", "b"], 3, k=2, rank=rank, **narrow, **quotas)
+    pickled, found = pickle.loads(pickle.dumps(chosen)), set()
+    every = [*quotas, *narrow]
+    for row in chosen.pool["row"].to_list():
+        reasons = chosen.why(row).table["skipped"].to_list()
+        others = pickled.why(row).table["skipped"].to_list()
+        for reason, other in zip(reasons, others, strict=True):
+            assert other == (None if reason is None else " or ".join(every))
+            found.add(reason)
+    assert found > {None}
+
+
 def test_a_preference_without_rows_has_its_line_and_its_overlap() -> None:
     frame = pl.DataFrame({"a": [1.0, 3.0], "b": [3.0, 1.0], "group": ["x", "x"]})
     chosen = pq.choose(frame, ["a", "b"], 3, k=10**9, by="group", exclusive=True)

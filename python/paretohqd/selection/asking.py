@@ -226,10 +226,10 @@ def _passed_over(selection: Selection, asked: Asked, standing: Standing) -> Pass
         ):
             word = "distinct" if rule.quotas[reached[0]] == 1 else "at_most"
             found[number] = (word, equal[reached[0]][0])
-        elif rule.wanted > rule.k:
-            found[number] = ("diverse" if rule.diverse is not None else "sample", None)
         elif selection.beside is None:
             found[number] = (" or ".join(_words(rule, copies)), None)
+        elif rule.wanted > rule.k:
+            found[number] = _narrowed(rule)[0], None
         else:  # of a row that was itself left out for its value, or that another got
             found[number] = ("copy", None)
     return found
@@ -240,7 +240,14 @@ def _words(rule: Rule, copies: bool) -> list[str]:
     words = ["copy"] if copies else []
     words += ["distinct"] if 1 in rule.quotas.values() else []
     words += ["at_most"] if any(most > 1 for most in rule.quotas.values()) else []
-    return words + (["exclusive"] if rule.exclusive else [])
+    return words + (["exclusive"] if rule.exclusive else []) + _narrowed(rule)
+
+
+def _narrowed(rule: Rule) -> list[str]:
+    """What chose k of the best rows, if not simply the first were."""
+    if rule.wanted == rule.k:
+        return []
+    return ["sample" if rule.diverse is None else "diverse"]
 
 
 def _comes_first(asked: Asked, standing: Standing, preference: int, other: int) -> bool:
