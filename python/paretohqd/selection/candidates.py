@@ -61,16 +61,28 @@ class Candidates:
 
 
 def order_of(request: Request, box: Box, n_threads: int | None) -> Order:
-    """The order that a request asks for, between two reference points."""
+    """The order that a request asks for, between two reference points.
+
+    Raises:
+        ValueError: These are so near each other that doubles cannot divide what is between.
+    """
     assert request.rule.rank != "ray", "the distance to a ray needs a pool"
     r_min, r_max = box
     span = r_max - r_min
+    falls = (1 - request.through) * span
+    # What may fall by 0 counts before all others, which is for objectives of all weight alone.
+    none = ((falls == 0) & (request.through < 1)).any(axis=0)
+    if request.rule.rank == "achievement" and none.any():
+        raise ValueError(
+            f"column {request.scores.names[none.argmax()]!r} spans no more than {span.min():g}, "
+            "which doubles cannot divide: scale it up"
+        )
     return Order(
         rank=request.rule.rank,
         ideal=r_max,
         units=span if request.units is None else request.units,
         weights=request.preferences.values,
-        falls=(1 - request.through) * span,
+        falls=falls,
         n_threads=n_threads,
     )
 

@@ -251,7 +251,9 @@ class Rule:
                     f"{worst:g} and r_max {best:g}"
                 )
         low, high = (np.where(larger, end, -end) for end in ends)
-        if not np.isfinite(high - low).all():
+        with np.errstate(over="ignore"):
+            spans = high - low
+        if not np.isfinite(spans).all():
             raise ValueError("bounds: r_min and r_max are further apart than doubles can hold")
         return low, high
 
