@@ -328,7 +328,7 @@ def test_rows_of_which_none_takes_part_and_spans_past_all_doubles(
 def test_scores_that_doubles_cannot_divide(lazy: bool) -> None:
     frame = pl.DataFrame({"a": [0.0, 5e-324, 0.0], "b": [1.0, 0.0, 0.5]})
     source: Any = frame.lazy() if lazy else frame
-    with pytest.raises(ValueError, match="'a' spans no more than 4.94.*e-324, .*: scale it up"):
+    with pytest.raises(ValueError, match=r"'a' spans no more than 4\.94.*e-324, .*: scale it up"):
         pq.choose(source, NAMES[:2], [[0.6, 0.4]], k=1, rank="achievement")
     corners = pq.choose(source, NAMES[:2], [[1, 0], [0, 1]], k=1, rank="achievement")
     assert corners.rows["row"].to_list() == [1, 0]
