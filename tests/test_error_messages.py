@@ -39,6 +39,10 @@ CHANGED: dict[str, str] = {
     "command: compare: methods: soups: corners": "corners of pairs were added",
     "command: an unknown option": "no command is no error any more: it prints the help",
     "command: an unknown command": "commands on finished runs were added",
+    "choose: preferences: true": "what is no number is named",
+    "choose: preferences: text": "what is no number is named",
+    "choose: preferences: words": "what is no number is named",
+    "choose: a memory limit that is too small": "it spoke of None layers",
     "Selection.to_dataset: two that could hold answers": "renaming the other column helps too",
 }
 """Calls whose message was changed on purpose, and why; CHANGES has what they say now."""

@@ -55,6 +55,8 @@ def test_version_and_help(run):
         (["select", "IN", "-o", "OUT", "--objectives", "a,b", "--preferences", "1,x"], "'1,x'"),
         (["select", "IN", "-o", "OUT", "--objectives", "a,b", "--preferences", "0"], "got '0'"),
         (["select", "IN", "-o", "OUT", "--objectives", "a,b", "--bounds", "front"], "'front'"),
+        (["select", "IN", "--objectives", "a,b", "--at-most", "p=1,p=2"], "a name twice in 'p=1,p"),
+        (["select", "IN", "--objectives", "a,b", "--epsilon", "a=1,a=2"], "a name twice in 'a=1,a"),
         (
             ["select", "IN", "-o", "OUT", "--objectives", "a,b", "--upto", "1", "--at-least", "9"],
             "argument --at-least: not allowed with argument --upto",

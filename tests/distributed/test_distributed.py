@@ -253,6 +253,12 @@ def test_directions_are_those_of_one_machine(tmp_path):
     assert_frame_equal(chosen, pq.select(frame, NAMES, **options))
 
 
+def test_a_column_without_a_name_has_none_in_blocks_either():
+    frame = pl.DataFrame({"": range(30), "b": [(i * 7) % 30 for i in range(30)], "c": ["x"] * 30})
+    chosen = distributed.select(dataset_of([frame[:11], frame[11:]]), ["", "b"], 3, k=2)
+    assert_frame_equal(chosen, pq.select(frame, ["", "b"], 3, k=2))
+
+
 def test_only_scores_of_files_travel(tmp_path):
     files = parts.Files.of(files_of(cut(cloud(100), [30]), tmp_path))
     scores = pq.frames.objectives.ObjectiveColumns.of(files.source.schema, ["a", "b"])

@@ -132,6 +132,7 @@ def test_merged_states_are_as_if_rows_had_been_added_in_a_row(cloud, number, exa
         (FirstLayers(["a", "b"], upto=3), "upto: 3 there, 2 here: only like states merge"),
         (FirstLayers(["a", "b"], at_least=2), "at_least: 2 there, None here"),
         (FirstLayers(["a", "b"], upto=2, nan="drop"), "nan: 'drop' there, 'raise' here"),
+        (pl.DataFrame({"a": [1.0], "b": [1.0]}), "merge: expected another FirstLayers, got DataFr"),
     ],
 )
 def test_states_of_unlike_questions_do_not_merge(other, message):
@@ -144,6 +145,25 @@ def test_states_of_unlike_questions_do_not_merge(other, message):
         state.merge(columns)
     assert_frame_equal(state.frame, before)
     assert state.merge(FirstLayers(["a", "b"], upto=2)).rows == 2
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_bad_score_is_named_by_its_row_beside_a_condition_and_in_batches(lazy, tmp_path):
+    rows = pl.DataFrame({"a": [1.0] * 50, "b": [2.0] * 50, "c": range(50)})
+    rows = rows.with_columns(a=pl.when(pl.col("c") != 40).then("a"))
+    state = FirstLayers(["a", "b"], upto=2, where="c >= 30").add(rows[:40])
+    with pytest.raises(ValueError, match=r"'a' holds 1 null \(first at row 40\)"):
+        state.add(rows.lazy() if lazy else rows)
+    rows[:35].write_parquet(tmp_path / "0.parquet")
+    rows[35:].write_parquet(tmp_path / "1.parquet")
+    with pytest.raises(ValueError, match=r"first at row 40: row 5 of .*1\.parquet\)"):
+        FirstLayers(["a", "b"], upto=2).add(tmp_path)
+    assert state.rows == 40
+
+
+def test_only_a_state_can_be_chosen_from():
+    with pytest.raises(ValueError, match="state: expected a FirstLayers, got DataFrame"):
+        pq.choose_from(pl.DataFrame({"a": [1.0, 2], "b": [2.0, 1]}), 2, k=1)
 
 
 def test_a_state_of_no_rows_merges_as_a_frame_of_none_is_added():

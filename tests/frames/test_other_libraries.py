@@ -36,6 +36,16 @@ def test_tables_that_are_read(data):
 
 
 @pytest.mark.parametrize(
+    "make", [pd.DataFrame, pa.table, pa.RecordBatch.from_pydict, Dataset.from_dict]
+)
+def test_a_column_without_a_name_gets_none(make):
+    data = make({"": SCORES["a"], "b": SCORES["b"]})
+    chosen = pq.select(data, ["", "b"], 2, k=1)
+    assert chosen["row"].to_list() == [0, 1]
+    assert chosen.columns[:2] == ["", "b"]
+
+
+@pytest.mark.parametrize(
     ("data", "message"),
     [
         (pd.DataFrame({**SCORES, "m": ["x", 3, None]}), "column 'm': values that make no column"),

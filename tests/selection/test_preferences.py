@@ -79,7 +79,11 @@ def test_weights_are_kept_in_order_and_copied():
         (np.zeros((0, 2)), r"got shape \(0, 2\)"),
         ([[1, 0], [1]], "expected a number or rows of weights"),
         ("eleven", "expected a number or rows of weights"),
-        (True, "got shape"),
+        (True, "True is no number"),
+        ([["0.5", "0.5"]], "'0.5' is no number"),
+        (np.array([["1", "0"]]), "'1' is no number"),
+        ([[True, False]], "True is no number"),
+        (np.eye(2, dtype=bool), "True is no number"),
         (2.0, "got shape"),
     ],
 )

@@ -340,6 +340,7 @@ def test_better_places_are_drawn_more_often() -> None:
         ({"diverse": 3}, "diverse must be the name of a column, got 3"),
         ({"diverse": "ragged"}, "diverse: column 'ragged' has no 2 finite numbers in"),
         ({"diverse": "holes"}, "diverse: column 'holes' has no 2 finite numbers in"),
+        ({"diverse": "late"}, "diverse: column 'late' has no 2 finite numbers in"),
         ({"diverse": "endless"}, "diverse: column 'endless' has no 2 finite numbers in"),
         ({"diverse": "embedding", "sample": 1}, "choose one of diverse and sample"),
         ({"sample": -1}, "sample must be a seed, a whole number from 0 on, got -1"),
@@ -354,6 +355,7 @@ def test_what_is_refused(options: dict[str, Any], message: str, lazy: bool) -> N
         ragged=pl.concat_list(*["help"] * 2).list.head(pl.int_range(pl.len()) % 2 + 1),
         holes=pl.when(pl.int_range(pl.len()) % 2 == 0).then(pl.concat_list("help", "harm")),
         endless=pl.concat_list("help", pl.lit(float("inf"))),
+        late=pl.when(pl.int_range(pl.len()) >= 30).then(pl.concat_list("help", "harm")),
     )
     if "ragged" in options.values():
         frame = frame.with_columns(

@@ -303,3 +303,32 @@ def test_the_command_line_and_a_configuration(tmp_path: Path) -> None:
     expected = pq.select(frame, points, 3, k=4, rank="achievement", bounds=[(0, 1), (1, 0)])
     by_rule = choose_by_rule(section.rule(k=4), frame, points, 3)
     assert_frame_equal(by_rule.rows, expected)
+
+
+@pytest.mark.parametrize("rank", RANKS)
+@pytest.mark.parametrize("bounds", ["pool", "all"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_rows_of_which_none_takes_part_and_spans_past_all_doubles(
+    rank: Any, bounds: Any, lazy: bool
+) -> None:
+    frame = frame_of(np.random.default_rng(12).random((10, 2)))
+    source = frame.lazy() if lazy else frame
+    options: dict[str, Any] = {"rank": rank, "bounds": bounds, "k": 2}
+    for none in (source.filter(False), source.with_columns(a=pl.lit(None, dtype=pl.Float64))):
+        with pytest.raises(ValueError, match="k=2, but there are only 0 rows to choose from"):
+            pq.choose(none, NAMES[:2], 3, nan="drop", **options)
+    with pytest.raises(ValueError, match="k=2, but there are only 0 rows to choose from"):
+        pq.choose(source, NAMES[:2], 3, where="a > 9", **options)
+    ends = pl.DataFrame({"a": [1.7e308, 0.0, -1.7e308, 1.0], "b": [-1.0, 0.0, 1.0, 0.5]})
+    with pytest.raises(ValueError, match="'a' spans more than doubles can hold: scale it down"):
+        pq.choose(ends.lazy() if lazy else ends, NAMES[:2], 3, **options)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_scores_that_doubles_cannot_divide(lazy: bool) -> None:
+    frame = pl.DataFrame({"a": [0.0, 5e-324, 0.0], "b": [1.0, 0.0, 0.5]})
+    source: Any = frame.lazy() if lazy else frame
+    with pytest.raises(ValueError, match=r"'a' spans no more than 4\.94.*e-324, .*: scale it up"):
+        pq.choose(source, NAMES[:2], [[0.6, 0.4]], k=1, rank="achievement")
+    corners = pq.choose(source, NAMES[:2], [[1, 0], [0, 1]], k=1, rank="achievement")
+    assert corners.rows["row"].to_list() == [1, 0]

@@ -661,3 +661,70 @@ def test_what_else_may_be_asked(
             else:
                 assert skipped in options
                 assert place is None or place < max(20, len(rows))
+
+
+GROUPED: list[dict[str, Any]] = [
+    {"exclusive": True},
+    {"exclusive": True, "at_most": {"source": 1}},
+    {"exclusive": True, "duplicates": "drop", "diverse": "e"},
+    {"at_most": {"source": 2}, "duplicates": "drop"},
+    {"distinct": "source", "duplicates": "drop"},
+]
+
+
+@pytest.mark.parametrize("options", GROUPED, ids=lambda options: " ".join(options))
+@pytest.mark.parametrize("rank", ["ray", "achievement", "sum", "ideal"])
+def test_groups_that_leave_a_preference_fewer_rows_than_it_wants(
+    options: dict[str, Any], rank: Any
+) -> None:
+    number = pl.int_range(pl.len())
+    frame = asked_frame()[:40].with_columns(
+        prompt=pl.lit("p"), response=pl.format("r{}", number % 3), group=number // 5
+    )
+    chosen = pq.choose(frame, ["a", "b"], 3, k=5, rank=rank, by="group", **options)
+    for row in range(len(frame)):
+        why = chosen.why(row)
+        mates = frame["group"] == frame["group"][row]
+        members = mates.arg_true().to_list()
+        taken = [[r for r in rows["row"].to_list() if r in members] for _, rows in chosen]
+        assert why.taken_by == tuple(map(len, taken))
+        for number, own in enumerate(taken):
+            each = why.table.row(number, named=True)
+            assert each["position"] == (own.index(row) if row in own else None)
+            assert (each["last"] is None) == (not own)
+            if row in own or each["place"] is None:
+                continue
+            if len(own) < 5:  # what it did not take it was kept from
+                assert each["skipped"] is not None
+            if each["skipped"] == "exclusive":
+                assert any(row in other for other in taken)
+            if each["instead"] is not None and each["skipped"] != "copy":
+                assert frame["source"][each["instead"]] == frame["source"][row]
+            if not own:
+                assert "none was taken" in repr(why)
+
+
+@pytest.mark.parametrize("narrow", [{"diverse": "e"}, {"sample": 1}])
+@pytest.mark.parametrize("quotas", [{}, {"distinct": "source"}, {"at_most": {"source": 2}}])
+@pytest.mark.parametrize("rank", ["ray", "achievement"])
+def test_a_pickled_selection_says_all_that_may_have_been_the_reason(
+    narrow: dict[str, Any], quotas: dict[str, Any], rank: Any
+) -> None:
+    chosen = pq.choose(asked_frame(), ["a", "b"], 3, k=2, rank=rank, **narrow, **quotas)
+    pickled, found = pickle.loads(pickle.dumps(chosen)), set()
+    every = [*quotas, *narrow]
+    for row in chosen.pool["row"].to_list():
+        reasons = chosen.why(row).table["skipped"].to_list()
+        others = pickled.why(row).table["skipped"].to_list()
+        for reason, other in zip(reasons, others, strict=True):
+            assert other == (None if reason is None else " or ".join(every))
+            found.add(reason)
+    assert found > {None}
+
+
+def test_a_preference_without_rows_has_its_line_and_its_overlap() -> None:
+    frame = pl.DataFrame({"a": [1.0, 3.0], "b": [3.0, 1.0], "group": ["x", "x"]})
+    chosen = pq.choose(frame, ["a", "b"], 3, k=10**9, by="group", exclusive=True)
+    assert [len(rows) for _, rows in chosen] == [1, 1, 0]
+    assert chosen.overlap().tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert chosen.explain().splitlines()[-1] == "    2 (0, 1):    - 0.00; 0 rows"

@@ -64,8 +64,7 @@ def quotas(text: str) -> dict[str, int]:
         >>> quotas("prompt=1,source=20")
         {'prompt': 1, 'source': 20}
     """
-    parts = [_named(part, text) for part in names(text)]
-    return {name: positive(number) for name, number in parts}
+    return {name: positive(number) for name, number in _each_once(text).items()}
 
 
 def epsilon(text: str) -> float | dict[str, float]:
@@ -77,7 +76,16 @@ def epsilon(text: str) -> float | dict[str, float]:
     """
     if "=" not in text:
         return _number(text)
-    return {name: _number(number) for name, number in (_named(p, text) for p in names(text))}
+    return {name: _number(number) for name, number in _each_once(text).items()}
+
+
+def _each_once(text: str) -> dict[str, str]:
+    """Numbers by the names before them."""
+    parts = [_named(part, text) for part in names(text)]
+    values = dict(parts)
+    if len(values) < len(parts):
+        raise ArgumentTypeError(f"a name twice in {text!r}")
+    return values
 
 
 def _named(part: str, text: str) -> tuple[str, str]:

@@ -98,7 +98,8 @@ def add_commands(commands: Commands) -> None:
         type=arguments.bounds,
         default="pool",
         metavar="WHICH",
-        help="rows that r_min and r_max are taken from, pool or all; or the points: 0,0:1,10",
+        help="rows that r_min and r_max are taken from, pool or all; or the points: 0,0:1,10 "
+        "(--bounds=-1,0:1,10 where the first number is negative)",
     )
     how.add_argument(
         "--scale", choices=("box", "none"), default="box", help="units of the distance"

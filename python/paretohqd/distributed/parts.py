@@ -18,6 +18,7 @@ from paretohqd.distributed.merging import PartSpec, merged
 from paretohqd.exceptions import first_line
 from paretohqd.frames.kept_layers import KeptLayers
 from paretohqd.frames.reading.opening import open_file, row_counts
+from paretohqd.frames.reading.other_libraries import frame_of_table
 from paretohqd.frames.reading.schemas import column
 from paretohqd.frames.sources import Source
 
@@ -171,7 +172,7 @@ class Blocks:
         )
         if first is None:
             raise ValueError(f"{_PATTERN} has no rows")
-        schema = _frame(first).schema
+        schema = frame_of_table(first).schema
         if pl.Null in schema.values():
             schema = _with_later_types(dataset, schema)
         return cls(dataset=dataset, source=Source(_lazy(dataset, schema), pattern=_PATTERN))
@@ -209,15 +210,11 @@ def _with_later_types(dataset: Any, schema: pl.Schema) -> pl.Schema:
 
 
 def _types_of(block: pa.Table) -> pa.Table:
-    return packed(lambda: _frame(block).schema)
+    return packed(lambda: frame_of_table(block).schema)
 
 
 def _of_block(block: pa.Table, want: PartSpec, schema: pl.Schema) -> pa.Table:
     return packed(lambda: want.of_frame(_typed(block, schema)))
-
-
-def _frame(block: pa.Table) -> pl.DataFrame:
-    return pl.from_arrow(block)  # type: ignore[return-value]
 
 
 def _typed(block: pa.Table, schema: pl.Schema) -> pl.DataFrame:
@@ -226,7 +223,7 @@ def _typed(block: pa.Table, schema: pl.Schema) -> pl.DataFrame:
     Raises:
         ValueError: It has others.
     """
-    frame = _frame(block)
+    frame = frame_of_table(block)
     if frame.is_empty():
         return pl.DataFrame(schema=schema)
     # A column without a value in a whole block may have lost its type there.

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from paretohqd.distributed.actors import actor_pool, done, table
 from paretohqd.distributed.cluster import pa, packed
 from paretohqd.frames.objectives import column
+from paretohqd.frames.reading.other_libraries import frame_of_table
 from paretohqd.rewards import scoring
 from paretohqd.rewards.judge import JudgeReward
 from paretohqd.rewards.protocols import ColumnReward, Reward, Scorer, named_rewards
@@ -146,10 +147,8 @@ class _Scorer:
         self.rewards, self.texts = rewards, texts
 
     def scored(self, block: pa.Table) -> pl.DataFrame:
-        frame = pl.from_arrow(block)
-        assert isinstance(frame, pl.DataFrame)
         # Models stay in memory for the next block.
-        return scoring.score(frame, self.rewards, keep_loaded=True, **self.texts)
+        return scoring.score(frame_of_table(block), self.rewards, keep_loaded=True, **self.texts)
 
     def __call__(self, block: pa.Table) -> pa.Table:
         return table(self.scored(block))

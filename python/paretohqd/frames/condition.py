@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.exceptions import first_line
 from paretohqd.frames.sql_text import of_sql, with_known_parts
 
 
@@ -53,7 +54,7 @@ class Condition:
             try:
                 given = of_sql(given)
             except pl.exceptions.PolarsError as error:
-                raise ValueError(f"where: {given!r} is no condition: {error}") from None
+                raise ValueError(f"where: {given!r} is no condition: {first_line(error)}") from None
         if not isinstance(given, pl.Expr):
             raise ValueError(
                 "where: expected a condition such as 'help >= 5' or pl.col('help') >= 5, got "
@@ -108,7 +109,7 @@ class Condition:
         try:
             kinds = nothing.lazy().select(self.expression).collect_schema().dtypes()
         except pl.exceptions.PolarsError as error:
-            raise ValueError(f"where: {self}: {error}") from None
+            raise ValueError(f"where: {self}: {first_line(error)}") from None
         if kinds != [pl.Boolean]:
             said = ", ".join(map(str, kinds))
             raise ValueError(f"where: {self} is {said} for a row, and must be true or false")
@@ -121,13 +122,13 @@ class Condition:
         """
         try:
             # A condition on no column at all has one value for all rows.
-            rows = frame.with_row_index("").filter(self.expression) if self.columns else None
-            if rows is None:
+            if not self.columns:
                 whole = bool(pl.select(self.expression).item())
                 return np.arange(len(frame) if whole else 0)
+            meets = frame.select(self.expression.alias("")).to_series()
         except pl.exceptions.PolarsError as error:
-            raise ConditionError(f"where: {self}: {error}") from None
-        return rows[""].to_numpy().astype(np.int64)
+            raise ConditionError(f"where: {self}: {first_line(error)}") from None
+        return meets.arg_true().to_numpy().astype(np.int64)
 
 
 def _of_one_row(expression: pl.Expr) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from paretohqd.frames.bad_rows import bad_rows_named
 from paretohqd.frames.condition import Condition
 from paretohqd.frames.kept_layers import KeptLayers, Layered
 from paretohqd.frames.noise import Epsilon, noise_of
@@ -175,10 +176,11 @@ class FirstLayers:
         refuse_taken(source.names, ADDED)
         layers = copy(self.layers)
         layers.noise = noise_of(self.epsilon, scores.names)
-        if isinstance(source.frame, pl.DataFrame):
-            layers.extend(source.frame, scores)
-        else:
-            for batch in source.batches([pl.all()]):
+        layers.refuse_other_columns(source.schema)
+        frame = source.frame
+        batches = [frame] if isinstance(frame, pl.DataFrame) else source.batches([pl.all()])
+        with bad_rows_named(source, scores, layers.nan):
+            for batch in batches:
                 layers.extend(batch, scores)
         self.layers = layers
         return self
@@ -210,6 +212,8 @@ class FirstLayers:
             >>> one.merge(other).frame["row"].to_list()
             [1, 2]
         """
+        if not isinstance(other, FirstLayers):
+            raise ValueError(f"merge: expected another FirstLayers, got {type(other).__name__}")
         names = ("objectives", "at_least", "where", "epsilon", "nan")
         for name in names if self.at_least else (*names, "limit"):
             mine, its = getattr(self, name), getattr(other, name)

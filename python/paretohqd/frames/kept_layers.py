@@ -298,6 +298,11 @@ class KeptLayers:
         kept = [] if self._kept is None else [(self._kept.frame, self._kept.row)]
         return [*kept, *self._waiting]
 
+    def refuse_other_columns(self, schema: pl.Schema) -> None:
+        """Raise a ValueError if columns differ from those of the rows before, but in a type."""
+        if parts := self._parts():
+            types_of_both(parts[0][0].schema, schema)
+
     def _aligned(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Give rows and those before them the types that hold both, if they differ in no more."""
         parts = self._parts()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -21,13 +21,14 @@ def key_columns(columns: Iterable[str], by: str | Sequence[str]) -> list[str]:
     Raises:
         ValueError: No such column, or none at all.
     """
-    several = list(dict.fromkeys(by)) if iterates(by) else []
+    columns = list(columns)
+    several = list(by) if iterates(by) and not isinstance(by, Mapping) else []
     names = [by] if isinstance(by, str) else several
     if not names:
         raise ValueError(f"by: name at least one column, got {by!r}")
     for name in names:
         refuse_missing(columns, name, "by")
-    return names
+    return list(dict.fromkeys(names))
 
 
 def key_ids(frame: pl.DataFrame, names: Sequence[str], where: str) -> Keys:

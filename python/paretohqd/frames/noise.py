@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paretohqd.exceptions import unknown_word
+from paretohqd.kernels.points import numbers
 
 Epsilon = float | Sequence[float] | Mapping[str, float]
 """The noise of each objective, in its units: one number for all, or one each."""
@@ -33,7 +34,7 @@ def noise_of(epsilon: Epsilon | None, names: Sequence[str]) -> NDArray[np.float6
     else:
         given = epsilon
     try:
-        sizes = np.array(given, dtype=np.float64)
+        sizes = numbers(given)
     except (TypeError, ValueError):
         sizes = np.full(len(names), np.nan)
     if sizes.ndim == 0:

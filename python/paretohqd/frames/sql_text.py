@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
-from functools import partial, reduce
 from io import StringIO
+from itertools import zip_longest
 from typing import Any
 
 import polars as pl
@@ -21,6 +21,10 @@ OPERATORS = {
     "Mul": "Multiply",
 }
 """What expressions have in place of the functions that Polars has for SQL."""
+
+SHORT = 64
+"""Whole numbers of a list that are compared one by one, so that scores with a decimal point may be
+among them; a longer one, which may be of ids, is searched by its hashes."""
 
 
 def of_sql(text: str) -> pl.Expr:
@@ -77,11 +81,17 @@ def _binary(operator: str, left: Any, right: Any) -> Any:
 def _one_of(value: Any, listed: Any, options: Any) -> Any:
     """Whether a value is one of some others."""
     others = pl.select(_read(listed)).to_series().explode()
-    if not isinstance(others.dtype, pl.Decimal):
+    exact = isinstance(others.dtype, pl.Decimal)
+    if not exact and not (others.dtype.is_integer() and len(others) <= SHORT):
         return {"Function": {"input": [value, listed], "function": {"Boolean": {"IsIn": options}}}}
-    # A list of floats is not searched for whole numbers, nor one of decimal numbers for floats.
-    each = [_binary("Eq", value, _written(pl.lit(float(other)))) for other in others]
-    return reduce(partial(_binary, "Or"), each)
+    # A list of floats is not searched for whole numbers, nor one of whole numbers for floats.
+    # Whether NULL is one of them, Polars asks beside.
+    kind = float if exact else int
+    each = [_binary("Eq", value, _written(pl.lit(kind(other)))) for other in others.drop_nulls()]
+    while len(each) > 1:  # in pairs: a long list would be nested too deep for Python
+        pairs = zip_longest(each[::2], each[1::2])
+        each = [one if other is None else _binary("Or", one, other) for one, other in pairs]
+    return each[0]
 
 
 def with_known_parts(expression: pl.Expr) -> pl.Expr:

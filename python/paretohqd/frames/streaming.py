@@ -41,6 +41,10 @@ class Resources:
         """Check the numbers."""
         optional_count("memory_limit", self.memory_limit)
         optional_count("n_threads", self.n_threads)
+        if self.progress is not None and not callable(self.progress):
+            raise ValueError(
+                f"progress: expected a function of a number of rows, got {self.progress!r}"
+            )
 
 
 UNLIMITED = Resources()
@@ -99,8 +103,9 @@ def read_layers(
         with bad_rows_named(source, scores, state.nan):
             state.extend(batch, scores)
         if limit is not None and state.estimated_size() > limit:
+            layers = "layers" if state.limit is None else f"{state.limit} layers"
             raise ValueError(
-                f"{len(state.settled().row)} rows of the first {state.limit} layers take more "
+                f"{len(state.settled().row)} rows of the first {layers} take more "
                 "than the memory limit: ask for fewer layers (upto, at_least, k) or raise it"
             )
         if resources.progress is not None:

@@ -213,6 +213,32 @@ def optional_count(name: str, value: object) -> int | None:
     return None if value is None else min(count(name, value), sys.maxsize)
 
 
+def numbers(value: object) -> NDArray[np.float64]:
+    """Numbers as an array of doubles, whatever its shape.
+
+    Text that reads like numbers is none, nor are True and False: NumPy would take both.
+
+    Raises:
+        TypeError: There is something else among them.
+        ValueError: They are not of one shape.
+
+    Example:
+        >>> numbers([[1, 2.5]])
+        array([[1. , 2.5]])
+        >>> numbers(["1", "2.5"])
+        Traceback (most recent call last):
+        ...
+        TypeError: '1' is no number
+    """
+    given = np.asarray(value)
+    if given.dtype.kind in "iuf" and not isinstance(value, list | tuple):
+        return given.astype(np.float64)
+    for each in np.asarray(value, dtype=object).flat:
+        if isinstance(each, str | bytes | bool | np.bool_):
+            raise TypeError(f"{each!r} is no number")
+    return np.asarray(value, dtype=np.float64)
+
+
 def iterates(value: object) -> TypeGuard[Iterable[object]]:
     """Whether a value can be gone through; an array of one number only claims that it can."""
     return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0

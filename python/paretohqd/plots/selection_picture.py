@@ -137,7 +137,9 @@ def pool_dots(
         points there are.
     """
     points = (
-        selection.pool.select(pl.col("layer").alias("l"), *numbers(list(selection.objectives)))
+        selection.pool.select(
+            selection.column("layer").alias("l"), *numbers(list(selection.objectives))
+        )
         # Before rounding: a front sorted by v0 is in order in v1 too, and rounding keeps orders.
         .sort("v0", maintain_order=True)
         .select("l", *_rounded(axes))
@@ -159,17 +161,13 @@ def chosen_dots(
         serves several preferences is a target, its centre (0) that of the nearest ray, and the
         wider rings come first, to lie below. And how many there were before they were thinned.
     """
-    key = pl.col("row").cast(pl.UInt64)
-    number, away, row = map(selection.column, ("preference", "distance", "row"))
+    number, away = map(selection.column, ("preference", "distance"))
+    row, layer = selection.column("row").cast(pl.UInt64).alias("row"), selection.column("layer")
     # The pool knows the scores of every chosen row; the rows' own columns may not.
-    scores = selection.pool.select(
-        key, pl.col("layer").alias("l"), *numbers(list(selection.objectives))
-    )
+    scores = selection.pool.select(row, layer.alias("l"), *numbers(list(selection.objectives)))
     point = [f"v{i}" for i in range(len(axes))]
     chosen = (
-        selection.rows.select(
-            row.cast(pl.UInt64).alias("row"), number.alias("p"), away.round_sig_figs(4).alias("d")
-        )
+        selection.rows.select(row, number.alias("p"), away.round_sig_figs(4).alias("d"))
         .filter(pl.col("p").is_in(list(shown)))
         .join(scores, on="row", how="left", maintain_order="left")
         .select("p", "l", "row", "d", *_rounded(axes))

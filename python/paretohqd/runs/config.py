@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from paretohqd.frames.noise import noise_of
 from paretohqd.models.names import named_model
 from paretohqd.models.spec import Model
 from paretohqd.models.template_files import find_rubric, find_template
@@ -155,7 +156,13 @@ class Config:
             within(objective, f"objectives[{i}]", 0, None, "output")
 
     def _check_selection(self) -> None:
-        """Refuse columns of which stage 2 has other values than the data."""
+        """Refuse points and noise of other objectives, and columns that differ in stage 2."""
+        names, chosen = [objective.name for objective in self.objectives], self.selection
+        try:
+            chosen.rule(k=chosen.k).box([True] * len(names), names)
+            noise_of(chosen.epsilon, names)
+        except ValueError as error:
+            raise ValueError(f"selection: {error}") from None
         own = set(TAKEN) - {"prompt", "response", "conversation"}
         for column in self.selection.columns:
             if column in own:

@@ -40,6 +40,7 @@ def choose_from(
 
     Args:
         state: The first layers of all rows so far; its layers are the pool, which does not grow.
+            Copies count among its rows (`at_least`), also where duplicates are dropped here.
         preferences: As for `select`, as are the further options.
         k: Rows per preference.
         rank: By what rows are ranked. All but "ray" have the front alone for a pool, and need a
@@ -74,6 +75,10 @@ def choose_from(
         >>> chosen.rows.select("help", "safe", "preference", "row").rows()
         [(1.0, 0.0, 0, 0), (0.8, 0.7, 1, 1), (0.0, 1.0, 2, 2)]
     """
+    if not isinstance(state, FirstLayers):
+        raise ValueError(
+            f"state: expected a FirstLayers, got {type(state).__name__}: choose takes frames"
+        )
     layers = state.layers.answer()
     rule = Rule(
         k=k,

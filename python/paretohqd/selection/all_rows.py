@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from paretohqd.frames.kept_layers import KeptLayers
+from paretohqd.frames.objectives import column
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Resources
 from paretohqd.kernels.arrays import Column
@@ -22,7 +23,15 @@ from paretohqd.kernels.layers import pareto_layers
 from paretohqd.selection.candidates import Candidates, box_of, candidates, order_of
 from paretohqd.selection.copies import firsts
 from paretohqd.selection.nearest import NearestRows
-from paretohqd.selection.pool import Floats, Layer, Pool, Rows, first_layers_of, pool_of
+from paretohqd.selection.pool import (
+    Floats,
+    Layer,
+    Pool,
+    Rows,
+    first_layers_of,
+    pool_of,
+    refuse_fewer,
+)
 from paretohqd.selection.ranks import Order
 from paretohqd.selection.request import Request
 from paretohqd.selection.rule import Box, Rule
@@ -64,15 +73,14 @@ def choose_among_all(
         size = 2 * size + 1
     if request.rule.exclusive:
         size *= len(request.through)
+    if reference is not None:
+        refuse_fewer(reference.usable, k)
     given = request.box if reference is None else reference.box(request)
     found: Candidates | None = None
     while True:
         if found is None or source.lazy:  # a frame's are all rows, whatever the size
             found = candidates(source, request, given, size, resources)
-        if found.usable < k:
-            raise ValueError(
-                f"k={k}, but there are only {found.usable} rows to choose from: lower k"
-            )
+        refuse_fewer(found.usable, k)
         box = given or box_of(found, request)
         order = order_of(request, box, resources.n_threads)
         mine = _taken(order, found, request.rule, size)
@@ -101,8 +109,7 @@ def choose_among_kept(
         reference = layers.ended(request)
         if reference is None:
             return None
-    if layers.usable < k:
-        raise ValueError(f"k={k}, but there are only {layers.usable} rows to choose from: lower k")
+    refuse_fewer(layers.usable, k)
     found = Candidates(
         columns=layers.columns,
         row=layers.row,
@@ -217,13 +224,14 @@ def _with(pool: Pool, reference: Pool) -> Pool:
     row = np.concatenate([pool.row, reference.row])
     _, first = np.unique(row, return_index=True)
     pairs: Any = zip(pool.columns, reference.columns, strict=True)
-    columns = [np.concatenate(pair)[first] for pair in pairs]
+    scores = [np.concatenate(pair)[first] for pair in pairs]
     read = None
     if pool.read is not None and reference.read is not None:
-        read = pl.concat([pool.read, reference.read.select(pool.read.columns)])[first]
+        again = reference.read.select(map(column, pool.read.columns))
+        read = pl.concat([pool.read, again])[first]
     return replace(
         pool,
-        columns=tuple(columns),
+        columns=tuple(scores),
         row=row[first],
         layer=np.concatenate([pool.layer, reference.layer])[first],
         read=read,

@@ -74,6 +74,7 @@ def why_of(selection: Selection, row: object) -> Why:
         rank=selection.rank,
         ranked=standing.ranked,
         taken=max(map(len, each)),
+        taken_by=tuple(map(len, each)),
         quotas=selection.rule.quotas,
         by=selection.by,
         group=members,
@@ -111,7 +112,7 @@ def _request(selection: Selection, rule: Rule) -> Request:
     """What was asked for; without groups, with the reference points that it came to."""
     names = list(selection.objectives)
     # Other columns are not at hand as columns of a frame; they play no part in an order.
-    plain = replace(rule.plain, by=None, duplicates="keep", where=None, prefix="")
+    plain = replace(rule.plain, by=None, duplicates="keep", where=None)
     scores = Source(selection.pool.select(map(column, names)))
     request = Request.of(scores, selection.objectives, selection.preferences, plain)
     request = replace(request, rule=rule, keys=selection.by, copies=selection.copy_columns)
@@ -129,8 +130,8 @@ def _pool(selection: Selection, request: Request) -> Pool:
         names=tuple(request.scores.names),
         maximize=tuple(request.scores.larger),
         columns=tuple(values if up else -values for values, up in pairs),
-        row=selection.pool["row"].to_numpy().astype(np.int64),
-        layer=selection.pool["layer"].to_numpy(),
+        row=selection.pool.get_column(f"{selection.prefix}row").to_numpy().astype(np.int64),
+        layer=selection.pool.get_column(f"{selection.prefix}layer").to_numpy(),
         low=selection.r_min,
         high=selection.r_max,
         rows=selection.n_rows,
@@ -225,10 +226,10 @@ def _passed_over(selection: Selection, asked: Asked, standing: Standing) -> Pass
         ):
             word = "distinct" if rule.quotas[reached[0]] == 1 else "at_most"
             found[number] = (word, equal[reached[0]][0])
-        elif rule.wanted > rule.k:
-            found[number] = ("diverse" if rule.diverse is not None else "sample", None)
         elif selection.beside is None:
             found[number] = (" or ".join(_words(rule, copies)), None)
+        elif rule.wanted > rule.k:
+            found[number] = _narrowed(rule)[0], None
         else:  # of a row that was itself left out for its value, or that another got
             found[number] = ("copy", None)
     return found
@@ -239,11 +240,21 @@ def _words(rule: Rule, copies: bool) -> list[str]:
     words = ["copy"] if copies else []
     words += ["distinct"] if 1 in rule.quotas.values() else []
     words += ["at_most"] if any(most > 1 for most in rule.quotas.values()) else []
-    return words + (["exclusive"] if rule.exclusive else [])
+    return words + (["exclusive"] if rule.exclusive else []) + _narrowed(rule)
+
+
+def _narrowed(rule: Rule) -> list[str]:
+    """What chose k of the best rows, if not simply the first were."""
+    if rule.wanted == rule.k:
+        return []
+    return ["sample" if rule.diverse is None else "diverse"]
 
 
 def _comes_first(asked: Asked, standing: Standing, preference: int, other: int) -> bool:
     """Whether the row comes before a chosen one, by a rank that knows no pool."""
+    if standing.orders is not None:
+        rows: list[int] = standing.orders[preference].tolist()
+        return rows.index(asked.row) < rows.index(other)
     assert asked.request.box is not None, "without groups there are reference points"
     assert standing.scores is not None, "it was passed over"
     order = order_of(asked.request, asked.request.box, None).alone(preference)

@@ -19,7 +19,7 @@ from paretohqd.frames.screen import Screen, Seen, StrongRows, look_at
 from paretohqd.frames.sources import Source
 from paretohqd.frames.streaming import Resources, refuse_unfilled
 from paretohqd.kernels.arrays import Column
-from paretohqd.selection.pool import Floats, Rows
+from paretohqd.selection.pool import Floats, Rows, refuse_fewer, spans
 from paretohqd.selection.ranks import Order
 from paretohqd.selection.request import Request
 from paretohqd.selection.rule import Box
@@ -61,23 +61,41 @@ class Candidates:
 
 
 def order_of(request: Request, box: Box, n_threads: int | None) -> Order:
-    """The order that a request asks for, between two reference points."""
+    """The order that a request asks for, between two reference points.
+
+    Raises:
+        ValueError: These are so near each other that doubles cannot divide what is between.
+    """
     assert request.rule.rank != "ray", "the distance to a ray needs a pool"
     r_min, r_max = box
     span = r_max - r_min
+    falls = (1 - request.through) * span
+    # What may fall by 0 counts before all others, which is for objectives of all weight alone.
+    none = ((falls == 0) & (request.through < 1)).any(axis=0)
+    if request.rule.rank == "achievement" and none.any():
+        raise ValueError(
+            f"column {request.scores.names[none.argmax()]!r} spans no more than {span.min():g}, "
+            "which doubles cannot divide: scale it up"
+        )
     return Order(
         rank=request.rule.rank,
         ideal=r_max,
         units=span if request.units is None else request.units,
         weights=request.preferences.values,
-        falls=(1 - request.through) * span,
+        falls=falls,
         n_threads=n_threads,
     )
 
 
 def box_of(found: Candidates, request: Request) -> Box:
-    """r_min and r_max over all rows."""
+    """r_min and r_max over all rows.
+
+    Raises:
+        ValueError: Too few rows, or an objective that has one value, or spans too much.
+    """
+    refuse_fewer(found.usable, request.rule.k)
     request.scores.refuse_constant(found.low, found.high, found.usable)
+    spans(request.scores.names, found.low, found.high)
     return found.low, found.high
 
 

@@ -40,20 +40,20 @@ def explanation(selection: Selection) -> str:
     overlap = selection.overlap()
     np.fill_diagonal(overlap, np.nan)
     names = selection.preference_names
-    for number, rows, farthest in (
-        selection.rows.group_by(selection.column("preference"), maintain_order=True)
+    got = {
+        number: (rows, f", the farthest at {farthest:.3g}")
+        for number, rows, farthest in selection.rows.group_by(selection.column("preference"))
         .agg(pl.len().alias("#"), selection.column("distance").max())
         .iter_rows()
-    ):
+    }
+    for number in range(len(selection)):
+        rows, farthest = got.get(number, (0, ""))
         weights = ", ".join(f"{weight:.3g}" for weight in selection.preferences[number].tolist())
         label = names[number] if names else f"({weights})"
         last = number + 1 == len(overlap)
         following = "   -" if last else f"{overlap[number, number + 1]:.2f}"
         largest = "   -" if len(overlap) == 1 else f"{np.nanmax(overlap[number]):.2f}"
-        lines.append(
-            f"  {number:>3} {label}: {following} {largest}; {rows} rows, the farthest at "
-            f"{farthest:.3g}"
-        )
+        lines.append(f"  {number:>3} {label}: {following} {largest}; {rows} rows{farthest}")
     return "\n".join(lines)
 
 

@@ -86,7 +86,7 @@ def selection_of(
         rows=rows.hstack([each.alias(f"{prefix}{each.name}") for each in added]),
         preferences=weights,
         objectives=pool.objectives(),
-        pool=pool.frame(),
+        pool=pool.frame(prefix),
         r_min=pool.in_input_units(nearest.r_min),
         r_max=pool.in_input_units(nearest.r_max),
         n_rows=pool.rows,

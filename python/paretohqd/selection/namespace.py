@@ -18,6 +18,7 @@ from paretohqd.selection.preference_rows import rows_and_names
 from paretohqd.selection.preferences import Preferences
 from paretohqd.selection.request import added_types
 from paretohqd.selection.result import Selection
+from paretohqd.selection.rule import Rule
 
 F = TypeVar("F", pl.DataFrame, pl.LazyFrame)
 
@@ -96,8 +97,9 @@ class Pareto(Generic[F]):
         Args:
             objectives: Column names (larger is better), or {name: "max" | "min"}.
             preferences: How many, or their weights.
-            options: Those of `paretohqd.choose`: k, upto, at_least, bounds, scale, directions,
-                distinct, duplicates, by, nan, memory_limit, progress, n_threads.
+            options: Those of `paretohqd.choose`: k, upto, at_least, rank, bounds, scale,
+                directions, where, epsilon, distinct, at_most, exclusive, diverse, sample,
+                duplicates, by, nan, prefix, memory_limit, progress, n_threads.
         """
         return _selected(self._frame, objectives, preferences, **options)
 
@@ -219,7 +221,8 @@ def _selected(
     """The training sets, at once or, of a LazyFrame, when they are collected."""
     if isinstance(frame, pl.DataFrame):
         return select(frame, objectives, preferences, **options)
-    added = added_types(named=rows_and_names(preferences)[1] is not None)
+    prefix = Rule(prefix=options.get("prefix", "")).prefix
+    added = added_types(named=rows_and_names(preferences)[1] is not None, prefix=prefix)
     return pl.defer(
         lambda: select(frame, objectives, preferences, **options),
         schema=lambda: pl.Schema({**frame.collect_schema(), **added}),

@@ -116,10 +116,10 @@ def check_embeddings(schema: Mapping[str, pl.DataType], name: str) -> None:
 
 def _embeddings(rows: pl.DataFrame, name: str, numbers: Rows) -> Floats:
     """(n, d) the embeddings of some rows, which have these numbers in the input."""
-    values = rows.get_column(name)
+    values = rows.get_column(name).alias("")  # Polars takes some names for patterns.
     if isinstance(values.dtype, pl.List):
         lengths = values.list.len()
-        size = int(lengths[0] or 0) if len(values) else 0
+        size = next((length for length in lengths if length), 0)
         bad = (lengths != size).fill_null(True)
     else:
         size = values.dtype.shape[0]  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -77,10 +77,7 @@ class Pool:
     def require(self, request: Request) -> None:
         """Raise a ValueError if there are not k rows for a preference to choose."""
         k = request.rule.k
-        if self.usable < k:
-            raise ValueError(
-                f"k={k}, but there are only {self.usable} rows to choose from: lower k"
-            )
+        refuse_fewer(self.usable, k)
         if (choices := self.choices()) < k:
             raise ValueError(
                 f"k={k}, but the pool has only {choices} {self.what(request)}: {self.advice}"
@@ -110,16 +107,15 @@ class Pool:
         """(M,) values of the objectives as the input has them: minimised ones with their sign."""
         return np.where(self.maximize, values, -values)
 
-    def frame(self) -> pl.DataFrame:
-        """The pool as a `Selection` shows it."""
+    def frame(self, prefix: str = "") -> pl.DataFrame:
+        """The pool as a `Selection` shows it; its own columns begin with the prefix."""
         scores = {
             name: column if up else -column
             for name, up, column in zip(self.names, self.maximize, self.columns, strict=True)
         }
         # By names: a list of Series would call one without a name "column_2".
-        return pl.DataFrame(
-            {"row": row_numbers(self.row, self.rows), "layer": self.layer, **scores}
-        )
+        numbers = row_numbers(self.row, self.rows)
+        return pl.DataFrame({f"{prefix}row": numbers, f"{prefix}layer": self.layer, **scores})
 
     def box(self, request: Request) -> Box:
         """(M,) worst and best of every objective: as given, in the pool, or over all rows."""
@@ -129,9 +125,7 @@ class Pool:
         if request.rule.bounds == "pool":
             r_min = np.array([column.min() for column in self.columns])
             r_max = np.array([column.max() for column in self.columns])
-        with np.errstate(over="ignore"):
-            spans = r_max - r_min
-        for name, span in zip(self.names, spans, strict=True):
+        for name, span in zip(self.names, spans(self.names, r_min, r_max), strict=True):
             if span == 0 and self.copies and len(self.row) + self.copies == self.usable:
                 raise ValueError(
                     f"column {name!r} has one value in all rows that are no copies, so nothing can "
@@ -143,8 +137,6 @@ class Pool:
                     "direction: take more layers (upto, at_least), or give neither: the pool then "
                     "grows until no column has"
                 )
-            if not np.isfinite(span):
-                raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
         return r_min, r_max
 
     def ended(self, request: Request) -> Pool | None:
@@ -201,6 +193,26 @@ class Pool:
         """The columns that have been read of the rows at some places."""
         assert self.read is not None, "the input is in memory"
         return self.read[places]
+
+
+def spans(names: Sequence[str], low: Floats, high: Floats) -> Floats:
+    """(M,) how far the best of each objective is from the worst.
+
+    Raises:
+        ValueError: One of them is further than doubles can hold.
+    """
+    with np.errstate(over="ignore"):
+        found = high - low
+    for name, span in zip(names, found, strict=True):
+        if not np.isfinite(span):
+            raise ValueError(f"column {name!r} spans more than doubles can hold: scale it down")
+    return found
+
+
+def refuse_fewer(usable: int, k: int) -> None:
+    """Raise a ValueError if there are not k rows at all."""
+    if usable < k:
+        raise ValueError(f"k={k}, but there are only {usable} rows to choose from: lower k")
 
 
 def pool_of(source: Source, request: Request, resources: Resources) -> Pool:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from paretohqd.kernels.points import count
+from paretohqd.kernels.points import count, numbers
 from paretohqd.kernels.rays import preference_grid
 from paretohqd.selection.preference_rows import rows_and_names
 
@@ -89,7 +89,7 @@ def preference_weights(preferences: Any, objectives: Sequence[str]) -> Weights:
         ]
     try:
         # Adding 0 turns -0 into 0.
-        values = np.array(rows, dtype=np.float64) + 0
+        values = numbers(rows) + 0
     except (TypeError, ValueError) as error:
         raise ValueError(f"preferences: expected a number or rows of weights ({error})") from None
     if values.ndim != 2 or values.shape[1] != m or not len(values):
@@ -98,7 +98,8 @@ def preference_weights(preferences: Any, objectives: Sequence[str]) -> Weights:
             f"got shape {values.shape}"
         )
     # A comparison with NaN is false, so NaN is off the simplex too.
-    off = ~((values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) <= TOLERANCE))
+    with np.errstate(over="ignore"):
+        off = ~((values >= 0).all(axis=1) & (np.abs(values.sum(axis=1) - 1) <= TOLERANCE))
     if off.any():
         first = int(off.argmax())
         raise ValueError(
@@ -178,7 +179,7 @@ def _by_name(given: Mapping[str, Any], objectives: Sequence[str], which: str) ->
     if missing := [name for name in objectives if name not in given]:
         raise ValueError(f"{where} has no weight for {missing[0]!r} (give 0 to ignore it): {these}")
     try:
-        weights = np.array([given[name] for name in objectives], dtype=np.float64)
+        weights = numbers([given[name] for name in objectives])
     except (TypeError, ValueError):
         weights = np.full(len(objectives), np.nan)
     if weights.ndim != 1 or not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():

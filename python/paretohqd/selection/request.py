@@ -42,9 +42,9 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def added_types(*, named: bool) -> dict[str, Any]:
+def added_types(*, named: bool, prefix: str = "") -> dict[str, Any]:
     """The columns that a selection adds, and their types."""
-    return {name: kind for name, kind in _TYPES.items() if named or name in ADDED}
+    return {f"{prefix}{name}": kind for name, kind in _TYPES.items() if named or name in ADDED}
 
 
 def asked_as(rule: Rule, name: str) -> str:
@@ -97,8 +97,7 @@ class Request:
         scores = ObjectiveColumns.of(schema, objectives)
         scores.require_two()
         weights = preference_weights(preferences, scores.names)
-        added = added_types(named=weights.names is not None)
-        refuse_taken(schema, [f"{rule.prefix}{name}" for name in added])
+        refuse_taken(schema, added_types(named=weights.names is not None, prefix=rule.prefix))
         copies = copy_columns(schema, scores.columns)
         if rule.duplicates == "drop" and not copies:
             raise ValueError(
@@ -178,7 +177,7 @@ class Request:
         for name, most in self.rule.quotas.items():
             refuse_null_keys(frame[name], asked_as(self.rule, name), inside)
             ids = np.zeros(len(frame), dtype=np.uint32)
-            counted = frame[name] if inside is None else frame[name].gather(inside)
+            counted = frame[name] if inside is None else frame[name][inside]
             ids[slice(None) if inside is None else inside] = group_ids(counted, len(counted))[0]
             quotas.append(Quota(ids, most))
         return tuple(quotas)

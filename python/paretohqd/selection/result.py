@@ -47,8 +47,9 @@ class Selection:
         rows: Long frame: k rows per preference, see `select`.
         preferences: (P, M) weights; each row sums to 1.
         objectives: The direction, "max" or "min", of each objective.
-        pool: The rows that could be chosen, in the input's order: `row` (its number there),
-            `layer`, and one Float64 column per objective, in the input's units.
+        pool: The rows that could be chosen, in the input's order: `row` (its number there) and
+            `layer`, whose names begin with the prefix too, and one Float64 column per objective,
+            in the input's units.
         r_min: (M,) nadir, in the input's units: the worst of the reference set per objective.
             Within groups each has its own; this is the worst of all.
         r_max: (M,) ideal, in the input's units: the best of the reference set per objective.
@@ -158,12 +159,15 @@ class Selection:
         return self.rows.filter(self.column("preference") == number)
 
     def column(self, name: str) -> pl.Expr:
-        """A column of `rows` that the selection added, by its name without the prefix."""
+        """A column of `rows` or `pool` that was added, by its name without the prefix."""
         return column(f"{self.prefix}{name}")
 
     def of(self, preference: int | str) -> pl.DataFrame:
         """The same as `self[preference]`."""
         return self[preference]
+
+    def _of_pool(self, name: str) -> NDArray[Any]:
+        return self.pool.get_column(f"{self.prefix}{name}").to_numpy()
 
     def _keys(self) -> Sequence[str | int]:
         return self.preference_names or range(len(self))
@@ -202,18 +206,21 @@ class Selection:
     def layer(self) -> NDArray[np.int32]:
         """(n_rows,) Pareto layer of every input row; -1 beyond the pool."""
         layer = np.full(self.n_rows, -1, dtype=np.int32)
-        layer[self.pool["row"].to_numpy()] = self.pool["layer"].to_numpy()
+        layer[self._of_pool("row")] = self._of_pool("layer")
         return layer
 
     def layer_sizes(self) -> list[int]:
         """Rows in each layer of the pool, best first."""
-        return [int(size) for size in np.bincount(self.pool["layer"].to_numpy())]
+        return [int(size) for size in np.bincount(self._of_pool("layer"))]
 
     def overlap(self) -> Floats:
         """(P, P) Jaccard index of the preferences' sets of rows; 1 on the diagonal."""
-        return selection_overlap(
-            self.rows.select(preference=self.column("preference"), row=self.column("row"))
-        )
+        rows = self.rows.select(preference=self.column("preference"), row=self.column("row"))
+        # Within groups a preference may have got no row.
+        some = np.unique(rows["preference"].to_numpy())
+        whole = np.eye(len(self))
+        whole[np.ix_(some, some)] = selection_overlap(rows)
+        return whole
 
     def copies(self) -> int:
         """How many chosen rows are copies of another that the same preference got."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from paretohqd.frames.condition import Condition
 from paretohqd.frames.noise import Epsilon
-from paretohqd.kernels.points import count, iterates, optional_count
+from paretohqd.kernels.points import count, iterates, numbers, optional_count
 from paretohqd.selection.preferences import Directions
 from paretohqd.selection.ranks import Rank
 
@@ -90,6 +91,13 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Refuse rules by which no frame could be chosen from."""
+        for name in ("scale", "epsilon", "by"):
+            # What the caller does to a list or mapping later is no concern of this rule.
+            given = getattr(self, name)
+            if isinstance(given, list | dict):
+                object.__setattr__(self, name, given.copy())
+            elif isinstance(given, np.ndarray):  # of which no two can be compared
+                object.__setattr__(self, name, given.tolist())
         counts = {
             "k": count("k", self.k),
             "upto": optional_count("upto", self.upto),
@@ -115,7 +123,7 @@ class Rule:
             raise ValueError(
                 f"directions: rank={self.rank!r} takes the weights themselves: leave it out"
             )
-        if self.bounds not in ("pool", "all"):
+        if not isinstance(self.bounds, str) or self.bounds not in ("pool", "all"):
             object.__setattr__(self, "bounds", _two_points(self.bounds))
         _one_of("directions: expected", self.directions, Directions)
         _one_of("duplicates: expected", self.duplicates, Duplicates)
@@ -202,7 +210,7 @@ class Rule:
         if isinstance(self.scale, str) and self.scale == "none":
             return np.ones(m)
         try:
-            sizes = np.asarray(self.scale, dtype=np.float64)
+            sizes = numbers(self.scale)
         except (TypeError, ValueError):
             sizes = np.zeros(0)
         if sizes.shape != (m,) or not (np.isfinite(sizes) & (sizes > 0)).all():
@@ -243,7 +251,9 @@ class Rule:
                     f"{worst:g} and r_max {best:g}"
                 )
         low, high = (np.where(larger, end, -end) for end in ends)
-        if not np.isfinite(high - low).all():
+        with np.errstate(over="ignore"):
+            spans = high - low
+        if not np.isfinite(spans).all():
             raise ValueError("bounds: r_min and r_max are further apart than doubles can hold")
         return low, high
 
@@ -262,7 +272,7 @@ def _one_of(what: str, value: object, words: object) -> None:
 
 def _names(what: str, value: object) -> tuple[str, ...]:
     """Names of columns, each once."""
-    names = tuple(value) if iterates(value) else ()
+    names = tuple(value) if iterates(value) and not isinstance(value, Mapping) else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{what}: expected the name of a column, or several, got {value!r}")
     return tuple(dict.fromkeys(map(str, names)))
@@ -277,13 +287,17 @@ def _quotas(value: object) -> dict[str, int]:
     for name in value:
         if not isinstance(name, str):
             raise ValueError(f"at_most: expected the name of a column, got {name!r}")
-    return {name: count(f"at_most: {name}", most) for name, most in value.items()}
+    for name, most in value.items():
+        count(f"at_most: {name}", most)
+    return {name: min(int(most), sys.maxsize) for name, most in value.items()}
 
 
 def _two_points(value: object) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """r_min and r_max as plain numbers, so that rules can be compared and kept."""
     try:
-        low, high = (tuple(float(x) for x in end) for end in value)  # type: ignore[attr-defined]
+        if isinstance(value, str | pl.DataFrame) or not iterates(value):
+            raise TypeError
+        low, high = (tuple(numbers(end).tolist()) for end in value)
     except (TypeError, ValueError):
         raise ValueError(
             f"bounds: expected 'pool', 'all' or two points (r_min and r_max), got {value!r}"

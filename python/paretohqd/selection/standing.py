@@ -67,7 +67,8 @@ class Standing:
         ranked: How many rows an order has.
         distance: (P,) NaN where it is not known.
         place: (P,) -1 where there is none.
-        passed: (P,) whether the last row that was taken comes after it.
+        passed: (P,) whether the last row that was taken comes after it, or fewer were than wanted.
+        orders: All rows of its group in the order of each preference; None where that is not known.
     """
 
     scores: Floats | None
@@ -80,6 +81,7 @@ class Standing:
     distance: Floats
     place: Rows
     passed: NDArray[np.bool_]
+    orders: tuple[Rows, ...] | None = None
 
 
 def in_pool(asked: Asked, seen: Seen | None) -> Standing:
@@ -194,8 +196,12 @@ def in_group(asked: Asked, frame: pl.DataFrame, members: Rows, copies: Keys | No
     layer = int(pool.layer[at[0]]) if len(at) else seen.layer(standing.layers)
     standing = replace(standing, layer=layer)
     if rule.rank != "ray":
-        orders = orders_in_group(points, request, copies=copies)
-        return _placed(standing, asked, ((rows[order], values) for order, values in orders))
+        orders = [
+            (rows[order], values)
+            for order, values in orders_in_group(points, request, copies=copies)
+        ]
+        placed = _placed(standing, asked, orders)
+        return replace(placed, orders=tuple(order for order, _ in orders))
     group = np.zeros(points.n, dtype=np.uint32)
     layers = max(1, standing.layers)  # whichever stop it was that ended the pool
     every = replace(rule.plain, k=points.n, upto=layers, at_least=None)
@@ -309,7 +315,9 @@ def _placed(standing: Standing, asked: Asked, orders: Iterable[tuple[Rows, Float
     distance, place = standing.distance.copy(), standing.place.copy()
     passed = standing.passed.copy()
     for number, (rows, distances) in enumerate(orders):
-        own = int(np.flatnonzero(rows == asked.row)[0])
-        last = int(np.flatnonzero(rows == asked.taken[number][-1])[0])
-        distance[number], place[number], passed[number] = distances[own], own, own < last
+        own, taken = int(np.flatnonzero(rows == asked.row)[0]), asked.taken[number]
+        distance[number], place[number] = distances[own], own
+        # A group may leave a preference fewer rows than it wants, or none.
+        short = len(taken) < asked.request.rule.k
+        passed[number] = short or own < int(np.flatnonzero(rows == taken[-1])[0])
     return replace(standing, distance=distance, place=place, passed=passed)

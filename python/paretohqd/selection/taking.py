@@ -160,6 +160,7 @@ def _in_turns(
     hands, places = [_Hand(quotas) for _ in lists], [0] * len(lists)
     gone: set[int] = set()
     for _ in range(k):
+        before = len(gone)
         for number, rows in enumerate(lists):
             # Whom a quota or another preference kept from a row once is kept from it for good.
             for at in range(places[number], len(rows)):
@@ -172,3 +173,5 @@ def _in_turns(
                     break
             else:
                 places[number] = len(rows)
+        if len(gone) == before:
+            break

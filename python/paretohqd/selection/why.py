@@ -45,8 +45,9 @@ class Why:
     - `place`: 0 for the first of the `ranked` rows in the preference's order, and so on. Null for
       what is not in the pool, or where `rank` is not "ray" and not all rows are at hand.
     - `position`: 0 for the first of the rows that were taken, and so on. Null if it was not.
-    - `last`: the distance of the last row that was taken.
-    - `skipped`: why it was passed over though the last row that was taken comes after it: "copy"
+    - `last`: the distance of the last row that was taken; null if none of its group was.
+    - `skipped`: why it was passed over though the last row that was taken comes after it, or fewer
+      than k were: "copy"
       (of a row before it), "distinct" (a row before it has the same value), "at_most" (as many as
       are allowed have), "exclusive" (another preference got it), "diverse" or "sample" (others of
       the best rows were chosen); several with "or" between them where the columns that tell are not
@@ -75,7 +76,8 @@ class Why:
         rank: By what rows were ranked.
         ranked: Among how many rows it has its places: those of the pool, or, where `rank` is not
             "ray", all that were not dropped; within groups, of its group.
-        taken: How many of these each preference got.
+        taken: How many of these each preference got; the most, where groups leave some fewer.
+        taken_by: How many each of them got, by its number.
         quotas: How many rows with the same value of a column each preference may get.
         by: Columns within whose values rows were chosen; None: all together.
         group: Numbers of the rows of its group, which are all it is compared with, ascending, shape
@@ -105,6 +107,7 @@ class Why:
     rank: Rank
     ranked: int
     taken: int
+    taken_by: tuple[int, ...]
     quotas: dict[str, int]
     by: tuple[str, ...] | None
     group: NDArray[np.int64] | None
@@ -186,7 +189,12 @@ class Why:
         parts = [where or "not chosen"]
         if each["skipped"] is not None:
             parts.append(self._skipped(each))
-        parts.append(f"{self.taken:,} {'was' if self.taken == 1 else 'were'} taken")
+        taken = self.taken_by[each["preference"]]
+        many = f"{taken:,}" if taken else "none"
+        parts.append(f"{many} {'was' if taken <= 1 else 'were'} taken")
+        if each["last"] is None:
+            own = each["distance"]
+            return f"{', '.join(parts)}" + ("" if own is None else f"; {amount} {own:.4g}")
         last = f"the last one taken {each['last']:.4g}"
         if each["distance"] is None:
             return f"{', '.join(parts)}; {amount} of {last}"

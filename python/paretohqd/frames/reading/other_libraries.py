@@ -46,7 +46,8 @@ def frame_of(data: Any) -> pl.DataFrame | None:
     if is_pandas(data):
         return _from_pandas(data)
     if hasattr(data, "to_polars"):
-        return _frame_from(data.to_polars, "frame")
+        frame = _frame_from(data.to_polars, "frame")
+        return _named(frame, getattr(data, "column_names", None) or [])
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return _from_arrow(data)
     if isinstance(data, np.ndarray) and data.dtype.names is not None and data.ndim == 1:
@@ -80,6 +81,20 @@ def _from_pandas(data: Any) -> pl.DataFrame:
             _frame_from(partial(pl.from_pandas, data.iloc[:, [number]]), f"column {name!r}")
         raise ValueError(f"frame: {first_line(error)}") from error
     assert isinstance(frame, pl.DataFrame)
+    return _named(frame, names)
+
+
+def frame_of_table(table: Any) -> pl.DataFrame:
+    """An Arrow table as a frame with the same names."""
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return _named(frame, table.column_names)
+
+
+def _named(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The same with these names: where there is none, Polars makes one, such as "column_0"."""
+    if "" in names and len(names) == frame.width:
+        frame.columns = list(names)
     return frame
 
 
@@ -94,7 +109,7 @@ def _from_arrow(data: Any) -> pl.DataFrame | None:
         raise ValueError(f"frame: {first_line(error)}") from error
     if isinstance(table, pl.Series):
         return table.struct.unnest() if isinstance(table.dtype, pl.Struct) else None
-    return table
+    return _named(table, names or getattr(getattr(data, "schema", None), "names", []))
 
 
 def _from_columns(data: Mapping[Any, Any]) -> pl.DataFrame:
