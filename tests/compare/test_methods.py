@@ -231,7 +231,7 @@ def test_a_method_says_where_it_comes_from(name: str, results: dict[str, dict[st
 
 def test_what_is_reconstructed_says_so_in_its_source() -> None:
     marked = {name for name, method in METHODS.items() if method.reconstructed}
-    assert marked == {"ham", "ucmoa", "rcs", "mopo", "caid", "pama", "moa", "moc", "pro"}
+    assert marked == {"ham", "ucmoa", "rcs", "mopo", "caid", "pama", "moa", "moc", "pro", "psl"}
     said = ("abstract", "no code was found", "authors' code was not found")
     assert marked == {
         name for name, method in METHODS.items() if any(words in method.source for words in said)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -278,10 +279,18 @@ def test_what_does_not_say_that_it_is_json(port: int) -> None:
 def test_a_client_that_leaves_is_not_answered_on(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Tokens take their time, as those of a large model do."""
     ends: list[str] = []
 
-    def noted(*given: Any, **more: Any) -> Any:
-        replies = batching_reply(*given, **more)
+    def slowed(request: Any) -> Any:
+        def cancelled() -> bool:
+            time.sleep(0.01)
+            return bool(request.cancelled())
+
+        return replace(request, cancelled=cancelled)
+
+    def noted(model: Any, tokenizer: Any, requests: Any, **more: Any) -> Any:
+        replies = batching_reply(model, tokenizer, [*map(slowed, requests)], **more)
         ends.extend(one.end for one in replies)
         return replies
 

@@ -77,7 +77,7 @@ def test_a_step_reads_the_sum_of_the_adapters(causal: Path, tmp_path: Path) -> N
 
 
 def test_preferences_come_apart(causal: Path, tmp_path: Path) -> None:
-    facts = fit(causal, tmp_path, rows(24))
+    facts = fit(causal, tmp_path, rows(36))
     assert facts["loss"][1] < facts["loss"][0]
     model, tokenizer = load(causal)
     short = []

@@ -108,7 +108,7 @@ METHOD = Method(
     about="Adapters trained together on the rows of many preferences; a small network turns w into "
     "the coefficients of their sum.",
     source='After "Pareto Set Learning for Multi-Objective Reinforcement Learning" (PSL-MORL, '
-    "arXiv 2501.06773).",
+    "arXiv 2501.06773), from notes on its text; no code was found.",
     exact="one network from preferences to policies, trained with another preference at each step "
     "on that preference's weighted sum.",
     ours="a hypernetwork over adapters: it writes the coefficients of K LoRA adapters and not a "
