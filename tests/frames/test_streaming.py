@@ -285,7 +285,7 @@ def test_keys_that_are_nan_are_refused_like_nulls():
         ({"memory_limit": 0}, "memory_limit must be an integer of at least 1"),
         ({"memory_limit": 9, "by": "id"}, "memory_limit cannot be combined with by"),
         ({"by": 5}, "by: name at least one column, got 5"),
-        ({"by": np.array(5)}, r"by: name at least one column, got array\(5\)"),
+        ({"by": np.array(5)}, "by: name at least one column, got 5"),
     ],
 )
 def test_wrong_options(options, message):
