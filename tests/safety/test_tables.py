@@ -16,13 +16,14 @@ FORMULAS = [
     "=1+1",
     "+1",
     "-2+3",
+    "-\n1",
     "@SUM(A1:A9)",
     "\t=1+1",
     "\r=1+1",
     "\n=1+1",
     "\N{FULLWIDTH EQUALS SIGN}1+1",
 ]
-PLAIN = ["", "SFT", "a = b", "'quoted'", "1", "é", "two\nlines", 'a "quote", a comma']
+PLAIN = ["", "-", "SFT", "a = b", "'quoted'", "1", "é", "two\nlines", 'a "quote", a comma']
 
 
 def read(text: str) -> list[list[str]]:

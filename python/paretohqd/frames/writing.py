@@ -166,7 +166,8 @@ def csv_for_people(frame: pl.DataFrame) -> str:
     """A table as CSV that a spreadsheet shows as it is: no text in it is taken for a formula.
 
     Texts and names of columns that begin with = + - @ or a control character get an apostrophe in
-    front, which spreadsheets read as "text". Files of data are written as they are: `write_frame`.
+    front, which spreadsheets read as "text"; a dash alone, which stands for nothing, is left. Files
+    of data are written as they are: `write_frame`.
 
     Example:
         >>> table = pl.DataFrame({"method": ["=1+1", "SFT"], "gain": [-1, 2]})
@@ -175,7 +176,7 @@ def csv_for_people(frame: pl.DataFrame) -> str:
         '=1+1,-1
         SFT,2
     """
-    starts = r"^([=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}])"
+    starts = r"(?s)^([=+@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]|-.)"
     columns = [
         each.cast(pl.String).str.replace(starts, "'$1") if each.dtype in TEXT_TYPES else each
         for each in (frame.get_column(name).rename("") for name in frame.columns)
