@@ -36,7 +36,8 @@ class Request:
     """Tokens of the prompt, as `encode_prompts` has them."""
     max_tokens: int
     seed: int = 0
-    """With it the answer is that of `generate` to this prompt alone."""
+    """With it the answer is that of `generate` to this prompt alone, in bfloat16 up to rounding:
+    sums over several rows are rounded otherwise there than over one."""
     stop: tuple[str, ...] = ()
     """Texts at which the answer ends, without them."""
     said: Callable[[str], None] | None = None
