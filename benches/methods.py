@@ -8,8 +8,8 @@ prints the README's table. A record of the same day is replaced. With a name the
 NAME-DATE-MACHINE.csv, NAME-summary-... and so on.
 
 `python benches/methods.py benches/results/methods-DATE-MACHINE.csv` prints the table of a record.
-Utility and hypervolume are worked out from its points and its scale; intervals and verdicts are
-those of its summary, where that has any of utility.
+Where an old record's summary has no utility, it and the hypervolume are worked out from points and
+scale, and there are no intervals and no verdicts.
 """
 
 from __future__ import annotations
@@ -103,7 +103,6 @@ def measured_again(points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
                 "budget": budget,
                 "method": method,
                 "seed": seed,
-                "chosen": len(weights) > 1 and None in weights,
                 "utility": float(served(z[:, None], weights, preferences)[0]),
                 "hypervolume": hypervolume(z, ref=ref),
                 "best_single": max(hypervolume(z[i : i + 1], ref=ref) for i in range(len(z))),
@@ -114,7 +113,6 @@ def measured_again(points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
     runs = runs.unique(["budget", "method", "utility", "hypervolume"], maintain_order=True)
     return runs.group_by("budget", "method", maintain_order=True).agg(
         pl.col("seed").len().alias("seeds"),
-        pl.col("chosen").any(),
         pl.col("utility", "hypervolume", "best_single").mean(),
         pl.col("utility").std().alias("spread"),
     )
@@ -128,31 +126,12 @@ def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFram
     * those that were reconstructed from the abstract of their paper.
     """
     tested = "utility" in summary.columns
-    facts = (
-        "kind",
-        "ablation",
-        "rank_mean",
-        "echo",
-        "entropy",
-        "models",
-        "trained_tokens",
-        "generated_tokens",
-        "seconds",
-    )
-    tests = ("low", "high", "reference name", "reference verdict") if tested else ()
-    rows = measured_again(points, scale).join(
-        summary.select("budget", "method", *facts, *tests),
-        on=["budget", "method"],
-        how="left",
-        maintain_order="left",
-    )
-    if "chosen_on" in summary.columns:
-        # Policies were chosen on validation prompts, of which the points know nothing.
-        known = summary.select("budget", "method", "utility", "spread", "chosen_on")
-        rows = rows.drop("utility", "spread").join(
-            known, on=["budget", "method"], how="left", maintain_order="left"
-        )
+    rows = summary if tested else _of_old(summary, points, scale)
+    if "chosen_on" in rows.columns:
         rows = rows.with_columns(chosen=pl.col("chosen_on").eq_missing("test"))
+    else:
+        chosen = [(method in _chosen(points)) for method in rows["method"]]
+        rows = rows.with_columns(chosen=pl.Series(chosen, dtype=pl.Boolean))
     head = [name for name in HEAD if tested or name not in ("95 %", "against")]
     lines = [f"| {' | '.join(head)} |", "|---|" + "---:|" * (len(head) - 1)]
     ranked = rows.sort("ablation", maintain_order=True)
@@ -160,19 +139,37 @@ def readme_table(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFram
         lines.append(
             f"| *{'ablations, ' * bool(ablation)}budget: {budget}* |" + " |" * (len(head) - 1)
         )
-        for row in some.sort("utility", descending=True).iter_rows(named=True):
+        for row in some.sort("utility", descending=True, nulls_last=True).iter_rows(named=True):
             cells = cells_of(row)
             lines.append(f"| {' | '.join(cells[name] for name in head)} |")
     return "\n".join(lines)
+
+
+def _chosen(points: pl.DataFrame) -> set[str]:
+    """Methods of several policies that take no weights."""
+    policies = points.filter(weights="-").group_by("budget", "method", "seed").len()
+    return set(policies.filter(pl.col("len") > 1)["method"])
+
+
+def _of_old(summary: pl.DataFrame, points: pl.DataFrame, scale: pl.DataFrame) -> pl.DataFrame:
+    """A summary that has no utility, with what the points tell."""
+    known = measured_again(points, scale)
+    facts = summary.drop(known.columns[2:], strict=False)
+    return known.join(facts, on=["budget", "method"], how="left", maintain_order="left")
 
 
 def cells_of(row: dict[str, Any]) -> dict[str, str]:
     """A method's cells by their heads."""
     ends = [number(row.get(end)) for end in ("low", "high")]
     verdict = row.get("reference verdict") or ""
+    marks = " *" * _reconstructed(row["kind"]) + " †" * bool(row["chosen"])
+    name = row["method"].replace("|", "\\|") + marks
+    if not row["seeds"]:
+        return dict.fromkeys(HEAD, "") | {"method": name, "seeds": f"failed ({row['failed']})"}
+    lost = f" ({row['failed']} failed)" if row.get("failed") else ""
     return {
-        "method": row["method"] + " *" * _reconstructed(row["kind"]) + " †" * row["chosen"],
-        "seeds": str(row["seeds"]),
+        "method": name,
+        "seeds": f"{row['seeds']}{lost}",
         "utility": number(row["utility"]),
         "spread": number(row["spread"]),
         "95 %": " to ".join(ends) if row.get("low") is not None else "",

@@ -10,7 +10,11 @@ from paretohqd.compare.plan import check_together, plan
 from paretohqd.runs.config import load_settings
 from paretohqd.runs.config_reader import from_mapping, to_mapping
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("compare*.yaml"))
+ROOT = Path(__file__).parents[2]
+EXAMPLES = [
+    *sorted((ROOT / "examples").glob("compare*.yaml")),
+    *sorted(ROOT.glob("benches/*.yaml")),
+]
 
 OWN = {"method": "sft", "against": "paretohqd", "budgets": ["own"]}
 
@@ -127,6 +131,14 @@ def test_what_else_a_section_says_are_the_methods_options() -> None:
             },
             "base has seeds 1, and sft 0: with none in common nothing is compared",
         ),
+        (
+            {"methods": [{"method": "sft", "name": n} for n in ("é", "e\u0301")]},
+            "two are called 'é'",
+        ),
+        *(
+            ({"methods": ["sft", {"method": "soups", "name": name}]}, r"methods\[1\]\.name: expect")
+            for name in ("", " ", "x ", "two\nlines", "-x", "=1+1", "@x", "+kl")
+        ),
         ({"train": {"packing": True}}, r"train\.packing: a comparison puts rows in order"),
         (
             {"train_stage2": {"train_sampling_strategy": "random"}},
@@ -215,3 +227,18 @@ def test_a_quantile_may_be_0() -> None:
 def test_a_budget_of_ones_own_needs_no_reference() -> None:
     assert len(list(plan(comparison(methods=["sft"], budgets=["own"])))) == 1
     assert len(list(plan(comparison(methods=["base"])))) == 1, "it spends nothing"
+
+
+def test_who_is_never_beside_the_reference_is_named() -> None:
+    entries = ["base", {"method": "paretohqd", "budgets": ["own"]}, "soups", "sft"]
+    assert comparison(methods=entries, budgets=["one"]).uncompared() == ["soups", "sft"]
+    assert comparison(methods=entries, budgets=["one", "own"]).uncompared() == []
+    assert comparison(methods=["base", "soups", "sft"], budgets=["own"]).uncompared() == []
+    against = [*entries[:3], {"method": "sft", "against": "soups"}]
+    assert comparison(methods=against, budgets=["one"]).uncompared() == ["soups"]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_configurations_compare_with_their_reference(path: Path) -> None:
+    settings = load_settings(Comparison, path)
+    assert settings.uncompared() == []

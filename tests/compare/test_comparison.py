@@ -261,3 +261,37 @@ def test_the_command(
     capsys.readouterr()
     assert main.main([*command, "--set", "methods=[sfft]"]) == 1
     assert "did you mean sft?" in capsys.readouterr().err
+
+
+def test_a_changed_comparison_that_was_killed_is_not_finished(
+    parts: Path, finished: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, results = tables(finished), (finished / "results.json").read_bytes()
+
+    def interrupted(*given: Any, **more: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(training, "fit", interrupted)
+        do(comparison(parts, str(finished), methods=[*METHODS_HERE, "sft"], seeds=[0, 1]))
+    assert (finished / "superseded" / "results.json.0").read_bytes() == results
+    assert main.main(["report", str(finished)]) == 1, "its settings are not those of its results"
+    assert "paretohqd compare" in capsys.readouterr().err
+    do(comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1]))
+    assert same(tables(finished), before)
+    assert main.main(["report", str(finished)]) == 0
+
+
+def test_results_are_written_last(
+    parts: Path, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    settings = comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1])
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr(compare, "write_parquet", full)
+        do(settings)
+    assert not (finished / "results.json").exists(), "scores of another comparison may lie there"
+    do(settings)
+    assert (finished / "results.json").exists()

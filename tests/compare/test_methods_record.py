@@ -70,6 +70,34 @@ def test_a_record_gives_the_comparisons_numbers_again(bench, recorded) -> None:
     assert "| UC-MOA * |" in text
 
 
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_record_shows_what_failed_and_odd_names(bench, tmp_path: Path, plain: bool) -> None:
+    """`plain`: no method takes weights, and nothing was chosen."""
+    results, answers = make(
+        budgets=["own"],
+        ablations=(),
+        fails={("RiC", 0): "no", ("RCS", 0): "no", ("RCS", 1): "no", ("RCS", 2): "no"},
+    )
+    for each in results["runs"]:
+        if each["method"] == "SFT":
+            each["method"] = "S|F|T"
+    if plain:
+        results["runs"] = [run for run in results["runs"] if len(run["policies"]) < 2]
+    result = result_of(results, answers)
+    scale = pl.DataFrame(
+        [
+            {"objective": name, "low": low, "high": high}
+            for name, (low, high) in results["bounds"].items()
+        ]
+    )
+    text = bench["readme_table"](summary_table(result), points_table(result), scale)
+    lines = text.splitlines()
+    assert {line.replace(r"\|", "").count("|") for line in lines} == {lines[0].count("|")}
+    assert sum(line.startswith("| S\\|F\\|T |") for line in lines) == 1
+    assert any(line.startswith("| RCS * | failed (3) |") for line in lines)
+    assert plain or any(line.startswith("| RiC | 2 (1 failed) |") for line in lines)
+
+
 def test_a_record_holds_every_score(bench, recorded) -> None:
     path, results, _, answers = recorded
     scores = pl.read_parquet(bench["table_of"](path, "scores").with_suffix(".parquet"))

@@ -55,7 +55,8 @@ def test_policies_without_weights_are_chosen_on_validation() -> None:
     assert "best on the validation prompts." in render(honest)
     assert "too high" not in render(honest)
     assert summary_table(honest)["chosen_on"].to_list() == ["validation"]
-    assert "chosen_on" not in summary_table(flattered).columns
+    assert summary_table(flattered)["chosen_on"].to_list() == ["test"]
+    assert "chosen_on" not in summary_table(two_policies(CORNERS)).columns
     assert "missteering" not in methods_table(flattered).columns
 
 

@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from helpers.stages import Work, do, flip_bit
-from paretohqd.runs import folder
+from paretohqd.runs import folder, layout
 from paretohqd.runs.folder import RunFolder
 from paretohqd.runs.manifest import MANIFEST, Manifest
 from paretohqd.runs.processes import Together
@@ -302,3 +302,15 @@ def test_all_together_meet_at_each_barrier(tmp_path: Path) -> None:
         thread.join(60)
     assert [r.digest for r in results[0]] == [r.digest for r in results[1]]
     assert set(results[0][0].manifest.files) == {"0", "1"}
+
+
+@pytest.mark.parametrize("name", layout.CONCLUSIONS)
+def test_a_folder_is_not_finished_from_when_a_part_is_replaced(run: RunFolder, name: str) -> None:
+    do(run, Work())
+    run.write_json(name, {"of": "the first"})
+    do(run, Work())
+    assert run.read_json(name) == {"of": "the first"}, "nothing was replaced"
+    do(run, Work(), settings={"k": 2})
+    assert run.read_json(name) is None
+    kept = run.folder / "superseded" / f"{name}.0"
+    assert json.loads(kept.read_text()) == {"of": "the first"}

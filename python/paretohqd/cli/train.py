@@ -158,7 +158,7 @@ def _compare(parsed: argparse.Namespace) -> None:
 
     with failures.recorded(run_path(settings.run)):
         folder = compare(settings, **_by_hand(parsed))
-    limits = json.loads((folder / "results.json").read_text())["limits"]
+    limits = json.loads((folder / layout.RESULTS).read_text())["limits"]
     say(render(measure_folder(folder), limits))
     say(f"tables: {folder / 'methods.csv'}, points.csv, summary.csv, costs.csv")
     say(f"report: {folder / layout.REPORT}")
@@ -194,7 +194,7 @@ def _settings(kind: type[Settings], parsed: argparse.Namespace) -> Settings:
 def _report(parsed: argparse.Namespace) -> None:
     from paretohqd.compare.report import write_comparison
     from paretohqd.runs.report import write_report
+    from paretohqd.runs.written import is_comparison
 
-    compared = (parsed.run / "results.json").is_file()
-    write = write_comparison if compared else write_report
+    write = write_comparison if is_comparison(parsed.run) else write_report
     say(write(parsed.run, parsed.output or parsed.run / layout.REPORT))

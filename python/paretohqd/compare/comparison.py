@@ -30,11 +30,12 @@ from paretohqd.compare.records import (
     FrontRecord,
     PolicyRecord,
     RunRecord,
+    answers_of,
     load,
 )
 from paretohqd.compare.report import write_comparison
 from paretohqd.compare.scores import SCORES, published
-from paretohqd.compare.words import BUDGETS, asked_high_or_low, kept, limits
+from paretohqd.compare.words import BUDGETS, asked_high_or_low, kept, limits, uncompared
 from paretohqd.compare.workbench import Workbench
 from paretohqd.frames.new_files import write_parquet
 from paretohqd.frames.writing import csv_for_people
@@ -105,6 +106,8 @@ def _compare(settings: Comparison, screen: Screen | None, verify: bool) -> Path:
     try:
         s.screen.line(f"paretohqd compare in {s.folder.folder}")
         s.screen.line(f"machine: {s.machine.describe()}")
+        for line in uncompared(settings.uncompared(), settings.reference):
+            s.screen.line(f"! {line}")
         data = pipeline.split(s, drawn=settings.validation > 0)
         offline = scores_of(s, pipeline.score(s, 1, data))
         parts = prompts_to_test(s, settings), prompts_to_choose_by(s, settings)
@@ -229,16 +232,24 @@ def finish(
         front=front,
         reference=settings.reference,
         budgets=BUDGETS,
-        limits=tuple(limits(shown_name(settings.model.name), front)),
+        limits=tuple(
+            limits(
+                shown_name(settings.model.name),
+                front,
+                uncompared(settings.uncompared(), settings.reference),
+            )
+        ),
         seed=settings.seed,
         machine=s.machine.describe(),
         versions=versions(),
     )
-    s.folder.write_json("results.json", record.to_mapping())
-    result = measure_folder(folder)
+    result = measure_record(record, answers_of(folder, record))
+    # Written last: without it the folder is not finished, and scores never lie beside another's.
+    (folder / layout.RESULTS).unlink(missing_ok=True)
     write_parquet(published(folder, record), folder / SCORES)
     for name, table in TABLES.items():
         s.folder.write_text(f"{name}.csv", csv_for_people(table(result)))
+    s.folder.write_json(layout.RESULTS, record.to_mapping())
     write_comparison(folder, folder / layout.REPORT)
     return folder
 
@@ -270,18 +281,23 @@ def shape_of_front(s: RunContext, offline: pl.DataFrame) -> FrontRecord | None:
                     depth=_median_and_range([shape.depth for shape in shapes]),
                 )
                 front = dataclasses.replace(front, chance=chance)
-        except (ValueError, RuntimeError, ImportError) as error:
-            # A sentence of the page: no reason to lose the others.
-            s.screen.line(f"the shape of the data's front is not known: {error}")
+        except ValueError as error:
+            s.screen.line(f"{unknown}: {error}")
             return {"front": None}
         return {"front": dataclasses.asdict(front)}
 
-    made = s.folder.stage(
-        "front",
-        work,
-        settings={"objectives": s.names, "clouds": CLOUDS, "seed": s.settings.seed},
-        inputs={"scores": s.folder.hash_frame(offline)},
-    )
+    unknown = "the shape of the data's front is not known"
+    try:
+        made = s.folder.stage(
+            "front",
+            work,
+            settings={"objectives": s.names, "clouds": CLOUDS, "seed": s.settings.seed},
+            inputs={"scores": s.folder.hash_frame(offline)},
+        )
+    except (RuntimeError, ImportError) as error:
+        # A sentence of the page: no reason to lose the others, and another time it may be found.
+        s.screen.line(f"{unknown}: {error}")
+        return None
     assert made is not None, "a comparison is one process"
     front = made.notes["front"]
     return None if front is None else FrontRecord.of(front)

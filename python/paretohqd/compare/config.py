@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -11,6 +13,10 @@ from paretohqd.runs.config_reader import from_mapping
 from paretohqd.runs.sections import LATER, within
 
 Budget = Literal["own", "matched", "half", "one", "two"]
+
+FORMULA = ("=", "+", "-", "@")
+READABLE = re.compile(rf"(?![{re.escape(''.join(FORMULA))}])\S(.*\S)?")
+"""A method's name in tables."""
 
 TAKEN = (
     *("budget", "method", "seed", "n", "collapse", "group"),
@@ -131,8 +137,11 @@ class Comparison(Config):
             _entry(section, f"methods[{place}]") for place, section in enumerate(self.methods)
         ]
         names = [entry.title for entry in entries]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        alike = [unicodedata.normalize("NFKC", name) for name in names]
+        if len(set(alike)) < len(alike):
+            twice = next(
+                name for name, as_seen in zip(names, alike, strict=True) if alike.count(as_seen) > 1
+            )
             raise ValueError(f"methods: two are called {twice!r}: give one another name")
         if self.reference not in (*names, type(self).reference):
             raise ValueError(f"reference: no method is called {self.reference!r}")
@@ -144,6 +153,21 @@ class Comparison(Config):
                 raise ValueError(f"{where}: no method is called {entry.against!r}")
             self._check_comparable(entry, entries[names.index(entry.against)], where)
         return entries
+
+    def uncompared(self) -> list[str]:
+        """Titles of the methods that no budget puts beside the comparison's reference."""
+        entries = self.entries()
+        rival = next((entry for entry in entries if entry.title == self.reference), None)
+        if rival is None:
+            return []
+        theirs = set(rival.budgets or self.budgets)
+        return [
+            entry.title
+            for entry in entries
+            if entry.against is None
+            and entry.method != "base"
+            and not theirs & set(entry.budgets or self.budgets)
+        ]
 
     def _check_comparable(self, entry: Entry, rival: Entry, where: str) -> None:
         """Refuse two that never have the same budget, or never the same seed."""
@@ -163,6 +187,12 @@ def _entry(section: str | Mapping[str, Any], where: str) -> Entry:
     options = {key: value for key, value in given.items() if key not in fields_of_entry}
     plain = {key: value for key, value in given.items() if key in fields_of_entry}
     entry = from_mapping(Entry, {**plain, "options": options}, where)
+    if entry.name is not None and not READABLE.fullmatch(entry.name):
+        raise ValueError(
+            f"{where}.name: expected text on one line that begins and ends with a visible "
+            f"character, and with none of {' '.join(FORMULA)}, which would be a formula in a "
+            f"spreadsheet, got {entry.name!r}"
+        )
     for name, values in (("seeds", entry.seeds), ("budgets", entry.budgets)):
         if values is not None and len(set(values)) < max(1, len(values)):
             raise ValueError(f"{where}.{name}: must differ, and be at least one")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -73,21 +73,52 @@ def against(
     return found
 
 
-def with_verdicts(differences: Sequence[Difference | None]) -> list[Difference | None]:
-    """Add `corrected` and `verdict`: over all that can be tested, Holm's correction."""
-    tested = [each.p for each in differences if each is not None and each.p is not None]
+def with_verdicts(entries: Sequence[MethodResult]) -> tuple[MethodResult, ...]:
+    """Add `corrected` and `verdict` to the differences to references, after Holm for all tested.
+
+    Nothing is tested of the base, which every method is held against without a verdict, nor where
+    policies were chosen on the prompts that are measured.
+    """
+    flattered = {(each.budget, each.method) for each in entries if each.flattered}
+    reasons = [_untested(entry, flattered) for entry in entries]
+    tested = [
+        difference.p
+        for entry, reason in zip(entries, reasons, strict=True)
+        if not reason and (difference := entry.against.reference) and difference.p is not None
+    ]
     corrected = iter(holm(tested))
-    return [each and _with_verdict(each, corrected) for each in differences]
+    return tuple(
+        _with_verdict(entry, reason, corrected)
+        for entry, reason in zip(entries, reasons, strict=True)
+    )
 
 
-def _with_verdict(difference: Difference, corrected: Iterator[float]) -> Difference:
+def _untested(entry: MethodResult, flattered: Container[tuple[str, str]]) -> str:
+    """Why its difference to the reference is not tested; empty where it is."""
+    difference = entry.against.reference
+    if difference is None:
+        return ""
+    if entry.kind == "base":
+        return "the base"
+    if entry.flattered or (difference.budget, difference.name) in flattered:
+        return "chosen on these prompts"
+    if difference.p is None:
+        return {0: "no common seed", 1: "one seed"}.get(len(difference.seeds), "one prompt")
+    return ""
+
+
+def _with_verdict(entry: MethodResult, reason: str, corrected: Iterator[float]) -> MethodResult:
     """One of them; `corrected` gives the next of those that were tested."""
-    if difference.p is not None:
+    difference = entry.against.reference
+    if difference is None:
+        return entry
+    if reason:
+        decided = replace(difference, verdict=f"{reason}: not tested")
+    else:
         p = next(corrected)
         assert difference.whole is not None
-        return replace(difference, corrected=p, verdict=verdict(difference.whole, p))
-    few = {0: "no common seed", 1: "one seed"}.get(len(difference.seeds), "one prompt")
-    return replace(difference, verdict=f"{few}: not tested")
+        decided = replace(difference, corrected=p, verdict=verdict(difference.whole, p))
+    return replace(entry, against=replace(entry.against, reference=decided))
 
 
 def _pairs(

@@ -7,8 +7,9 @@ together.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from paretohqd.compare.crossed import Floats, SeedSquare
 from paretohqd.compare.records import RunRecord
@@ -20,6 +21,15 @@ class Spread:
 
     variance: float
     degrees: float
+
+    def of_sum(self, methods: int) -> Spread:
+        """Of the sum of some methods that share it: one estimate, however often it counts.
+
+        Example:
+            >>> Spread(variance=0.25, degrees=4.0).of_sum(2)
+            Spread(variance=0.5, degrees=4.0)
+        """
+        return replace(self, variance=methods * self.variance)
 
 
 def pooled(tables: Iterable[Floats]) -> Spread | None:
@@ -53,13 +63,14 @@ def square_of(spreads: Sequence[Spread], prompts: int) -> SeedSquare:
     wide rather than too short. The degrees of freedom of a sum are Satterthwaite's.
 
     Args:
-        spreads: One for each method that has seeds.
+        spreads: One for each method that has seeds, estimated apart; `Spread.of_sum` of those that
+            share one.
         prompts: N.
 
     Example:
-        >>> one = Spread(variance=0.01, degrees=4.0)
-        >>> square_of([one, one], 100)
-        SeedSquare(square=2.0, degrees=8.0)
+        >>> one, other = Spread(variance=0.01, degrees=4.0), Spread(variance=0.01, degrees=4.0)
+        >>> square_of([one, other], 100), square_of([one.of_sum(2)], 100)
+        (SeedSquare(square=2.0, degrees=8.0), SeedSquare(square=2.0, degrees=4.0))
     """
     total = sum(spread.variance for spread in spreads)
     doubt = sum(spread.variance**2 / spread.degrees for spread in spreads)
@@ -99,10 +110,13 @@ class Families:
             None where a method's family is not known: its own seeds must do.
         """
         # What is not trained, no seed of its own moves.
-        keys = [_key(run) for run in runs if not run.untrained]
-        spreads = [self._spreads.get((name, *key)) for key in keys if key is not None]
-        known = [spread for spread in spreads if spread is not None]
-        return square_of(known, prompts) if known and len(known) == len(keys) else None
+        keys = Counter(_key(run) for run in runs if not run.untrained)
+        spreads = []
+        for key, methods in keys.items():
+            if key is None or (shared := self._spreads.get((name, *key))) is None:
+                return None
+            spreads.append(shared.of_sum(methods))
+        return square_of(spreads, prompts) if spreads else None
 
 
 def _key(run: RunRecord) -> tuple[str, ...] | None:

@@ -224,6 +224,16 @@ class MethodResult(Measures):
     against: Against = Against()
 
     @property
+    def flattered(self) -> bool:
+        """Whether the very prompts that are measured chose among its policies."""
+        return self.chosen_on == "test"
+
+    @property
+    def marks(self) -> str:
+        """What stands behind its name in tables: * if reconstructed, † if flattered."""
+        return " *" * self.reconstructed + " †" * self.flattered
+
+    @property
     def dear_at_use(self) -> bool:
         """Whether an answer takes more than the model once for each token."""
         return self.passes != 1 or self.sees_scorers

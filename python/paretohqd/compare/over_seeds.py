@@ -65,11 +65,11 @@ def over_seeds(
         _entry(places, runs, values, scores, families, objectives, reference)
         for places in groups.values()
     ]
-    compared = [against(entry, entries, runs, values, families) for entry in entries]
-    decided = with_verdicts([each.reference for each in compared])
-    return tuple(
-        replace(entry, against=replace(each, reference=difference))
-        for entry, each, difference in zip(entries, compared, decided, strict=True)
+    return with_verdicts(
+        [
+            replace(entry, against=against(entry, entries, runs, values, families))
+            for entry in entries
+        ]
     )
 
 

@@ -217,15 +217,24 @@ def load(folder: Path) -> tuple[ComparisonRecord, dict[str, pl.DataFrame]]:
         ValueError: A file is missing, or the comparison was finished by a version that kept no
             scale.
     """
-    results = json.loads(_file(folder, "results.json").read_text("utf-8"))
+    results = json.loads(_file(folder, layout.RESULTS).read_text("utf-8"))
     if "bounds" not in results:
         raise ValueError(
-            f"{folder / 'results.json'} has no scale of the rewards, which older versions took "
+            f"{folder / layout.RESULTS} has no scale of the rewards, which older versions took "
             "from the methods themselves: run `paretohqd compare` again; it keeps what is done"
         )
     record = ComparisonRecord.of(results)
+    return record, answers_of(folder, record)
+
+
+def answers_of(folder: Path, record: ComparisonRecord) -> dict[str, pl.DataFrame]:
+    """Each policy's answers to test prompts, by their name in the record.
+
+    Raises:
+        ValueError: A file is missing.
+    """
     keys = sorted({policy.answers for run in record.runs for policy in run.policies})
-    return record, {key: pl.read_parquet(_file(folder, f"{key}/{layout.ANSWERS}")) for key in keys}
+    return {key: pl.read_parquet(_file(folder, f"{key}/{layout.ANSWERS}")) for key in keys}
 
 
 def _file(folder: Path, name: str) -> Path:

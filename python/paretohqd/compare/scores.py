@@ -142,7 +142,7 @@ def measure_scores(folder: Path) -> ComparisonResult:
     Raises:
         ValueError: A file is missing.
     """
-    record = ComparisonRecord.of(json.loads(_file(folder, "results.json").read_text("utf-8")))
+    record = ComparisonRecord.of(json.loads(_file(folder, layout.RESULTS).read_text("utf-8")))
     return measure_record(record, read_scores(folder, "test", record))
 
 

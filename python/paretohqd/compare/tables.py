@@ -108,17 +108,19 @@ def summary_table(result: ComparisonResult) -> pl.DataFrame:
     `utility_tchebycheff`, `win_rate` how often the method lies above the reference (see `WinRate`).
     `reference corrected` is p after Holm, by which a verdict of better or worse is given, and
     `reference low_90` and `high_90` are the ends of the 90 % interval, by which the others are.
-    With one seed there is no interval and no verdict. With validation prompts `chosen_on` tells by
-    which prompts a method's policy for each preference was chosen, where it takes no weights.
+    With one seed there is no interval and no verdict. `chosen_on` tells by which prompts, test or
+    validation, a method's policy for each preference was chosen, where one has several policies
+    that take no weights.
     """
     rows, served = [], _served(result)
+    choices = "missteering" in served or any(entry.chosen_on for entry in result.methods)
     for entry in result.methods:
         row: Row = {"budget": entry.budget, "method": entry.method}
         row |= {"kind": entry.kind, "ablation": entry.ablation}
         row |= _marked(result, entry)
         row |= {"seeds": len(entry.seeds), "failed": len(entry.failed)}
         row |= {"policies": entry.policies}
-        row |= {"chosen_on": entry.chosen_on} if "missteering" in served else {}
+        row |= {"chosen_on": entry.chosen_on} if choices else {}
         row |= {"utility": entry.utility}
         row |= {"low": entry.low, "high": entry.high, "spread": entry.spread}
         row |= entry.values(("utility_adjusted", "hypervolume", "echo_adjusted"))

@@ -11,7 +11,7 @@ from paretohqd.plots.progress import duration, table
 
 CHOSEN = {
     "test": "for each preference the one counts that is best on these very prompts, so utility is "
-    "too high.",
+    "too high (†), and nothing is tested.",
     "validation": "for each preference the one counts that is best on the validation prompts.",
 }
 """What it means where a method's policies were chosen."""
@@ -142,7 +142,7 @@ def caveats(result: ComparisonResult) -> list[str]:
     if result.prompts < 2:
         return [*lines, "There is one prompt, so there are no intervals and no verdicts."]
     differences = [d for entry in methods if (d := entry.against.reference) is not None]
-    tested = sum(difference.p is not None for difference in differences)
+    tested = sum(difference.corrected is not None for difference in differences)
     if tested:
         lines.append(
             f"Intervals: 95 %, of utility, over {result.prompts} prompts and the seeds that "
@@ -153,7 +153,8 @@ def caveats(result: ComparisonResult) -> list[str]:
             "is still possible."
         )
     trained = [entry for entry in methods if entry.kind != "base"]
-    if tested < len(differences) or any(len(entry.seeds) == 1 for entry in trained):
+    alone = any(difference.verdict.startswith("one seed") for difference in differences)
+    if alone or any(len(entry.seeds) == 1 for entry in trained):
         lines.append(
             "With one seed there is no interval and no verdict: how far another seed of the same "
             "method would lie is not known."
@@ -185,7 +186,7 @@ def _table(entries: Sequence[MethodResult], reference: str) -> str:
         rival = entry.against.reference
         low, high = _number(entry.low), _number(entry.high)
         row = [
-            f"{entry.method} *" if entry.reconstructed else entry.method,
+            f"{entry.method}{entry.marks}",
             f"{len(entry.seeds)}",
             _number(entry.utility),
         ]

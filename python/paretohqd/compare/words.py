@@ -48,15 +48,28 @@ FOLLOWS = {"wins": "follows", "loses": "goes the other way", "open": "open"}
 """What the paired test of asking for much against asking for little says of a model."""
 
 
-def limits(model: str, front: FrontRecord | None) -> list[str]:
+def limits(model: str, front: FrontRecord | None, apart: Sequence[str] = ()) -> list[str]:
     """The sentences at the top of the page of a comparison on a base model.
 
     Args:
         model: Its name.
         front: The shape of the data's front, from `comparison.shape_of_front`.
+        apart: What `uncompared` says.
     """
-    sentences = [SMALL, *LIMITS] if model == "embedded" else list(LIMITS)
+    sentences = [*apart, *([SMALL] if model == "embedded" else []), *LIMITS]
     return sentences if front is None else [*sentences, shape(front)]
+
+
+def uncompared(methods: Sequence[str], reference: str) -> list[str]:
+    """A sentence on methods that no budget puts beside the reference, where there are any.
+
+    Example:
+        >>> uncompared(["soups", "full"], "paretohqd")
+        ['soups, full: never under a budget that paretohqd has too, so not compared with it.']
+    """
+    names = ", ".join(methods)
+    text = f"{names}: never under a budget that {reference} has too, so not compared with it."
+    return [text] if methods else []
 
 
 def shape(front: FrontRecord) -> str:

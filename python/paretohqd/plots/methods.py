@@ -58,8 +58,8 @@ class MethodStyle:
     shape: str
     base: bool
     ablation: bool
-    reconstructed: bool = False
-    """Whether it was rebuilt from an abstract: its name has a mark in tables."""
+    marks: str = ""
+    """What stands behind its name in tables, see `MethodResult.marks`."""
 
 
 Styles = Mapping[str, MethodStyle]
@@ -86,7 +86,7 @@ def method_styles(methods: Sequence[MethodResult], reference: str) -> dict[str, 
             shape=SHAPES[looks[name][1]] if name in looks else DIAMOND,
             base=first[name].kind == "base",
             ablation=first[name].ablation,
-            reconstructed=first[name].reconstructed,
+            marks=first[name].marks,
         )
         for p, name in enumerate(names)
     }

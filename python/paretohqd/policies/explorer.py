@@ -21,6 +21,7 @@ from paretohqd.policies.finished import FinishedRun, open_run
 from paretohqd.runs import layout
 from paretohqd.runs.handover import preference_labels
 from paretohqd.runs.trusted import refuse_links
+from paretohqd.runs.written import is_comparison
 from paretohqd.safety.places import shown_path
 from paretohqd.safety.printing import printable
 
@@ -63,7 +64,7 @@ def write_explorer(folder: str | Path, out: str | Path) -> Path:
     """
     folder = Path(folder)
     refuse_links(folder)
-    if (folder / "results.json").is_file():
+    if is_comparison(folder):
         page = _comparison(folder)
     else:
         page = run_page(open_run(folder))

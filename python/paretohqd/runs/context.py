@@ -316,6 +316,7 @@ class RunContext:
             for line in _changes(read_before(path), plain):
                 self.screen.line(f"  {line}")
             self.screen.line("what they touch is redone; what it replaces is kept in superseded/")
+            self.folder.reopen()
         self.folder.write_text(layout.CONFIG, text)
 
 

@@ -14,7 +14,7 @@ import shutil
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence, Sized
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -288,8 +288,24 @@ class RunFolder:
             self.write_text(f"{HASHES_FOLDER}/{self.rank}.json", self.hashes.text())
             self.hashes.changed = False
 
+    def reopen(self) -> None:
+        """Set aside what says that all in the folder belongs together, before a part changes.
+
+        Else a folder that is killed on the way would pass for a finished one, whose results are
+        not those of its settings.
+        """
+        for name in layout.CONCLUSIONS:
+            with suppress(FileNotFoundError):  # another process was faster
+                self._keep(self.folder / name, name)
+
     def _set_aside(self, final: Path, name: str) -> None:
         """Keep a result that changed settings replace: hours of work are not thrown away."""
+        if final.exists():
+            self.reopen()
+            self._keep(final, name)
+
+    def _keep(self, final: Path, name: str) -> None:
+        """Move a file or folder to those that were replaced."""
         if not final.exists():
             return
         number = 0

@@ -79,6 +79,14 @@ def read_before(path: Path) -> Any:
         return None
 
 
+def is_comparison(folder: Path) -> bool:
+    """Whether a run folder is that of a comparison, finished or not."""
+    if (folder / layout.RESULTS).is_file():
+        return True
+    before = read_before(folder / layout.CONFIG)
+    return isinstance(before, dict) and "methods" in before
+
+
 def yaml_text(plain: Any) -> str:
     """Plain values as YAML."""
     import yaml
