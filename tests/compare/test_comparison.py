@@ -271,9 +271,11 @@ def test_a_changed_comparison_that_was_killed_is_not_finished(
     def interrupted(*given: Any, **more: Any) -> Any:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    changed = comparison(parts, str(finished), methods=[*METHODS_HERE, "sft"], seeds=[0, 1])
+    with monkeypatch.context() as patch:
         patch.setattr(training, "fit", interrupted)
-        do(comparison(parts, str(finished), methods=[*METHODS_HERE, "sft"], seeds=[0, 1]))
+        with pytest.raises(KeyboardInterrupt):
+            do(changed)
     assert (finished / "superseded" / "results.json.0").read_bytes() == results
     assert main.main(["report", str(finished)]) == 1, "its settings are not those of its results"
     assert "paretohqd compare" in capsys.readouterr().err
@@ -289,9 +291,10 @@ def test_results_are_written_last(
         raise OSError(28, "No space left on device")
 
     settings = comparison(parts, str(finished), methods=METHODS_HERE, seeds=[0, 1])
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+    with monkeypatch.context() as patch:
         patch.setattr(compare, "write_parquet", full)
-        do(settings)
+        with pytest.raises(OSError, match="No space"):
+            do(settings)
     assert not (finished / "results.json").exists(), "scores of another comparison may lie there"
     do(settings)
     assert (finished / "results.json").exists()

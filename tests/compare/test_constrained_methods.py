@@ -28,6 +28,9 @@ from paretohqd.compare.methods import (
     psl,
     soups,
 )
+from paretohqd.compare.methods._dual import weighed
+from paretohqd.compare.methods._groups import answer_groups
+from paretohqd.compare.methods._ranking import best_rows
 from paretohqd.compare.workbench import Tokens, Workbench
 from paretohqd.models.adapters import load_adapter, load_mixture
 from paretohqd.models.chat import encode_prompts, find_form, messages
@@ -326,7 +329,7 @@ def test_a_user_is_known_by_labelled_pairs_alone(bench: Open) -> None:
     assert cost.passed > cost.trained, "beside the reference, the base reads what is shown"
     again = npdpo.policies(b, npdpo.Options(steps=4, shown=2, learning_rate=3e-2))
     assert again == policies
-    with pytest.raises(ValueError, match="prompts have two different answers; a step needs 99"):
+    with pytest.raises(ValueError, match=r"the answers of \d+ prompts apart; a step needs 1"):
         npdpo.policies(b, npdpo.Options(shown=99))
 
 
@@ -368,6 +371,12 @@ def test_pairs_shown_and_learned_share_no_prompt() -> None:
     )
     assert not shown & learned
     assert all(scores[a] @ w >= scores[b] @ w for a, b in (*step.shown, *step.learned))
+    # Answers that the user cannot tell apart are no pair, whichever comes first.
+    equal = np.where(np.arange(10)[:, None] < 4, 1.0, scores)
+    pairs = npdpo._labelled(drawn, equal, w, 3)
+    assert all(equal[a] @ w > equal[b] @ w for a, b in pairs)
+    with pytest.raises(ValueError, match=r"\(0.25, 0.75\) tells the answers of 3 prompts"):
+        npdpo._labelled(drawn, equal, w, 4)
     one = pl.DataFrame({"prompt": ["a", "a"], "response": ["same", "same"]})
     assert len(npdpo._pairs(one, rng)) == 0
 
@@ -388,3 +397,42 @@ def test_a_reward_may_be_a_rule_of_0_or_1(bench: Open, parts: Path) -> None:
     differing = frame.group_by("prompt").agg(pl.col("kept").n_unique() > 1)["kept"].sum()
     pairs = extreme_pairs(frame, frame["kept"].to_numpy())
     assert len(pairs) == differing, "pairs are only where two answers differ"
+
+
+def test_what_is_out_of_reach_is_said_before_any_training(
+    bench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_reach(*given: Any, about: str, **more: Any) -> Any:
+        if about == "preference (0.5, 0.5)":
+            raise ValueError(f"{about}: no weighing of the answers is enough")
+        return weighed(*given, about=about, **more)
+
+    for method in (caid, mopo):
+        b = bench(preferences=[[1.0, 0.0], [0.5, 0.5]])
+        monkeypatch.setattr(method, "weighed", out_of_reach)
+        with pytest.raises(ValueError, match="no weighing of the answers is enough"):
+            method.policies(b, method.Options())
+        assert charged(b, "train") == []
+
+
+def test_sampled_answers_that_are_all_alike_are_no_groups(bench: Open) -> None:
+    b = bench(preferences=WEIGHTS, generation__temperature=0)
+    alike = b.scored().unique("prompt", maintain_order=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(b, "scored", lambda: alike)
+        with pytest.raises(ValueError, match=r"are all alike, .*: raise generation\.temp"):
+            answer_groups(b)
+
+
+def test_rows_that_are_all_equally_good_are_no_choice(
+    bench: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    b = bench(preferences=WEIGHTS, selection__k=4)
+    constant = b.scored().with_columns(brief=pl.lit(0.0))
+    monkeypatch.setattr(b, "scored", lambda: constant)
+    with pytest.raises(ValueError, match="rows are equally good by brief: nothing tells which 4"):
+        soups.policies(b, soups.Options())
+    everything = best_rows(
+        b, constant, constant["brief"], k=len(constant), per="once", by="brief", rank="all"
+    )
+    assert len(everything) == len(constant), "all are taken, in any order"

@@ -64,10 +64,7 @@ def write_explorer(folder: str | Path, out: str | Path) -> Path:
     """
     folder = Path(folder)
     refuse_links(folder)
-    if is_comparison(folder):
-        page = _comparison(folder)
-    else:
-        page = run_page(open_run(folder))
+    page = _comparison(folder) if is_comparison(folder) else run_page(open_run(folder))
     return write(page, Path(out), folder=folder)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from paretohqd.runs import layout
 from paretohqd.runs.config_reader import to_mapping
 from paretohqd.runs.yaml_reader import read_yaml, read_yaml_file
 from paretohqd.safety.places import FoundPath, shown_path
@@ -83,7 +84,8 @@ def is_comparison(folder: Path) -> bool:
     """Whether a run folder is that of a comparison, finished or not."""
     if (folder / layout.RESULTS).is_file():
         return True
-    before = read_before(folder / layout.CONFIG)
+    config = folder / layout.CONFIG
+    before = read_before(config) if config.is_file() else None
     return isinstance(before, dict) and "methods" in before
 
 

@@ -289,6 +289,8 @@ class _Answers:
                     f"pairs need a text column {name!r}; the frame has "
                     f"{', '.join(f'{k} ({v})' for k, v in frame.schema.items())}"
                 )
+        if frame.is_empty():
+            raise ValueError("no answers: the frame has no rows")
         # Equal texts may be written in two Unicode forms.
         prompt, _ = group_ids(frame["prompt"].str.normalize("NFC"), len(frame))
         self.text, _ = group_ids(frame["response"].str.normalize("NFC"), len(frame))

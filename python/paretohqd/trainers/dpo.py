@@ -157,7 +157,7 @@ def fit_pairs(
             f"weight must be above 0 and at most 1, and beta above 0: {weight=}, {beta=}"
         )
     limit = chosen["max_length"]
-    check_prompt_lengths(tokenizer, pairs, limit)
+    check_prompt_lengths(tokenizer, pairs, limit, section="pairs")
     stop = stop_tokens(model, tokenizer)
     check_trainable(tokenizer, stop)
     sizes = answer_lengths(tokenizer, pairs, SIDES, stop=stop)

@@ -81,7 +81,7 @@ class Inference(torch.nn.Module):
     """From a user's labelled pairs to the coefficients of K adapters, whatever the pairs' order.
 
     Each pair is the difference of its answers' features; what a layer makes of them is averaged. At
-    the start every user has the same coefficients, 1 / K each.
+    the start all users have about the same coefficients, near 1 / K each.
     """
 
     def __init__(self, count: int, features: int) -> None:

@@ -49,6 +49,7 @@ def weighed(
     tau: float,
     starts: NDArray[np.int64],
     names: Sequence[str],
+    about: str = "constraints",
 ) -> Weighed:
     """Find the multipliers and the weights that they give.
 
@@ -61,6 +62,7 @@ def weighed(
         tau: How much the divergence from equal weights costs, above 0.
         starts: Where each group begins, from 0.
         names: What the K constraints are called, for the message.
+        about: What they are of, for the same.
 
     Raises:
         ValueError: No weighing of the answers meets the constraints together.
@@ -88,6 +90,11 @@ def weighed(
     dual, weights = at(found)
     for _ in range(STEPS):
         slack = over.T @ weights
+        # One that is barely above 0 and is to fall would shorten every step to what it has left.
+        if (spent := (found > 0) & (found <= 1e-6 * tau) & (slack > 0)).any():
+            found[spent] = 0
+            dual, weights = at(found)
+            slack = over.T @ weights
         free = (found > 0) | (slack < 0)
         if np.abs(slack[free]).max(initial=0) <= CLOSE:
             break
@@ -118,7 +125,12 @@ def weighed(
     ]
     if lacking:
         raise ValueError(
-            f"no weighing of the {len(values)} answers reaches what is asked of "
-            f"{', '.join(lacking)}: ask for less, or sample more answers to each prompt"
+            f"{about}: no weighing of the {len(values)} answers reaches what is asked of "
+            f"{', '.join(lacking)}: lower reach, or sample more answers to each prompt"
+        )
+    # Every step went down, but one could end where rounding stops it: that is no answer.
+    if np.abs(found * slack).max(initial=0) > 1e-3 * tau:
+        raise ValueError(
+            f"{about}: the multipliers of {', '.join(names)} were not found: change tau"
         )
     return Weighed(found, weights * len(starts), slack)

@@ -22,8 +22,8 @@ def answer_groups(bench: Workbench, *, rounds: int = 1) -> pl.DataFrame:
         rounds: Samplings of the method that a budget is for, this one included.
 
     Raises:
-        ValueError: The data have one answer per prompt, and sampling is turned off or the budget
-            pays for none.
+        ValueError: The data have one answer per prompt, and sampling is turned off, the budget pays
+            for none, or what is sampled is all alike.
     """
     frame = bench.scored()
     several = _several(frame)
@@ -49,7 +49,12 @@ def answer_groups(bench: Workbench, *, rounds: int = 1) -> pl.DataFrame:
     )
     prompts = answers["prompt"].n_unique()
     bench.notes["answers compared"] = f"of the base: {prompts} prompts x {count} answers"
-    return _several(answers)
+    if (several := _several(answers)).is_empty():
+        raise ValueError(
+            f"the {count} answers that the base gave to each of {prompts} prompts are all alike, "
+            f"and {bench.title} compares different ones: raise generation.temperature"
+        )
+    return several
 
 
 def _several(frame: pl.DataFrame) -> pl.DataFrame:

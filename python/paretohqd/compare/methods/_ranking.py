@@ -52,14 +52,24 @@ def best_rows(
     *,
     k: int | None,
     per: str,
+    by: str,
     **settings: Any,
 ) -> pl.DataFrame:
     """The k best rows as a step, done again `per` preference or objective.
 
-    `settings` say what the values are.
+    `settings` say what the values are, `by` says it to people.
+
+    Raises:
+        ValueError: All values are the same, and there are more rows than are wanted.
     """
     spec = bench.settings.selection
     k, one = k or spec.k, spec.one_per_prompt
+    numbers = np.asarray(values, dtype=np.float64)
+    if k < len(numbers) and numbers.min() == numbers.max():
+        raise ValueError(
+            f"all {len(numbers)} rows are equally good by {by}: nothing tells which {k} to take, "
+            "so leave it out"
+        )
     copies = copy_columns(frame.schema, bench.names) if spec.duplicates == "drop" else ()
     if copies:
         settings |= {"copies": copies}

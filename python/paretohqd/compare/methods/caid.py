@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -18,6 +19,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.sampling import sample
 from paretohqd.compare.workbench import Workbench
 from paretohqd.selection.pairs import extreme_pairs, main_objective, standardise
+from paretohqd.selection.preferences import format_weights
 
 ANSWERS = 4
 """Answers per prompt of a round where `sample_pairs` is 0."""
@@ -62,8 +64,9 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     scores = z.select(names).to_numpy() - usual
     gains = _gains(z, names) - usual
     starts = (frame["prompt"] != frame["prompt"].shift()).fill_null(True).arg_true().to_numpy()
-    made = []
-    for number, weights in enumerate(bench.preferences):
+
+    def constrained(weights: Sequence[float]) -> tuple[int, list[int], Floats, Floats]:
+        """Its heaviest objective, the others, what is asked of them and the first multipliers."""
         main = main_objective(weights)
         others = [m for m in range(len(names)) if m != main and weights[m] > 0]
         asked = options.reach * np.asarray(weights)[others] * gains[others]
@@ -74,8 +77,15 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             tau=options.beta,
             starts=starts.astype(np.int64),
             names=[names[m] for m in others],
+            about=f"preference {format_weights(weights)}",
         )
-        multipliers = found.multipliers
+        return main, others, asked, found.multipliers
+
+    made = []
+    # All before the first training: what one asks for may be out of reach.
+    problems = [constrained(weights) for weights in bench.preferences]
+    for number, weights in enumerate(bench.preferences):
+        main, others, asked, multipliers = problems[number]
         history = [{"multipliers": multipliers.tolist(), "gains": None}]
         answers = frame
         for turn in range(options.rounds + 1):
@@ -165,6 +175,7 @@ METHOD = Method(
     ours="w, which the paper does not have: the heaviest objective is r, another of weight w_k is "
     "asked for w_k of what each prompt's best answer in it has above the mean, and one of weight 0 "
     "for nothing; scores standardised over these answers; pairs of each prompt's best and worst "
-    "answer; each round's adapter trained from the base. Few answers per prompt make the dual "
+    "answer; each round's adapter trained from the base; E_ref is of the answers at hand, which "
+    "are the base's only where they were sampled from it. Few answers per prompt make the dual "
     "hopeful: what it reaches is held against the held-out answers in the notes.",
 )

@@ -144,9 +144,9 @@ METHOD = Method(
     "score-weighted mean of its log-probabilities, brought between 0 and 1, above the origin; with "
     "`heads: true` that the K models are heads on one body.",
     ours="the rest, above all that by default a policy's value is the importance-weighted mean of "
-    "the standardised scores of answers that the base gave, with length-normalised "
-    "log-probabilities, and the reference 2 standard deviations below the base; how likelihoods "
-    "are brought between 0 and 1 (that of a token, by its exponential); LoRA adapters on one base; "
-    "and what tells adapters apart that all start as the base. It takes no preference: K points, K "
-    "times the tokens of one model for each answer.",
+    "the standardised scores of the answers at hand (the base's where they were sampled from it), "
+    "with length-normalised log-probabilities, and the reference 2 standard deviations below the "
+    "base; how likelihoods are brought between 0 and 1 (that of a token, by its exponential); LoRA "
+    "adapters on one base; and what tells adapters apart that all start as the base. It takes no "
+    "preference: K points, K times the tokens of one model for each answer.",
 )

@@ -11,6 +11,7 @@ from paretohqd.compare.methods._ranking import best_rows
 from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
+from paretohqd.selection.preferences import format_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             scores @ weights,
             k=options.k,
             per="preference",
+            by=f"preference {format_weights(weights)}",
             rank="linear",
             scale=options.scale,
             w=weights,

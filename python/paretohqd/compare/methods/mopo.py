@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +16,7 @@ from paretohqd.compare.methods._sft import fine_tune
 from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench
 from paretohqd.selection.pairs import main_objective, win_rates
+from paretohqd.selection.preferences import format_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +42,9 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     frame, names = answer_groups(bench), bench.names
     rates = win_rates(frame, names)
     best = _best_rates(frame, rates)
-    made = []
-    for number, weights in enumerate(bench.preferences):
+
+    def constrained(weights: Sequence[float]) -> tuple[int, list[int], Floats, Weighed]:
+        """Its heaviest objective, the others, their floors and the answers weighed."""
         main = main_objective(weights)
         floors = 0.5 + options.reach * np.asarray(weights) * (best - 0.5)
         others = [m for m in range(len(names)) if m != main and weights[m] > 0]
@@ -52,11 +55,19 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
             tau=options.tau,
             starts=np.zeros(1, dtype=np.int64),
             names=[names[m] for m in others],
+            about=f"preference {format_weights(weights)}",
         )
+        return main, others, floors[others], found
+
+    made = []
+    # All before the first training: what one asks for may be out of reach.
+    problems = [constrained(weights) for weights in bench.preferences]
+    for number, weights in enumerate(bench.preferences):
+        main, others, floors, found = problems[number]
         bench.notes.setdefault("constraints", []).append(
             {
                 "main": names[main],
-                "floors": dict(zip((names[m] for m in others), floors[others], strict=True)),
+                "floors": dict(zip((names[m] for m in others), floors, strict=True)),
                 "multipliers": found.multipliers.tolist(),
                 "slack": found.slack.tolist(),
                 "effective answers": float(1 / np.square(found.weights).sum()),

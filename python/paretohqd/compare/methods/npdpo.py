@@ -15,6 +15,7 @@ from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.kernels.rays import preference_grid
 from paretohqd.models import chat
 from paretohqd.selection.pairs import standardise
+from paretohqd.selection.preferences import format_weights
 from paretohqd.trainers import users
 
 
@@ -38,7 +39,8 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     """One policy per preference: what is inferred from pairs that it labels.
 
     Raises:
-        ValueError: Too few prompts with two different answers, or a budget too small for one step.
+        ValueError: Too few prompts with answers that a preference tells apart, or a budget too
+            small for one step.
     """
     names, count = bench.names, options.adapters or len(bench.names)
     frame = answer_groups(bench)
@@ -52,11 +54,6 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     rng = np.random.default_rng([bench.seed, 20])
     drawn = _pairs(frame, rng)
     each = batch_size(train)
-    if len(drawn) < options.shown + each:
-        raise ValueError(
-            f"{len(drawn)} prompts have two different answers; a step needs {options.shown} pairs "
-            f"to be shown and {each} to learn: lower shown, or score more answers"
-        )
     scores = z.select(names).to_numpy()
     lattice = preference_grid(len(names), 10 if len(names) == 2 else 4)
     # Before a user's pairs come again, as many are learned as there are prompts.
@@ -74,7 +71,7 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     steps = options.steps or len(bench.weights) * (settings.get("max_steps") or usual["max_steps"])
     order = bench.order(tokens, batch=1, share=1.0, steps=steps, passes=passes)
     train["max_steps"] = len(order)
-    asked = [_labelled(drawn[: options.shown], scores, np.array(w)) for w in bench.preferences]
+    asked = [_labelled(drawn, scores, np.array(w), options.shown) for w in bench.preferences]
     rows = frame.select("prompt", "response")
     made = bench.train(
         "users",
@@ -129,11 +126,21 @@ def _pairs(frame: pl.DataFrame, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.array(drawn, dtype=np.int64).reshape(-1, 2))
 
 
-def _labelled(drawn: np.ndarray, scores: np.ndarray, w: np.ndarray) -> list[users.Pair]:
-    """Pairs with the answer first that has the larger weighted sum."""
-    better = (scores[drawn] @ w).argmax(axis=1)
-    rows = np.arange(len(drawn))
-    pairs = zip(drawn[rows, better], drawn[rows, 1 - better], strict=True)
+def _labelled(drawn: np.ndarray, scores: np.ndarray, w: np.ndarray, count: int) -> list[users.Pair]:
+    """The first `count` pairs that w can label, with the answer first of the larger weighted sum.
+
+    Raises:
+        ValueError: Fewer pairs have two different sums.
+    """
+    sums = scores[drawn] @ w
+    able = (sums[:, 0] != sums[:, 1]).nonzero()[0][:count]
+    if len(able) < count:
+        raise ValueError(
+            f"preference {format_weights(w)} tells the answers of {len(able)} prompts apart; a "
+            f"step needs {count} pairs to show and to learn: lower shown, or score more answers"
+        )
+    better = sums[able].argmax(axis=1)
+    pairs = zip(drawn[able, better], drawn[able, 1 - better], strict=True)
     return [(int(a), int(b)) for a, b in pairs]
 
 
@@ -146,8 +153,7 @@ def _step(
     rng: np.random.Generator,
 ) -> users.Step:
     """Pairs of a user that are shown and others that are learned: no prompt is in both."""
-    some = drawn[rng.permutation(len(drawn))[: shown + learned]]
-    pairs = _labelled(some, scores, w)
+    pairs = _labelled(drawn[rng.permutation(len(drawn))], scores, w, shown + learned)
     return users.Step(pairs[:shown], pairs[shown:])
 
 
@@ -163,6 +169,7 @@ METHOD = Method(
     ours="a user is a preference w and a label the larger w . z; what is inferred are the "
     "coefficients of K adapters, where the code modulates every block; pairs are differences of "
     "the base's mean hidden states, without attention among them; the pairs shown and learned in a "
-    "step share no prompt (in the code they may). A preference of the comparison is known by pairs "
-    "of training prompts that it labels, and by nothing else.",
+    "step share no prompt (in the code they may), and two answers of equal w . z are no pair. A "
+    "preference of the comparison is known by pairs of training prompts that it labels, and by "
+    "nothing else.",
 )

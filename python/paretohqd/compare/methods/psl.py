@@ -14,6 +14,7 @@ from paretohqd.compare.policy import Policy
 from paretohqd.compare.workbench import Workbench, batch_size
 from paretohqd.kernels.rays import preference_grid
 from paretohqd.models import chat
+from paretohqd.selection.preferences import format_weights
 from paretohqd.trainers import conditioned
 
 
@@ -52,7 +53,14 @@ def policies(bench: Workbench, options: Options) -> list[Policy]:
     batches: list[pl.DataFrame] = []
     for w in lattice:
         rows = best_rows(
-            bench, frame, reached @ w, k=options.k, per="once", rank="linear", weights=w.tolist()
+            bench,
+            frame,
+            reached @ w,
+            k=options.k,
+            per="once",
+            by=f"preference {format_weights(w)}",
+            rank="linear",
+            weights=w.tolist(),
         )
         rows = rows.select("prompt", "response")[rng.permutation(len(rows))]
         own = pl.Series(conditioned.WEIGHTS, [w.tolist()] * each)

@@ -152,8 +152,16 @@ def goals(rng: np.random.Generator, count: int, low: ArrayLike, high: ArrayLike)
 
 
 def _good(reached: Floats, quantile: float) -> NDArray[np.bool_]:
-    """Which rows reach this quantile of all of them in some reward."""
-    good: NDArray[np.bool_] = np.any(reached >= np.quantile(reached, quantile, axis=0), axis=1)
+    """Which rows reach this quantile of all of them in some reward, and are not its worst.
+
+    Of a rule that few rows keep the quantile is 0, which most rows reach.
+
+    Example:
+        >>> _good(np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 3.0], [1.0, 1.0]]), 0.7).tolist()
+        [False, False, True, True]
+    """
+    ends = np.quantile(reached, quantile, axis=0)
+    good: NDArray[np.bool_] = np.any((reached >= ends) & (reached > reached.min(axis=0)), axis=1)
     return good
 
 

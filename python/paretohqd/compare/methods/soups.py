@@ -93,7 +93,9 @@ def sft_corner(
         steps: Usual steps, where they are not the settings' own.
     """
     frame = bench.scored()
-    rows = best_rows(bench, frame, frame[name], k=k, per="objective", rank="corner", objective=name)
+    rows = best_rows(
+        bench, frame, frame[name], k=k, per="objective", by=name, rank="corner", objective=name
+    )
     return fine_tune(
         bench, rows, label=f"corner {name}", per="objective", share=share, steps=steps
     ).adapter

@@ -85,8 +85,17 @@ def answer_lengths(
     return sizes
 
 
-def check_prompt_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | None) -> None:
-    """Refuse prompts that leave no token of an answer: TRL drops such rows without a word."""
+def check_prompt_lengths(
+    tokenizer: Any, rows: pl.DataFrame, max_length: int | None, *, section: str = "train"
+) -> None:
+    """Refuse prompts that leave no token of an answer: TRL drops such rows without a word.
+
+    Args:
+        tokenizer: A tokenizer with a chat template.
+        rows: With the column prompt.
+        max_length: Tokens of prompt and answer; None: any number.
+        section: Where the configuration says so, for the message.
+    """
     if max_length is None:
         return
     cut = prompt_lengths(tokenizer, rows) >= max_length
@@ -95,7 +104,7 @@ def check_prompt_lengths(tokenizer: Any, rows: pl.DataFrame, max_length: int | N
         raise ValueError(
             f"{what} of {len(rows)} answers would be cut off whole: their prompts have "
             f"max_length={max_length} tokens or more (first: row {cut.arg_max()}): raise "
-            "train.max_length or leave these rows out"
+            f"{section}.max_length or leave these rows out"
         )
 
 
