@@ -136,8 +136,9 @@ def _labelled(drawn: np.ndarray, scores: np.ndarray, w: np.ndarray, count: int) 
     able = (sums[:, 0] != sums[:, 1]).nonzero()[0][:count]
     if len(able) < count:
         raise ValueError(
-            f"preference {format_weights(w.tolist())} tells the answers of {len(able)} prompts apart; a "
-            f"step needs {count} pairs to show and to learn: lower shown, or score more answers"
+            f"preference {format_weights(w.tolist())} tells the answers of {len(able)} prompts "
+            f"apart; a step needs {count} pairs to show and to learn: lower shown, or score more "
+            "answers"
         )
     better = sums[able].argmax(axis=1)
     pairs = zip(drawn[able, better], drawn[able, 1 - better], strict=True)
