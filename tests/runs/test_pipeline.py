@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,22 @@ def test_the_number_format_is_kept_when_a_run_goes_on(
     lines = do(chosen)
     assert "machine: 1 CPU thread, bfloat16" in lines
     assert done_now(lines) == []
+
+
+def test_a_finished_run_can_be_recorded(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = runpy.run_path(str(Path(__file__).parents[2] / "benches" / "run.py"))
+    bench["main"].__globals__["RESULTS"] = tmp_path
+    bench["main"](finished, "mine")
+    written = {path.name.partition("-2")[0]: pl.read_csv(path) for path in tmp_path.iterdir()}
+    assert set(written) == {"mine", "mine-sets", "mine-phases"}
+    assert written["mine"]["model"].to_list()[0] == "base"
+    metrics = json.loads((finished / "evaluate" / "summary" / "metrics.json").read_text())
+    sets = dict(written["mine-sets"].select("models", "utility").iter_rows())
+    assert sets == pytest.approx(metrics["utility"]["sets"], rel=1e-4)
+    phases = written["mine-phases"]
+    facts = json.loads((finished / "facts.json").read_text())
+    assert phases["seconds"].sum() == pytest.approx(sum(facts["seconds"].values()), rel=1e-3)
+    assert phases["parts"].sum() == len(facts["seconds"])
+    assert "mine-phases" in capsys.readouterr().out
