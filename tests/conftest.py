@@ -5,8 +5,10 @@ What needs torch is imported by the fixtures that need it: the tests of the core
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
+import signal
 
 # Before torch is imported: one thread, so that sums are always added in the same order.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -21,9 +23,24 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+# What a shell starts in the background ignores SIGINT, and so does every process that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # No test is timed: machines are shared.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _older_objects_are_left_out_of_collections() -> None:
+    """A run collects garbage before it loads a model, and looks at every object to do so.
+
+    Where thousands of tests and all packages are in memory, that took most of the tests' time.
+    What is alive before a file of tests begins is not looked at again.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="module")
