@@ -41,7 +41,7 @@ test-lowest: $(LOWEST)/core  ## the same with the lowest versions of NumPy and P
 	$(LOWEST)/bin/python tests/core.py
 
 test-wheel: wheel  ## the same with the built wheel, installed alone into an empty environment
-	$(CORE)/bin/python tests/wheel.py dist
+	$(CORE)/bin/python tests/wheel.py dist $(MORE)
 
 lint: $(VENV)/dev  ## formatters, linters, types, import order
 	cargo fmt --check

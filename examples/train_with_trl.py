@@ -43,6 +43,9 @@ def main(folder: Path = Path("runs/trl"), rows: int = 8000, steps: int = 20) -> 
                 learning_rate=5e-4,
                 report_to="none",
                 use_cpu=True,
+                # TRL's defaults are made for a GPU: many a CPU is far slower in bfloat16.
+                bf16=False,
+                gradient_checkpointing=False,
             ),
             train_dataset=data,
             processing_class=tokenizer,

@@ -7,20 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def dominates(a: NDArray, b: NDArray) -> bool:
-    """At least as good in every objective and better in one."""
-    return bool((a >= b).all() and (a > b).any())
+def dominates(a: NDArray, b: NDArray) -> NDArray[np.bool_]:
+    """At least as good in every objective and better in one; of arrays of points, pair by pair."""
+    return (a >= b).all(axis=-1) & (a > b).any(axis=-1)
 
 
 def layers(points: NDArray) -> NDArray[np.int32]:
     """Peel the front off until no row is left."""
     points = np.asarray(points, dtype=np.float64)
+    by_each = dominates(points[:, None], points[None])
     result = np.full(len(points), -1, dtype=np.int32)
     layer = 0
-    while (result == -1).any():
-        left = np.flatnonzero(result == -1)
-        front = [i for i in left if not any(dominates(points[j], points[i]) for j in left)]
-        result[front] = layer
+    while (left := result == -1).any():
+        result[left & ~by_each[left].any(axis=0)] = layer
         layer += 1
     return result
 

@@ -376,10 +376,10 @@ def test_a_pickled_selection_says_what_it_can(
 ) -> None:
     chosen = named(rank=rank, distinct=distinct, duplicates=duplicates)
     again = pickle.loads(pickle.dumps(chosen))
-    skipped = set()
-    for row in range(400):
+    skipped, pool = set(), chosen.pool["row"].to_list()
+    for row in sorted({*pool[:60], *range(0, 400, 7)}):
         why, whole = again.why(row), chosen.why(row)
-        if row not in chosen.pool["row"]:
+        if row not in pool:
             assert why.left_out == ("unknown" if rank != "ray" or chosen.left_out else "layer")
             continue
         assert why.table["distance"].to_list() == whole.table["distance"].to_list()
