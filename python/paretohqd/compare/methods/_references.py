@@ -36,8 +36,24 @@ def reference_gains(
     rows = pairs.select("prompt", *SIDES)
 
     def work(out: Path) -> dict[str, Any]:
-        read = [_logps(bench, rows, longest=longest)]
-        read += [_logps(bench, rows, (folder, 1.0), longest=longest) for folder in references]
+        prompts = rows["prompt"].to_list() * len(SIDES)
+        answers = [text for side in SIDES for text in rows[side]]
+        models = [[], *([(folder, 1.0)] for folder in references)]
+        read: list[Floats] = []
+        with s.screen.bar(f"{bench.title}: read pairs under {len(models)} models") as progress:
+            for adapters in models:
+                model, tokenizer = s.sampler(*adapters)
+                made = likelihood(
+                    model,
+                    tokenizer,
+                    prompts,
+                    answers,
+                    longest=longest,
+                    progress=lambda done, each: progress(
+                        len(read) * each + done, len(models) * each
+                    ),
+                )
+                read.append(made["logp"].to_numpy().reshape(len(SIDES), -1))
         gains = np.array(read[1:]) - read[0]
         names = [f"{k} {side}" for k in range(len(references)) for side in SIDES]
         columns = gains.reshape(len(names), -1)
@@ -81,16 +97,3 @@ def mixed_gain(gains: Floats, weights: Sequence[float]) -> Floats:
     power = np.array([np.log(weights[k]) - gains[k] for k in used])
     mixed = -np.logaddexp.reduce(power, axis=0)
     return np.asarray(mixed[0] - mixed[1])
-
-
-def _logps(
-    bench: Workbench, pairs: pl.DataFrame, *adapters: tuple[Path, float], longest: int | None
-) -> Floats:
-    """(2, n) log-probabilities of the chosen and the rejected answers."""
-    model, tokenizer = bench.context.sampler(*adapters)
-    prompts = pairs["prompt"].to_list()
-    both = [
-        likelihood(model, tokenizer, prompts, pairs[side].to_list(), longest=longest)
-        for side in SIDES
-    ]
-    return np.array([read["logp"].to_numpy() for read in both], dtype=np.float64)
