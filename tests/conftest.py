@@ -43,6 +43,11 @@ def _older_objects_are_left_out_of_collections() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    """What the interpreter should let go of at its end is looked at again."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium without a window, where it and playwright are installed."""
